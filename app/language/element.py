@@ -1,0 +1,341 @@
+"""What every element does: it is checked when it is built, never changes, and knows its row of the table.
+
+The row is read off the class (see ``verbs``): the types of ``*content`` are what may stand inside, the
+items of ``Attributes`` are what it carries.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Required, Self, Union, get_args, get_origin, get_type_hints
+
+from app.errors import BuildError, suggestion
+from app.language.values import LOOSE, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Dialect = Literal["reference", "classic"]
+DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
+
+MAX_DEPTH: Final = 100
+"""Elements inside elements; beyond it a document is refused (a flow that calls itself?)."""
+
+
+class Evidence(enum.StrEnum):
+    """How sure an element or attribute is."""
+
+    DOCUMENTED = "documented"
+    """A page of the reference says it."""
+    OBSERVED = "observed"
+    """Only seen in an example, an event or a customer's program."""
+    NAMED = "named"
+    """Only the name is known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """A row's item. ``spelling`` has one name a dialect, for those that have it; ``also`` are names that are read.
+
+    ``text`` says whether the value stands as the element's text: ``never``, ``read`` (also understood there),
+    ``written`` (there; the attribute is also understood) or ``only``. ``plain``: what a plain text given to the builder is.
+    """
+
+    name: str
+    kind: Kind
+    type: object
+    evidence: Evidence
+    means: str
+    default: str
+    required: bool
+    spelling: Mapping[Dialect, str]
+    also: tuple[str, ...]
+    text: Literal["never", "read", "written", "only"]
+    plain: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Says:
+    """What the table says of an attribute beside its name and kind.
+
+    ``plain`` is for the one that a plain text may give: required unless ``optional``, as are those that only a keyword
+    gives and whose type says ``Required``.
+    """
+
+    evidence: Evidence
+    means: str
+    default: str = ""
+    plain: bool = False
+    optional: bool = False
+    only: Dialect | None = None
+    classic: str = ""
+    also: tuple[str, ...] = ()
+    text: Literal["never", "read", "written", "only"] = "never"
+
+    def attribute(self, name: str, kind: Kind, typed: object, *, required: bool) -> Attribute:
+        """The item of that name."""
+        spelled: dict[Dialect, str] = {"reference": name, "classic": self.classic or name}
+        return Attribute(
+            name=name,
+            kind=kind,
+            type=typed,
+            evidence=self.evidence,
+            means=self.means,
+            default=self.default,
+            required=required,
+            spelling=MappingProxyType({d: s for d, s in spelled.items() if self.only in (None, d)}),
+            also=self.also,
+            text=self.text,
+            plain=self.plain,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An element, as the table says it. ``plain`` is the attribute that a plain text means."""
+
+    name: str
+    says: str
+    source: str
+    evidence: Evidence
+    dialects: tuple[Dialect, ...]
+    also: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+    plain: Attribute | None
+    inside: frozenset[type[Element]]
+    once: frozenset[type[Element]]
+    needs: frozenset[type[Element]]
+
+    @property
+    def takes(self) -> str:
+        """The names of what may stand inside, for messages."""
+        return ", ".join(sorted(cls.__name__ for cls in self.inside)) or "nothing"
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Element:
+    """An element of the language: immutable, checked when built, equal by value, safe to share between requests."""
+
+    __slots__ = ("attributes", "children", "depth", "extra")
+
+    only: ClassVar[Dialect | None] = None
+    evidence: ClassVar[Evidence] = Evidence.DOCUMENTED
+    also: ClassVar[tuple[str, ...]] = ()
+    once: ClassVar[tuple[str, ...]] = ("Error",)
+    needs: ClassVar[tuple[str, ...]] = ()
+    row: ClassVar[Row]
+
+    attributes: Mapping[str, Any]
+    children: tuple[Element, ...]
+    depth: int
+    extra: Mapping[str, str]
+
+    def _build(self, content: tuple[object, ...], given: Mapping[str, object]) -> None:
+        """Check what a caller of the constructor gave, and keep it."""
+        row = self.row
+        attributes: dict[str, object] = {}
+        extra: Mapping[str, str] = _NOTHING
+        for name, value in given.items():
+            attribute = row.attributes.get(name)
+            if attribute is not None:
+                try:
+                    attributes[name] = attribute.kind.take(value)
+                except ValueError as error:
+                    raise BuildError(f"<{row.name}> {name}: {error}") from None
+            elif name == "extra":
+                extra = _extra(row, value)
+            else:
+                raise BuildError(unknown_attribute(row, name))
+        if content and isinstance(content[0], str):
+            if row.plain is None:
+                raise BuildError(f"<{row.name}> takes no text, but {row.takes}")
+            if row.plain.name in attributes:
+                raise BuildError(f"<{row.name}> {row.plain.name}: given twice, as text and as attribute")
+            try:
+                attributes[row.plain.name] = row.plain.kind.take(content[0])
+            except ValueError as error:
+                raise BuildError(f"<{row.name}> {row.plain.name}: {error}") from None
+            content = content[1:]
+        self._settle(content, attributes, extra)
+
+    def _settle(
+        self, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _NOTHING
+    ) -> None:
+        """Keep checked attributes and children, if they fit together; the builder and the reader both end here."""
+        row = self.row
+        depth = 1
+        for child in children:
+            if type(child) not in row.inside:
+                raise BuildError(misplaced(row, child))
+            if child.depth >= depth:
+                depth = child.depth + 1
+        if depth > MAX_DEPTH:
+            raise BuildError(f"<{row.name}>: more than {MAX_DEPTH} elements inside each other")
+        if len(children) > 1 and row.once:
+            self._count(children)
+        for needed in row.needs:
+            if not any(type(child) is needed for child in children):
+                raise BuildError(f"<{row.name}> needs at least one <{needed.__name__}>")
+        for attribute in row.attributes.values():
+            if attribute.required and attribute.name not in attributes:
+                raise BuildError(f"<{row.name}> needs {attribute.name}")
+        _set_children(self, self._arrange(children))
+        _set_attributes(self, MappingProxyType(attributes) if attributes else _NOTHING)
+        _set_extra(self, extra)
+        _set_depth(self, depth)
+        self._check()
+
+    def _count(self, children: tuple[Element, ...]) -> None:
+        kinds = [type(child) for child in children]
+        for cls in self.row.once:
+            if kinds.count(cls) > 1:
+                raise BuildError(f"<{self.row.name}> takes one <{cls.__name__}>, not {kinds.count(cls)}")
+
+    def _arrange(self, children: tuple[Element, ...]) -> tuple[Element, ...]:
+        """The children in the one order that means the same in both dialects."""
+        return children
+
+    def _check(self) -> None:
+        """Refuse what the types of an element's parts cannot say, with a BuildError."""
+
+    @classmethod
+    def of(cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _NOTHING) -> Self:
+        """An element of parts that were checked one by one already (by a reader), checked as a whole."""
+        made = cls.__new__(cls)
+        made._settle(children, attributes, extra)  # noqa: SLF001 - its own
+        return made
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"<{self.row.name}> cannot change: build another")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.attributes == other.attributes and self.children == other.children and self.extra == other.extra
+
+    def __hash__(self) -> int:
+        return hash((type(self), frozenset(self.attributes.items()), self.children, frozenset(self.extra.items())))
+
+    def __repr__(self) -> str:
+        named = dict(self.attributes)
+        plain = self.row.plain
+        parts = [repr(named.pop(plain.name))] if plain is not None and plain.name in named else []
+        parts += [repr(child) for child in self.children]
+        parts += [f"{name}={value!r}" for name, value in named.items()]
+        if self.extra:
+            parts.append(f"extra={dict(self.extra)!r}")
+        return f"{self.row.name}({', '.join(parts)})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (self.children, dict(self.attributes), dict(self.extra))
+
+
+_set_attributes = Element.__dict__["attributes"].__set__
+_set_children = Element.__dict__["children"].__set__
+_set_extra = Element.__dict__["extra"].__set__
+_set_depth = Element.__dict__["depth"].__set__
+
+
+def _extra(row: Row, given: object) -> Mapping[str, str]:
+    """Attributes that the user's extensions declare; whether they do is asked when the document is written."""
+    extra: dict[str, str] = {}
+    if given is None:
+        return _NOTHING
+    for name, value in dict(given).items():  # type: ignore[call-overload]
+        if not isinstance(name, str) or not is_xml_name(name):
+            raise BuildError(f"<{row.name}> extra: {name!r} cannot be the name of an attribute")
+        if name in row.attributes:
+            raise BuildError(f"<{row.name}> extra: {name} is an attribute of its own, give it by its name")
+        try:
+            extra[name] = str(LOOSE.take(value))
+        except ValueError as error:
+            raise BuildError(f"<{row.name}> {name}: {error}") from None
+    return MappingProxyType(extra) if extra else _NOTHING
+
+
+def is_xml_name(name: str) -> bool:
+    """Whether a name can be an attribute's: letters, digits, ``_ . -``, not beginning with a digit; no prefix."""
+    return name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier() and name[0] not in "-."
+
+
+def unknown_attribute(row: Row, name: str) -> str:
+    """The message for an attribute that the element does not have."""
+    known = [*row.attributes]
+    has = ", ".join(known) if known else "none"
+    near = suggestion(name, known)
+    return f"<{row.name}> has no attribute {name} (it has {has}{'; ' + near if near else ''})"
+
+
+def misplaced(row: Row, child: object) -> str:
+    """The message for content that may not stand in the element."""
+    if isinstance(child, Element):
+        return f"<{child.row.name}> is not allowed in <{row.name}>, which takes {row.takes}"
+    if isinstance(child, str):
+        return f"<{row.name}>: its text stands once and first, not {child[:40]!r} later"
+    also = "text and " if row.plain else ""
+    return f"<{row.name}> takes {also}{row.takes}, not {child!r:.60}"
+
+
+def paths(element: Element, start: str = "") -> Iterator[tuple[str, Element]]:
+    """Every element inside, with its place as events name it: ``Answer[0]``, ``Gather[2].DTMF[0].Dial[1]``."""
+    for index, child in enumerate(element.children):
+        path = f"{start}{child.row.name}[{index}]"
+        yield path, child
+        yield from paths(child, f"{path}.")
+
+
+def _row(cls: type[Element], names: dict[str, Any]) -> Row:
+    """Read a class: its constructor's content types are the nesting, its Attributes the items."""
+    attributes = {
+        name: _attribute(name, hint)
+        for name, hint in get_type_hints(cls.__dict__["Attributes"], names, include_extras=True).items()
+        if name != "extra"
+    }
+    tag = {"tag": attributes.pop("tag")} if "tag" in attributes else {}
+    attributes |= tag
+    content = get_type_hints(cls.__init__, names, {"Attributes": cls.__dict__["Attributes"]}).get("content", ())
+    inside = [part for part in _parts(content) if isinstance(part, type) and issubclass(part, Element)]
+    says, _, source = (cls.__doc__ or "").partition("\n\n")
+    return Row(
+        name=cls.__name__,
+        says=says.strip(),
+        source=" ".join(source.split()),
+        evidence=cls.evidence,
+        dialects=(cls.only,) if cls.only else DIALECTS,
+        also=cls.also,
+        attributes=MappingProxyType(attributes),
+        plain=next((attribute for attribute in attributes.values() if attribute.plain), None),
+        inside=frozenset(inside),
+        once=frozenset(part for part in inside if part.__name__ in cls.once),
+        needs=frozenset(part for part in inside if part.__name__ in cls.needs),
+    )
+
+
+def _parts(hint: object) -> tuple[object, ...]:
+    """The members of a union, flat; of anything else, itself."""
+    return get_args(hint) if get_origin(hint) is Union or type(hint).__name__ == "UnionType" else (hint,)
+
+
+def _attribute(name: str, hint: Any) -> Attribute:  # noqa: ANN401 - a type as typing gives it
+    required = get_origin(hint) is Required
+    typed, kind, says = get_args(get_args(hint)[0] if required else hint)
+    return says.attribute(name, kind, typed, required=required or (says.plain and not says.optional))  # type: ignore[no-any-return]
+
+
+def read_table(classes: Mapping[str, type[Element]], names: dict[str, Any]) -> Mapping[str, Row]:
+    """Give each class its row, once all are defined; rows by name, in the table's order."""
+    for cls in classes.values():
+        cls.row = _row(cls, names)
+    return MappingProxyType({name: cls.row for name, cls in classes.items()})

@@ -1,0 +1,239 @@
+"""Kinds of value: what an attribute may hold, checked, read and written in one place.
+
+A kind has one lexical form, a regular expression in the part that Python and XML Schema share, so that
+the builder, the reader, YAML and the XSD refuse the same things. Errors are plain ``ValueError``s that
+say what is allowed; whoever knows the place adds it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, in any form."""
+
+_SHOWN: Final = 60
+_BLANK: Final = " \t\n\r"
+
+
+def clean(text: str) -> str:
+    """``text`` without the characters that XML forbids: for what a caller brought."""
+    return FORBIDDEN.sub("", text) if FORBIDDEN.search(text) else text
+
+
+class Kind:
+    """A kind of value that is kept as text; the base of the others.
+
+    ``name`` is what ``extensions.yaml`` calls it, ``says`` completes "must be …", ``pattern`` is the lexical form
+    (None: any text).
+    """
+
+    def __init__(self, name: str, says: str, pattern: str | None = None) -> None:
+        self.name = name
+        self.says = says
+        self.pattern = pattern
+        self._match = re.compile(pattern).fullmatch if pattern is not None else None
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.name}>"
+
+    def refusal(self, value: object) -> ValueError:
+        """The error for ``value``, quoted short."""
+        shown = repr(value)
+        return ValueError(f"must be {self.says}, not {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}")
+
+    def take(self, value: object) -> object:
+        """A Python value, checked and in the form that is kept."""
+        if not isinstance(value, str):
+            raise self.refusal(value)
+        if self._match is None:
+            if FORBIDDEN.search(value):
+                raise forbidden(value)
+            return value
+        return self.read(value)
+
+    def read(self, text: str) -> object:
+        """The value of an attribute as XML or YAML writes it."""
+        if self._match is None:
+            return text
+        text = text.strip(_BLANK)
+        if not self._match(text) or FORBIDDEN.search(text):
+            raise self.refusal(text)
+        return text
+
+    def write(self, value: object) -> str:
+        """The text of a kept value."""
+        return str(value)
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text is one of this kind, as it stands."""
+        return self._match is None or self._match(text) is not None
+
+
+def forbidden(text: str) -> ValueError:
+    """The error for a text that XML cannot hold."""
+    found = FORBIDDEN.search(text)
+    which = f"U+{ord(found[0]):04X}" if found else "a character"
+    return ValueError(f"holds {which}, which XML forbids")
+
+
+class _Choice(Kind):
+    def __init__(self, name: str, *choices: str, any_case: bool = False) -> None:
+        spelled = [c if not any_case else "".join(f"[{x}{x.lower()}]" for x in c) for c in choices]
+        super().__init__(name, f"{', '.join(choices[:-1])} or {choices[-1]}", "|".join(spelled))
+        self.choices = choices
+        self._any_case = any_case
+
+    def read(self, text: str) -> object:
+        value = super().read(text)
+        return str(value).upper() if self._any_case else value
+
+
+class _Whole(Kind):
+    """A whole number of at most ten digits, as many as any of its uses can need."""
+
+    def __init__(self, name: str, says: str, pattern: str, least: int | None) -> None:
+        super().__init__(name, says, pattern)
+        self.least = least
+
+    def take(self, value: object) -> object:
+        if type(value) is not int or (self.least is not None and value < self.least) or abs(value) >= 10**10:
+            raise self.refusal(value)
+        return value
+
+    def read(self, text: str) -> object:
+        return int(str(super().read(text)))
+
+
+class _Milliseconds(_Whole):
+    def take(self, value: object) -> object:
+        if isinstance(value, timedelta):
+            whole, rest = divmod(value, timedelta(milliseconds=1))
+            if rest:
+                raise self.refusal(value)
+            value = whole
+        return super().take(value)
+
+
+class _Boolean(Kind):
+    def take(self, value: object) -> object:
+        if not isinstance(value, bool):
+            raise self.refusal(value)
+        return value
+
+    def read(self, text: str) -> object:
+        return super().read(text) == "true"
+
+    def write(self, value: object) -> str:
+        return "true" if value else "false"
+
+
+class _Decibel(Kind):
+    def take(self, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.refusal(value)
+        if not -(10**6) < value <= 0 or round(value, 3) != value:
+            raise self.refusal(value)
+        return int(value) if value == int(value) else value
+
+    def read(self, text: str) -> object:
+        return self.take(float(str(super().read(text))))
+
+
+class _Loose(Kind):
+    """Keeps its text, whatever it looks like; Python's own values are spelled as the platform types them."""
+
+    def take(self, value: object) -> object:
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (int, float)):
+            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
+                raise self.refusal(value)
+            return repr(value)
+        return super().take(value)
+
+
+TEXT: Final = Kind("text", "text")
+NAME: Final = Kind("name", "a name", r"[^ \t\n\r]([^\t\n\r]*[^ \t\n\r])?")
+LOOSE: Final = _Loose("value", "text, a number, a boolean or null")
+BOOLEAN: Final = _Boolean("boolean", "true or false", "true|false")
+INTEGER: Final = _Whole("integer", "a whole number", r"-?[0-9]{1,10}", None)
+COUNT: Final = _Whole("count", "a whole number, 1 or more", r"0*[1-9][0-9]{0,9}", 1)
+MS: Final = _Milliseconds("ms", "a whole number of milliseconds, 0 or more", r"[0-9]{1,10}", 0)
+URL: Final = Kind("url", "an http or https URL", r"[hH][tT][tT][pP][sS]?://[^ \t\n\r/?#][^ \t\n\r]*")
+NUMBER: Final = Kind("number", "a number", r"\+?[0-9]+")
+SIP: Final = Kind(
+    "SIP address", "a SIP address", r"[sS][iI][pP][sS]?:[^ \t\n\r@]+(@[^ \t\n\r@]+)?|[^ \t\n\r@:]+@[^ \t\n\r@]+"
+)
+TARGET: Final = Kind("target", "a number or a SIP address", f"{NUMBER.pattern}|{SIP.pattern}")
+KEY: Final = Kind("key", "one key: 0-9, * or #", "[0-9*#]")
+STOP_KEY: Final = Kind("stop key", "one key: 0-9, *, # or (classic only) +", "[0-9*#+]")
+KEYS: Final = Kind("keys", "keys: one or more of 0-9, * and #", "[0-9*#]+")
+LANGUAGE: Final = Kind("language", "a language tag such as en-US", r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+FREQUENCIES: Final = Kind(
+    "frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?(,[0-9]{1,5}(\.[0-9]{1,3})?)*"
+)
+DECIBEL: Final = _Decibel("dB", "0 or below, in dB with at most three decimals", r"-[0-9]{1,6}(\.[0-9]{1,3})?|0(\.0{1,3})?")
+STATES: Final = Kind("states", "two-letter codes in capitals with commas between", "[A-Z]{2}(,[A-Z]{2})*")
+COUNTY: Final = Kind("county", "a name in capitals", r"[^a-z \t\n\r]([^a-z\t\n\r]*[^a-z \t\n\r])?")
+_DAY = "(sun|mon|tue|wed|thu|fri|sat)"
+DAYS: Final = Kind("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", f"{_DAY}(,{_DAY})*")
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+WINDOW: Final = Kind("window", "HH:MM:SS-HH:MM:SS", f"{_TIME}-{_TIME}")
+METHOD: Final = _Choice("method", "POST", "GET", "PATCH", "DELETE", any_case=True)
+ASKING: Final = _Choice("asking method", "GET", "POST", any_case=True)
+LEG: Final = _Choice("leg", "aleg", "bleg", "both")
+VOICE_TYPE: Final = _Choice("voice type", "WaveNet", "Standard")
+GENDER: Final = _Choice("gender", "MALE", "FEMALE")
+RECORDING: Final = _Choice("recording", "record-from-answer", "do-not-record")
+
+KINDS: Final = {
+    kind.name: kind for kind in (TEXT, BOOLEAN, INTEGER, COUNT, MS, URL, TARGET, KEY, KEYS, LANGUAGE, METHOD, LEG)
+}
+"""The kinds that ``extensions.yaml`` may name."""
+
+Text = Annotated[str, TEXT]
+Name = Annotated[str, NAME]
+Loose = Annotated[str | int | float | None, LOOSE]
+Boolean = Annotated[bool, BOOLEAN]
+Integer = Annotated[int, INTEGER]
+Count = Annotated[int, COUNT]
+Ms = Annotated[int | timedelta, MS]
+Url = Annotated[str, URL]
+Target = Annotated[str, TARGET]
+Key = Annotated[str, KEY]
+StopKey = Annotated[str, STOP_KEY]
+Keys = Annotated[str, KEYS]
+Language = Annotated[str, LANGUAGE]
+Frequencies = Annotated[str, FREQUENCIES]
+Decibel = Annotated[float, DECIBEL]
+States = Annotated[str, STATES]
+County = Annotated[str, COUNTY]
+Days = Annotated[str, DAYS]
+Window = Annotated[str, WINDOW]
+Method = Annotated[Literal["POST", "GET", "PATCH", "DELETE"], METHOD]
+Asking = Annotated[Literal["GET", "POST"], ASKING]
+Leg = Annotated[Literal["aleg", "bleg", "both"], LEG]
+VoiceType = Annotated[Literal["WaveNet", "Standard"], VOICE_TYPE]
+Gender = Annotated[Literal["MALE", "FEMALE"], GENDER]
+Recording = Annotated[Literal["record-from-answer", "do-not-record"], RECORDING]
+
+_DURATION: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+_UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+def duration(text: str) -> int:
+    """Milliseconds of ``500ms``, ``20s``, ``2m``, ``1h``; a bare number is refused, since people mean seconds."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        says = "a duration with its unit, such as 500ms, 20s or 2m"
+        bare = text.strip().isdecimal()
+        raise ValueError(f"must be {says}, not {text!r}" + (f" (did you mean {text.strip()}s?)" if bare else ""))
+    length = float(found[1]) * _UNITS[found[2]]
+    if length != int(length):
+        raise ValueError("must be whole milliseconds")
+    return int(length)
