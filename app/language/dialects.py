@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import LanguageError, suggestion
 from app.language.element import DIALECTS, Attribute, Dialect, Element, is_xml_name
-from app.language.values import KEY, KINDS, NUMBER, SIP, Kind
+from app.language.values import KEY, KINDS, NUMBER, SIP, TEXT, Kind
 from app.language.verbs import DTMF, ELEMENTS, ROWS, To
 
 if TYPE_CHECKING:
@@ -22,27 +22,43 @@ SWITCH: Final = "Switch"
 """What classic puts around the branches of a Gather."""
 
 _TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic", DTMF): "Case", ("classic", To): "Number"}
-_SIP_TAG: Final = "Sip"
+SIP_TAG: Final = "Sip"
+"""A classic target that is no number."""
 _NARROWER: Final[Mapping[tuple[Dialect, str, str], Kind]] = {("reference", "Gather", "dtmf_stop"): KEY}
 """Attributes that hold less in one dialect than in the other."""
 
 
+class Item(NamedTuple):
+    """How a dialect writes an attribute."""
+
+    spelled: str
+    kind: Kind
+    start: str
+    """What stands before the value: `` lang="``."""
+    write: Callable[[object], str] | None
+    """The text of a value that is not a text already."""
+    narrower: bool
+    """Whether this dialect takes less than the table says."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spelling:
-    """How a dialect writes an element: its tag, its attributes (``items``: the spelled name and the kind)."""
+    """How a dialect writes an element: its tag and its attributes."""
 
     tag: str
-    items: Mapping[str, tuple[str, Kind]]
+    items: Mapping[str, Item]
     text: str | None
     """The attribute that stands as text."""
     loose: str | None
     """The attribute that stands as text where it has several lines."""
 
-    def tag_for(self, attributes: Mapping[str, str]) -> str:
-        """The tag, which for a classic target depends on what it is."""
-        if self.tag == "Number" and not NUMBER.accepts(attributes["target"]):
-            return _SIP_TAG
-        return self.tag
+
+class TextReading(NamedTuple):
+    """The attribute that an element's text is; only what is spoken may be blank."""
+
+    name: str
+    read: Callable[[str], object]
+    may_be_blank: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,11 +67,15 @@ class Reading:
 
     element: type[Element]
     names: Mapping[str, tuple[Attribute, Callable[[str], object]]]
-    text: tuple[Attribute, Callable[[str], object]] | None
+    text: TextReading | None
 
 
 def _kind(dialect: Dialect, element: str, attribute: Attribute) -> Kind:
     return _NARROWER.get((dialect, element, attribute.name), attribute.kind)
+
+
+def _item(spelled: str, kind: Kind, here: Kind) -> Item:
+    return Item(spelled, here, f' {spelled}="', None if kind.keeps_text else kind.write, here is not kind)
 
 
 def _spelling(dialect: Dialect, element: type[Element]) -> Spelling:
@@ -65,7 +85,7 @@ def _spelling(dialect: Dialect, element: type[Element]) -> Spelling:
         tag=_TAGS.get((dialect, element), row.name),
         items=MappingProxyType(
             {
-                name: (a.spelling[dialect], _kind(dialect, row.name, a))
+                name: _item(a.spelling[dialect], a.kind, _kind(dialect, row.name, a))
                 for name, a in row.attributes.items()
                 if dialect in a.spelling
             }
@@ -92,7 +112,9 @@ def _reading(element: type[Element], spoken: tuple[Dialect, ...]) -> Reading:
                 names[attribute.spelling[dialect]] = (attribute, _kind(dialect, row.name, attribute).read)
         names |= dict.fromkeys(attribute.also, (attribute, attribute.kind.read))
     text = next((a for a in row.attributes.values() if a.text != "never"), None)
-    return Reading(element, MappingProxyType(names), (text, text.kind.read) if text else None)
+    return Reading(
+        element, MappingProxyType(names), TextReading(text.name, text.kind.read, text.kind is TEXT) if text else None
+    )
 
 
 def _readings() -> dict[str, Reading]:
@@ -103,9 +125,8 @@ def _readings() -> dict[str, Reading]:
             spoken.setdefault(WRITING[dialect][element].tag, []).append(dialect)
         for tag, dialects in spoken.items():
             readings |= dict.fromkeys((tag, *element.row.also), _reading(element, tuple(dialects)))
-    target = ROWS["To"].attributes["target"]
-    readings["Number"] = Reading(To, MappingProxyType({}), (target, NUMBER.read))
-    readings[_SIP_TAG] = Reading(To, MappingProxyType({}), (target, SIP.read))
+    readings["Number"] = Reading(To, MappingProxyType({}), TextReading("target", NUMBER.read, may_be_blank=False))
+    readings[SIP_TAG] = Reading(To, MappingProxyType({}), TextReading("target", SIP.read, may_be_blank=False))
     return readings
 
 

@@ -15,7 +15,7 @@ from app.errors import BuildError, suggestion
 from app.language.values import LOOSE, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Dialect = Literal["reference", "classic"]
 DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
@@ -104,9 +104,19 @@ class Row:
     also: tuple[str, ...]
     attributes: Mapping[str, Attribute]
     plain: Attribute | None
+    plain_name: str
     inside: frozenset[type[Element]]
     once: frozenset[type[Element]]
     needs: frozenset[type[Element]]
+    counted: bool
+    """Whether how many of what stand inside is to be looked at."""
+    first: frozenset[type[Element]]
+    """What stands before the rest, in whatever order it is given."""
+    required: tuple[str, ...]
+    take: Mapping[str, Callable[[object], object]]
+    """By attribute: the check of a Python value."""
+    whole: Callable[[Any], None] | None
+    """Refuses, with a BuildError, what the types of the parts cannot say."""
 
     @property
     def takes(self) -> str:
@@ -114,52 +124,50 @@ class Row:
         return ", ".join(sorted(cls.__name__ for cls in self.inside)) or "nothing"
 
 
+_set: Final = object.__setattr__
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Element:
     """An element of the language: immutable, checked when built, equal by value, safe to share between requests."""
 
-    __slots__ = ("attributes", "children", "depth", "extra")
-
     only: ClassVar[Dialect | None] = None
     evidence: ClassVar[Evidence] = Evidence.DOCUMENTED
     also: ClassVar[tuple[str, ...]] = ()
     once: ClassVar[tuple[str, ...]] = ("Error",)
     needs: ClassVar[tuple[str, ...]] = ()
+    first: ClassVar[tuple[str, ...]] = ()
+    whole: ClassVar[Callable[[Any], None] | None] = None
     row: ClassVar[Row]
 
-    attributes: Mapping[str, Any]
-    children: tuple[Element, ...]
-    depth: int
-    extra: Mapping[str, str]
+    attributes: Mapping[str, Any] = _NOTHING
+    children: tuple[Element, ...] = ()
+    extra: Mapping[str, str] = _NOTHING
+    depth: int = 1
+    """Elements inside each other, this one counted."""
 
-    def _build(self, content: tuple[object, ...], given: Mapping[str, object]) -> None:
+    def _build(self, content: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401 - each class has its own TypedDict
         """Check what a caller of the constructor gave, and keep it."""
         row = self.row
-        attributes: dict[str, object] = {}
-        extra: Mapping[str, str] = _NOTHING
-        for name, value in given.items():
-            attribute = row.attributes.get(name)
-            if attribute is not None:
-                try:
-                    attributes[name] = attribute.kind.take(value)
-                except ValueError as error:
-                    raise BuildError(f"<{row.name}> {name}: {error}") from None
-            elif name == "extra":
-                extra = _extra(row, value)
+        take = row.take
+        extra = _extra(row, given.pop("extra")) if "extra" in given else _NOTHING
+        name = row.plain_name
+        try:
+            if content and isinstance(content[0], str):
+                if name in given:
+                    raise BuildError(f"<{row.name}> {name}: given twice, as text and as attribute")
+                attributes = {name: take[name](content[0])}
+                content = content[1:]
             else:
-                raise BuildError(unknown_attribute(row, name))
-        if content and isinstance(content[0], str):
-            if row.plain is None:
-                raise BuildError(f"<{row.name}> takes no text, but {row.takes}")
-            if row.plain.name in attributes:
-                raise BuildError(f"<{row.name}> {row.plain.name}: given twice, as text and as attribute")
-            try:
-                attributes[row.plain.name] = row.plain.kind.take(content[0])
-            except ValueError as error:
-                raise BuildError(f"<{row.name}> {row.plain.name}: {error}") from None
-            content = content[1:]
+                attributes = {}
+            for name, value in given.items():
+                attributes[name] = take[name](value)
+        except KeyError:
+            raise BuildError(
+                unknown_attribute(row, name) if name else f"<{row.name}> takes no text, but {row.takes}"
+            ) from None
+        except ValueError as error:
+            raise BuildError(str(error) if type(error) is BuildError else f"<{row.name}> {name}: {error}") from None
         self._settle(content, attributes, extra)
 
     def _settle(
@@ -167,40 +175,45 @@ class Element:
     ) -> None:
         """Keep checked attributes and children, if they fit together; the builder and the reader both end here."""
         row = self.row
-        depth = 1
+        for name in row.required:
+            if name not in attributes:
+                raise BuildError(f"<{row.name}> needs {name}")
+        if attributes:
+            _set(self, "attributes", MappingProxyType(attributes))
+        if children or row.needs:
+            _set(self, "depth", self._depth(children))
+            _set(self, "children", self._counted(children) if row.counted else children)
+        if extra:
+            _set(self, "extra", extra)
+        if row.whole is not None:
+            row.whole(self)
+
+    def _depth(self, children: tuple[Any, ...]) -> int:
+        """The depth that children give, each of which may stand here."""
+        row = self.row
+        inside = row.inside
+        deepest = 0
         for child in children:
-            if type(child) not in row.inside:
+            if type(child) not in inside:
                 raise BuildError(misplaced(row, child))
-            if child.depth >= depth:
-                depth = child.depth + 1
-        if depth > MAX_DEPTH:
+            deepest = max(deepest, child.depth)
+        if deepest >= MAX_DEPTH:
             raise BuildError(f"<{row.name}>: more than {MAX_DEPTH} elements inside each other")
-        if len(children) > 1 and row.once:
-            self._count(children)
-        for needed in row.needs:
-            if not any(type(child) is needed for child in children):
-                raise BuildError(f"<{row.name}> needs at least one <{needed.__name__}>")
-        for attribute in row.attributes.values():
-            if attribute.required and attribute.name not in attributes:
-                raise BuildError(f"<{row.name}> needs {attribute.name}")
-        _set_children(self, self._arrange(children))
-        _set_attributes(self, MappingProxyType(attributes) if attributes else _NOTHING)
-        _set_extra(self, extra)
-        _set_depth(self, depth)
-        self._check()
+        return deepest + 1
 
-    def _count(self, children: tuple[Element, ...]) -> None:
+    def _counted(self, children: tuple[Any, ...]) -> tuple[Element, ...]:
+        """The children, as many of each as may be, with those first that stand first."""
+        row = self.row
+        if len(children) == 1 and not row.needs:
+            return children
         kinds = [type(child) for child in children]
-        for cls in self.row.once:
+        for cls in row.once:
             if kinds.count(cls) > 1:
-                raise BuildError(f"<{self.row.name}> takes one <{cls.__name__}>, not {kinds.count(cls)}")
-
-    def _arrange(self, children: tuple[Element, ...]) -> tuple[Element, ...]:
-        """The children in the one order that means the same in both dialects."""
-        return children
-
-    def _check(self) -> None:
-        """Refuse what the types of an element's parts cannot say, with a BuildError."""
+                raise BuildError(f"<{row.name}> takes one <{cls.__name__}>, not {kinds.count(cls)}")
+        for cls in row.needs:
+            if cls not in kinds:
+                raise BuildError(f"<{row.name}> needs at least one <{cls.__name__}>")
+        return tuple(sorted(children, key=lambda child: type(child) not in row.first)) if row.first else children
 
     @classmethod
     def of(cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _NOTHING) -> Self:
@@ -240,12 +253,6 @@ class Element:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of, (self.children, dict(self.attributes), dict(self.extra))
-
-
-_set_attributes = Element.__dict__["attributes"].__set__
-_set_children = Element.__dict__["children"].__set__
-_set_extra = Element.__dict__["extra"].__set__
-_set_depth = Element.__dict__["depth"].__set__
 
 
 def _extra(row: Row, given: object) -> Mapping[str, str]:
@@ -307,6 +314,7 @@ def _row(cls: type[Element], names: dict[str, Any]) -> Row:
     attributes |= tag
     content = get_type_hints(cls.__init__, names, {"Attributes": cls.__dict__["Attributes"]}).get("content", ())
     inside = [part for part in _parts(content) if isinstance(part, type) and issubclass(part, Element)]
+    plain = next((attribute for attribute in attributes.values() if attribute.plain), None)
     says, _, source = (cls.__doc__ or "").partition("\n\n")
     return Row(
         name=cls.__name__,
@@ -316,10 +324,16 @@ def _row(cls: type[Element], names: dict[str, Any]) -> Row:
         dialects=(cls.only,) if cls.only else DIALECTS,
         also=cls.also,
         attributes=MappingProxyType(attributes),
-        plain=next((attribute for attribute in attributes.values() if attribute.plain), None),
+        plain=plain,
+        plain_name=plain.name if plain else "",
         inside=frozenset(inside),
         once=frozenset(part for part in inside if part.__name__ in cls.once),
         needs=frozenset(part for part in inside if part.__name__ in cls.needs),
+        counted=bool(cls.once or cls.needs),
+        first=frozenset(part for part in inside if part.__name__ in cls.first),
+        required=tuple(attribute.name for attribute in attributes.values() if attribute.required),
+        take={attribute.name: attribute.kind.take for attribute in attributes.values()},
+        whole=cls.whole,
     )
 
 

@@ -7,18 +7,30 @@ variant spelling, and refuses what it does not know, with its line. What can be 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
 from xml.parsers import expat
 
 from lxml import etree
 
 from app.errors import BuildError, DialectError, DocumentError, LanguageError, suggestion
-from app.language.dialects import NO_EXTENSIONS, READING, SWITCH, WRITING, Extensions, Reading, Spelling
+from app.language.dialects import (
+    NO_EXTENSIONS,
+    READING,
+    SIP_TAG,
+    SWITCH,
+    WRITING,
+    Extensions,
+    Item,
+    Reading,
+    Spelling,
+    TextReading,
+)
 from app.language.element import DIALECTS, MAX_DEPTH, Dialect, Element, paths
-from app.language.verbs import DTMF, Default, Error, Gather, Response
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from app.language.values import NUMBER, Kind
+from app.language.verbs import DTMF, Default, Error, Gather, Response, To
 
 MAX_BYTES: Final = 1_000_000
 """A document longer than this is neither written nor read."""
@@ -27,20 +39,17 @@ DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _WHERE: Final = re.compile(r", line \d+, column \d+.*")
 _BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
-_SPECIAL_IN_TEXT: Final = re.compile(r"[&<>\r]")
-_SPECIAL_IN_ATTRIBUTE: Final = re.compile(r'[&<>"\t\n\r]')
-_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-_ATTRIBUTE_ESCAPES: Final = _ESCAPES | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
+_BLANK: Final = " \t\n\r"
 
 
 def escape(text: str) -> str:
     """``text`` as it stands between tags."""
-    return text.translate(_ESCAPES) if _SPECIAL_IN_TEXT.search(text) else text
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def escape_attribute(text: str) -> str:
     """``text`` as it stands between double quotes."""
-    return text.translate(_ATTRIBUTE_ESCAPES) if _SPECIAL_IN_ATTRIBUTE.search(text) else text
+    return escape(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
 
 
 # Writing
@@ -55,102 +64,119 @@ def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Ex
         raise LanguageError(f"there is no dialect {dialect!r}; there are {' and '.join(DIALECTS)}")
     if type(response) is not Response:
         raise LanguageError(f"a document is a Response, not {response!r:.60}")
-    out = [DECLARATION]
-    writer = _Writer(dialect, extensions)
     try:
-        writer.write(response, out)
-    except _Refused as refused:
-        place = next((path for path, element in paths(response) if element is refused.element), "")
-        raise DialectError(refused.reason, place) from None
-    document = "".join(out).encode()
+        document = (DECLARATION + _WRITERS[dialect][Response](response, extensions)).encode()
+    except (_Refused, KeyError):
+        raise _refusal(response, dialect, extensions) from None
     if len(document) > MAX_BYTES:
         raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES} (a loop?)")
     return document
 
 
 class _Refused(Exception):
-    def __init__(self, element: Element, reason: str) -> None:
-        self.element = element
-        self.reason = reason
+    """Something cannot be written; ``_refusal`` finds out what."""
 
 
-class _Writer:
-    __slots__ = ("_dialect", "_extensions", "_spellings")
+_Writer = Callable[[Element, Extensions], str]
 
-    def __init__(self, dialect: Dialect, extensions: Extensions) -> None:
-        self._dialect = dialect
-        self._extensions = extensions
-        self._spellings: Mapping[type[Element], Spelling] = WRITING[dialect]
 
-    def write(self, element: Element, out: list[str]) -> None:
-        spelling = self._spellings.get(type(element))
-        if spelling is None:
-            raise _Refused(element, f"<{element.row.name}> is not in the {self._dialect} dialect")
-        tag = spelling.tag
-        text = ""
-        if element.attributes or element.extra:
-            tag = spelling.tag_for(element.attributes)
-            text = self._attributes(element, tag, spelling, out)
-        else:
-            out.append(f"<{tag}")
-        children = element.children
-        if not children and not text:
-            out.append("/>")
-            return
-        out.append(f">{text}")
-        if self._dialect == "classic" and type(element) is Gather:
-            self._switch(children, out)
-        else:
-            for child in children:
-                self.write(child, out)
-        out.append(f"</{tag}>")
+def _writer(spelling: Spelling, writers: Mapping[type[Element], _Writer], *, switched: bool, sip: bool) -> _Writer:
+    """How an element of a class is written: all that is known before is worked out here, once."""
+    opening, closing, empty = f"<{spelling.tag}", f"</{spelling.tag}>", f"<{spelling.tag}/>"
+    plan = {name: (item.start, _converter(item)) for name, item in spelling.items.items()}
+    text_name, loose_name = spelling.text, spelling.loose
 
-    def _attributes(self, element: Element, tag: str, spelling: Spelling, out: list[str]) -> str:
-        """Write the start tag but for its end; returns the escaped text that follows it."""
-        attributes = element.attributes
-        items = spelling.items
-        text = ""
-        out.append(f"<{tag}")
-        names = attributes if len(attributes) == 1 else [name for name in items if name in attributes]
-        if len(names) != len(attributes) or (len(names) == 1 and next(iter(names)) not in items):
-            lost = next(name for name in attributes if name not in items)
-            raise _Refused(element, f"<{element.row.name}> {lost} is not in the {self._dialect} dialect")
-        for name in names:
-            spelled, kind = items[name]
-            value = kind.write(attributes[name])
-            if kind is not element.row.attributes[name].kind and not kind.accepts(value):
-                raise _Refused(
-                    element, f"<{element.row.name}> {name}: in the {self._dialect} dialect {kind.refusal(value)}"
-                )
-            if name == spelling.text or (name == spelling.loose and "\n" in value and value.strip()):
+    def write(element: Element, extensions: Extensions) -> str:
+        start, text = opening, ""
+        for name, value in element.attributes.items():
+            if name == text_name or (name == loose_name and "\n" in value and value.strip(_BLANK)):
                 text = escape(value)
             else:
-                out.append(f' {spelled}="{escape_attribute(value)}"')
-        for name, value in element.extra.items():
-            self._declared(element, name, value)
-            out.append(f' {name}="{escape_attribute(value)}"')
-        return text
+                before, convert = plan[name]
+                start = f'{start}{before}{convert(value)}"'
+        if element.extra:
+            start += _declared(element, extensions)
+        children = element.children
+        if children:
+            inside = [writers[type(child)](child, extensions) for child in children]
+            return f"{start}>{text}{''.join(_switch(children, inside) if switched else inside)}{closing}"
+        if sip and not NUMBER.accepts(text):
+            return f"<{SIP_TAG}{start.removeprefix(opening)}>{text}</{SIP_TAG}>"
+        return f"{start}>{text}{closing}" if text else empty if start is opening else f"{start}/>"
 
-    def _declared(self, element: Element, name: str, value: str) -> None:
-        kind = self._extensions.kind(element.row.name, name)
-        if kind is None:
-            raise _Refused(element, f"<{element.row.name}> {name} is not declared in extensions.yaml")
-        try:
-            kind.read(value)
-        except ValueError as error:
-            raise _Refused(element, f"<{element.row.name}> {name}: {error}") from None
+    return write
 
-    def _switch(self, children: tuple[Element, ...], out: list[str]) -> None:
-        """Prompts stand in a classic Gather, branches in its Switch; the element arranged them so."""
-        branches = [child for child in children if type(child) in _BRANCHES]
-        for child in children:
-            if type(child) not in _BRANCHES:
-                self.write(child, out)
-        if branches:
-            out.append(f"<{SWITCH}>")
-            for branch in branches:
-                self.write(branch, out)
-            out.append(f"</{SWITCH}>")
+
+def _converter(item: Item) -> Callable[[Any], str]:
+    """From a kept value to what stands between the quotes."""
+    if item.narrower:
+        return partial(_narrow, item.kind)
+    if item.write is not None:
+        return item.write
+    return str if item.kind.safe else escape_attribute
+
+
+def _narrow(kind: Kind, value: str) -> str:
+    if not kind.accepts(value):
+        raise _Refused
+    return escape_attribute(value)
+
+
+def _writers(dialect: Dialect) -> dict[type[Element], _Writer]:
+    writers: dict[type[Element], _Writer] = {}
+    classic = dialect == "classic"
+    for cls, spelling in WRITING[dialect].items():
+        writers[cls] = _writer(spelling, writers, switched=classic and cls is Gather, sip=classic and cls is To)
+    return writers
+
+
+_WRITERS: Final = {dialect: _writers(dialect) for dialect in DIALECTS}
+
+
+def _switch(children: tuple[Element, ...], written: list[str]) -> list[str]:
+    """A classic Gather has its branches in a Switch, after its prompts."""
+    prompts = [text for child, text in zip(children, written, strict=True) if type(child) not in _BRANCHES]
+    branches = [text for child, text in zip(children, written, strict=True) if type(child) in _BRANCHES]
+    return [*prompts, f"<{SWITCH}>", *branches, f"</{SWITCH}>"] if branches else prompts
+
+
+def _declared(element: Element, extensions: Extensions) -> str:
+    """The attributes that the user declared, as they stand in the start tag."""
+    if any(_undeclared(element, name, value, extensions) for name, value in element.extra.items()):
+        raise _Refused
+    return "".join(f' {name}="{escape_attribute(value)}"' for name, value in element.extra.items())
+
+
+def _undeclared(element: Element, name: str, value: str, extensions: Extensions) -> str:
+    """Why an extra attribute cannot be written; nothing where it can."""
+    kind = extensions.kind(element.row.name, name)
+    if kind is None:
+        return f"<{element.row.name}> {name} is not declared in extensions.yaml"
+    try:
+        kind.read(value)
+    except ValueError as error:
+        return f"<{element.row.name}> {name}: {error}"
+    return ""
+
+
+def _refusal(response: Response, dialect: Dialect, extensions: Extensions) -> DialectError:
+    """The first thing that cannot be written, and where it is."""
+    for path, element in [("", response), *paths(response)]:
+        spelling = WRITING[dialect].get(type(element))
+        name = element.row.name
+        if spelling is None:
+            return DialectError(f"<{name}> is not in the {dialect} dialect", path)
+        for attribute, value in element.attributes.items():
+            item = spelling.items.get(attribute)
+            if item is None:
+                return DialectError(f"<{name}> {attribute} is not in the {dialect} dialect", path)
+            if item.narrower and not item.kind.accepts(value):
+                return DialectError(f"<{name}> {attribute}: in the {dialect} dialect it {item.kind.refusal(value)}", path)
+        for attribute, value in element.extra.items():
+            reason = _undeclared(element, attribute, value, extensions)
+            if reason:
+                return DialectError(reason, path)
+    return DialectError("the document cannot be written")
 
 
 # Reading
@@ -164,7 +190,7 @@ def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Resp
     try:
         if root.tag != Response.__name__:
             raise _At(root, f"the root is <{_shown(root.tag)}>, not <{Response.__name__}>")  # noqa: TRY301 - one way out
-        response = _Reader(extensions).read(root, READING[Response.__name__], 1)
+        response = _Reader(extensions).element(root, READING[Response.__name__], 1)
     except _At as at:
         line, column = _place(document, at.node)
         raise DocumentError(line, column, at.reason) from None
@@ -181,12 +207,14 @@ class _At(Exception):
 _ENTITIES: Final = "entities and document types are refused"
 
 
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+)
+
+
 def _parse(document: bytes) -> Any:  # noqa: ANN401 - lxml's element
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
     try:
-        root = etree.fromstring(document, parser)
+        root = etree.fromstring(document, _PARSER)
     except etree.XMLSyntaxError as error:
         doctype = _doctype(document)
         if doctype:
@@ -232,32 +260,48 @@ def _place(document: bytes, node: Any) -> tuple[int, int]:  # noqa: ANN401 - lxm
 
 
 def _shown(tag: str) -> str:
-    return tag.rpartition("}")[2] if isinstance(tag, str) else "?"
+    """A name without its namespace."""
+    return tag.rpartition("}")[2]
 
 
 class _Reader:
+    """Reads elements; ``node`` is lxml's element throughout."""
+
     __slots__ = ("_extensions",)
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
 
-    def read(self, node: Any, reading: Reading, depth: int) -> Element:  # noqa: ANN401 - lxml's element
+    def element(self, node: Any, reading: Reading, depth: int) -> Element:  # noqa: ANN401
         if depth > MAX_DEPTH:
             raise _At(node, f"more than {MAX_DEPTH} elements inside each other")
-        row = reading.element.row
         attributes: dict[str, object] = {}
-        extra = self._attributes(node, reading, attributes) if node.attrib else None
-        self._text(node, reading, attributes)
-        children = tuple(self._children(node, reading.element, depth)) if len(node) else ()
+        items = node.items()
+        extra = self._attributes(node, reading, items, attributes) if items else _NONE
+        text = node.text
+        if reading.text is not None:
+            self._text(node, reading.text, text or "", attributes)
+        elif text is not None and text.strip(_BLANK):
+            raise _At(node, f"<{node.tag}> takes no text, but {reading.element.row.takes}")
+        children = self._children(node, reading.element, depth) if len(node) else ()
         try:
-            return reading.element.of(children, attributes, extra or {})
+            return reading.element.of(tuple(children), attributes, extra)
         except BuildError as error:
-            raise _At(node, str(error).replace(f"<{row.name}>", f"<{_shown(node.tag)}>", 1)) from None
+            reason = str(error).replace(f"<{reading.element.row.name}>", f"<{node.tag}>", 1)
+            raise _At(node, reason) from None
 
-    def _attributes(self, node: Any, reading: Reading, attributes: dict[str, object]) -> dict[str, str] | None:  # noqa: ANN401
+    def _attributes(
+        self,
+        node: Any,  # noqa: ANN401
+        reading: Reading,
+        items: list[tuple[str, str]],
+        attributes: dict[str, object],
+    ) -> Mapping[str, str]:
+        """Read attributes into ``attributes``; gives those that the user declared."""
         extra: dict[str, str] = {}
-        for name, text in node.attrib.items():
-            found = reading.names.get(name)
+        names = reading.names
+        for name, text in items:
+            found = names.get(name)
             if found is None:
                 extra[name] = self._declared(node, reading, name, text)
                 continue
@@ -268,7 +312,7 @@ class _Reader:
                 attributes[attribute.name] = read(text)
             except ValueError as error:
                 raise _At(node, f"<{node.tag}> {name}: {error}") from None
-        return extra
+        return extra or _NONE
 
     def _declared(self, node: Any, reading: Reading, name: str, text: str) -> str:  # noqa: ANN401
         kind = self._extensions.kind(reading.element.row.name, name)
@@ -283,48 +327,50 @@ class _Reader:
             raise _At(node, f"<{node.tag}> {name}: {error}") from None
         return text
 
-    def _text(self, node: Any, reading: Reading, attributes: dict[str, object]) -> None:  # noqa: ANN401
-        text = node.text
-        if reading.text is None:
-            if text and text.strip(" \t\n\r"):
-                raise _At(node, f"<{node.tag}> takes no text, but {reading.element.row.takes}")
-            return
-        attribute, read = reading.text
-        given = bool(text and text.strip(" \t\n\r"))
-        if attribute.name in attributes:
-            if given:
-                raise _At(node, f"<{node.tag}> {attribute.name}: given twice, as text and as attribute")
-            return
-        if given or (attribute.text == "written" and reading.element.row.name == "Say"):
+    def _text(self, node: Any, meaning: TextReading, text: str, attributes: dict[str, object]) -> None:  # noqa: ANN401
+        """Read an element's text into the attribute that it is."""
+        name, read, may_be_blank = meaning
+        blank = not text.strip(_BLANK)
+        if name in attributes:
+            if not blank:
+                raise _At(node, f"<{node.tag}> {name}: given twice, as text and as attribute")
+        elif not blank or may_be_blank:
             try:
-                attributes[attribute.name] = read(text or "")
+                attributes[name] = read(text)
             except ValueError as error:
-                raise _At(node, f"<{node.tag}> {attribute.name}: {error}") from None
+                raise _At(node, f"<{node.tag}> {name}: {error}") from None
 
-    def _children(self, node: Any, parent: type[Element], depth: int) -> Iterator[Element]:  # noqa: ANN401
+    def _children(self, node: Any, parent: type[Element], depth: int) -> list[Element]:  # noqa: ANN401
+        children: list[Element] = []
+        inside = _BRANCHES if node.tag == SWITCH else parent.row.inside
         for child in node:
-            if child.tail and child.tail.strip(" \t\n\r"):
+            tail = child.tail
+            if tail is not None and tail.strip(_BLANK):
                 raise _At(node, f"<{node.tag}> has text after <{_shown(child.tag)}>, where none is allowed")
-            if child.tag == SWITCH and parent is Gather and node.tag != SWITCH:
-                yield from self._branches(child, depth)
-                continue
             reading = READING.get(child.tag)
-            if reading is None or child.tag == SWITCH:
-                near = suggestion(_shown(child.tag), [*READING, SWITCH])
-                known = (
-                    f"<{SWITCH}> stands in a Gather only"
-                    if child.tag == SWITCH
-                    else f"unknown element <{_shown(child.tag)}>"
-                )
-                raise _At(child, f"{known}{' (' + near + ')' if near and child.tag != SWITCH else ''}")
-            if reading.element not in parent.row.inside or (node.tag == SWITCH and reading.element not in _BRANCHES):
-                takes = f"<{child.tag}> is not allowed in <{node.tag}>, which takes {parent.row.takes}"
-                raise _At(child, takes)
-            yield self.read(child, reading, depth + 1)
+            if reading is not None and reading.element in inside:
+                children.append(self.element(child, reading, depth + 1))
+            elif child.tag == SWITCH and node.tag == Gather.__name__:
+                children += self._branches(child, depth)
+            else:
+                raise _At(child, _misplaced(child.tag, node.tag, inside))
+        return children
 
-    def _branches(self, switch: Any, depth: int) -> Iterator[Element]:  # noqa: ANN401
-        if switch.attrib:
-            raise _At(switch, f"<{SWITCH}> has no attribute {_shown(next(iter(switch.attrib)))} (it has none)")
-        if switch.text and switch.text.strip(" \t\n\r"):
+    def _branches(self, switch: Any, depth: int) -> list[Element]:  # noqa: ANN401
+        if switch.items():
+            raise _At(switch, f"<{SWITCH}> has no attribute {_shown(switch.items()[0][0])} (it has none)")
+        if switch.text is not None and switch.text.strip(_BLANK):
             raise _At(switch, f"<{SWITCH}> takes no text, but Case, Default, Error")
         return self._children(switch, Gather, depth)
+
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def _misplaced(tag: str, parent: str, inside: frozenset[type[Element]]) -> str:
+    """The message for an element that may not stand where it does, or is none at all."""
+    if tag not in READING and tag != SWITCH:
+        near = suggestion(_shown(tag), [*READING, SWITCH])
+        return f"unknown element <{_shown(tag)}>{' (' + near + ')' if near else ''}"
+    takes = ", ".join(sorted(cls.__name__ for cls in inside)) or "nothing"
+    return f"<{tag}> is not allowed in <{parent}>, which takes {takes}"

@@ -27,13 +27,17 @@ class Kind:
     """A kind of value that is kept as text; the base of the others.
 
     ``name`` is what ``extensions.yaml`` calls it, ``says`` completes "must be …", ``pattern`` is the lexical form
-    (None: any text).
+    (None: any text), ``keeps_text`` whether a kept value is a text.
     """
+
+    keeps_text = True
 
     def __init__(self, name: str, says: str, pattern: str | None = None) -> None:
         self.name = name
         self.says = says
         self.pattern = pattern
+        self.safe = pattern is not None and "[^" not in pattern
+        """Whether no value can hold what XML escapes."""
         self._match = re.compile(pattern).fullmatch if pattern is not None else None
 
     def __repr__(self) -> str:
@@ -46,22 +50,27 @@ class Kind:
 
     def take(self, value: object) -> object:
         """A Python value, checked and in the form that is kept."""
+        match = self._match
+        if type(value) is str and value.isprintable() and (match is None or match(value)):
+            return value
         if not isinstance(value, str):
             raise self.refusal(value)
-        if self._match is None:
-            if FORBIDDEN.search(value):
-                raise forbidden(value)
-            return value
-        return self.read(value)
+        if match is not None:
+            return self.read(value)
+        if FORBIDDEN.search(value):
+            raise forbidden(value)
+        return str.__str__(value)
 
     def read(self, text: str) -> object:
         """The value of an attribute as XML or YAML writes it."""
         if self._match is None:
             return text
+        if self._match(text) and text.isprintable():
+            return text
         text = text.strip(_BLANK)
-        if not self._match(text) or FORBIDDEN.search(text):
-            raise self.refusal(text)
-        return text
+        if self._match(text) and (text.isprintable() or not FORBIDDEN.search(text)):
+            return text
+        raise self.refusal(text)
 
     def write(self, value: object) -> str:
         """The text of a kept value."""
@@ -94,6 +103,8 @@ class _Choice(Kind):
 class _Whole(Kind):
     """A whole number of at most ten digits, as many as any of its uses can need."""
 
+    keeps_text = False
+
     def __init__(self, name: str, says: str, pattern: str, least: int | None) -> None:
         super().__init__(name, says, pattern)
         self.least = least
@@ -118,6 +129,8 @@ class _Milliseconds(_Whole):
 
 
 class _Boolean(Kind):
+    keeps_text = False
+
     def take(self, value: object) -> object:
         if not isinstance(value, bool):
             raise self.refusal(value)
@@ -131,6 +144,8 @@ class _Boolean(Kind):
 
 
 class _Decibel(Kind):
+    keeps_text = False
+
     def take(self, value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.refusal(value)
@@ -146,6 +161,8 @@ class _Loose(Kind):
     """Keeps its text, whatever it looks like; Python's own values are spelled as the platform types them."""
 
     def take(self, value: object) -> object:
+        if isinstance(value, str):
+            return super().take(value)
         if value is None:
             return "null"
         if isinstance(value, bool):
@@ -162,7 +179,7 @@ NAME: Final = Kind("name", "a name", r"[^ \t\n\r]([^\t\n\r]*[^ \t\n\r])?")
 LOOSE: Final = _Loose("value", "text, a number, a boolean or null")
 BOOLEAN: Final = _Boolean("boolean", "true or false", "true|false")
 INTEGER: Final = _Whole("integer", "a whole number", r"-?[0-9]{1,10}", None)
-COUNT: Final = _Whole("count", "a whole number, 1 or more", r"0*[1-9][0-9]{0,9}", 1)
+COUNT: Final = _Whole("count", "a whole number, 1 or more", r"0{0,9}[1-9][0-9]{0,9}", 1)
 MS: Final = _Milliseconds("ms", "a whole number of milliseconds, 0 or more", r"[0-9]{1,10}", 0)
 URL: Final = Kind("url", "an http or https URL", r"[hH][tT][tT][pP][sS]?://[^ \t\n\r/?#][^ \t\n\r]*")
 NUMBER: Final = Kind("number", "a number", r"\+?[0-9]+")

@@ -142,7 +142,8 @@ class Play(Element):
     def __init__(self, *content: "str | Aside", **given: Unpack[Attributes]) -> None:
         self._build(content, given)
 
-    def _check(self) -> None:
+    def whole(self) -> None:
+        """Refuse a Play that does not play one thing."""
         given = [name for name in ("url", "record") if name in self.attributes]
         if len(given) != 1:
             raise BuildError(f"<Play> needs either a URL or record, and has {' and '.join(given) or 'neither'}")
@@ -345,7 +346,8 @@ class Dial(Element):
     attributes: Attributes
 
     def __init__(self, *content: "str | To | Aside", **given: Unpack[Attributes]) -> None:
-        self._build(tuple(To(part) if isinstance(part, str) else part for part in content), given)
+        targets = str in map(type, content)
+        self._build(tuple(To(part) if isinstance(part, str) else part for part in content) if targets else content, given)
 
 
 @final
@@ -403,6 +405,7 @@ class Gather(Element):
     """
 
     once = ("Default", "Error")
+    first = ("Say", "Play", "Pause")
 
     class Attributes(Taggable, total=False):
         dtmf_length: Annotated[Count, observed("how many keys to wait for", classic="numDigits", also=("length",))]
@@ -417,12 +420,8 @@ class Gather(Element):
     def __init__(self, *content: "Prompt | DTMF | Default | Error | Meta", **given: Unpack[Attributes]) -> None:
         self._build(content, given)
 
-    def _arrange(self, children: tuple[Element, ...]) -> tuple[Element, ...]:
-        prompts = tuple(child for child in children if isinstance(child, (Say, Play, Pause)))
-        rest = tuple(child for child in children if not isinstance(child, (Say, Play, Pause)))
-        return prompts + rest if prompts else children
-
-    def _check(self) -> None:
+    def whole(self) -> None:
+        """Refuse two branches for the same keys."""
         keys = [child.attributes["value"] for child in self.children if isinstance(child, DTMF)]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
