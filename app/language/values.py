@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -94,6 +95,10 @@ class _Choice(Kind):
         super().__init__(name, f"{', '.join(choices[:-1])} or {choices[-1]}", "|".join(spelled))
         self.choices = choices
         self._any_case = any_case
+
+    def take(self, value: object) -> object:
+        taken = super().take(value)
+        return str(taken).upper() if self._any_case else taken
 
     def read(self, text: str) -> object:
         value = super().read(text)
@@ -250,7 +255,7 @@ def duration(text: str) -> int:
         says = "a duration with its unit, such as 500ms, 20s or 2m"
         bare = text.strip().isdecimal()
         raise ValueError(f"must be {says}, not {text!r}" + (f" (did you mean {text.strip()}s?)" if bare else ""))
-    length = float(found[1]) * _UNITS[found[2]]
+    length = Decimal(found[1]) * _UNITS[found[2]]
     if length != int(length):
         raise ValueError("must be whole milliseconds")
     return int(length)

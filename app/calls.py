@@ -1,0 +1,246 @@
+"""What is known at one moment of a call.
+
+Everything here came from outside and is text, without the characters that XML forbids: it is cleaned once, when a Turn is
+made. What was not told is ``unknown`` or empty, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from app.language.values import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
+
+UNKNOWN: Final = "unknown"
+
+_NANP: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
+_NUMBER: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
+_WITHHELD: Final = frozenset(
+    {"", "anonymous", "private", "restricted", "withheld", "unavailable", "unknown", "null", "none"}
+)
+_LONGEST: Final = 256
+"""Characters of a number, a name or an id that are looked at; nothing real is longer."""
+
+
+@lru_cache(maxsize=16_384)
+def e164(written: str) -> str:
+    """A number however it is written, in E.164; nothing where it is none.
+
+    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
+    region is never assumed.
+    """
+    written = written.strip()
+    nanp = _NANP.fullmatch(written)
+    if nanp:
+        return f"+{nanp[1]}"
+    found = _NUMBER.fullmatch(written)
+    if not found:
+        return ""
+    return _international(f"+{found[1].lstrip('+')}")
+
+
+def _international(written: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
+
+    try:
+        number = phonenumbers.parse(written, None)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_possible_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=4096)
+def _national(number: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
+@lru_cache(maxsize=4096)
+def _region(number: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN
+    except phonenumbers.NumberParseException:
+        return UNKNOWN
+
+
+class Number(str):
+    """A telephone number in E.164, or what stood in its place; a text like any other."""
+
+    __slots__ = ()
+
+    @property
+    def national(self) -> str:
+        """As it is written in its own country: ``(201) 555-0123``."""
+        return _national(str(self))
+
+    @property
+    def region(self) -> str:
+        """The country, as ``US``; ``unknown`` where the number does not tell."""
+        return _region(str(self))
+
+
+class Call:
+    """The call: ``id`` and ``app`` are Opentact's uuids, ``attestation`` is STIR/SHAKEN's A, B or C."""
+
+    __slots__ = ("app", "attestation", "from_", "id", "started", "to")
+    FIELDS: Final = frozenset({"id", "from_", "to", "app", "started", "attestation"})
+
+    def __init__(self, told: Mapping[str, str], from_: str, to: str) -> None:
+        self.id = told.get("call", UNKNOWN)
+        self.from_ = from_
+        self.to = to
+        self.app = told.get("sca", UNKNOWN)
+        self.started = told.get("started", UNKNOWN)
+        self.attestation = told.get("attestation", UNKNOWN)
+
+
+class Caller:
+    """Who rings. ``number`` is E.164, or a login name where a SIP user rings, or empty."""
+
+    __slots__ = ("name", "number")
+    FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region"})
+
+    def __init__(self, number: str, name: str) -> None:
+        self.number = Number(number)
+        self.name = name
+
+    @property
+    def national(self) -> str:
+        """The number as it is written in its own country."""
+        return self.number.national
+
+    @property
+    def region(self) -> str:
+        """The number's country, as ``US``."""
+        return self.number.region
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the number is withheld."""
+        return not self.number
+
+
+class Now:
+    """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
+
+    __slots__ = ("_at",)
+    FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
+    _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def __getattr__(self, name: str) -> int:
+        if name not in self.FIELDS:
+            raise AttributeError(name)
+        return int(getattr(self._at, name))
+
+    @property
+    def weekday(self) -> str:
+        """The day of the week."""
+        return self._DAYS[self._at.weekday()]
+
+    @property
+    def date(self) -> str:
+        """As 2026-11-23."""
+        return self._at.date().isoformat()
+
+    @property
+    def time(self) -> str:
+        """As 09:30; compares as times do."""
+        return f"{self._at.hour:02}:{self._at.minute:02}"
+
+    def __str__(self) -> str:
+        return self._at.isoformat(timespec="seconds")
+
+
+def utc_now() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
+
+
+class Turn:
+    """One request of Opentact, while it is answered.
+
+    ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them (``name,
+    started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so; ``base`` gives
+    the URL under which Opentact reaches us.
+    """
+
+    __slots__ = ("_base", "_call", "_caller", "_clock", "_now", "answers_itself", "digits", "number", "told", "zone")
+
+    def __init__(
+        self,
+        told: Mapping[str, str],
+        *,
+        base: Callable[[], str],
+        answers_itself: bool | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.told = told
+        to = told.get("to") or told.get("tn") or ""
+        self.number = Number(e164(to) or to.strip())
+        self.answers_itself = answers_itself
+        self.digits = told.get("dtmf", "")
+        self.zone: ZoneInfo | None = None
+        self._base = base
+        self._clock = clock
+        self._caller: Caller | None = None
+        self._call: Call | None = None
+        self._now: Now | None = None
+
+    @property
+    def base(self) -> str:
+        """``https://host`` without a slash at its end."""
+        return self._base()
+
+    @property
+    def caller(self) -> Caller:
+        """Who rings."""
+        if self._caller is None:
+            written = self.told.get("from", "").strip()
+            withheld = written.lower().removeprefix("sip:").partition("@")[0] in _WITHHELD
+            self._caller = Caller("" if withheld else e164(written) or written, self.told.get("name", ""))
+        return self._caller
+
+    @property
+    def call(self) -> Call:
+        """The call."""
+        if self._call is None:
+            self._call = Call(self.told, self.caller.number, self.number)
+        return self._call
+
+    @property
+    def now(self) -> Now:
+        """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
+        if self._now is None:
+            self._now = Now(self._clock().astimezone(self.zone or UTC))
+        return self._now
+
+
+def told(value: object) -> str:
+    """A field from outside as text: cleaned, on one line, not longer than anything real."""
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
+    return clean(text)
+
+
+def masked(number: str) -> str:
+    """A number for logs: its last four digits."""
+    return f"…{number[-4:]}" if len(number) > 4 else "…" if number else ""  # noqa: PLR2004 - the four

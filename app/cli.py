@@ -1,0 +1,260 @@
+"""The command line. Each command imports what it needs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.errors import CallflowsError
+
+if TYPE_CHECKING:
+    from app.errors import Problem
+    from app.flows.compiler import Options
+    from app.settings import Settings
+
+app = typer.Typer(
+    help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class DialectName(StrEnum):
+    """The two dialects."""
+
+    reference = "reference"
+    classic = "classic"
+
+
+class Format(StrEnum):
+    """How problems are shown."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+
+
+class TableFormat(StrEnum):
+    """How rows are shown."""
+
+    text = "text"
+    json = "json"
+
+
+FLOWS = Annotated[Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files.")]
+
+
+def _settings(**given: Any) -> Settings:  # noqa: ANN401 - a setting each
+    from app.settings import load
+
+    return load(**{name: value for name, value in given.items() if value is not None})
+
+
+def _options(settings: Settings) -> Options:
+    """What flows are compiled for where nothing is signed for real."""
+    from app.flows.compiler import Options
+    from app.flows.tickets import Signer
+
+    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect)
+
+
+@app.command(epilog="Example: callflows serve --port 8080")
+def serve(
+    flows: FLOWS = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.")] = None,
+) -> None:
+    """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
+    import os
+
+    import uvicorn
+
+    settings = _settings(flows=flows, host=host, port=port, workers=workers)
+    for name in ("flows", "host", "port", "workers"):
+        os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
+    _greet(settings)
+    uvicorn.run(
+        "app.server:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+def _greet(settings: Settings) -> None:
+    """Say what is served and how to try it."""
+    from app.flows.loader import load
+
+    loaded = load(settings.flows, _options(settings))
+    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    token = "?token=…" if settings.token else ""
+    number = next((claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), "")
+    asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
+    _say(f"callflows serves {len(loaded.book.flows)} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
+    _say(f"  remote call control URL: {url}/call{token}")
+    _say(f"  what a caller would get: curl '{asked}'")
+    for problem in loaded.problems:
+        _say(f"  {problem}")
+
+
+@app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them.")] = None,
+    flows: FLOWS = None,
+    output: Annotated[Format, typer.Option("--format", help="How problems are shown.")] = Format.text,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option
+) -> None:
+    """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
+    from app.flows.checks import check_paths
+
+    settings = _settings(flows=flows)
+    problems = check_paths(paths or [settings.flows], _options(settings))
+    _show(problems, output)
+    worst = {problem.severity for problem in problems}
+    raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _show(problems: list[Problem], output: Format) -> None:
+    import dataclasses
+    import json
+
+    if output is Format.json:
+        print(json.dumps([dataclasses.asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
+        return
+    for problem in problems:
+        if output is Format.github:
+            message = f"{problem.message}{f' ({problem.mend})' if problem.mend else ''}"
+            place = f"file={problem.file},line={problem.line},col={problem.column},title={problem.rule}"
+            print(f"::{problem.severity} {place}::{message}".replace("\n", "%0A"))
+        else:
+            print(problem)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if output is Format.text:
+        _say(f"{errors} error(s), {len(problems) - errors} warning(s)")
+
+
+@app.command(epilog="Example: callflows numbers --format json")
+def numbers(
+    flows: FLOWS = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+) -> None:
+    """List every number and the flow that answers it."""
+    import json
+
+    from app.flows.loader import load
+
+    settings = _settings(flows=flows)
+    loaded = load(settings.flows, _options(settings))
+    rows = [
+        {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line}
+        for flow in loaded.book.flows.values()
+        for claim in flow.claims
+    ]
+    if output is TableFormat.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        width = max((len(str(row["number"])) for row in rows), default=0)
+        for row in rows:
+            print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}")
+    for problem in loaded.problems:
+        _say(str(problem))
+    raise typer.Exit(1 if loaded.broken else 0)
+
+
+@app.command(epilog="Example: callflows verbs Gather")
+def verbs(
+    verb: Annotated[str | None, typer.Argument(help="A verb, as Say or record_start.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+) -> None:
+    """Show the language's reference: every verb, or one with its attributes, evidence and dialects."""
+    import json
+
+    from app.language.reference import overview, page
+
+    if verb is not None:
+        print(page(verb))
+    elif output is TableFormat.json:
+        print(json.dumps([row._asdict() for row in overview()], indent=2))
+    else:
+        for row in overview():
+            print(f"{row.name:<12} {'/'.join(row.dialects):<18} {row.evidence:<11} {row.says}")
+
+
+schema = typer.Typer(help="Print schemas.", no_args_is_help=True)
+app.add_typer(schema, name="schema")
+
+
+@schema.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")
+def schema_xml(
+    flows: FLOWS = None,
+    dialect: Annotated[DialectName | None, typer.Option(help="The dialect; else that of the settings.")] = None,
+) -> None:
+    """Print the XML Schema of a dialect; on standard error what XSD 1.0 cannot say of it."""
+    from app.flows.loader import declared
+    from app.language.reference import UNSAYABLE, xsd
+
+    settings = _settings(flows=flows, dialect=dialect and dialect.value)
+    extensions, problems = declared(settings.flows)
+    print(xsd(settings.dialect, extensions))
+    _say("XSD 1.0 cannot say, and `callflows check FILE.xml` does:")
+    for line in [*UNSAYABLE, *map(str, problems)]:
+        _say(f"- {line}")
+
+
+@app.command(epilog="Example: callflows convert menu.xml --dialect classic")
+def convert(
+    file: Annotated[Path, typer.Argument(help="An XML document in either dialect.")],
+    dialect: Annotated[DialectName, typer.Option(help="The dialect to write.")],
+    flows: FLOWS = None,
+) -> None:
+    """Write a document in the other dialect; refused, with the reason, rather than losing anything."""
+    from app.errors import DialectError, DocumentError
+    from app.flows.loader import declared
+    from app.language import from_xml, to_xml
+
+    extensions, _ = declared(_settings(flows=flows).flows)
+    try:
+        document = to_xml(from_xml(file.read_bytes(), extensions=extensions), dialect.value, extensions=extensions)
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", 2)
+    except DocumentError as error:
+        _fail(f"{file}:{error.line}:{error.column}: {error.reason}", 1)
+    except DialectError as error:
+        _fail(f"{file}: {error}", 1)
+    print(document.decode())
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _fail(text: str, code: int) -> None:
+    _say(text)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line, not a traceback."""
+    try:
+        app()
+    except CallflowsError as error:
+        _say(f"callflows: {error}")
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Which flow answers which number, and how a node answers a turn. A book never changes: it is swapped whole.
+
+A node is a function of a Turn. What it writes was made when the flow was loaded, as pieces: texts that never change, holes that
+are filled for each call, and choices between runs of pieces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from app.calls import Turn
+from app.errors import Problem
+from app.language.markup import DECLARATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from zoneinfo import ZoneInfo
+
+    from app.language.element import Dialect
+
+REST: Final = "rest"
+"""Claims every number that nobody else claims."""
+START: Final = "start"
+"""The node with which every flow begins."""
+
+PROLOGUE: Final = f"{DECLARATION}<Response>"
+EPILOGUE: Final = "</Response>"
+
+Hole: TypeAlias = Callable[[Turn], str]
+"""Gives XML that is escaped already."""
+Piece: TypeAlias = "str | Hole | Choice | Branch"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached."""
+
+    holds: Callable[[Turn], object]
+    then: tuple[Piece, ...]
+    ends: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Branch:
+    """A run whose end does not end what stands around it."""
+
+    run: tuple[Piece, ...]
+
+
+def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
+    """Write a run of pieces for a turn; whether it ended before its last."""
+    for piece in pieces:
+        if isinstance(piece, str):
+            out.append(piece)
+        elif isinstance(piece, Choice):
+            if piece.holds(turn) and (run(piece.then, turn, out) or piece.ends):
+                return True
+        elif isinstance(piece, Branch):
+            run(piece.run, turn, out)
+        else:
+            out.append(piece(turn))
+    return False
+
+
+class Entry(NamedTuple):
+    """Where a node is entered: at a step, at an attempt of its menu, with the line answered or not."""
+
+    step: int = 0
+    attempt: int = 0
+    answered: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """A number that a flow answers: E.164, a prefix (``+1201*``) or ``rest``; with the place where it says so."""
+
+    number: str
+    file: str
+    line: int
+    column: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """A flow, ready to answer. ``documents`` has what stands in the Response for each node's entries."""
+
+    name: str
+    file: str
+    version: str
+    dialect: Dialect
+    zone: ZoneInfo | None
+    claims: tuple[Claim, ...]
+    documents: Mapping[str, Mapping[Entry, tuple[Piece, ...]]]
+    fallback: bytes
+
+    def answer(self, node: str, turn: Turn, entry: Entry | None = None) -> bytes:
+        """The document of a node for a turn; an entry that this version lacks is the node's start.
+
+        Raises KeyError where there is no such node, and whatever a text or a condition raises.
+        """
+        turn.zone = self.zone
+        entries = self.documents[node]
+        pieces = entries.get(entry or Entry()) or entries[Entry(answered=entry.answered if entry else False)]
+        out = [PROLOGUE]
+        run(pieces, turn, out)
+        out.append(EPILOGUE)
+        return "".join(out).encode()
+
+
+class FlowBook:
+    """All flows of an installation. Look-up takes the same time for a thousand numbers and a million."""
+
+    __slots__ = ("_exact", "_lengths", "_prefixes", "_rest", "flows")
+
+    def __init__(self, flows: Iterable[Flow] = ()) -> None:
+        """Flows whose claims do not clash; of those that do (see ``clashes``), the first has the number."""
+        self.flows: Mapping[str, Flow] = {flow.name: flow for flow in flows}
+        self._exact: dict[str, Flow] = {}
+        self._prefixes: dict[str, Flow] = {}
+        self._rest: Flow | None = None
+        for flow in self.flows.values():
+            for claim in flow.claims:
+                self._claim(claim.number, flow)
+        self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
+
+    def _claim(self, number: str, flow: Flow) -> None:
+        if number == REST:
+            self._rest = self._rest or flow
+        elif number.endswith("*"):
+            self._prefixes.setdefault(number[:-1], flow)
+        else:
+            self._exact.setdefault(number, flow)
+
+    def answering(self, number: str) -> Flow | None:
+        """The flow that answers a number (E.164): exact beats the longest prefix beats ``rest``."""
+        flow = self._exact.get(number)
+        if flow is not None:
+            return flow
+        for length in self._lengths:
+            flow = self._prefixes.get(number[:length])
+            if flow is not None:
+                return flow
+        return self._rest
+
+
+def clashes(flows: Iterable[Flow]) -> list[Problem]:
+    """Numbers that are claimed twice, in one file or in two."""
+    first: dict[str, Claim] = {}
+    problems = []
+    for claim in (claim for flow in flows for claim in flow.claims):
+        other = first.setdefault(claim.number, claim)
+        if other is not claim:
+            where = f"{other.file}:{other.line}:{other.column}"
+            problems.append(
+                Problem(
+                    claim.file,
+                    claim.line,
+                    claim.column,
+                    "error",
+                    "number-claimed-twice",
+                    f"numbers: {claim.number} is claimed already, at {where}",
+                    "a number has one flow: take one of the two out",
+                )
+            )
+    return problems

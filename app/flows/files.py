@@ -1,0 +1,249 @@
+"""YAML to FlowFile, with the place of everything.
+
+Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and takes its type from where it stands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+import pydantic
+import yaml
+
+from app.errors import Problem, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Path: TypeAlias = "tuple[str | int, ...]"
+"""Where something stands in a file: ``("nodes", "start", 0, "say")``."""
+
+MAX_BYTES: Final = 4_000_000
+"""A flow file longer than this is refused."""
+_MAX_NODES: Final = 1_000_000
+_MAX_DEPTH: Final = 60
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """A line and a column, from 1; ``cut`` is a comment that cuts a plain text short."""
+
+    line: int
+    column: int
+    cut: str = ""
+
+
+class Report:
+    """Collects what is wrong with one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.places: dict[Path, Place] = {(): Place(1, 1)}
+        self.keys: dict[Path, Place] = {}
+
+    def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
+        """Something is wrong at ``path`` (at its key, with ``key``); ``line`` lines below."""
+        self._say("error", path, rule, message, mend, key=key, line=line)
+
+    def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
+        """Something is probably not meant."""
+        self._say("warning", path, rule, message, mend, key=key, line=0)
+
+    def _say(
+        self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int
+    ) -> None:
+        place = self.place(path, key=key)
+        problem = Problem(self.file, place.line + line, place.column, severity, rule, message, mend)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """The place of a path, or of the nearest thing around it."""
+        while path:
+            place = (self.keys if key else self.places).get(path) or self.places.get(path)
+            if place:
+                return place
+            path = path[:-1]
+        return Place(1, 1)
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is an error."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) and value else value
+
+
+Steps = Annotated[list[Any], pydantic.BeforeValidator(lambda value: [] if value == "" else value)]
+
+
+class FlowFile(pydantic.BaseModel):
+    """What a flow file says, as far as its shape goes; steps are looked at by the compiler."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    numbers: Annotated[list[str], pydantic.BeforeValidator(_listed)] = []
+    timezone: str = ""
+    voice: dict[str, str] = {}
+    dialect: Literal["reference", "classic"] | None = None
+    auto_answer: Literal["auto", "true", "false"] = "auto"
+    nodes: dict[str, Steps]
+    fallback: Steps = []
+
+
+def read(text: bytes, report: Report) -> FlowFile | None:
+    """A flow file, or None with the errors in ``report``."""
+    data = read_yaml(text, report)
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
+        return None
+    return validate(FlowFile, data, (), report)
+
+
+Model = Any
+
+
+def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
+    """``data`` as a pydantic model, or None with the errors in ``report``, each with its place and its mend."""
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError as errors:
+        for error in errors.errors(include_url=False):
+            where = (*path, *(part for part in error["loc"] if part != "[key]"))
+            _explain(model, error, where, report)
+        return None
+
+
+def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:  # noqa: ANN401 - pydantic's details
+    name = where[-1] if where else "file"
+    match error["type"]:
+        case "extra_forbidden":
+            known = [field.alias or key for key, field in model.model_fields.items()]
+            near = suggestion(str(name), known)
+            report.error(
+                where, "unknown-key", f"there is no key {name!r} here", near or f"there are {', '.join(known)}", key=True
+            )
+        case "missing":
+            report.error(where[:-1], "missing-key", f"{name} is missing")
+        case "list_type":
+            report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
+        case "dict_type" | "model_type" | "model_attributes_type":
+            report.error(where, "shape", f"{name}: must be a mapping of keys and values")
+        case "string_type":
+            report.error(where, "shape", f"{name}: must be a text")
+        case "literal_error":
+            report.error(where, "value", f"{name}: must be {error['ctx']['expected']}, not {error['input']!r}")
+        case "value_error":
+            report.error(where, "value", f"{name}: {error['ctx']['error']}")
+        case _:
+            report.error(where, "value", f"{name}: {error['msg'].lower()}, not {error['input']!r:.60}")
+
+
+# YAML
+
+
+def read_yaml(text: bytes, report: Report) -> Any:  # noqa: ANN401 - dicts, lists and texts
+    """A YAML file as dicts, lists and texts, each of whose places ``report`` then knows; None with errors in it."""
+    if len(text) > MAX_BYTES:
+        report.error((), "yaml", f"the file has {len(text)} bytes, more than {MAX_BYTES}")
+        return None
+    try:
+        decoded = text.decode("utf-8-sig")
+        root = yaml.compose(decoded, Loader=_LOADER)
+    except UnicodeDecodeError as error:
+        report.places[()] = Place(text[: error.start].count(b"\n") + 1, 1)
+        report.error((), "yaml", "the file is not UTF-8", "save it as UTF-8")
+        return None
+    except yaml.YAMLError as error:
+        _not_yaml(error, report)
+        return None
+    if root is None:
+        report.error((), "shape", "the file is empty", "it needs numbers and nodes")
+        return None
+    return _Walk(decoded, report).value(root, (), 0)
+
+
+def _not_yaml(error: yaml.YAMLError, report: Report) -> None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        report.places[()] = Place(mark.line + 1, mark.column + 1)
+    problem = str(getattr(error, "problem", None) or error)
+    mend = next((mend for said, mend in _MENDS.items() if said in problem), "")
+    report.error((), "yaml", f"this is not YAML: {problem}", mend)
+
+
+_MENDS: Final = {
+    "'\\t'": "indent with spaces, not tabs",
+    "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
+    "mapping values are not allowed": 'a text with ": " in it must be quoted',
+    "did not find expected ',' or '}'": "a # begins a comment: write hash for the # key; quote texts with special characters",
+    "while scanning a quoted scalar": "a quote is not closed",
+    "special characters are not allowed": "take the control character out",
+}
+
+
+class _Walk:
+    """From YAML's own tree to plain values, noting places and refusing what would be misread."""
+
+    def __init__(self, text: str, report: Report) -> None:
+        self._lines = text.splitlines()
+        self._report = report
+        self._seen = 0
+
+    def value(self, node: yaml.Node, path: Path, depth: int) -> Any:  # noqa: ANN401
+        self._seen += 1
+        if depth > _MAX_DEPTH or self._seen > _MAX_NODES:
+            self._report.error(path, "yaml", "the file is nested too deeply, or repeats itself without end")
+            return ""
+        self._report.places[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1, self._cut(node))
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._items(node, path, depth))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+        return str(node.value)
+
+    def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, Place] = {}
+        for key, value in node.value:
+            place = Place(key.start_mark.line + 1, key.start_mark.column + 1)
+            if not isinstance(key, yaml.ScalarNode):
+                self._report.places[(*path, "?")] = place
+                self._report.error(
+                    (*path, "?"), "yaml", "a key must be a word", 'a text that begins with {{ must be quoted: "{{ … }}"'
+                )
+                continue
+            name = str(key.value)
+            self._report.keys[(*path, name)] = place
+            if name in seen:
+                first = seen[name].line
+                self._report.error(
+                    (*path, name),
+                    "key-twice",
+                    f"{name!r} is given twice, first on line {first}",
+                    "the second would win in silence",
+                    key=True,
+                )
+                continue
+            seen[name] = place
+            yield name, self.value(value, (*path, name), depth + 1)
+
+    def _cut(self, node: yaml.Node) -> str:
+        """What follows a plain text on its line and is a comment to YAML."""
+        if not isinstance(node, yaml.ScalarNode) or node.style is not None or not node.value:
+            return ""
+        end = node.end_mark
+        rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
+        found = _COMMENT.match(rest)
+        return found[1] if found else ""
+
+
+_COMMENT: Final = re.compile(r"[ \t]+(#.*)")

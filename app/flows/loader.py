@@ -1,0 +1,106 @@
+"""A folder of flow files to a book. A broken file takes nothing with it but its own flow, and never in silence."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from app.errors import LanguageError, Problem
+from app.flows.book import FlowBook, clashes
+from app.flows.compiler import compile_flow
+from app.flows.files import Report, read_yaml
+from app.language import Extensions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from app.flows.book import Flow
+    from app.flows.compiler import Options
+
+EXTENSIONS: Final = "extensions.yaml"
+"""Declares attributes that Opentact has and its documentation lost."""
+_NOT_FLOWS: Final = frozenset({EXTENSIONS, "overrides.yaml"})
+_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a folder gave: a book of all flows that are right, and what is wrong."""
+
+    book: FlowBook
+    problems: tuple[Problem, ...]
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is an error."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def load(folder: Path, options: Options) -> Loaded:
+    """All flow files of a folder."""
+    if not folder.is_dir():
+        missing = Problem(str(folder), 1, 1, "error", "no-folder", "there is no such folder", "set CALLFLOWS_FLOWS or --flows")
+        return Loaded(FlowBook(), (missing,))
+    extensions, problems = declared(folder)
+    return load_files(flow_files(folder), dataclasses.replace(options, extensions=extensions), problems)
+
+
+def load_files(files: Iterable[Path], options: Options, problems: Iterable[Problem] = ()) -> Loaded:
+    """These flow files; names and numbers that are given twice go to the first."""
+    found = list(problems)
+    flows: dict[str, Flow] = {}
+    for file in files:
+        flow, report = _read(file, options)
+        found += report.problems
+        if flow is None:
+            continue
+        if flow.name in flows:
+            mend = "rename one of the two"
+            found.append(Problem(str(file), 1, 1, "error", "name-twice", f"{flows[flow.name].file} is named so already", mend))
+            continue
+        flows[flow.name] = flow
+    found += clashes(flows.values())
+    return Loaded(FlowBook(flows.values()), tuple(found))
+
+
+def flow_files(folder: Path) -> list[Path]:
+    """The flow files of a folder, in the order of their names."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix in _SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith(".") and file.is_file()
+    )
+
+
+def _read(file: Path, options: Options) -> tuple[Flow | None, Report]:
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        report = Report(str(file))
+        report.error((), "unreadable", f"the file cannot be read: {error.strerror}")
+        return None, report
+    return compile_flow(file.stem, text, str(file), options)
+
+
+def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
+    """The attributes that ``extensions.yaml`` declares, and what is wrong with it."""
+    file = folder / EXTENSIONS
+    report = Report(str(file))
+    if not file.is_file():
+        return Extensions(), []
+    data = read_yaml(file.read_bytes(), report)
+    if data is not None and not (
+        isinstance(data, dict)
+        and all(isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values()) for kinds in data.values())
+    ):
+        report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", "as Dial: {callerId: text}")
+    if data is None or report.broken:
+        return Extensions(), report.problems
+    extensions = Extensions()
+    for element, kinds in data.items():
+        try:
+            extensions = Extensions({**extensions.kinds, **Extensions.declare({element: kinds}).kinds})
+        except LanguageError as error:
+            report.error((element,), "extension", str(error), key=True)
+    return extensions, report.problems

@@ -1,0 +1,107 @@
+"""The signed state of a call that travels in its URLs: any process can go on with any call, and nobody can forge one.
+
+``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and HMAC-SHA-256 of
+both with the flow and the node. Signed with the first key, valid with any.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+LIFETIME: Final = 24 * 3600
+"""Seconds for which a ticket is good."""
+MAX_STATE: Final = 2048
+"""Bytes that a ticket's state may have."""
+_SKEW: Final = 300
+"""Seconds by which another process's clock may be ahead."""
+
+
+class Signer:
+    """Makes tickets and reads them."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys:
+            raise SettingsError("there must be at least one secret key")
+        self._keys = tuple(hashlib.sha256(b"callflows ticket\0" + key).digest() for key in keys)
+
+    def sign(self, place: str, state: str = "") -> str:
+        """The ticket for a place (``flow/node``) with a state as ``pack`` gives it."""
+        content = f"{int(time.time()):x}.{state}"
+        return f"{content}.{_signature(self._keys[0], place, content)}"
+
+    def read(self, place: str, ticket: str) -> Mapping[str, Any]:
+        """The state of a ticket. Raises ForgedTicket, or StaleTicket when it is genuine but over LIFETIME old."""
+        content, _, signature = ticket.rpartition(".")
+        given = signature.encode("ascii", "replace")
+        genuine = [hmac.compare_digest(_signature(key, place, content).encode(), given) for key in self._keys]
+        if not any(genuine):
+            raise ForgedTicket("the ticket was not signed here, or for another place")
+        issued, _, state = content.partition(".")
+        age = time.time() - int(issued, 16)
+        if not -_SKEW <= age <= LIFETIME:
+            raise StaleTicket(f"the ticket is {int(age)} seconds old, more than {LIFETIME}")
+        return unpack(state)
+
+
+def _signature(key: bytes, place: str, content: str) -> str:
+    mac = hmac.digest(key, f"{place}\0{content}".encode("utf-8", "replace"), "sha256")
+    return binascii.b2a_base64(mac, newline=False).rstrip(b"=").translate(_URL_SAFE).decode()
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
+def pack(state: Mapping[str, Any]) -> str:
+    """A state as it stands in a ticket. Raises TicketError where it is too big."""
+    if not state:
+        return ""
+    packed = json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    if len(packed) > MAX_STATE:
+        raise TicketError(f"what a ticket must carry has {len(packed)} bytes, more than {MAX_STATE}")
+    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def unpack(state: str) -> Mapping[str, Any]:
+    """The state that ``pack`` packed; only ever called on what was signed."""
+    if not state:
+        return {}
+    unpacked: Mapping[str, Any] = json.loads(urlsafe_b64decode(state + "=" * (-len(state) % 4)))
+    return unpacked
+
+
+def kept_key(folder: Path) -> bytes:
+    """The key of an installation that sets none: made once, kept in ``data/secret_key``, readable by its owner only.
+
+    Raises SettingsError where the folder can neither be read nor written.
+    """
+    path = folder / "secret_key"
+    try:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            made = folder / f".secret_key.{os.getpid()}"
+            with open(made, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(binascii.hexlify(os.urandom(32)))
+            try:
+                os.link(made, path)
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error}") from None

@@ -1,0 +1,132 @@
+"""The only place where things are put together: settings in, an ASGI app out."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import logging
+import math
+import struct
+import sys
+import wave
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.flows.compiler import Options
+from app.flows.loader import Loaded, load
+from app.flows.steps import BEEP_PATH
+from app.flows.tickets import Signer, kept_key
+from app.settings import Settings
+from app.settings import load as load_settings
+from app.web.answering import Answering, Shelf
+from app.web.requests import Trust, header
+from app.web.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_PROBLEM: Final = "application/problem+json"
+
+
+def create_app(settings: Settings | None = None) -> Answering:
+    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said in the log, and do not keep others from answering."""
+    settings = settings or load_settings()
+    log_to_stderr(settings.log_format)
+    signer = Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
+    loaded = load(settings.flows, Options(signer, settings.apology, settings.dialect))
+    said(loaded)
+    trust, tally, shelf = Trust(settings), Tally(), Shelf(loaded.book)
+    if not settings.token:
+        structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+    return Answering(
+        _framework(shelf, trust, tally),
+        shelf=shelf,
+        signer=signer,
+        trust=trust,
+        tally=tally,
+        apology=settings.apology,
+        deadline=settings.deadline_ms / 1000,
+    )
+
+
+def said(loaded: Loaded) -> None:
+    """Say in the log what is wrong with the flows."""
+    log = structlog.get_logger("callflows.flows")
+    for problem in loaded.problems:
+        (log.error if problem.severity == "error" else log.warning)(str(problem))
+    log.info("flows loaded", flows=len(loaded.book.flows), problems=len(loaded.problems))
+
+
+def _framework(shelf: Shelf, trust: Trust, tally: Tally) -> FastAPI:
+    """Everything that is not the way of a call."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tally.start()
+        gc.collect()
+        gc.freeze()
+        yield
+        tally.stop()
+
+    app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
+
+    @app.get("/healthz", summary="Alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Can answer calls")
+    async def readyz() -> Response:
+        flows = len(shelf.book.flows)
+        body = {"status": "ok" if flows else "no flow is loaded", "flows": flows}
+        return JSONResponse(body, status_code=200 if flows else 503)
+
+    @app.get("/metrics", summary="Prometheus")
+    async def metrics(request: Request) -> Response:
+        bearer = header(request.scope, b"authorization").removeprefix("Bearer ")
+        refusal = trust.refusal(request.scope, request.query_params.get("token") or bearer)
+        if refusal and not trust.local(request.scope):
+            problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": refusal}
+            return JSONResponse(problem, status_code=403, media_type=_PROBLEM)
+        return Response(tally.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    sound = beep()
+
+    @app.get(BEEP_PATH, summary="A beep, for a dialect without a tone")
+    async def media_beep() -> Response:
+        return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
+
+    return app
+
+
+def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
+    """A wav file of a tone, fading in and out within 10 ms so that it does not click."""
+    samples, fade = int(seconds * rate), rate // 100
+    levels = (min(1.0, i / fade, (samples - 1 - i) / fade) * 0.4 for i in range(samples))
+    wave_form = [int(32767 * level * math.sin(2 * math.pi * hz * i / rate)) for i, level in enumerate(levels)]
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(struct.pack(f"<{samples}h", *wave_form))
+    return file.getvalue()
+
+
+def log_to_stderr(form: str) -> None:
+    """Structured log lines on standard error."""
+    json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    people: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(json_lines if form == "json" else people),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,100 @@
+"""The settings of an installation: one table. ``CALLFLOWS_`` and the name, in the environment or in ``.env``.
+
+A secret may stand in a file: ``CALLFLOWS_TOKEN_FILE=/run/secrets/token``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _listed(value: object) -> object:
+    """Several values are separated by commas or blanks."""
+    return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """One installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CALLFLOWS_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    flows: Path = Field(Path("callflows"), description="the folder of the flow files")
+    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="processes that answer")
+    public_url: str = Field("", description="where Opentact reaches the server; unset: the request's own scheme and host")
+    token: Secrets = Field((), description="what a request must bring as ?token=…; several are separated by commas")
+    secret_keys: Secrets = Field(
+        (), description="keys that sign tickets, the newest first; unset: made once and kept in data"
+    )
+    dialect: Literal["reference", "classic"] = Field("reference", description="the XML dialect of flows that name none")
+    trusted_proxies: Networks = Field((), description="proxies whose X-Forwarded-… headers are believed")
+    allowed_sources: Networks = Field((), description="addresses that may ask /call; empty: any")
+    deadline_ms: int = Field(2000, ge=50, le=60_000, description="the longest that an answer may take")
+    apology: str = Field(
+        "We are sorry, your call cannot be taken right now. Please try again later.",
+        description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
+    )
+    log_format: Literal["json", "text"] = Field("json", description="how log lines look")
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// or http://")
+        if any(mark in url for mark in "?# <>\"'"):
+            raise ValueError("must be a scheme, a host and perhaps a path, without a query")
+        return url.rstrip("/")
+
+    @field_validator("apology")
+    @classmethod
+    def _spoken(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must say something: a caller who hears silence thinks that the line is dead")
+        return text
+
+    @field_validator("token", "secret_keys")
+    @classmethod
+    def _not_empty(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not secret.get_secret_value() for secret in secrets):
+            raise ValueError("must not be empty")
+        return secrets
+
+
+def load(**given: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever its type
+    """The settings of this environment; ``given`` ones (of a command line) win. Raises SettingsError."""
+    try:
+        return Settings(**_from_files(), **given) if given else Settings(**_from_files())
+    except ValidationError as error:
+        lines = [f"CALLFLOWS_{'_'.join(map(str, e['loc'][:1])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _from_files() -> dict[str, Any]:
+    """Settings whose value stands in a file named by ``CALLFLOWS_<NAME>_FILE``."""
+    found: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        path = os.environ.get(f"CALLFLOWS_{name.upper()}_FILE")
+        if path:
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"CALLFLOWS_{name.upper()}_FILE: {error}") from None
+    return found

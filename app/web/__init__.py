@@ -1,0 +1,1 @@
+"""Thin doors: the way in for Opentact, for programs and for people."""

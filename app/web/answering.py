@@ -1,0 +1,211 @@
+"""The door for Opentact: ``/call`` and ``/call/{flow}/{node}``. It stands before the framework, as the way of a call is short.
+
+Opentact always gets a valid document with status 200, whatever breaks inside; only strangers get 403.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import structlog
+
+from app.calls import Turn, utc_now
+from app.errors import ForgedTicket, StaleTicket
+from app.flows.book import EPILOGUE, PROLOGUE, START, Entry
+from app.language.markup import escape
+from app.web.requests import MAX_BODY, entity, query
+from app.web.tally import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from datetime import datetime
+
+    from app.flows.book import FlowBook
+    from app.flows.tickets import Signer
+    from app.web.requests import Trust
+    from app.web.tally import Tally
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CALL: Final = "/call"
+_XML: Final = (b"content-type", b"application/xml; charset=utf-8")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
+_NEVER_STORED: Final = (b"cache-control", b"no-store")
+_PARTS: Final = 4
+"""``/call/{flow}/{node}``, split at its slashes."""
+
+
+class Reply(NamedTuple):
+    """What goes back, and what became of the request."""
+
+    status: int
+    body: bytes
+    outcome: str
+    flow: str = ""
+    node: str = ""
+    cause: str = ""
+    detail: str = ""
+
+
+class Shelf:
+    """Holds the book that is open now; whoever loads another puts it here, whole."""
+
+    def __init__(self, book: FlowBook) -> None:
+        self.book = book
+
+
+class Answering:
+    """An ASGI app: answers ``/call…``, and leaves everything else to ``rest``."""
+
+    def __init__(
+        self,
+        rest: App,
+        *,
+        shelf: Shelf,
+        signer: Signer,
+        trust: Trust,
+        tally: Tally,
+        apology: str,
+        deadline: float,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._rest = rest
+        self._shelf = shelf
+        self._signer = signer
+        self._trust = trust
+        self._tally = tally
+        self._deadline = deadline
+        self._clock = clock
+        self._log = structlog.get_logger("callflows.answering")
+        self.apology = f"{PROLOGUE}<Say>{escape(apology)}</Say><Hangup/>{EPILOGUE}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or not (scope["path"] == CALL or scope["path"].startswith(f"{CALL}/")):
+            await self._rest(scope, receive, send)
+            return
+        began = time.perf_counter()
+        body = await self._body(receive) if scope["method"] not in ("GET", "HEAD") else b""
+        fields: dict[str, str] = {}
+        try:
+            fields = query(scope["query_string"])
+            reply = self.reply(scope, fields, body)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+            reply = self._broken(error)
+        length = str(len(reply.body)).encode()
+        kind = _XML if reply.status == 200 else _PROBLEM  # noqa: PLR2004 - OK
+        headers = [kind, (b"content-length", length), _NEVER_STORED]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body if scope["method"] != "HEAD" else b""})
+        self._tally.add(_answered(reply, fields, time.perf_counter() - began))
+
+    async def _body(self, receive: Receive) -> bytes:
+        """The body, as far as it comes in time and is not longer than any real one."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._deadline):
+                while True:
+                    message = await receive()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if message["type"] != "http.request" or size > MAX_BODY:
+                        return b""
+                    parts.append(part)
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            return b""
+
+    def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
+        """The answer to a request. Raises what a bug raises, nothing else."""
+        path = scope["path"]
+        if path == CALL or path == f"{CALL}/":
+            refusal = self._trust.refusal(scope, fields.get("token", ""))
+            if refusal:
+                return _refused(refusal)
+            return self._first(scope, fields, body)
+        parts = path.split("/")
+        refusal = self._trust.refusal(scope, None) or ("" if len(parts) == _PARTS and "ticket" in fields else "there is no ticket")
+        if refusal:
+            return _refused(refusal)
+        return self._further(scope, fields, body, parts[2], parts[3])
+
+    def _first(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
+        """A call arrives."""
+        turn = self._turn(scope, fields, body)
+        flow = self._shelf.book.answering(turn.number)
+        if flow is None:
+            return Reply(200, self.apology, "unknown-number", cause="no flow has this number", detail=turn.number)
+        try:
+            return Reply(200, flow.answer(START, turn), "answered", flow.name, START)
+        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
+            return self._fallback(flow.name, START, error)
+
+    def _further(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str) -> Reply:
+        """A call goes on where a ticket says."""
+        try:
+            state = self._signer.read(f"{name}/{node}", fields.get("ticket", ""))
+        except ForgedTicket as error:
+            return _refused(str(error))
+        except StaleTicket as error:
+            return self._fallback(name, node, error)
+        carried = state.get("t", {})
+        fields.update({key: value for key, value in carried.items() if key != "itself"})
+        turn = self._turn(scope, fields, body)
+        if "itself" in carried:
+            turn.answers_itself = bool(carried["itself"])
+        flow = self._shelf.book.flows.get(name)
+        if flow is None or node not in flow.documents:
+            return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"))
+        step, attempt, answered = state.get("e", (0, 0, 1))
+        same = state.get("v") == flow.version
+        entry = Entry(step, attempt, bool(answered)) if same else Entry(answered=bool(answered))
+        try:
+            return Reply(200, flow.answer(node, turn, entry), "answered", name, node)
+        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
+            return self._fallback(name, node, error)
+
+    def _turn(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Turn:
+        answers_itself = None
+        if body:
+            more, answers_itself = entity(body)
+            fields.update({name: value for name, value in more.items() if not fields.get(name)})
+        return Turn(fields, base=self._trust.base(scope), answers_itself=answers_itself, clock=self._clock)
+
+    def _fallback(self, name: str, node: str, error: Exception) -> Reply:
+        flow = self._shelf.book.flows.get(name)
+        cause = type(error).__name__
+        self._log.warning("fallback served", flow=name, node=node, cause=cause, exc_info=error)
+        document = flow.fallback if flow is not None else self.apology
+        return Reply(200, document, "fallback", name, node, cause, str(error)[:300])
+
+    def _broken(self, error: Exception) -> Reply:
+        self._log.error("fallback served: a defect", exc_info=error)
+        return Reply(200, self.apology, "fallback", cause=type(error).__name__, detail=str(error)[:300])
+
+
+def _refused(reason: str) -> Reply:
+    problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
+    return Reply(403, json.dumps(problem).encode(), "refused", cause=reason)
+
+
+def _answered(reply: Reply, fields: Mapping[str, str], seconds: float) -> Answered:
+    return Answered(
+        at=time.time(),
+        seconds=seconds,
+        outcome=reply.outcome,
+        flow=reply.flow,
+        node=reply.node,
+        cause=reply.cause,
+        caller=fields.get("from", ""),
+        number=fields.get("to") or fields.get("tn", ""),
+        call=fields.get("call", ""),
+        detail=reply.detail,
+    )
