@@ -19,37 +19,34 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "unknown"
 
-_NANP: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
+_NANP: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
 _WITHHELD: Final = frozenset(
     {"", "anonymous", "private", "restricted", "withheld", "unavailable", "unknown", "null", "none"}
 )
-_LONGEST: Final = 256
+LONGEST: Final = 256
 """Characters of a number, a name or an id that are looked at; nothing real is longer."""
 
 
-@lru_cache(maxsize=16_384)
 def e164(written: str) -> str:
     """A number however it is written, in E.164; nothing where it is none.
 
     Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
     region is never assumed.
     """
-    written = written.strip()
     nanp = _NANP.fullmatch(written)
-    if nanp:
-        return f"+{nanp[1]}"
-    found = _NUMBER.fullmatch(written)
+    return f"+{nanp[1]}" if nanp else _international(written)
+
+
+@lru_cache(maxsize=16_384)
+def _international(written: str) -> str:
+    found = _NUMBER.fullmatch(written.strip())
     if not found:
         return ""
-    return _international(f"+{found[1].lstrip('+')}")
-
-
-def _international(written: str) -> str:
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
 
     try:
-        number = phonenumbers.parse(written, None)
+        number = phonenumbers.parse(f"+{found[1].lstrip('+')}", None)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(number):
@@ -57,8 +54,16 @@ def _international(written: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-@lru_cache(maxsize=4096)
 def _national(number: str) -> str:
+    nanp = _NANP.fullmatch(number)
+    if nanp:
+        digits = nanp[1]
+        return f"({digits[1:4]}) {digits[4:7]}-{digits[7:]}"
+    return _national_elsewhere(number)
+
+
+@lru_cache(maxsize=4096)
+def _national_elsewhere(number: str) -> str:
     import phonenumbers  # noqa: PLC0415 - as above
 
     try:
@@ -78,6 +83,9 @@ def _region(number: str) -> str:
         return UNKNOWN
 
 
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 class Number(str):
     """A telephone number in E.164, or what stood in its place; a text like any other."""
 
@@ -86,12 +94,12 @@ class Number(str):
     @property
     def national(self) -> str:
         """As it is written in its own country: ``(201) 555-0123``."""
-        return _national(str(self))
+        return _national(self)
 
     @property
     def region(self) -> str:
         """The country, as ``US``; ``unknown`` where the number does not tell."""
-        return _region(str(self))
+        return _region(self)
 
 
 class Call:
@@ -138,22 +146,14 @@ class Caller:
 class Now:
     """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
 
-    __slots__ = ("_at",)
+    __slots__ = ("_at", "day", "hour", "minute", "month", "second", "weekday", "year")
     FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
-    _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
     def __init__(self, at: datetime) -> None:
         self._at = at
-
-    def __getattr__(self, name: str) -> int:
-        if name not in self.FIELDS:
-            raise AttributeError(name)
-        return int(getattr(self._at, name))
-
-    @property
-    def weekday(self) -> str:
-        """The day of the week."""
-        return self._DAYS[self._at.weekday()]
+        self.year, self.month, self.day = at.year, at.month, at.day
+        self.hour, self.minute, self.second = at.hour, at.minute, at.second
+        self.weekday = _DAYS[at.weekday()]
 
     @property
     def date(self) -> str:
@@ -163,7 +163,7 @@ class Now:
     @property
     def time(self) -> str:
         """As 09:30; compares as times do."""
-        return f"{self._at.hour:02}:{self._at.minute:02}"
+        return f"{self.hour:02}:{self.minute:02}"
 
     def __str__(self) -> str:
         return self._at.isoformat(timespec="seconds")
@@ -177,12 +177,31 @@ def utc_now() -> datetime:
 class Turn:
     """One request of Opentact, while it is answered.
 
-    ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them (``name,
-    started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so; ``base`` gives
-    the URL under which Opentact reaches us.
+    ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them
+    (``name,
+    started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so;
+    ``base`` gives
+    the URL under which Opentact reaches us. ``written`` are branches that stand in the document already.
     """
 
-    __slots__ = ("_base", "_call", "_caller", "_clock", "_now", "answers_itself", "digits", "number", "told", "zone")
+    __slots__ = (
+        "_base",
+        "_clock",
+        "answers_itself",
+        "call",
+        "caller",
+        "digits",
+        "now",
+        "number",
+        "told",
+        "written",
+        "zone",
+    )
+
+    call: Call
+    """The call."""
+    now: Now
+    """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
 
     def __init__(
         self,
@@ -195,50 +214,46 @@ class Turn:
         self.told = told
         to = told.get("to") or told.get("tn") or ""
         self.number = Number(e164(to) or to.strip())
+        self.caller = _caller(told)
         self.answers_itself = answers_itself
         self.digits = told.get("dtmf", "")
         self.zone: ZoneInfo | None = None
+        self.written: dict[int, str] = {}
         self._base = base
         self._clock = clock
-        self._caller: Caller | None = None
-        self._call: Call | None = None
-        self._now: Now | None = None
+
+    def __getattr__(self, name: str) -> object:
+        """What most calls do not need is made when it is first asked for, and is a plain attribute from then on."""
+        made: object
+        if name == "call":
+            made = self.call = Call(self.told, self.caller.number, self.number)
+        elif name == "now":
+            made = self.now = Now(self._clock().astimezone(self.zone or UTC))
+        else:
+            raise AttributeError(name)
+        return made
 
     @property
     def base(self) -> str:
         """``https://host`` without a slash at its end."""
         return self._base()
 
-    @property
-    def caller(self) -> Caller:
-        """Who rings."""
-        if self._caller is None:
-            written = self.told.get("from", "").strip()
-            withheld = written.lower().removeprefix("sip:").partition("@")[0] in _WITHHELD
-            self._caller = Caller("" if withheld else e164(written) or written, self.told.get("name", ""))
-        return self._caller
 
-    @property
-    def call(self) -> Call:
-        """The call."""
-        if self._call is None:
-            self._call = Call(self.told, self.caller.number, self.number)
-        return self._call
-
-    @property
-    def now(self) -> Now:
-        """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
-        if self._now is None:
-            self._now = Now(self._clock().astimezone(self.zone or UTC))
-        return self._now
+def _caller(told: Mapping[str, str]) -> Caller:
+    written = told.get("from", "")
+    number = e164(written)
+    if not number and written.strip().lower().removeprefix("sip:").partition("@")[0] not in _WITHHELD:
+        number = written.strip()
+    return Caller(number, told.get("name", ""))
 
 
 def told(value: object) -> str:
-    """A field from outside as text: cleaned, on one line, not longer than anything real."""
+    """A field from outside as text: cleaned, and not longer than anything real."""
+    if isinstance(value, str):
+        return clean(value[:LONGEST])
     if value is None or isinstance(value, (dict, list)):
         return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
-    return clean(text)
+    return str(value).lower()[:LONGEST]
 
 
 def masked(number: str) -> str:

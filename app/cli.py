@@ -100,7 +100,9 @@ def _greet(settings: Settings) -> None:
     loaded = load(settings.flows, _options(settings))
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
     token = "?token=…" if settings.token else ""
-    number = next((claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), "")
+    number = next(
+        (claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), ""
+    )
     asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
     _say(f"callflows serves {len(loaded.book.flows)} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
     _say(f"  remote call control URL: {url}/call{token}")
@@ -189,7 +191,7 @@ def verbs(
         print(json.dumps([row._asdict() for row in overview()], indent=2))
     else:
         for row in overview():
-            print(f"{row.name:<12} {'/'.join(row.dialects):<18} {row.evidence:<11} {row.says}")
+            print(f"{row.element:<12} {row.dialects:<20} {row.evidence:<11} {row.says}")
 
 
 schema = typer.Typer(help="Print schemas.", no_args_is_help=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import json
 import logging
 import math
 import struct
@@ -18,8 +19,8 @@ from fastapi.responses import JSONResponse
 
 from app.flows.compiler import Options
 from app.flows.loader import Loaded, load
-from app.flows.steps import BEEP_PATH
 from app.flows.tickets import Signer, kept_key
+from app.flows.words import BEEP_PATH
 from app.settings import Settings
 from app.settings import load as load_settings
 from app.web.answering import Answering, Shelf
@@ -27,19 +28,19 @@ from app.web.requests import Trust, header
 from app.web.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 _PROBLEM: Final = "application/problem+json"
 
 
 def create_app(settings: Settings | None = None) -> Answering:
-    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said in the log, and do not keep others from answering."""
+    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering."""
     settings = settings or load_settings()
     log_to_stderr(settings.log_format)
     signer = Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
     loaded = load(settings.flows, Options(signer, settings.apology, settings.dialect))
     said(loaded)
-    trust, tally, shelf = Trust(settings), Tally(), Shelf(loaded.book)
+    trust, tally, shelf = Trust(settings), Tally(line_of(settings.log_format)), Shelf(loaded.book)
     if not settings.token:
         structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
     return Answering(
@@ -114,6 +115,14 @@ def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
         out.setframerate(rate)
         out.writeframes(struct.pack(f"<{samples}h", *wave_form))
     return file.getvalue()
+
+
+def line_of(form: str) -> Callable[[Mapping[str, Any]], str]:
+    """How a line of the call log is made of its fields."""
+    if form == "json":
+        return json.JSONEncoder(separators=(", ", ": ")).encode
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return lambda fields: str(render(None, "", dict(fields)))
 
 
 def log_to_stderr(form: str) -> None:

@@ -1,67 +1,30 @@
 """Which flow answers which number, and how a node answers a turn. A book never changes: it is swapped whole.
 
-A node is a function of a Turn. What it writes was made when the flow was loaded, as pieces: texts that never change, holes that
+A node is a function of a Turn. What it writes was made when the flow was loaded, as pieces: texts that never change, holes
+that
 are filled for each call, and choices between runs of pieces.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.calls import Turn
 from app.errors import Problem
-from app.language.markup import DECLARATION
+from app.flows.pieces import EPILOGUE, PROLOGUE, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from zoneinfo import ZoneInfo
 
+    from app.calls import Turn
+    from app.flows.pieces import Piece
     from app.language.element import Dialect
 
 REST: Final = "rest"
 """Claims every number that nobody else claims."""
 START: Final = "start"
 """The node with which every flow begins."""
-
-PROLOGUE: Final = f"{DECLARATION}<Response>"
-EPILOGUE: Final = "</Response>"
-
-Hole: TypeAlias = Callable[[Turn], str]
-"""Gives XML that is escaped already."""
-Piece: TypeAlias = "str | Hole | Choice | Branch"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Choice:
-    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached."""
-
-    holds: Callable[[Turn], object]
-    then: tuple[Piece, ...]
-    ends: bool
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Branch:
-    """A run whose end does not end what stands around it."""
-
-    run: tuple[Piece, ...]
-
-
-def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
-    """Write a run of pieces for a turn; whether it ended before its last."""
-    for piece in pieces:
-        if isinstance(piece, str):
-            out.append(piece)
-        elif isinstance(piece, Choice):
-            if piece.holds(turn) and (run(piece.then, turn, out) or piece.ends):
-                return True
-        elif isinstance(piece, Branch):
-            run(piece.run, turn, out)
-        else:
-            out.append(piece(turn))
-    return False
 
 
 class Entry(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
@@ -28,7 +29,9 @@ def check_paths(paths: Iterable[Path], options: Options) -> list[Problem]:
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
         elif path.is_file() and path.suffix not in (".yaml", ".yml", ".xml"):
-            problems.append(Problem(str(path), 1, 1, "error", "no-file", "neither a flow file (.yaml) nor a document (.xml)"))
+            problems.append(
+                Problem(str(path), 1, 1, "error", "no-file", "neither a flow file (.yaml) nor a document (.xml)")
+            )
     folders = {file.parent for file in [*flows, *documents]}
     extensions = {folder: declared(folder) for folder in folders}
     for _, wrong in extensions.values():
@@ -39,8 +42,6 @@ def check_paths(paths: Iterable[Path], options: Options) -> list[Problem]:
 
 
 def _flows(files: list[Path], options: Options, extensions: dict[Path, Extensions]) -> Iterable[Problem]:
-    import dataclasses
-
     for folder in dict.fromkeys(file.parent for file in files):
         inside = [file for file in files if file.parent == folder]
         yield from load_files(inside, dataclasses.replace(options, extensions=extensions[folder])).problems

@@ -1,6 +1,7 @@
 """YAML to FlowFile, with the place of everything.
 
-Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and takes its type from where it stands.
+Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and takes its type from where it
+stands.
 """
 
 from __future__ import annotations
@@ -106,10 +107,8 @@ def read(text: bytes, report: Report) -> FlowFile | None:
     if not isinstance(data, dict):
         report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    return validate(FlowFile, data, (), report)
-
-
-Model = Any
+    flow: FlowFile | None = validate(FlowFile, data, (), report)
+    return flow
 
 
 def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
@@ -185,7 +184,7 @@ _MENDS: Final = {
     "'\\t'": "indent with spaces, not tabs",
     "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
     "mapping values are not allowed": 'a text with ": " in it must be quoted',
-    "did not find expected ',' or '}'": "a # begins a comment: write hash for the # key; quote texts with special characters",
+    "did not find expected ',' or '}'": "a # begins a comment: write hash for the # key, quote special characters",
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
 }

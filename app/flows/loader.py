@@ -40,7 +40,9 @@ class Loaded:
 def load(folder: Path, options: Options) -> Loaded:
     """All flow files of a folder."""
     if not folder.is_dir():
-        missing = Problem(str(folder), 1, 1, "error", "no-folder", "there is no such folder", "set CALLFLOWS_FLOWS or --flows")
+        missing = Problem(
+            str(folder), 1, 1, "error", "no-folder", "there is no such folder", "set CALLFLOWS_FLOWS or --flows"
+        )
         return Loaded(FlowBook(), (missing,))
     extensions, problems = declared(folder)
     return load_files(flow_files(folder), dataclasses.replace(options, extensions=extensions), problems)
@@ -57,7 +59,9 @@ def load_files(files: Iterable[Path], options: Options, problems: Iterable[Probl
             continue
         if flow.name in flows:
             mend = "rename one of the two"
-            found.append(Problem(str(file), 1, 1, "error", "name-twice", f"{flows[flow.name].file} is named so already", mend))
+            found.append(
+                Problem(str(file), 1, 1, "error", "name-twice", f"{flows[flow.name].file} is named so already", mend)
+            )
             continue
         flows[flow.name] = flow
     found += clashes(flows.values())
@@ -92,9 +96,13 @@ def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
     data = read_yaml(file.read_bytes(), report)
     if data is not None and not (
         isinstance(data, dict)
-        and all(isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values()) for kinds in data.values())
+        and all(
+            isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values()) for kinds in data.values()
+        )
     ):
-        report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", "as Dial: {callerId: text}")
+        report.error(
+            (), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", "as Dial: {callerId: text}"
+        )
     if data is None or report.broken:
         return Extensions(), report.problems
     extensions = Extensions()

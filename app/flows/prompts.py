@@ -1,6 +1,7 @@
 """Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as closures.
 
-Names and fields that cannot exist are refused at load. The frequent forms (names, fields, not, and, or, comparisons, ``if``) become
+Names and fields that cannot exist are refused at load. The frequent forms (names, fields, not, and, or, comparisons,
+``if``) become
 closures from Jinja's own syntax tree; everything else is rendered by Jinja in its sandbox. There is nothing to call: values
 are plain.
 """
@@ -210,8 +211,7 @@ def _closure(node: nodes.Node) -> Value | None:  # noqa: PLR0911 - one case a fo
         case nodes.List() | nodes.Tuple():
             return _all_constant(node.items)
         case nodes.Not(node=inner):
-            value = _closure(inner)
-            return value and (lambda turn, value=value: not value(turn))
+            return _negated(_closure(inner))
         case nodes.And() | nodes.Or():
             left, right = _closure(node.left), _closure(node.right)
             if left is None or right is None:
@@ -222,6 +222,10 @@ def _closure(node: nodes.Node) -> Value | None:  # noqa: PLR0911 - one case a fo
         case nodes.Compare(ops=[nodes.Operand() as operand]):
             return _comparison(_closure(node.expr), _COMPARISONS[operand.op], _closure(operand.expr))
     return None
+
+
+def _negated(value: Value | None) -> Value | None:
+    return None if value is None else lambda turn: not value(turn)
 
 
 def _comparison(left: Value | None, compare: Callable[[Any, Any], bool], right: Value | None) -> Value | None:
@@ -259,6 +263,8 @@ def _part(node: nodes.Node, encode: Encode) -> str | Callable[[Turn], str] | Non
     value = _closure(node)
     if value is None:
         return None
+    if encode is str:
+        return lambda turn: _shown(value(turn))
     return lambda turn: encode(_shown(value(turn)))
 
 
@@ -269,6 +275,9 @@ def _choice(node: nodes.If, encode: Encode) -> Callable[[Turn], str] | None:
     if otherwise is None or any(test is None or body is None for test, body in cases):
         return None
     tested = [(test, body) for test, body in cases if test is not None and body is not None]
+    if len(tested) == 1:
+        [(only, then)] = tested
+        return lambda turn: then(turn) if only(turn) else otherwise(turn)
 
     def choose(turn: Turn) -> str:
         for test, body in tested:
@@ -282,7 +291,9 @@ def _choice(node: nodes.If, encode: Encode) -> Callable[[Turn], str] | None:
 def _joined(parts: Sequence[str | Callable[[Turn], str]]) -> Callable[[Turn], str]:
     if len(parts) == 1 and not isinstance(parts[0], str):
         return parts[0]
-    if all(isinstance(part, str) for part in parts):
-        constant = "".join(part for part in parts if isinstance(part, str))
-        return lambda _turn: constant
-    return lambda turn: "".join([part if isinstance(part, str) else part(turn) for part in parts])
+    form = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
+    values = [part for part in parts if not isinstance(part, str)]
+    if len(values) == 1:
+        only = values[0]
+        return lambda turn: form % only(turn)
+    return lambda turn: form % tuple([value(turn) for value in values])

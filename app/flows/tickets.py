@@ -1,6 +1,7 @@
 """The signed state of a call that travels in its URLs: any process can go on with any call, and nobody can forge one.
 
-``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and HMAC-SHA-256 of
+``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and HMAC-
+SHA-256 of
 both with the flow and the node. Signed with the first key, valid with any.
 """
 
@@ -12,7 +13,9 @@ import hmac
 import json
 import os
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
@@ -60,20 +63,34 @@ class Signer:
 
 def _signature(key: bytes, place: str, content: str) -> str:
     mac = hmac.digest(key, f"{place}\0{content}".encode("utf-8", "replace"), "sha256")
-    return binascii.b2a_base64(mac, newline=False).rstrip(b"=").translate(_URL_SAFE).decode()
+    return _text(mac)
+
+
+def pack(state: Mapping[str, Any], told: Mapping[str, str] | None = None) -> str:
+    """A state, and under ``t`` what was told of the call, as a ticket has them. Raises TicketError where it is too big."""
+    written = _head(**state)
+    if told:
+        told_too = ",".join([f'"{name}":{encode_basestring(value)}' for name, value in told.items()])
+        written = f'{written}{"," if state else ""}"t":{{{told_too}}}'
+    elif not state:
+        return ""
+    packed = f"{{{written}}}".encode("utf-8", "replace")
+    if len(packed) > MAX_STATE:
+        raise TicketError(f"what a ticket must carry has {len(packed)} bytes, more than {MAX_STATE}")
+    return _text(packed)
+
+
+@lru_cache(maxsize=1024)
+def _head(**state: Any) -> str:  # noqa: ANN401 - JSON
+    return json.dumps(state, separators=(",", ":"), ensure_ascii=False)[1:-1]
 
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
-def pack(state: Mapping[str, Any]) -> str:
-    """A state as it stands in a ticket. Raises TicketError where it is too big."""
-    if not state:
-        return ""
-    packed = json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-    if len(packed) > MAX_STATE:
-        raise TicketError(f"what a ticket must carry has {len(packed)} bytes, more than {MAX_STATE}")
-    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+def _text(octets: bytes) -> str:
+    """base64url, without padding."""
+    return binascii.b2a_base64(octets, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def unpack(state: str) -> Mapping[str, Any]:

@@ -39,6 +39,7 @@ DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _WHERE: Final = re.compile(r", line \d+, column \d+.*")
 _BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
+_SPECIAL: Final = re.compile(r'[&<>"\t\n\r]')
 _BLANK: Final = " \t\n\r"
 
 
@@ -49,6 +50,8 @@ def escape(text: str) -> str:
 
 def escape_attribute(text: str) -> str:
     """``text`` as it stands between double quotes."""
+    if not _SPECIAL.search(text):
+        return text
     return escape(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
 
 

@@ -21,7 +21,7 @@ _BLANK: Final = " \t\n\r"
 
 def clean(text: str) -> str:
     """``text`` without the characters that XML forbids: for what a caller brought."""
-    return FORBIDDEN.sub("", text) if FORBIDDEN.search(text) else text
+    return text if text.isprintable() else FORBIDDEN.sub("", text)
 
 
 class Kind:

@@ -1,4 +1,4 @@
-"""The door for Opentact: ``/call`` and ``/call/{flow}/{node}``. It stands before the framework, as the way of a call is short.
+"""The door for Opentact: ``/call`` and ``/call/{flow}/{node}``. It stands before the framework: a call's way is short.
 
 Opentact always gets a valid document with status 200, whatever breaks inside; only strangers get 403.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from app.calls import Turn, utc_now
 from app.errors import ForgedTicket, StaleTicket
-from app.flows.book import EPILOGUE, PROLOGUE, START, Entry
+from app.flows.book import START, Entry
+from app.flows.pieces import EPILOGUE, PROLOGUE
 from app.language.markup import escape
 from app.web.requests import MAX_BODY, entity, query
-from app.web.tally import Answered
+from app.web.tally import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -39,18 +40,6 @@ _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _NEVER_STORED: Final = (b"cache-control", b"no-store")
 _PARTS: Final = 4
 """``/call/{flow}/{node}``, split at its slashes."""
-
-
-class Reply(NamedTuple):
-    """What goes back, and what became of the request."""
-
-    status: int
-    body: bytes
-    outcome: str
-    flow: str = ""
-    node: str = ""
-    cause: str = ""
-    detail: str = ""
 
 
 class Shelf:
@@ -103,7 +92,7 @@ class Answering:
         headers = [kind, (b"content-length", length), _NEVER_STORED]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body if scope["method"] != "HEAD" else b""})
-        self._tally.add(_answered(reply, fields, time.perf_counter() - began))
+        self._tally.add((time.time(), time.perf_counter() - began, reply, fields))
 
     async def _body(self, receive: Receive) -> bytes:
         """The body, as far as it comes in time and is not longer than any real one."""
@@ -126,13 +115,15 @@ class Answering:
     def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
         """The answer to a request. Raises what a bug raises, nothing else."""
         path = scope["path"]
-        if path == CALL or path == f"{CALL}/":
+        if path in {CALL, f"{CALL}/"}:
             refusal = self._trust.refusal(scope, fields.get("token", ""))
             if refusal:
                 return _refused(refusal)
             return self._first(scope, fields, body)
         parts = path.split("/")
-        refusal = self._trust.refusal(scope, None) or ("" if len(parts) == _PARTS and "ticket" in fields else "there is no ticket")
+        refusal = self._trust.refusal(scope, None) or (
+            "" if len(parts) == _PARTS and "ticket" in fields else "there is no ticket"
+        )
         if refusal:
             return _refused(refusal)
         return self._further(scope, fields, body, parts[2], parts[3])
@@ -194,18 +185,3 @@ class Answering:
 def _refused(reason: str) -> Reply:
     problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
     return Reply(403, json.dumps(problem).encode(), "refused", cause=reason)
-
-
-def _answered(reply: Reply, fields: Mapping[str, str], seconds: float) -> Answered:
-    return Answered(
-        at=time.time(),
-        seconds=seconds,
-        outcome=reply.outcome,
-        flow=reply.flow,
-        node=reply.node,
-        cause=reply.cause,
-        caller=fields.get("from", ""),
-        number=fields.get("to") or fields.get("tn", ""),
-        call=fields.get("call", ""),
-        detail=reply.detail,
-    )

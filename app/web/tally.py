@@ -1,23 +1,31 @@
 """What became of each answer, counted and logged after the answer is on its way.
 
-The way of a call only appends a plain tuple; a thread of its own turns them into counters and log lines, in batches, so that neither a
+The way of a call only appends a plain tuple; a thread of its own turns them into counters and log lines, in batches, so
+that neither a
 full pipe nor a slow disk ever makes a caller wait. What does not fit is dropped, counted and said.
 """
 
 from __future__ import annotations
 
+import bisect
 import collections
+import contextlib
+import functools
+import itertools
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 
 import prometheus_client
-import structlog
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from app.calls import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prometheus_client.core import Metric
 
 CAPACITY: Final = 20_000
 """Answers that may wait to be counted and logged."""
@@ -26,51 +34,49 @@ _BATCH: Final = 2_000
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
 
-class Answered(NamedTuple):
-    """One request of Opentact, answered. ``outcome``: answered, fallback, unknown-number, refused; ``cause`` says why."""
+class Reply(NamedTuple):
+    """What goes back to Opentact, and what became of its request.
 
-    at: float
-    seconds: float
+    ``outcome``: answered, fallback, unknown-number, refused; ``cause`` and ``detail`` say why.
+    """
+
+    status: int
+    body: bytes
     outcome: str
-    flow: str
-    node: str
-    cause: str
-    caller: str
-    number: str
-    call: str
-    detail: str
+    flow: str = ""
+    node: str = ""
+    cause: str = ""
+    detail: str = ""
+
+
+Answered: TypeAlias = "tuple[float, float, Reply, Mapping[str, str]]"
+"""When (seconds since 1970), how long it took (seconds), what went back, what was told."""
 
 
 class Tally:
-    """Counts and logs answers; ``add`` is all that the way of a call sees of it."""
+    """Counts and logs answers; ``add`` is all that the way of a call sees of it. A collector of ``prometheus_client``."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Callable[[Mapping[str, Any]], str], out: TextIO = sys.stderr) -> None:
+        """``line`` makes the log line of some fields."""
+        self._render = line
+        self._out = out
         self._waiting: collections.deque[Answered] = collections.deque()
-        self._log = structlog.get_logger("callflows.calls")
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()
-        self.registry = prometheus_client.CollectorRegistry()
-        self._answers = prometheus_client.Counter(
-            "callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], registry=self.registry
-        )
-        self._fallbacks = prometheus_client.Counter(
-            "callflows_fallbacks", "Fallbacks served, by cause", ["flow", "cause"], registry=self.registry
-        )
-        self._times = prometheus_client.Histogram(
-            "callflows_answer_seconds", "Time from request to answer", buckets=_SECONDS, registry=self.registry
-        )
-        self._dropped = prometheus_client.Counter(
-            "callflows_log_lines_dropped", "Answers that could not be logged in time", registry=self.registry
-        )
-        self._lost = 0
+        self._answers: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._fallbacks: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._within = [0] * (len(_SECONDS) + 1)
+        self._seconds = 0.0
+        self._refused_to_wait = 0
+        self._dropped = 0
 
     def add(self, answered: Answered) -> None:
         """Remember an answer; never waits."""
         if len(self._waiting) < CAPACITY:
             self._waiting.append(answered)
         else:
-            self._lost += 1
+            self._refused_to_wait += 1
 
     def start(self) -> None:
         """Begin to count and log, in a thread that ends with the process."""
@@ -84,51 +90,79 @@ class Tally:
             self._thread.join(timeout=2)
         self.flush()
 
-    def exposition(self) -> bytes:
-        """The counters, in Prometheus' text format."""
-        self.flush()
-        return prometheus_client.generate_latest(self.registry)
+    def _work(self) -> None:
+        while not self._stopping.wait(_PAUSE):
+            self.flush()
 
     def flush(self) -> None:
         """Count and log what waits now."""
         with self._turn:
             while self._waiting:
                 self._write([self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))])
-            lost, self._lost = self._lost, 0
+            lost, self._refused_to_wait = self._refused_to_wait, 0
             if lost:
-                self._dropped.inc(lost)
-                self._log.warning("log lines dropped", count=lost)
+                self._dropped += lost
+                self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
-    def _work(self) -> None:
-        while not self._stopping.wait(_PAUSE):
-            self.flush()
+    def _write(self, batch: Sequence[Answered]) -> None:
+        for _, seconds, reply, _ in batch:
+            self._answers[reply.flow, reply.outcome] += 1
+            self._within[bisect.bisect_left(_SECONDS, seconds)] += 1
+            self._seconds += seconds
+            if reply.outcome == "fallback":
+                self._fallbacks[reply.flow, reply.cause] += 1
+        self._print([self._render(_fields(answered)) for answered in batch])
 
-    def _write(self, batch: Iterable[Answered]) -> None:
-        counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        for answered in batch:
-            counts[answered.flow, answered.outcome] += 1
-            self._times.observe(answered.seconds)
-            if answered.outcome == "fallback":
-                self._fallbacks.labels(answered.flow, answered.cause).inc()
-            self._line(answered)
-        for (flow, outcome), count in counts.items():
-            self._answers.labels(flow, outcome).inc(count)
+    def _print(self, lines: Sequence[str]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
 
-    def _line(self, answered: Answered) -> None:
-        say = self._log.info if answered.outcome == "answered" else self._log.warning
-        fields = {
-            "flow": answered.flow,
-            "node": answered.node,
-            "caller": masked(answered.caller),
-            "number": masked(answered.number) if answered.outcome == "answered" else answered.number,
-            "call": answered.call,
-            "cause": answered.cause,
-            "detail": answered.detail,
-        }
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(answered.at))
-        say(
-            answered.outcome,
-            at=f"{at}.{int(answered.at % 1 * 1000):03}Z",
-            ms=round(answered.seconds * 1000, 3),
-            **{name: value for name, value in fields.items() if value},
-        )
+    def exposition(self) -> bytes:
+        """The counters, in Prometheus' text format."""
+        self.flush()
+        registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return prometheus_client.generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters, as prometheus_client asks for them."""
+        yield _counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], self._answers)
+        yield _counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], self._fallbacks)
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
+        times.add_metric([], list(zip(bounds, itertools.accumulate(self._within), strict=True)), self._seconds)
+        yield times
+        yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", self._dropped)
+
+
+def _counter(name: str, says: str, labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily(name, says, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _fields(answered: Answered) -> dict[str, Any]:
+    """An answer as a log line says it; only where something went wrong is more said than of every call."""
+    at, seconds, reply, told = answered
+    fine = reply.outcome == "answered"
+    fields = {
+        "event": reply.outcome,
+        "level": "info" if fine else "warning",
+        "timestamp": f"{_second(int(at))}.{int(at % 1 * 1000):03}Z",
+        "flow": reply.flow,
+        "node": reply.node,
+        "caller": masked(told.get("from", "")),
+        "number": masked(told.get("to") or told.get("tn", "")),
+        "call": told.get("call", ""),
+        "ms": round(seconds * 1000, 3),
+    }
+    if not fine:
+        fields |= {"cause": reply.cause, "detail": reply.detail}
+    return fields
+
+
+@functools.lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

@@ -1,6 +1,7 @@
 """The builder beside twilio-python's, on the same menu of eleven elements, in one process.
 
-Run as ``python tests/benchmarks/language.py``. Prints ratios, the median of interleaved pairs; under 1 is faster than twilio-python,
+Run as ``python tests/benchmarks/language.py``. Prints ratios, the median of interleaved pairs; under 1 is faster than
+twilio-python,
 which checks nothing.
 """
 
