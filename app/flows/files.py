@@ -70,7 +70,7 @@ class Report:
             if place:
                 return place
             path = path[:-1]
-        return Place(1, 1)
+        return self.places[()]
 
     @property
     def broken(self) -> bool:
@@ -112,13 +112,26 @@ def read(text: bytes, report: Report) -> FlowFile | None:
 
 
 def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
-    """``data`` as a pydantic model, or None with the errors in ``report``, each with its place and its mend."""
+    """``data`` as a pydantic model; what is wrong is said in ``report`` and left out, None where nothing is left."""
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as errors:
-        for error in errors.errors(include_url=False):
+        wrong = errors.errors(include_url=False)
+        for error in wrong:
             where = (*path, *(part for part in error["loc"] if part != "[key]"))
             _explain(model, error, where, report)
+        return _without(model, data, {error["loc"][0] for error in wrong if error["loc"]})
+
+
+def _without(model: type[Any], data: object, keys: set[Any]) -> Any:  # noqa: ANN401 - the model's instance
+    """What is right of ``data``, so that one pass finds all that is wrong; None where too little is left."""
+    try:
+        return (
+            model.model_validate({key: value for key, value in data.items() if key not in keys})
+            if isinstance(data, dict)
+            else None
+        )
+    except pydantic.ValidationError:
         return None
 
 
@@ -237,7 +250,7 @@ class _Walk:
 
     def _cut(self, node: yaml.Node) -> str:
         """What follows a plain text on its line and is a comment to YAML."""
-        if not isinstance(node, yaml.ScalarNode) or node.style is not None or not node.value:
+        if not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED or not node.value:
             return ""
         end = node.end_mark
         rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
@@ -245,4 +258,5 @@ class _Walk:
         return found[1] if found else ""
 
 
+_QUOTED: Final = frozenset({"'", '"', "|", ">"})
 _COMMENT: Final = re.compile(r"[ \t]+(#.*)")

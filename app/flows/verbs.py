@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.errors import BuildError, suggestion
 from app.flows.words import keys_of
-from app.language.values import BOOLEAN, DAYS, FREQUENCIES, LOOSE, MS, STATES, TEXT, URL, duration
+from app.language.values import BOOLEAN, DAYS, FREQUENCIES, KEY, KEYS, LOOSE, MS, STATES, STOP_KEY, TEXT, URL, duration
 from app.language.verbs import DTMF, Default, Error, Gather, Play, Record, Say, Tone
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _attribute(attribute: Attribute, value: Any, path: Path, run: Run) -> Any:  
         )
         return None
     try:
+        if kind in (KEY, STOP_KEY, KEYS):
+            value = keys_of(value)
         if kind is MS:
             return duration(value)
         if kind is BOOLEAN:
