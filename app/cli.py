@@ -107,8 +107,8 @@ def _greet(settings: Settings) -> None:
     _say(f"callflows serves {len(loaded.book.flows)} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
     _say(f"  remote call control URL: {url}/call{token}")
     _say(f"  what a caller would get: curl '{asked}'")
-    for problem in loaded.problems:
-        _say(f"  {problem}")
+    if loaded.problems:
+        _say(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
 
 
 @app.command(epilog="Example: callflows check callflows/acme.yaml --strict")

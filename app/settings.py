@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     dialect: Literal["reference", "classic"] = Field("reference", description="the XML dialect of flows that name none")
     trusted_proxies: Networks = Field((), description="proxies whose X-Forwarded-… headers are believed")
     allowed_sources: Networks = Field((), description="addresses that may ask /call; empty: any")
-    deadline_ms: int = Field(2000, ge=50, le=60_000, description="the longest that an answer may take")
+    deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long a request's body is waited for")
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",

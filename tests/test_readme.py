@@ -1,0 +1,91 @@
+"""The README is the product's face: what it shows is run here."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from app.calls import Turn
+from app.flows.checks import check_paths
+from app.flows.compiler import Options
+from app.flows.loader import load
+from app.flows.tickets import Signer
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+OPTIONS = Options(Signer([b"readme"]), "Sorry.")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for kind, text in BLOCKS if kind == language]
+
+
+def test_the_python_block_runs_and_prints_what_stands_below_it():
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(blocks("python")[0], "README.md", "exec"), {})  # noqa: S102 - the README's own code
+    assert printed.getvalue() == blocks("xml")[1]
+
+
+def test_the_python_block_passes_mypy_in_strict_mode(tmp_path):
+    file = tmp_path / "readme.py"
+    file.write_text(blocks("python")[0])
+    mypy = shutil.which("mypy") or str(Path(shutil.which("python") or "").parent / "mypy")
+    checked = subprocess.run([mypy, "--strict", str(file)], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_flow_file_has_no_problem(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(blocks("yaml")[0], encoding="utf-8")
+    assert check_paths([file], OPTIONS) == []
+
+
+def test_the_problem_shown_is_the_one_that_check_says(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(blocks("yaml")[0].replace("keys: {1: sales,", "keys: {1: slaes,"), encoding="utf-8")
+    (problem,) = [p for p in check_paths([file], OPTIONS) if p.severity == "error"]
+    assert blocks("text")[0].strip() == str(problem).replace(str(file), "callflows/acme.yaml")
+
+
+def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday():
+    flow = load(ROOT / "callflows", OPTIONS).book.answering("+12015550123")
+    assert flow is not None
+    turn = Turn(
+        {"from": "+12015550999", "to": "12015550123"},
+        base=lambda: "http://127.0.0.1:8000",
+        clock=lambda: datetime(2026, 11, 23, 15, tzinfo=UTC),
+    )
+    root = etree.fromstring(flow.answer("start", turn))
+    etree.indent(root)
+    answered = ['<?xml version="1.0" encoding="UTF-8"?>', *etree.tostring(root, encoding="unicode").splitlines()]
+    shown = [line for line in blocks("xml")[0].splitlines() if line.strip() != "…"]
+    rest = iter(answered)
+    missing = [line for line in shown if line not in rest]
+    assert missing == []
+
+
+def test_every_setting_is_in_the_table():
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in table]
+    assert missing == []
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "numbers", "verbs", "schema xml", "convert"])
+def test_every_command_is_in_the_table(command):
+    assert f"`callflows {command}" in README.partition("## Commands")[2].partition("\n## ")[0]
+
+
+def test_the_two_commands_install_the_same_way():
+    serve, test = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("python3 -m venv")]
+    assert serve.replace("callflows serve", "") == test.replace("pytest", "")
