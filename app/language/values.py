@@ -93,16 +93,22 @@ class _Choice(Kind):
     def __init__(self, name: str, *choices: str, any_case: bool = False) -> None:
         spelled = [c if not any_case else "".join(f"[{x}{x.lower()}]" for x in c) for c in choices]
         super().__init__(name, f"{', '.join(choices[:-1])} or {choices[-1]}", "|".join(spelled))
-        self.choices = choices
+        self.choices = frozenset(choices)
         self._any_case = any_case
 
     def take(self, value: object) -> object:
-        taken = super().take(value)
-        return str(taken).upper() if self._any_case else taken
+        if type(value) is str and value in self.choices:
+            return value
+        if not isinstance(value, str):
+            raise self.refusal(value)
+        return self.read(value)
 
     def read(self, text: str) -> object:
         value = super().read(text)
         return str(value).upper() if self._any_case else value
+
+
+_TOO_BIG: Final = 10**10
 
 
 class _Whole(Kind):
@@ -115,7 +121,7 @@ class _Whole(Kind):
         self.least = least
 
     def take(self, value: object) -> object:
-        if type(value) is not int or (self.least is not None and value < self.least) or abs(value) >= 10**10:
+        if type(value) is not int or (self.least is not None and value < self.least) or abs(value) >= _TOO_BIG:
             raise self.refusal(value)
         return value
 
@@ -125,6 +131,8 @@ class _Whole(Kind):
 
 class _Milliseconds(_Whole):
     def take(self, value: object) -> object:
+        if type(value) is int and 0 <= value < _TOO_BIG:
+            return value
         if isinstance(value, timedelta):
             whole, rest = divmod(value, timedelta(milliseconds=1))
             if rest:
