@@ -15,7 +15,7 @@ from app.flows.book import Entry
 from app.flows.pieces import EPILOGUE, PROLOGUE, Choice, constant, merged
 from app.flows.steps import STEPS, condition, verb_or_word
 from app.language import Answer, Callback, Error, Gather, Hangup, Hold, Meta, Play, Record, Response, Say, Tone, to_xml
-from app.language.values import clean
+from app.language.values import URL, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +32,7 @@ CALLBACK_TIMEOUT: Final = 5000
 
 _NEEDS_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
 _MARK: Final = re.compile("<Say>\ufdd0([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1")
+_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _RESERVED: Final = re.compile("[\ufdd0-\ufdd2]")
 
 
@@ -162,7 +163,14 @@ class Run:
         if self.static:
             self.error(path, "fallback-not-static", "the fallback needs nothing but itself, and this text needs the call")
         self.uses(text.uses)
-        return self.mark(self.compiler.hole(text, url=url))
+        hole = self.compiler.hole(text, url=url)
+        if not url:
+            return self.mark(hole)
+        try:
+            URL.read(_TEMPLATE.sub("x", source))
+        except ValueError as error:
+            self.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
+        return self.mark_url(hole)
 
     def uses(self, names: Iterable[str]) -> None:
         """Note the names that this node looks at."""

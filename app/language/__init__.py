@@ -2,7 +2,8 @@
 
 from app.language.dialects import Extensions
 from app.language.element import Dialect
-from app.language.markup import from_xml, to_xml
+from app.language.markup import to_xml
+from app.language.reading import from_xml
 from app.language.verbs import (
     DTMF,
     Answer,

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.errors import LanguageError, suggestion
 from app.language.element import DIALECTS, Attribute, Dialect, Element, is_xml_name
 from app.language.values import KEY, KINDS, NUMBER, SIP, TEXT, Kind
-from app.language.verbs import DTMF, ELEMENTS, ROWS, To
+from app.language.verbs import DTMF, ELEMENTS, ROWS, Default, Error, To
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SWITCH: Final = "Switch"
 """What classic puts around the branches of a Gather."""
+BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
+"""The branches of a Gather."""
 
 _TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic", DTMF): "Case", ("classic", To): "Number"}
 SIP_TAG: Final = "Sip"

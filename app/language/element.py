@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Required, Self, Union, get_args, get_origin, get_type_hints
 
@@ -15,7 +16,7 @@ from app.errors import BuildError, suggestion
 from app.language.values import LOOSE, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 Dialect = Literal["reference", "classic"]
 DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
@@ -154,6 +155,8 @@ class Element:
         name = row.plain_name
         try:
             if content and isinstance(content[0], str):
+                if not name:
+                    raise BuildError(f"<{row.name}> takes no text, but {row.takes}")
                 if name in given:
                     raise BuildError(f"<{row.name}> {name}: given twice, as text and as attribute")
                 attributes = {name: take[name](content[0])}
@@ -164,9 +167,7 @@ class Element:
                 for name, value in given.items():
                     attributes[name] = take[name](value)
         except KeyError:
-            raise BuildError(
-                unknown_attribute(row, name) if name else f"<{row.name}> takes no text, but {row.takes}"
-            ) from None
+            raise BuildError(unknown_attribute(row, name)) from None
         except ValueError as error:
             raise BuildError(str(error) if type(error) is BuildError else f"<{row.name}> {name}: {error}") from None
         self._settle(content, attributes, extra)
@@ -176,14 +177,14 @@ class Element:
     ) -> None:
         """Keep checked attributes and children, if they fit together; the builder and the reader both end here."""
         row = self.row
+        if children or row.needs:
+            _set(self, "depth", self._depth(children))
+            _set(self, "children", self._counted(children) if row.counted else children)
         for name in row.required:
             if name not in attributes:
                 raise BuildError(f"<{row.name}> needs {name}")
         if attributes:
             _set(self, "attributes", MappingProxyType(attributes))
-        if children or row.needs:
-            _set(self, "depth", self._depth(children))
-            _set(self, "children", self._counted(children) if row.counted else children)
         if extra:
             _set(self, "extra", extra)
         if row.whole is not None:
@@ -227,7 +228,8 @@ class Element:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"<{self.row.name}> cannot change: build another")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"<{self.row.name}> cannot change: build another")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -262,7 +264,9 @@ def _extra(row: Row, given: object) -> Mapping[str, str]:
     extra: dict[str, str] = {}
     if given is None:
         return _NOTHING
-    for name, value in dict(given).items():  # type: ignore[call-overload]
+    if not isinstance(given, Mapping):
+        raise BuildError(f"<{row.name}> extra: must be a mapping of names and values, not {given!r:.60}")
+    for name, value in given.items():
         if not isinstance(name, str) or not is_xml_name(name):
             raise BuildError(f"<{row.name}> extra: {name!r} cannot be the name of an attribute")
         if name in row.attributes:
@@ -275,7 +279,9 @@ def _extra(row: Row, given: object) -> Mapping[str, str]:
 
 
 def is_xml_name(name: str) -> bool:
-    """Whether a name can be an attribute's: letters, digits, ``_ . -``, not beginning with a digit; no prefix."""
+    """Whether a name can be an attribute's: letters, digits, ``_ . -``, no digit and no ``xml`` first, no prefix."""
+    if not name or name.lower().startswith("xml"):
+        return False
     return name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier() and name[0] not in "-."
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 from lxml import etree
 
 from app.errors import LanguageError
-from app.language.dialects import NO_EXTENSIONS, READING, SIP_TAG, SWITCH, WRITING, Extensions, Spelling
+from app.language.dialects import BRANCHES, NO_EXTENSIONS, READING, SIP_TAG, SWITCH, WRITING, Extensions, Spelling
 from app.language.element import DIALECTS, Attribute, Dialect, Element, Row
 from app.language.examples import example
 from app.language.markup import escape, escape_attribute
 from app.language.values import NUMBER, SIP, Kind
-from app.language.verbs import DTMF, ELEMENTS, ROWS, Command, Default, Error, Gather, To
+from app.language.verbs import DTMF, ELEMENTS, ROWS, Command, Default, Gather, To
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,6 @@ Classes = frozenset[type[Element]]
 
 _XS: Final = "http://www.w3.org/2001/XMLSchema"
 _COMMANDS: Final[Classes] = frozenset(get_args(Command))
-_BRANCHES: Final[Classes] = frozenset((DTMF, Default, Error))
 _ANY: Final = {"minOccurs": "0", "maxOccurs": "unbounded"}
 _WORDS: Final = re.compile(r"[\w-]+(\|[\w-]+)+")
 
@@ -150,11 +149,10 @@ class _Schema:
     def _content(self, row: Row) -> str:
         rest = row.inside - row.first - row.once
         if row.name == Gather.__name__ and self._dialect == "classic":
-            branches = _xs("complexType", self._order(rest & _BRANCHES, row.once, row.needs))
+            branches = _xs("complexType", self._order(rest & BRANCHES, row.once, row.needs))
             order = _xs("element", branches, name=SWITCH, minOccurs="0")
-        else:
-            order = self._order(rest, row.once, row.needs)
-        return _xs("sequence", self._many(row.first), order)
+            return _xs("sequence", self._many(row.first), order)
+        return self._order(rest, row.once, row.needs)
 
     def _many(self, classes: Classes) -> str:
         if classes >= _COMMANDS:

@@ -16,7 +16,8 @@ FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010
 """Characters that XML 1.0 cannot hold, in any form."""
 
 _SHOWN: Final = 60
-_BLANK: Final = " \t\n\r"
+BLANK: Final = " \t\n\r"
+"""What XML calls white space."""
 
 
 def clean(text: str) -> str:
@@ -68,7 +69,7 @@ class Kind:
             return text
         if self._match(text) and text.isprintable():
             return text
-        text = text.strip(_BLANK)
+        text = text.strip(BLANK)
         if self._match(text) and (text.isprintable() or not FORBIDDEN.search(text)):
             return text
         raise self.refusal(text)
@@ -109,6 +110,7 @@ class _Choice(Kind):
 
 
 _TOO_BIG: Final = 10**10
+_TOO_LONG: Final = 10**100
 
 
 class _Whole(Kind):
@@ -180,6 +182,8 @@ class _Loose(Kind):
             return "null"
         if isinstance(value, bool):
             return "true" if value else "false"
+        if isinstance(value, int) and abs(value) >= _TOO_LONG:
+            raise ValueError(f"must be {self.says}, and no number of that length")
         if isinstance(value, (int, float)):
             if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
                 raise self.refusal(value)

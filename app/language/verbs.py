@@ -346,8 +346,9 @@ class Dial(Element):
     attributes: Attributes
 
     def __init__(self, *content: "str | To | Aside", **given: Unpack[Attributes]) -> None:
-        targets = str in map(type, content)
-        self._build(tuple(To(part) if isinstance(part, str) else part for part in content) if targets else content, given)
+        if any(isinstance(part, str) for part in content):
+            content = tuple(To(part) if isinstance(part, str) else part for part in content)
+        self._build(content, given)
 
 
 @final

@@ -1,0 +1,158 @@
+"""Arbitrary verbs and documents, read off the table: a new element or attribute is tested without a word here."""
+
+from __future__ import annotations
+
+import functools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from app.language import DTMF, Dial, Extensions, Gather, Play, Response
+from app.language.dialects import WRITING
+from app.language.verbs import ELEMENTS, ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.language.element import Dialect, Element
+    from app.language.values import Kind
+
+CHARACTERS = st.characters(
+    exclude_categories=["Cs", "Cc"], include_characters="\t\n\r\x7f\x85\x9f", exclude_characters="\ufffe\uffff"
+)
+"""Every character that XML can hold."""
+
+HOSTILE = (
+    "Eve</Say><Dial><To>+882990000</To></Dial><Say>",
+    "Eve</Meta></Say><Hangup/>",
+    '"/><Hangup/><Say text="',
+    "' onclick='",
+    "]]>",
+    "<![CDATA[",
+    "<!-- -->",
+    "<?php ?>",
+    "<!DOCTYPE x>",
+    "&lt;",
+    "&#0;",
+    "&x;",
+    "a & b",
+    "a\nb",
+    "\n",
+    "a\r\nb\rc",
+    " \t ",
+    "  a  ",
+    "",
+    "true",
+    "null",
+    "007",
+    "\u202eevE",
+    "\u200f\u2067",
+    "\N{MAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}",
+    "\U0010ffff",
+    "\u2028\x85\xa0",
+    "{{ 7 * 7 }}",
+    "x" * 10_000,
+    "<" * 10_000,
+)
+"""What a caller might be called, to become something else."""
+
+texts = st.sampled_from(HOSTILE) | st.text(CHARACTERS, max_size=20)
+_whole = functools.partial(st.integers, max_value=10**10 - 1)
+
+_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": texts,
+    "value": texts | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    "boolean": st.booleans(),
+    "integer": _whole(-(10**10) + 1),
+    "count": _whole(1),
+    "ms": _whole(0) | st.integers(0, 10**6).map(lambda ms: timedelta(milliseconds=ms)),
+    "dB": st.integers(-(10**6) + 1, 0) | st.integers(0, 10**9 - 1).map(lambda thousandths: -thousandths / 1000),
+}
+
+_DECLARED: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
+    "callerId": ("text", texts),
+    "x-wait": ("ms", _whole(0) | st.sampled_from(["0", " 500\n"])),
+    "x_on.off": ("boolean", st.booleans() | st.just("true ")),
+    "ringtone": ("url", st.just("https://media.example.com/ring.mp3?a=1&b=2")),
+}
+EXTENSIONS = Extensions.declare({name: {key: kind for key, (kind, _) in _DECLARED.items()} for name in ROWS})
+"""Four attributes beyond the documentation, on every element."""
+
+_extras = st.just({}) | st.fixed_dictionaries({}, optional={key: values for key, (_, values) in _DECLARED.items()})
+
+
+def values(kind: Kind) -> st.SearchStrategy[Any]:
+    """Whatever a builder may be given for an attribute of this kind."""
+    if kind.name in _VALUES:
+        return _VALUES[kind.name]
+    return st.from_regex(kind.pattern or "", fullmatch=True, alphabet=CHARACTERS)
+
+
+def _attributes(cls: type[Element], dialect: Dialect) -> st.SearchStrategy[dict[str, Any]]:
+    items = {name: values(item.kind) for name, item in WRITING[dialect][cls].items.items()}
+    if cls is Play:
+        either = [{name: items.pop(name)} for name in ("url", "record")]
+        return st.one_of([st.fixed_dictionaries(one, optional=items) for one in either])
+    required = {name: items.pop(name) for name in [*items] if cls.row.attributes[name].required}
+    return st.fixed_dictionaries(required, optional=items)
+
+
+def _fitting(cls: type[Element], children: Iterable[Element]) -> list[Element]:
+    """Without those that may stand once and stood already, and without second branches for the same keys."""
+    kept: list[Element] = []
+    for child in children:
+        once = type(child) in cls.row.once and any(type(other) is type(child) for other in kept)
+        same = type(child) is DTMF and any(other.attributes.get("value") == child.attributes["value"] for other in kept)
+        if not once and not same:
+            kept.append(child)
+    return kept
+
+
+def _children(cls: type[Element], dialect: Dialect, depth: int) -> st.SearchStrategy[list[Element]]:
+    inside = [child for child in ELEMENTS.values() if child in cls.row.inside and child in WRITING[dialect]]
+    if dialect == "reference":
+        inside = [child for child in inside if child not in cls.row.first]
+    needed = st.tuples(*(elements(need, dialect, 0) for need in cls.row.needs))
+    if not depth or not inside:
+        return needed.map(list)
+    some = st.lists(st.sampled_from(inside).flatmap(lambda child: elements(child, dialect, depth - 1)), max_size=4)
+    return st.tuples(some, needed, some).map(lambda parts: _fitting(cls, [*parts[0], *parts[1], *parts[2]]))
+
+
+def _built(
+    cls: type[Element], given: dict[str, Any], children: list[Element], extra: dict[str, Any], *, positional: bool
+) -> Element:
+    plain = cls.row.plain
+    content: list[Any] = [*children]
+    if positional and plain is not None and isinstance(given.get(plain.name), str):
+        given = dict(given)
+        content.insert(0, given.pop(plain.name))
+    return cls(*content, **given, **({"extra": extra} if extra else {}))  # type: ignore[call-arg]
+
+
+@functools.cache
+def elements(cls: type[Element], dialect: Dialect, depth: int = 2) -> st.SearchStrategy[Any]:
+    """Every way to build an element that the dialect can say."""
+    return st.builds(
+        functools.partial(_built, cls),
+        _attributes(cls, dialect),
+        _children(cls, dialect, depth),
+        _extras,
+        positional=st.booleans(),
+    )
+
+
+def documents(dialect: Dialect) -> st.SearchStrategy[Response]:
+    """Every document that the dialect can say."""
+    return elements(Response, dialect, 3)
+
+
+def document_of(element: Element) -> Response:
+    """The smallest document in which an element stands."""
+    if isinstance(element, Response):
+        return element
+    if type(element) in Response.row.inside:
+        return Response(element)  # type: ignore[arg-type]
+    parent = next(parent for parent in (Dial, Gather) if type(element) in parent.row.inside)
+    return Response(parent(element))  # type: ignore[arg-type]
