@@ -11,11 +11,13 @@ import math
 import struct
 import sys
 import wave
-from typing import TYPE_CHECKING, Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.flows.compiler import Options
 from app.flows.loader import Loaded, load
@@ -24,32 +26,33 @@ from app.flows.words import BEEP_PATH
 from app.settings import Settings
 from app.settings import load as load_settings
 from app.web.answering import Answering, Shelf
+from app.web.log import Log
 from app.web.requests import Trust, header
 from app.web.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-_PROBLEM: Final = "application/problem+json"
-
 
 def create_app(settings: Settings | None = None) -> Answering:
     """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering."""
     settings = settings or load_settings()
-    log_to_stderr(settings.log_format)
+    log = Log()
+    log_to(log, settings.log_format)
     signer = Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
     loaded = load(settings.flows, Options(signer, settings.apology, settings.dialect))
     said(loaded)
-    trust, tally, shelf = Trust(settings), Tally(line_of(settings.log_format)), Shelf(loaded.book)
+    trust, tally, shelf = Trust(settings), Tally(line_of(settings.log_format), log), Shelf(loaded.book)
     if not settings.token:
         structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
     return Answering(
-        _framework(shelf, trust, tally),
+        _framework(shelf, trust, tally, log),
         shelf=shelf,
         signer=signer,
         trust=trust,
         tally=tally,
         apology=settings.apology,
+        dialect=settings.dialect,
         deadline=settings.deadline_ms / 1000,
     )
 
@@ -62,18 +65,28 @@ def said(loaded: Loaded) -> None:
     log.info("flows loaded", flows=len(loaded.book.flows), problems=len(loaded.problems))
 
 
-def _framework(shelf: Shelf, trust: Trust, tally: Tally) -> FastAPI:
+def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
     """Everything that is not the way of a call."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        log.start()
         tally.start()
         gc.collect()
         gc.freeze()
         yield
         tally.stop()
+        log.stop()
 
     app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
+
+    @app.exception_handler(StarletteHTTPException)
+    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def broken(_request: Request, _error: Exception) -> Response:
+        return _problem(500, "Something broke; the log says what.")
 
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
@@ -90,8 +103,7 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally) -> FastAPI:
         bearer = header(request.scope, b"authorization").removeprefix("Bearer ")
         refusal = trust.refusal(request.scope, request.query_params.get("token") or bearer)
         if refusal and not trust.local(request.scope):
-            problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": refusal}
-            return JSONResponse(problem, status_code=403, media_type=_PROBLEM)
+            return _problem(403, refusal)
         return Response(tally.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     sound = beep()
@@ -101,6 +113,12 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally) -> FastAPI:
         return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
 
     return app
+
+
+def _problem(status: int, detail: str) -> Response:
+    """Problem details (RFC 9457), for programs and people."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")
 
 
 def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
@@ -125,8 +143,8 @@ def line_of(form: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda fields: str(render(None, "", dict(fields)))
 
 
-def log_to_stderr(form: str) -> None:
-    """Structured log lines on standard error."""
+def log_to(out: Log | TextIO, form: str) -> None:
+    """Structured log lines to ``out``."""
     json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     people: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
@@ -136,6 +154,6 @@ def log_to_stderr(form: str) -> None:
             *(json_lines if form == "json" else people),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.errors import Problem
+from app.errors import LanguageError, Problem
 from app.flows.pieces import EPILOGUE, PROLOGUE, run
+from app.language.markup import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +70,10 @@ class Flow:
         out = [PROLOGUE]
         run(pieces, turn, out)
         out.append(EPILOGUE)
-        return "".join(out).encode()
+        document = "".join(out).encode()
+        if len(document) > MAX_BYTES:
+            raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES}")
+        return document
 
 
 class FlowBook:
@@ -108,11 +112,11 @@ class FlowBook:
         return self._rest
 
 
-def clashes(flows: Iterable[Flow]) -> list[Problem]:
+def clashes(claims: Iterable[Claim]) -> list[Problem]:
     """Numbers that are claimed twice, in one file or in two."""
     first: dict[str, Claim] = {}
     problems = []
-    for claim in (claim for flow in flows for claim in flow.claims):
+    for claim in claims:
         other = first.setdefault(claim.number, claim)
         if other is not claim:
             where = f"{other.file}:{other.line}:{other.column}"

@@ -10,11 +10,11 @@ import dataclasses
 import hashlib
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.calls import e164
-from app.errors import suggestion
+from app.errors import Problem, suggestion
 from app.flows.book import REST, START, Claim, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
 from app.flows.files import read as read_file
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
 
+DOCUMENT_BYTES: Final = 500_000
+"""A document longer than this is refused when it is loaded."""
 INLINE_BYTES: Final = 12_000
 """A node longer than this is fetched, not written in place."""
 INLINE_CHAIN: Final = 20
@@ -49,7 +51,10 @@ INLINE_DEPTH: Final = 40
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 CARRIED: Final = {
-    "caller": "from",
+    "caller.number": "from",
+    "caller.national": "from",
+    "caller.anonymous": "from",
+    "caller.region": "from",
     "caller.name": "name",
     "call.from_": "from",
     "call.id": "call",
@@ -58,8 +63,10 @@ CARRIED: Final = {
     "call.attestation": "attestation",
     "call.to": "to",
     "number": "to",
+    "number.national": "to",
+    "number.region": "to",
 }
-"""What a later request may not tell again, by the names that look at it; a field without an entry goes by its root."""
+"""What a later request may not tell again, by the names that look at it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,19 +79,36 @@ class Options:
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
 
 
-def compile_flow(name: str, text: bytes, file: str, options: Options) -> tuple[Flow | None, Report]:
-    """A flow file's content as a Flow; None where the report has errors."""
+class Compiled(NamedTuple):
+    """What a flow file gave: a flow where nothing is wrong with it, its claims in any case."""
+
+    flow: Flow | None
+    claims: tuple[Claim, ...]
+    problems: tuple[Problem, ...]
+
+
+def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compiled:
+    """A flow file's content as a Flow. Never raises: a defect of ours is a problem of that file, and of no other."""
     report = Report(file)
+    try:
+        flow = _compiled(name, text, report, options)
+    except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
+        flow = None
+        report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
+    broken = flow is None or report.broken
+    return Compiled(None if broken else flow, flow.claims if flow else (), tuple(report.problems))
+
+
+def _compiled(name: str, text: bytes, report: Report, options: Options) -> Flow | None:
     if not _FILE_NAME.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     parsed = read_file(text, report)
     if parsed is None:
-        return None, report
+        return None
     version = hashlib.sha256(
         text + repr((options.dialect, options.apology, options.extensions.kinds)).encode()
     ).hexdigest()[:12]
-    flow = Compiler(name, version, parsed, report, options).flow()
-    return (None if report.broken else flow), report
+    return Compiler(name, version, parsed, report, options).flow()
 
 
 class Compiler:
@@ -180,6 +204,10 @@ class Compiler:
         if not run.ends:
             run.write(Hangup())
         self.fallback = "".join(piece for piece in run.pieces if isinstance(piece, str))
+        if run.size > DOCUMENT_BYTES:
+            self.report.error(
+                ("fallback",), "too-long", f"the fallback has over {DOCUMENT_BYTES} bytes", "make it shorter", key=True
+            )
         return f"{PROLOGUE}{self.fallback}{EPILOGUE}".encode()
 
     # Nodes
@@ -208,6 +236,11 @@ class Compiler:
         documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.file.nodes}
         for (node, entry), run in self._runs.items():
             documents[node][entry] = simplified(tuple(run.pieces))
+            if run.size > DOCUMENT_BYTES:
+                message = f"the document of {node!r} has over {DOCUMENT_BYTES} bytes"
+                self.report.error(
+                    ("nodes", node), "too-long", message, "make its texts shorter, or two nodes of it", key=True
+                )
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
     def run(self, node: str, entry: Entry) -> Run:
@@ -277,8 +310,7 @@ class Compiler:
                 reached |= new
                 left += new
             names = {name for other in reached for name in self.uses[other]}
-            fields = {CARRIED.get(name) or CARRIED.get(name.partition(".")[0], "") for name in names}
-            self.carries[node] = tuple(sorted(fields - {""}))
+            self.carries[node] = tuple(sorted({field for name in names for field in _carried(name)}))
             if node == START and not self.report.broken:
                 self._unreached(reached)
 
@@ -292,6 +324,13 @@ class Compiler:
                     "a goto is missing, or it can go",
                     key=True,
                 )
+
+
+def _carried(name: str) -> Iterable[str]:
+    """The fields to carry for a name that is looked at: those of all its fields, where it is looked at as a whole."""
+    if name in CARRIED:
+        return [CARRIED[name]]
+    return [field for known, field in CARRIED.items() if known.startswith(f"{name}.")]
 
 
 def _claimed(written: str) -> str:

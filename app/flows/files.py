@@ -14,6 +14,7 @@ import pydantic
 import yaml
 
 from app.errors import Problem, suggestion
+from app.language.values import FORBIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,6 +155,8 @@ def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:
             report.error(where, "shape", f"{name}: must be a text")
         case "literal_error":
             report.error(where, "value", f"{name}: must be {error['ctx']['expected']}, not {error['input']!r}")
+        case "too_short":
+            report.error(where, "value", f"{name}: must not be empty")
         case "value_error":
             report.error(where, "value", f"{name}: {error['ctx']['error']}")
         case _:
@@ -221,7 +224,16 @@ class _Walk:
             return dict(self._items(node, path, depth))
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        return str(node.value)
+        return self._text(str(node.value), path)
+
+    def _text(self, text: str, path: Path, *, key: bool = False) -> str:
+        """A text as XML can hold it; what it cannot is an error, here, before anything is made of it."""
+        found = FORBIDDEN.search(text) or RESERVED.search(text)
+        if found:
+            code = f"U+{ord(found[0]):04X}"
+            self._report.error(path, "text", f"the text holds {code}, which no document may hold", "take it out", key=key)
+            return ""
+        return text
 
     def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Any]]:
         seen: dict[str, Place] = {}
@@ -246,6 +258,7 @@ class _Walk:
                 )
                 continue
             seen[name] = place
+            self._text(name, (*path, name), key=True)
             yield name, self.value(value, (*path, name), depth + 1)
 
     def _cut(self, node: yaml.Node) -> str:
@@ -258,5 +271,7 @@ class _Walk:
         return found[1] if found else ""
 
 
+RESERVED: Final = re.compile("[\ufdd0-\ufdd3]")
+"""No characters to Unicode either; they mark holes while documents are made."""
 _QUOTED: Final = frozenset({"'", '"', "|", ">"})
 _COMMENT: Final = re.compile(r"[ \t]+(#.*)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.errors import LanguageError, Problem
 from app.flows.book import FlowBook, clashes
-from app.flows.compiler import compile_flow
+from app.flows.compiler import Compiled, compile_flow
 from app.flows.files import Report, read_yaml
 from app.language import Extensions
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from app.flows.book import Flow
+    from app.flows.book import Claim, Flow
     from app.flows.compiler import Options
 
 EXTENSIONS: Final = "extensions.yaml"
@@ -51,10 +51,12 @@ def load(folder: Path, options: Options) -> Loaded:
 def load_files(files: Iterable[Path], options: Options, problems: Iterable[Problem] = ()) -> Loaded:
     """These flow files; names and numbers that are given twice go to the first."""
     found = list(problems)
+    claims: list[Claim] = []
     flows: dict[str, Flow] = {}
     for file in files:
-        flow, report = _read(file, options)
-        found += report.problems
+        flow, claimed, problems_of = _read(file, options)
+        found += problems_of
+        claims += claimed
         if flow is None:
             continue
         if flow.name in flows:
@@ -64,7 +66,7 @@ def load_files(files: Iterable[Path], options: Options, problems: Iterable[Probl
             )
             continue
         flows[flow.name] = flow
-    found += clashes(flows.values())
+    found += clashes(claims)
     return Loaded(FlowBook(flows.values()), tuple(found))
 
 
@@ -77,13 +79,12 @@ def flow_files(folder: Path) -> list[Path]:
     )
 
 
-def _read(file: Path, options: Options) -> tuple[Flow | None, Report]:
+def _read(file: Path, options: Options) -> Compiled:
     try:
         text = file.read_bytes()
     except OSError as error:
-        report = Report(str(file))
-        report.error((), "unreadable", f"the file cannot be read: {error.strerror}")
-        return None, report
+        wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
+        return Compiled(None, (), (wrong,))
     return compile_flow(file.stem, text, str(file), options)
 
 

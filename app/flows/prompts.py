@@ -128,12 +128,14 @@ class Prompts:
             )
         own = {name.name for name in _names(tree, "store")}
         uses: set[str] = set()
-        for node in _fields(tree):
+        plain: set[int] = set()
+        for node, field in _fields(tree):
             root = node.node
             if isinstance(root, nodes.Name) and root.name in self._scope and root.name not in own:
-                uses.add(self._field(root.name, node.attr, node.lineno))
+                uses.add(self._field(root.name, field, node.lineno))
+                plain.add(id(root))
         for name in _names(tree, "load"):
-            if name.name in own:
+            if name.name in own or id(name) in plain:
                 continue
             if name.name not in self._scope:
                 near = suggestion(name.name, [*self._scope])
@@ -168,8 +170,14 @@ def _names(tree: nodes.Node, context: str) -> Iterable[nodes.Name]:
     return [name for name in found if (name.ctx == "load") == (context == "load")]
 
 
-def _fields(tree: nodes.Node) -> Iterable[nodes.Getattr]:
-    return [*tree.find_all(nodes.Getattr), *([tree] if isinstance(tree, nodes.Getattr) else [])]
+def _fields(tree: nodes.Node) -> Iterable[tuple[nodes.Getattr | nodes.Getitem, str]]:
+    """Where a field is named: ``caller.name`` and ``caller["name"]``."""
+    found = [*tree.find_all((nodes.Getattr, nodes.Getitem)), tree]
+    for node in found:
+        if isinstance(node, nodes.Getattr):
+            yield node, node.attr
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            yield node, node.arg.value
 
 
 def _output(tree: nodes.Template) -> Iterable[nodes.Node]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.language.values import Kind
 
 _PLAIN: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
+_PROMPTS: Final = ("say", "play", "pause")
 _LISTS: Final = (DAYS, STATES, FREQUENCIES)
 _CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
 
@@ -85,7 +86,7 @@ def _attribute(attribute: Attribute, value: Any, path: Path, run: Run) -> Any:  
         if kind is MS:
             return duration(value)
         if kind is BOOLEAN:
-            value = _BOOLEANS.get(value.lower(), value)
+            value = _BOOLEANS.get(value.lower(), value.lower())
         return kind.read(value)
     except ValueError as error:
         run.error(path, "value", f"{attribute.name}: {error}")
@@ -112,8 +113,7 @@ def _children(cls: type[Element], key: str, value: Any, path: Path, run: Run) ->
         return []
     if key == "do":
         return _inside(cls, value, path, run)
-    branch = run.branch()
-    branch.answered = run.answered or cls in (Gather, Record, Say, Play, Tone)
+    branch = run.branch(answered=run.answered or cls in (Gather, Record, Say, Play, Tone))
     branch.steps(value, path)
     return [(Default if key == "default" else Error)(run.place(branch))] if branch.pieces else []
 
@@ -145,7 +145,24 @@ def _inside(cls: type[Element], value: list[Any], path: Path, run: Run) -> list[
     if Say not in cls.row.inside:
         run.error(path, "shape", f"do: <{cls.row.name}> holds no commands", key=True)
         return []
-    branch = run.branch()
-    branch.answered = run.answered or cls in (Gather, Record)
+    if cls is Gather:
+        return _prompts(value, path, run)
+    branch = run.branch(answered=run.answered or cls is Record)
     branch.steps(value, path)
     return [run.place(branch)] if branch.pieces else []
+
+
+def _prompts(value: list[Any], path: Path, run: Run) -> list[Element]:
+    """``do`` of a gather: its prompts, which stand before it in the reference dialect and inside it in the classic."""
+    for index, step in enumerate(value):
+        wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in _PROMPTS]
+        if wrong:
+            message = f"do: {wrong[0]!r} is no prompt, and nothing else may stand in a gather"
+            run.error((*path, index), "shape", message, f"there are {', '.join(_PROMPTS)}")
+    run.answer()
+    branch = run.branch()
+    branch.steps(value, path)
+    if run.dialect == "classic":
+        return [run.place(branch)] if branch.pieces else []
+    run.repeat(branch)
+    return []

@@ -7,6 +7,7 @@ in ``steps``' table.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -62,6 +63,7 @@ Texts = Annotated[list[str], pydantic.BeforeValidator(_list)]
 Keys = Annotated[str, pydantic.BeforeValidator(keys_of)]
 OneKey = Annotated[str, pydantic.BeforeValidator(_one_key)]
 Duration = Annotated[int, pydantic.BeforeValidator(_duration)]
+Some = Annotated[Texts, pydantic.Field(min_length=1)]
 NodeName = str
 
 
@@ -86,7 +88,10 @@ def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noq
         value = {cls.plain: value}
     made = validate(cls, value, path, run.compiler.report)
     if made is not None:
-        made.write(run, path)
+        try:
+            made.write(run, path)
+        except BuildError as error:
+            run.error(path, "verb", str(error))
 
 
 class Goto(Word):
@@ -103,7 +108,7 @@ class Goto(Word):
 class Menu(Word):
     """Offer choices by key."""
 
-    prompt: Texts
+    prompt: Some
     keys: dict[Keys, NodeName]
     no_input: Texts = []
     no_match: Texts = []
@@ -141,6 +146,17 @@ class Menu(Word):
         """Whether all that it leads to exists, and the caller can choose."""
         if not self.keys:
             run.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
+        for word, key in (("star", "*"), ("hash", "#")):
+            if all((*path, "keys", name) in run.compiler.report.keys for name in (word, key)):
+                run.error(
+                    (*path, "keys", word), "key-twice", f"keys: {word} and {key} are one key", "take one out", key=True
+                )
+        for short, long in itertools.permutations(self.keys, 2):
+            if long.startswith(short):
+                message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
+                run.compiler.report.warning(
+                    self._place(run, path, short), "key-shadowed", message, "let no key begin another"
+                )
         if self.stop and any(self.stop in keys for keys in self.keys):
             run.error((*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop")
         if self.timeout is not None and run.dialect == "reference":
@@ -204,7 +220,7 @@ class Dialling(Word):
     """Ring people."""
 
     plain: ClassVar[str] = "to"
-    to: Texts
+    to: Some
     ring: Literal["at-once", "in-turn"] = "at-once"
     timeout: Duration | None = None
     no_answer: NodeName = ""
@@ -228,10 +244,16 @@ class Dialling(Word):
             run.write(dial, path=path)
 
     def _targets(self, run: Run, path: Path) -> Iterable[To]:
-        if not self.to:
-            run.error((*path, "to"), "dial", "to: nobody is dialled", "name a number or a SIP address")
         for index, target in enumerate(self.to):
             where: Path = (*path, "to", index)
+            if "{{" in target or "{%" in target:
+                run.error(
+                    where,
+                    "dial-target",
+                    f"to: a target is written out, and {target!r} is not",
+                    "write the number or address",
+                )
+                continue
             try:
                 yield To(target.strip())
             except BuildError as error:

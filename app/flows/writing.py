@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote
 
-from app.errors import BuildError, DialectError, ExpressionError, suggestion
+from app.errors import BuildError, DialectError, ExpressionError, LanguageError, suggestion
 from app.flows.book import Entry
 from app.flows.pieces import EPILOGUE, PROLOGUE, Choice, constant, merged
 from app.flows.steps import STEPS, condition, verb_or_word
@@ -31,9 +31,8 @@ CALLBACK_TIMEOUT: Final = 5000
 """What our Callbacks wait before their Error runs; documented, its unit presumed to be ms."""
 
 _NEEDS_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
-_MARK: Final = re.compile("<Say>\ufdd0([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1")
+_MARK: Final = re.compile("<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1")
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_RESERVED: Final = re.compile("[\ufdd0-\ufdd2]")
 
 
 class Run:
@@ -135,9 +134,18 @@ class Run:
         """A Say in the file's voice."""
         return Say(self.prose(text, path), **cast("Any", self.compiler.voice))
 
-    def metas(self, given: Mapping[str, str], path: Path) -> list[Meta]:
+    def metas(self, given: Mapping[str, object], path: Path) -> list[Meta]:
         """``{name: value}`` as Metas."""
-        return [Meta(self.text(value, (*path, name)), name=name) for name, value in given.items() if isinstance(value, str)]
+        made = []
+        for name, value in given.items():
+            if not isinstance(value, str):
+                self.error((*path, name), "value", f"meta: {name}: must be a text")
+                continue
+            try:
+                made.append(Meta(self.text(value, (*path, name)), name=name))
+            except BuildError as error:
+                self.error((*path, name), "value", f"meta: {error}")
+        return made
 
     def prose(self, text: str, path: Path, *, url: bool = False) -> str:
         """A text that callers hear, or a URL; refused where a comment cut it short."""
@@ -150,9 +158,6 @@ class Run:
 
     def text(self, source: str, path: Path, *, url: bool = False) -> str:
         """An author's text for a verb: itself, or a mark where it changes from call to call."""
-        if _RESERVED.search(source):
-            self.error(path, "text", "the text holds one of U+FDD0 to U+FDD2, which are no characters", "take it out")
-            return ""
         try:
             text = self.compiler.prompts.text(source, _in_url if url else str)
         except ExpressionError as error:
@@ -194,7 +199,7 @@ class Run:
 
     def _stand_in(self, pieces: Sequence[Piece]) -> Say:
         self._holes.append(tuple(pieces))
-        return Say(f"\ufdd0{len(self._holes) - 1}\ufdd1")
+        return Say(f"\ufdd3{len(self._holes) - 1}\ufdd1")
 
     # Verbs
 
@@ -208,7 +213,7 @@ class Run:
             except DialectError as error:
                 self.error(path, "dialect", error.reason, "write it in the other dialect, or without it")
                 continue
-            except BuildError as error:
+            except LanguageError as error:
                 self.error(path, "verb", str(error))
                 continue
             self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])

@@ -270,4 +270,6 @@ def duration(text: str) -> int:
     length = Decimal(found[1]) * _UNITS[found[2]]
     if length != int(length):
         raise ValueError("must be whole milliseconds")
+    if length >= _TOO_BIG:
+        raise ValueError(f"must be shorter than {_TOO_BIG} ms, not {text!r}")
     return int(length)

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, Final
-
-import structlog
 
 from app.calls import Turn, utc_now
 from app.errors import ForgedTicket, StaleTicket
 from app.flows.book import START, Entry
-from app.flows.pieces import EPILOGUE, PROLOGUE
-from app.language.markup import escape
+from app.language import Answer, Hangup, Response, Say, to_xml
 from app.web.requests import MAX_BODY, entity, query
 from app.web.tally import Reply
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from app.flows.book import FlowBook
     from app.flows.tickets import Signer
+    from app.language import Dialect
     from app.web.requests import Trust
     from app.web.tally import Tally
 
@@ -38,6 +37,8 @@ CALL: Final = "/call"
 _XML: Final = (b"content-type", b"application/xml; charset=utf-8")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _NEVER_STORED: Final = (b"cache-control", b"no-store")
+_LONGEST: Final = 300
+"""Characters of an error's message that are logged."""
 _PARTS: Final = 4
 """``/call/{flow}/{node}``, split at its slashes."""
 
@@ -61,6 +62,7 @@ class Answering:
         trust: Trust,
         tally: Tally,
         apology: str,
+        dialect: Dialect,
         deadline: float,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -71,8 +73,8 @@ class Answering:
         self._tally = tally
         self._deadline = deadline
         self._clock = clock
-        self._log = structlog.get_logger("callflows.answering")
-        self.apology = f"{PROLOGUE}<Say>{escape(apology)}</Say><Hangup/>{EPILOGUE}".encode()
+        answer = [Answer()] if dialect == "reference" else []
+        self.apology = to_xml(Response(*answer, Say(apology), Hangup()), dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -86,7 +88,7 @@ class Answering:
             fields = query(scope["query_string"])
             reply = self.reply(scope, fields, body)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            reply = self._broken(error)
+            reply = Reply(200, self.apology, "fallback", **_why(error))
         length = str(len(reply.body)).encode()
         kind = _XML if reply.status == 200 else _PROBLEM  # noqa: PLR2004 - OK
         headers = [kind, (b"content-length", length), _NEVER_STORED]
@@ -172,14 +174,14 @@ class Answering:
 
     def _fallback(self, name: str, node: str, error: Exception) -> Reply:
         flow = self._shelf.book.flows.get(name)
-        cause = type(error).__name__
-        self._log.warning("fallback served", flow=name, node=node, cause=cause, exc_info=error)
         document = flow.fallback if flow is not None else self.apology
-        return Reply(200, document, "fallback", name, node, cause, str(error)[:300])
+        return Reply(200, document, "fallback", name, node, **_why(error))
 
-    def _broken(self, error: Exception) -> Reply:
-        self._log.error("fallback served: a defect", exc_info=error)
-        return Reply(200, self.apology, "fallback", cause=type(error).__name__, detail=str(error)[:300])
+
+def _why(error: Exception) -> dict[str, str]:
+    """Why a fallback was served, for the log."""
+    trace = "" if isinstance(error, StaleTicket | LookupError) else "".join(traceback.format_exception(error))
+    return {"cause": type(error).__name__, "detail": str(error)[:_LONGEST], "trace": trace[-_LONGEST * 20 :]}
 
 
 def _refused(reason: str) -> Reply:

@@ -12,7 +12,7 @@ import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from app.calls import LONGEST, told
 from app.language.values import clean
@@ -29,6 +29,9 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{
 _PROXY_HEADERS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
+_PLUS_NUMBER: Final = re.compile("%2B[0-9]*").fullmatch
+"""A number as it mostly comes, which takes no decoding to be read."""
+_SECRETS: Final = frozenset({"token", "ticket"})
 _QUERY_FIELDS: Final = frozenset({"from", "to", "tn", "call", "sca", "dtmf", "tag", "state", "token", "ticket"})
 
 
@@ -38,13 +41,9 @@ def query(raw: bytes) -> dict[str, str]:
     for pair in raw.decode("latin-1").split("&"):
         name, _, value = pair.partition("=")
         if name in _QUERY_FIELDS and name not in fields:
-            if value.startswith("%2B"):
-                value = f"+{value[3:]}"
-            elif "+" in value:
-                value = value.replace("+", " ")
-            if "%" in value:
-                value = unquote(value, errors="replace")
-            fields[name] = value if name == "ticket" else clean(value[:LONGEST])
+            if "%" in value or "+" in value:
+                value = f"+{value[3:]}" if _PLUS_NUMBER(value) else unquote_plus(value, errors="replace")
+            fields[name] = value if name in _SECRETS else clean(value[:LONGEST])
     return fields
 
 
@@ -124,8 +123,9 @@ class Trust:
         address = _address((scope.get("client") or ("",))[0])
         if not self._trusts(address):
             return address
-        for hop in reversed(header(scope, b"x-forwarded-for").split(",")):
-            address = _address(hop.strip())
+        hops = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed(hops.split(",")):
+            address = _address(_without_port(hop.strip()))
             if not self._trusts(address):
                 break
         return address
@@ -145,7 +145,7 @@ class Trust:
             host = header(scope, b"x-forwarded-host") or host
         if not _is_host(host):
             server = scope.get("server") or ("localhost", None)
-            host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+            host = f"{server[0]}:{server[1]}" if server[1] else "localhost"
         return f"{scheme}://{host}"
 
 
@@ -161,6 +161,13 @@ def _address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _without_port(written: str) -> str:
+    """``1.2.3.4`` of ``1.2.3.4:5060``, ``::1`` of ``[::1]:5060``."""
+    if written.startswith("["):
+        return written[1:].partition("]")[0]
+    return written.partition(":")[0] if written.count(":") == 1 else written
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> str:

@@ -12,7 +12,7 @@ import collections
 import contextlib
 import functools
 import itertools
-import sys
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from app.web.log import Log
+
 CAPACITY: Final = 20_000
 """Answers that may wait to be counted and logged."""
 _PAUSE: Final = 0.05
@@ -37,7 +39,7 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 class Reply(NamedTuple):
     """What goes back to Opentact, and what became of its request.
 
-    ``outcome``: answered, fallback, unknown-number, refused; ``cause`` and ``detail`` say why.
+    ``outcome``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why.
     """
 
     status: int
@@ -47,6 +49,7 @@ class Reply(NamedTuple):
     node: str = ""
     cause: str = ""
     detail: str = ""
+    trace: str = ""
 
 
 Answered: TypeAlias = "tuple[float, float, Reply, Mapping[str, str]]"
@@ -56,8 +59,8 @@ Answered: TypeAlias = "tuple[float, float, Reply, Mapping[str, str]]"
 class Tally:
     """Counts and logs answers; ``add`` is all that the way of a call sees of it. A collector of ``prometheus_client``."""
 
-    def __init__(self, line: Callable[[Mapping[str, Any]], str], out: TextIO = sys.stderr) -> None:
-        """``line`` makes the log line of some fields."""
+    def __init__(self, line: Callable[[Mapping[str, Any]], str], out: TextIO | Log) -> None:
+        """``line`` makes the log line of some fields, ``out`` takes it."""
         self._render = line
         self._out = out
         self._waiting: collections.deque[Answered] = collections.deque()
@@ -159,8 +162,17 @@ def _fields(answered: Answered) -> dict[str, Any]:
         "ms": round(seconds * 1000, 3),
     }
     if not fine:
-        fields |= {"cause": reply.cause, "detail": reply.detail}
+        fields |= {"cause": reply.cause, "detail": _NUMBERS.sub(_masked, reply.detail)}
+    if reply.trace:
+        fields["exception"] = _NUMBERS.sub(_masked, reply.trace)
     return fields
+
+
+_NUMBERS: Final = re.compile(r"\+?[0-9]{7,}")
+
+
+def _masked(number: re.Match[str]) -> str:
+    return masked(number[0])
 
 
 @functools.lru_cache(maxsize=4)

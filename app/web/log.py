@@ -1,0 +1,67 @@
+"""The log: lines to standard error, written by a thread of their own.
+
+Nobody who says something ever waits for the log or breaks with it, be it a pipe that nobody reads or a full disk. What does
+not fit is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import sys
+import threading
+from typing import Final, TextIO
+
+CAPACITY: Final = 16_000_000
+"""Characters that may wait to be written."""
+_PAUSE: Final = 0.05
+
+
+class Log:
+    """A file to write to that never waits and never fails."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out
+        self._waiting: collections.deque[str] = collections.deque()
+        self._length = 0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def write(self, text: str) -> int:
+        """Take text, for whoever writes it later."""
+        if self._length + len(text) > CAPACITY:
+            self.dropped += 1
+        else:
+            self._length += len(text)
+            self._waiting.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: what waits is written soon."""
+
+    def start(self) -> None:
+        """Begin to write, in a thread that ends with the process."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="log", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, as far as it can be written in a second."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1)
+
+    def _work(self) -> None:
+        while not self._stopping.wait(_PAUSE):
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._waiting:
+            text = "".join(self._waiting.popleft() for _ in range(min(len(self._waiting), 1000)))
+            self._length -= len(text)
+            with contextlib.suppress(OSError, ValueError):
+                out = self._out or sys.stderr
+                out.write(text)
+                out.flush()
