@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -122,7 +123,7 @@ def check(
     from app.flows.checks import check_paths
 
     settings = _settings(flows=flows)
-    problems = check_paths(paths or [settings.flows], _options(settings))
+    problems = check_paths(paths or [settings.flows], _options(settings), settings.flows)
     _show(problems, output)
     worst = {problem.severity for problem in problems}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
@@ -138,13 +139,19 @@ def _show(problems: list[Problem], output: Format) -> None:
     for problem in problems:
         if output is Format.github:
             message = f"{problem.message}{f' ({problem.mend})' if problem.mend else ''}"
-            place = f"file={problem.file},line={problem.line},col={problem.column},title={problem.rule}"
-            print(f"::{problem.severity} {place}::{message}".replace("\n", "%0A"))
+            file = _escaped(problem.file).replace(":", "%3A").replace(",", "%2C")
+            place = f"file={file},line={problem.line},col={problem.column},title={problem.rule}"
+            print(f"::{problem.severity} {place}::{_escaped(message)}")
         else:
             print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
     if output is Format.text:
         _say(f"{errors} error(s), {len(problems) - errors} warning(s)")
+
+
+def _escaped(text: str) -> str:
+    """A text as GitHub takes it in a command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 @app.command(epilog="Example: callflows numbers --format json")
@@ -191,7 +198,7 @@ def verbs(
         print(json.dumps([row._asdict() for row in overview()], indent=2))
     else:
         for row in overview():
-            print(f"{row.element:<12} {row.dialects:<20} {row.evidence:<11} {row.says}")
+            print(f"{row.name:<12} {row.dialects:<20} {row.evidence:<11} {row.says}")
 
 
 schema = typer.Typer(help="Print schemas.", no_args_is_help=True)
@@ -239,7 +246,9 @@ def convert(
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    """For people; a full disk does not keep a command from its work."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _fail(text: str, code: int) -> None:

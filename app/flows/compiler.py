@@ -126,6 +126,8 @@ class Compiler:
         self.fallback = ""
         self.uses: dict[str, set[str]] = {node: set() for node in file.nodes}
         self.edges: dict[str, set[str]] = {node: set() for node in file.nodes}
+        self.silent: dict[str, set[str]] = {node: set() for node in file.nodes}
+        self.time_asked: Path | None = None
         self.carries: dict[str, tuple[str, ...]] = {}
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
@@ -142,6 +144,12 @@ class Compiler:
         fallback = self._fallback()
         documents = self._documents() if self._named_well() else {}
         self._reach()
+        self._look_for_loops()
+        if self.time_asked is not None and not self.file.timezone:
+            mend = "as timezone: America/New_York"
+            self.report.warning(
+                self.time_asked, "no-timezone", "now is asked for and no timezone is named: it is UTC", mend
+            )
         return Flow(
             name=self.name,
             file=self.report.file,
@@ -188,6 +196,11 @@ class Compiler:
                 near = suggestion(name, known) or f"there are {', '.join(known)}"
                 self.report.error(path, "unknown-key", f"voice: there is no {name!r}", near, key=True)
                 continue
+            if "{{" in value or "{%" in value:
+                self.report.error(
+                    path, "template", f"voice: {name}: only texts can change from call to call, not {value!r}"
+                )
+                continue
             try:
                 voice[name] = str(Say.row.attributes[name].kind.read(value))
             except ValueError as error:
@@ -222,7 +235,6 @@ class Compiler:
                     "use letters, digits, - and _",
                     key=True,
                 )
-                return False
         if START not in self.file.nodes:
             self.report.error(("nodes",), "no-start", f"no node is named {START!r}", "every flow begins at start", key=True)
         return START in self.file.nodes
@@ -313,6 +325,22 @@ class Compiler:
             self.carries[node] = tuple(sorted({field for name in names for field in _carried(name)}))
             if node == START and not self.report.broken:
                 self._unreached(reached)
+
+    def _look_for_loops(self) -> None:
+        """Refuse nodes that lead round to themselves while nothing is said and nobody is waited for."""
+        for node in self.file.nodes:
+            seen: set[str] = set()
+            left = [*self.silent[node]]
+            while left:
+                at = left.pop()
+                if at not in seen:
+                    seen.add(at)
+                    left += self.silent[at]
+            if node in seen:
+                message = f"the node {node!r} leads round to itself, and the caller hears silence"
+                self.report.error(
+                    ("nodes", node), "silent-loop", message, "say or ask something on the way round", key=True
+                )
 
     def _unreached(self, reached: set[str]) -> None:
         for node in self.file.nodes:

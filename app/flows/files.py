@@ -32,11 +32,12 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """A line and a column, from 1; ``cut`` is a comment that cuts a plain text short."""
+    """A line and a column, from 1. ``cut``: a comment that cuts a text short; ``below``: how many lines below it begins."""
 
     line: int
     column: int
     cut: str = ""
+    below: int = 0
 
 
 class Report:
@@ -49,7 +50,7 @@ class Report:
         self.keys: dict[Path, Place] = {}
 
     def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
-        """Something is wrong at ``path`` (at its key, with ``key``); ``line`` lines below."""
+        """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
         self._say("error", path, rule, message, mend, key=key, line=line)
 
     def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
@@ -60,7 +61,8 @@ class Report:
         self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int
     ) -> None:
         place = self.place(path, key=key)
-        problem = Problem(self.file, place.line + line, place.column, severity, rule, message, mend)
+        below = place.below + line - 1 if line else 0
+        problem = Problem(self.file, place.line + below, place.column, severity, rule, message, mend)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -173,34 +175,63 @@ def read_yaml(text: bytes, report: Report) -> Any:  # noqa: ANN401 - dicts, list
         return None
     try:
         decoded = text.decode("utf-8-sig")
+        _bounded(decoded)
         root = yaml.compose(decoded, Loader=_LOADER)
     except UnicodeDecodeError as error:
         report.places[()] = Place(text[: error.start].count(b"\n") + 1, 1)
         report.error((), "yaml", "the file is not UTF-8", "save it as UTF-8")
         return None
     except yaml.YAMLError as error:
-        _not_yaml(error, report)
+        _not_yaml(error, decoded, report)
         return None
     if root is None:
         report.error((), "shape", "the file is empty", "it needs numbers and nodes")
         return None
+    for lost in _LOST_KEY.finditer(decoded):
+        report.places["#", lost.start()] = Place(decoded.count("\n", 0, lost.start()) + 1, 1)
+        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
+        report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
     return _Walk(decoded, report).value(root, (), 0)
 
 
-def _not_yaml(error: yaml.YAMLError, report: Report) -> None:
+class _TooDeep(yaml.MarkedYAMLError):
+    pass
+
+
+def _bounded(text: str) -> None:
+    """Refuse what is nested so deeply that reading it might break us."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise _TooDeep(problem=f"more than {_MAX_DEPTH} values inside each other", problem_mark=event.start_mark)  # type: ignore[arg-type]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, report: Report) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         report.places[()] = Place(mark.line + 1, mark.column + 1)
     problem = str(getattr(error, "problem", None) or error)
-    mend = next((mend for said, mend in _MENDS.items() if said in problem), "")
+    said = f"{getattr(error, 'context', '')} {problem}"
+    mend = next((mend for known, mend in _MENDS.items() if known in said), "")
+    lines = text.splitlines()
+    if mark is not None and mark.line < len(lines) and _BRACES.search(lines[mark.line]):
+        mend = _QUOTE_BRACES
     report.error((), "yaml", f"this is not YAML: {problem}", mend)
 
 
+_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
+_QUOTE_BRACES: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
+_LOST: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
 _MENDS: Final = {
     "'\\t'": "indent with spaces, not tabs",
     "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
     "mapping values are not allowed": 'a text with ": " in it must be quoted',
-    "did not find expected ',' or '}'": "a # begins a comment: write hash for the # key, quote special characters",
+    "did not find expected ',' or '}'": _LOST,
+    "did not find expected node content": _LOST,
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
 }
@@ -219,9 +250,12 @@ class _Walk:
         if depth > _MAX_DEPTH or self._seen > _MAX_NODES:
             self._report.error(path, "yaml", "the file is nested too deeply, or repeats itself without end")
             return ""
-        self._report.places[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1, self._cut(node))
+        below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCKS else 0
+        self._report.places[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1, self._cut(node), below)
         if isinstance(node, yaml.MappingNode):
-            return dict(self._items(node, path, depth))
+            plain = all(isinstance(key, yaml.ScalarNode) for key, _ in node.value)
+            items = dict(self._items(node, path, depth))
+            return items if plain else UNREAD
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
         return self._text(str(node.value), path)
@@ -241,9 +275,7 @@ class _Walk:
             place = Place(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._report.places[(*path, "?")] = place
-                self._report.error(
-                    (*path, "?"), "yaml", "a key must be a word", 'a text that begins with {{ must be quoted: "{{ … }}"'
-                )
+                self._report.error((*path, "?"), "yaml", "a key must be a word", _QUOTE_BRACES)
                 continue
             name = str(key.value)
             self._report.keys[(*path, name)] = place
@@ -263,15 +295,19 @@ class _Walk:
 
     def _cut(self, node: yaml.Node) -> str:
         """What follows a plain text on its line and is a comment to YAML."""
-        if not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED or not node.value:
+        if not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED:
             return ""
         end = node.end_mark
         rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
         found = _COMMENT.match(rest)
-        return found[1] if found else ""
+        return found[1].rstrip() if found else ""
 
 
 RESERVED: Final = re.compile("[\ufdd0-\ufdd3]")
 """No characters to Unicode either; they mark holes while documents are made."""
-_QUOTED: Final = frozenset({"'", '"', "|", ">"})
+UNREAD: Final = None
+"""Stands where something could not be read; that is an error already."""
+_BLOCKS: Final = frozenset({"|", ">"})
+_QUOTED: Final = _BLOCKS | {"'", '"'}
 _COMMENT: Final = re.compile(r"[ \t]+(#.*)")
+_LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)

@@ -68,6 +68,12 @@ class Prompts:
 
     def condition(self, source: str) -> Condition:
         """A bare expression. Raises ExpressionError."""
+        try:
+            return self._condition(source)
+        except RecursionError:
+            raise ExpressionError("the expression is too long", "ask in several steps") from None
+
+    def _condition(self, source: str) -> Condition:
         if "{{" in source or "{%" in source:
             raise ExpressionError("when takes a bare expression, without braces", "leave the braces out")
         try:
@@ -110,7 +116,10 @@ class Prompts:
                 render = self._template(source, encode)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None
-        constant = source if all(isinstance(node, nodes.TemplateData) for node in _output(tree)) else None
+        except RecursionError:
+            raise ExpressionError("the text is too long a template", "say it in several steps") from None
+        data = [node.data for node in _output(tree) if isinstance(node, nodes.TemplateData)]
+        constant = "".join(data) if len(data) == len([*_output(tree)]) else None
         return Text(source, constant, render, uses)
 
     def _template(self, source: str, encode: Encode) -> Callable[[Turn], str]:
@@ -121,29 +130,54 @@ class Prompts:
 
     def _look(self, tree: nodes.Node) -> frozenset[str]:
         """Refuse what cannot exist; gives the names that are looked at."""
-        for banned in tree.find_all(_BANNED):
+        for banned in _all(tree, _BANNED):
             said = type(banned).__name__.lower()
             raise ExpressionError(
                 f"{said} has no place in a flow", "values are plain; filters are written with |", banned.lineno
             )
+        self._known_words(tree)
         own = {name.name for name in _names(tree, "store")}
         uses: set[str] = set()
         plain: set[int] = set()
         for node, field in _fields(tree):
             root = node.node
-            if isinstance(root, nodes.Name) and root.name in self._scope and root.name not in own:
+            self._exists(root, own)
+            if not isinstance(root, nodes.Name):
+                raise ExpressionError(
+                    f"a value has no {field!r}", "values are plain; filters are written with |", node.lineno
+                )
+            if root.name in self._scope and root.name not in own:
                 uses.add(self._field(root.name, field, node.lineno))
                 plain.add(id(root))
         for name in _names(tree, "load"):
             if name.name in own or id(name) in plain:
                 continue
-            if name.name not in self._scope:
-                near = suggestion(name.name, [*self._scope])
-                raise ExpressionError(
-                    f"there is no {name.name!r}", near or f"there are {', '.join(self._scope)}", name.lineno
-                )
+            self._exists(name, own)
             uses.add(name.name)
         return frozenset(uses)
+
+    def _exists(self, node: nodes.Node, own: set[str]) -> None:
+        """Refuse a field of a name that cannot be."""
+        while isinstance(node, nodes.Getattr | nodes.Getitem):
+            node = node.node
+        if isinstance(node, nodes.Name) and node.name not in own and node.name not in self._scope:
+            near = suggestion(node.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
+            raise ExpressionError(f"there is no {node.name!r}", near, node.lineno)
+
+    def _known_words(self, tree: nodes.Node) -> None:
+        """Refuse filters and tests that do not exist; Jinja itself asks for some only when a caller is there."""
+        for word in _all(tree, (nodes.Filter, nodes.Test)):
+            known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
+            if word.name not in known:
+                said = type(word).__name__.lower()
+                raise ExpressionError(f"there is no {said} {word.name!r}", suggestion(word.name, known), word.lineno)
+        for output in tree.find_all(nodes.Output):
+            for node in output.nodes:
+                if isinstance(node, nodes.Name) and node.name in {"call", "caller"}:
+                    fields = ", ".join(sorted(self._scope.get(node.name, ())))
+                    raise ExpressionError(
+                        f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
+                    )
 
     def _field(self, root: str, field: str, line: int) -> str:
         known = sorted(self._scope[root])
@@ -165,19 +199,24 @@ _BANNED: Final = (
 )
 
 
+def _all(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:
+    """Every node of these kinds, the tree itself included."""
+    return [*([tree] if isinstance(tree, kinds) else []), *tree.find_all(kinds)]
+
+
 def _names(tree: nodes.Node, context: str) -> Iterable[nodes.Name]:
-    found = [*tree.find_all(nodes.Name), *([tree] if isinstance(tree, nodes.Name) else [])]
-    return [name for name in found if (name.ctx == "load") == (context == "load")]
+    return [name for name in _all(tree, (nodes.Name,)) if (name.ctx == "load") == (context == "load")]
 
 
-def _fields(tree: nodes.Node) -> Iterable[tuple[nodes.Getattr | nodes.Getitem, str]]:
-    """Where a field is named: ``caller.name`` and ``caller["name"]``."""
-    found = [*tree.find_all((nodes.Getattr, nodes.Getitem)), tree]
-    for node in found:
+def _fields(tree: nodes.Node) -> Iterable[tuple[Any, str]]:
+    """Where a field is named: ``caller.name``, ``caller["name"]`` and ``caller | attr("name")``."""
+    for node in _all(tree, (nodes.Getattr, nodes.Getitem, nodes.Filter)):
         if isinstance(node, nodes.Getattr):
             yield node, node.attr
         elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             yield node, node.arg.value
+        elif isinstance(node, nodes.Filter) and node.name == "attr" and node.args and isinstance(node.args[0], nodes.Const):
+            yield node, str(node.args[0].value)
 
 
 def _output(tree: nodes.Template) -> Iterable[nodes.Node]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app.errors import ExpressionError, suggestion
+from app.flows.files import UNREAD
 from app.flows.verbs import verb_step
 from app.flows.words import Dialling, Goto, Menu, Voicemail, Word, word_step
 from app.language.verbs import DTMF, ELEMENTS, Default, Dial, Error, Response, To
@@ -54,6 +55,8 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
         run.error(path, "shape", said, "write each as a step of its own, or indent what belongs to the first")
         return "", None, None
     word = words[0]
+    if step[word] is UNREAD:
+        return "", None, None
     if word not in STEPS:
         near = suggestion(word, [*STEPS]) or f"there are {', '.join(STEPS)}"
         run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
@@ -73,5 +76,5 @@ def condition(source: str, path: Path, run: Run) -> Callable[[Turn], object]:
     except ExpressionError as error:
         run.error(path, "expression", f"when: {error}", error.mend)
         return lambda _turn: False
-    run.uses(made.uses)
+    run.uses(made.uses, path)
     return made.holds

@@ -8,92 +8,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.errors import BuildError, suggestion
-from app.flows.words import keys_of
-from app.language.values import BOOLEAN, DAYS, FREQUENCIES, KEY, KEYS, LOOSE, MS, STATES, STOP_KEY, TEXT, URL, duration
+from app.flows.values import keys_of, value_of
 from app.language.verbs import DTMF, Default, Error, Gather, Play, Record, Say, Tone
 
 if TYPE_CHECKING:
     from app.flows.files import Path
     from app.flows.writing import Run
-    from app.language.element import Attribute, Element
-    from app.language.values import Kind
+    from app.language.element import Element
 
 _PLAIN: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
 _PROMPTS: Final = ("say", "play", "pause")
-_LISTS: Final = (DAYS, STATES, FREQUENCIES)
 _CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
 
 
 def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # noqa: ANN401 - dicts, lists and texts
     """A step that is a verb."""
-    row = cls.row
-    if not isinstance(value, dict):
-        plain = row.plain.name if row.plain else _PLAIN.get(row.name, "")
-        if value and not plain:
-            run.error(
-                path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*row.attributes, *_CHILDREN])}"
-            )
-            return
-        run.compiler.report.places[*path, plain] = run.compiler.report.place(path)
-        value = {plain: value} if value else {}
+    keys = value if isinstance(value, dict) else _plain(cls, value, path, run)
+    if keys is None:
+        return
     inside: list[Element] = []
-    given: dict[str, Any] = {}
-    if row.name == "Say":
-        given |= run.compiler.voice
-    for key, part in value.items():
-        here = (*path, key)
+    given: dict[str, Any] = {**run.compiler.voice} if cls is Say else {}
+    for key, part in keys.items():
         if key in _CHILDREN:
-            inside += _children(cls, key, part, here, run)
-        elif key in row.attributes:
-            given[key] = _attribute(row.attributes[key], part, here, run)
-        elif run.compiler.options.extensions.kind(row.name, key):
-            given.setdefault("extra", {})[key] = run.text(part, here) if isinstance(part, str) else ""
+            inside += _children(cls, key, part, (*path, key), run)
         else:
-            known = [*row.attributes, *_CHILDREN]
-            near = suggestion(key, known) or f"it has {', '.join(known)}"
-            run.error(here, "unknown-key", f"{path[-1]}: there is no {key!r}", near, key=True)
-    if run.compiler.report.broken:
-        given = {key: part for key, part in given.items() if part is not None}
+            _give(cls, key, part, (*path, key), run, given)
     try:
-        made = cast("Any", cls)(*inside, **given)
+        made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
     except BuildError as error:
-        run.error(path, "verb", str(error))
+        if not any(part is None for part in given.values()):
+            run.error(path, "verb", str(error))
         return
     run.write(made, path=path)
 
 
-def _attribute(attribute: Attribute, value: Any, path: Path, run: Run) -> Any:  # noqa: ANN401 - as the kind keeps it
-    """An attribute's value from text; None, with an error said, where it is none."""
-    kind: Kind = attribute.kind
-    if isinstance(value, list) and kind in _LISTS and all(isinstance(part, str) for part in value):
-        value = ",".join(value)
-    if not isinstance(value, str):
-        run.error(path, "shape", f"{attribute.name}: must be a text")
+def _plain(cls: type[Element], value: Any, path: Path, run: Run) -> dict[str, Any] | None:  # noqa: ANN401
+    """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
+    report = run.compiler.report
+    name = cls.row.plain.name if cls.row.plain else _PLAIN.get(cls.__name__, "")
+    if not value and report.place(path).cut:
+        run.prose("", path)
         return None
-    if kind in (TEXT, LOOSE, URL):
-        return run.prose(value, path, url=kind is URL)
-    if "{{" in value or "{%" in value:
+    if value and not name:
         run.error(
-            path,
-            "template",
-            f"{attribute.name}: only texts and URLs can change from call to call",
-            "write the value itself",
+            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.row.attributes, *_CHILDREN])}"
         )
         return None
-    try:
-        if kind in (KEY, STOP_KEY, KEYS):
-            value = keys_of(value)
-        if kind is MS:
-            return duration(value)
-        if kind is BOOLEAN:
-            value = _BOOLEANS.get(value.lower(), value.lower())
-        return kind.read(value)
-    except ValueError as error:
-        run.error(path, "value", f"{attribute.name}: {error}")
-        return None
+    report.places[*path, name] = report.place(path)
+    return {name: value} if value else {}
 
 
-_BOOLEANS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+def _give(cls: type[Element], key: str, part: Any, path: Path, run: Run, given: dict[str, Any]) -> None:  # noqa: ANN401
+    """Read an attribute, one of the verb's own or one that the author declared."""
+    row = cls.row
+    declared = run.compiler.options.extensions.kind(row.name, key)
+    if key in row.attributes:
+        given[key] = value_of(row.attributes[key].kind, key, part, path, run)
+    elif declared is not None:
+        taken = value_of(declared, key, part, path, run)
+        given["extra"] = {**given.get("extra", {}), key: "" if taken is None else declared.write(taken)}
+    else:
+        known = [*row.attributes, *_CHILDREN]
+        near = suggestion(key, known) or f"it has {', '.join(known)}"
+        run.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
 
 def _children(cls: type[Element], key: str, value: Any, path: Path, run: Run) -> list[Element]:  # noqa: ANN401

@@ -8,7 +8,6 @@ in ``steps``' table.
 from __future__ import annotations
 
 import itertools
-import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
@@ -16,8 +15,9 @@ import pydantic
 from app.errors import BuildError
 from app.flows.book import Entry
 from app.flows.files import Path, Steps, validate
+from app.flows.values import keys_of, value_of
 from app.language.values import duration
-from app.language.verbs import DTMF, Default, Dial, Error, Gather, Pause, Play, Record, To, Tone
+from app.language.verbs import DTMF, Default, Dial, Error, Gather, Pause, Play, Record, Say, To, Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,16 +36,6 @@ BEEP_PATH: Final = "/media/beep.wav"
 
 def _list(value: object) -> object:
     return [value] if isinstance(value, str) else value
-
-
-def keys_of(value: object) -> object:
-    """``star`` and ``hash`` stand for keys that YAML would need quoted."""
-    if not isinstance(value, str):
-        return value
-    key = {"star": "*", "hash": "#"}.get(value, value)
-    if not re.fullmatch("[0-9*#]+", key):
-        raise ValueError(f"{value!r} is not a key: 0-9, star and hash are")
-    return key
 
 
 def _one_key(value: object) -> object:
@@ -72,6 +62,8 @@ class Word(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     plain: ClassVar[str] = ""
+    verb: ClassVar[str] = ""
+    """The verb whose declared attributes it takes too."""
 
     def write(self, run: Run, path: Path) -> None:
         """Write what the word means into a run."""
@@ -86,6 +78,13 @@ def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noq
         key = (cls.plain,)
         run.compiler.report.places.setdefault((*path, *key), run.compiler.report.place(path))
         value = {cls.plain: value}
+    declared = run.compiler.options.extensions.kinds.get(cls.verb, {})
+    if declared.keys() & value.keys():
+        given = {
+            key: value_of(declared[key], key, part, (*path, key), run) for key, part in value.items() if key in declared
+        }
+        extra = {key: declared[key].write(part) for key, part in given.items() if part is not None}
+        value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
     made = validate(cls, value, path, run.compiler.report)
     if made is not None:
         try:
@@ -188,12 +187,19 @@ class Menu(Word):
         return branches
 
     def _attempt(self, run: Run, path: Path, attempt: int, branches: Mapping[str, Run]) -> None:
-        prompt = run.say(_escalating(self.prompt, attempt), (*path, "prompt"))
+        """One attempt; of several texts each is for its attempt, the last for all that follow."""
+
+        def text(key: str, texts: list[str]) -> Say:
+            index = min(attempt, len(texts)) - 1
+            listed: Path = (*path, key, index)
+            return run.say(texts[index], listed if listed in run.compiler.report.places else (*path, key))
+
+        prompt = text("prompt", self.prompt)
         inside: list[Any] = [DTMF(run.place(branch), value=keys) for keys, branch in branches.items()]
         if self.no_match:
-            inside.append(Default(run.say(_escalating(self.no_match, attempt), (*path, "no_match"))))
+            inside.append(Default(text("no_match", self.no_match)))
         if self.no_input:
-            inside.append(Error(run.say(_escalating(self.no_input, attempt), (*path, "no_input"))))
+            inside.append(Error(text("no_input", self.no_input)))
         given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
         if self.stop:
             given["dtmf_stop"] = self.stop
@@ -203,11 +209,6 @@ class Menu(Word):
             run.write(Gather(prompt, *inside, **given), path=path)
         else:
             run.write(prompt, Gather(*inside, **given), path=path)
-
-
-def _escalating(texts: list[str], attempt: int) -> str:
-    """The text of an attempt: one an attempt, the last for all that follow."""
-    return texts[min(attempt, len(texts)) - 1]
 
 
 def _free_key(choices: Iterable[str]) -> str:
@@ -220,6 +221,7 @@ class Dialling(Word):
     """Ring people."""
 
     plain: ClassVar[str] = "to"
+    verb: ClassVar[str] = "Dial"
     to: Some
     ring: Literal["at-once", "in-turn"] = "at-once"
     timeout: Duration | None = None
@@ -228,6 +230,7 @@ class Dialling(Word):
     tag: str = ""
     meta: dict[str, str] = {}
     error: Steps | None = None
+    extra: dict[str, str] = {}
 
     def write(self, run: Run, path: Path) -> None:
         """The Dial; with ``in-turn``, each next target in the Error of the one before."""
@@ -250,8 +253,8 @@ class Dialling(Word):
                 run.error(
                     where,
                     "dial-target",
-                    f"to: a target is written out, and {target!r} is not",
-                    "write the number or address",
+                    f"to: must be a number or a SIP address that is written out, not {target!r}",
+                    "a number as +12015550188, or ann@acme.sip.opentact.org",
                 )
                 continue
             try:
@@ -278,8 +281,10 @@ class Dialling(Word):
         given: dict[str, Any] = {}
         if self.timeout is not None:
             given["timeout"] = self.timeout
+        if self.extra:
+            given["extra"] = self.extra
         if self.tag:
-            given["tag"] = run.text(self.tag, (*path, "tag"))
+            given["tag"] = run.prose(self.tag, (*path, "tag"))
         if self.record and run.dialect == "classic":
             given["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *run.metas(self.meta, (*path, "meta")), **given)

@@ -14,11 +14,27 @@ from app.errors import BuildError, DialectError, ExpressionError, LanguageError,
 from app.flows.book import Entry
 from app.flows.pieces import EPILOGUE, PROLOGUE, Choice, constant, merged
 from app.flows.steps import STEPS, condition, verb_or_word
-from app.language import Answer, Callback, Error, Gather, Hangup, Hold, Meta, Play, Record, Response, Say, Tone, to_xml
+from app.language import (
+    Answer,
+    Callback,
+    Dial,
+    Error,
+    Gather,
+    Hangup,
+    Hold,
+    Meta,
+    Pause,
+    Play,
+    Record,
+    Response,
+    Say,
+    Tone,
+    to_xml,
+)
 from app.language.values import URL, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from app.calls import Turn
     from app.flows.compiler import Compiler
@@ -31,6 +47,7 @@ CALLBACK_TIMEOUT: Final = 5000
 """What our Callbacks wait before their Error runs; documented, its unit presumed to be ms."""
 
 _NEEDS_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
+_HEARD: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
 _MARK: Final = re.compile("<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1")
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -55,6 +72,10 @@ class Run:
         self.attempt = 0
         self.pieces: list[Piece] = []
         self.ends = False
+        self.silent = not inner
+        """Whether nothing was said yet, and nobody was waited for."""
+        self.answered_where: list[Callable[[Turn], object]] = []
+        """Conditions under which the line was answered already."""
         self.elsewhere = False
         """The steps that follow are written in another entry."""
         self.size = 0
@@ -76,6 +97,8 @@ class Run:
             inner=self.inner or inner,
         )
         made.step, made.attempt = self.step, self.attempt
+        made.silent = self.silent and not inner
+        made.answered_where = [*self.answered_where]
         return made
 
     def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
@@ -115,6 +138,8 @@ class Run:
         under.inner = self.inner
         STEPS[word](value, (*path, word), under)
         self.add(Choice(holds, merged(under.pieces), under.ends), under.size, under.depth)
+        if under.answered and not self.answered and not under.ends:
+            self.answered_where.append(holds)
 
     def repeat(self, run: Run) -> None:
         """Write a run that may stand in the document more than once."""
@@ -142,7 +167,7 @@ class Run:
                 self.error((*path, name), "value", f"meta: {name}: must be a text")
                 continue
             try:
-                made.append(Meta(self.text(value, (*path, name)), name=name))
+                made.append(Meta(self.prose(value, (*path, name)), name=name))
             except BuildError as error:
                 self.error((*path, name), "value", f"meta: {error}")
         return made
@@ -161,13 +186,13 @@ class Run:
         try:
             text = self.compiler.prompts.text(source, _in_url if url else str)
         except ExpressionError as error:
-            self.error(path, "template", str(error), error.mend, line=error.line - 1)
+            self.error(path, "template", str(error), error.mend, line=error.line)
             return source if url else ""
         if text.constant is not None:
             return text.constant
         if self.static:
             self.error(path, "fallback-not-static", "the fallback needs nothing but itself, and this text needs the call")
-        self.uses(text.uses)
+        self.uses(text.uses, path)
         hole = self.compiler.hole(text, url=url)
         if not url:
             return self.mark(hole)
@@ -177,8 +202,10 @@ class Run:
             self.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
         return self.mark_url(hole)
 
-    def uses(self, names: Iterable[str]) -> None:
+    def uses(self, names: Iterable[str], path: Path) -> None:
         """Note the names that this node looks at."""
+        if self.compiler.time_asked is None and any(name.partition(".")[0] == "now" for name in names):
+            self.compiler.time_asked = path
         if self.node:
             self.compiler.uses[self.node].update(names)
 
@@ -218,6 +245,7 @@ class Run:
                 continue
             self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])
             self.depth = max(self.depth, element.depth)
+            self.silent = self.silent and not isinstance(element, _HEARD)
             if isinstance(element, Answer):
                 self.answered = True
             if isinstance(element, (Hangup, Callback)):
@@ -249,10 +277,11 @@ class Run:
         mode = self.compiler.file.auto_answer
         if self.dialect == "classic" or mode == "false":
             return
-        if mode == "true" or self.static:
+        if self.static or (mode == "true" and not self.answered_where):
             self._add_text("<Answer/>")
         else:
-            self.add(Choice(_must_answer, ("<Answer/>",), ends=False), len("<Answer/>"), 1)
+            holds = _must_answer(self.answered_where, always=mode == "true")
+            self.add(Choice(holds, ("<Answer/>",), ends=False), len("<Answer/>"), 1)
 
     # Going elsewhere
 
@@ -266,6 +295,8 @@ class Run:
             return
         if not self.known(node, path):
             return
+        if self.silent:
+            self.compiler.silent[self.node].add(node)
         inlined = self.compiler.inlined(node, answered=self.answered)
         if inlined is None:
             self.fetch(node, Entry(answered=self.answered))
@@ -299,5 +330,12 @@ def _in_url(value: str) -> str:
     return quote(clean(value), safe="")
 
 
-def _must_answer(turn: Turn) -> bool:
+def _must_answer(answered_where: Sequence[Callable[[Turn], object]], *, always: bool) -> Callable[[Turn], object]:
+    """Whether the line is to be answered now: the app does not do it itself, and no condition before did."""
+    if not answered_where:
+        return _not_by_itself
+    return lambda turn: (always or not turn.answers_itself) and not any(holds(turn) for holds in answered_where)
+
+
+def _not_by_itself(turn: Turn) -> bool:
     return not turn.answers_itself

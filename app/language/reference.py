@@ -176,7 +176,7 @@ class _Schema:
 class Line(NamedTuple):
     """A line of the overview."""
 
-    element: str
+    name: str
     dialects: str
     evidence: str
     says: str
