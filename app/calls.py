@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from app.language.values import clean
+from app.characters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

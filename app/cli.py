@@ -99,7 +99,8 @@ def _greet(settings: Settings) -> None:
     from app.flows.loader import load
 
     loaded = load(settings.flows, _options(settings))
-    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
+    url = settings.public_url or f"http://{here}:{settings.port}"
     token = "?token=…" if settings.token else ""
     number = next(
         (claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), ""
@@ -198,7 +199,7 @@ def verbs(
         print(json.dumps([row._asdict() for row in overview()], indent=2))
     else:
         for row in overview():
-            print(f"{row.name:<12} {row.dialects:<20} {row.evidence:<11} {row.says}")
+            print(f"{row.name:<12} {', '.join(row.dialects):<20} {row.evidence:<11} {row.says}")
 
 
 schema = typer.Typer(help="Print schemas.", no_args_is_help=True)

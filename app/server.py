@@ -23,7 +23,7 @@ from app.flows.compiler import Options
 from app.flows.loader import Loaded, load
 from app.flows.tickets import Signer, kept_key
 from app.flows.words import BEEP_PATH
-from app.settings import Settings
+from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering, Shelf
 from app.web.log import Log
@@ -43,6 +43,8 @@ def create_app(settings: Settings | None = None) -> Answering:
     loaded = load(settings.flows, Options(signer, settings.apology, settings.dialect))
     said(loaded)
     trust, tally, shelf = Trust(settings), Tally(line_of(settings.log_format), log), Shelf(loaded.book)
+    for strange in unknown():
+        structlog.get_logger("callflows").warning(strange)
     if not settings.token:
         structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
     return Answering(

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import dotenv
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.errors import SettingsError
+from app.characters import FORBIDDEN
+from app.errors import SettingsError, suggestion
 
+_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$&()*+,;=:@%/\-]*)?", re.IGNORECASE)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -57,10 +61,8 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _reachable(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("must begin with https:// or http://")
-        if any(mark in url for mark in "?# <>\"'"):
-            raise ValueError("must be a scheme, a host and perhaps a path, without a query")
+        if url and not _URL.fullmatch(url):
+            raise ValueError("must be https:// or http://, a host and perhaps a path, without a query")
         return url.rstrip("/")
 
     @field_validator("apology")
@@ -68,6 +70,8 @@ class Settings(BaseSettings):
     def _spoken(cls, text: str) -> str:
         if not text.strip():
             raise ValueError("must say something: a caller who hears silence thinks that the line is dead")
+        if FORBIDDEN.search(text):
+            raise ValueError("holds a character that XML forbids")
         return text
 
     @field_validator("token", "secret_keys")
@@ -81,20 +85,34 @@ class Settings(BaseSettings):
 def load(**given: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever its type
     """The settings of this environment; ``given`` ones (of a command line) win. Raises SettingsError."""
     try:
-        return Settings(**_from_files(), **given) if given else Settings(**_from_files())
+        return Settings(**{**_from_files(), **given})
+    except UnicodeDecodeError:
+        raise SettingsError(".env: the file is not UTF-8") from None
     except ValidationError as error:
         lines = [f"CALLFLOWS_{'_'.join(map(str, e['loc'][:1])).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n".join(lines)) from None
 
 
+def unknown() -> list[str]:
+    """Variables that look like settings and are none, each with the one that may be meant."""
+    known = [f"CALLFLOWS_{name.upper()}" for name in Settings.model_fields]
+    named = {*dotenv.dotenv_values(".env"), *os.environ}
+    strange = sorted(name for name in named if name.startswith("CALLFLOWS_") and name.removesuffix("_FILE") not in known)
+    return [f"{name} is no setting; {suggestion(name, known)}".rstrip("; ") for name in strange]
+
+
 def _from_files() -> dict[str, Any]:
     """Settings whose value stands in a file named by ``CALLFLOWS_<NAME>_FILE``."""
+    named = {**dotenv.dotenv_values(".env"), **os.environ}
     found: dict[str, Any] = {}
     for name in Settings.model_fields:
-        path = os.environ.get(f"CALLFLOWS_{name.upper()}_FILE")
+        variable = f"CALLFLOWS_{name.upper()}_FILE"
+        path = named.get(variable)
         if path:
             try:
                 found[name] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(f"CALLFLOWS_{name.upper()}_FILE: {error}") from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"{variable}: {error}") from None
+            if not found[name]:
+                raise SettingsError(f"{variable}: {path} is empty")
     return found

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
-from app.flows.loader import EXTENSIONS, declared, flow_files, load_files
+from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load_files
 from app.language import from_xml
 
 if TYPE_CHECKING:
@@ -23,24 +23,24 @@ def check_paths(paths: Iterable[Path], options: Options, flows_folder: Path | No
     Attributes are declared beside a file, or in ``flows_folder``.
     """
     problems: list[Problem] = []
-    flows: list[Path] = []
-    documents: list[Path] = []
-    for path in dict.fromkeys(paths):
-        found = [*flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
-        flows += [file for file in found if file.suffix in (".yaml", ".yml")]
-        documents += [file for file in found if file.suffix == ".xml"]
+    files: dict[Path, Path] = {}
+    for path in paths:
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
-        elif path.is_file() and path.suffix not in (".yaml", ".yml", ".xml"):
-            problems.append(
-                Problem(str(path), 1, 1, "error", "no-file", "neither a flow file (.yaml) nor a document (.xml)")
-            )
-    folders = {file.parent for file in [*flows, *documents]}
-    extensions = {folder: declared(_declaring(folder, flows_folder)) for folder in folders}
-    for _, wrong in extensions.values():
-        problems += wrong
-    problems += _flows(flows, options, {folder: found for folder, (found, _) in extensions.items()})
-    problems += [problem for file in documents for problem in check_document(file, extensions[file.parent][0])]
+            continue
+        for file in [*flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]:
+            files.setdefault(file.resolve(), file)
+    neither = "neither a flow file (.yaml) nor a document (.xml)"
+    strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
+    problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
+    folders = {file.parent for file in files.values()}
+    found = {folder: declared(_declaring(folder, flows_folder)) for folder in folders}
+    problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
+    extensions = {folder: there for folder, (there, _) in found.items()}
+    problems += _flows([file for file in files.values() if is_flow(file)], options, extensions)
+    for file in files.values():
+        if file.suffix == ".xml":
+            problems += check_document(file, extensions[file.parent])
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.calls import e164
+from app.characters import clean
 from app.errors import Problem, suggestion
 from app.flows.book import REST, START, Claim, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
@@ -29,7 +30,6 @@ from app.language import (
     Say,
 )
 from app.language.markup import escape_attribute
-from app.language.values import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 import pydantic
 import yaml
 
+from app.characters import FORBIDDEN
 from app.errors import Problem, suggestion
-from app.language.values import FORBIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 MAX_BYTES: Final = 4_000_000
 """A flow file longer than this is refused."""
-_MAX_NODES: Final = 1_000_000
+_MAX_NODES: Final = 300_000
 _MAX_DEPTH: Final = 60
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXTENSIONS: Final = "extensions.yaml"
 """Declares attributes that Opentact has and its documentation lost."""
 _NOT_FLOWS: Final = frozenset({EXTENSIONS, "overrides.yaml"})
-_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ def load_files(files: Iterable[Path], options: Options, problems: Iterable[Probl
 
 def flow_files(folder: Path) -> list[Path]:
     """The flow files of a folder, in the order of their names."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix in _SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith(".") and file.is_file()
-    )
+    return sorted(file for file in folder.iterdir() if is_flow(file) and file.is_file())
+
+
+def is_flow(file: Path) -> bool:
+    """Whether a file is a flow file by its name."""
+    return file.suffix in FLOW_SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith(".")
 
 
 def _read(file: Path, options: Options) -> Compiled:

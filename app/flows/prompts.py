@@ -18,8 +18,8 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.calls import Call, Caller, Now
+from app.characters import FORBIDDEN
 from app.errors import ExpressionError, suggestion
-from app.language.values import FORBIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -132,9 +132,8 @@ class Prompts:
         """Refuse what cannot exist; gives the names that are looked at."""
         for banned in _all(tree, _BANNED):
             said = type(banned).__name__.lower()
-            raise ExpressionError(
-                f"{said} has no place in a flow", "values are plain; filters are written with |", banned.lineno
-            )
+            mend = "values are plain; filters are written with |"
+            raise ExpressionError(f"{said} has no place in a flow", mend, banned.lineno)
         self._known_words(tree)
         own = {name.name for name in _names(tree, "store")}
         uses: set[str] = set()

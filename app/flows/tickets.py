@@ -7,13 +7,16 @@ signature of both with the flow and the node. Signed with the first key, valid w
 from __future__ import annotations
 
 import binascii
+import contextlib
 import hashlib
 import json
 import os
+import tempfile
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 from json.encoder import encode_basestring
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import itsdangerous
@@ -22,12 +25,13 @@ from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 LIFETIME: Final = 24 * 3600
 """Seconds for which a ticket is good."""
 MAX_STATE: Final = 2048
 """Bytes that a ticket's state may have."""
+SHORTEST_KEY: Final = 32
+"""Characters of a kept key."""
 _SKEW: Final = 300
 """Seconds by which another process's clock may be ahead."""
 
@@ -100,15 +104,17 @@ def kept_key(folder: Path) -> bytes:
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            made = folder / f".secret_key.{os.getpid()}"
-            with open(made, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            handle, made = tempfile.mkstemp(prefix=".secret_key.", dir=folder)
+            with os.fdopen(handle, "wb") as file:
                 file.write(binascii.hexlify(os.urandom(32)))
-            try:
+                file.flush()
+                os.fsync(handle)
+            with contextlib.suppress(FileExistsError):
                 os.link(made, path)
-            except FileExistsError:
-                pass
-            finally:
-                made.unlink()
-        return path.read_bytes().strip()
+            Path(made).unlink()
+        key = path.read_bytes().strip()
     except OSError as error:
         raise SettingsError(f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error}") from None
+    if len(key) < SHORTEST_KEY:
+        raise SettingsError(f"{path} holds no key that is long enough: remove it, and another is made")
+    return key

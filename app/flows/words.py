@@ -235,9 +235,9 @@ class Dialling(Word):
     def write(self, run: Run, path: Path) -> None:
         """The Dial; with ``in-turn``, each next target in the Error of the one before."""
         targets = list(self._targets(run, path))
+        nobody = self._nobody(run, path)
         if not targets:
             return
-        nobody = self._nobody(run, path)
         rounds = [[target] for target in targets] if self.ring == "in-turn" else [targets]
         dial: Dial | Record | None = None
         for together in reversed(rounds):

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote
 
+from app.characters import clean
 from app.errors import BuildError, DialectError, ExpressionError, LanguageError, suggestion
 from app.flows.book import Entry
 from app.flows.pieces import EPILOGUE, PROLOGUE, Choice, constant, merged
@@ -31,7 +32,7 @@ from app.language import (
     Tone,
     to_xml,
 )
-from app.language.values import URL, clean
+from app.language.values import URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -243,7 +244,8 @@ class Run:
             except LanguageError as error:
                 self.error(path, "verb", str(error))
                 continue
-            self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])
+            if not self.compiler.report.broken:
+                self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])
             self.depth = max(self.depth, element.depth)
             self.silent = self.silent and not isinstance(element, _HEARD)
             if isinstance(element, Answer):

@@ -177,7 +177,7 @@ class Line(NamedTuple):
     """A line of the overview."""
 
     name: str
-    dialects: str
+    dialects: tuple[str, ...]
     evidence: str
     says: str
 
@@ -185,7 +185,7 @@ class Line(NamedTuple):
 def overview() -> list[Line]:
     """A line for each element, in the table's order."""
     return [
-        Line(row.name, ", ".join(row.dialects), row.evidence.value, row.says.partition(". ")[0].rstrip(".") + ".")
+        Line(row.name, row.dialects, row.evidence.value, row.says.partition(". ")[0].rstrip(".") + ".")
         for row in ROWS.values()
     ]
 

@@ -12,17 +12,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, in any form."""
+from app.characters import FORBIDDEN
 
 _SHOWN: Final = 60
 BLANK: Final = " \t\n\r"
 """What XML calls white space."""
-
-
-def clean(text: str) -> str:
-    """``text`` without the characters that XML forbids: for what a caller brought."""
-    return text if text.isprintable() else FORBIDDEN.sub("", text)
 
 
 class Kind:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from app.calls import LONGEST, told
-from app.language.values import clean
+from app.characters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -31,6 +31,7 @@ APPS = {
     "callflows": ["app.server:create_app", "--factory"],
     "twilio": ["baselines:menu"],
 }
+LABELS = {"constant": "a constant Starlette route", "twilio": "FastAPI with twilio-python"}
 
 
 @contextlib.contextmanager
@@ -40,7 +41,11 @@ def server(target: list[str]) -> Iterator[int]:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", *target, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    given = {"CALLFLOWS_TOKEN": "benchmark", "CALLFLOWS_SECRET_KEYS": "benchmark", "CALLFLOWS_FLOWS": os.environ.get("BENCH_FLOWS", str(ROOT / "callflows"))}
+    given = {
+        "CALLFLOWS_TOKEN": "benchmark",
+        "CALLFLOWS_SECRET_KEYS": "benchmark",
+        "CALLFLOWS_FLOWS": str(HERE / "flows"),
+    }
     environment = {**os.environ, **given, "PYTHONPATH": f"{ROOT}:{HERE}"}
     process = subprocess.Popen(["taskset", "-c", "0", *command], env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -57,7 +62,18 @@ def server(target: list[str]) -> Iterator[int]:
 def rate(port: int) -> float:
     """Answers a second, every one of them with status 200."""
     url = f"http://127.0.0.1:{port}"
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(HERE / "callers.lua"), url]
+    command = [
+        "taskset",
+        "-c",
+        "1",
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{SECONDS}s",
+        "-s",
+        str(HERE / "callers.lua"),
+        url,
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert "Non-2xx" not in printed, printed
     return float(re.search(r"Requests/sec:\s*([0-9.]+)", printed)[1])
@@ -79,13 +95,14 @@ def main() -> None:
         asked = f"http://127.0.0.1:{ports['callflows']}/call?token=benchmark&from=%2B12015550999&to=12015550123"
         with urllib.request.urlopen(asked) as answer:
             document = answer.read()
-        assert b"<Gather" in document or b"We are closed" in document, document
+        assert b"<Gather" in document, document
         print(f"the front desk answers with {len(document)} bytes")
         rounds = [{name: rate(port) for name, port in ports.items()} for _ in range(ROUNDS)]
-        print([{k:round(v) for k,v in r.items()} for r in rounds][-1]); memory = resident(ports["callflows"])
-    print(f"callflows / constant Starlette route: {statistics.median(r['callflows'] / r['constant'] for r in rounds):.2f} (goal 0.60)")
-    print(f"callflows / FastAPI with twilio:      {statistics.median(r['callflows'] / r['twilio'] for r in rounds):.2f} (goal 3)")
-    print(f"memory of the serving process:        {memory:.0f} MB (goal under 100)")
+        memory = resident(ports["callflows"])
+    for name, goal in (("constant", "0.60"), ("twilio", "3")):
+        ratio = statistics.median(r["callflows"] / r[name] for r in rounds)
+        print(f"callflows / {LABELS[name]}: {ratio:.2f} (goal {goal})")
+    print(f"memory of the serving process: {memory:.0f} MB (goal under 100)")
 
 
 if __name__ == "__main__":

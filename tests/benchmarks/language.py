@@ -27,7 +27,11 @@ def ours() -> bytes:
     return to_xml(
         Response(
             Say("Welcome to Acme & Sons."),
-            Gather(DTMF("1", Dial(To("+12015550188"), To("ann@acme.sip.opentact.org"), timeout=20_000)), dtmf_length=1, dtmf_stop="#"),
+            Gather(
+                DTMF("1", Dial(To("+12015550188"), To("ann@acme.sip.opentact.org"), timeout=20_000)),
+                dtmf_length=1,
+                dtmf_stop="#",
+            ),
             Say("We did not hear you.", lang="en-US"),
             Pause(length=500),
             Callback(url=URL, method="POST"),

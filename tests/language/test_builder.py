@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import CHARACTERS, document_of, elements
 
+from app.characters import clean
 from app.errors import BuildError, LanguageError
 from app.language import (
     DTMF,
@@ -38,7 +39,7 @@ from app.language import (
     to_xml,
 )
 from app.language.element import MAX_DEPTH, paths
-from app.language.values import KINDS, clean, duration
+from app.language.values import KINDS, duration
 from app.language.verbs import ELEMENTS
 
 ROOT = Path(__file__).parents[2]

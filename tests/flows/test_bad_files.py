@@ -1,0 +1,99 @@
+"""Files that are wrong, each with exactly what must be said of it: its first lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from written import APOLOGY, SIGNER, compiled
+
+from app.flows.compiler import Options, compile_flow
+
+FILES = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+
+
+def expected(text: str) -> list[str]:
+    lines = text.splitlines()
+    return [line.removeprefix("# ") for line in lines if line.startswith("# ")][: _head(lines)]
+
+
+def _head(lines: list[str]) -> int:
+    return next(index for index, line in enumerate(lines) if not line.startswith("# "))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_of_a_bad_file_is_said_what_its_first_lines_say(file):
+    text = file.read_text(encoding="utf-8")
+    problems = sorted(compiled(text).problems, key=lambda problem: (problem.line, problem.column))
+    assert [str(problem).removeprefix("acme.yaml:") for problem in problems] == expected(text)
+
+
+def test_a_bad_file_is_an_error_and_no_flow():
+    for file in FILES:
+        made = compiled(file.read_bytes())
+        assert made.flow is None, file
+        assert any(problem.severity == "error" for problem in made.problems)
+
+
+def test_every_error_is_found_in_one_pass():
+    text = """\
+numbers: [x, +12015550123]
+timezone: Mars/Olympus
+voice: {gander: MALE, lang: english_us}
+dialect: both
+hour: 9
+nodes:
+  start:
+    - saay: Hello.
+    - say: Hello {{ caller.nmae }}.
+    - pause: 2
+    - menu: {prompt: Press 1., keys: {x: start}, atempts: 3}
+    - dial: {to: bob, no_answer: nowhere}
+    - say: {text: Hello., lop: 2, loop: 0}
+    - when: now.houre
+      hangup:
+    - say: Dial #1 now
+    - say: Hello.
+      say: Goodbye.
+  a b: [hangpu]
+fallback:
+  - goto: start
+"""
+    found = {(problem.line, problem.rule) for problem in compiled(text).problems}
+    assert found >= {
+        (1, "number"),
+        (2, "timezone"),
+        (3, "unknown-key"),
+        (3, "value"),
+        (4, "value"),
+        (5, "unknown-key"),
+        (8, "unknown-step"),
+        (9, "template"),
+        (10, "value"),
+        (11, "value"),
+        (11, "unknown-key"),
+        (12, "dial-target"),
+        (12, "unknown-node"),
+        (13, "unknown-key"),
+        (13, "value"),
+        (14, "expression"),
+        (16, "comment-in-text"),
+        (18, "key-twice"),
+        (19, "node-name"),
+        (19, "unknown-step"),
+        (21, "fallback-not-static"),
+    }
+
+
+def test_nothing_is_said_twice_though_a_node_is_written_in_many_places():
+    start = "{menu: {prompt: a, keys: {1: other, 2: other}}}, {goto: other}"
+    text = f"nodes:\n  start: [{start}]\n  other: [{{say: '{{{{ x }}}}'}}, {{pause: 2}}]\n"
+    problems = compiled(text).problems
+    assert len(problems) == len(set(problems)) == 2
+
+
+def test_a_name_that_cannot_be_a_flow_is_an_error():
+    for name in ("a b", "ä", "-a", "a.b", "x" * 65, ""):
+        made = compile_flow(name, b"nodes: {start: [hangup]}\n", f"{name}.yaml", Options(SIGNER, APOLOGY))
+        assert made.flow is None
+        assert [problem.rule for problem in made.problems] == ["file-name"]

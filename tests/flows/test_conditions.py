@@ -1,0 +1,225 @@
+"""What ``when`` may ask, and what it is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from written import answered, compiled, document, flow_of, says, starting, turn_of
+
+MONDAY = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
+"""Half past nine in the morning in New York."""
+ZONE = "timezone: America/New_York"
+
+
+def holds(condition: str, more: str = ZONE, at: datetime = MONDAY, **told: str) -> bool:
+    quoted = condition.replace("'", "''")
+    flow = flow_of(starting(f"- when: '{quoted}'\n  say: Yes.\n- say: After.", more))
+    heard = says(answered(flow, turn=turn_of(lambda: at, **told)))
+    assert heard[-1] == "After."
+    return heard[0] == "Yes."
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "caller.number == '+12015550999'",
+        "caller.number != '+12015550998'",
+        "caller.number in ['+12015550999', '+12015550998']",
+        "caller.number not in ['+12015550998']",
+        "caller.region == 'US'",
+        "caller.national == '(201) 555-0999'",
+        "not caller.anonymous",
+        "caller.name == 'Ann'",
+        "'nn' in caller.name",
+        "caller.name | lower == 'ann'",
+        "caller.name and not caller.anonymous",
+        "caller.anonymous or caller.name",
+        "number == '+12015550123'",
+        "number.region == 'US'",
+        "number[-4:] == '0123'",
+        "call.to == number",
+        "call.from_ == caller.number",
+        "call.id == 'c-1'",
+        "call.app == 'unknown'",
+        "call.attestation == 'unknown'",
+        "now.hour == 9",
+        "now.hour >= 9 and now.hour < 18",
+        "9 <= now.hour < 18",
+        "now.time == '09:30'",
+        "now.time >= '09:00'",
+        "now.date == '2026-11-23'",
+        "now.weekday == 'mon'",
+        "now.weekday in ['mon', 'tue']",
+        "now.weekday not in ('sat', 'sun')",
+        "(now.year, now.month, now.day) == (2026, 11, 23)",
+        "now.minute == 30 and now.second == 5",
+        "now.month is odd",
+        "true",
+        "not (caller.anonymous or now.hour > 17)",
+        "caller.number is defined",
+        "('Ann' if caller.name else 'x') == 'Ann'",
+    ],
+)
+def test_a_condition_that_holds(condition):
+    assert holds(condition, name="Ann", call="c-1")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "caller.anonymous",
+        "caller.name == 'Bob'",
+        "caller.number in []",
+        "caller.name and caller.anonymous",
+        "now.hour > 17",
+        "now.weekday in ['sat', 'sun']",
+        "18 <= now.hour < 20",
+        "false",
+        "''",
+        "0",
+    ],
+)
+def test_a_condition_that_does_not_hold(condition):
+    assert not holds(condition, name="Ann")
+
+
+def test_who_is_withheld_is_anonymous():
+    for told in ("", "anonymous", "Restricted", "sip:anonymous@anonymous.invalid", "UNKNOWN"):
+        assert holds("caller.anonymous and caller.number == '' and caller.region == 'unknown'", from_=told)
+
+
+def test_a_sip_user_is_known_by_name_and_not_anonymous():
+    assert holds("caller.number == 'ann' and not caller.anonymous and caller.national == 'ann'", from_="ann")
+
+
+# The wall clock of the file
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "condition"),
+    [
+        ("America/New_York", datetime(2026, 3, 8, 6, 59, tzinfo=UTC), "now.time == '01:59'"),
+        ("America/New_York", datetime(2026, 3, 8, 7, 0, tzinfo=UTC), "now.time == '03:00'"),
+        ("America/New_York", datetime(2026, 11, 1, 5, 59, tzinfo=UTC), "now.time == '01:59'"),
+        ("America/New_York", datetime(2026, 11, 1, 6, 0, tzinfo=UTC), "now.time == '01:00'"),
+        ("Asia/Kathmandu", datetime(2026, 1, 1, 0, 0, tzinfo=UTC), "now.time == '05:45'"),
+        ("Pacific/Kiritimati", datetime(2026, 12, 31, 10, 0, tzinfo=UTC), "now.year == 2027 and now.weekday == 'fri'"),
+        ("Pacific/Pago_Pago", datetime(2026, 1, 1, 10, 59, tzinfo=UTC), "now.date == '2025-12-31'"),
+        ("UTC", datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC), "now.time == '23:59' and now.second == 59"),
+    ],
+)
+def test_now_is_on_the_wall_clock_of_the_file(zone, at, condition):
+    assert holds(condition, f"timezone: {zone}", at)
+
+
+def test_a_file_that_uses_time_without_a_zone_gets_utc_and_a_warning():
+    for steps in ("- when: now.hour < 9\n  hangup:", "- say: It is {{ now.time }}.", "- say: '{{ now }}'"):
+        made = compiled(starting(steps))
+        assert made.flow is not None
+        assert [problem.severity for problem in made.problems] == ["warning"]
+        assert "UTC" in str(made.problems[0])
+        assert "timezone" in str(made.problems[0])
+    assert says(answered(flow_of(starting("- say: It is {{ now.time }}.")), turn=turn_of(lambda: MONDAY))) == [
+        "It is 14:30."
+    ]
+
+
+def test_a_file_that_uses_no_time_needs_no_zone():
+    assert compiled(starting("- say: Hello {{ caller.name }}.")).problems == ()
+
+
+def test_one_turn_has_one_moment():
+    ticks = iter(range(100))
+    flow = flow_of(starting("- say: '{{ now.second }}'\n- say: '{{ now.second }}'", ZONE))
+    heard = says(answered(flow, turn=turn_of(lambda: MONDAY.replace(second=next(ticks)))))
+    assert heard[0] == heard[1]
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "America/new_york", "../../etc/passwd", "/etc/passwd", "EST5EDT4,x", "Europe"]
+)
+def test_a_zone_that_is_none_is_an_error(zone):
+    made = compiled(f'timezone: "{zone}"\nnodes: {{start: [hangup]}}\n')
+    assert made.rules == ["timezone"]
+    assert (made.problems[0].line, made.problems[0].column) == (1, 11)
+
+
+# Conditions that are wrong
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("caller.nmae", "did you mean 'name'?"),
+        ("calller.name", "did you mean 'caller'?"),
+        ("now.houre > 3", "did you mean 'hour'?"),
+        ("number.name", "number has no 'name'"),
+        ("hours.office.open", "there is no 'hours'"),
+        ("yes", "there is no 'yes'"),
+        ("{{ caller.name }}", "braces"),
+        ("{% if caller.name %}", "braces"),
+        ("caller.name ==", "expected"),
+        ("caller.name = 'x'", "did you forget"),
+        ("caller.name caller.number", "did you forget"),
+        ("caller.name }} {{ caller.number", "braces"),
+        ("caller.name.upper()", "call has no place"),
+        ("caller.name.first", "first"),
+        ("caller.name.upper", "upper"),
+        ("caller['nmae']", "nmae"),
+        ("caller.__class__", "no '__class__'"),
+        ("caller.number | nofilter", "nofilter"),
+        ("caller.number is notest", "notest"),
+        ("caller.name if caller.anonymous | nofilter else caller.name", "nofilter"),
+        ("range(3)", "call has no place"),
+        ("'", "unexpected char"),
+        ("", "expression"),
+        ("(" * 500, ""),
+    ],
+)
+def test_a_condition_that_cannot_be_is_an_error_at_its_place(condition, said):
+    quoted = condition.replace("'", "''")
+    made = compiled(starting(f"- when: '{quoted}'\n  say: Yes."))
+    assert made.flow is None
+    assert made.rules[0] == "expression"
+    assert (made.problems[0].line, made.problems[0].column) == (5, 13)
+    assert said in str(made.problems[0]).lower() or said in str(made.problems[0])
+
+
+def test_a_very_long_condition_is_evaluated_or_refused():
+    made = compiled(starting(f"- when: '{' and '.join(['caller.name'] * 3000)}'\n  say: Yes."))
+    if made.flow is not None:
+        document(made.flow, name="Ann")
+    else:
+        assert made.rules == ["expression"]
+
+
+# With goto and without
+
+
+def test_a_condition_with_goto_leads_elsewhere():
+    flow = flow_of(starting("- when: caller.anonymous\n  goto: hidden\n- say: Hello.") + "  hidden: [say: Who?]\n")
+    assert says(document(flow)) == ["Hello."]
+    assert says(document(flow, from_="")) == ["Who?"]
+
+
+def test_conditions_are_asked_in_order_until_one_ends():
+    steps = (
+        "- {when: caller.anonymous, say: A.}\n- {when: not caller.number, goto: b}\n- {when: caller.anonymous, say: Never.}"
+    )
+    flow = flow_of(starting(steps) + "  b: [say: B.]\n")
+    assert says(document(flow, from_="")) == ["A.", "B."]
+    assert says(document(flow)) == []
+
+
+def test_a_condition_stands_in_branches_too():
+    text = "- record:\n    do:\n      - when: caller.name == 'Ann'\n        say: Hi Ann.\n      - say: Speak."
+    flow = flow_of(starting(text))
+    assert says(document(flow, name="Ann")) == ["Hi Ann.", "Speak."]
+    assert says(document(flow)) == ["Speak."]
+
+
+def test_a_condition_in_an_empty_branch_leaves_a_valid_document():
+    step = "{when: caller.name == 'Ann', say: Hi.}"
+    text = f"- gather: {{dtmf: {{1: [{step}]}}, error: [{step}]}}"
+    assert says(document(flow_of(starting(text)))) == []

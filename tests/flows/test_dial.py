@@ -1,0 +1,183 @@
+"""Ringing people, and taking a message when nobody can."""
+
+from __future__ import annotations
+
+import pytest
+from written import answered, compiled, document, flow_of, read, says, starting, written
+
+from app.language import Meta
+from app.language.element import paths
+
+ANN, BOB, CAT = "ann@acme.sip.opentact.org", "+12015550188", "sip:cat@acme.sip.opentact.org"
+LAST = "  last: [say: Nobody is here.]\n"
+
+
+def dialled(text: str, dialect: str = "reference") -> str:
+    return answered(flow_of(starting(text) + LAST, dialect)).removesuffix("<Hangup/>")
+
+
+def test_one_is_rung_in_one_word():
+    assert dialled(f"- dial: {BOB}") == f"<Dial><To>{BOB}</To></Dial>"
+    assert dialled(f"- dial: [{ANN}, {BOB}]") == f"<Dial><To>{ANN}</To><To>{BOB}</To></Dial>"
+
+
+def test_all_are_rung_at_once():
+    assert dialled(f"- dial: {{to: [{ANN}, {BOB}, {CAT}], timeout: 25s, tag: sales}}") == (
+        f'<Dial timeout="25000" tag="sales"><To>{ANN}</To><To>{BOB}</To><To>{CAT}</To></Dial>'
+    )
+
+
+def test_in_turn_each_is_rung_when_the_one_before_did_not_answer():
+    assert dialled(f"- dial: {{to: [{ANN}, {BOB}, {CAT}], ring: in-turn, timeout: 15s}}") == (
+        f'<Dial timeout="15000"><To>{ANN}</To><Error>'
+        f'<Dial timeout="15000"><To>{BOB}</To><Error>'
+        f'<Dial timeout="15000"><To>{CAT}</To></Dial></Error></Dial></Error></Dial>'
+    )
+
+
+def test_a_classic_target_is_a_number_or_a_sip_address():
+    assert dialled(f"- dial: [{BOB}, {ANN}]", "classic") == f"<Dial><Number>{BOB}</Number><Sip>{ANN}</Sip></Dial>"
+
+
+def test_when_nobody_answers_the_call_goes_where_the_author_says_and_ends_there():
+    assert dialled(f"- dial: {{to: {BOB}, no_answer: last}}\n- say: Goodbye.") == (
+        f"<Dial><To>{BOB}</To><Error><Answer/><Say>Nobody is here.</Say><Hangup/></Error></Dial>"
+        "<Answer/><Say>Goodbye.</Say>"
+    )
+
+
+def test_when_nobody_answers_in_turn_it_is_said_once_and_innermost():
+    xml = dialled(f"- dial: {{to: [{ANN}, {BOB}], ring: in-turn, no_answer: last}}")
+    assert xml.count("Nobody is here.") == 1
+    assert xml.endswith("<Say>Nobody is here.</Say><Hangup/></Error></Dial></Error></Dial>")
+
+
+def test_the_steps_of_an_error_run_when_nobody_answers():
+    assert dialled(f"- dial: {{to: {BOB}, error: [pause: 1s, hangup: {{tag: none}}]}}") == (
+        f'<Dial><To>{BOB}</To><Error><Pause length="1000"/><Hangup tag="none"/></Error></Dial>'
+    )
+
+
+def test_a_conversation_is_recorded_in_the_way_of_each_dialect():
+    text = f"- dial: {{to: {BOB}, record: yes}}"
+    assert dialled(text) == f'<Answer/><Record tag="conversation"><Dial><To>{BOB}</To></Dial></Record>'
+    assert dialled(text, "classic") == f'<Dial record="record-from-answer"><Number>{BOB}</Number></Dial>'
+    assert dialled(f"- dial: {{to: {BOB}, record: no}}") == f"<Dial><To>{BOB}</To></Dial>"
+
+
+def test_recorded_conversations_in_turn_are_each_recorded():
+    xml = dialled(f"- dial: {{to: [{ANN}, {BOB}], ring: in-turn, record: yes, no_answer: last}}")
+    assert xml.count('<Record tag="conversation">') == 2
+    assert xml.count("Nobody is here.") == 1
+
+
+def test_a_dial_carries_variables():
+    xml = dialled(f"- dial: {{to: {BOB}, meta: {{who: '{{{{ caller.national }}}}', n: 007}}}}")
+    assert [meta.attributes["value"] for _, meta in paths(read(xml)) if isinstance(meta, Meta)] == ["(201) 555-0999", "007"]
+
+
+def test_a_dial_is_tagged_by_a_text_that_changes():
+    assert 'tag="from +12015550999"' in dialled(f"- dial: {{to: {BOB}, tag: 'from {{{{ caller.number }}}}'}}")
+
+
+def test_the_line_is_not_answered_before_a_dial():
+    assert not dialled(f"- dial: {BOB}").startswith("<Answer/>")
+    assert dialled(f"- say: One moment.\n- dial: {BOB}").startswith("<Answer/><Say>")
+
+
+@pytest.mark.parametrize("targets", [30, 49, 60, 300])
+def test_however_many_are_rung_in_turn_the_document_is_valid_or_the_file_is_refused(targets):
+    to = ", ".join(f"a{index}@acme.sip.opentact.org" for index in range(targets))
+    text = "- menu: {prompt: Press., keys: {1: ring}}\n- goto: ring"
+    made = compiled(starting(text) + f"  ring: [dial: {{to: [{to}], ring: in-turn, no_answer: last}}]\n{LAST}")
+    if made.flow is None:
+        assert made.problems[0].line == 7
+        return
+    xml = answered(made.flow)
+    assert all(f"<To>a{index}@" in xml for index in range(targets)) or "ring?ticket=" in xml
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("to: bob", "number or a SIP address"),
+        ("to: ''", "number or a SIP address"),
+        ("to: []", "to: "),
+        ("to: [+12015550188, b ob]", "number or a SIP address"),
+        ("to: '{{ caller.number }}'", "number or a SIP address"),
+        ("to: '{{caller.number}}@acme.sip.opentact.org'", "{{"),
+        ("to: 'sip:{{caller.number}}@acme.sip.opentact.org'", "{{"),
+        ("to: {a: b}", "list"),
+        ("to: [[+12015550188]]", "text"),
+        ("timeout: 5s", "to is missing"),
+        ("to: +12015550188, timeout: 25", "25s?"),
+        ("to: +12015550188, timeout: 9999999h", "timeout"),
+        ("to: +12015550188, ring: both", "at-once"),
+        ("to: +12015550188, no_answer: lsat", "did you mean 'last'?"),
+        ("to: +12015550188, no_answer: last, error: [hangup]", "give one"),
+        ("to: +12015550188, record: maybe", "record"),
+        ("to: +12015550188, callerId: '+12015550123'", "no key 'callerId'"),
+        ("to: +12015550188, meta: {'': x}", "name"),
+        ("to: +12015550188, meta: {a: [x]}", "text"),
+        ("to: +12015550188, tag: 'a\\x01b'", ""),
+        ('to: +12015550188, tag: "a\\x01b"', "U+0001"),
+        ("to: +12015550188, error: hangup", "list"),
+    ],
+)
+def test_a_wrong_dial_is_an_error_that_says_what_is_wrong(text, said):
+    problems = compiled(starting(f"- dial: {{{text}}}") + LAST).problems
+    if said:
+        assert [problem for problem in problems if problem.severity == "error"]
+        assert said in "\n".join(map(str, problems))
+        assert problems[0].line == 5
+
+
+# Voicemail
+
+
+def test_a_message_is_taken_after_a_greeting_and_a_tone():
+    assert written("- voicemail: Please speak.") == (
+        '<Say>Please speak.</Say><Tone hz="1000" don="500" loop="1" leg="aleg" tag="beep"/>'
+        '<Record tag="voicemail"><Pause length="120000" dtmf_stop="#"/></Record>'
+    )
+
+
+def test_a_message_is_as_long_as_the_author_says_and_is_thanked_for():
+    text = "- voicemail: {greeting: Speak., max: 30s, stop: star, transcribe: yes, thanks: Thank you.}"
+    xml = written(text)
+    assert '<Record tag="voicemail" asr="true"><Pause length="30000" dtmf_stop="*"/></Record>' in xml
+    assert says(xml) == ["Speak.", "Thank you."]
+
+
+def test_a_classic_message_begins_after_a_beep_of_ours():
+    flow = flow_of(starting("- voicemail: Speak."), "classic")
+    assert document(flow) == (
+        "<Say>Speak.</Say><Play>https://flows.test/media/beep.wav</Play>"
+        '<Record tag="voicemail"><Pause length="120000" dtmf_stop="#"/></Record><Hangup/>'
+    )
+
+
+def test_a_message_needs_no_greeting():
+    assert written("- voicemail").startswith("<Tone")
+    assert written("- voicemail:").startswith("<Tone")
+    assert written("- voicemail: {max: 1m}").startswith("<Tone")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max: 120", "120s?"),
+        ("max: 9999999h", "max"),
+        ("stop: '12'", "one key"),
+        ("stop: x", "not a key"),
+        ("transcribe: perhaps", "transcribe"),
+        ("greeting: [a, b]", "text"),
+        ("greting: a", "did you mean 'greeting'?"),
+        ("greeting: '{{ caller.nmae }}'", "did you mean 'name'?"),
+    ],
+)
+def test_a_wrong_voicemail_is_an_error_that_says_what_is_wrong(text, said):
+    problems = compiled(starting(f"- voicemail: {{{text}}}")).problems
+    assert said in "\n".join(map(str, problems))
+    assert problems[0].severity == "error"
+    assert problems[0].line == 5

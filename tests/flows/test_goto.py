@@ -1,0 +1,165 @@
+"""Nodes that lead to nodes: in one document where it can be, by signed URLs where it cannot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from written import answered, compiled, document, everything, flow_of, leads, says, starting, turn_of
+
+from app.language import from_xml
+
+
+def chain(nodes: int, end: str = "say: End.") -> str:
+    links = "".join(f"  n{i}:\n    - say: '{i}'\n    - goto: n{i + 1}\n" for i in range(nodes))
+    return f"numbers: rest\nnodes:\n  start: [goto: n0]\n{links}  n{nodes}: [{end}]\n"
+
+
+def test_a_node_that_is_led_to_is_written_in_place():
+    assert document(flow_of(chain(3))) == ("<Answer/><Say>0</Say><Say>1</Say><Say>2</Say><Say>End.</Say><Hangup/>")
+
+
+@pytest.mark.parametrize("nodes", [19, 20, 21, 100, 1000])
+def test_a_chain_of_nodes_is_walked_to_its_end_however_long(nodes):
+    flow = flow_of(chain(nodes))
+    heard: list[str] = []
+    node, entry, documents = "start", None, 0
+    while node:
+        xml = answered(flow, node, turn_of(), entry)
+        heard += [text for text in says(xml) if text != "We are sorry."]
+        node, entry = (leads(xml) or [("", None)])[0]
+        documents += 1
+    assert heard == [*map(str, range(nodes)), "End."]
+    assert documents <= nodes / 15 + 2
+
+
+def test_a_loop_comes_back_by_a_signed_url():
+    flow = flow_of(
+        "nodes:\n  start: [say: A, goto: b]\n  b: [say: B, goto: start]\n".replace("[say: A, goto", "[{say: A}, {goto")
+        .replace("[say: B, goto", "[{say: B}, {goto")
+        .replace("b]", "b}]")
+        .replace("start]", "start}]")
+    )
+    xml = document(flow)
+    assert says(xml)[:2] == ["A", "B"]
+    assert [node for node, _ in leads(xml)] == ["start"]
+
+
+def test_every_document_of_a_web_of_nodes_is_valid_and_small():
+    nodes = "".join(
+        f"  n{i}: [menu: {{prompt: '{i}', keys: {{"
+        + ", ".join(f"{d}: n{(i * 7 + d * 13) % 60}" for d in range(10))
+        + "}}]\n"
+        for i in range(60)
+    )
+    found = [*everything(flow_of(starting("- goto: n0") + nodes))]
+    assert {node for node, _, _ in found} >= {f"n{i}" for i in range(60)}
+    assert max(len(xml) for _, _, xml in found) < 130_000
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "start: [goto: start]",
+        "start: [goto: a]\n  a: [goto: b]\n  b: [goto: a]",
+        "start: [{when: caller.anonymous, say: Hi}, {goto: start}]",
+    ],
+)
+def test_a_loop_in_which_nothing_is_said_or_awaited_is_pointed_out(nodes):
+    made = compiled(f"nodes:\n  {nodes}\n")
+    assert [problem for problem in made.problems if "silen" in problem.message or "loop" in problem.message]
+
+
+def test_a_node_that_nothing_leads_to_is_a_warning():
+    made = compiled(starting("- hangup") + "  lost: [hangup]\n  found: [goto: lost]\n")
+    assert [(problem.rule, problem.severity, problem.line) for problem in made.problems] == [
+        ("unreachable-node", "warning", 6),
+        ("unreachable-node", "warning", 7),
+    ]
+
+
+def test_a_flow_begins_at_start():
+    made = compiled("numbers: rest\nnodes:\n  begin: [hangup]\n")
+    assert made.rules == ["no-start"]
+    assert made.problems[0].line == 2
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "ä", "", "-a", "a?b", "a.b", "x" * 65])
+def test_a_node_is_named_so_that_it_can_stand_in_a_url(name):
+    made = compiled(f"nodes:\n  start: [hangup]\n  '{name}': [hangup]\n")
+    assert "node-name" in made.rules
+    assert made.problems[0].line == 3
+
+
+def test_every_node_with_a_wrong_name_is_named():
+    made = compiled("nodes:\n  start: [hangpu]\n  a b: [hangup]\n  c d: [hangup]\n")
+    assert sorted(made.rules) == ["node-name", "node-name", "unknown-step"]
+
+
+# Any flow at all
+
+_texts = st.sampled_from(["Hello.", "{{ caller.name }}", "{{ number | upper }}", "x" * 2000, "<b> & 'q' \"d\""])
+_conditions = st.sampled_from(["caller.anonymous", "now.hour < 12", "caller.name == 'Ann'", "not caller.name"])
+_names = st.integers(0, 6).map(lambda index: f"n{index}")
+
+
+def _steps(depth: int) -> st.SearchStrategy[list]:
+    simple = st.one_of(
+        st.fixed_dictionaries({"say": _texts}),
+        st.fixed_dictionaries({"pause": st.just("1s")}),
+        st.fixed_dictionaries({"voicemail": _texts}),
+        st.fixed_dictionaries({"dial": st.just("+12015550188")}),
+        st.fixed_dictionaries(
+            {
+                "dial": st.fixed_dictionaries(
+                    {"to": st.just(["a@b", "c@d"]), "ring": st.just("in-turn"), "no_answer": _names}
+                )
+            }
+        ),
+        st.fixed_dictionaries(
+            {
+                "menu": st.fixed_dictionaries(
+                    {"prompt": _texts, "keys": st.dictionaries(st.sampled_from("0123456789"), _names, min_size=1)},
+                    optional={"attempts": st.sampled_from(["1", "2", "5"]), "no_match": _texts, "no_input": _texts},
+                )
+            }
+        ),
+    )
+    if depth:
+        inner = _steps(depth - 1)
+        simple |= st.one_of(
+            st.fixed_dictionaries(
+                {"gather": st.fixed_dictionaries({"dtmf": st.dictionaries(st.sampled_from("12"), inner)})}
+            ),
+            st.fixed_dictionaries({"record": st.fixed_dictionaries({"do": inner})}),
+            st.fixed_dictionaries({"dial": st.fixed_dictionaries({"to": st.just("a@b"), "error": inner})}),
+        )
+    conditional = st.tuples(_conditions, simple | st.fixed_dictionaries({"goto": _names})).map(
+        lambda x: {"when": x[0], **x[1]}
+    )
+    return st.lists(simple | conditional, max_size=4)
+
+
+def _flow(nodes: dict[str, list], ends: dict[str, str]) -> str:
+    whole = {f"n{i}": [{"say": f"Node {i}."}, *nodes.get(f"n{i}", []), {"goto": ends[f"n{i}"]}] for i in range(7)}
+    return json.dumps({"numbers": "rest", "timezone": "UTC", "nodes": {"start": [{"goto": "n0"}], **whole}})
+
+
+@given(
+    st.dictionaries(_names, _steps(1)),
+    st.fixed_dictionaries({f"n{i}": _names for i in range(7)}),
+    st.sampled_from(["", "anonymous", "+12015550999"]),
+)
+def test_every_document_of_any_flow_is_valid(nodes, ends, caller):
+    text = _flow(nodes, ends)
+    made = compiled(text)
+    if "silent-loop" in made.rules:
+        return
+    flow = flow_of(text)
+    for index, (_, _, xml) in enumerate(everything(flow, from_=caller, name="Ann")):
+        from_xml(f"<Response>{xml}</Response>".encode())
+        assert xml.endswith(("<Hangup/>", "</Callback>")), xml[-200:]
+        if index > 40:
+            break

@@ -1,0 +1,285 @@
+"""YAML's traps: what looks like something else is text, and what would be lost in silence is an error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from written import compiled, document, flow_of, says, starting, written
+
+from app.flows.files import MAX_BYTES
+from app.flows.steps import STEPS, WORDS
+from app.language.verbs import ROWS
+
+# Every scalar is text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "22:00",
+        "+12015550123",
+        "no",
+        "yes",
+        "on",
+        "off",
+        "null",
+        "~",
+        "1_000",
+        "0x1F",
+        "1e3",
+        "010",
+        "2026-12-24",
+        "true",
+        "=",
+        "<<",
+        ".5",
+        "1:",
+    ],
+)
+def test_a_text_is_a_text_whatever_yaml_makes_of_it_elsewhere(text):
+    quoted = f'"{text}"' if text == "1:" else text
+    assert says(written(f"- say: {quoted}")) == [text]
+
+
+def test_a_number_keeps_its_plus_and_its_zeros():
+    assert "<To>+12015550188</To>" in written("- dial: +12015550188")
+    assert "<To>012015550188</To>" in written("- dial: 012015550188")
+    assert 'value="007"' in written("- meta: {name: n, value: 007}")
+
+
+def test_keys_of_a_menu_need_no_quotes():
+    xml = written("- menu: {prompt: a, keys: {0: start, 1: start, 01: start, star: start, hash: start}, attempts: 1}")
+    for key in ("0", "1", "01", "*", "#"):
+        assert f'<DTMF value="{key}">' in xml
+
+
+def test_nodes_may_be_named_no_and_yes():
+    text = "nodes:\n  start: [{when: caller.anonymous, goto: no}, {goto: yes}]\n  no: [say: No.]\n  yes: [say: Yes.]\n"
+    assert says(document(flow_of(text))) == ["Yes."]
+
+
+# What would be lost
+
+
+def test_a_comment_on_a_line_of_its_own_or_after_a_closed_value_is_fine():
+    text = """
+# numbers of ours
+numbers: [+12015550123]   # the front desk
+nodes:                    # all of them
+  start:
+    # greet
+    - say: "Hello."       # quoted
+    - goto: other         # a node
+    - # nothing
+  other:
+    - pause: 2s           # wait
+"""
+    made = compiled(text.replace("    - # nothing\n", ""))
+    assert made.problems == ()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "say: Dial #1 now",
+        "say: {text: Dial #1\n }",
+        "voicemail: Leave a message #please",
+        "dial: {to: +12015550188, tag: sales #1\n }",
+        "menu:\n    prompt:\n      - First #1\n      - Second.\n    keys: {1: start}",
+        "say:\n    text: Hello\n    meta:\n      who: Ann #1",
+        "say:\n    Hello\n    there #1",
+        "meta:\n    name: a\n    value: b #c",
+    ],
+)
+def test_a_comment_that_cuts_a_text_is_an_error(step):
+    made = compiled(starting(f"- {step}"))
+    assert "comment-in-text" in made.rules or "yaml" in made.rules, made.problems
+    assert made.flow is None
+
+
+def test_a_key_lost_to_a_comment_is_an_error():
+    made = compiled(starting("- menu:\n    prompt: Press hash.\n    keys:\n      1: start\n      #: start"))
+    assert made.flow is None
+    (problem,) = [problem for problem in made.problems if problem.severity == "error"]
+    assert problem.line == 9
+    assert "hash" in str(problem)
+
+
+def test_a_text_lost_to_a_comment_says_so():
+    made = compiled(starting("- say: #1 is the best"))
+    assert made.flow is None
+    assert "#" in str(made.problems[0])
+    assert "quote" in made.problems[0].mend
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ caller.name }}", "{{ caller.name }}, hello", "{{caller.name}}: hello", "{% if 1 %}a{% endif %}"]
+)
+def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_mend_says_so(text):
+    made = compiled(starting(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line == 5
+    assert "quote" in made.problems[0].mend
+
+
+@pytest.mark.parametrize("text", ["Please note: we are closed.", "We are open: 9 to 5", "a: b: c"])
+def test_a_colon_in_a_text_must_be_quoted_and_the_mend_says_so(text):
+    made = compiled(starting(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line == 5
+    assert "quote" in made.problems[0].mend
+
+
+@pytest.mark.parametrize(
+    "text", ["@acme", "`hello`", "%hello", "*hello", "&hello", "!hello", "[hello", "'hello", '"hello', "? hello", "| hello"]
+)
+def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(text):
+    made = compiled(starting(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line in (5, 6)
+
+
+@pytest.mark.parametrize(
+    "text", ["nodes:\n\tstart:\n\t- hangup\n", "nodes:\n  start:\n  \t- hangup\n", "nodes:\n\t\tstart: [hangup]\n"]
+)
+def test_a_tab_is_an_error_with_the_mend(text):
+    made = compiled(text)
+    assert made.flow is None
+    assert "spaces" in made.problems[0].mend
+    assert made.problems[0].line > 1
+
+
+def test_a_key_given_twice_is_an_error_wherever_it_is():
+    for text in (
+        "numbers: rest\nnumbers: rest\nnodes: {start: [hangup]}\n",
+        "nodes:\n  start: [hangup]\n  start: [hangup]\n",
+        "nodes: {start: [say: {text: a, text: b}]}\n",
+        "nodes: {start: [menu: {prompt: a, keys: {1: start, '1': start}}]}\n",
+        "nodes: {start: [say: {text: a, meta: {x: 1, x: 2}}]}\n",
+    ):
+        assert "key-twice" in compiled(text).rules
+
+
+# Files that are none
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n", "---\n", "\ufeff", "null\n", "~\n"])
+def test_an_empty_file_is_an_error(text):
+    made = compiled(text)
+    assert made.flow is None
+    assert made.rules == ["shape"]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xff\xfe",
+        b"nodes:\n  start:\n    - say: caf\xe9\n",
+        "nodes: {start: [hangup]}".encode("utf-16"),
+        b"\x00",
+        b"nodes: \x00",
+        b"\x1b[31m",
+    ],
+)
+def test_a_file_that_is_not_text_is_an_error(octets):
+    made = compiled(octets)
+    assert made.flow is None
+    assert made.rules == ["yaml"]
+
+
+def test_the_line_that_is_not_utf8_is_named():
+    made = compiled(b"numbers: rest\nnodes:\n  start:\n    - say: caf\xe9\n")
+    assert (made.problems[0].line, made.problems[0].mend) == (4, "save it as UTF-8")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine():
+    text = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n"
+    assert compiled(b"\xef\xbb\xbf" + text.encode()).problems == ()
+    assert says(document(flow_of(text.replace("\n", "\r\n")))) == ["Hello."]
+
+
+def test_a_file_that_is_too_big_is_an_error():
+    made = compiled(b"#" * (MAX_BYTES + 1))
+    assert made.rules == ["yaml"]
+
+
+def test_an_anchor_and_its_alias_are_fine():
+    text = "nodes:\n  start: &hello [say: Hello.]\n  other: *hello\n"
+    flow = flow_of(text)
+    assert says(document(flow)) == says(document(flow, "other")) == ["Hello."]
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("text", [LAUGHS, f"nodes: {{start: [hangup]}}\n{LAUGHS}"])
+def test_a_billion_laughs_are_an_error(text):
+    made = compiled(text)
+    assert made.flow is None
+    assert any("repeats itself" in problem.message for problem in made.problems)
+    assert len(made.problems) < 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch /tmp/callflows-was-here']\n",
+        "nodes: !!python/name:os.system\n",
+        "nodes: {start: [say: !!python/object/new:os.system [a]]}\n",
+        "nodes: {start: [say: !!binary aGVsbG8=]}\n",
+    ],
+)
+def test_a_tag_of_yaml_is_not_obeyed(text):
+    compiled(text)
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "{a: ", "- ", "? ", "[{a: ["])
+@pytest.mark.parametrize("times", [50, 1000, 100_000])
+def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, times):
+    (tmp_path / "deep.yaml").write_text(f"nodes: {opening * times}\n" if opening != "- " else opening * times)
+    command = [sys.executable, "-m", "app.cli", "check", str(tmp_path / "deep.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+    assert done.returncode == 1, done.stderr[-500:]
+    assert "deep.yaml:" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+# Nothing that an author writes can crash us
+
+_SCALARS = st.sampled_from(
+    ["", "x", "1", "start", "{{ caller.name }}", "{{", "caller.name", "2s", "9999999h", "\x01", "\ufdd00\ufdd1", "#"]
+)
+_WORDS = {"when", "node", *(name for cls in WORDS.values() for name in cls.model_fields)}
+_ATTRIBUTES = {name for row in ROWS.values() for name in row.attributes}
+_KEYS = st.sampled_from(sorted({*STEPS, *_WORDS, *_ATTRIBUTES, "do", "dtmf", "default", "error", "meta", "star", "1", "x"}))
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3), max_leaves=8
+)
+_STEP = st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=2)
+_FILE = st.fixed_dictionaries(
+    {"nodes": st.fixed_dictionaries({"start": st.lists(_STEP, max_size=4)}, optional={"x": st.lists(_STEP, max_size=2)})},
+    optional={"numbers": _VALUES, "voice": _VALUES, "fallback": st.lists(_STEP, max_size=2), "timezone": _VALUES},
+)
+
+
+@given(_FILE | st.dictionaries(_KEYS, _VALUES))
+def test_any_file_is_a_flow_or_has_errors(data):
+    made = compiled(json.dumps(data))
+    if made.flow is None:
+        assert [problem for problem in made.problems if problem.severity == "error"]
+    else:
+        document(made.flow)
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_a_flow_or_have_errors(octets):
+    made = compiled(octets)
+    assert made.flow is None
+    assert made.problems

@@ -1,0 +1,121 @@
+"""A flow that a test writes, and the documents that it answers with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from app.calls import Turn, utc_now
+from app.flows.book import START, Entry
+from app.flows.compiler import Options, compile_flow
+from app.flows.tickets import Signer
+from app.language import Extensions, Response, Say, from_xml
+from app.language.element import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from app.errors import Problem
+    from app.flows.book import Flow
+
+BASE = "https://flows.test"
+SIGNER = Signer([b"a key of the tests"])
+APOLOGY = "We are sorry."
+_URL = re.compile(rf'"{BASE}/call/acme/([^/"?]+)\?ticket=([^"]+)"')
+
+
+class Compiled(NamedTuple):
+    """A flow and what was said about it."""
+
+    flow: Flow | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def rules(self) -> list[str]:
+        return [problem.rule for problem in self.problems]
+
+
+def compiled(
+    text: str | bytes, dialect: str = "reference", extensions: dict[str, dict[str, str]] | None = None
+) -> Compiled:
+    """A flow file of this text; where a defect of ours is found instead of an author's, the test fails here."""
+    options = Options(SIGNER, APOLOGY, dialect, Extensions.declare(extensions or {}))  # type: ignore[arg-type]
+    flow, _, problems = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
+    assert "defect" not in [problem.rule for problem in problems], problems
+    return Compiled(flow, problems)
+
+
+def flow_of(text: str, dialect: str = "reference", extensions: dict[str, dict[str, str]] | None = None) -> Flow:
+    """A flow file of this text, which must be right."""
+    flow, problems = compiled(text, dialect, extensions)
+    assert flow is not None, "\n".join(map(str, problems))
+    return flow
+
+
+def starting(steps: str, more: str = "") -> str:
+    """A flow file whose start has these steps (lines, not indented)."""
+    lines = "\n".join(f"    {line}" for line in steps.strip("\n").splitlines())
+    return f"numbers: rest\n{more}\nnodes:\n  start:\n{lines}\n"
+
+
+def turn_of(clock: Callable[[], datetime] = utc_now, *, answers: bool | None = None, **told: str) -> Turn:
+    """A request of Opentact; ``answers``: whether its app answers by itself."""
+    fields = {"from": "+12015550999", "to": "12015550123", **{name.rstrip("_"): value for name, value in told.items()}}
+    return Turn(fields, base=lambda: BASE, answers_itself=answers, clock=clock)
+
+
+def answered(flow: Flow, node: str = START, turn: Turn | None = None, entry: Entry | None = None) -> str:
+    """The document of a node as XML, without the Response around it; valid to the letter, or the test fails here."""
+    written = flow.answer(node, turn or turn_of(), entry)
+    from_xml(written, extensions=EVERYTHING)
+    return written.decode().partition("<Response>")[2].removesuffix("</Response>")
+
+
+EVERYTHING = Extensions.declare({"Dial": {"callerId": "text"}, "Curl": {"headers": "text"}, "Say": {"wait": "ms"}})
+"""The attributes that a test may declare."""
+
+
+def document(flow: Flow, node: str = START, **told: Any) -> str:
+    """The document of a node for a request of these fields."""
+    return answered(flow, node, turn_of(**told))
+
+
+def says(xml: str) -> list[str]:
+    """All that a document speaks, in order."""
+    return [str(verb.attributes["text"]) for _, verb in paths(read(xml)) if isinstance(verb, Say)]
+
+
+def written(steps: str, dialect: str = "reference", more: str = "", **told: Any) -> str:
+    """The document that these steps are, without the line's answer and its end, which all have."""
+    xml = document(flow_of(starting(steps, more), dialect), **told)
+    return xml.removeprefix("<Answer/>").removesuffix("<Hangup/>")
+
+
+def leads(xml: str) -> list[tuple[str, Entry]]:
+    """Where the signed URLs of a document lead."""
+    return [(node, _entry(node, ticket)) for node, ticket in _URL.findall(xml)]
+
+
+def _entry(node: str, ticket: str) -> Entry:
+    step, attempt, line = SIGNER.read(f"acme/{node}", ticket).get("e", (0, 0, 1))
+    return Entry(step, attempt, bool(line))
+
+
+def everything(flow: Flow, **told: Any) -> Iterator[tuple[str, Entry, str]]:
+    """Every document that a call can come to, by following every signed URL."""
+    seen: set[tuple[str, Entry]] = set()
+    left = [(START, Entry())]
+    while left:
+        node, entry = left.pop()
+        if (node, entry) in seen:
+            continue
+        seen.add((node, entry))
+        xml = answered(flow, node, turn_of(**told), entry)
+        left += leads(xml)
+        yield node, entry, xml
+
+
+def read(xml: str) -> Response:
+    """A document as verbs: the same for the same meaning."""
+    return from_xml(f"<Response>{xml}</Response>".encode(), extensions=EVERYTHING)
