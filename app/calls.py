@@ -7,6 +7,7 @@ made. What was not told is ``unknown`` or empty, never guessed.
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -55,10 +56,8 @@ def _international(written: str) -> str:
 
 
 def _national(number: str) -> str:
-    nanp = _NANP.fullmatch(number)
-    if nanp:
-        digits = nanp[1]
-        return f"({digits[1:4]}) {digits[4:7]}-{digits[7:]}"
+    if number.startswith("+1") and len(number) == len("+12015550123"):
+        return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
     return _national_elsewhere(number)
 
 
@@ -169,9 +168,10 @@ class Now:
         return self._at.isoformat(timespec="seconds")
 
 
-def utc_now() -> datetime:
-    """The real clock."""
-    return datetime.now(UTC)
+@lru_cache(maxsize=64)
+def _now(second: int, zone: ZoneInfo | None) -> Now:
+    """A second on a wall clock; the calls of one second share it."""
+    return Now(datetime.fromtimestamp(second, zone or UTC))
 
 
 class Turn:
@@ -181,7 +181,7 @@ class Turn:
     (``name,
     started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so;
     ``base`` gives
-    the URL under which Opentact reaches us. ``written`` are branches that stand in the document already.
+    the URL under which Opentact reaches us.
     """
 
     __slots__ = (
@@ -194,7 +194,6 @@ class Turn:
         "now",
         "number",
         "told",
-        "written",
         "zone",
     )
 
@@ -209,16 +208,15 @@ class Turn:
         *,
         base: Callable[[], str],
         answers_itself: bool | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.told = told
         to = told.get("to") or told.get("tn") or ""
-        self.number = Number(e164(to) or to.strip())
+        self.number = _called(to)
         self.caller = _caller(told)
         self.answers_itself = answers_itself
         self.digits = told.get("dtmf", "")
         self.zone: ZoneInfo | None = None
-        self.written: dict[int, str] = {}
         self._base = base
         self._clock = clock
 
@@ -228,7 +226,8 @@ class Turn:
         if name == "call":
             made = self.call = Call(self.told, self.caller.number, self.number)
         elif name == "now":
-            made = self.now = Now(self._clock().astimezone(self.zone or UTC))
+            second = time.time() if self._clock is None else self._clock().timestamp()
+            made = self.now = _now(int(second), self.zone)
         else:
             raise AttributeError(name)
         return made
@@ -237,6 +236,11 @@ class Turn:
     def base(self) -> str:
         """``https://host`` without a slash at its end."""
         return self._base()
+
+
+@lru_cache(maxsize=4096)
+def _called(written: str) -> Number:
+    return Number(e164(written) or written.strip())
 
 
 def _caller(told: Mapping[str, str]) -> Caller:

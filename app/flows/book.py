@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import LanguageError, Problem
-from app.flows.pieces import EPILOGUE, PROLOGUE, run
+from app.flows.pieces import EPILOGUE, PROLOGUE, prepared, run
 from app.language.markup import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class Entry(NamedTuple):
     answered: bool = False
 
 
+FIRST: Final = Entry()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
     """A number that a flow answers: E.164, a prefix (``+1201*``) or ``rest``; with the place where it says so."""
@@ -58,15 +61,15 @@ class Flow:
     claims: tuple[Claim, ...]
     documents: Mapping[str, Mapping[Entry, tuple[Piece, ...]]]
     fallback: bytes
+    _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
-    def answer(self, node: str, turn: Turn, entry: Entry | None = None) -> bytes:
+    def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:
         """The document of a node for a turn; an entry that this version lacks is the node's start.
 
         Raises KeyError where there is no such node, and whatever a text or a condition raises.
         """
+        pieces = self._ready.get((node, entry)) or self._prepare(node, entry)
         turn.zone = self.zone
-        entries = self.documents[node]
-        pieces = entries.get(entry or Entry()) or entries[Entry(answered=entry.answered if entry else False)]
         out = [PROLOGUE]
         run(pieces, turn, out)
         out.append(EPILOGUE)
@@ -74,6 +77,13 @@ class Flow:
         if len(document) > MAX_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES}")
         return document
+
+    def _prepare(self, node: str, entry: Entry) -> tuple[Piece, ...]:
+        """A document's pieces, prepared when it is first asked for: most of a flow's are never."""
+        entries = self.documents[node]
+        pieces = entries[entry] if entry in entries else entries[Entry(answered=entry.answered)]
+        self._ready[node, entry] = ready = prepared(pieces)
+        return ready
 
 
 class FlowBook:

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.calls import e164
-from app.characters import clean
 from app.errors import Problem, suggestion
 from app.flows.book import REST, START, Claim, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
 from app.flows.files import read as read_file
-from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged, simplified
+from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.prompts import Prompts
-from app.flows.tickets import pack
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -29,7 +27,6 @@ from app.language import (
     Hangup,
     Say,
 )
-from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -247,7 +244,7 @@ class Compiler:
             wanted = [key for key in self._wanted if key not in self._runs]
         documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.file.nodes}
         for (node, entry), run in self._runs.items():
-            documents[node][entry] = simplified(tuple(run.pieces))
+            documents[node][entry] = merged(run.pieces)
             if run.size > DOCUMENT_BYTES:
                 message = f"the document of {node!r} has over {DOCUMENT_BYTES} bytes"
                 self.report.error(
@@ -284,8 +281,7 @@ class Compiler:
 
     def hole(self, text: Text, *, url: bool) -> Hole:
         """The hole that a text fills; the same one wherever the text stands."""
-        render = text.render
-        return self._texts.setdefault((text.source, url), lambda turn: escape_attribute(clean(render(turn))))
+        return self._texts.setdefault((text.source, url), text.render)
 
     def url(self, node: str, entry: Entry) -> Hole:
         """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""
@@ -296,20 +292,19 @@ class Compiler:
         return made
 
     def _signed(self, node: str, entry: Entry) -> Hole:
-        sign, place = self.options.signer.sign, f"{self.name}/{node}"
         path = f"/call/{self.name}/{node}?ticket="
         state: dict[str, Any] = {"v": self.version}
         if entry != Entry(answered=True):
             state["e"] = (entry.step, entry.attempt, int(entry.answered))
-        packed = pack(state)
-        carries = self.carries
+        ticket = self.options.signer.tickets(f"{self.name}/{node}", state)
+        carries, asks = self.carries, not entry.answered
 
         def hole(turn: Turn) -> str:
-            told = {name: turn.told[name] for name in carries[node] if turn.told.get(name)}
-            if not entry.answered and turn.answers_itself is not None:
-                told["itself"] = "1" if turn.answers_itself else ""
-            carried = pack(state, told) if told else packed
-            return f"{escape_attribute(turn.base)}{path}{sign(place, carried)}"
+            told = turn.told
+            carried = {name: told[name] for name in carries[node] if told.get(name)}
+            if asks and turn.answers_itself is not None:
+                carried["itself"] = "1" if turn.answers_itself else ""
+            return f"{turn.base}{path}{ticket(carried)}"
 
         return hole
 

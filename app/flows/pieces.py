@@ -1,27 +1,28 @@
 """What a document is made of: texts that never change, holes that are filled for each call, and choices between runs.
 
-Pieces are made when a flow is loaded; writing a document is walking them.
+Pieces are made when a flow is loaded. What stands between two choices is prepared as one form, so that writing a document
+is filling in a few forms, whatever its length.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app.calls import Turn
 from app.language.markup import DECLARATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PROLOGUE: Final = f"{DECLARATION}<Response>"
 EPILOGUE: Final = "</Response>"
 
 Hole: TypeAlias = Callable[[Turn], str]
 """Gives XML that is escaped already."""
-Piece: TypeAlias = "str | Hole | Choice | Branch"
+Piece: TypeAlias = "str | Hole | Choice | Branch | Form"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,33 +36,43 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Branch:
-    """A run whose end does not end what stands around it, written once a turn however often it stands in a document."""
+    """A run whose end does not end what stands around it."""
 
     run: tuple[Piece, ...]
 
+
+class Form:
+    """Texts and holes in a row; a hole that stands in it more than once is asked once."""
+
+    __slots__ = ("_holes", "_order", "_texts")
+
+    def __init__(self, pieces: Sequence[str | Hole]) -> None:
+        row = merged(pieces)
+        texts = [*dict.fromkeys(piece for piece in row if isinstance(piece, str))]
+        holes = [*dict.fromkeys(piece for piece in row if not isinstance(piece, str))]
+        parts: list[Piece] = [*texts, *holes]
+        self._texts = tuple(texts)
+        self._holes: tuple[Any, ...] = tuple(holes)
+        self._order = itemgetter(*(parts.index(piece) for piece in row), 0)
+
     def text(self, turn: Turn) -> str:
-        """What it is for a turn."""
-        text = turn.written.get(id(self))
-        if text is None:
-            out: list[str] = []
-            run(self.run, turn, out)
-            text = turn.written[id(self)] = "".join(out)
-        return text
+        """The form, filled in for a turn."""
+        parts = self._order((*self._texts, *[hole(turn) for hole in self._holes]))
+        return "".join(parts[:-1])
 
 
 def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
-    """Write a run of pieces for a turn; whether it ended before its last."""
+    """Write a prepared run for a turn; whether it ended before its last piece."""
     for piece in pieces:
-        kind = type(piece)
-        if kind is str:
-            out.append(piece)  # type: ignore[arg-type]
-        elif kind is Branch:
-            out.append(piece.text(turn))  # type: ignore[union-attr]
-        elif kind is Choice:
-            if piece.holds(turn) and (run(piece.then, turn, out) or piece.ends):  # type: ignore[union-attr]
+        if type(piece) is Form:
+            out.append(piece.text(turn))
+        elif type(piece) is Choice:
+            if piece.holds(turn) and (run(piece.then, turn, out) or piece.ends):
                 return True
+        elif type(piece) is Branch:
+            run(piece.run, turn, out)
         else:
-            out.append(piece(turn))  # type: ignore[operator]
+            out.append(piece)  # type: ignore[arg-type]
     return False
 
 
@@ -81,37 +92,42 @@ def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     return tuple(made)
 
 
-def simplified(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """A run in which branches are left only where they are needed: they stand twice, or an end in them is their own."""
-    counts: collections.Counter[Branch] = collections.Counter()
-    _count(pieces, counts)
-    made: dict[Branch, Branch] = {}
-
-    def simple(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-        out: list[Piece] = []
-        for piece in pieces:
-            if isinstance(piece, Choice):
-                out.append(Choice(piece.holds, simple(piece.then), piece.ends))
-            elif isinstance(piece, Branch):
-                inside = made.get(piece) or made.setdefault(piece, Branch(simple(piece.run)))
-                out += inside.run if counts[piece] == 1 and not _may_end(inside.run) else [inside]
-            else:
-                out.append(piece)
-        return merged(out)
-
-    return simple(pieces)
+def prepared(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """A run as ``run`` takes it: texts and holes in a row are one form."""
+    made: list[Piece] = []
+    row: list[str | Hole] = []
+    for piece in _flat(pieces):
+        if isinstance(piece, Choice | Branch):
+            made += [*_formed(row), piece]
+            row = []
+        else:
+            row.append(piece)  # type: ignore[arg-type]
+    return (*made, *_formed(row))
 
 
-def _count(pieces: Iterable[Piece], counts: collections.Counter[Branch]) -> None:
-    """Count how often each branch stands in a run and in the branches of it, each of which is looked into once."""
+def _where(holds: Callable[[Turn], object], text: str) -> Hole:
+    """A text that stands where a condition holds."""
+    return lambda turn: text if holds(turn) else ""
+
+
+def _formed(row: Sequence[str | Hole]) -> list[Piece]:
+    if all(isinstance(piece, str) for piece in row):
+        return [*merged(row)]
+    return [Form(row)]
+
+
+def _flat(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """A run with what its choices and branches hold prepared; a branch that makes no choice is written in place."""
     for piece in pieces:
-        if isinstance(piece, Choice):
-            _count(piece.then, counts)
+        if isinstance(piece, Choice) and not piece.ends and constant(piece.then):
+            yield _where(piece.holds, "".join(str(part) for part in piece.then))
+        elif isinstance(piece, Choice):
+            yield Choice(piece.holds, prepared(piece.then), piece.ends)
         elif isinstance(piece, Branch):
-            counts[piece] += 1
-            if counts[piece] == 1:
-                _count(piece.run, counts)
-
-
-def _may_end(pieces: Iterable[Piece]) -> bool:
-    return any(isinstance(piece, Choice) and (piece.ends or _may_end(piece.then)) for piece in pieces)
+            inside = [*_flat(piece.run)]
+            if any(isinstance(part, Choice | Branch) for part in inside):
+                yield Branch(prepared(piece.run))
+            else:
+                yield from inside
+        else:
+            yield piece

@@ -1,16 +1,15 @@
-"""Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as closures.
+"""Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as functions.
 
-Names and fields that cannot exist are refused at load. The frequent forms (names, fields, not, and, or, comparisons,
-``if``) become
-closures from Jinja's own syntax tree; everything else is rendered by Jinja in its sandbox. There is nothing to call: values
-are plain.
+Names and fields that cannot exist are refused at load. The frequent forms become plain functions (see ``expressions``);
+everything else is rendered by Jinja in its sandbox. There is nothing to call: values are plain.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import operator
+import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import TemplateError
@@ -18,16 +17,17 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.calls import Call, Caller, Now
-from app.characters import FORBIDDEN
+from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError, suggestion
+from app.flows.expressions import shown, text_of, value_of
+from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from app.calls import Turn
 
     Value = Callable[[Turn], Any]
-    Encode = Callable[[str], str]
     Scope = Mapping[str, frozenset[str]]
 
 SCOPE: Final[Scope] = {
@@ -50,7 +50,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``."""
+    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped."""
 
     source: str
     constant: str | None
@@ -87,7 +87,7 @@ class Prompts:
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._look(tree)
-        value = _closure(tree)
+        value = value_of(tree)
         if value is None:
             value = self._by_jinja(source)
         return Condition(source, value, uses)
@@ -101,19 +101,19 @@ class Prompts:
         roots = tuple(self._scope)
         return lambda turn: compiled(**{root: getattr(turn, root) for root in roots})
 
-    def text(self, source: str, encode: Encode = str) -> Text:
-        """A text with ``{{ }}`` and ``{% %}``; each value in it goes through ``encode``. Raises ExpressionError."""
+    def text(self, source: str, *, url: bool = False) -> Text:
+        """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError."""
         found = FORBIDDEN.search(source)
         if found:
             raise ExpressionError(f"the text holds U+{ord(found[0]):04X}, which XML forbids", "take it out")
         if "{" not in source:
-            return Text(source, source, lambda _turn: source, frozenset())
+            return Text(source, source, lambda _turn: escape_attribute(source), frozenset())
         try:
             tree = self._environment.parse(source)
             uses = self._look(tree)
-            render = _body(tree.body, encode)
+            render = text_of(tree.body, escape_attribute, _in_url if url else _in_text)
             if render is None:
-                render = self._template(source, encode)
+                render = self._template(source, url=url)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None
         except RecursionError:
@@ -122,11 +122,11 @@ class Prompts:
         constant = "".join(data) if len(data) == len([*_output(tree)]) else None
         return Text(source, constant, render, uses)
 
-    def _template(self, source: str, encode: Encode) -> Callable[[Turn], str]:
-        environment = self._environment.overlay(finalize=lambda value: encode(_shown(value)))
+    def _template(self, source: str, *, url: bool) -> Callable[[Turn], str]:
+        environment = self._environment.overlay(finalize=_in_url if url else shown)
         template = environment.from_string(source)
         roots = tuple(self._scope)
-        return lambda turn: template.render({root: getattr(turn, root) for root in roots})
+        return lambda turn: _in_text(template.render({root: getattr(turn, root) for root in roots}))
 
     def _look(self, tree: nodes.Node) -> frozenset[str]:
         """Refuse what cannot exist; gives the names that are looked at."""
@@ -186,6 +186,21 @@ class Prompts:
         return f"{root}.{field}"
 
 
+_ODD: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search
+"""Finds a character that may not stand in a document as it is."""
+
+
+def _in_text(value: object) -> str:
+    """A value as it stands in a document."""
+    text = shown(value)
+    return escape_attribute(clean(text)) if _ODD(text) else text
+
+
+def _in_url(value: object) -> str:
+    """A value as it stands in a URL in a document."""
+    return quote(clean(shown(value)), safe="")
+
+
 _BANNED: Final = (
     nodes.Call,
     nodes.CallBlock,
@@ -221,125 +236,3 @@ def _fields(tree: nodes.Node) -> Iterable[tuple[Any, str]]:
 def _output(tree: nodes.Template) -> Iterable[nodes.Node]:
     for node in tree.body:
         yield from node.nodes if isinstance(node, nodes.Output) else [node]
-
-
-def _shown(value: object) -> str:
-    """A value as it is spoken: nothing for None, true and false in words."""
-    if type(value) is str:
-        return value
-    return "" if value is None else str(value)
-
-
-# Closures
-
-
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "lteq": operator.le,
-    "gt": operator.gt,
-    "gteq": operator.ge,
-    "in": lambda item, among: item in among,
-    "notin": lambda item, among: item not in among,
-}
-
-
-def _closure(node: nodes.Node) -> Value | None:  # noqa: PLR0911 - one case a form of the language
-    """The value of an expression as a function of a Turn; None where its form is rare."""
-    match node:
-        case nodes.Const(value=constant):
-            return lambda _turn: constant
-        case nodes.Name(name=name):
-            return operator.attrgetter(name)
-        case nodes.Getattr(node=nodes.Name(name=name), attr=field):
-            return operator.attrgetter(f"{name}.{field}")
-        case nodes.List() | nodes.Tuple():
-            return _all_constant(node.items)
-        case nodes.Not(node=inner):
-            return _negated(_closure(inner))
-        case nodes.And() | nodes.Or():
-            left, right = _closure(node.left), _closure(node.right)
-            if left is None or right is None:
-                return None
-            if isinstance(node, nodes.And):
-                return lambda turn: left(turn) and right(turn)
-            return lambda turn: left(turn) or right(turn)
-        case nodes.Compare(ops=[nodes.Operand() as operand]):
-            return _comparison(_closure(node.expr), _COMPARISONS[operand.op], _closure(operand.expr))
-    return None
-
-
-def _negated(value: Value | None) -> Value | None:
-    return None if value is None else lambda turn: not value(turn)
-
-
-def _comparison(left: Value | None, compare: Callable[[Any, Any], bool], right: Value | None) -> Value | None:
-    if left is None or right is None:
-        return None
-    return lambda turn: compare(left(turn), right(turn))
-
-
-def _all_constant(items: Sequence[nodes.Node]) -> Value | None:
-    if not all(isinstance(item, nodes.Const) for item in items):
-        return None
-    values = tuple(item.value for item in items if isinstance(item, nodes.Const))
-    return lambda _turn: values
-
-
-def _body(body: Sequence[nodes.Node], encode: Encode) -> Callable[[Turn], str] | None:
-    """A template's body as a function of a Turn; None where a form in it is rare."""
-    parts: list[str | Callable[[Turn], str]] = []
-    for node in body:
-        if isinstance(node, nodes.Output):
-            made = [_part(part, encode) for part in node.nodes]
-        elif isinstance(node, nodes.If):
-            made = [_choice(node, encode)]
-        else:
-            return None
-        if None in made:
-            return None
-        parts += [part for part in made if part is not None]
-    return _joined(parts)
-
-
-def _part(node: nodes.Node, encode: Encode) -> str | Callable[[Turn], str] | None:
-    if isinstance(node, nodes.TemplateData):
-        return node.data
-    value = _closure(node)
-    if value is None:
-        return None
-    if encode is str:
-        return lambda turn: _shown(value(turn))
-    return lambda turn: encode(_shown(value(turn)))
-
-
-def _choice(node: nodes.If, encode: Encode) -> Callable[[Turn], str] | None:
-    """``if`` with its ``elif`` and ``else``."""
-    cases = [(_closure(case.test), _body(case.body, encode)) for case in (node, *node.elif_)]
-    otherwise = _body(node.else_, encode)
-    if otherwise is None or any(test is None or body is None for test, body in cases):
-        return None
-    tested = [(test, body) for test, body in cases if test is not None and body is not None]
-    if len(tested) == 1:
-        [(only, then)] = tested
-        return lambda turn: then(turn) if only(turn) else otherwise(turn)
-
-    def choose(turn: Turn) -> str:
-        for test, body in tested:
-            if test(turn):
-                return body(turn)
-        return otherwise(turn)
-
-    return choose
-
-
-def _joined(parts: Sequence[str | Callable[[Turn], str]]) -> Callable[[Turn], str]:
-    if len(parts) == 1 and not isinstance(parts[0], str):
-        return parts[0]
-    form = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
-    values = [part for part in parts if not isinstance(part, str)]
-    if len(values) == 1:
-        only = values[0]
-        return lambda turn: form % only(turn)
-    return lambda turn: form % tuple([value(turn) for value in values])

@@ -1,30 +1,28 @@
 """The signed state of a call that travels in its URLs: any process can go on with any call, and nobody can forge one.
 
-``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and a
-signature of both with the flow and the node. Signed with the first key, valid with any.
+``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and
+keyed BLAKE2b of both with the flow and the node. Signed with the first key, valid with any.
 """
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import hashlib
+import hmac
 import json
 import os
 import tempfile
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from functools import lru_cache
-from json.encoder import encode_basestring
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
+from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import itsdangerous
 
 from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LIFETIME: Final = 24 * 3600
 """Seconds for which a ticket is good."""
@@ -39,23 +37,48 @@ _SKEW: Final = 300
 class Signer:
     """Makes tickets and reads them."""
 
-    __slots__ = ("_signer",)
+    __slots__ = ("_keys",)
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise SettingsError("there must be at least one secret key")
-        newest_last = [*reversed(keys)]
-        self._signer = itsdangerous.Signer(newest_last, salt=b"callflows ticket", digest_method=hashlib.sha256)
+        self._keys = tuple(hashlib.blake2b(key, person=b"callflows ticket").digest() for key in keys)
 
-    def sign(self, place: str, state: str = "") -> str:
-        """The ticket for a place (``flow/node``) with a state as ``pack`` gives it."""
-        content = f"{int(time.time()):x}.{state}"
-        return f"{content}.{self._signer.get_signature(_signed(place, content)).decode()}"
+    def tickets(self, place: str, state: Mapping[str, Any]) -> Callable[[Mapping[str, str]], str]:
+        """Makes tickets for a place (``flow/node``) with a state; to each comes, under ``t``, what was told of its call.
+
+        All that is known before the call is worked out here. What it gives raises TicketError where a ticket is too big.
+        """
+        begun = _begun(self._keys[0], place)
+        head = json.dumps(state, separators=(",", ":"), ensure_ascii=False)[:-1]
+        begin = f'{head}{"," if state else ""}"t":{{'
+        alone = f"{head}}}".encode() if state else b""
+
+        def ticket(told: Mapping[str, str]) -> str:
+            packed = alone
+            if told:
+                packed = f"{begin}{','.join([_member(*item) for item in told.items()])}}}}}".encode("utf-8", "replace")
+                if len(packed) > MAX_STATE:
+                    raise TicketError(f"a ticket's state has {len(packed)} bytes, more than {MAX_STATE}")
+            content = (b"%x.%b" % (int(time.time()), b2a_base64(packed, newline=False))).translate(_URL_SAFE, b"=")
+            mac = begun.copy()
+            mac.update(content)
+            return (b"%b.%b" % (content, b2a_base64(mac.digest(), newline=False).translate(_URL_SAFE, b"="))).decode(
+                "ascii"
+            )
+
+        return ticket
+
+    def sign(self, place: str, state: Mapping[str, Any] | None = None) -> str:
+        """One ticket."""
+        return self.tickets(place, state or {})({})
 
     def read(self, place: str, ticket: str) -> Mapping[str, Any]:
         """The state of a ticket. Raises ForgedTicket, or StaleTicket when it is genuine but over LIFETIME old."""
         content, _, signature = ticket.rpartition(".")
-        if not self._signer.verify_signature(_signed(place, content), signature.encode("ascii", "replace")):
+        given = signature.encode("utf-8", "replace")
+        genuine = [hmac.compare_digest(_signature(_begun(key, place), content), given) for key in self._keys]
+        if not any(genuine):
             raise ForgedTicket("the ticket was not signed here, or for another place")
         issued, _, state = content.partition(".")
         age = time.time() - int(issued, 16)
@@ -64,31 +87,25 @@ class Signer:
         return unpack(state)
 
 
-def _signed(place: str, content: str) -> bytes:
-    return f"{place}\0{content}".encode("utf-8", "replace")
+def _begun(key: bytes, place: str) -> hashlib.blake2b:
+    return hashlib.blake2b(f"{place}\0".encode("utf-8", "replace"), key=key, digest_size=24)
 
 
-def pack(state: Mapping[str, Any], told: Mapping[str, str] | None = None) -> str:
-    """A state, and under ``t`` what was told of the call, as a ticket has them. Raises TicketError where it is too big."""
-    written = _head(**state)
-    if told:
-        told_too = ",".join([f'"{name}":{encode_basestring(value)}' for name, value in told.items()])
-        written = f'{written}{"," if state else ""}"t":{{{told_too}}}'
-    elif not state:
-        return ""
-    packed = f"{{{written}}}".encode("utf-8", "replace")
-    if len(packed) > MAX_STATE:
-        raise TicketError(f"what a ticket must carry has {len(packed)} bytes, more than {MAX_STATE}")
-    return urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")
+def _signature(begun: hashlib.blake2b, content: str) -> bytes:
+    mac = begun.copy()
+    mac.update(content.encode("utf-8", "replace"))
+    return b2a_base64(mac.digest(), newline=False).translate(_URL_SAFE, b"=")
 
 
-@lru_cache(maxsize=1024)
-def _head(**state: Any) -> str:  # noqa: ANN401 - JSON
-    return json.dumps(state, separators=(",", ":"), ensure_ascii=False)[1:-1]
+def _member(name: str, value: str) -> str:
+    return f'"{name}":{quoted(value)}'
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def unpack(state: str) -> Mapping[str, Any]:
-    """The state that ``pack`` packed; only ever called on what was signed."""
+    """The state of a ticket; only ever called on what was signed."""
     if not state:
         return {}
     unpacked: Mapping[str, Any] = json.loads(urlsafe_b64decode(state + "=" * (-len(state) % 4)))
@@ -106,7 +123,7 @@ def kept_key(folder: Path) -> bytes:
             folder.mkdir(parents=True, exist_ok=True)
             handle, made = tempfile.mkstemp(prefix=".secret_key.", dir=folder)
             with os.fdopen(handle, "wb") as file:
-                file.write(binascii.hexlify(os.urandom(32)))
+                file.write(os.urandom(32).hex().encode())
                 file.flush()
                 os.fsync(handle)
             with contextlib.suppress(FileExistsError):

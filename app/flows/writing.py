@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, Self, cast
-from urllib.parse import quote
 
-from app.characters import clean
 from app.errors import BuildError, DialectError, ExpressionError, LanguageError, suggestion
 from app.flows.book import Entry
 from app.flows.pieces import EPILOGUE, PROLOGUE, Choice, constant, merged
@@ -185,7 +183,7 @@ class Run:
     def text(self, source: str, path: Path, *, url: bool = False) -> str:
         """An author's text for a verb: itself, or a mark where it changes from call to call."""
         try:
-            text = self.compiler.prompts.text(source, _in_url if url else str)
+            text = self.compiler.prompts.text(source, url=url)
         except ExpressionError as error:
             self.error(path, "template", str(error), error.mend, line=error.line)
             return source if url else ""
@@ -326,10 +324,6 @@ class Run:
     def _sorry(self) -> str:
         fallback = self.compiler.fallback
         return fallback.removeprefix("<Answer/>") if self.answered else fallback
-
-
-def _in_url(value: str) -> str:
-    return quote(clean(value), safe="")
 
 
 def _must_answer(answered_where: Sequence[Callable[[Turn], object]], *, always: bool) -> Callable[[Turn], object]:

@@ -9,14 +9,15 @@ import asyncio
 import json
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.calls import Turn, utc_now
+from app.calls import Turn
 from app.errors import ForgedTicket, StaleTicket
 from app.flows.book import START, Entry
 from app.language import Answer, Hangup, Response, Say, to_xml
 from app.web.requests import MAX_BODY, entity, query
-from app.web.tally import Reply
+from app.web.tally import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -34,13 +35,18 @@ if TYPE_CHECKING:
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CALL: Final = "/call"
+_FIRST: Final = (CALL, f"{CALL}/")
 _XML: Final = (b"content-type", b"application/xml; charset=utf-8")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
 _NEVER_STORED: Final = (b"cache-control", b"no-store")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
 _LONGEST: Final = 300
 """Characters of an error's message that are logged."""
 _PARTS: Final = 4
 """``/call/{flow}/{node}``, split at its slashes."""
+
+
+Reply: TypeAlias = "tuple[int, bytes, Outcome]"
+"""Status, document, what became of the request."""
 
 
 class Shelf:
@@ -64,7 +70,7 @@ class Answering:
         apology: str,
         dialect: Dialect,
         deadline: float,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._rest = rest
         self._shelf = shelf
@@ -78,7 +84,7 @@ class Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not (scope["path"] == CALL or scope["path"].startswith(f"{CALL}/")):
+        if scope["type"] != "http" or not (scope["path"] == CALL or scope["path"].startswith(_FIRST[1])):
             await self._rest(scope, receive, send)
             return
         began = time.perf_counter()
@@ -88,13 +94,13 @@ class Answering:
             fields = query(scope["query_string"])
             reply = self.reply(scope, fields, body)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            reply = Reply(200, self.apology, "fallback", **_why(error))
-        length = str(len(reply.body)).encode()
-        kind = _XML if reply.status == 200 else _PROBLEM  # noqa: PLR2004 - OK
-        headers = [kind, (b"content-length", length), _NEVER_STORED]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body if scope["method"] != "HEAD" else b""})
-        self._tally.add((time.time(), time.perf_counter() - began, reply, fields))
+            reply = 200, self.apology, Outcome("fallback", **_why(error))
+        status, document, outcome = reply
+        kind = _XML if status == 200 else _PROBLEM  # noqa: PLR2004 - OK
+        headers = [kind, (b"content-length", b"%d" % len(document)), _NEVER_STORED]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
+        self._tally.add((time.time(), time.perf_counter() - began, outcome, fields))
 
     async def _body(self, receive: Receive) -> bytes:
         """The body, as far as it comes in time and is not longer than any real one."""
@@ -117,7 +123,7 @@ class Answering:
     def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
         """The answer to a request. Raises what a bug raises, nothing else."""
         path = scope["path"]
-        if path in {CALL, f"{CALL}/"}:
+        if path in _FIRST:
             refusal = self._trust.refusal(scope, fields.get("token", ""))
             if refusal:
                 return _refused(refusal)
@@ -135,9 +141,9 @@ class Answering:
         turn = self._turn(scope, fields, body)
         flow = self._shelf.book.answering(turn.number)
         if flow is None:
-            return Reply(200, self.apology, "unknown-number", cause="no flow has this number", detail=turn.number)
+            return 200, self.apology, Outcome("unknown-number", cause="no flow has this number", detail=turn.number)
         try:
-            return Reply(200, flow.answer(START, turn), "answered", flow.name, START)
+            return 200, flow.answer(START, turn), _fine(flow.name, START)
         except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
             return self._fallback(flow.name, START, error)
 
@@ -161,7 +167,7 @@ class Answering:
         same = state.get("v") == flow.version
         entry = Entry(step, attempt, bool(answered)) if same else Entry(answered=bool(answered))
         try:
-            return Reply(200, flow.answer(node, turn, entry), "answered", name, node)
+            return 200, flow.answer(node, turn, entry), _fine(name, node)
         except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
             return self._fallback(name, node, error)
 
@@ -175,7 +181,7 @@ class Answering:
     def _fallback(self, name: str, node: str, error: Exception) -> Reply:
         flow = self._shelf.book.flows.get(name)
         document = flow.fallback if flow is not None else self.apology
-        return Reply(200, document, "fallback", name, node, **_why(error))
+        return 200, document, Outcome("fallback", name, node, **_why(error))
 
 
 def _why(error: Exception) -> dict[str, str]:
@@ -184,6 +190,11 @@ def _why(error: Exception) -> dict[str, str]:
     return {"cause": type(error).__name__, "detail": str(error)[:_LONGEST], "trace": trace[-_LONGEST * 20 :]}
 
 
+@lru_cache(maxsize=4096)
+def _fine(flow: str, node: str) -> Outcome:
+    return Outcome("answered", flow, node)
+
+
 def _refused(reason: str) -> Reply:
     problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
-    return Reply(403, json.dumps(problem).encode(), "refused", cause=reason)
+    return 403, json.dumps(problem).encode(), Outcome("refused", cause=reason)

@@ -29,22 +29,24 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{
 _PROXY_HEADERS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
-_PLUS_NUMBER: Final = re.compile("%2B[0-9]*").fullmatch
-"""A number as it mostly comes, which takes no decoding to be read."""
+_FIELDS: Final = re.compile("(?:^|&)(from|to|tn|call|sca|dtmf|tag|state|token|ticket)=([^&]*)").findall
 _SECRETS: Final = frozenset({"token", "ticket"})
-_QUERY_FIELDS: Final = frozenset({"from", "to", "tn", "call", "sca", "dtmf", "tag", "state", "token", "ticket"})
 
 
 def query(raw: bytes) -> dict[str, str]:
     """The fields that we know, cleaned; of a repeated one the first, which stood in the URL that we gave."""
-    fields: dict[str, str] = {}
-    for pair in raw.decode("latin-1").split("&"):
-        name, _, value = pair.partition("=")
-        if name in _QUERY_FIELDS and name not in fields:
-            if "%" in value or "+" in value:
-                value = f"+{value[3:]}" if _PLUS_NUMBER(value) else unquote_plus(value, errors="replace")
-            fields[name] = value if name in _SECRETS else clean(value[:LONGEST])
-    return fields
+    text = raw.decode("latin-1")
+    read = text.replace("=%2B", "=+")
+    if "%" not in read and "+" not in text and len(text) <= LONGEST and text.isprintable():
+        return dict(reversed(_FIELDS(read)))
+    return {name: _field(name, value) for name, value in reversed(_FIELDS(text))}
+
+
+def _field(name: str, value: str) -> str:
+    """A field, decoded; what is no secret of ours is cleaned and cut."""
+    if "%" in value or "+" in value:
+        value = unquote_plus(value, errors="replace")
+    return value if name in _SECRETS else clean(value[:LONGEST])
 
 
 def entity(body: bytes) -> tuple[dict[str, str], bool | None]:
@@ -104,6 +106,8 @@ class Trust:
 
     def _known(self, token: str) -> bool:
         given = token.encode("utf-8", "replace")
+        if len(self._tokens) == 1:
+            return hmac.compare_digest(given, self._tokens[0])
         return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - all are compared, in constant time
 
     def _not_local(self, scope: Mapping[str, Any]) -> str:
@@ -135,7 +139,12 @@ class Trust:
 
     def base(self, scope: Mapping[str, Any]) -> Callable[[], str]:
         """Gives the URL under which the request reached us; worked out when it is asked for."""
-        return lambda: self._public_url or self._asked(scope)
+        if self._public_url:
+            return self._public
+        return lambda: self._asked(scope)
+
+    def _public(self) -> str:
+        return self._public_url
 
     def _asked(self, scope: Mapping[str, Any]) -> str:
         scheme, host = scope.get("scheme", "http"), header(scope, b"host")

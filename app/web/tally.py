@@ -12,9 +12,11 @@ import collections
 import contextlib
 import functools
 import itertools
+import json
 import re
 import threading
 import time
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 
 import prometheus_client
@@ -36,15 +38,13 @@ _BATCH: Final = 2_000
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
 
-class Reply(NamedTuple):
-    """What goes back to Opentact, and what became of its request.
+class Outcome(NamedTuple):
+    """What became of a request of Opentact.
 
-    ``outcome``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why.
+    ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why.
     """
 
-    status: int
-    body: bytes
-    outcome: str
+    kind: str
     flow: str = ""
     node: str = ""
     cause: str = ""
@@ -52,8 +52,8 @@ class Reply(NamedTuple):
     trace: str = ""
 
 
-Answered: TypeAlias = "tuple[float, float, Reply, Mapping[str, str]]"
-"""When (seconds since 1970), how long it took (seconds), what went back, what was told."""
+Answered: TypeAlias = "tuple[float, float, Outcome, Mapping[str, str]]"
+"""When (seconds since 1970), how long it took (seconds), what became of it, what was told."""
 
 
 class Tally:
@@ -62,6 +62,7 @@ class Tally:
     def __init__(self, line: Callable[[Mapping[str, Any]], str], out: TextIO | Log) -> None:
         """``line`` makes the log line of some fields, ``out`` takes it."""
         self._render = line
+        self._quick = line({}) == "{}"
         self._out = out
         self._waiting: collections.deque[Answered] = collections.deque()
         self._stopping = threading.Event()
@@ -108,13 +109,25 @@ class Tally:
                 self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        for _, seconds, reply, _ in batch:
-            self._answers[reply.flow, reply.outcome] += 1
+        for _, seconds, outcome, _ in batch:
+            self._answers[outcome.flow, outcome.kind] += 1
             self._within[bisect.bisect_left(_SECONDS, seconds)] += 1
             self._seconds += seconds
-            if reply.outcome == "fallback":
-                self._fallbacks[reply.flow, reply.cause] += 1
-        self._print([self._render(_fields(answered)) for answered in batch])
+            if outcome.kind == "fallback":
+                self._fallbacks[outcome.flow, outcome.cause] += 1
+        self._print([self._line(answered) for answered in batch])
+
+    def _line(self, answered: Answered) -> str:
+        """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
+        at, seconds, outcome, told = answered
+        if outcome.kind != "answered" or not self._quick:
+            return self._render(_fields(answered))
+        caller, number = masked(told.get("from", "")), masked(told.get("to") or told.get("tn", ""))
+        return (
+            f'{_beginning(outcome.flow, outcome.node)}, "timestamp": "{_second(int(at))}.{int(at % 1 * 1000):03}Z", '
+            f'"caller": {_quoted(caller)}, "number": {_quoted(number)}, "call": {_quoted(told.get("call", ""))}, '
+            f'"ms": {seconds * 1000:.3f}}}'
+        )
 
     def _print(self, lines: Sequence[str]) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -148,23 +161,23 @@ def _counter(name: str, says: str, labels: Sequence[str], counts: Mapping[tuple[
 
 def _fields(answered: Answered) -> dict[str, Any]:
     """An answer as a log line says it; only where something went wrong is more said than of every call."""
-    at, seconds, reply, told = answered
-    fine = reply.outcome == "answered"
+    at, seconds, outcome, told = answered
+    fine = outcome.kind == "answered"
     fields = {
-        "event": reply.outcome,
+        "event": outcome.kind,
         "level": "info" if fine else "warning",
         "timestamp": f"{_second(int(at))}.{int(at % 1 * 1000):03}Z",
-        "flow": reply.flow,
-        "node": reply.node,
+        "flow": outcome.flow,
+        "node": outcome.node,
         "caller": masked(told.get("from", "")),
         "number": masked(told.get("to") or told.get("tn", "")),
         "call": told.get("call", ""),
         "ms": round(seconds * 1000, 3),
     }
     if not fine:
-        fields |= {"cause": reply.cause, "detail": _NUMBERS.sub(_masked, reply.detail)}
-    if reply.trace:
-        fields["exception"] = _NUMBERS.sub(_masked, reply.trace)
+        fields |= {"cause": outcome.cause, "detail": _NUMBERS.sub(_masked, outcome.detail)}
+    if outcome.trace:
+        fields["exception"] = _NUMBERS.sub(_masked, outcome.trace)
     return fields
 
 
@@ -173,6 +186,11 @@ _NUMBERS: Final = re.compile(r"\+?[0-9]{7,}")
 
 def _masked(number: re.Match[str]) -> str:
     return masked(number[0])
+
+
+@functools.lru_cache(maxsize=1024)
+def _beginning(flow: str, node: str) -> str:
+    return json.dumps({"event": "answered", "level": "info", "flow": flow, "node": node})[:-1]
 
 
 @functools.lru_cache(maxsize=4)

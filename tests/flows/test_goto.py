@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written import answered, compiled, document, everything, flow_of, leads, says, starting, turn_of
 
+from app.flows.book import FIRST
 from app.language import from_xml
 
 
@@ -25,11 +26,11 @@ def test_a_node_that_is_led_to_is_written_in_place():
 def test_a_chain_of_nodes_is_walked_to_its_end_however_long(nodes):
     flow = flow_of(chain(nodes))
     heard: list[str] = []
-    node, entry, documents = "start", None, 0
+    node, entry, documents = "start", FIRST, 0
     while node:
         xml = answered(flow, node, turn_of(), entry)
         heard += [text for text in says(xml) if text != "We are sorry."]
-        node, entry = (leads(xml) or [("", None)])[0]
+        node, entry = (leads(xml) or [("", FIRST)])[0]
         documents += 1
     assert heard == [*map(str, range(nodes)), "End."]
     assert documents <= nodes / 15 + 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.calls import Turn, utc_now
-from app.flows.book import START, Entry
+from app.calls import Turn
+from app.flows.book import FIRST, START, Entry
 from app.flows.compiler import Options, compile_flow
 from app.flows.tickets import Signer
 from app.language import Extensions, Response, Say, from_xml
@@ -59,13 +59,13 @@ def starting(steps: str, more: str = "") -> str:
     return f"numbers: rest\n{more}\nnodes:\n  start:\n{lines}\n"
 
 
-def turn_of(clock: Callable[[], datetime] = utc_now, *, answers: bool | None = None, **told: str) -> Turn:
+def turn_of(clock: Callable[[], datetime] | None = None, *, answers: bool | None = None, **told: str) -> Turn:
     """A request of Opentact; ``answers``: whether its app answers by itself."""
     fields = {"from": "+12015550999", "to": "12015550123", **{name.rstrip("_"): value for name, value in told.items()}}
     return Turn(fields, base=lambda: BASE, answers_itself=answers, clock=clock)
 
 
-def answered(flow: Flow, node: str = START, turn: Turn | None = None, entry: Entry | None = None) -> str:
+def answered(flow: Flow, node: str = START, turn: Turn | None = None, entry: Entry = FIRST) -> str:
     """The document of a node as XML, without the Response around it; valid to the letter, or the test fails here."""
     written = flow.answer(node, turn or turn_of(), entry)
     from_xml(written, extensions=EVERYTHING)
