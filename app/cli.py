@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -73,8 +74,6 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes that answer.")] = None,
 ) -> None:
     """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
-    import os
-
     import uvicorn
 
     settings = _settings(flows=flows, host=host, port=port, workers=workers)
@@ -260,11 +259,15 @@ def _fail(text: str, code: int) -> None:
 def main() -> None:
     """Run the command line; what goes wrong is one line, not a traceback."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except CallflowsError as error:
         _say(f"callflows: {error}")
         sys.exit(2)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 
