@@ -82,13 +82,7 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
 
     app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
 
-    @app.exception_handler(StarletteHTTPException)
-    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def broken(_request: Request, _error: Exception) -> Response:
-        return _problem(500, "Something broke; the log says what.")
+    _say_errors(app)
 
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
@@ -115,6 +109,18 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
         return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
 
     return app
+
+
+def _say_errors(app: FastAPI) -> None:
+    """Every error to people and programs is problem details."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def broken(_request: Request, _error: Exception) -> Response:
+        return _problem(500, "Something broke; the log says what.")
 
 
 def _problem(status: int, detail: str) -> Response:

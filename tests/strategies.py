@@ -15,7 +15,8 @@ from app.language.verbs import ELEMENTS, ROWS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.language.element import Dialect, Element
+    from app.language.element import Element
+    from app.language.rows import Dialect
     from app.language.values import Kind
 
 CHARACTERS = st.characters(

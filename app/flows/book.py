@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.pieces import Piece
-    from app.language.element import Dialect
+    from app.language.rows import Dialect
 
 REST: Final = "rest"
 """Claims every number that nobody else claims."""

@@ -20,6 +20,7 @@ from app.flows.files import FlowFile, Path, Report
 from app.flows.files import read as read_file
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.prompts import Prompts
+from app.flows.reach import Reach
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -46,24 +47,6 @@ INLINE_DEPTH: Final = 40
 """Elements inside each other in a node that is written in place."""
 
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-CARRIED: Final = {
-    "caller.number": "from",
-    "caller.national": "from",
-    "caller.anonymous": "from",
-    "caller.region": "from",
-    "caller.name": "name",
-    "call.from_": "from",
-    "call.id": "call",
-    "call.app": "sca",
-    "call.started": "started",
-    "call.attestation": "attestation",
-    "call.to": "to",
-    "number": "to",
-    "number.national": "to",
-    "number.region": "to",
-}
-"""What a later request may not tell again, by the names that look at it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,9 +104,7 @@ class Compiler:
         self.prompts = Prompts()
         self.voice: dict[str, str] = {}
         self.fallback = ""
-        self.uses: dict[str, set[str]] = {node: set() for node in file.nodes}
-        self.edges: dict[str, set[str]] = {node: set() for node in file.nodes}
-        self.silent: dict[str, set[str]] = {node: set() for node in file.nodes}
+        self.reach = Reach(file.nodes)
         self.time_asked: Path | None = None
         self.carries: dict[str, tuple[str, ...]] = {}
         self._runs: dict[tuple[str, Entry], Run] = {}
@@ -141,7 +122,6 @@ class Compiler:
         fallback = self._fallback()
         documents = self._documents() if self._named_well() else {}
         self._reach()
-        self._look_for_loops()
         if self.time_asked is not None and not self.file.timezone:
             mend = "as timezone: America/New_York"
             self.report.warning(
@@ -309,51 +289,15 @@ class Compiler:
         return hole
 
     def _reach(self) -> None:
-        """Work out what each node's tickets must carry, and which nodes nothing leads to."""
+        """Work out what each node's tickets must carry; say what nothing leads to, and what leads round in silence."""
         for node in self.file.nodes:
-            reached, left = {node}, [node]
-            while left:
-                new = self.edges[left.pop()] - reached
-                reached |= new
-                left += new
-            names = {name for other in reached for name in self.uses[other]}
-            self.carries[node] = tuple(sorted({field for name in names for field in _carried(name)}))
-            if node == START and not self.report.broken:
-                self._unreached(reached)
-
-    def _look_for_loops(self) -> None:
-        """Refuse nodes that lead round to themselves while nothing is said and nobody is waited for."""
-        for node in self.file.nodes:
-            seen: set[str] = set()
-            left = [*self.silent[node]]
-            while left:
-                at = left.pop()
-                if at not in seen:
-                    seen.add(at)
-                    left += self.silent[at]
-            if node in seen:
-                message = f"the node {node!r} leads round to itself, and the caller hears silence"
-                self.report.error(
-                    ("nodes", node), "silent-loop", message, "say or ask something on the way round", key=True
-                )
-
-    def _unreached(self, reached: set[str]) -> None:
-        for node in self.file.nodes:
-            if node not in reached:
-                self.report.warning(
-                    ("nodes", node),
-                    "unreachable-node",
-                    f"nothing leads to the node {node!r}",
-                    "a goto is missing, or it can go",
-                    key=True,
-                )
-
-
-def _carried(name: str) -> Iterable[str]:
-    """The fields to carry for a name that is looked at: those of all its fields, where it is looked at as a whole."""
-    if name in CARRIED:
-        return [CARRIED[name]]
-    return [field for known, field in CARRIED.items() if known.startswith(f"{name}.")]
+            self.carries[node] = self.reach.carried(node)
+        for node in self.reach.silent_loops():
+            message = f"the node {node!r} leads round to itself, and the caller hears silence"
+            self.report.error(("nodes", node), "silent-loop", message, "say or ask something on the way round", key=True)
+        for node in self.reach.unreached(START) if START in self.file.nodes and not self.report.broken else ():
+            message = f"nothing leads to the node {node!r}"
+            self.report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
 
 
 def _claimed(written: str) -> str:

@@ -206,7 +206,7 @@ class Run:
         if self.compiler.time_asked is None and any(name.partition(".")[0] == "now" for name in names):
             self.compiler.time_asked = path
         if self.node:
-            self.compiler.uses[self.node].update(names)
+            self.compiler.reach.uses[self.node].update(names)
 
     def mark(self, hole: Hole) -> str:
         """A mark that stands for what ``hole`` gives."""
@@ -296,7 +296,7 @@ class Run:
         if not self.known(node, path):
             return
         if self.silent:
-            self.compiler.silent[self.node].add(node)
+            self.compiler.reach.silent[self.node].add(node)
         inlined = self.compiler.inlined(node, answered=self.answered)
         if inlined is None:
             self.fetch(node, Entry(answered=self.answered))
@@ -310,12 +310,12 @@ class Run:
             near = suggestion(node, [*nodes]) or f"there are {', '.join(nodes)}"
             self.error(path, "unknown-node", f"no node is named {node!r}", near)
             return False
-        self.compiler.edges[self.node].add(node)
+        self.compiler.reach.edges[self.node].add(node)
         return True
 
     def fetch(self, node: str, entry: Entry) -> None:
         """Go on in a document of its own, or with the fallback where that cannot be fetched."""
-        self.compiler.edges[self.node].add(node)
+        self.compiler.reach.edges[self.node].add(node)
         url = self.mark_url(self.compiler.url(node, entry))
         sorry = Error(self._stand_in([self._sorry()]))
         self.write(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT))

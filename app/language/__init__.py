@@ -1,9 +1,9 @@
 """The Opentact XML language: verbs, their two dialects, and documents of them. Knows nothing but XML."""
 
 from app.language.dialects import Extensions
-from app.language.element import Dialect
 from app.language.markup import to_xml
 from app.language.reading import from_xml
+from app.language.rows import Dialect
 from app.language.verbs import (
     DTMF,
     Answer,

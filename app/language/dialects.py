@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import LanguageError, suggestion
-from app.language.element import DIALECTS, Attribute, Dialect, Element, is_xml_name
+from app.language.element import Element, is_xml_name
+from app.language.rows import DIALECTS, Attribute, Dialect
 from app.language.values import KEY, KINDS, NUMBER, SIP, TEXT, Kind
 from app.language.verbs import DTMF, ELEMENTS, ROWS, Default, Error, To
 

@@ -39,7 +39,8 @@ from app.language.verbs import (
 )
 
 if TYPE_CHECKING:
-    from app.language.element import Dialect, Element
+    from app.language.element import Element
+    from app.language.rows import Dialect
 
 _CLOSED: Final = Say("We are closed.")
 _BRANCHES: Final = (

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from app.errors import DialectError, LanguageError
 from app.language.dialects import BRANCHES, NO_EXTENSIONS, SIP_TAG, SWITCH, WRITING, Extensions, Item, Spelling
-from app.language.element import DIALECTS, Dialect, Element, paths
+from app.language.element import Element, paths
+from app.language.rows import DIALECTS, Dialect
 from app.language.values import BLANK, NUMBER, Kind
 from app.language.verbs import Gather, Response, To
 

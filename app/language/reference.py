@@ -14,9 +14,10 @@ from lxml import etree
 
 from app.errors import LanguageError
 from app.language.dialects import BRANCHES, NO_EXTENSIONS, READING, SIP_TAG, SWITCH, WRITING, Extensions, Spelling
-from app.language.element import DIALECTS, Attribute, Dialect, Element, Row
+from app.language.element import Element
 from app.language.examples import example
 from app.language.markup import escape, escape_attribute
+from app.language.rows import DIALECTS, Attribute, Dialect, Row
 from app.language.values import NUMBER, SIP, Kind
 from app.language.verbs import DTMF, ELEMENTS, ROWS, Command, Default, Gather, To
 

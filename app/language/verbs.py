@@ -14,7 +14,8 @@ from functools import partial
 from typing import Annotated, Final, Required, TypeAlias, TypedDict, Unpack, final
 
 from app.errors import BuildError
-from app.language.element import Element, Evidence, Row, Says, read_table
+from app.language.element import Element, read_table
+from app.language.rows import Evidence, Row, Says
 from app.language.values import (
     Asking,
     Boolean,

@@ -37,8 +37,9 @@ from app.language import (
     to_xml,
 )
 from app.language.dialects import READING, WRITING
-from app.language.element import DIALECTS, MAX_DEPTH, paths
+from app.language.element import MAX_DEPTH, paths
 from app.language.markup import MAX_BYTES
+from app.language.rows import DIALECTS
 from app.language.verbs import ELEMENTS, ROWS
 
 SPOKEN = [(cls, dialect) for cls in ELEMENTS.values() for dialect in cls.row.dialects]

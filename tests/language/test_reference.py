@@ -15,9 +15,9 @@ from strategies import EXTENSIONS, document_of, documents, elements
 from app.errors import DialectError, DocumentError, LanguageError
 from app.language import Answer, Extensions, Reject, from_xml, to_xml
 from app.language.dialects import READING, SWITCH, WRITING
-from app.language.element import DIALECTS
 from app.language.examples import EXAMPLES, example
 from app.language.reference import UNSAYABLE, overview, page, xsd
+from app.language.rows import DIALECTS
 from app.language.values import KINDS
 from app.language.verbs import ELEMENTS, ROWS
 
