@@ -27,6 +27,24 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        from importlib.metadata import version
+
+        print(f"callflows {version('callflows')}")
+        raise typer.Exit
+
+
+@app.callback()
+def callflows(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Answer the phone numbers you run on Opentact: call flows as files, checked before they are live."""
+
+
 class DialectName(StrEnum):
     """The two dialects."""
 
@@ -104,8 +122,9 @@ def _greet(settings: Settings) -> None:
     number = next(
         (claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), ""
     )
+    flows = sum(not flow.problems for flow in loaded.book.flows.values())
     asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
-    _say(f"callflows serves {len(loaded.book.flows)} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
+    _say(f"callflows serves {flows} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
     _say(f"  remote call control URL: {url}/call{token}")
     _say(f"  what a caller would get: curl '{asked}'")
     if loaded.problems:
@@ -167,7 +186,7 @@ def numbers(
     settings = _settings(flows=flows)
     loaded = load(settings.flows, _options(settings))
     rows = [
-        {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line}
+        {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line, "broken": bool(flow.problems)}
         for flow in loaded.book.flows.values()
         for claim in flow.claims
     ]
@@ -176,7 +195,8 @@ def numbers(
     else:
         width = max((len(str(row["number"])) for row in rows), default=0)
         for row in rows:
-            print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}")
+            broken = "  (broken)" if row["broken"] else ""
+            print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
     for problem in loaded.problems:
         _say(str(problem))
     raise typer.Exit(1 if loaded.broken else 0)

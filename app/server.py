@@ -64,7 +64,9 @@ def said(loaded: Loaded) -> None:
     log = structlog.get_logger("callflows.flows")
     for problem in loaded.problems:
         (log.error if problem.severity == "error" else log.warning)(str(problem))
-    log.info("flows loaded", flows=len(loaded.book.flows), problems=len(loaded.problems))
+    log.info(
+        "flows loaded", flows=sum(not flow.problems for flow in loaded.book.flows.values()), problems=len(loaded.problems)
+    )
 
 
 def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
@@ -90,8 +92,9 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
 
     @app.get("/readyz", summary="Can answer calls")
     async def readyz() -> Response:
-        flows = len(shelf.book.flows)
-        body = {"status": "ok" if flows else "no flow is loaded", "flows": flows}
+        broken = [flow.name for flow in shelf.book.flows.values() if flow.problems]
+        flows = len(shelf.book.flows) - len(broken)
+        body = {"status": "ok" if flows else "no flow is loaded", "flows": flows, "broken": broken}
         return JSONResponse(body, status_code=200 if flows else 503)
 
     @app.get("/metrics", summary="Prometheus")

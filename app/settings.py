@@ -89,7 +89,10 @@ def load(**given: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever i
     except UnicodeDecodeError:
         raise SettingsError(".env: the file is not UTF-8") from None
     except ValidationError as error:
-        lines = [f"CALLFLOWS_{'_'.join(map(str, e['loc'][:1])).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"CALLFLOWS_{'_'.join(map(str, e['loc'][:1])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
         raise SettingsError("\n".join(lines)) from None
 
 

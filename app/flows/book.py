@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.errors import LanguageError, Problem
+from app.errors import FlowError, LanguageError, Problem
 from app.flows.pieces import EPILOGUE, PROLOGUE, prepared, run
 from app.language.markup import MAX_BYTES
 
@@ -61,6 +61,8 @@ class Flow:
     claims: tuple[Claim, ...]
     documents: Mapping[str, Mapping[Entry, tuple[Piece, ...]]]
     fallback: bytes
+    problems: tuple[Problem, ...] = ()
+    """Why a flow is broken; such a one answers with its fallback only."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:
@@ -80,6 +82,8 @@ class Flow:
 
     def _prepare(self, node: str, entry: Entry) -> tuple[Piece, ...]:
         """A document's pieces, prepared when it is first asked for: most of a flow's are never."""
+        if self.problems:
+            raise FlowError(self.problems)
         entries = self.documents[node]
         pieces = entries[entry] if entry in entries else entries[Entry(answered=entry.answered)]
         self._ready[node, entry] = ready = prepared(pieces)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
 from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load_files
-from app.language import from_xml
+from app.language import Dial, from_xml
+from app.language.element import paths
+from app.language.rows import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from app.flows.compiler import Options
-    from app.language import Extensions
+    from app.language import Extensions, Response
 
 
 def check_paths(paths: Iterable[Path], options: Options, flows_folder: Path | None = None) -> list[Problem]:
@@ -28,8 +30,11 @@ def check_paths(paths: Iterable[Path], options: Options, flows_folder: Path | No
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
             continue
-        for file in [*flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]:
+        inside = [*flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
+        for file in inside:
             files.setdefault(file.resolve(), file)
+    if not files and not problems:
+        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check"))
     neither = "neither a flow file (.yaml) nor a document (.xml)"
     strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
@@ -56,11 +61,20 @@ def _flows(files: list[Path], options: Options, extensions: dict[Path, Extension
 
 
 def check_document(file: Path, extensions: Extensions) -> list[Problem]:
-    """What is wrong with an XML document: the first thing, as it cannot be read beyond it."""
+    """What is wrong with an XML document: the first thing, as nothing is read beyond it; else what is not documented."""
     try:
-        from_xml(file.read_bytes(), extensions=extensions)
+        response = from_xml(file.read_bytes(), extensions=extensions)
     except DocumentError as error:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason)]
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
-    return []
+    return [Problem(str(file), 1, 1, "warning", "undocumented", said) for said in dict.fromkeys(_undocumented(response))]
+
+
+def _undocumented(response: Response) -> Iterable[str]:
+    """What stands in a document and in no page of the reference."""
+    for path, element in paths(response):
+        if element.row.evidence is Evidence.NAMED:
+            yield f"{path}: of <{element.row.name}> only the name is known"
+        if isinstance(element, Dial) and "timeout" in element.attributes:
+            yield f"{path}: the timeout of <Dial> is not documented, its unit is presumed"

@@ -60,10 +60,10 @@ class Options:
 
 
 class Compiled(NamedTuple):
-    """What a flow file gave: a flow where nothing is wrong with it, its claims in any case."""
+    """What a flow file gave: a flow, or a broken one, which only has its numbers and its fallback."""
 
     flow: Flow | None
-    claims: tuple[Claim, ...]
+    broken: Flow | None
     problems: tuple[Problem, ...]
 
 
@@ -75,8 +75,11 @@ def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compile
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
-    broken = flow is None or report.broken
-    return Compiled(None if broken else flow, flow.claims if flow else (), tuple(report.problems))
+    problems = tuple(report.problems)
+    if flow is None or not report.broken:
+        return Compiled(flow, None, problems)
+    errors = tuple(problem for problem in problems if problem.severity == "error")
+    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors), problems)
 
 
 def _compiled(name: str, text: bytes, report: Report, options: Options) -> Flow | None:
@@ -122,6 +125,11 @@ class Compiler:
         fallback = self._fallback()
         documents = self._documents() if self._named_well() else {}
         self._reach()
+        if self.dialect == "classic" and self.file.auto_answer == "true":
+            said = "auto_answer: the classic dialect has no Answer, so none is written"
+            self.report.warning(
+                ("auto_answer",), "dialect", said, "let the app answer by itself, or use the reference dialect"
+            )
         if self.time_asked is not None and not self.file.timezone:
             mend = "as timezone: America/New_York"
             self.report.warning(
@@ -187,9 +195,10 @@ class Compiler:
     def _fallback(self) -> bytes:
         """The document served when anything goes wrong; and what a Callback's Error says."""
         run = Run(self, "", static=True)
-        if self.file.fallback:
-            run.steps(self.file.fallback, ("fallback",))
-        else:
+        known = len(self.report.problems)
+        run.steps(self.file.fallback, ("fallback",))
+        if not run.pieces or len(self.report.problems) > known:
+            run = Run(self, "", static=True)
             run.write(Say(self.options.apology))
         if not run.ends:
             run.write(Hangup())

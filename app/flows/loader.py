@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from app.flows.book import Claim, Flow
+    from app.flows.book import Flow
     from app.flows.compiler import Options
 
 EXTENSIONS: Final = "extensions.yaml"
@@ -26,7 +26,7 @@ FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a folder gave: a book of all flows that are right, and what is wrong."""
+    """What a folder gave: a book of its flows, and what is wrong. Broken ones keep their numbers and say their fallback."""
 
     book: FlowBook
     problems: tuple[Problem, ...]
@@ -51,23 +51,21 @@ def load(folder: Path, options: Options) -> Loaded:
 def load_files(files: Iterable[Path], options: Options, problems: Iterable[Problem] = ()) -> Loaded:
     """These flow files; names and numbers that are given twice go to the first."""
     found = list(problems)
-    claims: list[Claim] = []
-    flows: dict[str, Flow] = {}
+    right: dict[str, Flow] = {}
+    broken: dict[str, Flow] = {}
     for file in files:
-        flow, claimed, problems_of = _read(file, options)
+        flow, half, problems_of = _read(file, options)
         found += problems_of
-        claims += claimed
-        if flow is None:
-            continue
-        if flow.name in flows:
-            mend = "rename one of the two"
-            found.append(
-                Problem(str(file), 1, 1, "error", "name-twice", f"{flows[flow.name].file} is named so already", mend)
-            )
-            continue
-        flows[flow.name] = flow
-    found += clashes(claims)
-    return Loaded(FlowBook(flows.values()), tuple(found))
+        if half is not None:
+            broken.setdefault(half.name, half)
+        elif flow is not None and flow.name in right:
+            said = f"{right[flow.name].file} is named so already"
+            found.append(Problem(str(file), 1, 1, "error", "name-twice", said, "rename one of the two"))
+        elif flow is not None:
+            right[flow.name] = flow
+    flows = [*right.values(), *(flow for name, flow in broken.items() if name not in right)]
+    found += clashes(claim for flow in flows for claim in flow.claims)
+    return Loaded(FlowBook(flows), tuple(found))
 
 
 def flow_files(folder: Path) -> list[Path]:
@@ -85,7 +83,7 @@ def _read(file: Path, options: Options) -> Compiled:
         text = file.read_bytes()
     except OSError as error:
         wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
-        return Compiled(None, (), (wrong,))
+        return Compiled(None, None, (wrong,))
     return compile_flow(file.stem, text, str(file), options)
 
 

@@ -58,7 +58,9 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
     if step[word] is UNREAD:
         return "", None, None
     if word not in STEPS:
-        near = suggestion(word, [*STEPS]) or f"there are {', '.join(STEPS)}"
+        first = word.partition(" ")[0]
+        meant = f"write {first}: {word[len(first) + 1 :]}" if first in STEPS else ""
+        near = meant or suggestion(word, [*STEPS]) or f"there are {', '.join(STEPS)}"
         run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
         return "", None, None
     if when is not None and not isinstance(when, str):

@@ -143,21 +143,7 @@ class Menu(Word):
 
     def _sound(self, run: Run, path: Path) -> bool:
         """Whether all that it leads to exists, and the caller can choose."""
-        if not self.keys:
-            run.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
-        for word, key in (("star", "*"), ("hash", "#")):
-            if all((*path, "keys", name) in run.compiler.report.keys for name in (word, key)):
-                run.error(
-                    (*path, "keys", word), "key-twice", f"keys: {word} and {key} are one key", "take one out", key=True
-                )
-        for short, long in itertools.permutations(self.keys, 2):
-            if long.startswith(short):
-                message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
-                run.compiler.report.warning(
-                    self._place(run, path, short), "key-shadowed", message, "let no key begin another"
-                )
-        if self.stop and any(self.stop in keys for keys in self.keys):
-            run.error((*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop")
+        self._look_at_keys(run, path)
         if self.timeout is not None and run.dialect == "reference":
             message = "timeout: the reference dialect has no time limit for input"
             run.compiler.report.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
@@ -165,6 +151,34 @@ class Menu(Word):
         if self.otherwise:
             exist.append(run.known(self.otherwise, (*path, "otherwise")))
         return all(exist) and bool(self.keys)
+
+    def _look_at_keys(self, run: Run, path: Path) -> None:
+        """Say what a caller could not press, or would have to guess."""
+        if not self.keys:
+            run.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
+        for word, key in (("star", "*"), ("hash", "#")):
+            if all((*path, "keys", name) in run.compiler.report.keys for name in (word, key)):
+                said = f"keys: {word} and {key} are one key"
+                run.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
+        if self.stop and any(self.stop in keys for keys in self.keys):
+            run.error((*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop")
+        for short, long in itertools.permutations(self.keys, 2):
+            if long.startswith(short):
+                message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
+                place = self._place(run, path, short)
+                run.compiler.report.warning(place, "key-shadowed", message, "let no key begin another")
+        if len({*map(len, self.keys)}) > 1 and not self.stop:
+            self._look_at_lengths(run, (*path, "keys"))
+
+    def _look_at_lengths(self, run: Run, path: Path) -> None:
+        """A short key among longer ones must be ended by another, where nothing else ends the input."""
+        end = _free_key(self.keys)
+        message = f"keys: some are longer than others; {end} ends a short one at once"
+        mend = "say so in the prompt, or name a stop key"
+        if end == "+":
+            message = "keys: some are longer than others, and no key is left to end a short one"
+            mend = "make them equally long, or leave star or hash free"
+        run.compiler.report.warning(path, "key-lengths", message, mend)
 
     def _place(self, run: Run, path: Path, keys: str) -> Path:
         """Where a key stands in the file, however it is written there."""
@@ -201,8 +215,9 @@ class Menu(Word):
         if self.no_input:
             inside.append(Error(text("no_input", self.no_input)))
         given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
-        if self.stop:
-            given["dtmf_stop"] = self.stop
+        uneven = len({*map(len, branches)}) > 1
+        if self.stop or (uneven and _free_key(branches) != "+"):
+            given["dtmf_stop"] = self.stop or _free_key(branches)
         if run.dialect == "classic":
             given |= {"attempts": 1, "dtmf_stop": self.stop or _free_key(branches)}
             given |= {"timeout": self.timeout} if self.timeout is not None else {}

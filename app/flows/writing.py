@@ -242,7 +242,7 @@ class Run:
             except LanguageError as error:
                 self.error(path, "verb", str(error))
                 continue
-            if not self.compiler.report.broken:
+            if self.static or not self.compiler.report.broken:
                 self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])
             self.depth = max(self.depth, element.depth)
             self.silent = self.silent and not isinstance(element, _HEARD)

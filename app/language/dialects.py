@@ -7,6 +7,7 @@ the table), ``Case`` for DTMF, ``Number`` and ``Sip`` for To, and a ``Switch`` a
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from app.language.values import KEY, KINDS, NUMBER, SIP, TEXT, Kind
 from app.language.verbs import DTMF, ELEMENTS, ROWS, Default, Error, To
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 SWITCH: Final = "Switch"
 """What classic puts around the branches of a Gather."""
@@ -153,6 +154,8 @@ class Extensions:
         for element, attributes in declared.items():
             if element not in ROWS:
                 raise LanguageError(f"there is no element <{element}>; {suggestion(element, [*ROWS])}".rstrip("; "))
+            if not isinstance(attributes, Mapping):
+                raise LanguageError(f"<{element}>: must be a mapping of attributes and kinds")
             kinds[element] = MappingProxyType({name: _declared(element, name, kind) for name, kind in attributes.items()})
         return cls(MappingProxyType(kinds))
 

@@ -34,6 +34,7 @@ class Element:
     once: ClassVar[tuple[str, ...]] = ("Error",)
     needs: ClassVar[tuple[str, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
+    always: ClassVar[tuple[tuple[str, str], ...]] = ()
     whole: ClassVar[Callable[[Any], None] | None] = None
     row: ClassVar[Row]
 
@@ -76,6 +77,8 @@ class Element:
         if children or row.needs:
             _set(self, "depth", self._depth(children))
             _set(self, "children", self._counted(children) if row.counted else children)
+        for name, value in row.always:
+            attributes.setdefault(name, value)
         for name in row.required:
             if name not in attributes:
                 raise BuildError(f"<{row.name}> needs {name}")
@@ -237,6 +240,7 @@ def _row(cls: type[Element], names: dict[str, Any]) -> Row:
         first=frozenset(part for part in inside if part.__name__ in cls.first),
         required=tuple(attribute.name for attribute in attributes.values() if attribute.required),
         take={attribute.name: attribute.kind.take for attribute in attributes.values()},
+        always=cls.always,
         whole=cls.whole,
     )
 

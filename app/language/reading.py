@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from app.language.dialects import Reading, TextReading
     from app.language.element import Element
 
+MAX_ATTRIBUTES: Final = 50
+"""An element with more attributes is refused."""
 _WHERE: Final = re.compile(r", line \d+, column \d+.*")
 
 
 def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Response:
     """The document as verbs, from either dialect. Raises DocumentError with line, column and what is allowed."""
+    if not isinstance(document, bytes):
+        raise DocumentError(1, 1, f"a document is bytes, not {type(document).__name__}")
     if len(document) > MAX_BYTES:
         raise DocumentError(1, 1, f"the document has {len(document)} bytes, more than {MAX_BYTES}")
     root = _parse(document)
@@ -48,7 +52,7 @@ class _At(Exception):
         self.reason = reason
 
 
-_DOCTYPE: Final = re.compile(r"((?:[^<]|<\?.*?\?>|<!--.*?-->)*)<!DOCTYPE", re.DOTALL)
+_DOCTYPE: Final = re.compile(r"((?>[^<]|<\?(?>.*?\?>)|<!--(?>.*?-->))*+)<!DOCTYPE", re.DOTALL)
 _ENTITIES: Final = "entities and document types are refused"
 
 
@@ -136,6 +140,8 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise _At(node, f"more than {MAX_DEPTH} elements inside each other")
         attributes: dict[str, object] = {}
+        if len(node.attrib) > MAX_ATTRIBUTES:
+            raise _At(node, f"<{_shown(node.tag)}> has more than {MAX_ATTRIBUTES} attributes")
         items = node.items()
         extra = self._attributes(node, reading, items, attributes) if items else _NONE
         text = node.text

@@ -106,6 +106,8 @@ class Row:
     first: frozenset[type[Element]]
     """What stands before the rest, in whatever order it is given."""
     required: tuple[str, ...]
+    always: tuple[tuple[str, str], ...]
+    """Attributes that are written whether they are given or not, with what they are then."""
     take: Mapping[str, Callable[[object], object]]
     """By attribute: the check of a Python value."""
     whole: Callable[[Any], None] | None

@@ -51,11 +51,12 @@ class Kind:
             return value
         if not isinstance(value, str):
             raise self.refusal(value)
+        value = "".join(value)
         if match is not None:
             return self.read(value)
         if FORBIDDEN.search(value):
             raise forbidden(value)
-        return str.__str__(value)
+        return value
 
     def read(self, text: str) -> object:
         """The value of an attribute as XML or YAML writes it."""
@@ -96,7 +97,7 @@ class _Choice(Kind):
             return value
         if not isinstance(value, str):
             raise self.refusal(value)
-        return self.read(value)
+        return self.read("".join(value))
 
     def read(self, text: str) -> object:
         value = super().read(text)
@@ -185,6 +186,13 @@ class _Loose(Kind):
         return super().take(value)
 
 
+class _List(Kind):
+    """Values with commas between; blanks around a comma are read and not written."""
+
+    def read(self, text: str) -> object:
+        return super().read(re.sub(f"[{BLANK}]*,[{BLANK}]*", ",", text))
+
+
 TEXT: Final = Kind("text", "text")
 NAME: Final = Kind("name", "a name", r"[^ \t\n\r]([^\t\n\r]*[^ \t\n\r])?")
 LOOSE: Final = _Loose("value", "text, a number, a boolean or null")
@@ -202,14 +210,14 @@ KEY: Final = Kind("key", "one key: 0-9, * or #", "[0-9*#]")
 STOP_KEY: Final = Kind("stop key", "one key: 0-9, *, # or (classic only) +", "[0-9*#+]")
 KEYS: Final = Kind("keys", "keys: one or more of 0-9, * and #", "[0-9*#]+")
 LANGUAGE: Final = Kind("language", "a language tag such as en-US", r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-FREQUENCIES: Final = Kind(
+FREQUENCIES: Final = _List(
     "frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?(,[0-9]{1,5}(\.[0-9]{1,3})?)*"
 )
 DECIBEL: Final = _Decibel("dB", "0 or below, in dB with at most three decimals", r"-[0-9]{1,6}(\.[0-9]{1,3})?|0(\.0{1,3})?")
-STATES: Final = Kind("states", "two-letter codes in capitals with commas between", "[A-Z]{2}(,[A-Z]{2})*")
+STATES: Final = _List("states", "two-letter codes in capitals with commas between", "[A-Z]{2}(,[A-Z]{2})*")
 COUNTY: Final = Kind("county", "a name in capitals", r"[^a-z \t\n\r]([^a-z\t\n\r]*[^a-z \t\n\r])?")
 _DAY = "(sun|mon|tue|wed|thu|fri|sat)"
-DAYS: Final = Kind("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", f"{_DAY}(,{_DAY})*")
+DAYS: Final = _List("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", f"{_DAY}(,{_DAY})*")
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 WINDOW: Final = Kind("window", "HH:MM:SS-HH:MM:SS", f"{_TIME}-{_TIME}")
 METHOD: Final = _Choice("method", "POST", "GET", "PATCH", "DELETE", any_case=True)
@@ -250,6 +258,17 @@ VoiceType = Annotated[Literal["WaveNet", "Standard"], VOICE_TYPE]
 Gender = Annotated[Literal["MALE", "FEMALE"], GENDER]
 Recording = Annotated[Literal["record-from-answer", "do-not-record"], RECORDING]
 
+
+def typed(text: str) -> str | float | bool | None:
+    """The value of a Meta or a Call, typed by its look: ``true``, ``123``, ``123.99``, ``null``, else a text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if re.fullmatch(r"-?[0-9]{1,15}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text) else text
+
+
+_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
 _DURATION: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 

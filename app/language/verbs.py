@@ -248,7 +248,8 @@ class Record(Element):
     reference: Record. A Pause inside, ended by a key, makes a voicemail. Whether an empty Record waits is not documented.
     """
 
-    class Attributes(Tagged, total=False):
+    class Attributes(Open, total=False):
+        tag: Annotated[Text, documented("the recording's name, for Play record; marks the command in events")]
         asr: Annotated[Boolean, documented("transcribe the recording", default="false")]
         timeout: Annotated[Ms, documented("how long to record")]
 
@@ -410,8 +411,10 @@ class Gather(Element):
     first = ("Say", "Play", "Pause")
 
     class Attributes(Taggable, total=False):
-        dtmf_length: Annotated[Count, observed("how many keys to wait for", classic="numDigits", also=("length",))]
-        dtmf_stop: Annotated[StopKey, observed("a key that ends the input", classic="finishOnKey")]
+        dtmf_length: Annotated[
+            Count, observed("how many keys to wait for", default="1 in classic", classic="numDigits", also=("length",))
+        ]
+        dtmf_stop: Annotated[StopKey, observed("a key that ends the input", default="* in classic", classic="finishOnKey")]
         url: Annotated[Url, observed("where to fetch the next document, with the keys", classic="callback")]
         timeout: Annotated[Ms, documented("how long to wait for input", only="classic")]
         attempts: Annotated[Count, documented("how often the block is executed", default="1", only="classic")]
@@ -424,25 +427,31 @@ class Gather(Element):
 
     def whole(self) -> None:
         """Refuse two branches for the same keys."""
-        keys = [child.attributes["value"] for child in self.children if isinstance(child, DTMF)]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise BuildError(f"<Gather> has two branches for {twice}")
+        seen: set[str] = set()
+        for child in self.children:
+            if isinstance(child, DTMF):
+                keys = child.attributes["value"]
+                if keys in seen:
+                    raise BuildError(f"<Gather> has two branches for {keys}")
+                seen.add(keys)
 
 
 @final
 class Callback(Element):
     """Fetch the next document from a URL; it takes the place of what is left of this one.
 
-    reference: Callback. The method is called required, yet examples omit it; its Error runs when fetching or parsing fails.
-    A plain text is the URL; one page writes ``<callback>URL</callback>``.
+    reference: Callback. The method is called required, yet examples omit it: it is always written, and GET where nothing
+    is said. Its Error runs when fetching or parsing fails. A plain text is the URL; one page writes
+    ``<callback>URL</callback>``.
     """
 
     also = ("callback",)
+    always = (("method", "GET"),)
 
-    class Attributes(Tagged, total=False):
+    class Attributes(Open, total=False):
+        tag: Annotated[Text, documented("sent to the URL as the field tag; marks the command in events")]
         url: Annotated[Url, documented("where the next document is", plain=True, text="read")]
-        method: Annotated[Method, documented("how the URL is asked")]
+        method: Annotated[Method, documented("how the URL is asked; always written", default="GET")]
         body: Annotated[Boolean, documented("send the call's data in the body", default="false")]
         timeout: Annotated[Ms, documented("no answer in time is an error; the unit is presumed")]
 

@@ -132,16 +132,16 @@ def test_every_number_is_listed_with_its_flow_and_place():
 @pytest.mark.usefixtures("flows")
 def test_numbers_as_json():
     rows = json.loads(run("numbers", "--format", "json").out)
-    assert rows[0] == {"number": "+12015550123", "flow": "acme", "file": "callflows/acme.yaml", "line": 1}
+    assert rows[0] == {"number": "+12015550123", "flow": "acme", "file": "callflows/acme.yaml", "line": 1, "broken": False}
     assert [row["number"] for row in rows] == ["+12015550123", "+1202*", "rest"]
 
 
-def test_numbers_of_broken_flows_are_missing_and_that_is_said(flows):
+def test_numbers_of_broken_flows_are_listed_as_broken(flows):
     (flows / "bad.yaml").write_text("numbers: +12015550199\nnodes: {start: [hangpu]}\n")
     done = run("numbers")
     assert done.code == 1
     assert "bad.yaml:2:" in done.err
-    assert len(done.out.splitlines()) == 3
+    assert "+12015550199  bad  callflows/bad.yaml:1  (broken)" in done.out.splitlines()
 
 
 def test_no_folder_is_said(tmp_path, monkeypatch):

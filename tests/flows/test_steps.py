@@ -45,7 +45,7 @@ REFERENCE = {
         '<DTMF value="*"><Say>Star</Say></DTMF><Default><Say>What?</Say></Default>'
         "<Error><Say>Nothing.</Say></Error></Gather>"
     ),
-    "callback: https://other.example.com/next": '<Callback url="https://other.example.com/next"/>',
+    "callback: https://other.example.com/next": '<Callback url="https://other.example.com/next" method="GET"/>',
     "callback: {url: 'https://other.example.com/next', method: post, body: true, timeout: 5s, tag: c, error: [say: No.]}": (
         '<Callback url="https://other.example.com/next" method="POST" body="true" timeout="5000" tag="c">'
         "<Error><Say>No.</Say></Error></Callback>"
@@ -75,7 +75,7 @@ CLASSIC = {
         '<Gather numDigits="1" timeout="5000" attempts="2" method="POST"><Say>Press 1.</Say>'
         '<Switch><Case dtmf="1"><Say>One</Say></Case></Switch></Gather>'
     ),
-    "callback: https://other.example.com/next": '<Callback url="https://other.example.com/next"/>',
+    "callback: https://other.example.com/next": '<Callback url="https://other.example.com/next" method="GET"/>',
     "reject": "<Reject/>",
     "redirect": "<Redirect/>",
 }

@@ -177,3 +177,12 @@ def test_the_beep_of_the_classic_dialect_is_a_sound(flows):
         assert (sound.getnchannels(), sound.getframerate()) == (1, 8000)
         assert 0.2 < sound.getnframes() / sound.getframerate() < 1
         assert max(sound.readframes(sound.getnframes())) > 0
+
+
+def test_the_numbers_of_a_broken_file_are_answered_by_nobody_else(tmp_path):
+    bad = "numbers: +12015550401\nnodes: {start: [sya: hi]}\nfallback: [say: We are mending this.]\n"
+    for name, text in {"bad": bad, "rest": "numbers: rest\nnodes: {start: [say: Acme.]}\n"}.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    app = create_app(settings(flows=tmp_path))
+    assert "We are mending this." in asked(app, "/call", params={"from": "+12015550999", "to": "12015550401"}).text
+    assert "Acme." in asked(app, "/call", params={"from": "+12015550999", "to": "12015550402"}).text
