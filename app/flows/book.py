@@ -72,7 +72,7 @@ class Flow:
         """
         pieces = self._ready.get((node, entry)) or self._prepare(node, entry)
         turn.zone = self.zone
-        out = [PROLOGUE]
+        out: list[str] = [PROLOGUE]
         run(pieces, turn, out)
         out.append(EPILOGUE)
         document = "".join(out).encode()

@@ -138,7 +138,7 @@ class Answering:
 
     def _first(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
         """A call arrives."""
-        turn = self._turn(scope, fields, body)
+        turn = self._turn(scope, fields, body) if body else Turn(fields, base=self._trust.base(scope), clock=self._clock)
         flow = self._shelf.book.answering(turn.number)
         if flow is None:
             return 200, self.apology, Outcome("unknown-number", cause="no flow has this number", detail=turn.number)

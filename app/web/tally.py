@@ -122,10 +122,10 @@ class Tally:
         at, seconds, outcome, told = answered
         if outcome.kind != "answered" or not self._quick:
             return self._render(_fields(answered))
-        caller, number = masked(told.get("from", "")), masked(told.get("to") or told.get("tn", ""))
+        caller, number = masked(told.get("from", "")), _masked_number(told.get("to") or told.get("tn", ""))
         return (
             f'{_beginning(outcome.flow, outcome.node)}, "timestamp": "{_second(int(at))}.{int(at % 1 * 1000):03}Z", '
-            f'"caller": {_quoted(caller)}, "number": {_quoted(number)}, "call": {_quoted(told.get("call", ""))}, '
+            f'"caller": {_quoted(caller)}, "number": {number}, "call": {_quoted(told.get("call", ""))}, '
             f'"ms": {seconds * 1000:.3f}}}'
         )
 
@@ -186,6 +186,11 @@ _NUMBERS: Final = re.compile(r"\+?[0-9]{7,}")
 
 def _masked(number: re.Match[str]) -> str:
     return masked(number[0])
+
+
+@functools.lru_cache(maxsize=4096)
+def _masked_number(number: str) -> str:
+    return _quoted(masked(number))
 
 
 @functools.lru_cache(maxsize=1024)
