@@ -213,7 +213,8 @@ class Turn:
         self.told = told
         to = told.get("to") or told.get("tn") or ""
         self.number = _called(to)
-        self.caller = _caller(told)
+        written = told.get("from", "")
+        self.caller = Caller(e164(written) or _unnumbered(written), told.get("name", ""))
         self.answers_itself = answers_itself
         self.digits = told.get("dtmf", "")
         self.zone: ZoneInfo | None = None
@@ -243,12 +244,10 @@ def _called(written: str) -> Number:
     return Number(e164(written) or written.strip())
 
 
-def _caller(told: Mapping[str, str]) -> Caller:
-    written = told.get("from", "")
-    number = e164(written)
-    if not number and written.strip().lower().removeprefix("sip:").partition("@")[0] not in _WITHHELD:
-        number = written.strip()
-    return Caller(number, told.get("name", ""))
+def _unnumbered(written: str) -> str:
+    """What stands in a number's place: a login name; nothing where the caller withholds the number."""
+    name = written.strip()
+    return "" if name.lower().removeprefix("sip:").partition("@")[0] in _WITHHELD else name
 
 
 def told(value: object) -> str:

@@ -53,12 +53,11 @@ class Form:
         parts: list[Piece] = [*texts, *holes]
         self._texts = tuple(texts)
         self._holes: tuple[Any, ...] = tuple(holes)
-        self._order = itemgetter(*(parts.index(piece) for piece in row), 0)
+        self._order: Callable[[tuple[Any, ...]], Any] = itemgetter(*(parts.index(piece) for piece in row))
 
     def text(self, turn: Turn) -> str:
         """The form, filled in for a turn."""
-        parts = self._order((*self._texts, *[hole(turn) for hole in self._holes]))
-        return "".join(parts[:-1])
+        return "".join(self._order((*self._texts, *[hole(turn) for hole in self._holes])))
 
 
 def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:

@@ -57,7 +57,10 @@ class Signer:
         def ticket(told: Mapping[str, str]) -> str:
             packed = alone
             if told:
-                packed = f"{begin}{','.join([_member(*item) for item in told.items()])}}}}}".encode("utf-8", "replace")
+                written = begin
+                for name, value in told.items():
+                    written = f'{written}"{name}":{quoted(value)},'
+                packed = f"{written[:-1]}}}}}".encode("utf-8", "replace")
                 if len(packed) > MAX_STATE:
                     raise TicketError(f"a ticket's state has {len(packed)} bytes, more than {MAX_STATE}")
             content = (b"%x.%b" % (int(time.time()), b2a_base64(packed, newline=False))).translate(_URL_SAFE, b"=")
@@ -95,10 +98,6 @@ def _signature(begun: hashlib.blake2b, content: str) -> bytes:
     mac = begun.copy()
     mac.update(content.encode("utf-8", "replace"))
     return b2a_base64(mac.digest(), newline=False).translate(_URL_SAFE, b"=")
-
-
-def _member(name: str, value: str) -> str:
-    return f'"{name}":{quoted(value)}'
 
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
