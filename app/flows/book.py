@@ -72,10 +72,9 @@ class Flow:
         """
         pieces = self._ready.get((node, entry)) or self._prepare(node, entry)
         turn.zone = self.zone
-        out: list[str] = [PROLOGUE]
+        out: list[str] = []
         run(pieces, turn, out)
-        out.append(EPILOGUE)
-        document = "".join(out).encode()
+        document = f"{PROLOGUE}{''.join(out)}{EPILOGUE}".encode()
         if len(document) > MAX_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES}")
         return document

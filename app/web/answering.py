@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CALL: Final = "/call"
 _FIRST: Final = (CALL, f"{CALL}/")
 _XML: Final = (b"content-type", b"application/xml; charset=utf-8")
+_OK: Final = 200
 _NEVER_STORED: Final = (b"cache-control", b"no-store")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _LONGEST: Final = 300
@@ -96,8 +97,8 @@ class Answering:
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
             reply = 200, self.apology, Outcome("fallback", **_why(error))
         status, document, outcome = reply
-        kind = _XML if status == 200 else _PROBLEM  # noqa: PLR2004 - OK
-        headers = [kind, (b"content-length", b"%d" % len(document)), _NEVER_STORED]
+        length = (b"content-length", b"%d" % len(document))
+        headers = [_XML if status == _OK else _PROBLEM, length, _NEVER_STORED]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
         self._tally.add((time.time(), time.perf_counter() - began, outcome, fields))
