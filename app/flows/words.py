@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
+from app.calls import e164
 from app.errors import BuildError
 from app.flows.book import Entry
 from app.flows.files import Path, Steps, validate
 from app.flows.values import keys_of, value_of
-from app.language.values import duration
+from app.language.values import NUMBER, duration
 from app.language.verbs import DTMF, Default, Dial, Error, Gather, Pause, Play, Record, Say, To, Tone
 
 if TYPE_CHECKING:
@@ -272,6 +273,10 @@ class Dialling(Word):
                     "a number as +12015550188, or ann@acme.sip.opentact.org",
                 )
                 continue
+            if NUMBER.accepts(target.strip()) and not e164(target):
+                message = f"to: {target!r} is no number that can be rung from everywhere"
+                mend = "write it with its country code, as +12015550188; an extension of yours is fine"
+                run.compiler.report.warning(where, "dial-target", message, mend)
             try:
                 yield To(target.strip())
             except BuildError as error:
