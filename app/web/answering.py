@@ -101,7 +101,10 @@ class Answering:
         headers = [_XML if status == _OK else _PROBLEM, length, _NEVER_STORED]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
-        self._tally.add((time.time(), time.perf_counter() - began, outcome, fields))
+        told = fields.get
+        number = told("to") or told("tn", "")
+        took = time.perf_counter() - began
+        self._tally.add((time.time(), took, outcome, told("from", ""), number, told("call", "")))
 
     async def _body(self, receive: Receive) -> bytes:
         """The body, as far as it comes in time and is not longer than any real one."""

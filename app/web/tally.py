@@ -52,8 +52,8 @@ class Outcome(NamedTuple):
     trace: str = ""
 
 
-Answered: TypeAlias = "tuple[float, float, Outcome, Mapping[str, str]]"
-"""When (seconds since 1970), how long it took (seconds), what became of it, what was told."""
+Answered: TypeAlias = tuple[float, float, Outcome, str, str, str]
+"""When (seconds since 1970), how long it took (seconds), what became of it; the caller, the number called, the call."""
 
 
 class Tally:
@@ -109,7 +109,7 @@ class Tally:
                 self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        for _, seconds, outcome, _ in batch:
+        for _, seconds, outcome, *_ in batch:
             self._answers[outcome.flow, outcome.kind] += 1
             self._within[bisect.bisect_left(_SECONDS, seconds)] += 1
             self._seconds += seconds
@@ -119,13 +119,12 @@ class Tally:
 
     def _line(self, answered: Answered) -> str:
         """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
-        at, seconds, outcome, told = answered
+        at, seconds, outcome, caller, number, call = answered
         if outcome.kind != "answered" or not self._quick:
             return self._render(_fields(answered))
-        caller, number = masked(told.get("from", "")), _masked_number(told.get("to") or told.get("tn", ""))
         return (
             f'{_beginning(outcome.flow, outcome.node)}, "timestamp": "{_second(int(at))}.{int(at % 1 * 1000):03}Z", '
-            f'"caller": {_quoted(caller)}, "number": {number}, "call": {_quoted(told.get("call", ""))}, '
+            f'"caller": {_quoted(masked(caller))}, "number": {_masked_number(number)}, "call": {_quoted(call)}, '
             f'"ms": {seconds * 1000:.3f}}}'
         )
 
@@ -161,7 +160,7 @@ def _counter(name: str, says: str, labels: Sequence[str], counts: Mapping[tuple[
 
 def _fields(answered: Answered) -> dict[str, Any]:
     """An answer as a log line says it; only where something went wrong is more said than of every call."""
-    at, seconds, outcome, told = answered
+    at, seconds, outcome, caller, number, call = answered
     fine = outcome.kind == "answered"
     fields = {
         "event": outcome.kind,
@@ -169,9 +168,9 @@ def _fields(answered: Answered) -> dict[str, Any]:
         "timestamp": f"{_second(int(at))}.{int(at % 1 * 1000):03}Z",
         "flow": outcome.flow,
         "node": outcome.node,
-        "caller": masked(told.get("from", "")),
-        "number": masked(told.get("to") or told.get("tn", "")),
-        "call": told.get("call", ""),
+        "caller": masked(caller),
+        "number": masked(number),
+        "call": call,
         "ms": round(seconds * 1000, 3),
     }
     if not fine:
