@@ -262,7 +262,7 @@ class Compiler:
         return run if run.size <= INLINE_BYTES and run.depth <= INLINE_DEPTH else None
 
     def branch(self, pieces: Sequence[Piece]) -> Branch:
-        """A branch of these pieces; the same one wherever they stand, so that it is written once a turn."""
+        """A branch of these pieces; the same one wherever they stand, so that it is kept once."""
         whole = merged(pieces)
         if len(whole) == 1 and isinstance(whole[0], Branch):
             return whole[0]

@@ -1,7 +1,7 @@
 """The log: lines to standard error, written by a thread of their own.
 
 Nobody who says something ever waits for the log or breaks with it, be it a pipe that nobody reads or a full disk. What does
-not fit is dropped and counted.
+not fit is dropped, counted and said when there is room again.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ class Log:
         while self._waiting:
             text = "".join(self._waiting.popleft() for _ in range(min(len(self._waiting), 1000)))
             self._length -= len(text)
+            lost, self.dropped = self.dropped, 0
+            if lost:
+                text += f'{{"event": "log lines dropped", "level": "warning", "count": {lost}}}\n'
             with contextlib.suppress(OSError, ValueError):
                 out = self._out or sys.stderr
                 out.write(text)

@@ -1,0 +1,26 @@
+"""The log never waits, and says what it could not keep."""
+
+from __future__ import annotations
+
+import io
+
+from app.web.log import CAPACITY, Log
+
+
+def test_lines_that_do_not_fit_are_dropped_and_said_when_there_is_room_again():
+    out = io.StringIO()
+    log = Log(out)
+    log.write("x" * CAPACITY)
+    log.write("lost\n")
+    log.write("lost\n")
+    log.start()
+    log.stop()
+    assert "lost\n" not in out.getvalue()
+    assert '"log lines dropped", "level": "warning", "count": 2' in out.getvalue()
+
+
+def test_a_log_that_is_not_started_keeps_its_lines():
+    log = Log(io.StringIO())
+    assert log.write("a line\n") == len("a line\n")
+    log.flush()
+    assert log.dropped == 0
