@@ -109,12 +109,15 @@ class Tally:
                 self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        for _, seconds, outcome, *_ in batch:
-            self._answers[outcome.flow, outcome.kind] += 1
-            self._within[bisect.bisect_left(_SECONDS, seconds)] += 1
-            self._seconds += seconds
+        for outcome, count in collections.Counter(answered[2] for answered in batch).items():
+            self._answers[outcome.flow, outcome.kind] += count
             if outcome.kind == "fallback":
-                self._fallbacks[outcome.flow, outcome.cause] += 1
+                self._fallbacks[outcome.flow, outcome.cause] += count
+        times = sorted(answered[1] for answered in batch)
+        within = [0, *(bisect.bisect_right(times, bound) for bound in _SECONDS), len(times)]
+        for index, (below, up_to) in enumerate(itertools.pairwise(within)):
+            self._within[index] += up_to - below
+        self._seconds += sum(times)
         self._print([self._line(answered) for answered in batch])
 
     def _line(self, answered: Answered) -> str:
