@@ -10,12 +10,13 @@ import re
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.characters import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Never
     from zoneinfo import ZoneInfo
 
 UNKNOWN: Final = "unknown"
@@ -82,6 +83,43 @@ def _region(number: str) -> str:
         return UNKNOWN
 
 
+class Nothing:
+    """What a field is that looked-up data lacks, and a value that was never set: false, empty, equal to nothing said."""
+
+    __slots__ = ()
+    FIELDS: Final[frozenset[str]] = frozenset()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return ""
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, Nothing) or other == ""
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Never]:
+        return iter(())
+
+    def __contains__(self, _value: object) -> bool:
+        return False
+
+    def _never(self, _other: object) -> bool:
+        return False
+
+    __lt__ = __le__ = __gt__ = __ge__ = _never
+
+
+NOTHING: Final = Nothing()
+
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -145,11 +183,11 @@ class Caller:
 class Now:
     """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
 
-    __slots__ = ("_at", "day", "hour", "minute", "month", "second", "weekday", "year")
+    __slots__ = ("at", "day", "hour", "minute", "month", "second", "weekday", "year")
     FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
 
     def __init__(self, at: datetime) -> None:
-        self._at = at
+        self.at = at
         self.year, self.month, self.day = at.year, at.month, at.day
         self.hour, self.minute, self.second = at.hour, at.minute, at.second
         self.weekday = _DAYS[at.weekday()]
@@ -157,7 +195,7 @@ class Now:
     @property
     def date(self) -> str:
         """As 2026-11-23."""
-        return self._at.date().isoformat()
+        return self.at.date().isoformat()
 
     @property
     def time(self) -> str:
@@ -165,13 +203,26 @@ class Now:
         return f"{self.hour:02}:{self.minute:02}"
 
     def __str__(self) -> str:
-        return self._at.isoformat(timespec="seconds")
+        return self.at.isoformat(timespec="seconds")
 
 
 @lru_cache(maxsize=64)
 def _now(second: int, zone: ZoneInfo | None) -> Now:
     """A second on a wall clock; the calls of one second share it."""
     return Now(datetime.fromtimestamp(second, zone or UTC))
+
+
+class Values(dict[str, Any]):
+    """What was set, collected or looked up, by name; what was not is nothing."""
+
+    __slots__ = ()
+
+    def __missing__(self, _name: str) -> Nothing:
+        return NOTHING
+
+
+NOTHING_KEPT: Final = Values()
+_SEEN: Final = frozenset({"hours", "lists", "variables"})
 
 
 class Turn:
@@ -181,7 +232,11 @@ class Turn:
     (``name,
     started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so;
     ``base`` gives
-    the URL under which Opentact reaches us.
+    the URL under which Opentact reaches us. ``pressed`` are the digits that came with the request.
+
+    ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each that is set),
+    ``found`` what was looked up. What the turn leaves behind: ``trail``, what was decided and why, and ``effects``, what
+    is to be done once the answer is on its way. ``sight`` gives what the flow knows beside the call.
     """
 
     __slots__ = (
@@ -190,10 +245,19 @@ class Turn:
         "answers_itself",
         "call",
         "caller",
-        "digits",
+        "effects",
+        "found",
+        "hours",
+        "kept",
+        "lists",
         "now",
         "number",
+        "pressed",
+        "sight",
         "told",
+        "trail",
+        "values",
+        "variables",
         "zone",
     )
 
@@ -201,6 +265,12 @@ class Turn:
     """The call."""
     now: Now
     """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
+    hours: Mapping[str, Any]
+    """The flow's opening hours at this moment, by name."""
+    lists: Mapping[str, Any]
+    """The flow's lists at this moment, by name."""
+    variables: Mapping[str, Any]
+    """The flow's own values, by name."""
 
     def __init__(
         self,
@@ -216,10 +286,20 @@ class Turn:
         written = told.get("from", "")
         self.caller = Caller(e164(written) or _unnumbered(written), told.get("name", ""))
         self.answers_itself = answers_itself
-        self.digits = told.get("dtmf", "")
+        self.pressed = told.get("dtmf", "")
+        self.kept = NOTHING_KEPT
         self.zone: ZoneInfo | None = None
+        self.sight: Callable[[str, Turn], Any] | None = None
+        self.found: dict[Any, Any] = {}
         self._base = base
         self._clock = clock
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
+        self.values = self.kept
+        self.trail: list[tuple[Any, ...]] = []
+        self.effects: list[Any] = []
 
     def __getattr__(self, name: str) -> object:
         """What most calls do not need is made when it is first asked for, and is a plain attribute from then on."""
@@ -229,6 +309,9 @@ class Turn:
         elif name == "now":
             second = time.time() if self._clock is None else self._clock().timestamp()
             made = self.now = _now(int(second), self.zone)
+        elif name in _SEEN and self.sight is not None:
+            made = self.sight(name, self)
+            setattr(self, name, made)
         else:
             raise AttributeError(name)
         return made

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from app.flows.compiler import Options
 from app.flows.loader import Loaded, load
 from app.flows.tickets import Signer, kept_key
-from app.flows.words import BEEP_PATH
+from app.flows.words.recording import BEEP_PATH
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering, Shelf

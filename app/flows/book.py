@@ -15,7 +15,7 @@ from app.flows.pieces import EPILOGUE, PROLOGUE, prepared, run
 from app.language.markup import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from zoneinfo import ZoneInfo
 
     from app.calls import Turn
@@ -29,11 +29,12 @@ START: Final = "start"
 
 
 class Entry(NamedTuple):
-    """Where a node is entered: at a step, at an attempt of its menu, with the line answered or not."""
+    """Where a node is entered: at a step, at an attempt of its menu, with the line answered or not, with digits given."""
 
     step: int = 0
     attempt: int = 0
     answered: bool = False
+    given: bool = False
 
 
 FIRST: Final = Entry()
@@ -63,15 +64,22 @@ class Flow:
     fallback: bytes
     problems: tuple[Problem, ...] = ()
     """Why a flow is broken; such a one answers with its fallback only."""
+    sight: Callable[[str, Turn], object] | None = None
+    """Gives what the flow knows beside a call: its hours, lists and variables."""
+    heavy: frozenset[tuple[str, Entry]] = frozenset()
+    """Documents whose writing has no bound in time: they are written where that can be stopped."""
+    counts: bool = False
+    """Whether it asks how often somebody called today."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:
         """The document of a node for a turn; an entry that this version lacks is the node's start.
 
-        Raises KeyError where there is no such node, and whatever a text or a condition raises.
+        Raises Pending where something must be looked up first, KeyError where there is no such node, and whatever a text
+        or a condition raises.
         """
         pieces = self._ready.get((node, entry)) or self._prepare(node, entry)
-        turn.zone = self.zone
+        turn.zone, turn.sight = self.zone, self.sight
         out: list[str] = []
         run(pieces, turn, out)
         document = f"{PROLOGUE}{''.join(out)}{EPILOGUE}".encode()

@@ -19,8 +19,9 @@ from app.flows.book import REST, START, Claim, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
 from app.flows.files import read as read_file
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
-from app.flows.prompts import Prompts
+from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
+from app.flows.surroundings import Kept, Surroundings
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -30,9 +31,9 @@ from app.language import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from app.calls import Turn
+    from app.calls import Turn, Values
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
@@ -57,6 +58,16 @@ class Options:
     apology: str
     dialect: Dialect = "reference"
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
+    alone: bool = False
+    """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
+
+
+class Node(NamedTuple):
+    """A node's steps, where they stand, and where the call goes on after them: nowhere, or at a node's step."""
+
+    steps: tuple[Any, ...]
+    path: Path
+    after: tuple[str, int] | None
 
 
 class Compiled(NamedTuple):
@@ -104,12 +115,24 @@ class Compiler:
         self.report = report
         self.options = options
         self.dialect: Dialect = file.dialect or options.dialect
-        self.prompts = Prompts()
-        self.voice: dict[str, str] = {}
+        self.nodes: dict[str, Node] = {
+            name: Node(tuple(steps), ("nodes", name), None) for name, steps in file.nodes.items()
+        }
+        found = Kept(file.nodes)
+        self.secrets = found.secrets
+        self.around = Surroundings(file, report)
+        self.groups = self.around.groups
+        self.groups_used: set[str] = set()
+        self.policy = self.around.policy
+        self.voice = self._voice()
+        scope = {**SCOPE, **dict.fromkeys(sorted(found.names)), **self.around.scope}
+        self.prompts = Prompts(scope, self.voice.get("lang", "en-US"))
         self.fallback = ""
-        self.reach = Reach(file.nodes)
+        self.reach = Reach(file.nodes, found.names | {"digits"})
         self.time_asked: Path | None = None
         self.carries: dict[str, tuple[str, ...]] = {}
+        self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.dials: list[tuple[str, Path]] = []
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
         self._texts: dict[tuple[str, bool], Hole] = {}
@@ -121,7 +144,6 @@ class Compiler:
         """The flow; what is wrong with it is in the report."""
         claims = tuple(self._claims())
         zone = self._zone()
-        self.voice = self._voice()
         fallback = self._fallback()
         documents = self._documents() if self._named_well() else {}
         self._reach()
@@ -144,6 +166,9 @@ class Compiler:
             claims=claims,
             documents=documents,
             fallback=fallback,
+            sight=self.around.sight,
+            heavy=frozenset(key for key, run in self._runs.items() if run.heavy),
+            counts=any("calls" in carried for carried in self.carries.values()),
         )
 
     # What stands around the nodes
@@ -197,7 +222,7 @@ class Compiler:
         run = Run(self, "", static=True)
         known = len(self.report.problems)
         run.steps(self.file.fallback, ("fallback",))
-        if not run.pieces or len(self.report.problems) > known:
+        if not run.pieces or any(problem.severity == "error" for problem in self.report.problems[known:]):
             run = Run(self, "", static=True)
             run.write(Say(self.options.apology))
         if not run.ends:
@@ -231,7 +256,7 @@ class Compiler:
             for node, entry in wanted:
                 self.run(node, entry)
             wanted = [key for key in self._wanted if key not in self._runs]
-        documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.file.nodes}
+        documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.nodes}
         for (node, entry), run in self._runs.items():
             documents[node][entry] = merged(run.pieces)
             if run.size > DOCUMENT_BYTES:
@@ -246,20 +271,48 @@ class Compiler:
         done = self._runs.get((node, entry))
         if done is None:
             self._stack.append(node)
+            steps, path, after = self.nodes[node]
             done = Run(self, node, answered=entry.answered)
-            done.steps(self.file.nodes[node], ("nodes", node), entry)
-            if not done.ends:
+            done.silent = not entry.step and not entry.attempt
+            done.asked = not done.silent
+            done.steps(steps, path, entry)
+            if not done.ends and after is not None:
+                done.go_on(*after)
+            elif not done.ends:
                 done.write(Hangup())
             self._runs[node, entry] = done
             self._stack.pop()
         return done
 
-    def inlined(self, node: str, *, answered: bool) -> Run | None:
+    def inlined(self, node: str, entry: Entry) -> Run | None:
         """A node to be written in place; None where it must be fetched: it is being written, or it is too big."""
         if node in self._stack or len(self._stack) >= INLINE_CHAIN:
             return None
-        run = self.run(node, Entry(answered=answered))
+        run = self.run(node, entry)
         return run if run.size <= INLINE_BYTES and run.depth <= INLINE_DEPTH else None
+
+    def apart(self, node: str, steps: Sequence[Any], path: Path, after: tuple[str, int] | None) -> str:
+        """A node of a branch's steps, which goes on ``after`` it; gives its name."""
+        made = Node(tuple(steps), path, after)
+        name = next((name for name, other in self.nodes.items() if other.path == path), "")
+        if not name:
+            root = node.partition(".")[0]
+            name = f"{root}.{sum(other.startswith(f'{root}.') for other in self.nodes) + 1}"
+            self.nodes[name] = made
+        return name
+
+    def looked_at(self, node: str, names: Iterable[str], path: Path) -> None:
+        """Note what a node looks at."""
+        asked = {*names}
+        if self.time_asked is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
+            self.time_asked = path
+        if node:
+            self.reach.uses[node].update(asked)
+
+    def dialled(self, number: str, path: Path) -> None:
+        """Note a number that the author wrote out to be rung."""
+        if number:
+            self.dials.append((number, path))
 
     def branch(self, pieces: Sequence[Piece]) -> Branch:
         """A branch of these pieces; the same one wherever they stand, so that it is kept once."""
@@ -288,25 +341,46 @@ class Compiler:
         ticket = self.options.signer.tickets(f"{self.name}/{node}", state)
         carries, asks = self.carries, not entry.answered
 
+        keeps, secrets = self.keeps, self.secrets
+
         def hole(turn: Turn) -> str:
             told = turn.told
             carried = {name: told[name] for name in carries[node] if told.get(name)}
             if asks and turn.answers_itself is not None:
                 carried["itself"] = "1" if turn.answers_itself else ""
-            return f"{turn.base}{path}{ticket(carried)}"
+            kept = _kept(turn.values, keeps[node]) if keeps[node] else {}
+            return f"{turn.base}{path}{ticket(carried, kept, secrets)}"
 
         return hole
 
     def _reach(self) -> None:
         """Work out what each node's tickets must carry; say what nothing leads to, and what leads round in silence."""
-        for node in self.file.nodes:
+        for node in self.nodes:
             self.carries[node] = self.reach.carried(node)
+            self.keeps[node] = self.reach.kept(node)
         for node in self.reach.silent_loops():
             message = f"the node {node!r} leads round to itself, and the caller hears silence"
             self.report.error(("nodes", node), "silent-loop", message, "say or ask something on the way round", key=True)
+        silent = {*self.reach.silent_loops()}
+        for node in [node for node in self.reach.unasked_loops() if node not in silent and node in self.file.nodes]:
+            message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
+            self.report.warning(("nodes", node), "endless-loop", message, "give it a way out: a menu, or a goto", key=True)
         for node in self.reach.unreached(START) if START in self.file.nodes and not self.report.broken else ():
+            if node not in self.file.nodes:
+                continue
             message = f"nothing leads to the node {node!r}"
             self.report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
+
+
+def _kept(values: Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Of what was set, what is used later."""
+    kept = {}
+    for name, fields in names.items():
+        if name in values:
+            value = values[name]
+            narrow = fields and isinstance(value, dict)
+            kept[name] = {field: value[field] for field in fields if field in value} if narrow else value
+    return kept
 
 
 def _claimed(written: str) -> str:

@@ -1,7 +1,7 @@
 """The frequent forms of Jinja as plain functions of a Turn, made from Jinja's own syntax tree.
 
-Names, fields, literals, not, and, or, comparisons and ``if`` become one Python function; for any other form there is none,
-and Jinja does it. What is made here is made of those forms only: there is nothing to call in it, to index or to assign.
+Names, fields, literals, not, and, or, comparisons, ``+``, ``~``, ``if`` and the plain filters become one Python function, whose
+time is bounded by the length of what it is given. For any other form there is none, and Jinja does it, where it can be stopped.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from app.calls import NOTHING
+from app.flows.filters import PLAIN, SPOKEN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.calls import Turn
 
 _TURN: Final = "turn"
+BY_NAME: Final = frozenset({"hours", "lists", "variables"})
+"""What a Turn has by name: ``hours.office``."""
+_GROUPS: Final = frozenset({"call", "caller", "number", "now"})
 _COMPARISONS: Final[dict[str, type[ast.cmpop]]] = {
     "eq": ast.Eq,
     "ne": ast.NotEq,
@@ -34,50 +40,96 @@ class _Rare(Exception):
 
 
 def shown(value: object) -> str:
-    """A value as it is spoken: nothing for None."""
+    """A value as it is spoken: nothing for None, a whole number without its point."""
     if type(value) is str:
         return value
+    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - as long as it is exact
+        return str(int(value))
     return "" if value is None else str(value)
 
 
-def value_of(tree: nodes.Node) -> Callable[[Turn], Any] | None:
+def field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
+    """A field of plain data; nothing where there is none."""
+    if isinstance(value, dict):
+        return value.get(key, NOTHING)
+    if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
+        return value[key]
+    if isinstance(value, (list, tuple, str)) and isinstance(key, int):
+        return value[key] if -len(value) <= key < len(value) else NOTHING
+    fields = getattr(type(value), "FIELDS", ())
+    return getattr(value, str(key)) if key in fields else NOTHING
+
+
+def number(value: object) -> Any:  # noqa: ANN401 - a plain value
+    """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return NOTHING
+
+
+def nothing(value: object) -> bool:
+    """Whether there is no value."""
+    return value is None or value is NOTHING
+
+
+def value_of(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
     """An expression as a function; None where its form is rare."""
     try:
-        return _function(_value(tree), shown)
+        return _function(_value(tree), shown, lang)
     except _Rare:
         return None
 
 
 def text_of(
-    body: Sequence[nodes.Node], literal: Callable[[str], str], encode: Callable[[object], str]
+    body: Sequence[nodes.Node], literal: Callable[[str], str], encode: Callable[[object], str], lang: str = ""
 ) -> Callable[[Turn], str] | None:
     """A template's body as a function; None where a form in it is rare.
 
     What the author wrote goes through ``literal``, now; each value through ``encode``, when a call is there.
     """
     try:
-        return _function(_text(body, literal), encode)
+        return _function(_text(body, literal), encode, lang)
     except _Rare:
         return None
 
 
-def _function(body: ast.expr, show: Callable[[object], str]) -> Callable[[Turn], Any]:
+def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
+    known = {"show": show, "shown": shown, "field": field, "number": number, "nothing": nothing}
+    known |= {"add": _add, "lang": lang, **_FILTERS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
-        compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, "show": show}
+        compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
     return made
 
 
-def _value(node: nodes.Node) -> ast.expr:
+_FILTERS: Final = {f"filter_{name}": made for name, made in {**PLAIN, **SPOKEN}.items()}
+
+
+def _add(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+    """Numbers add up, texts are joined; a number and a text are a text, as people mean it."""
+    if isinstance(left, str) != isinstance(right, str):
+        return shown(left) + shown(right)
+    return left + right
+
+
+def _value(node: nodes.Node) -> ast.expr:  # noqa: C901 - one case a form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
         case nodes.Name(name=name):
-            return _field(ast.Name(_TURN, ast.Load()), name)
-        case nodes.Getattr(node=nodes.Name() as root, attr=name):
-            return _field(_value(root), name)
+            return _root(name)
+        case nodes.Getattr() | nodes.Getitem():
+            return _field(node)
+        case nodes.Filter(node=nodes.Node() as inner, name=name, args=args, kwargs=[], dyn_args=None, dyn_kwargs=None):
+            return _filter(inner, name, args)
+        case nodes.Test(node=inner, name="none" | "defined" | "undefined" as name, args=[]):
+            nothing = ast.Call(ast.Name("nothing", ast.Load()), [_value(inner)], [])
+            return ast.UnaryOp(ast.Not(), nothing) if name == "defined" else nothing
         case nodes.List(items=items) | nodes.Tuple(items=items) if all(isinstance(item, nodes.Const) for item in items):
             return ast.Tuple([_value(item) for item in items], ast.Load())
         case nodes.Not(node=inner):
@@ -87,14 +139,59 @@ def _value(node: nodes.Node) -> ast.expr:
             return ast.BoolOp(joined, [_value(node.left), _value(node.right)])
         case nodes.Compare(expr=left, ops=operands):
             compared = [_COMPARISONS[operand.op]() for operand in operands]
-            return ast.Compare(_value(left), compared, [_value(operand.expr) for operand in operands])
+            sides = [left, *(operand.expr for operand in operands)]
+            first, *others = [_compared(side, sides) for side in sides]
+            return ast.Compare(first, compared, others)
+        case nodes.Concat(nodes=parts):
+            shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_value(part)], []) for part in parts]
+            return ast.JoinedStr([_shown_as(part) for part in shown_parts])
+        case nodes.Add(left=left, right=right):
+            return ast.Call(ast.Name("add", ast.Load()), [_value(left), _value(right)], [])
+        case nodes.Sub(left=left, right=right):
+            return ast.BinOp(_value(left), ast.Sub(), _value(right))
+        case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
+            return ast.IfExp(_value(test), _value(then), ast.Constant("") if otherwise is None else _value(otherwise))
     raise _Rare
 
 
-def _field(of: ast.expr, name: str) -> ast.expr:
+def _compared(side: nodes.Node, sides: Sequence[nodes.Node]) -> ast.expr:
+    """One side of a comparison: beside a number, digits that a caller pressed are a number too."""
+    beside_number = any(isinstance(other, nodes.Const) and type(other.value) in (int, float) for other in sides)
+    ours = isinstance(side, nodes.Const) or (isinstance(side, nodes.Getattr) and isinstance(side.node, nodes.Name) and side.node.name == "now")
+    if beside_number and not ours:
+        return ast.Call(ast.Name("number", ast.Load()), [_value(side)], [])
+    return _value(side)
+
+
+def _root(name: str) -> ast.expr:
     if name.startswith("_"):
         raise _Rare
-    return ast.Attribute(of, name, ast.Load())
+    turn = ast.Name(_TURN, ast.Load())
+    if name in _GROUPS or name in BY_NAME:
+        return ast.Attribute(turn, name, ast.Load())
+    return ast.Subscript(ast.Attribute(turn, "values", ast.Load()), ast.Constant(name), ast.Load())
+
+
+def _field(node: nodes.Getattr | nodes.Getitem) -> ast.expr:
+    """A field of what we know is an attribute; of plain data it is looked for."""
+    key = ast.Constant(node.attr) if isinstance(node, nodes.Getattr) else _value(node.arg)
+    inner = node.node
+    if isinstance(inner, nodes.Name) and isinstance(key, ast.Constant) and isinstance(key.value, str):
+        if inner.name in BY_NAME:
+            return ast.Subscript(_root(inner.name), key, ast.Load())
+        if inner.name in _GROUPS and not key.value.startswith("_"):
+            return ast.Attribute(_root(inner.name), key.value, ast.Load())
+    return ast.Call(ast.Name("field", ast.Load()), [_value(inner), key], [])
+
+
+def _filter(inner: nodes.Node, name: str, args: Sequence[nodes.Node]) -> ast.expr:
+    filter_ = ast.Name(f"filter_{name}", ast.Load())
+    if name in SPOKEN and not args:
+        now = ast.Attribute(ast.Name(_TURN, ast.Load()), "now", ast.Load())
+        return ast.Call(filter_, [_value(inner), now, ast.Name("lang", ast.Load())], [])
+    if name not in PLAIN or not all(isinstance(arg, nodes.Const) for arg in args):
+        raise _Rare
+    return ast.Call(filter_, [_value(inner), *map(_value, args)], [])
 
 
 def _text(body: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:

@@ -98,6 +98,11 @@ class FlowFile(pydantic.BaseModel):
     voice: dict[str, str] = {}
     dialect: Literal["reference", "classic"] | None = None
     auto_answer: Literal["auto", "true", "false"] = "auto"
+    hours: dict[str, Any] = {}
+    lists: dict[str, str] = {}
+    groups: dict[str, Any] = {}
+    variables: dict[str, str] = {}
+    dial_policy: Any = None
     nodes: dict[str, Steps]
     fallback: Steps = []
 

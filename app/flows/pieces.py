@@ -17,21 +17,40 @@ from app.language.markup import DECLARATION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from app.flows.trail import Mark
+    from app.outside import Lookup
+
 PROLOGUE: Final = f"{DECLARATION}<Response>"
 EPILOGUE: Final = "</Response>"
 
 Hole: TypeAlias = Callable[[Turn], str]
 """Gives XML that is escaped already."""
-Piece: TypeAlias = "str | Hole | Choice | Branch | Form"
+Piece: TypeAlias = "str | Hole | Choice | Branch | Form | Act"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached."""
+    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark`` is for the trail."""
 
     holds: Callable[[Turn], object]
     then: tuple[Piece, ...]
     ends: bool
+    mark: Mark | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Act:
+    """Something that is done while the document is written: a value is set, something is looked up. Writes nothing."""
+
+    do: Callable[[Turn], None]
+
+
+class Pending(Exception):
+    """A document that cannot be written before something is looked up; the turn is begun again with what is found."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        super().__init__(lookup.place)
+        self.lookup = lookup
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +85,15 @@ def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
         if type(piece) is Form:
             out.append(piece.text(turn))
         elif type(piece) is Choice:
-            if piece.holds(turn) and (run(piece.then, turn, out) or piece.ends):
+            holds = piece.holds(turn)
+            if piece.mark is not None:
+                turn.trail.append((piece.mark, bool(holds), turn.values, None))
+            if holds and (run(piece.then, turn, out) or piece.ends):
                 return True
         elif type(piece) is Branch:
             run(piece.run, turn, out)
+        elif type(piece) is Act:
+            piece.do(turn)
         else:
             out.append(piece)  # type: ignore[arg-type]
     return False
@@ -96,7 +120,7 @@ def prepared(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     made: list[Piece] = []
     row: list[str | Hole] = []
     for piece in _flat(pieces):
-        if isinstance(piece, Choice | Branch):
+        if isinstance(piece, Choice | Branch | Act):
             made += [*_formed(row), piece]
             row = []
         else:
@@ -118,13 +142,13 @@ def _formed(row: Sequence[str | Hole]) -> list[Piece]:
 def _flat(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """A run with what its choices and branches hold prepared; a branch that makes no choice is written in place."""
     for piece in pieces:
-        if isinstance(piece, Choice) and not piece.ends and constant(piece.then):
+        if isinstance(piece, Choice) and not piece.ends and piece.mark is None and constant(piece.then):
             yield _where(piece.holds, "".join(str(part) for part in piece.then))
         elif isinstance(piece, Choice):
-            yield Choice(piece.holds, prepared(piece.then), piece.ends)
+            yield dataclasses.replace(piece, then=prepared(piece.then))
         elif isinstance(piece, Branch):
             inside = [*_flat(piece.run)]
-            if any(isinstance(part, Choice | Branch) for part in inside):
+            if any(isinstance(part, Choice | Branch | Act) for part in inside):
                 yield Branch(prepared(piece.run))
             else:
                 yield from inside

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
 from jinja2.exceptions import TemplateError
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -19,52 +20,95 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from app.calls import Call, Caller, Now
 from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError, suggestion
-from app.flows.expressions import shown, text_of, value_of
+from app.flows.expressions import BY_NAME, field, shown, text_of, value_of
+from app.flows.filters import PLAIN, SPOKEN
 from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
+
+    from jinja2.runtime import Context
 
     from app.calls import Turn
 
     Value = Callable[[Turn], Any]
-    Scope = Mapping[str, frozenset[str]]
 
+Seen: TypeAlias = "Mapping[str, Seen] | None"
+"""What is seen under a name: the fields that there are, each with its own; None where any may be (plain data)."""
+Scope: TypeAlias = "Mapping[str, Seen]"
+
+_LEAF: Final[Seen] = {}
+MOMENT: Final[Seen] = dict.fromkeys(Now.FIELDS, _LEAF)
 SCOPE: Final[Scope] = {
-    "call": Call.FIELDS,
-    "caller": Caller.FIELDS,
-    "number": frozenset({"national", "region"}),
-    "now": Now.FIELDS,
+    "call": dict.fromkeys(Call.FIELDS, _LEAF),
+    "caller": dict.fromkeys(Caller.FIELDS, _LEAF),
+    "number": dict.fromkeys(("national", "region"), _LEAF),
+    "now": MOMENT,
+    "digits": None,
 }
-"""What a flow sees of a call: names, and the fields of each. A Turn has an attribute for each name."""
+"""What every flow sees of a call, by name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled ``when``: ``holds(turn)``; ``uses`` are the names it looks at, as ``caller.name``."""
+    """A compiled expression: ``holds(turn)`` gives its value; ``uses`` are the names it looks at, as ``caller.name``.
+
+    ``heavy``: its time has no bound, and it must run where it can be stopped.
+    """
 
     source: str
     holds: Value
     uses: frozenset[str]
+    heavy: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
-    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped."""
+    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped.
+
+    ``plain(turn)`` gives it as it is, for what is no document; ``heavy`` as in Condition.
+    """
 
     source: str
     constant: str | None
     render: Callable[[Turn], str]
     uses: frozenset[str]
+    plain: Callable[[Turn], str]
+    heavy: bool = False
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which values have no attributes but the fields that flows know."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
+        return field(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
+        return field(obj, argument)
+
+
+@pass_context
+def _spoken(context: Context, value: object) -> str:
+    """A moment as a person says it; the context's own names are the language of the voice and the moment."""
+    return SPOKEN["spoken"](value, context[_NOW], context[_LANG])
+
+
+_NOW: Final = "now"
+_LANG: Final = "the voice's language"
 
 
 class Prompts:
     """Compiles the conditions and texts of flows that see ``scope``."""
 
-    def __init__(self, scope: Scope = SCOPE) -> None:
+    def __init__(self, scope: Scope = SCOPE, lang: str = "en-US") -> None:
         self._scope = scope
-        self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+        self._lang = lang
+        self._environment = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True)
         self._environment.globals.clear()
+        self._environment.filters.update(PLAIN)
+        self._environment.filters["spoken"] = _spoken
+        for banned in _UNSTEADY:
+            self._environment.filters.pop(banned, None)
 
     def condition(self, source: str) -> Condition:
         """A bare expression. Raises ExpressionError."""
@@ -87,19 +131,32 @@ class Prompts:
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._look(tree)
-        value = value_of(tree)
+        value = value_of(tree, self._lang)
         if value is None:
-            value = self._by_jinja(source)
+            return Condition(source, self._by_jinja(source, uses), uses, heavy=True)
         return Condition(source, value, uses)
 
-    def _by_jinja(self, source: str) -> Value:
+    def _by_jinja(self, source: str, uses: Iterable[str]) -> Value:
         """An expression whose form is rare."""
         try:
             compiled = self._environment.compile_expression(source, undefined_to_none=False)
         except TemplateError as error:
             raise ExpressionError(error.message or "not an expression") from None
-        roots = tuple(self._scope)
-        return lambda turn: compiled(**{root: getattr(turn, root) for root in roots})
+        seen = self._sight(uses)
+        return lambda turn: compiled(seen(turn))
+
+    def _sight(self, uses: Iterable[str]) -> Callable[[Turn], dict[str, Any]]:
+        """Gives what Jinja sees of a turn: the names that are looked at."""
+        roots = {name.partition(".")[0] for name in uses} | {_NOW}
+        ours = tuple(root for root in roots if root in _OURS)
+        kept = tuple(root for root in roots if root not in _OURS)
+        lang = self._lang
+
+        def seen(turn: Turn) -> dict[str, Any]:
+            values = turn.values
+            return {_LANG: lang, **{root: getattr(turn, root) for root in ours}, **{root: values[root] for root in kept}}
+
+        return seen
 
     def text(self, source: str, *, url: bool = False) -> Text:
         """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError."""
@@ -107,26 +164,31 @@ class Prompts:
         if found:
             raise ExpressionError(f"the text holds U+{ord(found[0]):04X}, which XML forbids", "take it out")
         if "{" not in source:
-            return Text(source, source, lambda _turn: escape_attribute(source), frozenset())
+            return Text(source, source, lambda _turn: escape_attribute(source), frozenset(), lambda _turn: source)
         try:
             tree = self._environment.parse(source)
             uses = self._look(tree)
-            render = text_of(tree.body, escape_attribute, _in_url if url else _in_text)
-            if render is None:
-                render = self._template(source, url=url)
+            show = _plain_in_url if url else _plain
+            plain = text_of(tree.body, str, show, self._lang)
+            heavy = plain is None
+            if plain is None:
+                plain = self._template(source, uses, show)
+                unescaped = plain
+                render: Callable[[Turn], str] | None = lambda turn: _in_text(unescaped(turn))  # noqa: E731
+            else:
+                render = text_of(tree.body, escape_attribute, _in_url if url else _in_text, self._lang)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _output(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_output(tree)]) else None
-        return Text(source, constant, render, uses)
+        return Text(source, constant, render or plain, uses, plain, heavy)
 
-    def _template(self, source: str, *, url: bool) -> Callable[[Turn], str]:
-        environment = self._environment.overlay(finalize=_in_url if url else shown)
-        template = environment.from_string(source)
-        roots = tuple(self._scope)
-        return lambda turn: _in_text(template.render({root: getattr(turn, root) for root in roots}))
+    def _template(self, source: str, uses: Iterable[str], show: Callable[[object], str]) -> Callable[[Turn], str]:
+        template = self._environment.overlay(finalize=show).from_string(source)
+        seen = self._sight(uses)
+        return lambda turn: clean(template.render(seen(turn)))
 
     def _look(self, tree: nodes.Node) -> frozenset[str]:
         """Refuse what cannot exist; gives the names that are looked at."""
@@ -137,31 +199,51 @@ class Prompts:
         self._known_words(tree)
         own = {name.name for name in _names(tree, "store")}
         uses: set[str] = set()
-        plain: set[int] = set()
-        for node, field in _fields(tree):
-            root = node.node
-            self._exists(root, own)
-            if not isinstance(root, nodes.Name):
-                raise ExpressionError(
-                    f"a value has no {field!r}", "values are plain; filters are written with |", node.lineno
-                )
-            if root.name in self._scope and root.name not in own:
-                uses.add(self._field(root.name, field, node.lineno))
-                plain.add(id(root))
+        within: set[int] = set()
+        for node in _all(tree, _FIELD):
+            if id(node) not in within:
+                root, keys = _chain(node, within)
+                uses |= self._looked_at(root, keys, own, node.lineno)
         for name in _names(tree, "load"):
-            if name.name in own or id(name) in plain:
-                continue
-            self._exists(name, own)
-            uses.add(name.name)
+            if name.name not in own and id(name) not in within:
+                self._exists(name)
+                uses.add(name.name)
         return frozenset(uses)
 
-    def _exists(self, node: nodes.Node, own: set[str]) -> None:
-        """Refuse a field of a name that cannot be."""
-        while isinstance(node, nodes.Getattr | nodes.Getitem):
-            node = node.node
-        if isinstance(node, nodes.Name) and node.name not in own and node.name not in self._scope:
-            near = suggestion(node.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
-            raise ExpressionError(f"there is no {node.name!r}", near, node.lineno)
+    def _looked_at(self, root: nodes.Node, keys: Sequence[str | None], own: set[str], line: int) -> set[str]:
+        """Refuse fields that cannot be; gives the name that is looked at."""
+        if not isinstance(root, nodes.Name):
+            if isinstance(root, nodes.Const):
+                raise ExpressionError(f"a value has no {keys[0]!r}", _PLAINLY, line)
+            return set()
+        if root.name in own:
+            return set()
+        seen = self._exists(root)
+        said = root.name
+        for key in keys:
+            if seen is None:
+                return {f"{root.name}.{keys[0]}"} if keys[0] else {root.name}
+            if key is None and said in _TEXTS:
+                return {said}
+            if not seen and key is None:
+                break
+            if not seen:
+                raise ExpressionError(f"a value has no {key!r}", _PLAINLY, line)
+            if key is None:
+                raise ExpressionError(f"a field of {said} must be named", f"it has {', '.join(sorted(seen))}", line)
+            if key not in seen:
+                near = suggestion(key, sorted(seen)) or f"it has {', '.join(sorted(seen))}"
+                raise ExpressionError(f"{said} has no {key!r}", near, line)
+            said = f"{said}.{key}"
+            seen = seen[key]
+        return {said if root.name not in BY_NAME else ".".join(said.split(".")[:2])}
+
+    def _exists(self, name: nodes.Name) -> Seen:
+        """Refuse a name that cannot be; gives what is seen under it."""
+        if name.name not in self._scope:
+            near = suggestion(name.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
+            raise ExpressionError(f"there is no {name.name!r}", near, name.lineno)
+        return self._scope[name.name]
 
     def _known_words(self, tree: nodes.Node) -> None:
         """Refuse filters and tests that do not exist; Jinja itself asks for some only when a caller is there."""
@@ -172,18 +254,9 @@ class Prompts:
                 raise ExpressionError(f"there is no {said} {word.name!r}", suggestion(word.name, known), word.lineno)
         for output in tree.find_all(nodes.Output):
             for node in output.nodes:
-                if isinstance(node, nodes.Name) and node.name in {"call", "caller"}:
-                    fields = ", ".join(sorted(self._scope.get(node.name, ())))
-                    raise ExpressionError(
-                        f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
-                    )
-
-    def _field(self, root: str, field: str, line: int) -> str:
-        known = sorted(self._scope[root])
-        if field not in known:
-            near = suggestion(field, known)
-            raise ExpressionError(f"{root} has no {field!r}", near or f"it has {', '.join(known)}", line)
-        return f"{root}.{field}"
+                if isinstance(node, nodes.Name) and node.name in _NO_TEXTS and self._scope.get(node.name):
+                    fields = ", ".join(sorted(self._scope[node.name] or ()))
+                    raise ExpressionError(f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno)
 
 
 _ODD: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search
@@ -201,6 +274,21 @@ def _in_url(value: object) -> str:
     return quote(clean(shown(value)), safe="")
 
 
+_plain_in_url = _in_url
+
+
+def _plain(value: object) -> str:
+    """A value as a text that is no part of a document."""
+    return clean(shown(value))
+
+
+_PLAINLY: Final = "values are plain; filters are written with |"
+_OURS: Final = frozenset({*SCOPE, *BY_NAME} - {"digits"})
+_NO_TEXTS: Final = frozenset({"call", "caller", *BY_NAME})
+_TEXTS: Final = frozenset({"number", "now"})
+_UNSTEADY: Final = ("random", "attr", "map", "select", "selectattr", "reject", "rejectattr", "groupby", "xmlattr", "pprint", "safe")
+"""Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
+_FIELD: Final = (nodes.Getattr, nodes.Getitem)
 _BANNED: Final = (
     nodes.Call,
     nodes.CallBlock,
@@ -222,15 +310,20 @@ def _names(tree: nodes.Node, context: str) -> Iterable[nodes.Name]:
     return [name for name in _all(tree, (nodes.Name,)) if (name.ctx == "load") == (context == "load")]
 
 
-def _fields(tree: nodes.Node) -> Iterable[tuple[Any, str]]:
-    """Where a field is named: ``caller.name``, ``caller["name"]`` and ``caller | attr("name")``."""
-    for node in _all(tree, (nodes.Getattr, nodes.Getitem, nodes.Filter)):
+def _chain(node: nodes.Node, within: set[int]) -> tuple[nodes.Node, list[str | None]]:
+    """``hours.office["open"]`` as its root and its keys, outermost last; a key that is worked out is None."""
+    keys: list[str | None] = []
+    while isinstance(node, _FIELD):
+        within.add(id(node))
         if isinstance(node, nodes.Getattr):
-            yield node, node.attr
-        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
-            yield node, node.arg.value
-        elif isinstance(node, nodes.Filter) and node.name == "attr" and node.args and isinstance(node.args[0], nodes.Const):
-            yield node, str(node.args[0].value)
+            keys.insert(0, node.attr)
+        else:
+            named = isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
+            keys.insert(0, node.arg.value if named else None)  # type: ignore[attr-defined]
+        node = node.node
+    if isinstance(node, nodes.Name):
+        within.add(id(node))
+    return node, keys
 
 
 def _output(tree: nodes.Template) -> Iterable[nodes.Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ CARRIED: Final = {
     "caller.national": "from",
     "caller.anonymous": "from",
     "caller.region": "from",
+    "caller.state": "from",
     "caller.name": "name",
+    "caller.calls_today": "calls",
     "call.from_": "from",
     "call.id": "call",
     "call.app": "sca",
@@ -27,27 +30,55 @@ CARRIED: Final = {
 
 
 class Reach:
-    """By node: ``uses`` are the names it looks at, ``edges`` the nodes it leads to, ``silent`` those it does in silence."""
+    """By node: ``uses`` are the names it looks at, ``edges`` the nodes it leads to.
 
-    def __init__(self, nodes: Iterable[str]) -> None:
+    ``silent`` are those to which it leads while nothing is said, ``unasked`` while nobody is waited for.
+    """
+
+    def __init__(self, nodes: Iterable[str], kept: frozenset[str]) -> None:
+        """``kept`` are the names of what is set, collected or looked up."""
         names = [*nodes]
-        self.uses: Mapping[str, set[str]] = {node: set() for node in names}
-        self.edges: Mapping[str, set[str]] = {node: set() for node in names}
-        self.silent: Mapping[str, set[str]] = {node: set() for node in names}
+        self._kept = kept
+        self.uses: Mapping[str, set[str]] = _sets(names)
+        self.edges: Mapping[str, set[str]] = _sets(names)
+        self.silent: Mapping[str, set[str]] = _sets(names)
+        self.unasked: Mapping[str, set[str]] = _sets(names)
+
+    def _looked_at(self, node: str) -> set[str]:
+        """The names that a node, and all that it leads to, may look at."""
+        return {name for other in (node, *_reached(self.edges, node)) for name in self.uses[other]}
 
     def carried(self, node: str) -> tuple[str, ...]:
         """The fields of the request that a node, and all that it leads to, may look at."""
-        names = {name for other in (node, *_reached(self.edges, node)) for name in self.uses[other]}
-        return tuple(sorted({field for name in names for field in _fields(name)}))
+        return tuple(sorted({field for name in self._looked_at(node) for field in _fields(name)}))
+
+    def kept(self, node: str) -> dict[str, tuple[str, ...]]:
+        """What was set that a node, and all that it leads to, may look at: by name its fields, none where it is all of it."""
+        names: dict[str, set[str]] = {}
+        whole = set()
+        for name in self._looked_at(node):
+            root, _, rest = name.partition(".")
+            if root in self._kept:
+                names.setdefault(root, set()).add(rest)
+                whole |= set() if rest else {root}
+        return {name: () if name in whole else tuple(sorted(fields)) for name, fields in sorted(names.items())}
 
     def unreached(self, start: str) -> list[str]:
         """The nodes that nothing leads to."""
         reached = {start, *_reached(self.edges, start)}
-        return [node for node in self.edges if node not in reached]
+        return [node for node in [*self.edges] if node not in reached]
 
     def silent_loops(self) -> list[str]:
         """The nodes that lead round to themselves while nothing is said and nobody is waited for."""
-        return [node for node in self.silent if node in _reached(self.silent, node)]
+        return [node for node in [*self.silent] if node in _reached(self.silent, node)]
+
+    def unasked_loops(self) -> list[str]:
+        """The nodes that lead round to themselves while nobody is waited for."""
+        return [node for node in [*self.unasked] if node in _reached(self.unasked, node)]
+
+
+def _sets(names: Iterable[str]) -> dict[str, set[str]]:
+    return collections.defaultdict(set, {name: set() for name in names})
 
 
 def _reached(edges: Mapping[str, set[str]], node: str) -> set[str]:

@@ -6,16 +6,20 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.errors import ExpressionError, suggestion
+from app.errors import suggestion
 from app.flows.files import UNREAD
 from app.flows.verbs import verb_step
-from app.flows.words import Dialling, Goto, Menu, Voicemail, Word, word_step
+from app.flows.words.asking import Collect, Menu
+from app.flows.words.dialling import Dialling
+from app.flows.words.going import Choose, Goto, Set
+from app.flows.words.outside import LookUp, Notify, Sms
+from app.flows.words.recording import Voicemail
+from app.flows.words.word import Word, word_step
 from app.language.verbs import DTMF, ELEMENTS, Default, Dial, Error, Response, To
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from app.calls import Turn
     from app.flows.files import Path
     from app.flows.writing import Run
 
@@ -28,7 +32,18 @@ def snake(name: str) -> str:
 
 
 _BRANCHES: Final = (Response, To, DTMF, Default, Error, Dial)
-WORDS: Final[Mapping[str, type[Word]]] = {"goto": Goto, "menu": Menu, "dial": Dialling, "voicemail": Voicemail}
+WORDS: Final[Mapping[str, type[Word]]] = {
+    "goto": Goto,
+    "choose": Choose,
+    "set": Set,
+    "menu": Menu,
+    "collect": Collect,
+    "dial": Dialling,
+    "voicemail": Voicemail,
+    "lookup": LookUp,
+    "sms": Sms,
+    "notify": Notify,
+}
 STEPS: Final[Mapping[str, Step]] = {
     **{snake(name): partial(verb_step, cls) for name, cls in ELEMENTS.items() if cls not in _BRANCHES},
     **{name: partial(word_step, cls) for name, cls in WORDS.items()},
@@ -69,14 +84,29 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
     return word, step[word], when
 
 
-def condition(source: str, path: Path, run: Run) -> Callable[[Turn], object]:
-    """A compiled ``when``; never true, with an error said, where it is none."""
-    if run.static:
-        run.error(path, "fallback-not-static", "the fallback needs nothing but itself, and this condition needs the call")
-    try:
-        made = run.compiler.prompts.condition(source)
-    except ExpressionError as error:
-        run.error(path, "expression", f"when: {error}", error.mend)
-        return lambda _turn: False
-    run.uses(made.uses, path)
-    return made.holds
+def key_of(step: object) -> str:
+    """A step's key; something even where it has none."""
+    return next((word for word, _ in _words(step)), "?")
+
+
+def there(step: object) -> bool:
+    """Whether a step must be done when the call gets to it, not before."""
+    return any(word in WORDS and WORDS[word].there(value) for word, value in _words(step))
+
+
+def apart(steps: object) -> bool:
+    """Whether something in these steps can only stand in a node, to which a call can come back."""
+    if isinstance(steps, list):
+        return any(apart(step) for step in steps)
+    return any(
+        (word in WORDS and (WORDS[word].returns or WORDS[word].there(value)))
+        or (isinstance(value, (list, dict)) and apart(value if isinstance(value, list) else [*value.values()]))
+        for word, value in _words(steps)
+    )
+
+
+def _words(step: object) -> Iterable[tuple[str, Any]]:
+    """A step's key and value."""
+    if isinstance(step, str):
+        return [(step, "")]
+    return [(word, value) for word, value in step.items() if word != "when"] if isinstance(step, dict) else []

@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
+    from typing import Protocol
+
+    class Ticket(Protocol):
+        """Makes a ticket of what was told of a call, and of what was set in it."""
+
+        def __call__(self, told: Mapping[str, str], values: Mapping[str, Any] = ..., secrets: Set[str] = ...) -> str:
+            """One ticket. Raises TicketError where it is too big."""
 
 LIFETIME: Final = 24 * 3600
 """Seconds for which a ticket is good."""
@@ -37,30 +44,34 @@ _SKEW: Final = 300
 class Signer:
     """Makes tickets and reads them."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_keys", "_sealing")
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise SettingsError("there must be at least one secret key")
         self._keys = tuple(hashlib.blake2b(key, person=b"callflows ticket").digest() for key in keys)
+        self._sealing = tuple(hashlib.blake2b(key, person=b"callflows secret", digest_size=32).digest() for key in keys)
 
-    def tickets(self, place: str, state: Mapping[str, Any]) -> Callable[[Mapping[str, str]], str]:
-        """Makes tickets for a place (``flow/node``) with a state; to each comes, under ``t``, what was told of its call.
+    def tickets(self, place: str, state: Mapping[str, Any]) -> Ticket:
+        """Makes tickets for a place (``flow/node``) with a state.
 
-        All that is known before the call is worked out here. What it gives raises TicketError where a ticket is too big.
+        To each comes, under ``t``, what was told of its call, under ``s`` the values that were set, and under ``x``, encrypted,
+        those of them that are secret. All that is known before the call is worked out here. What it gives raises TicketError
+        where a ticket is too big.
         """
         begun = _begun(self._keys[0], place)
         head = json.dumps(state, separators=(",", ":"), ensure_ascii=False)[:-1]
         begin = f'{head}{"," if state else ""}"t":{{'
         alone = f"{head}}}".encode() if state else b""
 
-        def ticket(told: Mapping[str, str]) -> str:
+        def ticket(told: Mapping[str, str], values: Mapping[str, Any] = {}, secrets: Set[str] = frozenset()) -> str:
             packed = alone
-            if told:
+            if told or values:
                 written = begin
                 for name, value in told.items():
                     written = f'{written}"{name}":{quoted(value)},'
-                packed = f"{written[:-1]}}}}}".encode("utf-8", "replace")
+                written = f"{written[:-1] if told else written}}}"
+                packed = f"{written}{self._values(place, values, secrets) if values else ''}}}".encode("utf-8", "replace")
                 if len(packed) > MAX_STATE:
                     raise TicketError(f"a ticket's state has {len(packed)} bytes, more than {MAX_STATE}")
             content = (b"%x.%b" % (int(time.time()), b2a_base64(packed, newline=False))).translate(_URL_SAFE, b"=")
@@ -71,6 +82,13 @@ class Signer:
             )
 
         return ticket
+
+    def _values(self, place: str, values: Mapping[str, Any], secrets: Set[str]) -> str:
+        """What was set, as it follows what was told."""
+        plain = {name: value for name, value in values.items() if name not in secrets}
+        hidden = {name: value for name, value in values.items() if name in secrets}
+        written = f',"s":{_json(plain)}' if plain else ""
+        return f'{written},"x":"{seal(self._sealing[0], place, _json(hidden))}"' if hidden else written
 
     def sign(self, place: str, state: Mapping[str, Any] | None = None) -> str:
         """One ticket."""
@@ -87,7 +105,36 @@ class Signer:
         age = time.time() - int(issued, 16)
         if not -_SKEW <= age <= LIFETIME:
             raise StaleTicket(f"the ticket is {int(age)} seconds old, more than {LIFETIME}")
-        return unpack(state)
+        unpacked = unpack(state)
+        if "x" in unpacked:
+            hidden = unseal(self._sealing, place, unpacked["x"])
+            return {**unpacked, "s": {**unpacked.get("s", {}), **json.loads(hidden)}}
+        return unpacked
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def seal(key: bytes, place: str, text: str) -> str:
+    """A text that nobody can read without the key, nor take to another place (ChaCha20-Poly1305), in base64url."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415 - only where there is a secret
+
+    nonce = os.urandom(12)
+    sealed = ChaCha20Poly1305(key).encrypt(nonce, text.encode("utf-8", "replace"), place.encode("utf-8", "replace"))
+    return b2a_base64(nonce + sealed, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
+
+
+def unseal(keys: Sequence[bytes], place: str, sealed: str) -> str:
+    """A sealed text. Raises ForgedTicket where no key opens it."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415 - as above
+
+    whole = urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+    for key in keys:
+        with contextlib.suppress(InvalidTag):
+            return ChaCha20Poly1305(key).decrypt(whole[:12], whole[12:], place.encode("utf-8", "replace")).decode()
+    raise ForgedTicket("the ticket's secrets were not sealed here, or for another place")
 
 
 def _begun(key: bytes, place: str) -> hashlib.blake2b:

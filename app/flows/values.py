@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from app.calls import NOTHING
 from app.language.values import BOOLEAN, DAYS, FREQUENCIES, KEY, KEYS, LOOSE, MS, STATES, STOP_KEY, TEXT, URL, duration
 
 if TYPE_CHECKING:
@@ -54,3 +55,19 @@ def value_of(kind: Kind, name: str, value: Any, path: Path, run: Run) -> Any:  #
     except ValueError as error:
         run.error(path, "value", f"{name}: {error}")
         return None
+
+
+_DEEPEST: Final = 20
+
+
+def plain_value(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain data
+    """A value as plain data, which a ticket can carry: texts, numbers, booleans, lists and mappings of them."""
+    if value is None or value is NOTHING or depth > _DEEPEST:
+        return ""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain_value(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_value(part, depth + 1) for part in value]
+    return str(value)

@@ -53,7 +53,7 @@ def test_false_never_answers(step, mode):
         assert "<Answer/>" not in document(made.flow)
         assert b"<Answer/>" not in made.flow.fallback
     else:
-        assert made.rules == ["value"]
+        assert "value" in made.rules
         assert "did you mean" in str(made.problems[0]) or "false" in str(made.problems[0])
 
 

@@ -1,0 +1,203 @@
+"""The word that rings people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
+
+import pydantic
+
+from app.calls import e164, masked
+from app.errors import BuildError, suggestion
+from app.flows.files import Steps
+from app.flows.pieces import Choice, merged
+from app.flows.words.word import Duration, NodeName, Some, Word
+from app.language.values import NUMBER
+from app.language.verbs import Dial, Error, Record, To
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from app.calls import Turn
+    from app.flows.dialing import Policy
+    from app.flows.files import Path
+    from app.flows.pieces import Piece
+    from app.flows.trail import Mark
+    from app.flows.writing import Run
+
+_MEND: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
+
+
+class Group(pydantic.BaseModel):
+    """A hunt group of a file: whom to ring, and how."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    to: Some
+    ring: Literal["at-once", "in-turn"] = "at-once"
+    timeout: Duration | None = None
+
+
+class Written(NamedTuple):
+    """A target that the author wrote out."""
+
+    to: To
+
+
+class Dialling(Word):
+    """Ring people."""
+
+    plain: ClassVar[str] = "to"
+    verb: ClassVar[str] = "Dial"
+    to: Some
+    ring: Literal["at-once", "in-turn"] | None = None
+    timeout: Duration | None = None
+    no_answer: NodeName = ""
+    record: bool = False
+    tag: str = ""
+    meta: Annotated[dict[str, str], pydantic.Field()] = {}
+    error: Steps | None = None
+    extra: dict[str, str] = {}
+
+    def write(self, run: Run, path: Path) -> None:
+        """The Dial; with ``in-turn``, each next target in the Error of the one before."""
+        groups = [run.compiler.groups[name] for name in self.to if name in run.compiler.groups]
+        targets = [*self._targets(run, path)]
+        nobody = self._nobody(run, path)
+        if not targets:
+            return
+        if nobody is None and not run.static and run.following in ("goto", "voicemail"):
+            message = f"the {run.following} after this dial runs when a conversation is over, and when nobody answers"
+            run.warning(path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True)
+        ring = self.ring or next((group.ring for group in groups), "at-once")
+        timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
+        rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
+        for target in targets:
+            if isinstance(target, Computed):
+                run.heavy = run.heavy or target.heavy
+                run.act_quietly(target.decide)
+        self._round(run, path, rounds, nobody, timeout)
+
+    def _round(
+        self, run: Run, path: Path, rounds: Sequence[Sequence[Written | Computed]], nobody: Run | None, timeout: int | None
+    ) -> None:
+        """Ring the first round; where nobody takes it, the others."""
+        missed = nobody
+        if rounds[1:]:
+            missed = run.branch()
+            self._round(missed, path, rounds[1:], nobody, timeout)
+        ringing = run.branch(inner=False)
+        targets = [
+            target.to if isinstance(target, Written) else ringing.target([target.piece(run.dialect)]) for target in rounds[0]
+        ]
+        inside = [Error(ringing.place(missed))] if missed is not None and missed.pieces else []
+        ringing.write(self._dial(ringing, targets, inside, path, timeout), path=path)
+        computed = [target for target in rounds[0] if isinstance(target, Computed)]
+        if len(computed) < len(rounds[0]):
+            run.pieces += ringing.pieces
+            run.take(ringing)
+            return
+        run.pieces.append(Choice(_any(computed), merged(ringing.pieces), ends=False))
+        run.take(ringing)
+        if missed is not None and missed.pieces:
+            run.pieces.append(Choice(_none(computed), merged(missed.pieces), missed.ends))
+
+    def _targets(self, run: Run, path: Path) -> Iterator[Written | Computed]:
+        for index, target in enumerate(self.to):
+            where: Path = (*path, "to", index)
+            group = run.compiler.groups.get(target)
+            if group is None:
+                yield from self._target(run, where, target)
+                continue
+            run.compiler.groups_used.add(target)
+            for place, member in enumerate(group.to):
+                yield from self._target(run, ("groups", target, "to", place), member)
+
+    def _target(self, run: Run, where: Path, target: str) -> Iterator[Written | Computed]:
+        if "{{" in target or "{%" in target:
+            text = run.template(target, where)
+            if text is not None and text.constant is None:
+                mark = run.mark_of("dial", target, text.uses)
+                yield Computed(text.plain, run.compiler.policy, mark, heavy=text.heavy)
+            return
+        if NUMBER.accepts(target.strip()) and not e164(target):
+            message = f"to: {target!r} is no number that can be rung from everywhere"
+            mend = "write it with its country code, as +12015550188; an extension of yours is fine"
+            run.warning(where, "dial-target", message, mend)
+        try:
+            made = Written(To(target.strip()))
+        except BuildError as error:
+            near = suggestion(target, [*run.compiler.groups])
+            run.error(where, "dial-target", f"to: {_said(error)}", near or _MEND)
+            return
+        run.compiler.dialled(e164(target), where)
+        yield made
+
+    def _nobody(self, run: Run, path: Path) -> Run | None:
+        """What happens where nobody takes the call."""
+        if self.no_answer and self.error is not None:
+            run.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
+        if not self.no_answer and self.error is None:
+            return None
+        if not self.no_answer:
+            return run.within(self.error or [], (*path, "error"))
+        nobody = run.branch()
+        nobody.goto(self.no_answer, (*path, "no_answer"))
+        return nobody
+
+    def _dial(self, run: Run, targets: list[To], inside: list[Error], path: Path, timeout: int | None) -> Dial | Record:
+        given: dict[str, Any] = {}
+        if timeout is not None:
+            given["timeout"] = timeout
+        if self.extra:
+            given["extra"] = self.extra
+        if self.tag:
+            given["tag"] = run.prose(self.tag, (*path, "tag"))
+        if self.record and run.dialect == "classic":
+            given["record"] = "record-from-answer"
+        dial = Dial(*targets, *inside, *run.metas(self.meta, (*path, "meta")), **given)
+        return Record(dial, tag="conversation") if self.record and run.dialect == "reference" else dial
+
+
+class Computed:
+    """A target that is worked out when a call is there, and rung only if the file's dial policy allows it."""
+
+    def __init__(self, text: Callable[[Turn], str], policy: Policy, mark: Mark, *, heavy: bool) -> None:
+        self._text = text
+        self._policy = policy
+        self._mark = mark
+        self.heavy = heavy
+
+    def decide(self, turn: Turn) -> None:
+        """Work it out and ask the policy; what is refused is nothing, and the trail says why."""
+        written = self._text(turn)
+        refusal = self._policy.refusal(written)
+        turn.found[self] = "" if refusal else self._policy.target(written)
+        detail = {"target": masked(written)} | ({"refused": refusal} if refusal else {})
+        turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
+
+    def allowed(self, turn: Turn) -> str:
+        """The target, or nothing."""
+        target: str = turn.found[self]
+        return target
+
+    def piece(self, dialect: str) -> Piece:
+        """The element of the target."""
+
+        def hole(turn: Turn) -> str:
+            target = self.allowed(turn)
+            tag = "To" if dialect == "reference" else "Sip" if "@" in target else "Number"
+            return f"<{tag}>{target}</{tag}>" if target else ""
+
+        return hole
+
+
+def _any(computed: Sequence[Computed]) -> Callable[[Turn], bool]:
+    return lambda turn: any(target.allowed(turn) for target in computed)
+
+
+def _none(computed: Sequence[Computed]) -> Callable[[Turn], bool]:
+    return lambda turn: not any(target.allowed(turn) for target in computed)
+
+
+def _said(error: BuildError) -> str:
+    """The message without its element."""
+    return str(error).partition(": ")[2] or str(error)

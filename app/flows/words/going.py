@@ -1,0 +1,107 @@
+"""Words that lead on, and the one that remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from app.calls import Values
+from app.flows.trail import SECRET
+from app.flows.values import plain_value
+from app.flows.words.word import NodeName, Word, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.calls import Turn
+    from app.flows.files import Path
+    from app.flows.writing import Run
+
+
+class Goto(Word):
+    """Go on at another node."""
+
+    plain: ClassVar[str] = "node"
+    node: NodeName
+
+    def write(self, run: Run, path: Path) -> None:
+        """End here, go on there."""
+        run.goto(self.node, path)
+
+
+class Choose(Word):
+    """Go on at the node of the first condition that holds."""
+
+    plain: ClassVar[str] = "ways"
+    open: ClassVar[bool] = True
+    ways: list[Any]
+
+    def write(self, run: Run, path: Path) -> None:
+        """A choice for each way; the last may go without a condition."""
+        for index, way in enumerate(self.ways):
+            self._way(run, (*path, index), way, last=index == len(self.ways) - 1)
+
+    def _way(self, run: Run, path: Path, way: object, *, last: bool) -> None:
+        strange = [key for key in way if key not in ("when", "goto")] if isinstance(way, dict) else [str(way)]
+        if strange or not isinstance(way, dict) or not isinstance(way.get("goto"), str):
+            mend = "as - when: customer.vip, and below it goto: sales"
+            run.error(path, "shape", "choose: each way is a when and a goto", mend)
+            return
+        when, node = way.get("when"), way["goto"]
+        if when is None:
+            if not last:
+                said = "choose: the ways after one without when are never reached"
+                run.error(path, "after-the-end", said, "give it a when, or put it last")
+                return
+            run.goto(node, (*path, "goto"))
+            return
+        if not isinstance(when, str):
+            run.error((*path, "when"), "shape", "when: must be an expression")
+            return
+        condition = run.expression(when, (*path, "when"), "when")
+        under = run.branch(inner=False)
+        under.goto(node, (*path, "goto"))
+        if condition is not None:
+            run.choose(condition.holds, under, ("choose", f"{when} → {node}", condition.uses))
+
+
+class Set(Word):
+    """Remember values under names."""
+
+    plain: ClassVar[str] = "values"
+    open: ClassVar[bool] = True
+    values: dict[str, Any]
+
+    @classmethod
+    def there(cls, _value: object) -> bool:
+        """Nothing is remembered of where a call did not get."""
+        return True
+
+    def write(self, run: Run, path: Path) -> None:
+        """Each in order, so that one may use those before it."""
+        if run.static:
+            run.error(path, "fallback-not-static", "the fallback has nothing to remember", "take it out")
+            return
+        for name, source in self.values.items():
+            here = (*path, name)
+            try:
+                name_of(name)
+            except ValueError as error:
+                run.error(here, "value", f"set: {error}", key=True)
+                continue
+            if not isinstance(source, str):
+                run.error(here, "shape", f"{name}: must be an expression", 'as "account", 3 or caller.name')
+                continue
+            run.whole(here)
+            made = run.expression(source, here, name)
+            if made is not None:
+                mark = run.mark_of("set", f"{name} = {source}", made.uses)
+                run.act(_setting(name, made.holds, mark, run.compiler.secrets), here, f"{name!r} is set")
+
+
+def _setting(name: str, value: Callable[[Turn], Any], mark: Any, secrets: Any) -> Callable[[Turn], None]:  # noqa: ANN401
+    def do(turn: Turn) -> None:
+        made = plain_value(value(turn))
+        turn.trail.append((mark, SECRET if name in secrets else made, turn.values, None))
+        turn.values = Values({**turn.values, name: made})
+
+    return do

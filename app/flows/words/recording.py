@@ -1,0 +1,58 @@
+"""The word that takes a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from app.flows.words.outside import Notice, cause_notice
+from app.flows.words.word import Duration, OneKey, Word
+from app.language.verbs import Pause, Play, Record, Tone
+
+if TYPE_CHECKING:
+    from app.calls import Turn
+    from app.flows.files import Path
+    from app.flows.writing import Run
+
+BEEP: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")
+BEEP_PATH: Final = "/media/beep.wav"
+"""Our own beep, for a dialect without a tone."""
+
+
+class Voicemail(Word):
+    """Take a message."""
+
+    plain: ClassVar[str] = "greeting"
+    greeting: str = ""
+    max: Duration = 120_000
+    stop: OneKey = "#"
+    transcribe: bool = False
+    thanks: str = ""
+    notify: Notice | None = None
+
+    @classmethod
+    def there(cls, value: object) -> bool:
+        """Nobody is told of a message before the call gets to it."""
+        return isinstance(value, dict) and "notify" in value
+
+    def write(self, run: Run, path: Path) -> None:
+        """Greeting, beep, a recording that a key ends, thanks."""
+        if self.notify is not None:
+            cause_notice(self.notify, run, (*path, "notify"), kind="voicemail")
+        if self.greeting:
+            run.write(run.say(self.greeting, (*path, "greeting")), path=path)
+        if run.dialect == "reference":
+            run.write(BEEP, path=path)
+        elif run.static:
+            said = "in the classic dialect the beep comes from this server"
+            run.error(path, "fallback-not-static", said, "use record instead")
+        else:
+            run.why.setdefault(path, "in the classic dialect the beep comes from this server")
+            run.write(Play(run.mark_url(_beep)), path=path)
+        asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
+        run.write(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
+        if self.thanks:
+            run.write(run.say(self.thanks, (*path, "thanks")), path=path)
+
+
+def _beep(turn: Turn) -> str:
+    return f"{turn.base}{BEEP_PATH}"
