@@ -235,7 +235,7 @@ class Turn:
     the URL under which Opentact reaches us. ``pressed`` are the digits that came with the request.
 
     ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each that is set),
-    ``found`` what was looked up. What the turn leaves behind: ``trail``, what was decided and why, and ``effects``, what
+    ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind: ``trail``, what was decided and why, and ``effects``, what
     is to be done once the answer is on its way. ``sight`` gives what the flow knows beside the call.
     """
 
@@ -249,10 +249,13 @@ class Turn:
         "found",
         "hours",
         "kept",
+        "link",
         "lists",
         "now",
         "number",
         "pressed",
+        "results",
+        "results_used",
         "sight",
         "told",
         "trail",
@@ -278,19 +281,21 @@ class Turn:
         *,
         base: Callable[[], str],
         answers_itself: bool | None = None,
-        clock: Callable[[], datetime] | None = None,
+        clock: Callable[[], datetime] | float | None = None,
     ) -> None:
+        """``clock`` gives the moment, or is one, in seconds since 1970; it is now where there is none."""
         self.told = told
         to = told.get("to") or told.get("tn") or ""
         self.number = _called(to)
         written = told.get("from", "")
         self.caller = Caller(e164(written) or _unnumbered(written), told.get("name", ""))
         self.answers_itself = answers_itself
-        self.pressed = told.get("dtmf", "")
+        self.pressed = told.get("dtmf") or told.get("code", "")
         self.kept = NOTHING_KEPT
         self.zone: ZoneInfo | None = None
         self.sight: Callable[[str, Turn], Any] | None = None
-        self.found: dict[Any, Any] = {}
+        self.link: Callable[[str, Mapping[str, Any]], str] | None = None
+        self.results: list[Any] = []
         self._base = base
         self._clock = clock
         self.begin()
@@ -298,6 +303,8 @@ class Turn:
     def begin(self) -> None:
         """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
         self.values = self.kept
+        self.results_used = 0
+        self.found: dict[Any, Any] = {}
         self.trail: list[tuple[Any, ...]] = []
         self.effects: list[Any] = []
 
@@ -307,14 +314,31 @@ class Turn:
         if name == "call":
             made = self.call = Call(self.told, self.caller.number, self.number)
         elif name == "now":
-            second = time.time() if self._clock is None else self._clock().timestamp()
-            made = self.now = _now(int(second), self.zone)
+            made = self.now = _now(int(self.second), self.zone)
         elif name in _SEEN and self.sight is not None:
             made = self.sight(name, self)
             setattr(self, name, made)
         else:
             raise AttributeError(name)
         return made
+
+    @property
+    def second(self) -> float:
+        """The moment, in seconds since 1970."""
+        if self._clock is None:
+            self._clock = time.time()
+        return self._clock if isinstance(self._clock, float) else self._clock().timestamp()
+
+    @property
+    def digits(self) -> str:
+        """What was pressed."""
+        return self.pressed
+
+    def url(self, node: str, **values: Any) -> str:  # noqa: ANN401 - plain data
+        """The signed URL of another node of a program, which then finds ``values`` in ``turn.values``."""
+        if self.link is None:
+            raise LookupError("only a node of a program makes URLs")
+        return self.link(node, values)
 
     @property
     def base(self) -> str:

@@ -6,6 +6,8 @@ CallflowsError
 │   ├── DocumentError        a document cannot be read: line, column, element
 │   └── DialectError         a document cannot be said in this dialect
 ├── FlowError                a flow file is wrong: all its problems
+├── FlowProgramError         a flow that is a program is written wrongly
+├── Overdue                  something was not done in time
 ├── ExpressionError          a condition or a text cannot be evaluated
 ├── TicketError              a signed URL cannot be used
 │   ├── ForgedTicket         nobody of ours signed it
@@ -82,6 +84,14 @@ class FlowError(CallflowsError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class FlowProgramError(CallflowsError):
+    """A flow that is a program is written wrongly."""
+
+
+class Overdue(CallflowsError):
+    """Something was not done in time."""
 
 
 class ExpressionError(CallflowsError):

@@ -66,8 +66,6 @@ class Flow:
     """Why a flow is broken; such a one answers with its fallback only."""
     sight: Callable[[str, Turn], object] | None = None
     """Gives what the flow knows beside a call: its hours, lists and variables."""
-    heavy: frozenset[tuple[str, Entry]] = frozenset()
-    """Documents whose writing has no bound in time: they are written where that can be stopped."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)

@@ -9,19 +9,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.calls import e164
 from app.errors import Problem, suggestion
-from app.flows.book import REST, START, Claim, Entry, Flow
+from app.flows.book import START, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
+from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
+from app.flows.programmed import program_flow
 from app.flows.surroundings import Kept, Surroundings
+from app.flows.templates import documents as documents_of_template
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -76,44 +79,54 @@ class Compiled(NamedTuple):
     flow: Flow | None
     broken: Flow | None
     problems: tuple[Problem, ...]
+    reads: tuple[FilePath, ...] = ()
+    """Other files of which the flow was made."""
 
 
 def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compiled:
     """A flow file's content as a Flow. Never raises: a defect of ours is a problem of that file, and of no other."""
     report = Report(file)
+    reads: set[FilePath] = set()
     try:
-        flow = _compiled(name, text, report, options)
+        flow = _compiled(name, text, report, options, reads)
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
     problems = tuple(report.problems)
     if flow is None or not report.broken:
-        return Compiled(flow, None, problems)
+        return Compiled(flow, None, problems, (*sorted(reads),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
-    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors), problems)
+    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors), problems, (*sorted(reads),))
 
 
-def _compiled(name: str, text: bytes, report: Report, options: Options) -> Flow | None:
+def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:
     if not _FILE_NAME.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
+    file = FilePath(report.file)
+    if file.suffix == ".py":
+        return program_flow(name, text, file, report, options)
     parsed = read_file(text, report)
     if parsed is None:
         return None
     version = hashlib.sha256(
         text + repr((options.dialect, options.apology, options.extensions.kinds)).encode()
     ).hexdigest()[:12]
-    return Compiler(name, version, parsed, report, options).flow()
+    return Compiler(name, version, parsed, report, options, reads).flow()
 
 
 class Compiler:
     """Compiles one file."""
 
-    def __init__(self, name: str, version: str, file: FlowFile, report: Report, options: Options) -> None:
+    def __init__(
+        self, name: str, version: str, file: FlowFile, report: Report, options: Options, reads: set[FilePath]
+    ) -> None:
         self.name = name
         self.version = version
         self.file = file
         self.report = report
         self.options = options
+        self.reads = reads
+        self.folder = FilePath(report.file).parent
         self.dialect: Dialect = file.dialect or options.dialect
         self.nodes: dict[str, Node] = {
             name: Node(tuple(steps), ("nodes", name), None) for name, steps in file.nodes.items()
@@ -142,10 +155,10 @@ class Compiler:
 
     def flow(self) -> Flow:
         """The flow; what is wrong with it is in the report."""
-        claims = tuple(self._claims())
+        claims = tuple(claimed(self.file.numbers, self.report))
         zone = self._zone()
         fallback = self._fallback()
-        documents = self._documents() if self._named_well() else {}
+        documents = self._made()
         self._reach()
         if self.dialect == "classic" and self.file.auto_answer == "true":
             said = "auto_answer: the classic dialect has no Answer, so none is written"
@@ -167,24 +180,10 @@ class Compiler:
             documents=documents,
             fallback=fallback,
             sight=self.around.sight,
-            heavy=frozenset(key for key, run in self._runs.items() if run.heavy),
             counts=any("calls" in carried for carried in self.carries.values()),
         )
 
     # What stands around the nodes
-
-    def _claims(self) -> Iterable[Claim]:
-        for index, written in enumerate(self.file.numbers):
-            path: Path = ("numbers", index)
-            if path not in self.report.places:
-                path = ("numbers",)
-            number = _claimed(written.strip())
-            if not number:
-                mend = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-                self.report.error(path, "number", f"numbers: {written!r} is not a number", mend)
-                continue
-            place = self.report.place(path)
-            yield Claim(number, self.report.file, place.line, place.column)
 
     def _zone(self) -> ZoneInfo | None:
         name = self.file.timezone
@@ -249,6 +248,15 @@ class Compiler:
         if START not in self.file.nodes:
             self.report.error(("nodes",), "no-start", f"no node is named {START!r}", "every flow begins at start", key=True)
         return START in self.file.nodes
+
+    def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
+        if self.file.template:
+            return documents_of_template(self, self.folder)
+        return self._documents() if self._named_well() else {}
+
+    def version_of(self, more: str) -> None:
+        """Note something else of which the flow is made: its version changes with it."""
+        self.version = hashlib.sha256(f"{self.version}{more}".encode()).hexdigest()[:12]
 
     def _documents(self) -> dict[str, MappingProxyType[Entry, tuple[Piece, ...]]]:
         wanted = [(node, Entry(answered=answered)) for node in [START, *self.file.nodes] for answered in (False, True)]
@@ -337,7 +345,7 @@ class Compiler:
         path = f"/call/{self.name}/{node}?ticket="
         state: dict[str, Any] = {"v": self.version}
         if entry != Entry(answered=True):
-            state["e"] = (entry.step, entry.attempt, int(entry.answered))
+            state["e"] = (*map(int, entry[: 4 if entry.given else 3]),)
         ticket = self.options.signer.tickets(f"{self.name}/{node}", state)
         carries, asks = self.carries, not entry.answered
 
@@ -381,13 +389,3 @@ def _kept(values: Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any
             narrow = fields and isinstance(value, dict)
             kept[name] = {field: value[field] for field in fields if field in value} if narrow else value
     return kept
-
-
-def _claimed(written: str) -> str:
-    """A number as it is claimed: E.164, ``+1201*`` or ``rest``; nothing where it is none."""
-    if written == REST:
-        return REST
-    if written.endswith("*"):
-        digits = written[:-1].removeprefix("+")
-        return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
-    return e164(written)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 import pydantic
 import yaml
 
+from app.calls import e164
 from app.characters import FORBIDDEN
 from app.errors import Problem, suggestion
+from app.flows.book import REST, Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Path: TypeAlias = "tuple[str | int, ...]"
 """Where something stands in a file: ``("nodes", "start", 0, "say")``."""
@@ -103,6 +105,7 @@ class FlowFile(pydantic.BaseModel):
     groups: dict[str, Any] = {}
     variables: dict[str, str] = {}
     dial_policy: Any = None
+    template: str = ""
     nodes: dict[str, Steps]
     fallback: Steps = []
 
@@ -115,6 +118,10 @@ def read(text: bytes, report: Report) -> FlowFile | None:
     if not isinstance(data, dict):
         report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
+    if "template" in data and "nodes" in data:
+        report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
+    elif "template" in data:
+        data["nodes"] = {}
     flow: FlowFile | None = validate(FlowFile, data, (), report)
     return flow
 
@@ -168,6 +175,31 @@ def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:
             report.error(where, "value", f"{name}: {error['ctx']['error']}")
         case _:
             report.error(where, "value", f"{name}: {error['msg'].lower()}, not {error['input']!r:.60}")
+
+
+def claims(numbers: Sequence[str], report: Report) -> Iterator[Claim]:
+    """The numbers that a file answers; what is none is said."""
+    for index, written in enumerate(numbers):
+        path: Path = ("numbers", index)
+        if path not in report.places:
+            path = ("numbers",)
+        number = _claimed(written.strip())
+        if not number:
+            mend = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
+            report.error(path, "number", f"numbers: {written!r} is not a number", mend)
+            continue
+        place = report.place(path)
+        yield Claim(number, report.file, place.line, place.column)
+
+
+def _claimed(written: str) -> str:
+    """A number as it is claimed: E.164, ``+1201*`` or ``rest``; nothing where it is none."""
+    if written == REST:
+        return REST
+    if written.endswith("*"):
+        digits = written[:-1].removeprefix("+")
+        return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
+    return e164(written)
 
 
 # YAML

@@ -73,8 +73,6 @@ class Paper:
         """Whether the call is here when the document is written: nothing was heard before, nobody waited for."""
         self.does = False
         """Whether something is done when the document is written."""
-        self.heavy = False
-        """Whether the time that writing takes has no bound."""
         self.why: dict[Path, str] = {}
         """Why the document depends on a call, by place."""
         self.answered_where: list[Callable[[Turn], object]] = []
@@ -109,7 +107,6 @@ class Paper:
         self.size += other.size
         self.depth = max(self.depth, other.depth + depth)
         self.does = self.does or other.does
-        self.heavy = self.heavy or other.heavy
         self.why |= other.why
 
     def take(self, other: Paper) -> None:
@@ -213,7 +210,6 @@ class Paper:
 
     def uses(self, made: Condition | Text, path: Path, why: str) -> None:
         """Note what this node looks at."""
-        self.heavy = self.heavy or made.heavy
         self.why.setdefault(path, why)
         self.compiler.looked_at(self.node, made.uses, path)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from app.flows.trail import Mark
-    from app.outside import Lookup
 
 PROLOGUE: Final = f"{DECLARATION}<Response>"
 EPILOGUE: Final = "</Response>"
@@ -43,14 +42,6 @@ class Act:
     """Something that is done while the document is written: a value is set, something is looked up. Writes nothing."""
 
     do: Callable[[Turn], None]
-
-
-class Pending(Exception):
-    """A document that cannot be written before something is looked up; the turn is begun again with what is found."""
-
-    def __init__(self, lookup: Lookup) -> None:
-        super().__init__(lookup.place)
-        self.lookup = lookup
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.calls import Call, Caller, Now
 from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError, suggestion
-from app.flows.expressions import BY_NAME, field, shown, text_of, value_of
-from app.flows.filters import PLAIN, SPOKEN
+from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
+from app.flows.expressions import BY_NAME, shown, text_of, value_of
 from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from jinja2.runtime import Context
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from app.calls import Turn
 
@@ -51,22 +46,18 @@ SCOPE: Final[Scope] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled expression: ``holds(turn)`` gives its value; ``uses`` are the names it looks at, as ``caller.name``.
-
-    ``heavy``: its time has no bound, and it must run where it can be stopped.
-    """
+    """A compiled expression: ``holds(turn)`` gives its value; ``uses`` are the names it looks at, as ``caller.name``."""
 
     source: str
     holds: Value
     uses: frozenset[str]
-    heavy: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text:
     """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped.
 
-    ``plain(turn)`` gives it as it is, for what is no document; ``heavy`` as in Condition.
+    ``plain(turn)`` gives it as it is, for what is no document.
     """
 
     source: str
@@ -74,27 +65,6 @@ class Text:
     render: Callable[[Turn], str]
     uses: frozenset[str]
     plain: Callable[[Turn], str]
-    heavy: bool = False
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which values have no attributes but the fields that flows know."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, argument)
-
-
-@pass_context
-def _spoken(context: Context, value: object) -> str:
-    """A moment as a person says it; the context's own names are the language of the voice and the moment."""
-    return SPOKEN["spoken"](value, context[_NOW], context[_LANG])
-
-
-_NOW: Final = "now"
-_LANG: Final = "the voice's language"
 
 
 class Prompts:
@@ -103,12 +73,7 @@ class Prompts:
     def __init__(self, scope: Scope = SCOPE, lang: str = "en-US") -> None:
         self._scope = scope
         self._lang = lang
-        self._environment = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True)
-        self._environment.globals.clear()
-        self._environment.filters.update(PLAIN)
-        self._environment.filters["spoken"] = _spoken
-        for banned in _UNSTEADY:
-            self._environment.filters.pop(banned, None)
+        self._environment = environment()
 
     def condition(self, source: str) -> Condition:
         """A bare expression. Raises ExpressionError."""
@@ -131,32 +96,29 @@ class Prompts:
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._look(tree)
-        value = value_of(tree, self._lang)
-        if value is None:
-            return Condition(source, self._by_jinja(source, uses), uses, heavy=True)
-        return Condition(source, value, uses)
+        return Condition(source, value_of(tree, self._lang) or self._apart(tree, "value", source, uses), uses)
 
-    def _by_jinja(self, source: str, uses: Iterable[str]) -> Value:
-        """An expression whose form is rare."""
+    def _apart(self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str]) -> Value:
+        """What is worked out apart: its form is rare, and its time may have no bound."""
         try:
-            compiled = self._environment.compile_expression(source, undefined_to_none=False)
+            if kind == "value":
+                self._environment.compile_expression(source)
         except TemplateError as error:
             raise ExpressionError(error.message or "not an expression") from None
-        seen = self._sight(uses)
-        return lambda turn: compiled(seen(turn))
-
-    def _sight(self, uses: Iterable[str]) -> Callable[[Turn], dict[str, Any]]:
-        """Gives what Jinja sees of a turn: the names that are looked at."""
-        roots = {name.partition(".")[0] for name in uses} | {_NOW}
-        ours = tuple(root for root in roots if root in _OURS)
-        kept = tuple(root for root in roots if root not in _OURS)
+        roots = {name.partition(".")[0] for name in uses}
+        if "lists" in roots:
+            raise ExpressionError("lists are asked in plain conditions only", "as caller in lists.spam, in a when of its own")
+        spoken = any(word.name == "spoken" for word in _all(tree, (nodes.Filter,)))
+        sights = tuple(sight_of(name) for name in sorted({*uses, *(["now"] if spoken else [])}))
         lang = self._lang
 
-        def seen(turn: Turn) -> dict[str, Any]:
-            values = turn.values
-            return {_LANG: lang, **{root: getattr(turn, root) for root in ours}, **{root: values[root] for root in kept}}
+        def value(turn: Turn) -> Any:  # noqa: ANN401 - a text, or plain data
+            seen: dict[str, Any] = {LANG: lang}
+            for sight in sights:
+                sight(turn, seen)
+            return result(turn, Rendering(kind, source, seen))
 
-        return seen
+        return value
 
     def text(self, source: str, *, url: bool = False) -> Text:
         """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError."""
@@ -168,36 +130,42 @@ class Prompts:
         try:
             tree = self._environment.parse(source)
             uses = self._look(tree)
-            show = _plain_in_url if url else _plain
-            plain = text_of(tree.body, str, show, self._lang)
-            heavy = plain is None
-            if plain is None:
-                plain = self._template(source, uses, show)
-                unescaped = plain
-                render: Callable[[Turn], str] | None = lambda turn: _in_text(unescaped(turn))  # noqa: E731
-            else:
-                render = text_of(tree.body, escape_attribute, _in_url if url else _in_text, self._lang)
+            unescaped = text_of(tree.body, str, in_url if url else plain, self._lang)
+            render = text_of(tree.body, escape_attribute, in_url if url else _in_text, self._lang)
+            if unescaped is None or render is None:
+                unescaped = self._apart(tree, "url" if url else "text", source, uses)
+                render = _escaped(unescaped)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _output(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_output(tree)]) else None
-        return Text(source, constant, render or plain, uses, plain, heavy)
+        return Text(source, constant, render, uses, unescaped)
 
-    def _template(self, source: str, uses: Iterable[str], show: Callable[[object], str]) -> Callable[[Turn], str]:
-        template = self._environment.overlay(finalize=show).from_string(source)
-        seen = self._sight(uses)
-        return lambda turn: clean(template.render(seen(turn)))
+    def template(self, source: str, more: Scope) -> frozenset[str]:
+        """The names that an XML template looks at, which also sees ``more``. Raises ExpressionError.
 
-    def _look(self, tree: nodes.Node) -> frozenset[str]:
+        A template may have macros of its own and call them; it cannot fetch other templates.
+        """
+        try:
+            tree = self._environment.parse(source)
+            return Prompts({**self._scope, **more}, self._lang)._look(tree, _FETCHING)  # noqa: SLF001 - another one of us
+        except TemplateSyntaxError as error:
+            raise ExpressionError(error.message or "not a template", line=error.lineno) from None
+        except RecursionError:
+            raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+    def _look(self, tree: nodes.Node, refused: tuple[type[nodes.Node], ...] | None = None) -> frozenset[str]:
         """Refuse what cannot exist; gives the names that are looked at."""
-        for banned in _all(tree, _BANNED):
+        for banned in _all(tree, refused or _BANNED):
             said = type(banned).__name__.lower()
             mend = "values are plain; filters are written with |"
             raise ExpressionError(f"{said} has no place in a flow", mend, banned.lineno)
         self._known_words(tree)
-        own = {name.name for name in _names(tree, "store")}
+        own = {name.name for name in _names(tree, "store")} | {macro.name for macro in _all(tree, (nodes.Macro,))}
+        own |= {"loop", "caller"} & {name.name for name in _names(tree, "load")} if refused and own else set()
+        own -= {*self._scope}
         uses: set[str] = set()
         within: set[int] = set()
         for node in _all(tree, _FIELD):
@@ -269,36 +237,28 @@ def _in_text(value: object) -> str:
     return escape_attribute(clean(text)) if _ODD(text) else text
 
 
-def _in_url(value: object) -> str:
-    """A value as it stands in a URL in a document."""
-    return quote(clean(shown(value)), safe="")
+def _escaped(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
+    return lambda turn: _in_text(render(turn))
 
 
-_plain_in_url = _in_url
-
-
-def _plain(value: object) -> str:
-    """A value as a text that is no part of a document."""
-    return clean(shown(value))
+def sight_of(name: str) -> Callable[[Turn, dict[str, Any]], None]:
+    """Puts what is seen under a name into what a rendering sees."""
+    root, _, rest = name.partition(".")
+    inner = rest.partition(".")[0]
+    if root in BY_NAME:
+        return lambda turn, seen: seen.setdefault(root, {}).update({inner: getattr(turn, root)[inner]} if inner else {})
+    if root in _OURS:
+        return lambda turn, seen: seen.update({root: getattr(turn, root)})
+    return lambda turn, seen: seen.update({root: turn.values[root]})
 
 
 _PLAINLY: Final = "values are plain; filters are written with |"
 _OURS: Final = frozenset({*SCOPE, *BY_NAME} - {"digits"})
 _NO_TEXTS: Final = frozenset({"call", "caller", *BY_NAME})
 _TEXTS: Final = frozenset({"number", "now"})
-_UNSTEADY: Final = ("random", "attr", "map", "select", "selectattr", "reject", "rejectattr", "groupby", "xmlattr", "pprint", "safe")
-"""Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
 _FIELD: Final = (nodes.Getattr, nodes.Getitem)
-_BANNED: Final = (
-    nodes.Call,
-    nodes.CallBlock,
-    nodes.Macro,
-    nodes.Include,
-    nodes.Import,
-    nodes.FromImport,
-    nodes.Extends,
-    nodes.Block,
-)
+_FETCHING: Final = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block, nodes.CallBlock)
+_BANNED: Final = (nodes.Call, nodes.Macro, *_FETCHING)
 
 
 def _all(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:

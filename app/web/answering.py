@@ -10,11 +10,12 @@ import json
 import time
 import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from app.calls import Turn
-from app.errors import ForgedTicket, StaleTicket
-from app.flows.book import START, Entry
+from app.calls import Turn, Values
+from app.errors import ForgedTicket, Overdue, StaleTicket
+from app.flows.apart import Pending
+from app.flows.book import FIRST, START, Entry
 from app.language import Answer, Hangup, Response, Say, to_xml
 from app.web.requests import MAX_BODY, entity, query
 from app.web.tally import Outcome
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from datetime import datetime
 
-    from app.flows.book import FlowBook
+    from app.flows.apart import Job
+    from app.flows.book import Flow, FlowBook
+    from app.flows.screening import Counts
     from app.flows.tickets import Signer
+    from app.flows.workshop import Workshop
     from app.language import Dialect
+    from app.outside import Effects
     from app.web.requests import Trust
     from app.web.tally import Tally
 
@@ -40,6 +45,8 @@ _XML: Final = (b"content-type", b"application/xml; charset=utf-8")
 _OK: Final = 200
 _NEVER_STORED: Final = (b"cache-control", b"no-store")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
+MOST_JOBS: Final = 100
+"""Things that may be looked up or worked out apart for one turn."""
 _LONGEST: Final = 300
 """Characters of an error's message that are logged."""
 _PARTS: Final = 4
@@ -48,6 +55,16 @@ _PARTS: Final = 4
 
 Reply: TypeAlias = "tuple[int, bytes, Outcome]"
 """Status, document, what became of the request."""
+
+
+class Going(NamedTuple):
+    """A turn that cannot be answered at once: something is to be looked up, or worked out apart, first."""
+
+    flow: Flow
+    node: str
+    turn: Turn
+    entry: Entry
+    job: Job
 
 
 class Shelf:
@@ -71,6 +88,9 @@ class Answering:
         apology: str,
         dialect: Dialect,
         deadline: float,
+        workshop: Workshop,
+        outside: Effects,
+        counts: Counts,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._rest = rest
@@ -79,6 +99,9 @@ class Answering:
         self._trust = trust
         self._tally = tally
         self._deadline = deadline
+        self._workshop = workshop
+        self._outside = outside
+        self._counts = counts
         self._clock = clock
         answer = [Answer()] if dialect == "reference" else []
         self.apology = to_xml(Response(*answer, Say(apology), Hangup()), dialect)
@@ -94,9 +117,11 @@ class Answering:
         try:
             fields = query(scope["query_string"])
             reply = self.reply(scope, fields, body)
+            if type(reply) is Going:
+                reply = await self._going(reply)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
             reply = 200, self.apology, Outcome("fallback", **_why(error))
-        status, document, outcome = reply
+        status, document, outcome = reply  # type: ignore[misc] - it is one by now
         length = (b"content-length", b"%d" % len(document))
         headers = [_XML if status == _OK else _PROBLEM, length, _NEVER_STORED]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -105,6 +130,8 @@ class Answering:
         number = told("to") or told("tn", "")
         took = time.perf_counter() - began
         self._tally.add((time.time(), took, outcome, told("from", ""), number, told("call", "")))
+        for effect in outcome.effects:
+            self._outside.cause(effect)
 
     async def _body(self, receive: Receive) -> bytes:
         """The body, as far as it comes in time and is not longer than any real one."""
@@ -124,7 +151,7 @@ class Answering:
         except TimeoutError:
             return b""
 
-    def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
+    def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply | Going:
         """The answer to a request. Raises what a bug raises, nothing else."""
         path = scope["path"]
         if path in _FIRST:
@@ -140,18 +167,50 @@ class Answering:
             return _refused(refusal)
         return self._further(scope, fields, body, parts[2], parts[3])
 
-    def _first(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply:
+    def _first(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply | Going:
         """A call arrives."""
         turn = self._turn(scope, fields, body) if body else Turn(fields, base=self._trust.base(scope), clock=self._clock)
         flow = self._shelf.book.answering(turn.number)
         if flow is None:
             return 200, self.apology, Outcome("unknown-number", cause="no flow has this number", detail=turn.number)
-        try:
-            return 200, flow.answer(START, turn), _fine(flow.name, START)
-        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
-            return self._fallback(flow.name, START, error)
+        if flow.counts:
+            self._count(flow, turn)
+        return self._answer(flow, START, turn, FIRST)
 
-    def _further(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str) -> Reply:
+    def _count(self, flow: Flow, turn: Turn) -> None:
+        """Tell a turn how often its caller rang today, this call included."""
+        turn.zone = flow.zone
+        calls = self._counts.count(flow.name, turn.caller.number, turn.now.at.date())
+        turn.told = {**turn.told, "calls": str(calls)}
+        turn.caller.calls_today = calls
+
+    def _answer(self, flow: Flow, node: str, turn: Turn, entry: Entry) -> Reply | Going:
+        """What a flow answers, or what it needs for that."""
+        try:
+            document = flow.answer(node, turn, entry)
+        except Pending as pending:
+            return Going(flow, node, turn, entry, pending.job)
+        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
+            return self._fallback(flow.name, node, error)
+        return 200, document, _fine(flow.name, node, turn)
+
+    async def _going(self, going: Going) -> Reply:
+        """Do what an answer needs, as far as that can be done in time; the fallback where it cannot."""
+        flow, node, turn, entry, job = going
+        end = time.monotonic() + self._deadline
+        for _ in range(MOST_JOBS):
+            try:
+                turn.results.append(await self._workshop.do(job, end - time.monotonic(), flow.name))
+            except Exception as error:  # noqa: BLE001 - as above
+                return self._fallback(flow.name, node, error)
+            turn.begin()
+            reply = self._answer(flow, node, turn, entry)
+            if type(reply) is not Going:
+                return reply  # type: ignore[return-value] - what is not the one is the other
+            job = reply.job
+        return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"))
+
+    def _further(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str) -> Reply | Going:
         """A call goes on where a ticket says."""
         try:
             state = self._signer.read(f"{name}/{node}", fields.get("ticket", ""))
@@ -162,18 +221,17 @@ class Answering:
         carried = state.get("t", {})
         fields.update({key: value for key, value in carried.items() if key != "itself"})
         turn = self._turn(scope, fields, body)
+        turn.kept = Values(state.get("s", {}))
+        turn.begin()
         if "itself" in carried:
             turn.answers_itself = bool(carried["itself"])
         flow = self._shelf.book.flows.get(name)
         if flow is None or node not in flow.documents:
             return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"))
-        step, attempt, answered = state.get("e", (0, 0, 1))
+        step, attempt, answered, *given = state.get("e", (0, 0, 1))
         same = state.get("v") == flow.version
-        entry = Entry(step, attempt, bool(answered)) if same else Entry(answered=bool(answered))
-        try:
-            return 200, flow.answer(node, turn, entry), _fine(name, node)
-        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
-            return self._fallback(name, node, error)
+        entry = Entry(step, attempt, bool(answered), bool(given)) if same else Entry(answered=bool(answered))
+        return self._answer(flow, node, turn, entry)
 
     def _turn(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Turn:
         answers_itself = None
@@ -194,8 +252,13 @@ def _why(error: Exception) -> dict[str, str]:
     return {"cause": type(error).__name__, "detail": str(error)[:_LONGEST], "trace": trace[-_LONGEST * 20 :]}
 
 
+def _fine(flow: str, node: str, turn: Turn) -> Outcome:
+    fine = _answered(flow, node)
+    return fine._replace(effects=(*turn.effects,)) if turn.effects else fine
+
+
 @lru_cache(maxsize=4096)
-def _fine(flow: str, node: str) -> Outcome:
+def _answered(flow: str, node: str) -> Outcome:
     return Outcome("answered", flow, node)
 
 

@@ -29,7 +29,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{
 _PROXY_HEADERS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
-_FIELDS: Final = re.compile("(?:^|&)(from|to|tn|call|sca|dtmf|tag|state|token|ticket)=([^&]*)").findall
+_FIELDS: Final = re.compile("(?:^|&)(from|to|tn|call|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)").findall
 _SECRETS: Final = frozenset({"token", "ticket"})
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from app.outside import Effect
     from app.web.log import Log
 
 CAPACITY: Final = 20_000
@@ -41,7 +42,8 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 class Outcome(NamedTuple):
     """What became of a request of Opentact.
 
-    ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why.
+    ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why. ``effects`` are to
+    be done now.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Outcome(NamedTuple):
     cause: str = ""
     detail: str = ""
     trace: str = ""
+    effects: tuple[Effect, ...] = ()
 
 
 Answered: TypeAlias = tuple[float, float, Outcome, str, str, str]
@@ -109,10 +112,11 @@ class Tally:
                 self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        for outcome, count in collections.Counter(answered[2] for answered in batch).items():
-            self._answers[outcome.flow, outcome.kind] += count
-            if outcome.kind == "fallback":
-                self._fallbacks[outcome.flow, outcome.cause] += count
+        for said, count in collections.Counter(answered[2][:4] for answered in batch).items():
+            flow, kind, cause = said[1], said[0], said[3]
+            self._answers[flow, kind] += count
+            if kind == "fallback":
+                self._fallbacks[flow, cause] += count
         times = sorted(answered[1] for answered in batch)
         within = [0, *(bisect.bisect_right(times, bound) for bound in _SECONDS), len(times)]
         for index, (below, up_to) in enumerate(itertools.pairwise(within)):

@@ -207,7 +207,6 @@ class Collect(Word):
             return
         mark = run.mark_of("collect", self._says(), ())
         reading = Reading(self, mark, classic=run.dialect == "classic")
-        run.heavy = run.heavy or ")" in self.match
         for outcome, texts in (("no-input", self.no_input), ("no-match", self.no_match)):
             wrong = run.branch(inner=False)
             key = outcome.replace("-", "_")

@@ -72,7 +72,6 @@ class Dialling(Word):
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         for target in targets:
             if isinstance(target, Computed):
-                run.heavy = run.heavy or target.heavy
                 run.act_quietly(target.decide)
         self._round(run, path, rounds, nobody, timeout)
 
@@ -116,7 +115,7 @@ class Dialling(Word):
             text = run.template(target, where)
             if text is not None and text.constant is None:
                 mark = run.mark_of("dial", target, text.uses)
-                yield Computed(text.plain, run.compiler.policy, mark, heavy=text.heavy)
+                yield Computed(text.plain, run.compiler.policy, mark)
             return
         if NUMBER.accepts(target.strip()) and not e164(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
@@ -160,11 +159,10 @@ class Dialling(Word):
 class Computed:
     """A target that is worked out when a call is there, and rung only if the file's dial policy allows it."""
 
-    def __init__(self, text: Callable[[Turn], str], policy: Policy, mark: Mark, *, heavy: bool) -> None:
+    def __init__(self, text: Callable[[Turn], str], policy: Policy, mark: Mark) -> None:
         self._text = text
         self._policy = policy
         self._mark = mark
-        self.heavy = heavy
 
     def decide(self, turn: Turn) -> None:
         """Work it out and ask the policy; what is refused is nothing, and the trail says why."""

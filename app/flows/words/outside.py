@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 import pydantic
 
 from app.calls import Values, e164, masked
-from app.flows.pieces import Choice, Pending, merged
+from app.flows.apart import result
+from app.flows.pieces import Choice, merged
 from app.flows.values import plain_value
 from app.flows.words.word import Duration, NodeName, Word, name_of
 from app.language.values import URL
@@ -105,11 +106,8 @@ class Answer:
         self._mark = mark
 
     def take(self, turn: Turn) -> None:
-        """Remember the answer. Raises Pending where there is none yet."""
-        asked = self._asking(turn)
-        found: Found | None = turn.found.get(asked)
-        if found is None:
-            raise Pending(asked)
+        """Remember the answer. Raises Pending where it is not there yet."""
+        found: Found = result(turn, self._asking(turn))
         turn.found[self] = found.ok
         value = plain_value(found.value) if found.ok else self._default
         turn.values = Values({**turn.values, self._into: value})

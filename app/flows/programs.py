@@ -1,0 +1,195 @@
+"""Flows that are Python programs: what their authors write with, and how a node of one is run, apart from the server.
+
+``describe`` runs such a file once to learn what it is, in a process of its own that is stopped when it takes too long.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import linecache
+import re
+import secrets
+import subprocess
+import sys
+import traceback
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from app.calls import Turn, Values
+from app.errors import FlowProgramError
+from app.language import Extensions, Response, to_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from app.language import Dialect
+
+    Node = Callable[[Turn], Awaitable[Response]]
+
+DESCRIBE_SECONDS: Final = 20.0
+"""A file that has not told by then what it is, is refused."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Program:
+    """A flow of Python functions; made by ``flow``."""
+
+    def __init__(
+        self, name: str, numbers: Sequence[str], timezone: str, dialect: Dialect | None, fallback: Response | None
+    ) -> None:
+        self.name = name
+        self.numbers = tuple(numbers)
+        self.timezone = timezone
+        self.dialect = dialect
+        self.fallback = fallback
+        self.nodes: dict[str, Node] = {}
+
+    def node(self, function: Node) -> Node:
+        """A decorator: an ``async`` function of a Turn that gives a Response is a node of its name."""
+        name = getattr(function, "__name__", "")
+        if not inspect.iscoroutinefunction(function):
+            raise FlowProgramError(f"the node {name!r} must be an async function of a turn")
+        if not _NAME.fullmatch(name) or name in self.nodes:
+            raise FlowProgramError(f"the node {name!r} is there already, or cannot be named so")
+        self.nodes[name] = function
+        return function
+
+
+def flow(
+    name: str,
+    *,
+    numbers: Sequence[str] = (),
+    timezone: str = "",
+    dialect: Dialect | None = None,
+    fallback: Response | None = None,
+) -> Program:
+    """A flow as a program, in the file ``callflows/<name>.py``.
+
+    ``numbers`` as in a flow file; ``fallback`` is served when anything goes wrong. Every call begins at the node ``start``.
+    """
+    if isinstance(numbers, str):
+        raise FlowProgramError('numbers is a list, as ["+12015550123"]')
+    return Program(name, numbers, timezone, dialect, fallback)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """A node of a program, to be run for a turn."""
+
+    file: str
+    source: str
+    node: str
+    dialect: Dialect
+    extensions: Extensions
+    told: Mapping[str, str]
+    values: Mapping[str, Any]
+    base: str
+    answers_itself: bool | None
+    second: float
+    zone: str
+
+    async def do(self) -> dict[str, Any]:
+        """The document, and the URLs in it that are to be signed: by the text that stands for each its node and values."""
+        program = program_of(self.file, self.source)
+        links: dict[str, tuple[str, dict[str, Any]]] = {}
+        turn = Turn(self.told, base=lambda: self.base, answers_itself=self.answers_itself, clock=self.second)
+        turn.zone = ZoneInfo(self.zone) if self.zone else None
+        turn.kept = Values(self.values)
+        turn.begin()
+        turn.link = lambda node, values: _link(program, self.base, links, node, values)
+        response = await program.nodes[self.node](turn)
+        if not isinstance(response, Response):
+            raise FlowProgramError(f"the node {self.node!r} gave {type(response).__name__}, not a Response")
+        document = to_xml(response, self.dialect, extensions=self.extensions).decode()
+        return {"document": document, "links": links}
+
+
+def _link(
+    program: Program, base: str, links: dict[str, tuple[str, dict[str, Any]]], node: str, values: Mapping[str, Any]
+) -> str:
+    """A URL that is signed when the document is back in the server; no program ever sees a key."""
+    if node not in program.nodes:
+        raise FlowProgramError(f"no node is named {node!r}; there are {', '.join(program.nodes)}")
+    token = f"ticket-{secrets.token_hex(16)}"
+    links[token] = (node, dict(values))
+    return f"{base}/call/{program.name}/{node}?ticket={token}"
+
+
+@lru_cache(maxsize=256)
+def program_of(file: str, source: str) -> Program:
+    """Run a file; the program in it. Raises what the file raises, FlowProgramError where there is none or several."""
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names: dict[str, Any] = {"__name__": Path(file).stem, "__file__": file}
+    exec(compile(source, file, "exec"), names)  # noqa: S102 - the author's program: it is trusted code
+    found = {id(value): value for value in names.values() if isinstance(value, Program)}
+    if len(found) != 1:
+        raise FlowProgramError(f"the file makes {len(found)} flows, and must make one: acme = flow('acme', …)")
+    (program,) = found.values()
+    return program
+
+
+# What a file is
+
+
+def describe(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
+    """What a file is: ``name, numbers, timezone, dialect, nodes, fallback``; or ``error, line`` where it does not run."""
+    asked = json.dumps({"file": str(file), "source": source, "kinds": _kinds(extensions)})
+    command = [sys.executable, "-m", "app.flows.programs"]
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
+            command, input=asked, capture_output=True, text=True, timeout=DESCRIBE_SECONDS, check=False
+        )
+        told: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+    except subprocess.TimeoutExpired:
+        return {"error": f"the file does not come to its end within {DESCRIBE_SECONDS:.0f} seconds", "line": 1}
+    except ValueError:
+        said = done.stderr.strip().splitlines()
+        return {"error": f"the file ends Python: {said[-1] if said else f'exit code {done.returncode}'}", "line": 1}
+    return told
+
+
+def _kinds(extensions: Extensions) -> dict[str, dict[str, str]]:
+    return {element: {name: kind.name for name, kind in kinds.items()} for element, kinds in extensions.kinds.items()}
+
+
+def _described(asked: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        program = program_of(asked["file"], asked["source"])
+        fallback = ""
+        if program.fallback is not None:
+            extensions = Extensions.declare(asked["kinds"])
+            fallback = to_xml(program.fallback, program.dialect or "reference", extensions=extensions).decode()
+    except BaseException as error:  # noqa: BLE001 - whatever a file does when it is run
+        return {"error": f"{type(error).__name__}: {error}", "line": _line(error, asked["file"])}
+    nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009 - a function's
+    told = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone, "dialect": program.dialect}
+    return {**told, "nodes": nodes, "fallback": fallback}
+
+
+def _line(error: BaseException, file: str) -> int:
+    """The line of a file at which it failed, from 1."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno or 1
+    return next((line for line in _lines(error, file)), 1)
+
+
+def _lines(error: BaseException, file: str) -> Iterator[int]:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == file:
+            yield frame.lineno or 1
+
+
+def main() -> None:
+    """Read what is asked, and say what the file is, on a line of its own."""
+    told = _described(json.load(sys.stdin))
+    sys.stdout.write(f"\n{json.dumps(told)}")
+
+
+if __name__ == "__main__":
+    from app.flows.programs import main as described  # the module by its own name, whose classes the file imports
+
+    described()

@@ -1,0 +1,46 @@
+"""Where jobs are done that an answer waits for: lookups by whoever reaches the outside, all else by workers that can be stopped."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any, Protocol
+
+from app.errors import Overdue
+from app.outside import Lookup
+
+if TYPE_CHECKING:
+    from app.flows.apart import Job
+    from app.outside import Effects
+
+
+class Asked(Protocol):
+    """Processes that work things out, and can be stopped."""
+
+    async def ask(self, request: bytes, deadline: float, lane: str) -> bytes:
+        """The answer to a request within ``deadline`` seconds."""
+
+
+class Workshop:
+    """Does jobs in time."""
+
+    def __init__(self, outside: Effects, workers: Asked) -> None:
+        self._outside = outside
+        self._workers = workers
+
+    async def do(self, job: Job, seconds: float, lane: str) -> Any:  # noqa: ANN401 - as the job gives it
+        """A job's result. Raises Overdue where it is not there in time, and what a worker says went wrong."""
+        if seconds <= 0:
+            raise Overdue("there is no time left")
+        if isinstance(job, Lookup):
+            return await self._outside.lookup(job)
+        done = json.loads(await self._workers.ask(pickle.dumps(job), seconds, lane))
+        return done["result"]
+
+
+async def work(request: bytes) -> bytes:
+    """In a worker: a job's result. What comes here was made by this program itself."""
+    done = pickle.loads(request).do()  # noqa: S301 - it is this program that asks
+    if hasattr(done, "__await__"):
+        done = await done
+    return json.dumps({"result": done}, ensure_ascii=False).encode("utf-8", "replace")
