@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
 from jinja2 import StrictUndefined, pass_context
@@ -61,7 +61,14 @@ class Rendering:
         return plain_value(_expression(self.source)(self.seen))
 
 
-Job: TypeAlias = "Lookup | Rendering"
+class Doable(Protocol):
+    """Something that is worked out in a worker."""
+
+    def do(self) -> Any:  # noqa: ANN401 - plain data, or something that is awaited and gives it
+        """The result."""
+
+
+Job: TypeAlias = Lookup | Doable
 
 
 class Pending(Exception):

@@ -99,7 +99,7 @@ def text_of(
 def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-    known = {"show": show, "shown": shown, "field": field, "number": number, "nothing": nothing}
+    known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "number": number, "nothing": nothing}
     known |= {"add": _add, "lang": lang, **_FILTERS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}

@@ -54,7 +54,7 @@ def load_files(files: Iterable[Path], options: Options, problems: Iterable[Probl
     right: dict[str, Flow] = {}
     broken: dict[str, Flow] = {}
     for file in files:
-        flow, half, problems_of = _read(file, options)
+        flow, half, problems_of, _ = _read(file, options)
         found += problems_of
         if half is not None:
             broken.setdefault(half.name, half)

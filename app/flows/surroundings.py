@@ -62,7 +62,7 @@ class Kept:
     """The names under which a file's steps keep something, and those of them that are secret."""
 
     def __init__(self, nodes: Mapping[str, Any]) -> None:
-        self.names: set[str] | frozenset[str] = set()
+        names: set[str] = set()
         secrets: set[str] = set()
         sets: list[tuple[str, str]] = []
         for word, value in _steps(nodes):
@@ -70,9 +70,9 @@ class Kept:
             if word == "set":
                 sets += [(name, source) for name, source in value.items() if isinstance(source, str)]
             elif isinstance(name, str):
-                self.names.add(name)
+                names.add(name)
                 secrets |= {name, "digits"} if str(value.get("secret", "")).lower() in _YES else set()
-        self.names = frozenset(self.names | {name for name, _ in sets})
+        self.names = frozenset(names | {name for name, _ in sets})
         self.secrets = frozenset(_tainted(secrets, sets))
 
 

@@ -151,6 +151,9 @@ class Run(Paper):
         self._go(node, Entry(step, answered=self.answered))
 
     def _go(self, node: str, entry: Entry) -> None:
+        if self.answered_where and not self.answered:
+            self.answer()
+            entry = entry._replace(answered=True)
         inlined = self.compiler.inlined(node, entry)
         if inlined is None or (inlined.does and not self.here):
             self.fetch(node, entry)

@@ -117,11 +117,9 @@ class Answering:
         try:
             fields = query(scope["query_string"])
             reply = self.reply(scope, fields, body)
-            if type(reply) is Going:
-                reply = await self._going(reply)
+            status, document, outcome = await self._going(reply) if isinstance(reply, Going) else reply
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            reply = 200, self.apology, Outcome("fallback", **_why(error))
-        status, document, outcome = reply  # type: ignore[misc] - it is one by now
+            status, document, outcome = 200, self.apology, _fallen("", "", error)
         length = (b"content-length", b"%d" % len(document))
         headers = [_XML if status == _OK else _PROBLEM, length, _NEVER_STORED]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -205,8 +203,8 @@ class Answering:
                 return self._fallback(flow.name, node, error)
             turn.begin()
             reply = self._answer(flow, node, turn, entry)
-            if type(reply) is not Going:
-                return reply  # type: ignore[return-value] - what is not the one is the other
+            if not isinstance(reply, Going):
+                return reply
             job = reply.job
         return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"))
 
@@ -243,13 +241,15 @@ class Answering:
     def _fallback(self, name: str, node: str, error: Exception) -> Reply:
         flow = self._shelf.book.flows.get(name)
         document = flow.fallback if flow is not None else self.apology
-        return 200, document, Outcome("fallback", name, node, **_why(error))
+        return 200, document, _fallen(name, node, error)
 
 
-def _why(error: Exception) -> dict[str, str]:
+def _fallen(flow: str, node: str, error: Exception) -> Outcome:
     """Why a fallback was served, for the log."""
-    trace = "" if isinstance(error, StaleTicket | LookupError) else "".join(traceback.format_exception(error))
-    return {"cause": type(error).__name__, "detail": str(error)[:_LONGEST], "trace": trace[-_LONGEST * 20 :]}
+    quiet = isinstance(error, StaleTicket | LookupError | Overdue)
+    trace = "" if quiet else "".join(traceback.format_exception(error))
+    detail = str(error)[:_LONGEST]
+    return Outcome("fallback", flow, node, cause=type(error).__name__, detail=detail, trace=trace[-_LONGEST * 20 :])
 
 
 def _fine(flow: str, node: str, turn: Turn) -> Outcome:

@@ -43,9 +43,9 @@ def compiled(
 ) -> Compiled:
     """A flow file of this text; where a defect of ours is found instead of an author's, the test fails here."""
     options = Options(SIGNER, APOLOGY, dialect, Extensions.declare(extensions or {}))  # type: ignore[arg-type]
-    flow, _, problems = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
-    assert "defect" not in [problem.rule for problem in problems], problems
-    return Compiled(flow, problems)
+    made = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
+    assert "defect" not in [problem.rule for problem in made.problems], made.problems
+    return Compiled(made.flow, made.problems)
 
 
 def flow_of(text: str, dialect: str = "reference", extensions: dict[str, dict[str, str]] | None = None) -> Flow:

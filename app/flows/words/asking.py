@@ -204,6 +204,7 @@ class Collect(Word):
         run.answer()
         if not run.given:
             self._attempts(run, path, max(run.attempt, 1))
+            run.elsewhere = run.ends
             return
         mark = run.mark_of("collect", self._says(), ())
         reading = Reading(self, mark, classic=run.dialect == "classic")
