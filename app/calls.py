@@ -13,130 +13,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from app.characters import clean
+from app.kept import NOTHING_KEPT
+from app.numbers import UNKNOWN, Number, attested, caller_number, e164
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Never
+    from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
-UNKNOWN: Final = "unknown"
-
-_NANP: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
-_NUMBER: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
-_WITHHELD: Final = frozenset(
-    {"", "anonymous", "private", "restricted", "withheld", "unavailable", "unknown", "null", "none"}
-)
 LONGEST: Final = 256
 """Characters of a number, a name or an id that are looked at; nothing real is longer."""
 
 
-def e164(written: str) -> str:
-    """A number however it is written, in E.164; nothing where it is none.
-
-    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
-    region is never assumed.
-    """
-    nanp = _NANP.fullmatch(written)
-    return f"+{nanp[1]}" if nanp else _international(written)
-
-
-@lru_cache(maxsize=16_384)
-def _international(written: str) -> str:
-    found = _NUMBER.fullmatch(written.strip())
-    if not found:
-        return ""
-    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
-
-    try:
-        number = phonenumbers.parse(f"+{found[1].lstrip('+')}", None)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_possible_number(number):
-        return ""
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _national(number: str) -> str:
-    if number.startswith("+1") and len(number) == len("+12015550123"):
-        return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
-    return _national_elsewhere(number)
-
-
-@lru_cache(maxsize=4096)
-def _national_elsewhere(number: str) -> str:
-    import phonenumbers  # noqa: PLC0415 - as above
-
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except phonenumbers.NumberParseException:
-        return number
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-
-
-@lru_cache(maxsize=4096)
-def _region(number: str) -> str:
-    import phonenumbers  # noqa: PLC0415 - as above
-
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN
-    except phonenumbers.NumberParseException:
-        return UNKNOWN
-
-
-class Nothing:
-    """What a field is that looked-up data lacks, and a value that was never set: false, empty, equal to nothing said."""
-
-    __slots__ = ()
-    FIELDS: Final[frozenset[str]] = frozenset()
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        return ""
-
-    __repr__ = __str__
-
-    def __eq__(self, other: object) -> bool:
-        return other is None or isinstance(other, Nothing) or other == ""
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __len__(self) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[Never]:
-        return iter(())
-
-    def __contains__(self, _value: object) -> bool:
-        return False
-
-    def _never(self, _other: object) -> bool:
-        return False
-
-    __lt__ = __le__ = __gt__ = __ge__ = _never
-
-
-NOTHING: Final = Nothing()
-
+_COUNT: Final = re.compile("[0-9]{1,9}")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-class Number(str):
-    """A telephone number in E.164, or what stood in its place; a text like any other."""
-
-    __slots__ = ()
-
-    @property
-    def national(self) -> str:
-        """As it is written in its own country: ``(201) 555-0123``."""
-        return _national(self)
-
-    @property
-    def region(self) -> str:
-        """The country, as ``US``; ``unknown`` where the number does not tell."""
-        return _region(self)
 
 
 class Call:
@@ -151,18 +40,19 @@ class Call:
         self.to = to
         self.app = told.get("sca", UNKNOWN)
         self.started = told.get("started", UNKNOWN)
-        self.attestation = told.get("attestation", UNKNOWN)
+        self.attestation = attested(told.get("attestation", UNKNOWN))
 
 
 class Caller:
     """Who rings. ``number`` is E.164, or a login name where a SIP user rings, or empty."""
 
-    __slots__ = ("name", "number")
-    FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region"})
+    __slots__ = ("_calls", "name", "number")
+    FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region", "state", "calls_today"})
 
-    def __init__(self, number: str, name: str) -> None:
+    def __init__(self, number: str, name: str, calls: str = "") -> None:
         self.number = Number(number)
         self.name = name
+        self._calls = calls
 
     @property
     def national(self) -> str:
@@ -173,6 +63,16 @@ class Caller:
     def region(self) -> str:
         """The number's country, as ``US``."""
         return self.number.region
+
+    @property
+    def state(self) -> str:
+        """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
+        return self.number.state
+
+    @property
+    def calls_today(self) -> int:
+        """The caller's calls to this flow today, this one included; 0 where nobody counted."""
+        return int(self._calls) if _COUNT.fullmatch(self._calls) else 0
 
     @property
     def anonymous(self) -> bool:
@@ -212,16 +112,6 @@ def _now(second: int, zone: ZoneInfo | None) -> Now:
     return Now(datetime.fromtimestamp(second, zone or UTC))
 
 
-class Values(dict[str, Any]):
-    """What was set, collected or looked up, by name; what was not is nothing."""
-
-    __slots__ = ()
-
-    def __missing__(self, _name: str) -> Nothing:
-        return NOTHING
-
-
-NOTHING_KEPT: Final = Values()
 _SEEN: Final = frozenset({"hours", "lists", "variables"})
 
 
@@ -229,14 +119,14 @@ class Turn:
     """One request of Opentact, while it is answered.
 
     ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them
-    (``name,
-    started, attestation``); ``answers_itself`` whether the app answers calls by itself, None where nothing said so;
-    ``base`` gives
-    the URL under which Opentact reaches us. ``pressed`` are the digits that came with the request.
+    (``name, started, attestation``, and ``calls``, the caller's calls today); ``answers_itself`` whether the app answers
+    calls by itself, None where nothing said so; ``base`` gives the URL under which Opentact reaches us. ``pressed`` are the
+    digits that came with the request.
 
     ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each that is set),
-    ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind: ``trail``, what was decided and why, and ``effects``, what
-    is to be done once the answer is on its way. ``sight`` gives what the flow knows beside the call.
+    ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind:
+    ``trail``, what was decided and why, and ``effects``, what is to be done once the answer is on its way. ``sight`` gives
+    what the flow knows beside the call, ``link`` makes the URLs of a program.
     """
 
     __slots__ = (
@@ -287,8 +177,7 @@ class Turn:
         self.told = told
         to = told.get("to") or told.get("tn") or ""
         self.number = _called(to)
-        written = told.get("from", "")
-        self.caller = Caller(e164(written) or _unnumbered(written), told.get("name", ""))
+        self.caller = Caller(caller_number(told.get("from", "")), told.get("name", ""), told.get("calls", ""))
         self.answers_itself = answers_itself
         self.pressed = told.get("dtmf") or told.get("code", "")
         self.kept = NOTHING_KEPT
@@ -299,6 +188,11 @@ class Turn:
         self._base = base
         self._clock = clock
         self.begin()
+
+    def tell(self, name: str, value: str) -> None:
+        """Tell one more field, that nobody outside can."""
+        self.told = {**self.told, name: value}
+        self.caller = Caller(self.caller.number, self.caller.name, self.told.get("calls", ""))
 
     def begin(self) -> None:
         """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
@@ -351,12 +245,6 @@ def _called(written: str) -> Number:
     return Number(e164(written) or written.strip())
 
 
-def _unnumbered(written: str) -> str:
-    """What stands in a number's place: a login name; nothing where the caller withholds the number."""
-    name = written.strip()
-    return "" if name.lower().removeprefix("sip:").partition("@")[0] in _WITHHELD else name
-
-
 def told(value: object) -> str:
     """A field from outside as text: cleaned, and not longer than anything real."""
     if isinstance(value, str):
@@ -364,8 +252,3 @@ def told(value: object) -> str:
     if value is None or isinstance(value, (dict, list)):
         return ""
     return str(value).lower()[:LONGEST]
-
-
-def masked(number: str) -> str:
-    """A number for logs: its last four digits."""
-    return f"…{number[-4:]}" if len(number) > 4 else "…" if number else ""  # noqa: PLR2004 - the four

@@ -9,9 +9,9 @@ import pytest
 
 APP = Path(__file__).parents[1] / "app"
 FLOORS = (
-    {"errors", "characters", "settings", "calls"},
+    {"errors", "characters", "settings", "calls", "kept", "numbers", "outside", "states", "withheld"},
     {"language"},
-    {"flows", "journal", "opentact"},
+    {"flows", "effects", "journal", "opentact"},
     {"rehearsal"},
     {"setup"},
     {"web"},

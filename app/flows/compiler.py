@@ -20,9 +20,9 @@ from app.flows.files import FlowFile, Path, Report
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
+from app.flows.programmed import program_flow
 from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
-from app.flows.programmed import program_flow
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
 from app.flows.writing import Run
@@ -36,10 +36,13 @@ from app.language import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from app.calls import Turn, Values
+    from app.calls import Turn
+    from app.flows.dialing import Policy
+    from app.flows.overrides import Override
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
+    from app.kept import Values
 
 DOCUMENT_BYTES: Final = 500_000
 """A document longer than this is refused when it is loaded."""
@@ -61,8 +64,18 @@ class Options:
     apology: str
     dialect: Dialect = "reference"
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
+    dial_regions: frozenset[str] | None = None
+    overrides: tuple[Override, ...] = ()
     alone: bool = False
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
+
+    def overrides_of(self, flow: str) -> dict[str, tuple[Override, ...]]:
+        """A flow's dated exceptions, by hours."""
+        made: dict[str, tuple[Override, ...]] = {}
+        for override in self.overrides:
+            if override.flow == flow:
+                made[override.hours] = (*made.get(override.hours, ()), override)
+        return made
 
 
 class Node(NamedTuple):
@@ -133,10 +146,9 @@ class Compiler:
         }
         found = Kept(file.nodes)
         self.secrets = found.secrets
-        self.around = Surroundings(file, report)
+        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, options.overrides_of(name))
         self.groups = self.around.groups
         self.groups_used: set[str] = set()
-        self.policy = self.around.policy
         self.voice = self._voice()
         scope = {**SCOPE, **dict.fromkeys(sorted(found.names)), **self.around.scope}
         self.prompts = Prompts(scope, self.voice.get("lang", "en-US"))
@@ -273,6 +285,11 @@ class Compiler:
                     ("nodes", node), "too-long", message, "make its texts shorter, or two nodes of it", key=True
                 )
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
+
+    @property
+    def policy(self) -> Policy:
+        """Which computed targets may be rung."""
+        return self.around.policy
 
     def run(self, node: str, entry: Entry) -> Run:
         """A node's pieces from an entry on, made once."""

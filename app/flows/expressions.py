@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
-from app.calls import NOTHING
 from app.flows.filters import PLAIN, SPOKEN
+from app.kept import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

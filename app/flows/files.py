@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 import pydantic
 import yaml
 
-from app.calls import e164
 from app.characters import FORBIDDEN
 from app.errors import Problem, suggestion
 from app.flows.book import REST, Claim
+from app.numbers import e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

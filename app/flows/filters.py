@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.calls import NOTHING, Now
+from app.calls import Now
+from app.kept import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from app.calls import Turn, Values
+from app.calls import Turn
 from app.errors import FlowProgramError
+from app.kept import Values
 from app.language import Extensions, Response, to_xml
 
 if TYPE_CHECKING:

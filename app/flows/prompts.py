@@ -32,12 +32,12 @@ Seen: TypeAlias = "Mapping[str, Seen] | None"
 """What is seen under a name: the fields that there are, each with its own; None where any may be (plain data)."""
 Scope: TypeAlias = "Mapping[str, Seen]"
 
-_LEAF: Final[Seen] = {}
-MOMENT: Final[Seen] = dict.fromkeys(Now.FIELDS, _LEAF)
+LEAF: Final[Seen] = {}
+MOMENT: Final[Seen] = dict.fromkeys(Now.FIELDS, LEAF)
 SCOPE: Final[Scope] = {
-    "call": dict.fromkeys(Call.FIELDS, _LEAF),
-    "caller": dict.fromkeys(Caller.FIELDS, _LEAF),
-    "number": dict.fromkeys(("national", "region"), _LEAF),
+    "call": dict.fromkeys(Call.FIELDS, LEAF),
+    "caller": dict.fromkeys(Caller.FIELDS, LEAF),
+    "number": dict.fromkeys(("national", "region"), LEAF),
     "now": MOMENT,
     "digits": None,
 }

@@ -52,6 +52,10 @@ def _seen(turn: Turn, name: str, values: Mapping[str, Any], secrets: Set[str]) -
     if root in BY_NAME:
         there = getattr(turn, root)
         value: Any = there[keys.pop(0)] if keys else ""
+        if root == "lists":
+            return value.reason(turn.caller) if turn.caller in value else ""
+        if root == "hours":
+            return f"{'open' if value.open else 'closed'}: {value.reason}"
     elif root in values or not hasattr(turn, root):
         value = values[root]
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from app.calls import NOTHING
+from app.kept import NOTHING
 from app.language.values import BOOLEAN, DAYS, FREQUENCIES, KEY, KEYS, LOOSE, MS, STATES, STOP_KEY, TEXT, URL, duration
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from app.calls import Turn, Values
+from app.calls import Turn
 from app.errors import ForgedTicket, Overdue, StaleTicket
 from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry
+from app.kept import Values
 from app.language import Answer, Hangup, Response, Say, to_xml
 from app.web.requests import MAX_BODY, entity, query
 from app.web.tally import Outcome
@@ -179,8 +180,7 @@ class Answering:
         """Tell a turn how often its caller rang today, this call included."""
         turn.zone = flow.zone
         calls = self._counts.count(flow.name, turn.caller.number, turn.now.at.date())
-        turn.told = {**turn.told, "calls": str(calls)}
-        turn.caller.calls_today = calls
+        turn.tell("calls", str(calls))
 
     def _answer(self, flow: Flow, node: str, turn: Turn, entry: Entry) -> Reply | Going:
         """What a flow answers, or what it needs for that."""

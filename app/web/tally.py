@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-from app.calls import masked
+from app.numbers import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

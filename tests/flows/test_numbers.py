@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written import SIGNER, compiled, flow_of
 
-from app.calls import Number, Turn, e164
+from app.calls import Turn
 from app.flows.book import Claim, Flow, FlowBook, clashes
 from app.flows.compiler import Options
 from app.flows.loader import load
+from app.numbers import Number, e164
 
 
 def book(**claims: str) -> FlowBook:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
-from app.calls import Values
 from app.flows.book import Entry
 from app.flows.pieces import Choice, merged
 from app.flows.trail import SECRET
 from app.flows.words.word import Attempts, Duration, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt, name_of
+from app.kept import Values
 from app.language.verbs import DTMF, Default, Error, Gather, Say
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Name
 
 import pydantic
 
-from app.calls import e164, masked
 from app.errors import BuildError, suggestion
 from app.flows.files import Steps
 from app.flows.pieces import Choice, merged
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
 from app.language.verbs import Dial, Error, Record, To
+from app.numbers import e164, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

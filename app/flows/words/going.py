@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.calls import Values
 from app.flows.trail import SECRET
 from app.flows.values import plain_value
 from app.flows.words.word import NodeName, Word, name_of
+from app.kept import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable

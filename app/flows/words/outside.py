@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
-from app.calls import Values, e164, masked
 from app.flows.apart import result
 from app.flows.pieces import Choice, merged
 from app.flows.values import plain_value
 from app.flows.words.word import Duration, NodeName, Word, name_of
+from app.kept import Values
 from app.language.values import URL
+from app.numbers import e164, masked
 from app.outside import Effect, Found, Lookup
 
 if TYPE_CHECKING:

@@ -1,0 +1,166 @@
+"""Caller lists, and how often a caller has rung: what a flow screens its callers by.
+
+A list is a CSV file of rows ``number or prefix*, reason, until``. It is read once and never changes; a call looks at it as
+it holds at the moment of the call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from collections import OrderedDict
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from app.calls import Caller
+from app.numbers import Number, caller_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+ANONYMOUS: Final = "anonymous"
+"""A row for callers who withhold their number."""
+_LONGEST: Final = 64
+"""Characters of a text that is looked up; no number is longer."""
+
+
+class Row(NamedTuple):
+    """What a list says of a number: the reason, and until when; ``until`` without an offset is the flow's wall clock."""
+
+    reason: str = ""
+    until: datetime | None = None
+
+    @property
+    def end(self) -> float:
+        """When it ends, as seconds since the epoch, as far as one can say without a zone."""
+        if self.until is None:
+            return math.inf
+        return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
+
+    def holds(self, moment: datetime, zone: tzinfo | None) -> bool:
+        """Whether the row counts at a moment (with its offset)."""
+        if self.until is None:
+            return True
+        until = self.until if self.until.tzinfo else self.until.replace(tzinfo=zone or UTC)
+        return moment.timestamp() < until.timestamp()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class CallerList:
+    """A list of callers. Numbers are kept as integers, prefixes by their digits; look-up does not depend on their count."""
+
+    name: str
+    numbers: Mapping[int, Row] = dataclasses.field(default_factory=dict)
+    prefixes: Mapping[str, Row] = dataclasses.field(default_factory=dict)
+    anonymous: Row | None = None
+    _lengths: tuple[int, ...] = dataclasses.field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        lengths = sorted({len(prefix) for prefix in self.prefixes}, reverse=True)
+        object.__setattr__(self, "_lengths", tuple(lengths))
+
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.prefixes) + (self.anonymous is not None)
+
+    def at(self, moment: datetime, zone: tzinfo | None = None) -> Listed:
+        """The list as it holds at a moment (with its offset), for a flow in a zone; UTC without one."""
+        return Listed(self, moment, zone)
+
+    def row(self, number: str, moment: datetime, zone: tzinfo | None) -> Row | None:
+        """The row that holds for a number in E.164, or for nobody's: exact, else the longest prefix."""
+        if not number:
+            return self.anonymous if self.anonymous and self.anonymous.holds(moment, zone) else None
+        digits = number[1:]
+        if not (number[0] == "+" and digits.isascii() and digits.isdecimal()):
+            return None
+        found = self.numbers.get(int(digits))
+        if found and found.holds(moment, zone):
+            return found
+        for length in self._lengths:
+            found = self.prefixes.get(digits[:length])
+            if found and found.holds(moment, zone):
+                return found
+        return None
+
+
+class Listed:
+    """A list at a moment, as an expression sees it: ``caller in lists.spam``, ``number in lists.vip``."""
+
+    __slots__ = ("_list", "_moment", "_zone")
+
+    def __init__(self, of: CallerList, moment: datetime, zone: tzinfo | None) -> None:
+        self._list = of
+        self._moment = moment
+        self._zone = zone
+
+    def __contains__(self, who: object) -> bool:
+        """Whether a caller or a number, however it is written, is in the list; an empty text of the flow's is nobody."""
+        return self._row(who) is not None
+
+    def reason(self, who: object) -> str:
+        """Why somebody is in the list, ``listed`` where the row does not say; nothing where he is not."""
+        row = self._row(who)
+        return "" if row is None else row.reason or "listed"
+
+    def _row(self, who: object) -> Row | None:
+        if isinstance(who, Caller):
+            return self._list.row(who.number, self._moment, self._zone)
+        if isinstance(who, int) and not isinstance(who, bool):
+            who = str(who) if 0 < who < _TOO_BIG else ""
+        if not isinstance(who, str) or len(who) > _LONGEST or (not who and not isinstance(who, Number)):
+            return None
+        return self._list.row(caller_number(who), self._moment, self._zone)
+
+    def __str__(self) -> str:
+        return self._list.name
+
+
+_TOO_BIG: Final = 10**15
+
+
+# How often somebody has rung
+
+
+class Counts(Protocol):
+    """Counts the calls of each caller to each flow by day."""
+
+    def count(self, flow: str, caller: str, day: date) -> int:
+        """Count a call, and give how many the caller (E.164) made to the flow that day, this one included.
+
+        ``day`` is the date on the flow's wall clock. 0 for a caller who withholds the number: nobody can be counted.
+        """
+
+
+class CountsInMemory:
+    """Counts of this process alone: forgotten with it, and after their day. ``most`` callers are kept."""
+
+    def __init__(self, most: int = 200_000) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._counts: OrderedDict[tuple[str, str], tuple[date, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def count(self, flow: str, caller: str, day: date) -> int:
+        """As ``Counts`` says; from any thread."""
+        if not caller:
+            return 0
+        key = (flow, caller)
+        with self._lock:
+            known, calls = self._counts.get(key, (day, 0))
+            calls = calls + 1 if known == day else 1
+            self._counts[key] = (day, calls)
+            self._counts.move_to_end(key)
+            self._forget(day)
+        return calls
+
+    def _forget(self, today: date) -> None:
+        """Let go of what is too much, and of what is from before yesterday: zones are never further apart."""
+        while self._counts:
+            day, _ = next(iter(self._counts.values()))
+            if len(self._counts) <= self._most and (today - day).days <= 1:
+                return
+            self._counts.popitem(last=False)

@@ -1,0 +1,129 @@
+"""Telephone numbers, however they are written."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from app.withheld import RESTRICTED, address_of, is_withheld
+
+UNKNOWN: Final = "unknown"
+"""Stands for what was not told."""
+
+_NANP: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
+_NANP_CALLER: Final = re.compile(rf"\+1(?!{RESTRICTED})[2-9][0-9]{{9}}")
+_NUMBER: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
+_ATTESTED: Final = re.compile(
+    r"(?:(?:tn[-_ ]?validation[-_ ]?)?passed[-_ ]|attest(?:ation)?[-_ :=]*|level[-_ :=]*)?"
+    r"(a|b|c|full|partial|gateway)(?:[-_ ](?:attestation|attested|passthrough|diverted))?",
+    re.IGNORECASE,
+)
+_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
+
+
+def e164(written: str) -> str:
+    """A number however it is written, in E.164; nothing where it is none.
+
+    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
+    region is never assumed.
+    """
+    nanp = _NANP.fullmatch(written)
+    return f"+{nanp[1]}" if nanp else _international(written)
+
+
+@lru_cache(maxsize=16_384)
+def _international(written: str) -> str:
+    found = _NUMBER.fullmatch(written.strip())
+    if not found:
+        return ""
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
+
+    try:
+        number = phonenumbers.parse(f"+{found[1].lstrip('+')}", None)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_possible_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def caller_number(written: str) -> str:
+    """Who rings, as a request says it: a number in E.164, a login name, or nothing where it is withheld."""
+    return written if _NANP_CALLER.fullmatch(written) else _caller_otherwise(written)
+
+
+@lru_cache(maxsize=16_384)
+def _caller_otherwise(written: str) -> str:
+    if is_withheld(written):
+        return ""
+    address = address_of(written)
+    return e164(address) or address
+
+
+def _national(number: str) -> str:
+    if number.startswith("+1") and len(number) == len("+12015550123"):
+        return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
+    return _national_elsewhere(number)
+
+
+@lru_cache(maxsize=4096)
+def _national_elsewhere(number: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
+@lru_cache(maxsize=4096)
+def _region(number: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN
+    except phonenumbers.NumberParseException:
+        return UNKNOWN
+
+
+def _state(number: str) -> str:
+    if not number.startswith("+1"):
+        return UNKNOWN
+    from app.states import state_of  # noqa: PLC0415 - very heavy, and few flows ask
+
+    return state_of(number) or UNKNOWN
+
+
+class Number(str):
+    """A telephone number in E.164, or what stood in its place; a text like any other."""
+
+    __slots__ = ()
+
+    @property
+    def national(self) -> str:
+        """As it is written in its own country: ``(201) 555-0123``."""
+        return _national(self)
+
+    @property
+    def state(self) -> str:
+        """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
+        return _state(self)
+
+    @property
+    def region(self) -> str:
+        """The country, as ``US``; ``unknown`` where the number does not tell."""
+        return _region(self)
+
+
+def attested(written: str) -> str:
+    """STIR/SHAKEN's level however it is written (``A``, ``full``, ``TN-Validation-Passed-A``): A, B, C, else unknown."""
+    found = _ATTESTED.fullmatch(written.strip())
+    level = found[1].lower() if found else ""
+    return _LEVELS.get(level, level.upper()) or UNKNOWN
+
+
+def masked(number: str) -> str:
+    """A number for logs: its last four digits."""
+    return f"…{number[-4:]}" if len(number) > 4 else "…" if number else ""  # noqa: PLR2004 - the four
