@@ -195,6 +195,8 @@ class Prompts:
                 return {said}
             if not seen and key is None:
                 break
+            if not seen and said in BY_NAME:
+                raise ExpressionError(f"the file has no {said}, and so none named {key!r}", f"name them under {said}:", line)
             if not seen:
                 raise ExpressionError(f"a value has no {key!r}", _PLAINLY, line)
             if key is None:

@@ -155,7 +155,7 @@ def test_a_zone_that_is_none_is_an_error(zone):
         ("calller.name", "did you mean 'caller'?"),
         ("now.houre > 3", "did you mean 'hour'?"),
         ("number.name", "number has no 'name'"),
-        ("hours.office.open", "there is no 'hours'"),
+        ("hours.office.open", "the file has no hours"),
         ("yes", "there is no 'yes'"),
         ("{{ caller.name }}", "braces"),
         ("{% if caller.name %}", "braces"),
