@@ -66,6 +66,8 @@ class Flow:
     """Why a flow is broken; such a one answers with its fallback only."""
     sight: Callable[[str, Turn], object] | None = None
     """Gives what the flow knows beside a call: its hours, lists and variables."""
+    hours: tuple[str, ...] = ()
+    """The names of its opening hours."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,6 +21,7 @@ from app.flows.files import FlowFile, Path, Report
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
+from app.flows.overrides import Overrides
 from app.flows.programmed import program_flow
 from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.dialing import Policy
-    from app.flows.overrides import Override
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
@@ -65,17 +66,9 @@ class Options:
     dialect: Dialect = "reference"
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
     dial_regions: frozenset[str] | None = None
-    overrides: tuple[Override, ...] = ()
+    overrides: Overrides = dataclasses.field(default_factory=Overrides)
     alone: bool = False
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
-
-    def overrides_of(self, flow: str) -> dict[str, tuple[Override, ...]]:
-        """A flow's dated exceptions, by hours."""
-        made: dict[str, tuple[Override, ...]] = {}
-        for override in self.overrides:
-            if override.flow == flow:
-                made[override.hours] = (*made.get(override.hours, ()), override)
-        return made
 
 
 class Node(NamedTuple):
@@ -113,18 +106,25 @@ def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compile
 
 
 def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:
-    if not _FILE_NAME.fullmatch(name):
-        report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     file = FilePath(report.file)
     if file.suffix == ".py":
         return program_flow(name, text, file, report, options)
+    compiler = opened(name, text, report, options, reads)
+    return compiler.flow() if compiler is not None else None
+
+
+def opened(
+    name: str, text: bytes, report: Report, options: Options, reads: set[FilePath] | None = None
+) -> Compiler | None:
+    """A YAML flow file, ready to be compiled; None, with the errors in ``report``, where it cannot be read."""
+    if not _FILE_NAME.fullmatch(name):
+        report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     parsed = read_file(text, report)
     if parsed is None:
         return None
-    version = hashlib.sha256(
-        text + repr((options.dialect, options.apology, options.extensions.kinds)).encode()
-    ).hexdigest()[:12]
-    return Compiler(name, version, parsed, report, options, reads).flow()
+    made_for = (options.dialect, options.apology, options.extensions.kinds, options.alone)
+    version = hashlib.sha256(text + repr(made_for).encode()).hexdigest()[:12]
+    return Compiler(name, version, parsed, report, options, set() if reads is None else reads)
 
 
 class Compiler:
@@ -146,7 +146,8 @@ class Compiler:
         }
         found = Kept(file.nodes)
         self.secrets = found.secrets
-        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, options.overrides_of(name))
+        overrides = partial(options.overrides.of, name)
+        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, overrides)
         self.groups = self.around.groups
         self.groups_used: set[str] = set()
         self.voice = self._voice()
@@ -192,6 +193,7 @@ class Compiler:
             documents=documents,
             fallback=fallback,
             sight=self.around.sight,
+            hours=tuple(self.around.hours),
             counts=any("calls" in carried for carried in self.carries.values()),
         )
 

@@ -70,6 +70,24 @@ class Known(NamedTuple):
     hours: Collection[str]
 
 
+class Overrides:
+    """The overrides that hold now, for every version of every flow; swapped whole when the file changes."""
+
+    def __init__(self) -> None:
+        self._by_hours: Mapping[tuple[str, str], tuple[Override, ...]] = {}
+
+    def of(self, flow: str, hours: str) -> tuple[Override, ...]:
+        """Those of a flow's hours; the same tuple until they change."""
+        return self._by_hours.get((flow, hours), ())
+
+    def change(self, overrides: Iterable[Override]) -> None:
+        """Have others from now on."""
+        listed = [*overrides]
+        pairs = dict.fromkeys((override.flow, override.hours) for override in listed)
+        fresh = {pair: of_hours(listed, *pair) for pair in pairs}
+        self._by_hours = {pair: self._by_hours[pair] if self._by_hours.get(pair) == new else new for pair, new in fresh.items()}
+
+
 def of_hours(overrides: Iterable[Override], flow: str, hours: str) -> tuple[Override, ...]:
     """The overrides of these hours, in their order."""
     return tuple(override for override in overrides if (override.flow, override.hours) == (flow, hours))

@@ -43,9 +43,9 @@ class Surroundings:
         folder: pathlib.Path,
         reads: set[pathlib.Path],
         dial_regions: frozenset[str] | None,
-        overrides: Mapping[str, tuple[Override, ...]],
+        overrides: Callable[[str], tuple[Override, ...]],
     ) -> None:
-        """``overrides`` are those of the flow, by hours; every file that is read is put into ``reads``."""
+        """``overrides`` gives those of the flow's hours by name; every file that is read is put into ``reads``."""
         self._file = file
         self._dial_regions = dial_regions
         self._overrides = overrides
@@ -120,7 +120,7 @@ class Surroundings:
     def sight(self, name: str, turn: Turn) -> object:
         """What a turn sees by a name."""
         if name == "hours":
-            return OnDemand(lambda asked: Open(self.hours[asked].at(turn.now.at, turn.zone, self._overrides.get(asked, ()))))
+            return OnDemand(lambda asked: Open(self.hours[asked].at(turn.now.at, turn.zone, self._overrides(asked))))
         if name == "lists":
             return OnDemand(lambda asked: self.lists[asked].at(turn.now.at, turn.zone))
         return self.variables
