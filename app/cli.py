@@ -14,9 +14,13 @@ import typer
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.errors import Problem
     from app.flows.compiler import Options
+    from app.flows.loader import Loaded, Progress
     from app.settings import Settings
+    from app.web.answering import Answering
 
 app = typer.Typer(
     help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
@@ -25,6 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_MANY = 200
+"""Files from which on a bar shows how far it is."""
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -97,10 +104,12 @@ def serve(
     settings = _settings(flows=flows, host=host, port=port, workers=workers)
     for name in ("flows", "host", "port", "workers"):
         os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
-    _greet(settings)
+    server = _greeted(settings) if settings.workers == 1 else None
+    if server is None:
+        _greet(settings, None)
     uvicorn.run(
-        "app.server:create_app",
-        factory=True,
+        server or "app.server:create_app",
+        factory=server is None,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -111,24 +120,51 @@ def serve(
     )
 
 
-def _greet(settings: Settings) -> None:
-    """Say what is served and how to try it."""
-    from app.flows.loader import load
+def _greeted(settings: Settings) -> Answering:
+    """The server, its flows loaded once for the greeting and for the calls."""
+    from app.server import create_app, library_of
 
-    loaded = load(settings.flows, _options(settings))
+    with _progress("loading") as on_progress:
+        library = library_of(settings, on_progress)
+    _greet(settings, library.loaded)
+    return create_app(settings, library)
+
+
+def _greet(settings: Settings, loaded: Loaded | None) -> None:
+    """Say what is served and how to try it; where each worker loads its flows, as far as it is known."""
     here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
     url = settings.public_url or f"http://{here}:{settings.port}"
     token = "?token=…" if settings.token else ""
-    number = next(
-        (claim.number for flow in loaded.book.flows.values() for claim in flow.claims if claim.number[-1].isdigit()), ""
-    )
-    flows = sum(not flow.problems for flow in loaded.book.flows.values())
+    flows = loaded.book.flows.values() if loaded else ()
+    number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
     asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
-    _say(f"callflows serves {flows} flow(s) of {settings.flows}/ on {settings.host}:{settings.port}")
+    served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
+    _say(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
     _say(f"  remote call control URL: {url}/call{token}")
     _say(f"  what a caller would get: curl '{asked}'")
-    if loaded.problems:
+    if loaded and loaded.problems:
         _say(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
+
+
+@contextlib.contextmanager
+def _progress(doing: str) -> Iterator[Progress | None]:
+    """A bar on a terminal, for whoever has many files; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks: list[Any] = []
+
+        def on_progress(done: int, total: int) -> None:
+            if total >= _MANY:
+                if not tasks:
+                    tasks.append(bar.add_task(doing, total=total))
+                bar.update(tasks[0], completed=done)
+
+        yield on_progress
 
 
 @app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
@@ -142,7 +178,8 @@ def check(
     from app.flows.checks import check_paths
 
     settings = _settings(flows=flows)
-    problems = check_paths(paths or [settings.flows], _options(settings), settings.flows)
+    with _progress("checking") as on_progress:
+        problems = check_paths(paths or [settings.flows], _options(settings), settings.flows, on_progress)
     _show(problems, output)
     worst = {problem.severity for problem in problems}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
@@ -184,7 +221,8 @@ def numbers(
     from app.flows.loader import load
 
     settings = _settings(flows=flows)
-    loaded = load(settings.flows, _options(settings))
+    with _progress("loading") as on_progress:
+        loaded = load(settings.flows, _options(settings), on_progress)
     rows = [
         {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line, "broken": bool(flow.problems)}
         for flow in loaded.book.flows.values()

@@ -20,12 +20,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.flows.compiler import Options
-from app.flows.loader import Loaded, load
+from app.flows.library import Library
+from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
+from app.flows.watcher import Watcher
 from app.flows.words.recording import BEEP_PATH
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
-from app.web.answering import Answering, Shelf
+from app.web.answering import Answering
 from app.web.log import Log
 from app.web.requests import Trust, header
 from app.web.tally import Tally
@@ -33,22 +35,28 @@ from app.web.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from app.flows.loader import Loaded, Progress
 
-def create_app(settings: Settings | None = None) -> Answering:
-    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering."""
+
+def create_app(settings: Settings | None = None, library: Library | None = None) -> Answering:
+    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering.
+
+    ``library`` is that of ``library_of``, where it is made already.
+    """
     settings = settings or load_settings()
     log = Log()
     log_to(log, settings.log_format)
-    signer = Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
-    loaded = load(settings.flows, Options(signer, settings.apology, settings.dialect))
-    said(loaded)
-    trust, tally, shelf = Trust(settings), Tally(line_of(settings.log_format), log), Shelf(loaded.book)
+    signer = signer_of(settings)
+    library = library or library_of(settings)
+    said(library.loaded)
+    trust, shelf = Trust(settings), Shelf(library.loaded.book)
+    tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
     for strange in unknown():
         structlog.get_logger("callflows").warning(strange)
     if not settings.token:
         structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
     return Answering(
-        _framework(shelf, trust, tally, log),
+        _framework(shelf, library, trust, tally, log),
         shelf=shelf,
         signer=signer,
         trust=trust,
@@ -59,18 +67,40 @@ def create_app(settings: Settings | None = None) -> Answering:
     )
 
 
-def said(loaded: Loaded) -> None:
-    """Say in the log what is wrong with the flows."""
+def signer_of(settings: Settings) -> Signer:
+    """What signs tickets: the keys of the settings, or one that is kept. Raises SettingsError."""
+    return Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
+
+
+def library_of(settings: Settings, on_progress: Progress | None = None) -> Library:
+    """The flows of an installation, loaded. Raises SettingsError."""
+    options = Options(signer_of(settings), settings.apology, settings.dialect)
+    return Library(settings.flows, options, on_progress=on_progress)
+
+
+def said(loaded: Loaded, before: Loaded | None = None) -> None:
+    """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
+    known = set(before.problems) if before else set()
     for problem in loaded.problems:
-        (log.error if problem.severity == "error" else log.warning)(str(problem))
-    log.info(
-        "flows loaded", flows=sum(not flow.problems for flow in loaded.book.flows.values()), problems=len(loaded.problems)
-    )
+        if problem not in known:
+            (log.error if problem.severity == "error" else log.warning)(str(problem))
+    for name in loaded.stale:
+        if before and loaded.stale[name] != before.stale.get(name):
+            log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
+    states = loaded.states
+    flows = states["live"] + states["stale"]
+    log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))
 
 
-def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
+def _framework(shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log) -> FastAPI:
     """Everything that is not the way of a call."""
+
+    def changed(before: Loaded, loaded: Loaded) -> None:
+        shelf.open(loaded.book)
+        said(loaded, before)
+
+    watcher = Watcher(library, changed)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -79,7 +109,9 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
+        watcher.start()
         yield
+        watcher.stop()
         tally.stop()
         log.stop()
 
@@ -93,9 +125,11 @@ def _framework(shelf: Shelf, trust: Trust, tally: Tally, log: Log) -> FastAPI:
 
     @app.get("/readyz", summary="Can answer calls")
     async def readyz() -> Response:
-        broken = [flow.name for flow in shelf.book.flows.values() if flow.problems]
-        flows = len(shelf.book.flows) - len(broken)
-        body = {"status": "ok" if flows else "no flow is loaded", "flows": flows, "broken": broken}
+        loaded = library.loaded
+        broken = [flow.name for flow in loaded.book.flows.values() if flow.problems]
+        flows = len(loaded.book.flows) - len(broken)
+        status = "ok" if flows else "no flow is loaded"
+        body = {"status": status, "flows": flows, "broken": broken, "stale": [*loaded.stale]}
         return JSONResponse(body, status_code=200 if flows else 503)
 
     @app.get("/metrics", summary="Prometheus")

@@ -98,28 +98,74 @@ class Flow:
 
 
 class FlowBook:
-    """All flows of an installation. Look-up takes the same time for a thousand numbers and a million."""
+    """All flows of an installation. Look-up takes the same time for a thousand numbers and a million.
 
-    __slots__ = ("_exact", "_lengths", "_prefixes", "_rest", "flows")
+    Of flows that claim the same number, the one that claimed it first has it; a broken flow gives way to one that is right.
+    """
+
+    __slots__ = ("_contested", "_exact", "_lengths", "_prefixes", "_rest", "flows")
 
     def __init__(self, flows: Iterable[Flow] = ()) -> None:
-        """Flows whose claims do not clash; of those that do (see ``clashes``), the first has the number."""
-        self.flows: Mapping[str, Flow] = {flow.name: flow for flow in flows}
+        self.flows: Mapping[str, Flow] = {}
         self._exact: dict[str, Flow] = {}
         self._prefixes: dict[str, Flow] = {}
+        self._lengths: list[int] = []
         self._rest: Flow | None = None
-        for flow in self.flows.values():
-            for claim in flow.claims:
-                self._claim(claim.number, flow)
+        self._contested: dict[str, tuple[Flow, ...]] = {}
+        self._change({flow.name: flow for flow in flows})
+
+    def changed(self, flows: Mapping[str, Flow | None]) -> FlowBook:
+        """A book with other flows under these names (None: with none); what stays is copied whole, not gone through."""
+        book = FlowBook()
+        book.flows, book._rest, book._contested = self.flows, self._rest, self._contested.copy()
+        book._exact, book._prefixes = self._exact.copy(), self._prefixes.copy()
+        book._change(flows)
+        return book
+
+    def _change(self, flows: Mapping[str, Flow | None]) -> None:
+        """First all give up what they claim no more, then all claim what is new: numbers may go from one to the other."""
+        more: list[tuple[Flow, set[str]]] = []
+        for name, new in flows.items():
+            old = self.flows.get(name)
+            before, after = (_numbers(flow) for flow in (old, new))
+            for number in before:
+                kept = [new] if new is not None and number in after else []
+                self._hold(number, [flow for held in self.claimants(number) for flow in (kept if held is old else [held])])
+            if new is not None:
+                more.append((new, after - before if before else after))
+        for flow, numbers in more:
+            for number in numbers:
+                self._hold(number, [*self.claimants(number), flow])
+        self.flows = {name: flow for name, flow in {**self.flows, **flows}.items() if flow is not None}
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
 
-    def _claim(self, number: str, flow: Flow) -> None:
-        if number == REST:
-            self._rest = self._rest or flow
-        elif number.endswith("*"):
-            self._prefixes.setdefault(number[:-1], flow)
+    def _hold(self, number: str, claimants: list[Flow]) -> None:
+        """Give a number to the first of these, as far as none is better."""
+        if len(claimants) > 1:
+            claimants.sort(key=lambda flow: bool(flow.problems))
+            self._contested[number] = tuple(claimants)
         else:
-            self._exact.setdefault(number, flow)
+            self._contested.pop(number, None)
+        holder = claimants[0] if claimants else None
+        if number == REST:
+            self._rest = holder
+            return
+        held, key = (self._prefixes, number[:-1]) if number[-1] == "*" else (self._exact, number)
+        if holder is None:
+            del held[key]
+        else:
+            held[key] = holder
+
+    def claimants(self, number: str) -> tuple[Flow, ...]:
+        """The flows that claim a number (or ``+1201*``, or ``rest``) in these words; the first has it."""
+        several = self._contested.get(number)
+        if several is not None:
+            return several
+        if number == REST:
+            holder = self._rest
+        else:
+            holder = self._prefixes.get(number[:-1]) if number[-1] == "*" else self._exact.get(number)
+        return () if holder is None else (holder,)
 
     def answering(self, number: str) -> Flow | None:
         """The flow that answers a number (E.164): exact beats the longest prefix beats ``rest``."""
@@ -132,24 +178,30 @@ class FlowBook:
                 return flow
         return self._rest
 
+    def clashes(self) -> list[Problem]:
+        """What is wrong with numbers that several flows claim: each but the one that has it is told so."""
+        places: dict[str, dict[str, Claim]] = {}
+        for flow in {id(flow): flow for several in self._contested.values() for flow in several}.values():
+            places[flow.name] = {claim.number: claim for claim in reversed(flow.claims)}
+        return [
+            clash(places[flow.name][number], places[first.name][number])
+            for number, (first, *others) in self._contested.items()
+            for flow in others
+        ]
+
+
+def _numbers(flow: Flow | None) -> set[str]:
+    return set() if flow is None else {claim.number for claim in flow.claims}
+
 
 def clashes(claims: Iterable[Claim]) -> list[Problem]:
     """Numbers that are claimed twice, in one file or in two."""
     first: dict[str, Claim] = {}
-    problems = []
-    for claim in claims:
-        other = first.setdefault(claim.number, claim)
-        if other is not claim:
-            where = f"{other.file}:{other.line}:{other.column}"
-            problems.append(
-                Problem(
-                    claim.file,
-                    claim.line,
-                    claim.column,
-                    "error",
-                    "number-claimed-twice",
-                    f"numbers: {claim.number} is claimed already, at {where}",
-                    "a number has one flow: take one of the two out",
-                )
-            )
-    return problems
+    return [clash(claim, other) for claim in claims if (other := first.setdefault(claim.number, claim)) is not claim]
+
+
+def clash(claim: Claim, other: Claim) -> Problem:
+    """A number that is claimed already."""
+    said = f"numbers: {claim.number} is claimed already, at {other.file}:{other.line}:{other.column}"
+    mend = "a number has one flow: take one of the two out"
+    return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", said, mend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.flows.compiler import Options
+    from app.flows.loader import Progress
     from app.language import Extensions, Response
 
 
-def check_paths(paths: Iterable[Path], options: Options, flows_folder: Path | None = None) -> list[Problem]:
+def check_paths(
+    paths: Iterable[Path], options: Options, flows_folder: Path | None = None, on_progress: Progress | None = None
+) -> list[Problem]:
     """What is wrong with files and with the folders' files, in order of place.
 
-    Attributes are declared beside a file, or in ``flows_folder``.
+    Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
+    are done.
     """
     problems: list[Problem] = []
     files: dict[Path, Path] = {}
@@ -42,7 +47,7 @@ def check_paths(paths: Iterable[Path], options: Options, flows_folder: Path | No
     found = {folder: declared(_declaring(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
     extensions = {folder: there for folder, (there, _) in found.items()}
-    problems += _flows([file for file in files.values() if is_flow(file)], options, extensions)
+    problems += _flows([file for file in files.values() if is_flow(file)], options, extensions, on_progress)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document(file, extensions[file.parent])
@@ -54,10 +59,22 @@ def _declaring(folder: Path, flows_folder: Path | None) -> Path:
     return folder if flows_folder is None or (folder / EXTENSIONS).is_file() else flows_folder
 
 
-def _flows(files: list[Path], options: Options, extensions: dict[Path, Extensions]) -> Iterable[Problem]:
-    for folder in dict.fromkeys(file.parent for file in files):
-        inside = [file for file in files if file.parent == folder]
-        yield from load_files(inside, dataclasses.replace(options, extensions=extensions[folder])).problems
+def _flows(
+    files: list[Path], options: Options, extensions: dict[Path, Extensions], on_progress: Progress | None
+) -> Iterable[Problem]:
+    by_folder: dict[Path, list[Path]] = {}
+    for file in files:
+        by_folder.setdefault(file.parent, []).append(file)
+    before = 0
+    for folder, inside in by_folder.items():
+        told = on_progress and functools.partial(_further, on_progress, before, len(files))
+        of_folder = dataclasses.replace(options, extensions=extensions[folder])
+        yield from load_files(inside, of_folder, on_progress=told).problems
+        before += len(inside)
+
+
+def _further(on_progress: Progress, before: int, total: int, done: int, _of: int) -> None:
+    on_progress(before + done, total)
 
 
 def check_document(file: Path, extensions: Extensions) -> list[Problem]:

@@ -236,7 +236,9 @@ class _TooDeep(yaml.MarkedYAMLError):
 
 
 def _bounded(text: str) -> None:
-    """Refuse what is nested so deeply that reading it might break us."""
+    """Refuse what is nested so deeply that reading it might break us. Most files are too plain to need a second reading."""
+    if _plainly_flat(text):
+        return
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -245,6 +247,14 @@ def _bounded(text: str) -> None:
                 raise _TooDeep(problem=f"more than {_MAX_DEPTH} values inside each other", problem_mark=event.start_mark)  # type: ignore[arg-type]
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _plainly_flat(text: str) -> bool:
+    """Whether a text cannot be nested deeply: each level takes a bracket, or begins further to the right."""
+    if "&" in text or "!" in text:
+        return False
+    furthest = max((len(found) for found in _BEGINNING.findall(text)), default=0)
+    return 2 * (furthest + 1) + 2 * (text.count("[") + text.count("{")) < _MAX_DEPTH
 
 
 def _not_yaml(error: yaml.YAMLError, text: str, report: Report) -> None:
@@ -260,6 +270,8 @@ def _not_yaml(error: yaml.YAMLError, text: str, report: Report) -> None:
     report.error((), "yaml", f"this is not YAML: {problem}", mend)
 
 
+_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
+"""What stands before the first word of a line: whatever begins in it, begins within or right after this."""
 _BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
 _QUOTE_BRACES: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
 _LOST: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
@@ -279,6 +291,8 @@ class _Walk:
 
     def __init__(self, text: str, report: Report) -> None:
         self._lines = text.splitlines()
+        self._comments = "#" in text
+        self._clean = "\\" not in text and not FORBIDDEN.search(text) and not RESERVED.search(text)
         self._report = report
         self._seen = 0
 
@@ -299,6 +313,8 @@ class _Walk:
 
     def _text(self, text: str, path: Path, *, key: bool = False) -> str:
         """A text as XML can hold it; what it cannot is an error, here, before anything is made of it."""
+        if self._clean:
+            return text
         found = FORBIDDEN.search(text) or RESERVED.search(text)
         if found:
             code = f"U+{ord(found[0]):04X}"
@@ -332,7 +348,7 @@ class _Walk:
 
     def _cut(self, node: yaml.Node) -> str:
         """What follows a plain text on its line and is a comment to YAML."""
-        if not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED:
+        if not self._comments or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED:
             return ""
         end = node.end_mark
         rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.errors import LanguageError, Problem
 from app.flows.book import FlowBook, clashes
 from app.flows.compiler import Compiled, compile_flow
-from app.flows.files import Report, read_yaml
+from app.flows.files import MAX_BYTES, Report, read_yaml
 from app.language import Extensions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
 
+Progress: TypeAlias = "Callable[[int, int], None]"
+"""Told how many files are done, and of how many."""
 EXTENSIONS: Final = "extensions.yaml"
 """Declares attributes that Opentact has and its documentation lost."""
-_NOT_FLOWS: Final = frozenset({EXTENSIONS, "overrides.yaml"})
+OVERRIDES: Final = "overrides.yaml"
+"""Dated exceptions to opening hours."""
+_NOT_FLOWS: Final = frozenset({EXTENSIONS, OVERRIDES})
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
@@ -30,47 +34,82 @@ class Loaded:
 
     book: FlowBook
     problems: tuple[Problem, ...]
+    stale: Mapping[str, tuple[Problem, ...]] = dataclasses.field(default_factory=dict)
+    """Flows whose last good version goes on, and why: their file is broken, or claims another flow's number."""
 
     @property
     def broken(self) -> bool:
         """Whether there is an error."""
         return any(problem.severity == "error" for problem in self.problems)
 
+    @property
+    def states(self) -> dict[str, int]:
+        """How many flows are ``live``, ``stale`` (an earlier version is live) and ``broken`` (only their fallback is)."""
+        broken = sum(bool(flow.problems) for flow in self.book.flows.values())
+        return {"live": len(self.book.flows) - broken - len(self.stale), "stale": len(self.stale), "broken": broken}
 
-def load(folder: Path, options: Options) -> Loaded:
-    """All flow files of a folder."""
-    if not folder.is_dir():
-        missing = Problem(
-            str(folder), 1, 1, "error", "no-folder", "there is no such folder", "set CALLFLOWS_FLOWS or --flows"
-        )
-        return Loaded(FlowBook(), (missing,))
+
+def load(folder: Path, options: Options, on_progress: Progress | None = None) -> Loaded:
+    """All flow files of a folder; ``on_progress`` is told how many files of how many are done."""
+    try:
+        files = flow_files(folder)
+    except OSError as error:
+        return Loaded(FlowBook(), (no_folder(folder, error),))
+    for_all, problems = for_all_flows(folder, options)
+    return load_files(files, for_all, problems, on_progress)
+
+
+def for_all_flows(folder: Path, options: Options) -> tuple[Options, list[Problem]]:
+    """Options with what the folder's own files say for all its flows, and what is wrong with those files."""
     extensions, problems = declared(folder)
-    return load_files(flow_files(folder), dataclasses.replace(options, extensions=extensions), problems)
+    return dataclasses.replace(options, extensions=extensions), problems
 
 
-def load_files(files: Iterable[Path], options: Options, problems: Iterable[Problem] = ()) -> Loaded:
+def no_folder(folder: Path, error: OSError) -> Problem:
+    """A folder of flows is not there, or cannot be listed."""
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    said = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
+    return Problem(str(folder), 1, 1, "error", "no-folder", said, "set CALLFLOWS_FLOWS or --flows")
+
+
+def load_files(
+    files: Collection[Path], options: Options, problems: Iterable[Problem] = (), on_progress: Progress | None = None
+) -> Loaded:
     """These flow files; names and numbers that are given twice go to the first."""
-    found = list(problems)
-    right: dict[str, Flow] = {}
-    broken: dict[str, Flow] = {}
-    for file in files:
-        flow, half, problems_of, _ = _read(file, options)
-        found += problems_of
-        if half is not None:
-            broken.setdefault(half.name, half)
-        elif flow is not None and flow.name in right:
-            said = f"{right[flow.name].file} is named so already"
-            found.append(Problem(str(file), 1, 1, "error", "name-twice", said, "rename one of the two"))
-        elif flow is not None:
-            right[flow.name] = flow
-    flows = [*right.values(), *(flow for name, flow in broken.items() if name not in right)]
+    by_name: dict[str, list[Compiled]] = {}
+    for done, file in enumerate(files):
+        by_name.setdefault(file.stem, []).append(read_flow(file, options))
+        if on_progress is not None:
+            on_progress(done + 1, len(files))
+    chosen = [choose(compiled) for compiled in by_name.values()]
+    flows = sorted((flow for flow, _ in chosen if flow is not None), key=lambda flow: bool(flow.problems))
+    found = [*problems, *(problem for _, wrong in chosen for problem in wrong)]
     found += clashes(claim for flow in flows for claim in flow.claims)
     return Loaded(FlowBook(flows), tuple(found))
 
 
+def choose(compiled: Iterable[Compiled], served: Flow | None = None) -> tuple[Flow | None, list[Problem]]:
+    """Which flow of files with one name serves, and what is wrong with them: the first that is right, if any.
+
+    The file that serves already stays; where none is right any more, the version that was right last.
+    """
+    compiled = list(compiled)
+    problems = [problem for one in compiled for problem in one.problems]
+    right = [one.flow for one in compiled if one.flow is not None]
+    if not right:
+        good = served if compiled and served is not None and not served.problems else None
+        return good or next((one.broken for one in compiled if one.broken is not None), None), problems
+    best = next((flow for flow in right if served is not None and flow.file == served.file), right[0])
+    said = f"{best.file} is named so already"
+    problems += [
+        Problem(flow.file, 1, 1, "error", "name-twice", said, "rename one of the two") for flow in right if flow is not best
+    ]
+    return best, problems
+
+
 def flow_files(folder: Path) -> list[Path]:
-    """The flow files of a folder, in the order of their names."""
-    return sorted(file for file in folder.iterdir() if is_flow(file) and file.is_file())
+    """The flow files of a folder, in the order of their names. Raises OSError where it cannot be listed."""
+    return sorted(file for file in folder.iterdir() if is_flow(file) and (file.is_file() or not file.exists()))
 
 
 def is_flow(file: Path) -> bool:
@@ -78,13 +117,25 @@ def is_flow(file: Path) -> bool:
     return file.suffix in FLOW_SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith(".")
 
 
-def _read(file: Path, options: Options) -> Compiled:
+def read_flow(file: Path, options: Options) -> Compiled:
+    """A flow file, read and compiled; that it cannot be read is a problem like any other."""
     try:
-        text = file.read_bytes()
+        text = read_bounded(file)
     except OSError as error:
-        wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
-        return Compiled(None, None, (wrong,))
+        return unreadable(file, error)
     return compile_flow(file.stem, text, str(file), options)
+
+
+def read_bounded(file: Path) -> bytes:
+    """What stands in a file, or one byte more of it than a flow file may have. Raises OSError."""
+    with file.open("rb") as opened:
+        return opened.read(MAX_BYTES + 1)
+
+
+def unreadable(file: Path, error: OSError) -> Compiled:
+    """A flow file that cannot be read."""
+    wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
+    return Compiled(None, None, (wrong,))
 
 
 def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
@@ -93,7 +144,10 @@ def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
     report = Report(str(file))
     if not file.is_file():
         return Extensions(), []
-    data = read_yaml(file.read_bytes(), report)
+    try:
+        data = read_yaml(read_bounded(file), report)
+    except OSError as error:
+        return Extensions(), list(unreadable(file, error).problems)
     if data is not None and not (
         isinstance(data, dict)
         and all(

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.flows.apart import Job
-    from app.flows.book import Flow, FlowBook
+    from app.flows.book import Flow
     from app.flows.screening import Counts
+    from app.flows.shelf import Shelf
     from app.flows.tickets import Signer
     from app.flows.workshop import Workshop
     from app.language import Dialect
@@ -66,13 +67,6 @@ class Going(NamedTuple):
     turn: Turn
     entry: Entry
     job: Job
-
-
-class Shelf:
-    """Holds the book that is open now; whoever loads another puts it here, whole."""
-
-    def __init__(self, book: FlowBook) -> None:
-        self.book = book
 
 
 class Answering:
@@ -223,12 +217,12 @@ class Answering:
         turn.begin()
         if "itself" in carried:
             turn.answers_itself = bool(carried["itself"])
-        flow = self._shelf.book.flows.get(name)
+        remembered = self._shelf.flow(name, state.get("v", ""))
+        flow = remembered or self._shelf.book.flows.get(name)
         if flow is None or node not in flow.documents:
             return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"))
         step, attempt, answered, *given = state.get("e", (0, 0, 1))
-        same = state.get("v") == flow.version
-        entry = Entry(step, attempt, bool(answered), bool(given)) if same else Entry(answered=bool(answered))
+        entry = Entry(step, attempt, bool(answered), bool(given)) if remembered else Entry(answered=bool(answered))
         return self._answer(flow, node, turn, entry)
 
     def _turn(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Turn:
@@ -239,7 +233,7 @@ class Answering:
         return Turn(fields, base=self._trust.base(scope), answers_itself=answers_itself, clock=self._clock)
 
     def _fallback(self, name: str, node: str, error: Exception) -> Reply:
-        flow = self._shelf.book.flows.get(name)
+        flow = self._shelf.newest(name)
         document = flow.fallback if flow is not None else self.apology
         return 200, document, _fallen(name, node, error)
 

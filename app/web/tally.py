@@ -20,7 +20,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 
 import prometheus_client
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from app.numbers import masked
 
@@ -62,8 +62,14 @@ Answered: TypeAlias = tuple[float, float, Outcome, str, str, str]
 class Tally:
     """Counts and logs answers; ``add`` is all that the way of a call sees of it. A collector of ``prometheus_client``."""
 
-    def __init__(self, line: Callable[[Mapping[str, Any]], str], out: TextIO | Log) -> None:
-        """``line`` makes the log line of some fields, ``out`` takes it."""
+    def __init__(
+        self,
+        line: Callable[[Mapping[str, Any]], str],
+        out: TextIO | Log,
+        flows: Callable[[], Mapping[str, int]] | None = None,
+    ) -> None:
+        """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state."""
+        self._flows = flows
         self._render = line
         self._quick = line({}) == "{}"
         self._out = out
@@ -155,6 +161,13 @@ class Tally:
         times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
         times.add_metric([], list(zip(bounds, itertools.accumulate(self._within), strict=True)), self._seconds)
         yield times
+        if self._flows is not None:
+            states = GaugeMetricFamily(
+                "callflows_flows", "Flows: live, broken, or stale (an earlier version is live)", labels=["state"]
+            )
+            for state, count in self._flows().items():
+                states.add_metric([state], count)
+            yield states
         yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", self._dropped)
 
 

@@ -15,12 +15,13 @@ from pydantic import SecretStr
 
 from app.flows.compiler import Options
 from app.flows.loader import load
+from app.flows.shelf import Shelf
 from app.flows.tickets import Signer
 from app.language import Say, from_xml
 from app.language.element import paths
 from app.server import line_of, log_to
 from app.settings import Settings
-from app.web.answering import Answering, Shelf
+from app.web.answering import Answering
 from app.web.requests import Trust
 from app.web.tally import Tally
 

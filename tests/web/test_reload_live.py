@@ -1,0 +1,354 @@
+"""Flows edited under a server that answers: every way to save, and calls that are in the middle of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from door import CALL, Door, asked, document, is_apology, says, settings, urls
+
+from app.flows.compiler import Options
+from app.flows.library import Library
+from app.flows.shelf import REMEMBERED
+from app.flows.watcher import Watcher
+from app.server import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from app.flows.loader import Loaded
+
+PATIENCE = 8.0
+
+
+def version(number: int | str) -> str:
+    """A desk whose texts all name its version."""
+    return f"""
+numbers: +12015550123
+nodes:
+  start:
+    - say: Version {number} greets {{{{ caller.number }}}}.
+    - goto: menu
+  menu:
+    - menu: {{prompt: Version {number} asks., keys: {{1: menu, 2: end}}, attempts: 1, otherwise: end}}
+  end:
+    - say: Version {number} ends.
+fallback:
+  - say: Version {number} is sorry.
+"""
+
+
+def spoken(reply: httpx.Response) -> set[str]:
+    """The versions that speak in a document, valid to the letter."""
+    return {text.split()[1] for text in says(document(reply))}
+
+
+class Live(Door):
+    """A door whose folder is watched."""
+
+    def __init__(self, folder: Path, text: str, *, every: float = 2.0) -> None:
+        super().__init__(folder, text)
+        options = Options(self.signer, self.settings.apology, self.settings.dialect)
+        self.library = Library(folder, options)
+        self.swaps: list[Loaded] = []
+        self.watcher = Watcher(self.library, self._swapped, every=every)
+
+    def _swapped(self, _before: Loaded, loaded: Loaded) -> None:
+        self.shelf.open(loaded.book)
+        self.swaps.append(loaded)
+
+    def becomes(self, number: int | str) -> None:
+        """Wait until a new call meets a version; a test fails where it never does."""
+        until(lambda: spoken(self.ask()) == {str(number)})
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def live(folder: Path, text: str = version(1), every: float = 2.0) -> Iterator[Live]:
+    door = Live(folder, text, every=every)
+    door.watcher.start()
+    try:
+        yield door
+    finally:
+        door.watcher.stop()
+
+
+# Ways to save
+
+
+def in_place(folder: Path, text: str) -> None:
+    (folder / "desk.yaml").write_text(text)
+
+
+def by_rename(folder: Path, text: str) -> None:
+    (folder / ".desk.yaml.new").write_text(text)
+    (folder / ".desk.yaml.new").rename(folder / "desk.yaml")
+
+
+def with_a_backup(folder: Path, text: str) -> None:
+    (folder / "desk.yaml").rename(folder / "desk.yaml~")
+    (folder / "desk.yaml").write_text(text)
+
+
+def by_deletion(folder: Path, text: str) -> None:
+    (folder / "desk.yaml").unlink()
+    (folder / "desk.yaml").write_text(text)
+
+
+def from_elsewhere(folder: Path, text: str) -> None:
+    (folder.parent / "desk.new").write_text(text)
+    (folder.parent / "desk.new").rename(folder / "desk.yaml")
+
+
+def behind_a_link(folder: Path, text: str) -> None:
+    (folder.parent / "elsewhere.yaml").write_text(text)
+    if not (folder / "desk.yaml").is_symlink():
+        (folder / "desk.yaml").unlink()
+        (folder / "desk.yaml").symlink_to("../elsewhere.yaml")
+
+
+def as_kubernetes(folder: Path, text: str) -> None:
+    before = (folder / "..data").resolve() if (folder / "..data").is_symlink() else None
+    made = folder / f"..{time.monotonic_ns()}"
+    made.mkdir()
+    (made / "desk.yaml").write_text(text)
+    (folder / "..data_tmp").symlink_to(made.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+    if before is None:
+        (folder / "desk.yaml").unlink()
+        (folder / "desk.yaml").symlink_to("..data/desk.yaml")
+    else:
+        shutil.rmtree(before)
+
+
+def as_another_folder(folder: Path, text: str) -> None:
+    made = folder.parent / "made"
+    made.mkdir()
+    (made / "desk.yaml").write_text(text)
+    folder.rename(folder.parent / f"old{time.monotonic_ns()}")
+    made.rename(folder)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [in_place, by_rename, with_a_backup, by_deletion, from_elsewhere, behind_a_link, as_kubernetes, as_another_folder],
+)
+def test_a_save_is_live_soon_however_it_is_made(tmp_path, save):
+    (tmp_path / "flows").mkdir()
+    with live(tmp_path / "flows", every=0.5) as door:
+        for number in (2, 3, 4):
+            save(tmp_path / "flows", version(number))
+            door.becomes(number)
+        assert all(loaded.problems == () for loaded in door.swaps[-1:])
+
+
+def test_a_save_that_nobody_notifies_is_found(tmp_path, monkeypatch):
+    def deaf(*_paths: object, **_options: object) -> None:
+        raise OSError("no space left for watches")
+
+    monkeypatch.setattr("watchfiles.watch", deaf)
+    with live(tmp_path, every=0.1) as door:
+        in_place(tmp_path, version(2))
+        door.becomes(2)
+        assert any("no space left for watches" in line["event"] for line in door.lines())
+
+
+def test_a_notified_save_does_not_wait_for_the_next_look(tmp_path):
+    with live(tmp_path, every=600.0) as door:
+        until(lambda: in_place(tmp_path, version(2)) or spoken(door.ask()) == {"2"})
+
+
+def test_a_folder_that_vanishes_keeps_answering_and_is_watched_again_when_it_is_back(tmp_path):
+    (tmp_path / "flows").mkdir()
+    with live(tmp_path / "flows", every=0.1) as door:
+        (tmp_path / "flows").rename(tmp_path / "away")
+        until(lambda: [problem.rule for problem in door.library.loaded.problems] == ["no-folder"])
+        assert spoken(door.ask()) == {"1"}
+        (tmp_path / "flows").mkdir()
+        in_place(tmp_path / "flows", version(2))
+        door.becomes(2)
+        in_place(tmp_path / "flows", version(3))
+        door.becomes(3)
+        assert door.library.loaded.problems == ()
+
+
+def test_what_breaks_while_looking_does_not_end_the_watching(tmp_path, monkeypatch):
+    with live(tmp_path, every=0.1) as door:
+        with monkeypatch.context() as broken:
+            broken.setattr(door.library, "refresh", lambda: 1 / 0)
+            until(lambda: any("ZeroDivisionError" in str(line) for line in door.lines()))
+        in_place(tmp_path, version(2))
+        door.becomes(2)
+
+
+def test_what_breaks_while_swapping_is_tried_again(tmp_path, monkeypatch):
+    with live(tmp_path, every=0.1) as door:
+        with monkeypatch.context() as broken:
+            broken.setattr(door.shelf, "open", lambda _book: 1 / 0)
+            in_place(tmp_path, version(2))
+            until(lambda: any("ZeroDivisionError" in str(line) for line in door.lines()))
+        door.becomes(2)
+
+
+# The server
+
+
+@contextlib.contextmanager
+def running(app: object) -> Iterator[None]:
+    """The server's life around a test, its events in a thread of their own."""
+    ending, begun = threading.Event(), threading.Event()
+
+    async def live() -> None:
+        messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, str]:
+            message = next(messages)
+            if message.endswith("shutdown"):
+                await asyncio.to_thread(ending.wait)
+            return {"type": message}
+
+        async def send(message: dict[str, str]) -> None:
+            assert message["type"].endswith(".complete"), message
+            begun.set()
+
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()))
+    thread.start()
+    try:
+        assert begun.wait(PATIENCE)
+        yield
+    finally:
+        ending.set()
+        thread.join(PATIENCE)
+
+
+def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, capsys):
+    (tmp_path / "desk.yaml").write_text(version(1))
+    app = create_app(settings(flows=tmp_path))
+    with running(app):
+        in_place(tmp_path, "numbers: [\n")
+        until(lambda: asked(app, "/readyz").json()["stale"] == ["desk"])
+        assert spoken(asked(app, "/call", params=CALL)) == {"1"}
+        ready = asked(app, "/readyz")
+        assert (ready.status_code, ready.json()["flows"], ready.json()["broken"]) == (200, 1, [])
+        metrics = asked(app, "/metrics").text
+        assert 'callflows_flows{state="stale"} 1.0' in metrics
+        assert 'callflows_flows{state="live"} 0.0' in metrics
+        in_place(tmp_path, version(2))
+        until(lambda: spoken(asked(app, "/call", params=CALL)) == {"2"})
+        until(lambda: asked(app, "/readyz").json()["stale"] == [])
+    said = capsys.readouterr().err
+    assert "this is not YAML" in said
+    assert '"the last good version of a flow goes on"' in said
+
+
+def test_the_thread_that_watches_ends_with_the_server(tmp_path):
+    (tmp_path / "desk.yaml").write_text(version(1))
+    with running(create_app(settings(flows=tmp_path))):
+        assert "watcher" in [thread.name for thread in threading.enumerate()]
+    assert "watcher" not in [thread.name for thread in threading.enumerate()]
+
+
+# Calls in progress
+
+
+def open_version(door: Live, number: int) -> None:
+    in_place(door.folder, version(number))
+    door.watcher.look()
+    assert spoken(door.ask()) == {str(number)}
+
+
+def test_a_call_goes_on_in_its_version_while_it_is_remembered_and_then_at_the_start_of_its_node(tmp_path):
+    door = Live(tmp_path, version(0))
+    (url, *_) = urls(door.ask())
+    for number in range(1, REMEMBERED + 1):
+        open_version(door, number)
+        assert spoken(door.ask(url)) == {"0"}
+    open_version(door, REMEMBERED + 1)
+    assert spoken(door.ask(url)) == {str(REMEMBERED + 1)}
+    assert says(document(door.ask(url)))[0] == f"Version {REMEMBERED + 1} asks."
+
+
+def test_a_remembered_version_goes_on_at_the_exact_attempt(tmp_path):
+    big = "x" * 3000
+    menu = (
+        "numbers: rest\nnodes:\n  start:\n    - menu:\n        prompt: [First., Second., Third.]\n        keys:\n"
+        + "".join(f"          {key}: n{key}\n" for key in range(8))
+        + "".join(f"  n{key}: [say: {key}{big}]\n" for key in range(8))
+    )
+    door = Live(tmp_path, menu)
+    second = urls(door.ask())[-1]
+    in_place(tmp_path, menu.replace("Second.", "2."))
+    door.watcher.look()
+    assert says(document(door.ask(second)))[0] == "Second."
+
+
+def test_a_call_goes_on_though_its_flow_is_deleted_and_its_node_gone(tmp_path):
+    door = Live(tmp_path, version(0))
+    (url, *_) = urls(door.ask())
+    gone = (
+        version(1).replace("menu:\n", "choices:\n", 1).replace("goto: menu", "goto: choices").replace("1: menu", "1: end")
+    )
+    in_place(tmp_path, gone)
+    door.watcher.look()
+    assert spoken(door.ask(url)) == {"0"}
+    (tmp_path / "desk.yaml").unlink()
+    door.watcher.look()
+    assert is_apology(door.ask())
+    assert spoken(door.ask(url)) == {"0"}
+
+
+# The storm
+
+
+def test_two_hundred_reloads_under_load_fail_no_call_and_mix_no_versions(tmp_path):
+    door = Live(tmp_path, version(0))
+    done = threading.Event()
+    reloads = 200
+
+    def storm() -> None:
+        for number in range(1, reloads + 1):
+            by_rename(tmp_path, version(number) if number % 7 else "numbers: [\n")
+            door.library._settle = 0.0  # noqa: SLF001 - a save by rename is whole, and 200 of them are enough to wait for
+            door.watcher.look()
+        done.set()
+
+    async def caller(http: httpx.AsyncClient) -> int:
+        calls = 0
+        while not done.is_set() or not calls:
+            first = await http.get("/call", params=CALL)
+            began = spoken(first)
+            assert len(began) == 1
+            further = await http.get(urls(first)[0])
+            assert len(spoken(further)) == 1
+            calls += 1
+            await asyncio.sleep(0)
+        return calls
+
+    async def callers() -> list[int]:
+        transport = httpx.ASGITransport(app=door.app, client=("127.0.0.1", 40000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test", trust_env=False) as http:
+            return await asyncio.gather(*(caller(http) for _ in range(4)))
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    calls = asyncio.run(callers())
+    thread.join()
+    assert sum(calls) > 20
+    assert len(door.swaps) > reloads / 2
+    assert spoken(door.ask()) == {str(reloads)}
+    assert {line["event"] for line in door.lines() if line.get("flow")} == {"answered"}
