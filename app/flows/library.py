@@ -27,6 +27,7 @@ from app.flows.loader import (
     for_all_flows,
     is_flow,
     no_folder,
+    override,
     read_bounded,
     unreadable,
 )
@@ -50,7 +51,7 @@ _LOOKS: Final = 10
 _ROUNDS: Final = 20
 """Rounds of taking back edits that claim what another flow has, before all edits are taken back."""
 _FOR_ALL: Final = (EXTENSIONS, OVERRIDES)
-"""Files that concern every flow."""
+"""Files that concern every flow; those of opening hours hold at once, and compile nothing anew."""
 
 
 class _Look(NamedTuple):
@@ -90,6 +91,7 @@ class Library:
         self._digests: dict[str, bytes] = {}
         self._away: list[Problem] = []
         self._wrong_for_all: list[Problem] = []
+        self._wrong_overrides: list[Problem] = []
         self._wrong: dict[str, list[Problem]] = {}
         self._stale: dict[str, list[Problem]] = {}
         self._held: dict[str, list[Problem]] = {}
@@ -111,6 +113,7 @@ class Library:
             self._read(look, on_progress)
             wanted = self._wanted()
             book = self._agreed(wanted) if wanted else self.loaded.book
+            self._override(book)
             self.loaded = self._all(book)
             self._touched = set()
             return self.loaded
@@ -119,7 +122,7 @@ class Library:
         """A book with all that is wrong now."""
         of_flows = [problem for name in sorted(self._wrong) for problem in self._wrong[name]]
         held = [problem for problems in self._held.values() for problem in problems]
-        problems = (*self._away, *self._wrong_for_all, *of_flows, *held, *book.clashes())
+        problems = (*self._away, *self._wrong_for_all, *self._wrong_overrides, *of_flows, *held, *book.clashes())
         stale = {name: tuple(why) for name, why in sorted({**self._stale, **self._held}.items())}
         found = Loaded(book, problems, stale)
         return self.loaded if found == self.loaded else found
@@ -172,15 +175,21 @@ class Library:
 
     def _read_for_all(self) -> bool:
         """Read what concerns all flows; whether they must all be compiled anew. What is wrong there changes nothing."""
-        digests = {name: _digest_of(self.folder / name) for name in _FOR_ALL}
-        if digests == self._digests:
+        digest, known = _digest_of(self.folder / EXTENSIONS), self._digests.get(EXTENSIONS)
+        if digest == known:
             return False
         options, self._wrong_for_all = for_all_flows(self.folder, self._options)
-        overridden = digests[OVERRIDES] != self._digests.get(OVERRIDES)
-        first, self._digests, before = not self._digests, digests, self._options
-        if first or not any(problem.severity == "error" for problem in self._wrong_for_all):
+        self._digests[EXTENSIONS], before = digest, self._options
+        if known is None or not any(problem.severity == "error" for problem in self._wrong_for_all):
             self._options = options
-        return overridden or self._options != before
+        return self._options != before
+
+    def _override(self, book: FlowBook) -> None:
+        """Have the overrides that the folder says, where they or the flows have changed."""
+        digest = _digest_of(self.folder / OVERRIDES)
+        if digest != self._digests.get(OVERRIDES) or book is not self.loaded.book:
+            self._digests[OVERRIDES] = digest
+            self._wrong_overrides = override(self.folder, book, self._options.overrides)
 
     def _read_one(self, name: str, look: _Look, *, anew: bool) -> None:
         """Read a flow file, and compile it if it says something else than before."""

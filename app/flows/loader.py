@@ -9,6 +9,7 @@ from app.errors import LanguageError, Problem
 from app.flows.book import FlowBook, clashes
 from app.flows.compiler import Compiled, compile_flow
 from app.flows.files import MAX_BYTES, Report, read_yaml
+from app.flows.overrides import OVERRIDES, Known, read_overrides
 from app.language import Extensions
 
 if TYPE_CHECKING:
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
+    from app.flows.overrides import Overrides
 
 Progress: TypeAlias = "Callable[[int, int], None]"
 """Told how many files are done, and of how many."""
 EXTENSIONS: Final = "extensions.yaml"
 """Declares attributes that Opentact has and its documentation lost."""
-OVERRIDES: Final = "overrides.yaml"
-"""Dated exceptions to opening hours."""
 _NOT_FLOWS: Final = frozenset({EXTENSIONS, OVERRIDES})
-FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,13 +56,30 @@ def load(folder: Path, options: Options, on_progress: Progress | None = None) ->
     except OSError as error:
         return Loaded(FlowBook(), (no_folder(folder, error),))
     for_all, problems = for_all_flows(folder, options)
-    return load_files(files, for_all, problems, on_progress)
+    loaded = load_files(files, for_all, problems, on_progress)
+    return dataclasses.replace(loaded, problems=(*loaded.problems, *override(folder, loaded.book, options.overrides)))
 
 
 def for_all_flows(folder: Path, options: Options) -> tuple[Options, list[Problem]]:
     """Options with what the folder's own files say for all its flows, and what is wrong with those files."""
     extensions, problems = declared(folder)
     return dataclasses.replace(options, extensions=extensions), problems
+
+
+def override(folder: Path, book: FlowBook, overrides: Overrides) -> list[Problem]:
+    """Have the overrides that ``overrides.yaml`` says, from now on; gives what is wrong with it.
+
+    A file that cannot be read changes nothing.
+    """
+    file = folder / OVERRIDES
+    report = Report(str(file))
+    try:
+        text = read_bounded(file) if file.is_file() else b""
+    except OSError as error:
+        return [*unreadable(file, error).problems]
+    known = {flow.name: Known(flow.zone, flow.hours) for flow in book.flows.values() if flow.hours}
+    overrides.change(read_overrides(text, report, known))
+    return report.problems
 
 
 def no_folder(folder: Path, error: OSError) -> Problem:
@@ -114,7 +131,7 @@ def flow_files(folder: Path) -> list[Path]:
 
 def is_flow(file: Path) -> bool:
     """Whether a file is a flow file by its name."""
-    return file.suffix in FLOW_SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith(".")
+    return file.suffix in FLOW_SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith((".", "_"))
 
 
 def read_flow(file: Path, options: Options) -> Compiled:
