@@ -7,11 +7,14 @@ CallflowsError
 │   └── DialectError         a document cannot be said in this dialect
 ├── FlowError                a flow file is wrong: all its problems
 ├── FlowProgramError         a flow that is a program is written wrongly
-├── Overdue                  something was not done in time
 ├── ExpressionError          a condition or a text cannot be evaluated
 ├── TicketError              a signed URL cannot be used
 │   ├── ForgedTicket         nobody of ours signed it
 │   └── StaleTicket          it is ours, but too old
+├── WorkError                a process that runs an author's work gave no answer
+│   ├── Overdue              not in time
+│   ├── WorkerDied           the process is gone
+│   └── WorkFailed           the work raised: its error
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -90,10 +93,6 @@ class FlowProgramError(CallflowsError):
     """A flow that is a program is written wrongly."""
 
 
-class Overdue(CallflowsError):
-    """Something was not done in time."""
-
-
 class ExpressionError(CallflowsError):
     """A condition or a text cannot be evaluated; ``line`` counts from 1 within the text."""
 
@@ -113,6 +112,32 @@ class ForgedTicket(TicketError):
 
 class StaleTicket(TicketError):
     """It is ours, but too old."""
+
+
+class WorkError(CallflowsError):
+    """A process that runs an author's work gave no answer."""
+
+
+class Overdue(WorkError):
+    """The answer did not come in time."""
+
+
+class WorkerDied(WorkError):
+    """The process is gone: it crashed, ended itself, or could not be started."""
+
+
+class WorkFailed(WorkError):
+    """The work raised an error: its type's name, its message, and where as Python prints it."""
+
+    def __init__(self, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(kind, message, trace)
+        self.kind = kind
+        self.message = message
+        self.trace = trace
+
+    def __str__(self) -> str:
+        """As the last line of a traceback: ``ValueError: no such account``."""
+        return f"{self.kind}: {self.message}"
 
 
 class SettingsError(CallflowsError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.errors import Overdue
@@ -18,7 +20,7 @@ class Asked(Protocol):
     """Processes that work things out, and can be stopped."""
 
     async def ask(self, request: bytes, deadline: float, lane: str) -> bytes:
-        """The answer to a request within ``deadline`` seconds."""
+        """The reply to a request; ``deadline`` is a moment as ``time.monotonic`` counts."""
 
 
 class Workshop:
@@ -28,13 +30,18 @@ class Workshop:
         self._outside = outside
         self._workers = workers
 
-    async def do(self, job: Job, seconds: float, lane: str) -> Any:  # noqa: ANN401 - as the job gives it
-        """A job's result. Raises Overdue where it is not there in time, and what a worker says went wrong."""
-        if seconds <= 0:
+    async def do(self, job: Job, end: float, lane: str) -> Any:  # noqa: ANN401 - as the job gives it
+        """A job's result, before ``end`` (as ``time.monotonic`` counts).
+
+        Raises Overdue where it is not there by then, and what a worker says went wrong.
+        """
+        left = end - time.monotonic()
+        if left <= 0:
             raise Overdue("there is no time left")
         if isinstance(job, Lookup):
-            return await self._outside.lookup(job)
-        done = json.loads(await self._workers.ask(pickle.dumps(job), seconds, lane))
+            within = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(left * 1000))))
+            return await self._outside.lookup(within)
+        done = json.loads(await self._workers.ask(pickle.dumps(job), end, lane))
         return done["result"]
 
 

@@ -192,7 +192,7 @@ class Answering:
         end = time.monotonic() + self._deadline
         for _ in range(MOST_JOBS):
             try:
-                turn.results.append(await self._workshop.do(job, end - time.monotonic(), flow.name))
+                turn.results.append(await self._workshop.do(job, end, flow.name))
             except Exception as error:  # noqa: BLE001 - as above
                 return self._fallback(flow.name, node, error)
             turn.begin()

@@ -1,0 +1,480 @@
+"""Work that never ends, crashes or eats memory costs its own caller the answer, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+
+from app.errors import Overdue, WorkerDied, WorkFailed
+from app.flows.workers import Workers
+from app.flows.workers.wire import LONGEST, Frames, Tokens, frame
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+SOON = 0.4
+LATE = 20.0
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@contextlib.asynccontextmanager
+async def workers(entry: str = "works:answer", **given) -> AsyncIterator[Workers]:
+    pool = Workers(entry, **given)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.stop()
+
+
+async def asked(pool: Workers, request: str, within: float = LATE, lane: str = "desk") -> str:
+    return (await pool.ask(request.encode(), time.monotonic() + within, lane)).decode()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LATE):
+        while not true():  # noqa: ASYNC110 - other processes set no Event
+            await asyncio.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that only waits to be waited for does not)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def children() -> set[int]:
+    """The processes of this one, also those that only wait to be waited for."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text(encoding="ascii").rpartition(")")[2].split()[1]) == os.getpid():
+                found.add(int(stat.parent.name))
+    return found
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request):
+    def run(awaited):
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(awaited)
+
+    return run
+
+
+def test_an_ask_is_answered(run):
+    async def story():
+        async with workers() as pool:
+            assert await asked(pool, "echo hello") == "hello"
+            assert await asked(pool, "anyio_timeout") == "True"
+            assert pool.counts["asked"] == 2
+            assert pool.counts["running"] == pool.counts["overdue"] == 0
+
+    run(story())
+
+
+def test_a_worker_takes_a_hundred_turns_that_wait_at_once(run):
+    async def story():
+        async with workers(most=1, spare=0) as pool:
+            assert len(set(await asyncio.gather(*(asked(pool, "sleep 0.3") for _ in range(100))))) == 1
+            assert pool.counts["workers"] == 1
+
+    run(story())
+
+
+def test_a_worker_is_prepared_once_by_a_function_that_gives_its_work():
+    async def story():
+        async with workers("works:opened", prepare=b"p" * (LONGEST + 1)) as pool:
+            assert len(await pool.ask(b"x", time.monotonic() + LATE, "desk")) == LONGEST + 2 - LONGEST
+
+    with pytest.raises(WorkFailed, match="the reply has 4194306 bytes, more than 4194304"):
+        asyncio.run(story())
+
+
+@pytest.mark.parametrize("work", ["spin", "spin_later", "spin_in_a_task", "power", "loops", "block 100", "deaf"])
+def test_what_never_ends_is_overdue_and_its_worker_is_replaced(work):
+    async def story():
+        async with workers(most=2, spare=0) as pool:
+            with pytest.raises(Overdue):
+                await asked(pool, work, SOON)
+            await until(lambda: pool.counts["replaced"] == 1)
+            assert await asked(pool, "echo again") == "again"
+            assert pool.counts["overdue"] == 1
+            assert pool.counts["died"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_thread_that_goes_on_after_its_turn_costs_the_worker():
+    async def story():
+        async with workers(most=2) as pool:
+            with pytest.raises(Overdue):
+                await asked(pool, "spin_in_a_thread", SOON)
+            await until(lambda: pool.counts["replaced"] == 1)
+
+    asyncio.run(story())
+
+
+def test_a_task_that_outlives_its_turn_and_blocks_costs_the_worker():
+    async def story():
+        async with workers(most=2) as pool:
+            assert await asked(pool, "leave_a_task") == "left"
+            await until(lambda: pool.counts["stuck"] == 1)
+            assert await asked(pool, "echo x") == "x"
+            await until(lambda: pool.counts["replaced"] == 1)
+
+    asyncio.run(story())
+
+
+def test_a_turn_that_only_waits_too_long_costs_no_worker():
+    async def story():
+        async with workers(most=1, spare=0) as pool:
+            pid = await asked(pool, "sleep 0")
+            with pytest.raises(Overdue):
+                await asked(pool, "sleep 100", SOON)
+            assert await asked(pool, "sleep 0") == pid
+            assert pool.counts["replaced"] == 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("work", "how"), [("die 3", "exit status 3"), ("crash", "SIGSEGV"), ("die 0", "exit status 0")])
+def test_a_worker_that_dies_takes_only_its_own_turn_with_it(work, how, tmp_path):
+    async def story():
+        async with workers(most=2, spare=0) as pool:
+            innocent = asyncio.create_task(asked(pool, f"noted 0.3 {tmp_path}/ran"))
+            await until(lambda: len(lines(tmp_path / "ran")) == 1)
+            with pytest.raises(WorkerDied, match=how):
+                await asked(pool, work)
+            assert await innocent == "done"
+            assert pool.counts["died"] == 1
+
+    asyncio.run(story())
+    assert len(set(lines(tmp_path / "ran"))) == 2, "the innocent turn was run again, by another worker"
+
+
+def test_an_error_of_the_work_is_told_with_its_place():
+    async def story():
+        async with workers() as pool:
+            with pytest.raises(WorkFailed, match="LookupError: no such account") as caught:
+                await asked(pool, "fail no such account")
+            assert (caught.value.kind, caught.value.message) == ("LookupError", "no such account")
+            assert "raise LookupError(rest)" in caught.value.trace
+            with pytest.raises(WorkFailed, match="SystemExit: 4"):
+                await asked(pool, "leave")
+            with pytest.raises(WorkFailed, match=r"the work wanted to end the process: SystemExit\(4\)"):
+                await asked(pool, "leave_in_a_task")
+            assert pool.counts["died"] == 0
+
+    asyncio.run(story())
+
+
+def test_memory_is_bounded():
+    async def story():
+        async with workers() as pool:
+            with pytest.raises((WorkFailed, WorkerDied), match="MemoryError"):
+                await asked(pool, "memory")
+            assert await asked(pool, "echo x") == "x"
+            await until(lambda: pool.counts["replaced"] == 1)
+
+    asyncio.run(story())
+
+
+def test_requests_and_replies_are_bounded(run):
+    async def story():
+        async with workers() as pool:
+            assert len(await pool.ask(f"huge {LONGEST}".encode(), time.monotonic() + LATE, "desk")) == LONGEST
+            assert len(await asked(pool, "echo " + "x" * 3_000_000)) == 3_000_000
+            with pytest.raises(WorkFailed, match="more than 4194304"):
+                await asked(pool, f"huge {LONGEST + 1}")
+            with pytest.raises(WorkFailed, match="the request has 4194305 bytes"):
+                await pool.ask(bytes(LONGEST + 1), time.monotonic() + LATE, "desk")
+            with pytest.raises(WorkFailed, match="the reply is str, not bytes"):
+                await asked(pool, "text")
+
+    run(story())
+
+
+def test_what_is_printed_goes_to_standard_error(capfd):
+    async def story():
+        async with workers() as pool:
+            assert await asked(pool, "shout loudly") == "said"
+
+    asyncio.run(story())
+    out, err = capfd.readouterr()
+    assert not out
+    assert sorted(err.splitlines()) == ["printed loudly", "written loudly"]
+
+
+@LINUX
+def test_a_worker_reads_nothing():
+    async def story():
+        async with workers() as pool:
+            assert (await asked(pool, "files")).split()[0] == "/dev/null"
+
+    asyncio.run(story())
+
+
+def test_twenty_endless_turns_of_one_flow_leave_the_others_their_workers():
+    async def story():
+        async with workers(most=4) as pool:
+            bad = [asyncio.create_task(asked(pool, "spin", 2, "bad")) for _ in range(20)]
+            for _ in range(40):
+                assert await asked(pool, "echo fine", 2, "good") == "fine"
+                await asyncio.sleep(0.05)
+            outcomes = await asyncio.gather(*bad, return_exceptions=True)
+            assert collections.Counter(map(type, outcomes)) == {Overdue: 20}
+            assert pool.counts["overdue"] == 20
+            assert 1 <= pool.counts["replaced"] <= 4
+
+    asyncio.run(story())
+
+
+def test_a_turn_that_was_not_begun_is_run_once_elsewhere(tmp_path):
+    async def story():
+        async with workers(most=2, spare=0) as pool:
+            slow = asyncio.create_task(asked(pool, "block 0.6", lane="slow"))
+            replies = [asyncio.create_task(asked(pool, f"noted 0 {tmp_path}/ran")) for _ in range(30)]
+            assert await asyncio.gather(*replies) == ["done"] * 30
+            await slow
+
+    asyncio.run(story())
+    assert len(lines(tmp_path / "ran")) == 30
+
+
+def test_a_turn_whose_worker_is_blocked_by_another_is_run_again_elsewhere(tmp_path):
+    async def story():
+        async with workers(most=2, spare=0) as pool:
+            innocent = asyncio.create_task(asked(pool, f"noted 0.2 {tmp_path}/ran", 5, "good"))
+            await until(lambda: len(lines(tmp_path / "ran")) == 1)
+            with pytest.raises(Overdue):
+                await asked(pool, "spin", 2.5, "bad")
+            assert innocent.done()
+            assert await innocent == "done"
+            assert pool.counts["replaced"] == 1
+
+    asyncio.run(story())
+    assert len(set(lines(tmp_path / "ran"))) == 2
+
+
+def test_who_stops_listening_stops_the_work():
+    async def story():
+        async with workers(most=1, spare=0) as pool:
+            pid = await asked(pool, "sleep 0")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asked(pool, "sleep 100"), 0.1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asked(pool, "spin", 0.6), 0.1)
+            assert await asked(pool, "sleep 0") != pid
+            assert pool.counts["replaced"] == 1
+            assert pool.counts["running"] == pool.counts["overdue"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_deadline_that_has_passed_is_overdue():
+    async def story():
+        async with workers() as pool:
+            with pytest.raises(Overdue):
+                await asked(pool, "spin", -1)
+            assert await asked(pool, "echo x") == "x"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("entry", "error", "message"),
+    [
+        ("works:broken", WorkFailed, "ValueError: this flow cannot be read"),
+        ("works:dead", WorkerDied, "a worker ended before it was ready: exit status 7"),
+        ("works:nothing", WorkFailed, "AttributeError: module 'works' has no attribute 'nothing'"),
+        ("no_such_module:answer", WorkFailed, "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("works:NOT_CALLABLE", WorkFailed, "TypeError: 'int' object is not callable"),
+    ],
+)
+def test_an_entry_that_cannot_start_is_told_to_every_ask_and_tried_less_and_less_often(tmp_path, entry, error, message):
+    async def story():
+        async with workers(entry, prepare=f"{tmp_path}/ran".encode()) as pool:
+            for _ in range(10):
+                with pytest.raises(error, match=message):
+                    await asked(pool, "echo x")
+                await asyncio.sleep(0.05)
+            assert pool.counts["overdue"] == 0
+
+    asyncio.run(story())
+    assert len(lines(tmp_path / "ran")) <= 6
+
+
+@LINUX
+def test_a_machine_that_starts_no_process_is_told_and_tried_again(monkeypatch):
+    async def story():
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", "/no/such/python")
+            pool = Workers("works:answer")
+            await pool.start()
+            with pytest.raises(WorkerDied, match=r"no worker can be started: .*No such file"):
+                await asked(pool, "echo x")
+        reply = ""
+        while not reply:
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(WorkerDied):
+                reply = await asked(pool, "echo x")
+        await pool.stop()
+
+    files = sorted(Path("/proc/self/fd").iterdir())
+    asyncio.run(story())
+    assert sorted(Path("/proc/self/fd").iterdir()) == files
+
+
+def test_workers_that_end_for_no_reason_are_started_less_and_less_often(tmp_path):
+    async def story():
+        async with workers("works:unsteady", prepare=f"{tmp_path}/ran".encode(), spare=0):
+            await asyncio.sleep(1.5)
+
+    asyncio.run(story())
+    assert 2 <= len(lines(tmp_path / "ran")) <= 6
+
+
+def test_workers_that_are_not_running_say_so():
+    pool = Workers("works:answer")
+    with pytest.raises(WorkerDied, match="not running"):
+        asyncio.run(asked(pool, "echo x"))
+    assert pool.counts["workers"] == 0
+
+
+def test_whoever_waits_when_the_workers_stop_is_told():
+    async def story():
+        async with workers() as pool:
+            waiting = [asyncio.create_task(asked(pool, work)) for work in ("sleep 100", "spin", "echo x")]
+            await asyncio.sleep(0.2)
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes[:2]] == [WorkerDied, WorkerDied]
+        assert pool.counts["running"] == 0
+
+    asyncio.run(story())
+
+
+@LINUX
+def test_fifty_kills_leave_no_file_and_no_process_behind(run):
+    async def story(kills):
+        async with workers(most=4) as pool:
+            for round_ in range(kills):
+                with contextlib.suppress(WorkerDied, Overdue):
+                    await asked(pool, "die 1" if round_ % 10 else "spin", SOON if round_ % 10 == 0 else LATE)
+            await until(lambda: pool.counts["died"] + pool.counts["replaced"] == kills)
+
+    run(story(1))
+    before, files = children(), sorted(Path("/proc/self/fd").iterdir())
+    run(story(25))  # in each of two loops
+    assert children() == before
+    assert sorted(Path("/proc/self/fd").iterdir()) == files
+
+
+@LINUX
+def test_what_the_work_started_is_killed_with_it():
+    async def story():
+        async with workers(most=1, spare=0) as pool:
+            for end in ("die 1", "spin"):
+                pid = int(await asked(pool, "grandchild"))
+                assert alive(pid)
+                with pytest.raises((WorkerDied, Overdue)):
+                    await asked(pool, end, SOON)
+                await until(lambda pid=pid: not alive(pid))
+            pid = int(await asked(pool, "grandchild"))
+        await until(lambda: not alive(pid))
+
+    asyncio.run(story())
+
+
+PARENT = """
+import asyncio, sys, time
+from app.flows.workers import Workers
+sys.path.append(sys.argv[1])
+
+async def main():
+    pool = Workers("works:answer", most=3, spare=2)
+    await pool.start()
+    for work in ("spin", "block 1000", "power"):
+        asyncio.create_task(pool.ask(work.encode(), time.monotonic() + 1000, work))
+        await asyncio.sleep(0.3)
+    print("\\n".join(str(w._process.pid) for w in pool._crew.members), flush=True)
+    print("", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_when_the_server_is_gone_its_workers_are(end):
+    here = Path(__file__)
+    with subprocess.Popen(  # noqa: S603 - our own server
+        [sys.executable, "-c", PARENT, str(here.parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=here.parents[2],
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(line) for line in iter(parent.stdout.readline, "\n")]
+        assert len(pids) == 3
+        assert all(map(alive, pids))
+        parent.send_signal(end)
+        parent.wait()
+        asyncio.run(until(lambda: not any(map(alive, pids))))
+
+
+@LINUX
+def test_a_signal_to_everybody_is_the_servers_business():
+    async def story():
+        async with workers(most=1, spare=0) as pool:
+            pid = int(await asked(pool, "sleep 0"))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(pid, number)
+            assert int(await asked(pool, "sleep 0.1")) == pid
+
+    asyncio.run(story())
+
+
+def test_whoever_reads_a_token_owns_the_request():
+    reads, writes = os.pipe()
+    os.set_blocking(reads, False)
+    server, worker = Tokens(reads, writes), Tokens(reads)
+    for number in (3, 5, 9):
+        server.put(number)
+    assert worker.claim(3)
+    assert server.take_back() == [5, 9]
+    assert not worker.claim(5)
+    server.put(12)
+    assert not worker.claim(9)
+    assert server.take_back() == []
+    assert worker.claim(12)
+    server.close()
+
+
+def test_frames_may_come_in_any_pieces():
+    sent = frame(4, 1, b"one") + frame(5, 2**63, b"") + frame(6, 3, bytes(1000))
+    frames = Frames()
+    found = [each for at in range(len(sent)) for each in frames.of(sent[at : at + 1])]
+    assert found == [(4, 1, b"one"), (5, 2**63, b""), (6, 3, bytes(1000))]
+    with pytest.raises(ValueError, match="a frame of 4194305 bytes"):
+        list(Frames().of(frame(4, 1, bytes(LONGEST + 1))))
