@@ -15,6 +15,8 @@ CallflowsError
 │   ├── Overdue              not in time
 │   ├── WorkerDied           the process is gone
 │   └── WorkFailed           the work raised: its error
+├── OutsideError             a server outside gave no answer that can be used
+│   └── RefusedURL           it must not be asked, now or later
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -138,6 +140,14 @@ class WorkFailed(WorkError):
     def __str__(self) -> str:
         """As the last line of a traceback: ``ValueError: no such account``."""
         return f"{self.kind}: {self.message}"
+
+
+class OutsideError(CallflowsError):
+    """A server outside gave no answer that can be used; the message says why, without what was asked and answered."""
+
+
+class RefusedURL(OutsideError):
+    """It must not be asked, now or later."""
 
 
 class SettingsError(CallflowsError):

@@ -12,19 +12,23 @@ import struct
 import sys
 import wave
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from app.effects import Live
 from app.flows.compiler import Options
 from app.flows.library import Library
+from app.flows.screening import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
 from app.flows.watcher import Watcher
 from app.flows.words.recording import BEEP_PATH
+from app.flows.workers import Workers
+from app.flows.workshop import Workshop
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from app.flows.loader import Loaded, Progress
+
+
+GRACE: Final = 5.0
+"""Seconds that effects have to be done when the server ends."""
 
 
 def create_app(settings: Settings | None = None, library: Library | None = None) -> Answering:
@@ -55,8 +63,14 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         structlog.get_logger("callflows").warning(strange)
     if not settings.token:
         structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+    outside = Live(settings.private_lookups, [key.get_secret_value() for key in settings.notify_key])
+    workshop = Workshop(outside, Workers("app.flows.workshop:work"))
+    tally.also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], outside.counts)
+    tally.also("callflows_workers", "What workers were asked, and what became of them", ["state"], workshop.counts)
+    if settings.workers > 1 and any(flow.counts for flow in library.loaded.book.flows.values()):
+        structlog.get_logger("callflows").warning("caller.calls_today counts in each of several workers by itself")
     return Answering(
-        _framework(shelf, library, trust, tally, log),
+        _framework(shelf, library, trust, tally, log, workshop, outside),
         shelf=shelf,
         signer=signer,
         trust=trust,
@@ -64,6 +78,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         apology=settings.apology,
         dialect=settings.dialect,
         deadline=settings.deadline_ms / 1000,
+        workshop=workshop,
+        outside=outside,
+        counts=CountsInMemory(),
     )
 
 
@@ -93,7 +110,9 @@ def said(loaded: Loaded, before: Loaded | None = None) -> None:
     log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))
 
 
-def _framework(shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log) -> FastAPI:
+def _framework(
+    shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log, workshop: Workshop, outside: Live
+) -> FastAPI:
     """Everything that is not the way of a call."""
 
     def changed(before: Loaded, loaded: Loaded) -> None:
@@ -106,12 +125,17 @@ def _framework(shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         log.start()
         tally.start()
+        await outside.start()
+        if any(flow.apart for flow in shelf.book.flows.values()):
+            await workshop.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
         watcher.start()
         yield
         watcher.stop()
+        await workshop.stop()
+        await outside.stop(GRACE)
         tally.stop()
         log.stop()
 

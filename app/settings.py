@@ -19,6 +19,7 @@ from app.characters import FORBIDDEN
 from app.errors import SettingsError, suggestion
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
+_WEBHOOK_KEY = re.compile(r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -51,6 +52,8 @@ class Settings(BaseSettings):
     dialect: Literal["reference", "classic"] = Field("reference", description="the XML dialect of flows that name none")
     trusted_proxies: Networks = Field((), description="proxies whose X-Forwarded-… headers are believed")
     allowed_sources: Networks = Field((), description="addresses that may ask /call; empty: any")
+    private_lookups: Networks = Field((), description="networks of yours that lookups and notify may reach")
+    notify_key: Secrets = Field((), description="keys (whsec_…) that sign what notify sends; unset: it is not signed")
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long a request's body is waited for")
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
@@ -73,6 +76,13 @@ class Settings(BaseSettings):
         if FORBIDDEN.search(text):
             raise ValueError("holds a character that XML forbids")
         return text
+
+    @field_validator("notify_key")
+    @classmethod
+    def _signing(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_WEBHOOK_KEY.fullmatch(key.get_secret_value()) for key in keys):
+            raise ValueError("must be whsec_ and 24 to 64 random bytes in base64, as Standard Webhooks wants keys")
+        return keys
 
     @field_validator("token", "secret_keys")
     @classmethod

@@ -68,6 +68,8 @@ class Flow:
     """Gives what the flow knows beside a call: its hours, lists and variables."""
     hours: tuple[str, ...] = ()
     """The names of its opening hours."""
+    apart: bool = False
+    """Whether something of it is worked out by workers."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)

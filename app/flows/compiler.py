@@ -20,8 +20,8 @@ from app.flows.book import START, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
-from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.overrides import Overrides
+from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.programmed import program_flow
 from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 DOCUMENT_BYTES: Final = 500_000
 """A document longer than this is refused when it is loaded."""
+DOCUMENT_DEPTH: Final = 90
+"""A document with more elements inside each other is refused when it is loaded."""
 INLINE_BYTES: Final = 12_000
 """A node longer than this is fetched, not written in place."""
 INLINE_CHAIN: Final = 20
@@ -165,6 +167,7 @@ class Compiler:
         self._urls: dict[tuple[str, Entry], Hole] = {}
         self._wanted: set[tuple[str, Entry]] = set()
         self._stack: list[str] = []
+        self._fetched: set[str] = set()
 
     def flow(self) -> Flow:
         """The flow; what is wrong with it is in the report."""
@@ -194,6 +197,7 @@ class Compiler:
             fallback=fallback,
             sight=self.around.sight,
             hours=tuple(self.around.hours),
+            apart=self.prompts.apart or bool(self.file.template),
             counts=any("calls" in carried for carried in self.carries.values()),
         )
 
@@ -286,6 +290,9 @@ class Compiler:
                 self.report.error(
                     ("nodes", node), "too-long", message, "make its texts shorter, or two nodes of it", key=True
                 )
+            if run.depth > DOCUMENT_DEPTH:
+                message = f"the document of {node!r} has elements more than {DOCUMENT_DEPTH} deep inside each other"
+                self.report.error(("nodes", node), "too-deep", message, "make two nodes of it", key=True)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
     @property
@@ -313,19 +320,22 @@ class Compiler:
 
     def inlined(self, node: str, entry: Entry) -> Run | None:
         """A node to be written in place; None where it must be fetched: it is being written, or it is too big."""
-        if node in self._stack or len(self._stack) >= INLINE_CHAIN:
+        if node in self._stack or len(self._stack) >= INLINE_CHAIN or node in self._fetched:
             return None
         run = self.run(node, entry)
         return run if run.size <= INLINE_BYTES and run.depth <= INLINE_DEPTH else None
 
-    def apart(self, node: str, steps: Sequence[Any], path: Path, after: tuple[str, int] | None) -> str:
-        """A node of a branch's steps, which goes on ``after`` it; gives its name."""
+    def apart(
+        self, node: str, steps: Sequence[Any], path: Path, after: tuple[str, int] | None, *, fetched: bool = False
+    ) -> str:
+        """A node of a branch's steps, which goes on ``after`` it; gives its name. ``fetched``: it never stands in place."""
         made = Node(tuple(steps), path, after)
         name = next((name for name, other in self.nodes.items() if other.path == path), "")
         if not name:
             root = node.partition(".")[0]
             name = f"{root}.{sum(other.startswith(f'{root}.') for other in self.nodes) + 1}"
             self.nodes[name] = made
+            self._fetched |= {name} if fetched else set()
         return name
 
     def looked_at(self, node: str, names: Iterable[str], path: Path) -> None:

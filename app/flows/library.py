@@ -21,7 +21,6 @@ from app.flows.compiler import compile_flow
 from app.flows.loader import (
     EXTENSIONS,
     FLOW_SUFFIXES,
-    OVERRIDES,
     Loaded,
     choose,
     for_all_flows,
@@ -31,6 +30,7 @@ from app.flows.loader import (
     read_bounded,
     unreadable,
 )
+from app.flows.overrides import OVERRIDES
 
 if TYPE_CHECKING:
     from app.errors import Problem

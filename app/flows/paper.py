@@ -224,7 +224,7 @@ class Paper:
 
     def place(self, other: Paper) -> Say:
         """A verb that stands for a run that was written apart, in the element that is written next."""
-        self.absorb(other, depth=4)
+        self.absorb(other, depth=3)
         return self.stand_in(other.pieces)
 
     def stand_in(self, pieces: Sequence[Piece]) -> Say:

@@ -76,6 +76,7 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
         claims=tuple(claims([*told["numbers"]], report)),
         documents={node: dict.fromkeys(entries, (hole_of(node),)) for node in told["nodes"]},
         fallback=told["fallback"].encode() or apology,
+        apart=True,
     )
 
 

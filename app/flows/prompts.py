@@ -74,6 +74,8 @@ class Prompts:
         self._scope = scope
         self._lang = lang
         self._environment = environment()
+        self.apart = False
+        """Whether something was compiled that is worked out apart."""
 
     def condition(self, source: str) -> Condition:
         """A bare expression. Raises ExpressionError."""
@@ -100,6 +102,7 @@ class Prompts:
 
     def _apart(self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str]) -> Value:
         """What is worked out apart: its form is rare, and its time may have no bound."""
+        self.apart = True
         try:
             if kind == "value":
                 self._environment.compile_expression(source)

@@ -59,7 +59,7 @@ class Surroundings:
         self.hours = self._hours()
         self.lists = self._lists(folder, reads)
         self.scope: Mapping[str, Seen] = {
-            "hours": {name: _HOURS for name in self.hours},
+            "hours": dict.fromkeys(self.hours, _HOURS),
             "lists": {name: {} for name in self.lists},
             "variables": {name: {} for name in self.variables},
         }

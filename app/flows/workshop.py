@@ -12,12 +12,24 @@ from app.errors import Overdue
 from app.outside import Lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.flows.apart import Job
     from app.outside import Effects
 
 
 class Asked(Protocol):
     """Processes that work things out, and can be stopped."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of what they were asked, by name."""
+
+    async def start(self) -> None:
+        """Start them, if they are not there yet."""
+
+    async def stop(self) -> None:
+        """End them."""
 
     async def ask(self, request: bytes, deadline: float, lane: str) -> bytes:
         """The reply to a request; ``deadline`` is a moment as ``time.monotonic`` counts."""
@@ -30,6 +42,18 @@ class Workshop:
         self._outside = outside
         self._workers = workers
 
+    def counts(self) -> Mapping[str, int]:
+        """What workers were asked, and what became of them, by name."""
+        return self._workers.counts
+
+    async def start(self) -> None:
+        """Have workers ready, so that no caller waits for the first."""
+        await self._workers.start()
+
+    async def stop(self) -> None:
+        """End the workers."""
+        await self._workers.stop()
+
     async def do(self, job: Job, end: float, lane: str) -> Any:  # noqa: ANN401 - as the job gives it
         """A job's result, before ``end`` (as ``time.monotonic`` counts).
 
@@ -41,6 +65,7 @@ class Workshop:
         if isinstance(job, Lookup):
             within = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(left * 1000))))
             return await self._outside.lookup(within)
+        await self._workers.start()
         done = json.loads(await self._workers.ask(pickle.dumps(job), end, lane))
         return done["result"]
 

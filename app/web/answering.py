@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.calls import Turn
-from app.errors import ForgedTicket, Overdue, StaleTicket
+from app.errors import ForgedTicket, Overdue, StaleTicket, WorkFailed
 from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry
 from app.kept import Values
@@ -242,8 +242,10 @@ def _fallen(flow: str, node: str, error: Exception) -> Outcome:
     """Why a fallback was served, for the log."""
     quiet = isinstance(error, StaleTicket | LookupError | Overdue)
     trace = "" if quiet else "".join(traceback.format_exception(error))
-    detail = str(error)[:_LONGEST]
-    return Outcome("fallback", flow, node, cause=type(error).__name__, detail=detail, trace=trace[-_LONGEST * 20 :])
+    cause = type(error).__name__
+    if isinstance(error, WorkFailed):
+        cause, trace = error.kind, error.trace
+    return Outcome("fallback", flow, node, cause=cause, detail=str(error)[:_LONGEST], trace=trace[-_LONGEST * 20 :])
 
 
 def _fine(flow: str, node: str, turn: Turn) -> Outcome:

@@ -70,6 +70,7 @@ class Tally:
     ) -> None:
         """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state."""
         self._flows = flows
+        self._others: list[tuple[str, str, list[str], Callable[[], Mapping[Any, int]]]] = []
         self._render = line
         self._quick = line({}) == "{}"
         self._out = out
@@ -83,6 +84,10 @@ class Tally:
         self._seconds = 0.0
         self._refused_to_wait = 0
         self._dropped = 0
+
+    def also(self, name: str, says: str, labels: list[str], counts: Callable[[], Mapping[Any, int]]) -> None:
+        """Expose what others count, by a label or several."""
+        self._others.append((name, says, labels, counts))
 
     def add(self, answered: Answered) -> None:
         """Remember an answer; never waits."""
@@ -161,6 +166,11 @@ class Tally:
         times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
         times.add_metric([], list(zip(bounds, itertools.accumulate(self._within), strict=True)), self._seconds)
         yield times
+        for name, says, labels, counts in self._others:
+            family = GaugeMetricFamily(name, says, labels=labels)
+            for values, count in sorted(counts().items()):
+                family.add_metric([values] if isinstance(values, str) else values, count)
+            yield family
         if self._flows is not None:
             states = GaugeMetricFamily(
                 "callflows_flows", "Flows: live, broken, or stale (an earlier version is live)", labels=["state"]

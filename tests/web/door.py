@@ -8,17 +8,20 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 from pydantic import SecretStr
 
 from app.flows.compiler import Options
 from app.flows.loader import load
+from app.flows.screening import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer
+from app.flows.workshop import Workshop, work
 from app.language import Say, from_xml
 from app.language.element import paths
+from app.outside import Effect, Found, Lookup
 from app.server import line_of, log_to
 from app.settings import Settings
 from app.web.answering import Answering
@@ -63,6 +66,37 @@ def settings(**given: Any) -> Settings:
     return Settings(_env_file=None, **{"secret_keys": (SecretStr(KEY),), **given})
 
 
+class Outside:
+    """The world, as a test has it: lookups are answered by URL, effects are written down."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self.asked: list[Lookup] = []
+        self.caused: list[Effect] = []
+
+    async def lookup(self, asked: Lookup) -> Found:
+        self.asked.append(asked)
+        return self.found.get(asked.url, Found(None, ok=False, reason="nobody answers"))
+
+    def cause(self, effect: Effect) -> None:
+        self.caused.append(effect)
+
+
+class Within:
+    """Workers' work in this process: what they do is tested with theirs."""
+
+    counts: ClassVar[dict[str, int]] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def ask(self, request: bytes, _deadline: float, _lane: str) -> bytes:
+        return await work(request)
+
+
 class Door:
     """A server with these flows, put together as ``create_app`` does, with a clock and an ear at its log."""
 
@@ -84,6 +118,7 @@ class Door:
         self.signer = Signer([key.get_secret_value().encode() for key in self.settings.secret_keys])
         self.shelf = Shelf(self.loaded().book)
         self.tally = Tally(line_of("json"), self.log)
+        self.outside = Outside()
         self.app = Answering(
             _nothing_else,
             shelf=self.shelf,
@@ -93,6 +128,9 @@ class Door:
             apology=self.settings.apology,
             dialect=self.settings.dialect,
             deadline=deadline,
+            workshop=Workshop(self.outside, Within()),
+            outside=self.outside,
+            counts=CountsInMemory(),
             clock=clock,
         )
 

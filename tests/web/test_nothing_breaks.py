@@ -21,12 +21,10 @@ fallback:
   - say: The desk is sorry.
 """
 RAISES = {
-    "a text is compared with a number": "when: caller.name > 7\n      say: Hello.",
+    "a text is taken from": "when: caller.name - 7\n      say: Hello.",
     "a number is compared with a text": "say: '{% if now.hour < caller.name %}a{% endif %}'",
     "a text is divided by nothing": "say: '{{ 1 / (now.hour - now.hour) }}'",
-    "a list has no such item": "say: '{{ [1, 2][now.year] }}'",
     "a filter gets what it cannot take": "say: '{{ caller.name | round }}'",
-    "a table has no such key": "say: '{{ {\"a\": 1}[caller.number] }}'",
 }
 
 
@@ -43,12 +41,12 @@ def test_a_flow_that_raises_and_has_no_fallback_gets_the_apology(tmp_path, step)
 
 
 def test_a_flow_that_raises_after_it_has_spoken_gets_nothing_but_its_fallback(tmp_path):
-    broken = "say: Welcome.\n    - when: caller.name < 1\n      say: Never."
+    broken = "say: Welcome.\n    - when: caller.name - 1\n      say: Never."
     assert is_fallback(Door(tmp_path, ACME.replace("{step}", broken)).ask())
 
 
 def test_a_node_that_raises_later_in_the_call_gets_the_fallback_too(tmp_path):
-    later = DESK.replace("- menu:", "- when: caller.name < 1\n      say: Never.\n    - menu:")
+    later = DESK.replace("- menu:", "- when: caller.name - 1\n      say: Never.\n    - menu:")
     door = Door(tmp_path, later)
     good = Door(tmp_path, {"desk": DESK})
     (url, *_) = urls(good.ask())
@@ -56,7 +54,7 @@ def test_a_node_that_raises_later_in_the_call_gets_the_fallback_too(tmp_path):
 
 
 def test_a_flow_that_raises_does_not_touch_the_others(tmp_path):
-    broken = ACME.replace("{step}", RAISES["a text is compared with a number"]).replace("0123", "0124")
+    broken = ACME.replace("{step}", RAISES["a text is taken from"]).replace("0123", "0124")
     door = Door(tmp_path, {"desk": DESK, "broken": broken})
     assert is_fallback(door.ask(params={**CALL, "to": "12015550124"}))
     assert says(document(door.ask()))[0] == "Hello  from +12015550999."
@@ -135,13 +133,13 @@ def test_the_apology_needs_no_word_that_the_classic_dialect_lacks(tmp_path):
 
 
 def test_the_apology_and_the_fallback_end_the_call(tmp_path):
-    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is compared with a number"]))
+    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is taken from"]))
     for reply in (door.ask(), door.ask(params={"to": "12015550777"})):
         assert isinstance(document(reply).children[-1], Hangup)
 
 
 def test_the_fallback_is_heard_since_the_line_is_answered_before_it(tmp_path):
-    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is compared with a number"]))
+    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is taken from"]))
     assert isinstance(document(door.ask()).children[0], Answer)
 
 
@@ -157,7 +155,7 @@ class FullDisk(io.StringIO):
 
 @pytest.mark.parametrize("disk", [FullDisk(), io.StringIO()], ids=["full", "closed"])
 def test_a_log_that_cannot_be_written_costs_nobody_the_fallback(tmp_path, disk):
-    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is compared with a number"]))
+    door = Door(tmp_path, ACME.replace("{step}", RAISES["a text is taken from"]))
     if not isinstance(disk, FullDisk):
         disk.close()
     log_to(disk, "json")

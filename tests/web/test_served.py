@@ -20,7 +20,7 @@ from door import CALL, DESK, document, is_fallback, says, urls
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name < 1\n      hangup:\n    - say: Hello")
+BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
 
 
 TOKEN = "sesame"  # noqa: S105 - of the tests

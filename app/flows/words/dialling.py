@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from app.flows.trail import Mark
     from app.flows.writing import Run
 
+MOST_IN_TURN: Final = 12
+"""Targets that are rung in turn in one document; the others are rung by the next."""
 _MEND: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
@@ -61,19 +63,38 @@ class Dialling(Word):
         """The Dial; with ``in-turn``, each next target in the Error of the one before."""
         groups = [run.compiler.groups[name] for name in self.to if name in run.compiler.groups]
         targets = [*self._targets(run, path)]
+        ring = self.ring or next((group.ring for group in groups), "at-once")
         nobody = self._nobody(run, path)
         if not targets:
             return
         if nobody is None and not run.static and run.following in ("goto", "voicemail"):
             message = f"the {run.following} after this dial runs when a conversation is over, and when nobody answers"
             run.warning(path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True)
-        ring = self.ring or next((group.ring for group in groups), "at-once")
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
+        if ring == "in-turn" and len(targets) > MOST_IN_TURN and not run.static:
+            nobody, targets = self._rest(run, path, timeout), targets[:MOST_IN_TURN]
         for target in targets:
             if isinstance(target, Computed):
                 run.act_quietly(target.decide)
         self._round(run, path, rounds, nobody, timeout)
+
+    def _rest(self, run: Run, path: Path, timeout: int | None) -> Run:
+        """Those who are rung when nobody of the first took the call: in a document of its own, as none may be too deep."""
+        everybody = [member for name in self.to for member in self._members(run, name)]
+        rest: dict[str, Any] = {"to": everybody[MOST_IN_TURN:], "ring": "in-turn", "no_answer": self.no_answer, "tag": self.tag}
+        rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
+        rest |= {"error": self.error} if self.error is not None else {}
+        rest |= {"record": "true"} if self.record else {}
+        after = None if run.inner else (run.node, run.step + 1)
+        given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
+        branch = run.branch()
+        branch.goto(run.compiler.apart(run.node, [given], (*path, "to", f"after {MOST_IN_TURN}"), after, fetched=True), path)
+        return branch
+
+    def _members(self, run: Run, name: str) -> list[str]:
+        group = run.compiler.groups.get(name)
+        return [name] if group is None else group.to
 
     def _round(
         self, run: Run, path: Path, rounds: Sequence[Sequence[Written | Computed]], nobody: Run | None, timeout: int | None
