@@ -1,5 +1,7 @@
-"""What authors of flows import: the verbs, and documents of them."""
+"""What authors of flows import: the verbs and documents of them, and what a flow that is a program is made of."""
 
+from app.calls import Turn
+from app.flows.programs import flow
 from app.language import (
     DTMF,
     Answer,
@@ -61,7 +63,9 @@ __all__ = [
     "Schedule",
     "To",
     "Tone",
+    "Turn",
     "Unhold",
+    "flow",
     "from_xml",
     "to_xml",
 ]

@@ -269,6 +269,7 @@ class Compiler:
 
     def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
         if self.file.template:
+            self.nodes[START] = Node((), ("template",), None)
             return documents_of_template(self, self.folder)
         return self._documents() if self._named_well() else {}
 

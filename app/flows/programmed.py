@@ -12,7 +12,7 @@ from app.flows.book import START, Entry, Flow
 from app.flows.files import Place, Report, claims
 from app.flows.pieces import EPILOGUE, PROLOGUE
 from app.flows.programs import Step, describe
-from app.language import Hangup, Response, Say, to_xml
+from app.language import Answer, Hangup, Response, Say, to_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,8 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
     zone = _zone(told["timezone"], report)
     version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
     dialect = told["dialect"] or options.dialect
-    apology = to_xml(Response(Say(options.apology), Hangup()), dialect)
+    answer = [Answer()] if dialect == "reference" else []
+    apology = to_xml(Response(*answer, Say(options.apology), Hangup()), dialect)
 
     def hole_of(node: str) -> Hole:
         def hole(turn: Turn) -> str:

@@ -14,9 +14,7 @@ from app.server import line_of
 from app.web.tally import CAPACITY, Tally
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
-LOOKED_UP = '- say: \'{{ {"+12015550188": "Ann"}[caller.number] }}\''
-TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'
-    - say: Hello")
+TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'\n    - say: Hello")
 NUMBERS = re.compile(r"\d{7,}")
 
 
