@@ -71,12 +71,13 @@ def documents(compiler: Compiler, folder: Path) -> dict[str, Mapping[Entry, tupl
     compiler.version_of(source)
     sights = tuple(sight_of(use) for use in sorted({*uses, "now"} - {HERE}))
     link = compiler.url(START, Entry(answered=True)) if HERE in uses else None
-    dialect, extensions = compiler.dialect, compiler.options.extensions
+    dialect, extensions, lang = compiler.dialect, compiler.options.extensions, compiler.voice.get("lang", "en-US")
 
     def hole(turn: Turn) -> str:
-        seen: dict[str, Any] = {LANG: compiler.voice.get("lang", "en-US"), "digits": turn.pressed}
+        seen: dict[str, Any] = {LANG: lang}
         for sight in sights:
             sight(turn, seen)
+        seen["digits"] = turn.pressed
         if link is not None:
             seen[HERE] = link(turn)
         made: str = result(turn, Document(source, dialect, extensions, seen))
