@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import inspect
 import os
 import subprocess
 import sys
@@ -142,12 +143,15 @@ async def threads(_: str) -> bytes:
     return str(threading.active_count()).encode()
 
 
-async def anyio_timeout(_: str) -> bytes:
+async def look_into_tasks(_: str) -> bytes:
     import anyio  # noqa: PLC0415 - only this one
 
     with anyio.move_on_after(0.05) as scope:
-        await anyio.sleep(10)
-    return str(scope.cancelled_caught).encode()
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 10)
+    task = asyncio.current_task()
+    assert task is not None
+    return f"{scope.cancelled_caught} {inspect.getcoroutinestate(task.get_coro())}".encode()
 
 
 async def answer(request: bytes) -> bytes:
@@ -173,6 +177,14 @@ def broken(prepare: bytes):
 def dead(prepare: bytes):
     note(prepare.decode())
     os._exit(7)
+
+
+def slow_after_two(prepare: bytes):
+    """The third worker and later ones take long to start."""
+    note(prepare.decode())
+    if len(Path(prepare.decode()).read_text(encoding="utf-8").splitlines()) > 2:
+        time.sleep(100)
+    return answer
 
 
 def unsteady(prepare: bytes):

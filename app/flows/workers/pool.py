@@ -14,7 +14,7 @@ import time
 from typing import Final
 
 from app.errors import Overdue, WorkerDied, WorkError, WorkFailed
-from app.flows.workers.crew import Crew, Size
+from app.flows.workers.crew import BRISK, Crew, Size
 from app.flows.workers.wire import ANSWER, CANCELLED, FAILED, LONGEST, error_told
 from app.flows.workers.worker import Asked, Worker
 
@@ -123,8 +123,9 @@ class Workers:
         crew = self._crew
         while queue and crew is not None:
             asked = queue[0]
-            worker = None if asked.reply.done() else crew.choose(lane, now)
-            if worker is None and not asked.reply.done():
+            late = asked.reply.done() or asked.deadline - now < BRISK  # it would only hold a worker up
+            worker = None if late else crew.choose(lane, now)
+            if worker is None and not late:
                 return
             queue.popleft()
             asked.waiting = False
