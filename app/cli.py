@@ -7,7 +7,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -173,16 +173,40 @@ def check(
     flows: FLOWS = None,
     output: Annotated[Format, typer.Option("--format", help="How problems are shown.")] = Format.text,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option
+    explain: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Explain a rule by its name, as unused; all lists them.")
+    ] = None,
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
     from app.flows.checks import check_paths
 
+    if explain is not None:
+        _explain(explain, output)
+        return
     settings = _settings(flows=flows)
     with _progress("checking") as on_progress:
-        problems = check_paths(paths or [settings.flows], _options(settings), settings.flows, on_progress)
+        problems = check_paths(paths or [settings.flows], _options(settings), settings.flows, on_progress, settings.workers)
     _show(problems, output)
     worst = {problem.severity for problem in problems}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _explain(name: str, output: Format) -> None:
+    """The page of a rule, or of all."""
+    import json
+
+    from app.flows.rules import RULES, explained
+
+    try:
+        pages = {rule: explained(rule) for rule in (RULES if name == "all" else (name,))}
+    except LookupError as error:
+        _fail(f"callflows: {error.args[0]}", 2)
+    if output is Format.json:
+        print(json.dumps([{"rule": rule, **RULES[rule]._asdict()} for rule in pages], ensure_ascii=False, indent=2))
+        return
+    for number, (rule, page) in enumerate(pages.items()):
+        heading = typer.style(rule, bold=True) if sys.stdout.isatty() and "NO_COLOR" not in os.environ else rule
+        print(f"{chr(10) if number else ''}{heading}\n{page}")
 
 
 def _show(problems: list[Problem], output: Format) -> None:
@@ -309,7 +333,7 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     _say(text)
     raise typer.Exit(code)
 
@@ -318,7 +342,7 @@ def main() -> None:
     """Run the command line; what goes wrong is one line, not a traceback."""
     try:
         try:
-            app()
+            app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:

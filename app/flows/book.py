@@ -42,7 +42,7 @@ FIRST: Final = Entry()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """A number that a flow answers: E.164, a prefix (``+1201*``) or ``rest``; with the place where it says so."""
+    """A number in a flow file, with its place: that it answers (E.164, ``+1201*`` or ``rest``), or that it rings."""
 
     number: str
     file: str
@@ -70,6 +70,8 @@ class Flow:
     """The names of its opening hours."""
     apart: bool = False
     """Whether something of it is worked out by workers."""
+    dials: tuple[Claim, ...] = ()
+    """The numbers that its author wrote out to be rung or written to, with their places."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
@@ -171,6 +173,10 @@ class FlowBook:
 
     def answering(self, number: str) -> Flow | None:
         """The flow that answers a number (E.164): exact beats the longest prefix beats ``rest``."""
+        return self.claiming(number) or self._rest
+
+    def claiming(self, number: str) -> Flow | None:
+        """The flow that claims a number (E.164) itself, or by a prefix."""
         flow = self._exact.get(number)
         if flow is not None:
             return flow
@@ -178,7 +184,7 @@ class FlowBook:
             flow = self._prefixes.get(number[:length])
             if flow is not None:
                 return flow
-        return self._rest
+        return None
 
     def clashes(self) -> list[Problem]:
         """What is wrong with numbers that several flows claim: each but the one that has it is told so."""

@@ -7,7 +7,10 @@ import functools
 from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
-from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load_files
+from app.flows.files import Report
+from app.flows.lint import across
+from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load, load_files
+from app.flows.overrides import OVERRIDES, Known, read_overrides
 from app.language import Dial, from_xml
 from app.language.element import paths
 from app.language.rows import Evidence
@@ -22,16 +25,23 @@ if TYPE_CHECKING:
 
 
 def check_paths(
-    paths: Iterable[Path], options: Options, flows_folder: Path | None = None, on_progress: Progress | None = None
+    paths: Iterable[Path],
+    options: Options,
+    flows_folder: Path | None = None,
+    on_progress: Progress | None = None,
+    workers: int = 1,
 ) -> list[Problem]:
-    """What is wrong with files and with the folders' files, in order of place.
+    """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
 
     Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
-    are done.
+    are done. A folder's overrides are checked with the whole folder.
     """
     problems: list[Problem] = []
     files: dict[Path, Path] = {}
+    whole: dict[Path, None] = {}
     for path in paths:
+        if path.name == OVERRIDES or path.is_dir():
+            whole[path if path.is_dir() else path.parent] = None
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
             continue
@@ -40,14 +50,17 @@ def check_paths(
             files.setdefault(file.resolve(), file)
     if not files and not problems:
         problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check"))
-    neither = "neither a flow file (.yaml) nor a document (.xml)"
+    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
     folders = {file.parent for file in files.values()}
     found = {folder: declared(_declaring(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
     extensions = {folder: there for folder, (there, _) in found.items()}
-    problems += _flows([file for file in files.values() if is_flow(file)], options, extensions, on_progress)
+    flows = [file for file in files.values() if is_flow(file)]
+    problems += _flows(flows, options, extensions, on_progress, workers)
+    for folder in whole:
+        problems += check_overrides(folder, options)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document(file, extensions[file.parent])
@@ -60,7 +73,7 @@ def _declaring(folder: Path, flows_folder: Path | None) -> Path:
 
 
 def _flows(
-    files: list[Path], options: Options, extensions: dict[Path, Extensions], on_progress: Progress | None
+    files: list[Path], options: Options, extensions: dict[Path, Extensions], on_progress: Progress | None, workers: int
 ) -> Iterable[Problem]:
     by_folder: dict[Path, list[Path]] = {}
     for file in files:
@@ -69,12 +82,30 @@ def _flows(
     for folder, inside in by_folder.items():
         told = on_progress and functools.partial(_further, on_progress, before, len(files))
         of_folder = dataclasses.replace(options, extensions=extensions[folder])
-        yield from load_files(inside, of_folder, on_progress=told).problems
+        loaded = load_files(inside, of_folder, on_progress=told)
+        yield from loaded.problems
+        yield from across(loaded.book, workers)
         before += len(inside)
 
 
 def _further(on_progress: Progress, before: int, total: int, done: int, _of: int) -> None:
     on_progress(before + done, total)
+
+
+def check_overrides(folder: Path, options: Options) -> list[Problem]:
+    """What is wrong with a folder's overrides; their names are looked at where every flow of the folder can be read."""
+    file = folder / OVERRIDES
+    if not file.is_file():
+        return []
+    report = Report(str(file))
+    names = {flow.stem for flow in flow_files(folder)}
+    flows = load(folder, options).book.flows
+    known = {name: Known(flow.zone, flow.hours) for name, flow in flows.items()}
+    try:
+        read_overrides(file.read_bytes(), report, known if names == known.keys() else None)
+    except OSError as error:
+        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
+    return report.problems
 
 
 def check_document(file: Path, extensions: Extensions) -> list[Problem]:

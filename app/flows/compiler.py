@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import Problem, suggestion
-from app.flows.book import START, Entry, Flow
+from app.flows.book import START, Claim, Entry, Flow
 from app.flows.files import FlowFile, Path, Report
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
+from app.flows.lint import look
 from app.flows.overrides import Overrides
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.programmed import program_flow
@@ -158,9 +159,11 @@ class Compiler:
         self.fallback = ""
         self.reach = Reach(file.nodes, found.names | {"digits"})
         self.time_asked: Path | None = None
+        self.attestation_asked: Path | None = None
         self.carries: dict[str, tuple[str, ...]] = {}
         self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
-        self.dials: list[tuple[str, Path]] = []
+        self.dials: dict[Path, str] = {}
+        self.mute: set[str] = set()
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
         self._texts: dict[tuple[str, bool], Hole] = {}
@@ -176,6 +179,8 @@ class Compiler:
         fallback = self._fallback()
         documents = self._made()
         self._reach()
+        if not self.report.broken:
+            look(self)
         if self.dialect == "classic" and self.file.auto_answer == "true":
             said = "auto_answer: the classic dialect has no Answer, so none is written"
             self.report.warning(
@@ -198,6 +203,7 @@ class Compiler:
             sight=self.around.sight,
             hours=tuple(self.around.hours),
             apart=self.prompts.apart or bool(self.file.template),
+            dials=self._dialled(),
             counts=any("calls" in carried for carried in self.carries.values()),
         )
 
@@ -239,6 +245,13 @@ class Compiler:
         run = Run(self, "", static=True)
         known = len(self.report.problems)
         run.steps(self.file.fallback, ("fallback",))
+        if self.file.fallback and run.mute:
+            mend = (
+                "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
+            )
+            self.report.warning(
+                ("fallback",), "says-nothing", "when something goes wrong, callers hear nothing", mend, key=True
+            )
         if not run.pieces or any(problem.severity == "error" for problem in self.report.problems[known:]):
             run = Run(self, "", static=True)
             run.write(Say(self.options.apology))
@@ -314,6 +327,8 @@ class Compiler:
             if not done.ends and after is not None:
                 done.go_on(*after)
             elif not done.ends:
+                if done.mute and not done.asked:
+                    self.mute.add(node)
                 done.write(Hangup())
             self._runs[node, entry] = done
             self._stack.pop()
@@ -344,13 +359,24 @@ class Compiler:
         asked = {*names}
         if self.time_asked is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
             self.time_asked = path
+        if self.attestation_asked is None and "call.attestation" in asked:
+            self.attestation_asked = path
         if node:
             self.reach.uses[node].update(asked)
 
     def dialled(self, number: str, path: Path) -> None:
-        """Note a number that the author wrote out to be rung."""
-        if number:
-            self.dials.append((number, path))
+        """Note a number that the author wrote out to be rung or written to."""
+        self.dials[path] = number
+
+    def computed(self, path: Path) -> None:
+        """Note where a number is worked out; say where none may be rung at all."""
+        from app.flows.dialing import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
+
+        warn_of_closed(self.policy, path, self.report)
+
+    def _dialled(self) -> tuple[Claim, ...]:
+        places = [(number, self.report.place(path)) for path, number in self.dials.items()]
+        return tuple(Claim(number, self.report.file, place.line, place.column) for number, place in places)
 
     def branch(self, pieces: Sequence[Piece]) -> Branch:
         """A branch of these pieces; the same one wherever they stand, so that it is kept once."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.compiler import Compiler
+    from app.flows.conditions import Doubt
     from app.flows.files import Path
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Condition, Text
@@ -67,6 +68,8 @@ class Paper:
         self.ends = False
         self.silent = True
         """Whether nothing was said yet, and nobody was waited for."""
+        self.mute = True
+        """Whether nothing is written but that the line is answered, or that the call ends."""
         self.asked = False
         """Whether the caller, or somebody who is dialled, was waited for."""
         self.here = True
@@ -113,6 +116,7 @@ class Paper:
         """As ``absorb``, of pieces that every call comes through."""
         self.absorb(other)
         self.silent, self.here = self.silent and other.silent, self.here and other.here
+        self.mute = self.mute and other.mute
         self.asked = self.asked or other.asked
 
     def repeat(self, other: Paper) -> None:
@@ -138,7 +142,15 @@ class Paper:
 
     def say(self, text: str, path: Path) -> Say:
         """A Say in the file's voice."""
+        self.spoken(text, path)
         return Say(self.prose(text, path), **cast("Any", self.compiler.voice))
+
+    def spoken(self, text: object, path: Path) -> None:
+        """Say that there is nothing to be said."""
+        if isinstance(text, str) and not text.strip() and not self.compiler.report.place(path).cut:
+            self.warning(
+                path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
+            )
 
     def metas(self, given: Mapping[str, object], path: Path) -> list[Meta]:
         """``{name: value}`` as Metas."""
@@ -193,6 +205,7 @@ class Paper:
                 said = "the fallback needs nothing but itself, and this text needs the call"
                 self.error(path, "fallback-not-static", said)
             self.uses(text, path, f"the text asks for {_listed(text.uses)}")
+        self._doubt(text.doubts, path)
         return text
 
     def expression(self, source: str, path: Path, key: str) -> Condition | None:
@@ -206,7 +219,15 @@ class Paper:
             self.error(path, "expression", f"{key}: {error}", error.mend)
             return None
         self.uses(made, path, f"the condition asks for {_listed(made.uses)}")
+        self._doubt(
+            [doubt for doubt in made.doubts if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
+        )
         return made
+
+    def _doubt(self, doubts: Iterable[Doubt], path: Path, key: str = "") -> None:
+        """Say what is doubtful about a condition."""
+        for severity, rule, message, mend in doubts:
+            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", mend)
 
     def uses(self, made: Condition | Text, path: Path, why: str) -> None:
         """Note what this node looks at."""
@@ -261,6 +282,7 @@ class Paper:
         self.depth = max(self.depth, element.depth)
         heard = isinstance(element, _HEARD)
         self.silent, self.here = self.silent and not heard, self.here and not heard
+        self.mute = self.mute and isinstance(element, (Answer, Hangup))
         self.asked = self.asked or isinstance(element, _ASKED)
         self.answered = self.answered or isinstance(element, Answer)
         self.ends = self.ends or isinstance(element, (Hangup, Callback))

@@ -18,6 +18,7 @@ from app.calls import Call, Caller, Now
 from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError, suggestion
 from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
+from app.flows.conditions import Doubt, doubts, doubts_within
 from app.flows.expressions import BY_NAME, shown, text_of, value_of
 from app.language.markup import escape_attribute
 
@@ -51,6 +52,7 @@ class Condition:
     source: str
     holds: Value
     uses: frozenset[str]
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Text:
     render: Callable[[Turn], str]
     uses: frozenset[str]
     plain: Callable[[Turn], str]
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Prompts:
@@ -98,7 +101,8 @@ class Prompts:
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._look(tree)
-        return Condition(source, value_of(tree, self._lang) or self._apart(tree, "value", source, uses), uses)
+        holds = value_of(tree, self._lang) or self._apart(tree, "value", source, uses)
+        return Condition(source, holds, uses, doubts(tree))
 
     def _apart(self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str]) -> Value:
         """What is worked out apart: its form is rare, and its time may have no bound."""
@@ -110,7 +114,9 @@ class Prompts:
             raise ExpressionError(error.message or "not an expression") from None
         roots = {name.partition(".")[0] for name in uses}
         if "lists" in roots:
-            raise ExpressionError("lists are asked in plain conditions only", "as caller in lists.spam, in a when of its own")
+            raise ExpressionError(
+                "lists are asked in plain conditions only", "as caller in lists.spam, in a when of its own"
+            )
         spoken = any(word.name == "spoken" for word in _all(tree, (nodes.Filter,)))
         sights = tuple(sight_of(name) for name in sorted({*uses, *(["now"] if spoken else [])}))
         lang = self._lang
@@ -144,7 +150,7 @@ class Prompts:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _output(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_output(tree)]) else None
-        return Text(source, constant, render, uses, unescaped)
+        return Text(source, constant, render, uses, unescaped, doubts_within(tree))
 
     def template(self, source: str, more: Scope) -> frozenset[str]:
         """The names that an XML template looks at, which also sees ``more``. Raises ExpressionError.
@@ -199,7 +205,9 @@ class Prompts:
             if not seen and key is None:
                 break
             if not seen and said in BY_NAME:
-                raise ExpressionError(f"the file has no {said}, and so none named {key!r}", f"name them under {said}:", line)
+                raise ExpressionError(
+                    f"the file has no {said}, and so none named {key!r}", f"name them under {said}:", line
+                )
             if not seen:
                 raise ExpressionError(f"a value has no {key!r}", _PLAINLY, line)
             if key is None:
@@ -229,7 +237,9 @@ class Prompts:
             for node in output.nodes:
                 if isinstance(node, nodes.Name) and node.name in _NO_TEXTS and self._scope.get(node.name):
                     fields = ", ".join(sorted(self._scope[node.name] or ()))
-                    raise ExpressionError(f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno)
+                    raise ExpressionError(
+                        f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
+                    )
 
 
 _ODD: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search

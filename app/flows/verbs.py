@@ -6,9 +6,11 @@ What a verb takes is read off the language's table; nothing of it is said again 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
 
 from app.errors import BuildError, suggestion
 from app.flows.values import keys_of, value_of
+from app.language.values import URL
 from app.language.verbs import DTMF, Default, Error, Gather, Play, Record, Say, Tone
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from app.language.element import Element
 
 _PLAIN: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
+SOUNDS: Final = (".mp3", ".wav")
+"""How the names of files end that Opentact plays."""
 _PROMPTS: Final = ("say", "play", "pause")
 _CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
 
@@ -33,6 +37,10 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
             inside += _children(cls, key, part, (*path, key), run)
         else:
             _give(cls, key, part, (*path, key), run, given)
+    if cls is Say:
+        run.spoken(keys.get("text"), (*path, "text"))
+    if cls is Play:
+        _look_at_audio(keys.get("url"), (*path, "url"), run)
     try:
         made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
     except BuildError as error:
@@ -40,6 +48,14 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
             run.error(path, "verb", str(error))
         return
     run.write(made, path=path)
+
+
+def _look_at_audio(url: object, path: Path, run: Run) -> None:
+    """Say that a sound is of no kind that Opentact plays, as far as its address tells."""
+    file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL.accepts(url) else ""
+    if file and not file.endswith(SOUNDS):
+        said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
+        run.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
 
 
 def _plain(cls: type[Element], value: Any, path: Path, run: Run) -> dict[str, Any] | None:  # noqa: ANN401

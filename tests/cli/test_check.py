@@ -188,3 +188,38 @@ def test_the_shipped_flows_are_fine_to_the_letter_in_both_dialects(monkeypatch):
     for dialect in ("reference", "classic"):
         monkeypatch.setenv("CALLFLOWS_DIALECT", dialect)
         assert run("check", "--strict").code == 0
+
+
+# Rules
+
+
+def test_a_rule_is_explained_in_two_lines():
+    done = run("check", "--explain", "unused")
+    assert done.code == 0
+    name, means, mend = done.out.splitlines()
+    assert name == "unused"
+    assert "never used" in means
+    assert "take it out" in mend
+
+
+def test_all_rules_are_listed_and_programs_may_read_them():
+    listed = run("check", "--explain", "all")
+    assert listed.code == 0
+    assert "\x1b[" not in listed.out
+    assert run("check", "--explain").out == listed.out
+    rules = json.loads(run("check", "--explain", "all", "--format", "json").out)
+    assert {"rule", "means", "mend"} == rules[0].keys()
+    assert listed.out.count("\n\n") == len(rules) - 1
+
+
+def test_a_rule_that_there_is_not_is_answered_with_the_right_one():
+    done = run("check", "--explain", "unusd")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'unused'?" in done.err
+
+
+@pytest.mark.usefixtures("flows")
+def test_every_rule_of_a_problem_can_be_explained(flows):
+    (flows / "bad.yaml").write_text(BAD)
+    (problem,) = json.loads(run("check", "--format", "json").out)
+    assert run("check", "--explain", problem["rule"]).code == 0

@@ -1,4 +1,4 @@
-"""Files that are wrong, each with exactly what must be said of it: its first lines."""
+"""Files that are wrong, each with exactly what must be said of it: its first lines, or ``messages.txt`` beside several."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from written import APOLOGY, SIGNER, compiled
 
+from app.flows.checks import check_paths
 from app.flows.compiler import Options, compile_flow
 
-FILES = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+BAD = Path(__file__).parent / "bad"
+FILES = sorted(BAD.glob("*.yaml"))
+FOLDERS = sorted(path for path in BAD.iterdir() if path.is_dir())
+OPTIONS = Options(SIGNER, APOLOGY)
 
 
 def expected(text: str) -> list[str]:
@@ -28,11 +32,20 @@ def test_of_a_bad_file_is_said_what_its_first_lines_say(file):
     assert [str(problem).removeprefix("acme.yaml:") for problem in problems] == expected(text)
 
 
-def test_a_bad_file_is_an_error_and_no_flow():
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_of_a_folder_of_bad_files_is_said_what_its_messages_say(folder):
+    workers = folder / "workers"
+    problems = check_paths([folder], OPTIONS, workers=int(workers.read_text()) if workers.exists() else 1)
+    said = [str(problem).replace(f"{folder}/", "") for problem in problems]
+    assert said == (folder / "messages.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_file_with_an_error_is_no_flow_and_one_with_warnings_is():
     for file in FILES:
         made = compiled(file.read_bytes())
-        assert made.flow is None, file
-        assert any(problem.severity == "error" for problem in made.problems)
+        wrong = any(problem.severity == "error" for problem in made.problems)
+        assert (made.flow is None) is wrong, file
+        assert made.problems, file
 
 
 def test_every_error_is_found_in_one_pass():

@@ -114,7 +114,11 @@ def test_now_is_on_the_wall_clock_of_the_file(zone, at, condition):
 
 
 def test_a_file_that_uses_time_without_a_zone_gets_utc_and_a_warning():
-    for steps in ("- when: now.hour < 9\n  hangup:", "- say: It is {{ now.time }}.", "- say: '{{ now }}'"):
+    for steps in (
+        "- when: now.hour < 9\n  hangup:\n- say: Good day.",
+        "- say: It is {{ now.time }}.",
+        "- say: '{{ now }}'",
+    ):
         made = compiled(starting(steps))
         assert made.flow is not None
         assert [problem.severity for problem in made.problems] == ["warning"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from app.flows.book import Entry
+from app.flows.lint import look_at_prompts
 from app.flows.pieces import Choice, merged
 from app.flows.trail import SECRET
 from app.flows.words.word import Attempts, Duration, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt, name_of
@@ -122,6 +123,12 @@ class Menu(Word):
                 run.warning(place, "key-shadowed", message, "let no key begin another")
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._look_at_lengths(run, (*path, "keys"))
+        texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
+        look_at_prompts(run, path, texts, self.keys, (self.stop or _free_key(self.keys)) if self._ends_by_key(run) else "")
+
+    def _ends_by_key(self, run: Run) -> bool:
+        """Whether a key ends the input."""
+        return bool(self.stop) or run.dialect == "classic" or len({*map(len, self.keys)}) > 1
 
     def _look_at_lengths(self, run: Run, path: Path) -> None:
         """A short key among longer ones must be ended by another, where nothing else ends the input."""
@@ -196,7 +203,9 @@ class Collect(Word):
     def write(self, run: Run, path: Path) -> None:
         """The attempts; each asks us with what was pressed, and the entry that is asked begins by looking at it."""
         if run.static:
-            run.error(path, "fallback-not-static", "the fallback cannot ask for digits", "say what is to be said, and hang up")
+            run.error(
+                path, "fallback-not-static", "the fallback cannot ask for digits", "say what is to be said, and hang up"
+            )
             return
         if self.otherwise and not run.known(self.otherwise, (*path, "otherwise")):
             return

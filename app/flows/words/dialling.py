@@ -106,7 +106,8 @@ class Dialling(Word):
             self._round(missed, path, rounds[1:], nobody, timeout)
         ringing = run.branch(inner=False)
         targets = [
-            target.to if isinstance(target, Written) else ringing.target([target.piece(run.dialect)]) for target in rounds[0]
+            target.to if isinstance(target, Written) else ringing.target([target.piece(run.dialect)])
+            for target in rounds[0]
         ]
         inside = [Error(ringing.place(missed))] if missed is not None and missed.pieces else []
         ringing.write(self._dial(ringing, targets, inside, path, timeout), path=path)
@@ -129,13 +130,16 @@ class Dialling(Word):
                 continue
             run.compiler.groups_used.add(target)
             for place, member in enumerate(group.to):
-                yield from self._target(run, ("groups", target, "to", place), member)
+                listed: Path = ("groups", target, place)
+                within = listed if listed in run.compiler.report.places else ("groups", target, "to", place)
+                yield from self._target(run, within, member)
 
     def _target(self, run: Run, where: Path, target: str) -> Iterator[Written | Computed]:
         if "{{" in target or "{%" in target:
             text = run.template(target, where)
             if text is not None and text.constant is None:
                 mark = run.mark_of("dial", target, text.uses)
+                run.compiler.computed(where)
                 yield Computed(text.plain, run.compiler.policy, mark)
             return
         if NUMBER.accepts(target.strip()) and not e164(target):
@@ -148,7 +152,7 @@ class Dialling(Word):
             near = suggestion(target, [*run.compiler.groups])
             run.error(where, "dial-target", f"to: {_said(error)}", near or _MEND)
             return
-        run.compiler.dialled(e164(target), where)
+        run.compiler.dialled(target.strip(), where)
         yield made
 
     def _nobody(self, run: Run, path: Path) -> Run | None:

@@ -189,12 +189,21 @@ class Sms(Word):
             return
         policy = run.compiler.policy
         computed = "{{" in self.to or "{%" in self.to
+        if computed:
+            run.compiler.computed((*path, "to"))
+        elif self.to:
+            run.compiler.dialled(self.to, (*path, "to"))
 
         def payload(turn: Turn) -> dict[str, Any]:
             number = to(turn) if to else turn.caller.number
             target = e164(number)
             refused = (policy.refusal(number) if computed else "") if target else "there is no number to write to"
-            return {"to": target, "from": sender(turn) if sender else str(turn.number), "text": text.plain(turn), "": refused}
+            return {
+                "to": target,
+                "from": sender(turn) if sender else str(turn.number),
+                "text": text.plain(turn),
+                "": refused,
+            }
 
         _cause(run, path, "sms", payload, self.text)
 
@@ -219,7 +228,9 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
         if not refused:
             turn.effects.append(Effect(kind, f"{call}/{flow}/{node}/{step}", made))
         to = {"to": masked(made["to"])} if "to" in made else {}
-        turn.trail.append((mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to))
+        turn.trail.append(
+            (mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
+        )
 
     run.act(do, path, f"{kind} is an effect")
 

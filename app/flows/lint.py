@@ -1,0 +1,208 @@
+"""What is right and probably not meant: in one flow, when it is compiled, and between flows, when they are checked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from app.errors import Problem
+from app.flows.book import START
+from app.numbers import e164
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from app.flows.book import Claim, Flow, FlowBook
+    from app.flows.compiler import Compiler
+    from app.flows.files import Path
+    from app.flows.writing import Run
+
+_BARE: Final = re.compile(r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){9}[ ().\-]*")
+"""Ten digits without a plus."""
+_DIGITS: Final = dict(
+    zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
+)
+_SIGNS: Final = {"star": "*", "hash": "#", "pound": "#"}
+_PRESS: Final = re.compile(
+    rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGITS, *_SIGNS))})\b(?!\s*(?:keys|digits|times|seconds))",
+    re.IGNORECASE,
+)
+_HARMLESS: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
+
+
+# One flow
+
+
+def look(compiler: Compiler) -> None:
+    """What is probably not meant in a flow; said in its report."""
+    _unused(compiler)
+    _without_country(compiler)
+    _mute(compiler)
+    if not compiler.file.template:
+        _hours_not_asked(compiler)
+        _attestation(compiler)
+
+
+def _unused(compiler: Compiler) -> None:
+    """What is named and never asked for."""
+    asked = {name for names in compiler.reach.uses.values() for name in names}
+    for kind in ("hours", "lists", "variables"):
+        for name in getattr(compiler.file, kind) if kind not in asked else ():
+            if f"{kind}.{name}" not in asked:
+                _say_unused(compiler, kind, name, f"{kind}.{name}")
+    for name in compiler.file.groups.keys() - compiler.groups_used:
+        _say_unused(compiler, "groups", name, f"dial: {name}")
+
+
+def _say_unused(compiler: Compiler, kind: str, name: str, use: str) -> None:
+    message = f"{kind}: nothing uses {name!r}"
+    compiler.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
+
+
+def _without_country(compiler: Compiler) -> None:
+    """Numbers that are taken for those of another country."""
+    for index, written in enumerate(compiler.file.numbers):
+        path: Path = ("numbers", index) if ("numbers", index) in compiler.report.places else ("numbers",)
+        if _lacks_country(written):
+            compiler.report.warning(path, "number-country", f"numbers: {_TAKEN.format(written)}", _meant(written))
+
+
+_TAKEN: Final = "{} has no plus, and its first digits are taken for a country's code"
+
+
+def _meant(written: str) -> str:
+    digits = re.sub("[^0-9]", "", written)
+    return f"write +1{digits} if it is North American, else +{digits}"
+
+
+def _lacks_country(written: str) -> bool:
+    if not _BARE.fullmatch(written):
+        return False
+    from app.flows.plans import lacks_country  # noqa: PLC0415 - heavy, and few numbers are written so
+
+    return lacks_country(written)
+
+
+def _mute(compiler: Compiler) -> None:
+    """Nodes in which a call ends though nothing was said since it came in."""
+    silent = {START}
+    left = [START]
+    while left:
+        new = compiler.reach.silent[left.pop()] - silent
+        silent |= new
+        left += new
+    for node, steps in compiler.file.nodes.items():
+        if not steps:
+            message, mend = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
+        elif node in silent & compiler.mute:
+            message = f"the node {node!r} comes to its end, and the caller has heard nothing"
+            mend = "say something, or go on at a node, where no condition holds"
+        else:
+            continue
+        mend += "; hangup as the last step says that it is meant"
+        compiler.report.warning(("nodes", node), "says-nothing", message, mend, key=True)
+
+
+def _hours_not_asked(compiler: Compiler) -> None:
+    """Hours that are looked at, and of which nothing asks whether they are open."""
+    asked = {name for names in compiler.reach.uses.values() for name in names}
+    sources = "\n".join(_texts(compiler.file.nodes))
+    for name in compiler.around.hours:
+        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
+        if f"hours.{name}" in asked and not opens.search(sources):
+            message = f"hours: nothing asks whether {name} is open, so that callers fare alike when it is closed"
+            mend = f"as - when: not hours.{name}.open, and below it goto: closed"
+            compiler.report.warning(("hours", name), "hours-not-asked", message, mend, key=True)
+
+
+def _attestation(compiler: Compiler) -> None:
+    """A flow that relies on an attestation that may not be told."""
+    path = compiler.attestation_asked
+    if path is None or any("attestation" in text and "unknown" in text for text in _texts(compiler.file.nodes)):
+        return
+    message = "call.attestation is unknown where Opentact does not tell it: never with GET"
+    mend = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
+    compiler.report.warning(path, "attestation", message, mend)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value if isinstance(value, list) else value.values():
+            yield from _texts(part)
+
+
+def look_at_prompts(run: Run, path: Path, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str) -> None:
+    """A menu's texts that tell the caller to press a key that it does not have, as far as they are English.
+
+    ``keys`` are its choices, ``stop`` ends the input.
+    """
+    if not run.compiler.voice.get("lang", "en-US").lower().startswith("en"):
+        return
+    known = [*keys]
+    for name, said in texts.items():
+        for index, text in enumerate(said):
+            here = (*path, name, index)
+            for key in _pressed(text):
+                if key not in (*known, stop):
+                    message = f"{name}: it tells the caller to press {key}, which the menu does not have"
+                    place = here if here in run.compiler.report.places else (*path, name)
+                    run.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
+
+
+def _pressed(text: str) -> Iterator[str]:
+    for found in _PRESS.finditer(text):
+        key = found["key"].lower()
+        if not _HARMLESS.search(text[: found.start()]):
+            yield _DIGITS.get(key) or _SIGNS.get(key) or key
+
+
+# Between flows
+
+
+def across(book: FlowBook, workers: int = 1) -> list[Problem]:
+    """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
+    found = counted_apart(book.flows.values(), workers)
+    for flow in book.flows.values():
+        if not flow.problems and not flow.claims:
+            mend = "as numbers: +12015550123; rest answers all that no other file does"
+            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
+        for dialled in flow.dials:
+            found += _rung(dialled, flow, book)
+    return found
+
+
+def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
+    """What is doubtful about a number that an author wrote out."""
+    file, line, column = dialled.file, dialled.line, dialled.column
+    doubt, mend = _doubt(dialled.number)
+    if doubt:
+        yield Problem(file, line, column, "warning", "dial-doubtful", doubt, mend)
+        return
+    number = e164(dialled.number)
+    answering = book.claiming(number) if number else None
+    if answering is not None:
+        whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
+        mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+        yield Problem(file, line, column, "warning", "dial-own", f"{number} is answered by {whose}", mend)
+
+
+def _doubt(written: str) -> tuple[str, str]:
+    if _lacks_country(written):
+        return _TAKEN.format(written), _meant(written)
+    from app.flows.dialing import doubts  # noqa: PLC0415 - heavy
+
+    why = doubts(written)
+    known = e164(written) or why == "is an emergency number"
+    return (f"{written} {why}", "make sure that it is meant") if why and known else ("", "")
+
+
+def counted_apart(flows: Iterable[Flow], workers: int) -> list[Problem]:
+    """Flows that ask how often somebody called, where several processes count each for itself."""
+    if workers <= 1:
+        return []
+    said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
+    mend = "serve with one worker, or ask for a smaller number"
+    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, mend) for flow in flows if flow.counts]

@@ -1,0 +1,5 @@
+from app.flows.programs import flow
+
+acme = flow("acme", numbers=["+12015550123"])
+
+acme.nodes["start"] = undefined

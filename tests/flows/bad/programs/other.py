@@ -1,0 +1,3 @@
+from app.flows.programs import flow
+
+acme = flow("acme", numbers=["+12015550199"])
