@@ -262,6 +262,9 @@ class Compiler:
             self.report.error(
                 ("fallback",), "too-long", f"the fallback has over {DOCUMENT_BYTES} bytes", "make it shorter", key=True
             )
+        if run.depth > DOCUMENT_DEPTH:
+            said = f"the fallback has elements more than {DOCUMENT_DEPTH} deep inside each other"
+            self.report.error(("fallback",), "too-deep", said, "ring fewer in turn", key=True)
         return f"{PROLOGUE}{self.fallback}{EPILOGUE}".encode()
 
     # Nodes

@@ -242,6 +242,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "A node's name cannot stand in a URL.",
         "Use letters, digits, - and _: after-hours.",
     ),
+    "not-static": Rule(
+        "The flow cannot be one static document: something in it is different from call to call, or is fetched.",
+        "Keep it on this server; only what is the same for every call can be kept by Opentact.",
+    ),
     "number": Rule(
         "A number cannot be read: calls to it, or messages, would get nowhere.",
         "Write it with its country code: +12015550123; under numbers also a prefix as +1201*, or rest.",
@@ -293,6 +297,10 @@ RULES: Final[Mapping[str, Rule]] = {
     "timezone": Rule(
         "There is no such zone: opening hours could not be told.",
         "Write one of the IANA names: timezone: America/New_York, Europe/Berlin.",
+    ),
+    "too-deep": Rule(
+        "A document has too many elements inside each other: a reader may refuse it, and the caller would hear nothing.",
+        "Make two nodes of it; a `goto` to a node of its own is fetched where it must be.",
     ),
     "too-long": Rule(
         "A document grows longer than Opentact can be trusted to take: the call could fail.",

@@ -296,11 +296,31 @@ def test_a_declared_attribute_comes_and_goes_with_the_last_good_version_kept(fol
     assert (heard(library.loaded.book, ONE), [*library.loaded.stale]) == ("Hi.", ["a"])
 
 
-def test_an_override_has_all_flows_compiled_anew(folder):
+HOURS = """
+numbers: +12015550177
+timezone: America/New_York
+hours: {office: {daily: 00:00-24:00}}
+nodes:
+  start:
+    - when: hours.office.open
+      goto: open
+    - say: Closed.
+  open: [say: Open.]
+"""
+
+
+def test_an_override_holds_at_once_and_ends_when_it_is_taken_out_and_compiles_nothing(folder):
+    (folder / "hours.yaml").write_text(HOURS, encoding="utf-8")
     library = library_of(folder)
-    flows = library.loaded.book.flows
-    (folder / "overrides.yaml").write_text("{}\n")
-    assert all(library.refresh().book.flows[name] is not flow for name, flow in flows.items())
+    flow = library.loaded.book.flows["hours"]
+    said = []
+    for text in ("", "- {flow: hours, hours: office, state: closed, until: 2099-01-01}\n", "- {flow: x}\n", ""):
+        (folder / "overrides.yaml").write_text(text, encoding="utf-8")
+        library.refresh()
+        said.append((heard(library.loaded.book, "+12015550177"), rules(library)))
+    assert [words for words, _ in said] == ["Open.", "Closed.", "Open.", "Open."]
+    assert [bool(wrong) for _, wrong in said] == [False, False, True, False]
+    assert library.loaded.book.flows["hours"] is flow
 
 
 # The folder

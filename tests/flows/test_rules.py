@@ -11,10 +11,12 @@ from test_bad_files import FILES, FOLDERS
 from written import APOLOGY, SIGNER, compiled, starting
 
 import app
+from app.errors import FlowError
 from app.flows import compiler
 from app.flows.book import FlowBook
 from app.flows.checks import check_paths
 from app.flows.compiler import Options, compile_flow
+from app.flows.export import export
 from app.flows.lint import counted_apart
 from app.flows.loader import load
 from app.flows.rules import RULES, explained
@@ -23,7 +25,7 @@ OPTIONS = Options(SIGNER, APOLOGY)
 ROOT = Path(app.__file__).parent
 ARGUMENT = {"error": 1, "warning": 1, "_say": 1, "Problem": 4, "Doubt": 1}
 """Which argument is the rule, by what is called."""
-ELSEWHERE = {"defect", "no-file", "no-folder", "too-long", "unreadable"}
+ELSEWHERE = {"defect", "no-file", "no-folder", "not-static", "too-deep", "too-long", "unreadable"}
 """Rules that no file in the folder can break; each is broken below."""
 
 
@@ -87,6 +89,25 @@ def test_what_cannot_be_read_or_is_not_there_is_said(tmp_path):
 def test_a_document_that_is_too_long_is_an_error():
     text = starting("- say: Hello.") + f"fallback:\n  - say: &long {'word ' * 10_000}\n" + "  - say: *long\n" * 20
     assert "too-long" in compiled(text).rules
+
+
+def test_a_document_that_is_too_deep_is_an_error():
+    targets = ", ".join(f"a{i}@b" for i in range(100))
+    text = starting("- say: Hello.") + f"fallback:\n  - dial: {{ring: in-turn, to: [{targets}]}}\n"
+    assert "too-deep" in compiled(text).rules
+
+
+def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(starting("- say: Hello {{ caller.name }}.\n- goto: start"), encoding="utf-8")
+    with pytest.raises(FlowError) as refused:
+        export(file, OPTIONS)
+    assert [(problem.rule, problem.line, problem.message) for problem in refused.value.problems] == [
+        ("not-static", 5, "the text asks for caller.name"),
+        ("not-static", 6, "it goes on at 'start' in a document of its own"),
+    ]
+    file.write_text(starting("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
+    assert export(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
 
 
 def test_calls_that_several_workers_count_are_said_by_whoever_serves_them():
