@@ -123,7 +123,7 @@ class Turn:
     calls by itself, None where nothing said so; ``base`` gives the URL under which Opentact reaches us. ``pressed`` are the
     digits that came with the request.
 
-    ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each that is set),
+    ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each),
     ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind:
     ``trail``, what was decided and why, and ``effects``, what is to be done once the answer is on its way. ``sight`` gives
     what the flow knows beside the call, ``link`` makes the URLs of a program.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from app.cli_flows import new, show
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -282,6 +283,9 @@ def verbs(
         for row in overview():
             print(f"{row.name:<12} {', '.join(row.dialects):<20} {row.evidence:<11} {row.says}")
 
+
+app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
 
 schema = typer.Typer(help="Print schemas.", no_args_is_help=True)
 app.add_typer(schema, name="schema")

@@ -7,6 +7,7 @@ CallflowsError
 │   └── DialectError         a document cannot be said in this dialect
 ├── FlowError                a flow file is wrong: all its problems
 ├── FlowProgramError         a flow that is a program is written wrongly
+├── TemplateRefused          a flow cannot be begun from a template
 ├── ExpressionError          a condition or a text cannot be evaluated
 ├── TicketError              a signed URL cannot be used
 │   ├── ForgedTicket         nobody of ours signed it
@@ -89,6 +90,10 @@ class FlowError(CallflowsError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class TemplateRefused(CallflowsError):
+    """A flow cannot be begun from a template: the name, the number or the file is in the way."""
 
 
 class FlowProgramError(CallflowsError):

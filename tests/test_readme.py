@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from lxml import etree
 from app.calls import Turn
 from app.flows.checks import check_paths
 from app.flows.compiler import Options
+from app.flows.diagram import diagram_of
+from app.flows.drawing import svg
+from app.flows.files import Report
 from app.flows.loader import load
 from app.flows.tickets import Signer
 from app.settings import Settings
@@ -75,13 +79,39 @@ def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday(
     assert missing == []
 
 
+def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
+    section = README.partition("## Start from a template")[2].partition("```sh\n")[2].partition("```")[0]
+    commands = [line.partition("#")[0].split() for line in section.splitlines()]
+    assert len(commands) == 4
+    for command in commands:
+        run = [sys.executable, "-m", "app.cli", *command[1:]]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "callflows" / "acme.yaml").is_file()
+
+
+def test_the_picture_is_that_of_the_shipped_front_desk():
+    file = ROOT / "callflows" / "front-desk.yaml"
+    diagram = diagram_of("front-desk", file.read_bytes(), Report(str(file)))
+    assert diagram is not None
+
+    def texts(picture: str) -> list[str]:
+        return sorted("".join(text.itertext()) for text in etree.fromstring(picture.encode()).iter("{*}text"))
+
+    shown = (ROOT / "docs" / "front-desk.svg").read_text(encoding="utf-8")
+    assert texts(shown) == texts(svg(diagram)), (
+        "draw it again: callflows show front-desk --format svg > docs/front-desk.svg"
+    )
+
+
 def test_every_setting_is_in_the_table():
     table = README.partition("## Settings")[2].partition("\n## ")[0]
     missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in table]
     assert missing == []
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "numbers", "verbs", "schema xml", "convert"])
+@pytest.mark.parametrize("command", ["serve", "check", "new", "show", "numbers", "verbs", "schema xml", "convert"])
 def test_every_command_is_in_the_table(command):
     assert f"`callflows {command}" in README.partition("## Commands")[2].partition("\n## ")[0]
 

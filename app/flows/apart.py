@@ -1,7 +1,7 @@
 """What is worked out apart from the server, where it can be stopped: Jinja's rarer forms, templates, programs.
 
-A document that needs such a thing, or an answer of another server, cannot be written yet: ``Pending`` says what is needed, and
-once it is there the turn is begun again. The n-th need of a turn is the same each time, as nothing in a turn is left to chance.
+A document that needs such a thing, or an answer of another server, cannot be written yet: ``Pending`` says what is needed,
+and once it is there the turn is begun again. The n-th need of a turn is the same each time: nothing is left to chance.
 """
 
 from __future__ import annotations

@@ -116,9 +116,7 @@ def _compiled(name: str, text: bytes, report: Report, options: Options, reads: s
     return compiler.flow() if compiler is not None else None
 
 
-def opened(
-    name: str, text: bytes, report: Report, options: Options, reads: set[FilePath] | None = None
-) -> Compiler | None:
+def opened(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath] | None = None) -> Compiler | None:
     """A YAML flow file, ready to be compiled; None, with the errors in ``report``, where it cannot be read."""
     if not _FILE_NAME.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def export(file: Path, options: Options) -> bytes:
-    """The document of a flow file's start, if nothing in it depends on a call. Raises FlowError with the reasons why not."""
+    """The document of a file's start, if nothing in it depends on a call. Raises FlowError with the reasons why not."""
     report = Report(str(file))
     if file.suffix == ".py":
         raise FlowError([_reason(report, (), "the flow is a program, which is run for each call")])

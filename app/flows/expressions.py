@@ -1,7 +1,8 @@
 """The frequent forms of Jinja as plain functions of a Turn, made from Jinja's own syntax tree.
 
-Names, fields, literals, not, and, or, comparisons, ``+``, ``~``, ``if`` and the plain filters become one Python function, whose
-time is bounded by the length of what it is given. For any other form there is none, and Jinja does it, where it can be stopped.
+Names, fields, literals, not, and, or, comparisons, ``+``, ``~``, ``if`` and the plain filters become one Python function,
+whose time is bounded by the length of what it is given. For any other form there is none, and Jinja does it, where it can
+be stopped.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _add(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     return left + right
 
 
-def _value(node: nodes.Node) -> ast.expr:  # noqa: C901 - one case a form
+def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one case a form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
@@ -157,7 +158,9 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901 - one case a form
 def _compared(side: nodes.Node, sides: Sequence[nodes.Node]) -> ast.expr:
     """One side of a comparison: beside a number, digits that a caller pressed are a number too."""
     beside_number = any(isinstance(other, nodes.Const) and type(other.value) in (int, float) for other in sides)
-    ours = isinstance(side, nodes.Const) or (isinstance(side, nodes.Getattr) and isinstance(side.node, nodes.Name) and side.node.name == "now")
+    ours = isinstance(side, nodes.Const) or (
+        isinstance(side, nodes.Getattr) and isinstance(side.node, nodes.Name) and side.node.name == "now"
+    )
     if beside_number and not ours:
         return ast.Call(ast.Name("number", ast.Load()), [_value(side)], [])
     return _value(side)

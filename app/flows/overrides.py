@@ -85,7 +85,9 @@ class Overrides:
         listed = [*overrides]
         pairs = dict.fromkeys((override.flow, override.hours) for override in listed)
         fresh = {pair: of_hours(listed, *pair) for pair in pairs}
-        self._by_hours = {pair: self._by_hours[pair] if self._by_hours.get(pair) == new else new for pair, new in fresh.items()}
+        self._by_hours = {
+            pair: self._by_hours[pair] if self._by_hours.get(pair) == new else new for pair, new in fresh.items()
+        }
 
 
 def of_hours(overrides: Iterable[Override], flow: str, hours: str) -> tuple[Override, ...]:

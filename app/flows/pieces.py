@@ -29,7 +29,7 @@ Piece: TypeAlias = "str | Hole | Choice | Branch | Form | Act"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark`` is for the trail."""
+    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark``: for the trail."""
 
     holds: Callable[[Turn], object]
     then: tuple[Piece, ...]

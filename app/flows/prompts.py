@@ -200,23 +200,10 @@ class Prompts:
         for key in keys:
             if seen is None:
                 return {f"{root.name}.{keys[0]}"} if keys[0] else {root.name}
-            if key is None and said in _TEXTS:
+            if key is None and (not seen or said in _TEXTS):
                 return {said}
-            if not seen and key is None:
-                break
-            if not seen and said in BY_NAME:
-                raise ExpressionError(
-                    f"the file has no {said}, and so none named {key!r}", f"name them under {said}:", line
-                )
-            if not seen:
-                raise ExpressionError(f"a value has no {key!r}", _PLAINLY, line)
-            if key is None:
-                raise ExpressionError(f"a field of {said} must be named", f"it has {', '.join(sorted(seen))}", line)
-            if key not in seen:
-                near = suggestion(key, sorted(seen)) or f"it has {', '.join(sorted(seen))}"
-                raise ExpressionError(f"{said} has no {key!r}", near, line)
+            seen = _under(seen, said, key, line)
             said = f"{said}.{key}"
-            seen = seen[key]
         return {said if root.name not in BY_NAME else ".".join(said.split(".")[:2])}
 
     def _exists(self, name: nodes.Name) -> Seen:
@@ -254,6 +241,20 @@ def _in_text(value: object) -> str:
 
 def _escaped(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
     return lambda turn: _in_text(render(turn))
+
+
+def _under(seen: Mapping[str, Seen], said: str, key: str | None, line: int) -> Seen:
+    """What is seen under a key of what is seen; refused where there is none."""
+    if key is not None and key in seen:
+        return seen[key]
+    if not seen and said in BY_NAME:
+        raise ExpressionError(f"the file has no {said}, and so none named {key!r}", f"name them under {said}:", line)
+    if not seen:
+        raise ExpressionError(f"a value has no {key!r}", _PLAINLY, line)
+    fields = f"it has {', '.join(sorted(seen))}"
+    if key is None:
+        raise ExpressionError(f"a field of {said} must be named", fields, line)
+    raise ExpressionError(f"{said} has no {key!r}", suggestion(key, sorted(seen)) or fields, line)
 
 
 def sight_of(name: str) -> Callable[[Turn, dict[str, Any]], None]:

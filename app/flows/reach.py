@@ -53,7 +53,7 @@ class Reach:
         return tuple(sorted({field for name in self._looked_at(node) for field in _fields(name)}))
 
     def kept(self, node: str) -> dict[str, tuple[str, ...]]:
-        """What was set that a node, and all that it leads to, may look at: by name its fields, none where it is all of it."""
+        """What was set that a node, and all that it leads to, may look at: by name its fields, none where it is all."""
         names: dict[str, set[str]] = {}
         whole = set()
         for name in self._looked_at(node):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HERE: Final = "here"
 """The name by which a template knows its own signed URL, to which a Gather or a Callback may come back."""
 MAX_BYTES: Final = 1_000_000
-"""A template longer than this is refused."""
+"""A template of more bytes is refused."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,17 +47,23 @@ class Document:
         return written.removeprefix(PROLOGUE).removesuffix(EPILOGUE) if written.endswith(EPILOGUE) else ""
 
 
+def _read(file: Path, name: str) -> str:
+    if ".." in name or name.startswith("/"):
+        raise ValueError("it must stand beside its flow file")
+    with file.open("rb") as opened:
+        source = opened.read(MAX_BYTES + 1)
+    if len(source) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    return source.decode("utf-8-sig")
+
+
 def documents(compiler: Compiler, folder: Path) -> dict[str, Mapping[Entry, tuple[Piece, ...]]]:
     """The one node of a template; nothing, with an error said, where it cannot be."""
     report, name = compiler.report, compiler.file.template
     file = folder / name
     compiler.reads.add(file)
     try:
-        if ".." in name or name.startswith("/"):
-            raise ValueError("it must stand beside its flow file")
-        source = file.read_bytes()[: MAX_BYTES + 1].decode("utf-8-sig")
-        if len(source) > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES} characters")
+        source = _read(file, name)
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")

@@ -22,14 +22,18 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import ForgedTicket, SettingsError, StaleTicket, TicketError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from typing import Protocol
 
     class Ticket(Protocol):
         """Makes a ticket of what was told of a call, and of what was set in it."""
 
-        def __call__(self, told: Mapping[str, str], values: Mapping[str, Any] = ..., secrets: Set[str] = ...) -> str:
+        def __call__(
+            self, told: Mapping[str, str], values: Mapping[str, Any] = ..., secrets: AbstractSet[str] = ...
+        ) -> str:
             """One ticket. Raises TicketError where it is too big."""
+
 
 LIFETIME: Final = 24 * 3600
 """Seconds for which a ticket is good."""
@@ -55,16 +59,16 @@ class Signer:
     def tickets(self, place: str, state: Mapping[str, Any]) -> Ticket:
         """Makes tickets for a place (``flow/node``) with a state.
 
-        To each comes, under ``t``, what was told of its call, under ``s`` the values that were set, and under ``x``, encrypted,
-        those of them that are secret. All that is known before the call is worked out here. What it gives raises TicketError
-        where a ticket is too big.
+        To each comes, under ``t``, what was told of its call, under ``s`` the values that were set, and under ``x``,
+        encrypted, those of them that are secret. All that is known before the call is worked out here. What it gives
+        raises TicketError where a ticket is too big.
         """
         begun = _begun(self._keys[0], place)
         head = json.dumps(state, separators=(",", ":"), ensure_ascii=False)[:-1]
         begin = f'{head}{"," if state else ""}"t":{{'
         alone = f"{head}}}".encode() if state else b""
 
-        def ticket(told: Mapping[str, str], values: Mapping[str, Any] = {}, secrets: Set[str] = frozenset()) -> str:
+        def ticket(told: Mapping[str, str], values: Mapping[str, Any] = {}, secrets: AbstractSet[str] = frozenset()) -> str:
             packed = alone
             if told or values:
                 written = begin
@@ -83,7 +87,7 @@ class Signer:
 
         return ticket
 
-    def _values(self, place: str, values: Mapping[str, Any], secrets: Set[str]) -> str:
+    def _values(self, place: str, values: Mapping[str, Any], secrets: AbstractSet[str]) -> str:
         """What was set, as it follows what was told."""
         plain = {name: value for name, value in values.items() if name not in secrets}
         hidden = {name: value for name, value in values.items() if name in secrets}

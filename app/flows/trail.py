@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from app.flows.expressions import BY_NAME, field, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from app.calls import Turn
 
-SECRET: Final = "••••"
+SECRET: Final = "••••"  # noqa: S105 - what stands in its place
 """Stands for a secret value."""
 _LONGEST: Final = 200
 
@@ -29,7 +30,7 @@ class Mark:
     word: str
     rule: str
     uses: frozenset[str]
-    secrets: Set[str]
+    secrets: AbstractSet[str]
 
 
 def told(turn: Turn) -> list[dict[str, Any]]:
@@ -39,12 +40,19 @@ def told(turn: Turn) -> list[dict[str, Any]]:
 
 def _told(turn: Turn, mark: Mark, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
     said: dict[str, Any] = {"node": mark.node, "step": mark.step, "word": mark.word, "rule": mark.rule}
-    said["values"] = {name: _seen(turn, name, values, mark.secrets) for name in sorted(mark.uses)}
+    hidden = _hidden(mark)
+    said["values"] = {name: _seen(turn, name, values, hidden) for name in sorted(mark.uses)}
     said["outcome"] = outcome
     return {**said, "detail": dict(detail)} if detail else said
 
 
-def _seen(turn: Turn, name: str, values: Mapping[str, Any], secrets: Set[str]) -> object:
+def _hidden(mark: Mark) -> AbstractSet[str]:
+    """The names that are not told; the file's own variables too where a secret is looked at: they are what it must be."""
+    secret = any(name.partition(".")[0] in mark.secrets for name in mark.uses)
+    return mark.secrets | {"variables"} if secret else mark.secrets
+
+
+def _seen(turn: Turn, name: str, values: Mapping[str, Any], secrets: AbstractSet[str]) -> object:
     """What a name was at that moment, as plain data."""
     root, *keys = name.split(".")
     if root in secrets:

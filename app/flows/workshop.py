@@ -1,4 +1,4 @@
-"""Where jobs are done that an answer waits for: lookups by whoever reaches the outside, all else by workers that can be stopped."""
+"""Where jobs are done that an answer waits for: lookups by whoever reaches the outside, all else by workers."""
 
 from __future__ import annotations
 

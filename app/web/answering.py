@@ -72,7 +72,7 @@ class Going(NamedTuple):
 class Answering:
     """An ASGI app: answers ``/call…``, and leaves everything else to ``rest``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the server puts together, each by its name
         self,
         rest: App,
         *,
@@ -202,7 +202,9 @@ class Answering:
             job = reply.job
         return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"))
 
-    def _further(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str) -> Reply | Going:
+    def _further(
+        self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str
+    ) -> Reply | Going:
         """A call goes on where a ticket says."""
         try:
             state = self._signer.read(f"{name}/{node}", fields.get("ticket", ""))

@@ -18,7 +18,7 @@ from app.language.verbs import ELEMENTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["serve", "check", "numbers", "verbs", "schema xml", "convert"]
+COMMANDS = ["serve", "check", "numbers", "verbs", "show", "new", "schema xml", "convert"]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 
 

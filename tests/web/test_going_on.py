@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from door import CALL, MONDAY, Door, asked, document, is_fallback, says, urls
@@ -85,8 +87,6 @@ def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
     async def send(message):
         order.append(message["type"])
 
-    import asyncio
-
     path, _, query = url.removeprefix("http://flows.test").partition("?")
     scope = {"type": "http", "method": "GET", "path": path, "query_string": f"{query}&dtmf=123456".encode(), "headers": []}
     asyncio.run(door.app({**scope, "client": ("127.0.0.1", 1), "server": None, "scheme": "http"}, None, send))
@@ -94,9 +94,12 @@ def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
 
 
 def test_a_value_is_carried_from_turn_to_turn_and_a_secret_one_sealed(tmp_path):
-    flow = ACCOUNT.replace("digits: 6,", "digits: 6, secret: true,").replace("- goto: end", "- goto: more") + """
+    flow = (
+        ACCOUNT.replace("digits: 6,", "digits: 6, secret: true,").replace("- goto: end", "- goto: more")
+        + """
 messages_unused: x
 """
+    )
     flow = flow.replace("messages_unused: x\n", "").replace(
         "  vip:",
         "  more:\n    - menu: {prompt: Sure?, keys: {1: spoken, 2: more}, otherwise: end}\n"
@@ -135,8 +138,6 @@ nodes:
         "You have called 4 times today.",
     ]
     assert says(document(door.ask(params={**CALL, "from": "+12015550998"}))) == ["Call 1."]
-    from datetime import timedelta
-
     days.append(MONDAY + timedelta(days=1))
     assert says(document(door.ask())) == ["Call 1."]
     assert says(document(door.ask(params={**CALL, "calls": "9"}))) == ["Call 2."], "no caller tells us his count"
@@ -158,8 +159,6 @@ nodes:
     - when: not hours.office.open
       say: We open {{ hours.office.next_opening | spoken }}.
 """
-    from datetime import timedelta
-
     moment = [MONDAY]
     door = Door(tmp_path, flow, clock=lambda: moment[0])
     assert says(document(door.ask())) == ["Open until 17:00."]

@@ -204,9 +204,7 @@ def test_a_ticket_carries_the_name_where_a_later_node_speaks_it(tmp_path):
     assert says(document(door.ask(f"{url}&from=%2B12015550777")))[-1] == "Goodbye WIRELESS CALLER."
 
 
-@pytest.mark.parametrize(
-    "written", ["{{ caller['name'] }}", "{% set c = caller %}{{ c.name }}"]
-)
+@pytest.mark.parametrize("written", ["{{ caller['name'] }}", "{% set c = caller %}{{ c.name }}"])
 def test_a_name_that_a_later_node_looks_at_in_another_way_is_carried_too(tmp_path, written):
     door = Door(tmp_path, DESK.replace("Goodbye {{ caller.national }}.", f'"Goodbye {written}."'))
     url = urls(door.ask(method="POST", content=(SAMPLES / "call.json").read_bytes()))[0]

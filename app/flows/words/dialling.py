@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Name
 import pydantic
 
 from app.errors import BuildError, suggestion
-from app.flows.files import Steps
+from app.flows.files import Steps  # noqa: TC001 - pydantic reads it
 from app.flows.pieces import Choice, merged
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
@@ -82,14 +82,21 @@ class Dialling(Word):
     def _rest(self, run: Run, path: Path, timeout: int | None) -> Run:
         """Those who are rung when nobody of the first took the call: in a document of its own, as none may be too deep."""
         everybody = [member for name in self.to for member in self._members(run, name)]
-        rest: dict[str, Any] = {"to": everybody[MOST_IN_TURN:], "ring": "in-turn", "no_answer": self.no_answer, "tag": self.tag}
+        rest: dict[str, Any] = {
+            "to": everybody[MOST_IN_TURN:],
+            "ring": "in-turn",
+            "no_answer": self.no_answer,
+            "tag": self.tag,
+        }
         rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
         rest |= {"error": self.error} if self.error is not None else {}
         rest |= {"record": "true"} if self.record else {}
         after = None if run.inner else (run.node, run.step + 1)
         given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
         branch = run.branch()
-        branch.goto(run.compiler.apart(run.node, [given], (*path, "to", f"after {MOST_IN_TURN}"), after, fetched=True), path)
+        branch.goto(
+            run.compiler.apart(run.node, [given], (*path, "to", f"after {MOST_IN_TURN}"), after, fetched=True), path
+        )
         return branch
 
     def _members(self, run: Run, name: str) -> list[str]:

@@ -1,0 +1,185 @@
+"""A flow as an outline, as Mermaid and as SVG: true to the file, unbreakable by its texts, of any size."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from app.flows.diagram import Diagram, diagram_of, diagram_of_program, outline
+from app.flows.drawing import svg
+from app.flows.files import Report
+from app.flows.gallery import templates
+from app.flows.layout import Size, laid_out
+from app.flows.mermaid import mermaid
+
+SVG = "{http://www.w3.org/2000/svg}"
+DESK = """
+numbers: [+12015550123]
+timezone: America/New_York
+groups: {sales: {to: [+12015550188, ann@acme.sip.opentact.org], ring: in-turn, timeout: 25s}}
+nodes:
+  start:
+    - when: now.hour < 9
+      goto: closed
+    - menu: {prompt: Press 1., keys: {1: sales, hash: start, 0: closed}, otherwise: closed}
+  sales:
+    - dial: {to: sales, no_answer: closed}
+  closed:
+    - gather: {dtmf_length: 1, dtmf: {1: [goto: sales], star: [say: Star., hangup]}, error: [say: Nothing.]}
+    - choose:
+        - {when: caller.anonymous, goto: sales}
+        - goto: gone
+fallback: [say: Sorry.]
+"""
+
+
+def drawn(text: str) -> Diagram:
+    report = Report("acme.yaml")
+    made = diagram_of("acme", text.encode(), report)
+    assert made is not None
+    return made
+
+
+def texts(picture: str) -> list[str]:
+    return ["".join(text.itertext()) for text in etree.fromstring(picture.encode()).iter(f"{SVG}text")]
+
+
+def test_the_outline_says_what_each_node_does_and_where_it_leads():
+    assert outline(drawn(DESK)) == (
+        "acme · +12015550123 · America/New_York\n\n"
+        "start\n  when now.hour < 9 → closed\n  menu “Press 1.”\n    1 → sales\n    # → start\n    0 → closed\n"
+        "    otherwise → closed\n\n"
+        "sales\n  dial sales (+12015550188, ann@acme.sip.opentact.org), in turn, 25s\n    no answer → closed\n\n"
+        "closed\n  gather dtmf_length 1\n    1 → sales\n    *\n      say “Star.”\n      hang up\n    no key\n"
+        "      say “Nothing.”\n  when caller.anonymous → sales\n  otherwise → gone (there is no such node)\n\n"
+        "when anything goes wrong\n  say “Sorry.”"
+    )
+
+
+def test_two_ways_between_the_same_nodes_are_one_edge():
+    edges = {(edge.start, edge.end): edge.labels for edge in drawn(DESK).edges}
+    assert edges["start", "closed"] == ("now.hour < 9", "0", "otherwise")
+    assert edges["start", "start"] == ("#",)
+    assert edges["closed", "sales"] == ("1", "caller.anonymous")
+
+
+def test_what_leads_nowhere_is_drawn_as_missing():
+    root = etree.fromstring(svg(drawn(DESK)).encode())
+    (missing,) = root.iterfind(f".//{SVG}g[@class='missing']")
+    assert "gone" in "".join(missing.itertext())
+
+
+@pytest.mark.parametrize("name", [*templates()])
+def test_every_template_can_be_shown(name):
+    made = drawn(templates()[name].text)
+    names = {box.name for box in made.boxes}
+    assert all(box.there for box in made.boxes)
+    assert {edge.end for edge in made.edges} | {"start"} == names, "each node is led to"
+    assert names <= {*texts(svg(made))}
+    assert mermaid(made).count("\n") == len(made.boxes) + len(made.edges)
+
+
+@pytest.mark.parametrize(
+    "text", ['"] end', "`x` **b** _i_", "a;b|c{d}e<f>&g#h", "--> n1", "1. first", "<script>x</script>", "%%{init}%%"]
+)
+def test_no_text_breaks_mermaid(text):
+    quoted = text.replace("'", "''")
+    label = mermaid(drawn(f"nodes:\n  start:\n    - say: '{quoted}'\n")).partition("say ")[2].removesuffix('")')
+    assert re.fullmatch(r"(?:[\w\s,.?!:'()=“”-]|#[0-9]+;)*", label)
+    assert re.sub(r"#([0-9]+);", lambda code: chr(int(code[1])), label) == f"“{text}”"
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=4))
+def test_no_text_breaks_the_picture(said):
+    steps = [{"say": text} for text in said] + [{"when": said[0], "goto": said[-1] or "x"}]
+    report = Report("acme.yaml")
+    made = diagram_of("acme", json.dumps({"nodes": {"start": steps, said[0]: [{"goto": "start"}]}}).encode(), report)
+    if made is not None:
+        assert etree.fromstring(svg(made).encode()).tag == f"{SVG}svg"
+        assert outline(made)
+        assert all(line.startswith(("flowchart TD", "  n")) for line in mermaid(made).splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nodes: {start: [hangup]}",
+        "nodes: {start: 4, other: [[], 7, {say: [a], dial: {to: {}}}], 3: {a: b}}",
+        "nodes: {}",
+        "numbers: rest",
+        "nodes: {start: [{menu: {keys: [1], otherwise: [a]}}, {choose: 3}, {goto: }, {gather: {dtmf: 4, error: {}}}]}",
+        "groups: {a: 3}\nnodes: {start: [{dial: {to: [a, {b: c}]}}, {set: 3}, {lookup: x}]}",
+        "template: acme.xml.j2",
+    ],
+)
+def test_a_broken_file_is_shown_as_far_as_it_can_be(text):
+    made = drawn(text)
+    assert outline(made).startswith("acme")
+    assert etree.fromstring(svg(made).encode()) is not None
+    assert mermaid(made).startswith("flowchart TD")
+
+
+def test_what_is_no_yaml_is_said():
+    report = Report("acme.yaml")
+    assert diagram_of("acme", b"nodes: [", report) is None
+    assert report.problems[0].rule == "yaml"
+
+
+def test_a_program_shows_its_nodes(tmp_path):
+    source = "from app import Hangup, Response\nfrom app.flows.programs import flow\n"
+    source += 'acme = flow("acme", numbers=["+12015550123"])\n'
+    source += "".join(
+        f"@acme.node\nasync def {node}(turn):\n    return Response(Hangup())\n" for node in ("start", "sales")
+    )
+    file = tmp_path / "acme.py"
+    file.write_text(source)
+    made = diagram_of_program(file, source)
+    assert isinstance(made, Diagram)
+    assert [box.name for box in made.boxes] == ["start", "sales"]
+    assert "sales" in texts(svg(made))
+
+
+def test_secrets_of_a_url_are_not_shown():
+    steps = "{lookup: {url: 'https://crm.example.com/a?key=s3cret', into: x}}, {notify: https://h.example.com/s3cret}"
+    made = drawn(f"nodes: {{start: [{steps}]}}")
+    assert "s3cret" not in outline(made) + mermaid(made) + svg(made)
+    assert "look up x at crm.example.com" in outline(made)
+
+
+@given(st.data())
+def test_no_box_and_no_label_lies_over_another(data):
+    count = data.draw(st.integers(1, 12))
+    ends = st.integers(0, count - 1)
+    size = st.builds(Size, st.floats(10, 150), st.floats(10, 150), st.floats(20, 200))
+    boxes = data.draw(st.lists(size, min_size=count, max_size=count))
+    pairs = data.draw(st.lists(st.tuples(ends, ends).filter(lambda pair: pair[0] != pair[1]), unique=True, max_size=20))
+    layout = laid_out(boxes, [(start, end, Size(30, 30, 20)) for start, end in pairs])
+    things = [*layout.boxes, *(route.label for route in layout.routes)]
+    for number, one in enumerate(things):
+        for other in things[:number]:
+            beside = (
+                one.x + one.size.right <= other.x - other.size.left or other.x + other.size.right <= one.x - one.size.left
+            )
+            below = one.y + one.size.height <= other.y or other.y + other.size.height <= one.y
+            assert beside or below
+        assert one.x - one.size.left >= -0.01
+        assert one.x + one.size.right <= layout.width + 0.01
+        assert one.y + one.size.height <= layout.height + 0.01
+
+
+def test_an_edge_that_leads_back_up_is_told_from_the_others():
+    nothing = Size(1, 1, 0)
+    layout = laid_out([Size(9, 9, 9)] * 3, [(0, 1, nothing), (1, 2, nothing), (2, 0, nothing)])
+    assert [(route.start, route.end) for route in layout.routes if route.back] == [(2, 0)]
+
+
+def test_two_hundred_nodes_in_a_ring_are_drawn():
+    names = ["start", *(f"n{at}" for at in range(1, 200))]
+    nodes = [f"  {name}: [{{goto: {after}}}]\n" for name, after in zip(names, [*names[1:], "start"], strict=True)]
+    picture = svg(drawn(f"nodes:\n{''.join(nodes)}"))
+    assert len([text for text in texts(picture) if text.startswith("n")]) == 199
