@@ -1,7 +1,9 @@
-"""What authors of flows import: the verbs and documents of them, and what a flow that is a program is made of."""
+"""What authors of flows import: the verbs, documents of them, and what a flow that is a program is made with."""
 
-from app.calls import Turn
-from app.flows.programs import flow
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from app.language import (
     DTMF,
     Answer,
@@ -34,6 +36,10 @@ from app.language import (
     from_xml,
     to_xml,
 )
+
+if TYPE_CHECKING:
+    from app.calls import Turn
+    from app.flows.programs import flow
 
 __all__ = [
     "DTMF",
@@ -69,3 +75,16 @@ __all__ = [
     "from_xml",
     "to_xml",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What only programs need is imported when one does."""
+    if name == "flow":
+        from app.flows.programs import flow  # noqa: PLC0415 - as said
+
+        return flow
+    if name == "Turn":
+        from app.calls import Turn  # noqa: PLC0415 - as said
+
+        return Turn
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

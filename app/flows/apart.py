@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-from jinja2 import StrictUndefined, pass_context
+from jinja2 import ChainableUndefined, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.characters import clean
@@ -88,6 +88,10 @@ def result(turn: Turn, job: Job) -> Any:  # noqa: ANN401 - as the job gives it
     return turn.results[at]
 
 
+class _Unset(ChainableUndefined):
+    """What was given no value on the way that a text took: false and empty."""
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, in which values have no attributes but the fields that flows know."""
 
@@ -106,7 +110,7 @@ def _spoken(context: Context, value: object) -> str:
 
 def environment() -> Environment:
     """Jinja as flows have it."""
-    made = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True)
+    made = _Sandbox(undefined=_Unset, keep_trailing_newline=True)
     made.globals.clear()
     made.filters.update(PLAIN)
     made.filters["spoken"] = _spoken

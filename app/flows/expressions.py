@@ -8,6 +8,8 @@ be stopped.
 from __future__ import annotations
 
 import ast
+import operator
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -24,16 +26,17 @@ _TURN: Final = "turn"
 BY_NAME: Final = frozenset({"hours", "lists", "variables"})
 """What a Turn has by name: ``hours.office``."""
 _GROUPS: Final = frozenset({"call", "caller", "number", "now"})
-_COMPARISONS: Final[dict[str, type[ast.cmpop]]] = {
-    "eq": ast.Eq,
-    "ne": ast.NotEq,
-    "lt": ast.Lt,
-    "lteq": ast.LtE,
-    "gt": ast.Gt,
-    "gteq": ast.GtE,
-    "in": ast.In,
-    "notin": ast.NotIn,
+_COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "lteq": operator.le,
+    "gt": operator.gt,
+    "gteq": operator.ge,
+    "in": lambda left, right: _holds(right, left),
+    "notin": lambda left, right: not _holds(right, left),
 }
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 class _Rare(Exception):
@@ -52,23 +55,42 @@ def shown(value: object) -> str:
 def field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
     """A field of plain data; nothing where there is none."""
     if isinstance(value, dict):
-        return value.get(key, NOTHING)
+        return value.get(key, NOTHING) if isinstance(key, (str, int, float)) else NOTHING
     if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
         return value[key]
     if isinstance(value, (list, tuple, str)) and isinstance(key, int):
         return value[key] if -len(value) <= key < len(value) else NOTHING
     fields = getattr(type(value), "FIELDS", ())
-    return getattr(value, str(key)) if key in fields else NOTHING
+    return getattr(value, key) if isinstance(key, str) and key in fields else NOTHING
 
 
 def number(value: object) -> Any:  # noqa: ANN401 - a plain value
     """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
     if not isinstance(value, str):
         return value
+    found = _NUMBER.fullmatch(value)
+    return NOTHING if found is None else float(value) if found[1] else int(value)
+
+
+def compared(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
+    """Whether a comparison holds: beside a number, digits are one; values that have no order are in none."""
+    if isinstance(left, str) and isinstance(right, (int, float)):
+        left = number(left)
+    elif isinstance(right, str) and isinstance(left, (int, float)):
+        right = number(right) if op not in ("in", "notin") else right
     try:
-        return int(value) if value.isdecimal() else float(value)
-    except ValueError:
-        return NOTHING
+        return bool(_COMPARISONS[op](left, right))
+    except TypeError:
+        return op == "notin"
+
+
+def _holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
+    """Whether something is in a text, a list, a mapping; in a list, digits are a number too."""
+    if isinstance(whole, str):
+        return shown(part) in whole
+    if isinstance(whole, (list, tuple)):
+        return any(compared("eq", part, other) for other in whole)
+    return part in whole
 
 
 def nothing(value: object) -> bool:
@@ -100,7 +122,7 @@ def text_of(
 def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-    known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "number": number, "nothing": nothing}
+    known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "compared": compared, "nothing": nothing}
     known |= {"add": _add, "lang": lang, **_FILTERS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
@@ -139,10 +161,9 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one 
             joined = ast.And() if isinstance(node, nodes.And) else ast.Or()
             return ast.BoolOp(joined, [_value(node.left), _value(node.right)])
         case nodes.Compare(expr=left, ops=operands):
-            compared = [_COMPARISONS[operand.op]() for operand in operands]
             sides = [left, *(operand.expr for operand in operands)]
-            first, *others = [_compared(side, sides) for side in sides]
-            return ast.Compare(first, compared, others)
+            pairs = [_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
+            return pairs[0] if len(pairs) == 1 else ast.BoolOp(ast.And(), pairs)
         case nodes.Concat(nodes=parts):
             shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_value(part)], []) for part in parts]
             return ast.JoinedStr([_shown_as(part) for part in shown_parts])
@@ -155,15 +176,9 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one 
     raise _Rare
 
 
-def _compared(side: nodes.Node, sides: Sequence[nodes.Node]) -> ast.expr:
-    """One side of a comparison: beside a number, digits that a caller pressed are a number too."""
-    beside_number = any(isinstance(other, nodes.Const) and type(other.value) in (int, float) for other in sides)
-    ours = isinstance(side, nodes.Const) or (
-        isinstance(side, nodes.Getattr) and isinstance(side.node, nodes.Name) and side.node.name == "now"
-    )
-    if beside_number and not ours:
-        return ast.Call(ast.Name("number", ast.Load()), [_value(side)], [])
-    return _value(side)
+def _comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
+    """Two sides compared."""
+    return ast.Call(ast.Name("compared", ast.Load()), [ast.Constant(op), _value(left), _value(right)], [])
 
 
 def _root(name: str) -> ast.expr:

@@ -78,7 +78,7 @@ class Paper:
         """Whether something is done when the document is written."""
         self.why: dict[Path, str] = {}
         """Why the document depends on a call, by place."""
-        self.answered_where: list[Callable[[Turn], object]] = []
+        self.answered_where: list[Once] = []
         """Conditions under which the line was answered already."""
         self.size = 0
         self.depth = 1
@@ -324,11 +324,33 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "something that changes"
 
 
-def _must_answer(answered_where: Sequence[Callable[[Turn], object]], *, always: bool) -> Callable[[Turn], object]:
+class Once:
+    """A condition that remembers what it gave: what is set later does not change what was decided."""
+
+    def __init__(self, holds: Callable[[Turn], object]) -> None:
+        self._holds = holds
+
+    def __call__(self, turn: Turn) -> bool:
+        """Decide."""
+        held = turn.found[self] = bool(self._holds(turn))
+        return held
+
+    def held(self, turn: Turn) -> bool:
+        """What was decided when the call came by."""
+        return turn.found.get(self, False) is True
+
+
+def answered_by(conditions: Sequence[Once]) -> Callable[[Turn], bool]:
+    """Whether one of the conditions, under each of which the line is answered, did hold."""
+    return lambda turn: any(condition.held(turn) for condition in conditions)
+
+
+def _must_answer(answered_where: Sequence[Once], *, always: bool) -> Callable[[Turn], object]:
     """Whether the line is to be answered now: the app does not do it itself, and no condition before did."""
     if not answered_where:
         return _not_by_itself
-    return lambda turn: (always or not turn.answers_itself) and not any(holds(turn) for holds in answered_where)
+    answered = answered_by(answered_where)
+    return lambda turn: (always or not turn.answers_itself) and not answered(turn)
 
 
 def _not_by_itself(turn: Turn) -> bool:

@@ -46,7 +46,7 @@ class Act:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Branch:
-    """A run whose end does not end what stands around it."""
+    """A run that ends nothing, and sets nothing, for what stands around it."""
 
     run: tuple[Piece, ...]
 
@@ -82,7 +82,9 @@ def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
             if holds and (run(piece.then, turn, out) or piece.ends):
                 return True
         elif type(piece) is Branch:
+            values = turn.values
             run(piece.run, turn, out)
+            turn.values = values
         elif type(piece) is Act:
             piece.do(turn)
         else:

@@ -72,8 +72,12 @@ def flow(
 
     ``numbers`` as in a flow file; ``fallback`` is served when anything goes wrong. Every call begins at the node ``start``.
     """
-    if isinstance(numbers, str):
-        raise FlowProgramError('numbers is a list, as ["+12015550123"]')
+    if isinstance(numbers, str) or not all(isinstance(number, str) for number in numbers):
+        raise FlowProgramError('numbers is a list of texts, as ["+12015550123"]')
+    if dialect not in (None, "reference", "classic"):
+        raise FlowProgramError(f"dialect must be reference or classic, not {dialect!r}")
+    if not isinstance(name, str) or not isinstance(timezone, str):
+        raise FlowProgramError("name and timezone are texts")
     return Program(name, numbers, timezone, dialect, fallback)
 
 
@@ -142,7 +146,7 @@ def describe(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     command = [sys.executable, "-m", "app.flows.programs"]
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
-            command, input=asked, capture_output=True, text=True, timeout=DESCRIBE_SECONDS, check=False
+            command, input=asked, capture_output=True, text=True, errors="replace", timeout=DESCRIBE_SECONDS, check=False
         )
         told: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:

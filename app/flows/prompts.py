@@ -7,6 +7,7 @@ everything else is rendered by Jinja in its sandbox. There is nothing to call: v
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -20,6 +21,7 @@ from app.errors import ExpressionError, suggestion
 from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
 from app.flows.conditions import Doubt, doubts, doubts_within
 from app.flows.expressions import BY_NAME, shown, text_of, value_of
+from app.flows.filters import PLAIN
 from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:
@@ -220,6 +222,8 @@ class Prompts:
             if word.name not in known:
                 said = type(word).__name__.lower()
                 raise ExpressionError(f"there is no {said} {word.name!r}", suggestion(word.name, known), word.lineno)
+            if isinstance(word, nodes.Filter) and word.name in PLAIN:
+                _takes(word)
         for output in tree.find_all(nodes.Output):
             for node in output.nodes:
                 if isinstance(node, nodes.Name) and node.name in _NO_TEXTS and self._scope.get(node.name):
@@ -227,6 +231,15 @@ class Prompts:
                     raise ExpressionError(
                         f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
                     )
+
+
+def _takes(word: nodes.Filter) -> None:
+    """Refuse what a filter does not take; it would fail only when a caller is there."""
+    try:
+        given = {str(argument.key): argument.value for argument in word.kwargs}
+        inspect.signature(PLAIN[word.name]).bind(word.node, *word.args, **given)
+    except TypeError as error:
+        raise ExpressionError(f"the filter {word.name}: {error}", "give it less, or more", word.lineno) from None
 
 
 _ODD: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search

@@ -99,10 +99,15 @@ def apart(steps: object) -> bool:
     if isinstance(steps, list):
         return any(apart(step) for step in steps)
     return any(
-        (word in WORDS and (WORDS[word].returns or WORDS[word].there(value)))
-        or (isinstance(value, (list, dict)) and apart(value if isinstance(value, list) else [*value.values()]))
+        (word in WORDS and (WORDS[word].returns or WORDS[word].there(value))) or any(apart(part) for part in _inside(value))
         for word, value in _words(steps)
     )
+
+
+def _inside(value: object) -> Iterable[Any]:
+    """The lists and mappings in a step's value, in which there may be steps."""
+    parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return [part for part in parts if isinstance(part, (list, dict))]
 
 
 def _words(step: object) -> Iterable[tuple[str, Any]]:

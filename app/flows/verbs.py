@@ -106,8 +106,7 @@ def _children(cls: type[Element], key: str, value: Any, path: Path, run: Run) ->
         return []
     if key == "do":
         return _inside(cls, value, path, run)
-    branch = run.branch(answered=run.answered or cls in (Gather, Record, Say, Play, Tone))
-    branch.steps(value, path)
+    branch = run.within(value, path, answered=run.answered or cls in (Gather, Record, Say, Play, Tone))
     return [(Default if key == "default" else Error)(run.place(branch))] if branch.pieces else []
 
 
@@ -127,8 +126,7 @@ def _choices(value: Any, path: Path, run: Run) -> list[Element]:  # noqa: ANN401
         if not isinstance(steps, list):
             run.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
-        branch = run.branch(answered=True)
-        branch.steps(steps, here)
+        branch = run.within(steps, here, answered=True)
         made.append(DTMF(*([run.place(branch)] if branch.pieces else []), value=keys))
     return made
 
@@ -140,8 +138,7 @@ def _inside(cls: type[Element], value: list[Any], path: Path, run: Run) -> list[
         return []
     if cls is Gather:
         return _prompts(value, path, run)
-    branch = run.branch(answered=run.answered or cls is Record)
-    branch.steps(value, path)
+    branch = run.within(value, path, answered=run.answered or cls is Record)
     return [run.place(branch)] if branch.pieces else []
 
 

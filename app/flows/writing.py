@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.errors import suggestion
 from app.flows.book import Entry
-from app.flows.paper import Paper
+from app.flows.paper import Once, Paper, answered_by
 from app.flows.pieces import Choice, merged
 from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
 from app.language import Callback, Error
@@ -81,10 +81,19 @@ class Run(Paper):
                 at_entry = entry if entry and index == first else Entry()
                 self.step, self.attempt, self.given = index, at_entry.attempt, at_entry.given
                 if not self.static and self._must_break(step):
-                    self.fetch(self.node, Entry(index, answered=self.answered))
-                    self.elsewhere = True
+                    self._break(index)
                     return
             self._one(step, here)
+
+    def _break(self, step: int) -> None:
+        """Go on at a step of this node in a document of its own, which knows whether the line was answered."""
+        if self.answered_where and not self.answered:
+            done = self.branch(answered=True, inner=False)
+            done.fetch(self.node, Entry(step, answered=True))
+            self.pieces.append(Choice(answered_by(self.answered_where), merged(done.pieces), ends=True))
+            self.absorb(done)
+        self.fetch(self.node, Entry(step, answered=self.answered))
+        self.elsewhere = True
 
     def _must_break(self, step: object) -> bool:
         """Whether a step is written in a document of its own, when the call gets there."""
@@ -102,9 +111,11 @@ class Run(Paper):
         STEPS[word](value, (*path, word), under)
         if condition is None:
             return
-        self.choose(condition.holds, under, ("when", when, condition.uses))
-        if under.answered and not self.answered and not under.ends:
-            self.answered_where.append(condition.holds)
+        answers = under.answered and not self.answered and not under.ends
+        once = Once(condition.holds) if answers else None
+        self.choose(once or condition.holds, under, ("when", when, condition.uses))
+        if once is not None:
+            self.answered_where.append(once)
 
     def choose(self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]]) -> None:
         """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses."""
@@ -151,6 +162,7 @@ class Run(Paper):
         self._go(node, Entry(step, answered=self.answered))
 
     def _go(self, node: str, entry: Entry) -> None:
+        self.compiler.reach.edges[self.node].add(node)
         if self.answered_where and not self.answered:
             self.answer()
             entry = entry._replace(answered=True)

@@ -221,6 +221,8 @@ class Answering:
             turn.answers_itself = bool(carried["itself"])
         remembered = self._shelf.flow(name, state.get("v", ""))
         flow = remembered or self._shelf.book.flows.get(name)
+        if remembered is None:
+            node = node.partition(".")[0]  # a branch of another version may be another branch
         if flow is None or node not in flow.documents:
             return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"))
         step, attempt, answered, *given = state.get("e", (0, 0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,8 @@ from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry
 from app.flows.compiler import Options, compile_flow
 from app.flows.tickets import Signer
+from app.flows.trail import told as in_words
+from app.kept import Values
 from app.language import Extensions, Response, Say, from_xml
 from app.language.element import paths
 from app.outside import Found, Lookup
@@ -133,3 +136,93 @@ def everything(flow: Flow, **told: Any) -> Iterator[tuple[str, Entry, str]]:
 def read(xml: str) -> Response:
     """A document as verbs: the same for the same meaning."""
     return from_xml(f"<Response>{xml}</Response>".encode(), extensions=EVERYTHING)
+
+
+class Conversation:
+    """A call that comes back to us: follows signed URLs with what was pressed, as Opentact and our server do."""
+
+    def __init__(
+        self, flow: Flow, dialect: str = "reference", found: Mapping[str, Found] | None = None, **told: str
+    ) -> None:
+        self.flow = flow
+        self.dialect = dialect
+        self.found = found
+        self.told = {"from_": "+12015550999", **told}
+        self.effects: list[Any] = []
+        self.trail: list[dict[str, Any]] = []
+        self.tickets: list[dict[str, Any]] = []
+        self.turn = turn_of(**self.told)
+        self.xml = ""
+        self._ask(START, FIRST)
+
+    def _ask(self, node: str, entry: Entry) -> None:
+        raw = played(self.flow, node, self.turn, entry, self.found)
+        from_xml(raw, extensions=EVERYTHING)
+        self.xml = raw.decode().partition("<Response>")[2].removesuffix("</Response>")
+        self.effects += self.turn.effects
+        told = in_words(self.turn)
+        json.dumps(told)
+        self.trail += told
+
+    @property
+    def says(self) -> list[str]:
+        """All that the document speaks where everything can be fetched."""
+        return says(re.sub("<Callback.*?</Callback>", "", self.xml))
+
+    @property
+    def heard(self) -> list[str]:
+        """All that is spoken until the caller is asked something, or the call ends; documents are fetched as they end."""
+        spoken = self.says
+        for _ in range(20):
+            if not self.xml.endswith("</Callback>") or "<Gather" in self.xml:
+                break
+            spoken += self.go_on(-1).says
+        return spoken
+
+    @property
+    def urls(self) -> list[str]:
+        """Every signed URL of the document, in order."""
+        return [found[0].strip('"') for found in _URL.finditer(self.xml)]
+
+    def press(self, digits: str, at: int = 0) -> Conversation:
+        """Digits are pressed at the document's Gather of that index; nothing where it is silent."""
+        gathers = re.findall(rf'<Gather[^>]*(?:url|callback)="{BASE}/call/acme/([^/"?]+)\?ticket=([^"]+)"', self.xml)
+        node, ticket = gathers[at]
+        if self.dialect == "classic":
+            fields = {"code": str(int(digits)) if digits.isdecimal() else digits, "attempts": "1"}
+            return self.follow(node, ticket, **fields, success="true" if digits else "false")
+        return self.follow(node, ticket, dtmf=digits)
+
+    def go_on(self, at: int = 0) -> Conversation:
+        """The document's Callback of that index is fetched."""
+        callbacks = re.findall(rf'<Callback url="{BASE}/call/acme/([^/"?]+)\?ticket=([^"]+)"', self.xml)
+        return self.follow(*callbacks[at])
+
+    def follow(self, node: str, ticket: str, **told: str) -> Conversation:
+        """A signed URL is asked."""
+        state = SIGNER.read(f"acme/{node}", ticket)
+        self.tickets.append({**state})
+        carried = state.get("t", {})
+        known = {key: value for key, value in carried.items() if key != "itself"}
+        self.turn = turn_of(**{"from_": self.told["from_"], "to": "12015550123", **told, **known})
+        self.turn.kept = Values(state.get("s", {}))
+        self.turn.begin()
+        if "itself" in carried:
+            self.turn.answers_itself = bool(carried["itself"])
+        self._ask(node, _entry(node, ticket))
+        return self
+
+    def needs(self, digits: str) -> list[str]:
+        """What would have to be done apart for these digits, by name; none of it is done."""
+        node, ticket = leads_signed(self.xml)[0]
+        turn = turn_of(dtmf=digits)
+        try:
+            self.flow.answer(node, turn, _entry(node, ticket))
+        except Pending as pending:
+            return [type(pending.job).__name__]
+        return []
+
+
+def leads_signed(xml: str) -> list[tuple[str, str]]:
+    """The signed URLs of a document as node and ticket."""
+    return _URL.findall(xml)

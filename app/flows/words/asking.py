@@ -11,17 +11,16 @@ import pydantic
 from app.flows.book import Entry
 from app.flows.lint import look_at_prompts
 from app.flows.pieces import Choice, merged
-from app.flows.trail import SECRET
+from app.flows.words.digits import Reading, pattern
 from app.flows.words.word import Attempts, Duration, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt, name_of
 from app.kept import Values
 from app.language.verbs import DTMF, Default, Error, Gather, Say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from app.calls import Turn
     from app.flows.files import Path
-    from app.flows.trail import Mark
     from app.flows.writing import Run
 
 WRITTEN_OUT_BYTES: Final = 16_000
@@ -41,14 +40,6 @@ def _digits(value: object) -> object:
     return least, most
 
 
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return value
-
-
 def way_out(run: Run, path: Path) -> None:
     """Say that a caller who does nothing is hung up on without a word."""
     message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
@@ -66,7 +57,6 @@ class Menu(Word):
     otherwise: NodeName = ""
     stop: OneKey = ""
     timeout: Duration | None = None
-    returns: ClassVar[bool] = True
 
     def write(self, run: Run, path: Path) -> None:
         """As many attempts as fit into the document, then ``otherwise`` or the steps that follow."""
@@ -197,7 +187,7 @@ class Collect(Word):
     otherwise: NodeName = ""
     stop: OneKey = "#"
     timeout: Duration | None = None
-    match: Annotated[str, pydantic.AfterValidator(_pattern)] = ""
+    match: Annotated[str, pydantic.AfterValidator(pattern)] = ""
     secret: bool = False
 
     def write(self, run: Run, path: Path) -> None:
@@ -212,6 +202,7 @@ class Collect(Word):
         self._look(run, path)
         run.answer()
         if not run.given:
+            run.act_quietly(self._forget)
             self._attempts(run, path, max(run.attempt, 1))
             run.elsewhere = run.ends
             return
@@ -219,6 +210,7 @@ class Collect(Word):
         reading = Reading(self, mark, classic=run.dialect == "classic")
         for outcome, texts in (("no-input", self.no_input), ("no-match", self.no_match)):
             wrong = run.branch(inner=False)
+            wrong.act_quietly(self._forget)
             key = outcome.replace("-", "_")
             if texts:
                 wrong.write(wrong.say(*for_attempt(run, path, key, texts, run.attempt)), path=path)
@@ -228,6 +220,11 @@ class Collect(Word):
             run.pieces.append(Choice(reading.found(outcome), merged(wrong.pieces), ends=True))
             run.absorb(wrong)
         run.act(reading.keep, path, f"digits are collected into {self.into!r}")
+
+    def _forget(self, turn: Turn) -> None:
+        """Nothing is collected yet, whatever was when the caller was asked before."""
+        if self.into in turn.values or "digits" in turn.values:
+            turn.values = Values({name: value for name, value in turn.values.items() if name not in (self.into, "digits")})
 
     def _look(self, run: Run, path: Path) -> None:
         """Say what a dialect cannot do."""
@@ -264,53 +261,6 @@ class Collect(Word):
             run.write(Gather(prompt, *inside, **given), path=path)
         else:
             run.write(prompt, Gather(*inside, **given), path=path)
-
-
-class Reading:
-    """What is made of the digits that came with a request."""
-
-    def __init__(self, word: Collect, mark: Mark, *, classic: bool) -> None:
-        self._word = word
-        self._mark = mark
-        self._match = re.compile(word.match).fullmatch if word.match else None
-        self._pad = word.digits[1] if classic and word.digits[0] == word.digits[1] else 0
-
-    def digits(self, turn: Turn) -> str:
-        """What was pressed, without the stop key; in classic with the zeros that were lost."""
-        pressed = turn.pressed.removesuffix(self._word.stop) if self._word.stop else turn.pressed
-        if turn.told.get("success") == "false":
-            return ""
-        return pressed.zfill(self._pad) if pressed.isdecimal() else pressed
-
-    def outcome(self, turn: Turn) -> str:
-        """``fine``, ``no-input`` or ``no-match``."""
-        digits = self.digits(turn)
-        if not digits:
-            return "no-input"
-        least, most = self._word.digits
-        fits = least <= len(digits) <= most and digits.isascii() and digits.isdecimal()
-        return "fine" if fits and (self._match is None or self._match(digits)) else "no-match"
-
-    def found(self, outcome: str) -> Callable[[Turn], bool]:
-        """A condition: it was this that came; noted in the trail."""
-
-        def holds(turn: Turn) -> bool:
-            if self.outcome(turn) != outcome:
-                return False
-            self._note(turn, outcome)
-            return True
-
-        return holds
-
-    def keep(self, turn: Turn) -> None:
-        """Set the value."""
-        digits = self.digits(turn)
-        turn.values = Values({**turn.values, self._word.into: digits, "digits": digits})
-        self._note(turn, "fine")
-
-    def _note(self, turn: Turn, outcome: str) -> None:
-        shown = SECRET if self._word.secret else self.digits(turn)
-        turn.trail.append((self._mark, outcome, turn.values, {"digits": shown} if outcome != "no-input" else None))
 
 
 def _free_key(choices: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pydantic
 from app.errors import BuildError, suggestion
 from app.flows.files import Steps  # noqa: TC001 - pydantic reads it
 from app.flows.pieces import Choice, merged
+from app.flows.trail import SECRET
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
 from app.language.verbs import Dial, Error, Record, To
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_IN_TURN: Final = 12
 """Targets that are rung in turn in one document; the others are rung by the next."""
+NOWHERE: Final = ".invalid"
+"""No host is named so; where one stands while a document is written, a computed target will."""
 _MEND: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
@@ -153,6 +156,9 @@ class Dialling(Word):
             message = f"to: {target!r} is no number that can be rung from everywhere"
             mend = "write it with its country code, as +12015550188; an extension of yours is fine"
             run.warning(where, "dial-target", message, mend)
+        if target.strip().endswith(NOWHERE):
+            run.error(where, "dial-target", f"to: no host ends with {NOWHERE}", _MEND)
+            return
         try:
             made = Written(To(target.strip()))
         except BuildError as error:
@@ -201,7 +207,9 @@ class Computed:
         written = self._text(turn)
         refusal = self._policy.refusal(written)
         turn.found[self] = "" if refusal else self._policy.target(written)
-        detail = {"target": masked(written)} | ({"refused": refusal} if refusal else {})
+        secret = any(name.partition(".")[0] in self._mark.secrets for name in self._mark.uses)
+        detail = {"target": SECRET if secret else masked(written)}
+        detail |= {"refused": SECRET if secret else refusal} if refusal else {}
         turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
 
     def allowed(self, turn: Turn) -> str:

@@ -31,6 +31,7 @@ LOOKUP_TIMEOUT: Final = 800
 """Milliseconds for which an answer is waited for."""
 _HEADER: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_CHANGES: Final = "\ufdd0"
 _NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
@@ -244,7 +245,7 @@ def url_of(source: str, run: Run, path: Path) -> Callable[[Turn], str] | None:
     except ValueError as error:
         run.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
         return None
-    if _TEMPLATE.search(source.partition("://")[2].partition("/")[0]):
+    if _CHANGES in re.split(r"[/?#\\]", _TEMPLATE.sub(_CHANGES, source).partition("://")[2])[0]:
         said = "url: the host of a server that is asked is written out"
         run.error(path, "value", said, "what changes stands after the host")
         return None
