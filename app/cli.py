@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from app.cli_flows import new, show
+from app.cli_flows import export, new, override, show
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -285,6 +285,8 @@ def verbs(
 
 
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
+app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
 app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
 
 schema = typer.Typer(help="Print schemas.", no_args_is_help=True)

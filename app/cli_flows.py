@@ -1,4 +1,4 @@
-"""The commands that begin a flow from a template and show one as a picture. Mounted by ``cli``."""
+"""The commands of one flow: begin it, show it, export it, override its hours. Mounted by ``cli``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from app.errors import Problem
+    from app.flows.compiler import Options
     from app.flows.diagram import Diagram
     from app.settings import Settings
 
@@ -124,14 +125,85 @@ def new(
     print(f"  callflows numbers{where}\n  callflows serve{where}")
 
 
+def export(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name, or its file.")],
+    flows: FLOWS = None,
+) -> None:
+    """Print a flow as one static document that Opentact can keep, or every reason why it cannot be one."""
+    from app.errors import FlowError
+    from app.flows.export import export as exported
+
+    settings = _settings(flows)
+    try:
+        print(exported(_file_of(flow, settings.flows), _options(settings)).decode())
+    except FlowError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+class State(StrEnum):
+    """What an override makes of opening hours; ``normal`` takes overrides back."""
+
+    open = "open"
+    closed = "closed"
+    normal = "normal"
+
+
+def override(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name.")],
+    hours: Annotated[str, typer.Argument(metavar="HOURS", help="The name of its opening hours.")],
+    state: Annotated[State, typer.Argument(help="What they are until then; normal takes overrides back.")],
+    until: Annotated[str, typer.Option(help='As "2026-12-24 18:00", 18:00, a date, 2h; on the flow\'s clock.')] = "",
+    flows: FLOWS = None,
+) -> None:
+    """Open or close a flow's hours until a moment; it holds at once, and ends by itself."""
+    from datetime import UTC, datetime
+
+    from app.errors import suggestion
+    from app.flows.loader import load
+    from app.flows.overrides import Override, add, cancel
+    from app.flows.wall_clock import until_of
+
+    settings = _settings(flows)
+    known = load(settings.flows, _options(settings)).book.flows
+    if flow not in known:
+        near = suggestion(flow, [*known]) or f"there are {', '.join(known)}"
+        _refuse(f"there is no flow {flow!r} ({near})")
+    names = known[flow].hours
+    if hours not in names:
+        near = suggestion(hours, names) or (f"it has {', '.join(names)}" if names else "it has none")
+        _refuse(f"the flow {flow!r} has no hours {hours!r} ({near})")
+    now = datetime.now(UTC)
+    try:
+        if state is State.normal:
+            print(f"{cancel(settings.flows, flow, hours, now)} override(s) taken back")
+            return
+        end = until_of(until, now, known[flow].zone) if until else None
+        if end is None:
+            _refuse('until when? As --until "2026-12-24 18:00", --until 18:00 or --until 2h')
+        else:
+            add(settings.flows, Override(flow, hours, state is State.open, None, end), now)
+            print(
+                f"{flow}: {hours} {state.value} until {end.astimezone(known[flow].zone or UTC).isoformat(' ', 'minutes')}"
+            )
+    except (ValueError, OSError) as error:
+        _refuse(str(error))
+
+
 def _claimed(settings: Settings) -> dict[str, str]:
     """The file that has each number."""
-    from app.flows.compiler import Options
     from app.flows.loader import load
+
+    book = load(settings.flows, _options(settings)).book
+    return {claim.number: claim.file for flow in book.flows.values() for claim in flow.claims}
+
+
+def _options(settings: Settings) -> Options:
+    """What flows are compiled for where nothing is signed for real."""
+    from app.flows.compiler import Options
     from app.flows.tickets import Signer
 
-    book = load(settings.flows, Options(Signer([b"only looked at"]), settings.apology, settings.dialect)).book
-    return {claim.number: claim.file for flow in book.flows.values() for claim in flow.claims}
+    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect)
 
 
 def _settings(flows: Path | None) -> Settings:
