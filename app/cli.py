@@ -310,6 +310,21 @@ def schema_xml(
         _say(f"- {line}")
 
 
+@schema.command("flow", epilog="Example: callflows schema flow > callflows.schema.json")
+def schema_flow(flows: FLOWS = None) -> None:
+    """Print the JSON Schema of flow files, for editors; on standard error what JSON Schema cannot say of them."""
+    import json
+
+    from app.flows.loader import declared
+    from app.flows.schema import UNSAYABLE, flow_schema
+
+    extensions, problems = declared(_settings(flows=flows).flows)
+    print(json.dumps(flow_schema(extensions), indent=1))
+    _say("JSON Schema cannot say, and `callflows check` does:")
+    for line in [*UNSAYABLE, *map(str, problems)]:
+        _say(f"- {line}")
+
+
 @app.command(epilog="Example: callflows convert menu.xml --dialect classic")
 def convert(
     file: Annotated[Path, typer.Argument(help="An XML document in either dialect.")],

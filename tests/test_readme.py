@@ -111,7 +111,10 @@ def test_every_setting_is_in_the_table():
     assert missing == []
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "new", "show", "numbers", "verbs", "schema xml", "convert"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "check", "numbers", "verbs", "show", "new", "export", "override", "schema xml", "schema flow", "convert"],
+)
 def test_every_command_is_in_the_table(command):
     assert f"`callflows {command}" in README.partition("## Commands")[2].partition("\n## ")[0]
 

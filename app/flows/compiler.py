@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import Problem, suggestion
 from app.flows.book import START, Claim, Entry, Flow
-from app.flows.files import FlowFile, Path, Report
+from app.flows.files import NAME, FlowFile, Path, Report
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.lint import look
@@ -28,6 +27,7 @@ from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
+from app.flows.verbs import VOICE
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -56,8 +56,6 @@ INLINE_CHAIN: Final = 20
 """Nodes written inside each other; the next is fetched."""
 INLINE_DEPTH: Final = 40
 """Elements inside each other in a node that is written in place."""
-
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ def _compiled(name: str, text: bytes, report: Report, options: Options, reads: s
 
 def opened(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath] | None = None) -> Compiler | None:
     """A YAML flow file, ready to be compiled; None, with the errors in ``report``, where it cannot be read."""
-    if not _FILE_NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     parsed = read_file(text, report)
     if parsed is None:
@@ -219,12 +217,11 @@ class Compiler:
 
     def _voice(self) -> dict[str, str]:
         """The defaults of every Say: its attributes but for the text."""
-        known = [name for name in Say.row.attributes if name not in ("text", "loop", "tag")]
         voice = {}
         for name, value in self.file.voice.items():
             path = ("voice", name)
-            if name not in known:
-                near = suggestion(name, known) or f"there are {', '.join(known)}"
+            if name not in VOICE:
+                near = suggestion(name, VOICE) or f"there are {', '.join(VOICE)}"
                 self.report.error(path, "unknown-key", f"voice: there is no {name!r}", near, key=True)
                 continue
             if "{{" in value or "{%" in value:
@@ -269,7 +266,7 @@ class Compiler:
 
     def _named_well(self) -> bool:
         for node in self.file.nodes:
-            if not _FILE_NAME.fullmatch(node):
+            if not NAME.fullmatch(node):
                 self.report.error(
                     ("nodes", node),
                     "node-name",

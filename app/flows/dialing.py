@@ -14,7 +14,7 @@ import phonenumbers
 import pydantic
 
 from app.errors import suggestion
-from app.flows.files import validate
+from app.flows.files import form, validate
 from app.flows.plans import E164, TYPES, looked, regions_of
 from app.numbers import masked
 
@@ -44,17 +44,23 @@ def _listed(value: object) -> object:
     return re.split("[ ,]+", value.strip()) if isinstance(value, str) and value.strip() else value
 
 
-Words = Annotated[list[str], pydantic.BeforeValidator(_listed)]
+Words = Annotated[list[str], pydantic.BeforeValidator(_listed), form("texts")]
 
 
-class _Given(pydantic.BaseModel):
+class Given(pydantic.BaseModel):
+    """What a file says under ``dial_policy``."""
+
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    regions: Words | None = None
-    types: Words | None = None
-    allow: Words = []
-    deny: Words = []
-    sip_hosts: Words = []
+    regions: Words | None = pydantic.Field(
+        None, description="Countries, as US and CA, or any; else those of the file's own numbers."
+    )
+    types: Words | None = pydantic.Field(
+        None, description="Types of number, as fixed_line, mobile, toll_free; never premium-rate ones."
+    )
+    allow: Words = pydantic.Field([], description="Numbers and prefixes beside those, as +1201555*.")
+    deny: Words = pydantic.Field([], description="Numbers and prefixes that are never rung, as +1900*.")
+    sip_hosts: Words = pydantic.Field([], description="Hosts of SIP addresses, as acme.sip.opentact.org or *.example.com.")
 
 
 class Pattern(NamedTuple):
@@ -184,7 +190,7 @@ def read_policy(
     ``own_numbers`` are the file's claims (E.164, ``+1201*``, ``rest``), ``allowed_by_settings`` the regions of the
     installation, None where it names none. Never raises; what is wrong is in the report, and allows nothing.
     """
-    said = _Given() if given in (None, "", {}) else validate(_Given, given, path, report)
+    said = Given() if given in (None, "", {}) else validate(Given, given, path, report)
     limit = None if allowed_by_settings is None else frozenset(map(str.upper, allowed_by_settings))
     if said is None:
         return Policy(limit=limit, types=frozenset())

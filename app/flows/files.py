@@ -87,7 +87,14 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) and value else value
 
 
-Steps = Annotated[list[Any], pydantic.BeforeValidator(lambda value: [] if value == "" else value)]
+def form(name: str) -> pydantic.WithJsonSchema:
+    """Marks a type as what the schema of flow files defines under a name."""
+    return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
+
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""The name of a flow, or of a node."""
+Steps = Annotated[list[Any], pydantic.BeforeValidator(lambda value: [] if value == "" else value), form("steps or nothing")]
 
 
 class FlowFile(pydantic.BaseModel):
@@ -95,19 +102,40 @@ class FlowFile(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    numbers: Annotated[list[str], pydantic.BeforeValidator(_listed)] = []
-    timezone: str = ""
-    voice: dict[str, str] = {}
-    dialect: Literal["reference", "classic"] | None = None
-    auto_answer: Literal["auto", "true", "false"] = "auto"
-    hours: dict[str, Any] = {}
-    lists: dict[str, str] = {}
-    groups: dict[str, Any] = {}
-    variables: dict[str, str] = {}
-    dial_policy: Any = None
-    template: str = ""
-    nodes: dict[str, Steps]
-    fallback: Steps = []
+    numbers: Annotated[list[str], pydantic.BeforeValidator(_listed), form("texts")] = pydantic.Field(
+        [],
+        description="The numbers that it answers: as +12015550123, prefixes as +1201*, and rest, every number left over.",
+    )
+    timezone: Annotated[str, form("timezone")] = pydantic.Field(
+        "", description="The zone of now and of hours, as America/New_York; else UTC."
+    )
+    voice: Annotated[dict[str, str], form("voice")] = pydantic.Field({}, description="Defaults of every say.")
+    dialect: Literal["reference", "classic"] | None = pydantic.Field(
+        None, description="Opentact's spelling of the language; else that of the settings."
+    )
+    auto_answer: Literal["auto", "true", "false"] = pydantic.Field(
+        "auto", description="Whether Answer is written: where it is needed, always, or never."
+    )
+    hours: dict[Annotated[str, form("name")], Annotated[Any, form("hours")]] = pydantic.Field(
+        {}, description="Opening hours by name, which expressions see as hours.NAME.open."
+    )
+    lists: dict[Annotated[str, form("name")], str] = pydantic.Field(
+        {}, description="Caller lists by name: each a CSV file beside this one, as lists/spam.csv."
+    )
+    groups: dict[Annotated[str, form("name")], Annotated[Any, form("group")]] = pydantic.Field(
+        {}, description="Hunt groups by name: whom to ring, and how. A dial names them under to."
+    )
+    variables: dict[Annotated[str, form("name")], str] = pydantic.Field(
+        {}, description="Texts by name, which expressions see as variables.NAME."
+    )
+    dial_policy: Annotated[Any, form("dial_policy")] = pydantic.Field(
+        None, description="Which targets may be rung that are worked out: from digits, a lookup, a header."
+    )
+    template: str = pydantic.Field("", description="An XML template beside this file, as acme.xml.j2, instead of nodes.")
+    nodes: Annotated[dict[str, Steps], form("nodes")] = pydantic.Field(
+        description="Steps by the name of their node; every call begins at start."
+    )
+    fallback: Steps = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
 
 
 def read(text: bytes, report: Report) -> FlowFile | None:

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
     from app.flows.files import Path, Report
 
-_KEYS: Final = ("holidays", "closed", "open")
+KEYS: Final = ("holidays", "closed", "open")
+"""What stands beside the days."""
 _WHOLE_WEEK: Final = (0, 1, 2, 3, 4, 5, 6)
-_GROUPS: Final = {
+GROUPS: Final = {
     "daily": _WHOLE_WEEK,
     "every-day": _WHOLE_WEEK,
     "weekdays": _WHOLE_WEEK[:5],
     "weekend": _WHOLE_WEEK[5:],
     "weekends": _WHOLE_WEEK[5:],
 }
-_NAMES: Final = {
+"""Words for several days."""
+NAMES: Final = {
     **{name: day for day, name in enumerate(WEEKDAYS)},
     **{
         name: day for day, name in enumerate(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
@@ -37,6 +39,7 @@ _NAMES: Final = {
     "thur": 3,
     "thurs": 3,
 }
+"""Words for a day, which a dash makes a range of."""
 _DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s*")
 _BETWEEN: Final = re.compile(r"\s*(?:[-\u2013\u2014/]|\.\.|\bto\b)\s*(?=[0-9]{4}-)")
 _DAYS_MEND: Final = "days are mon, mon-fri, sat,sun or daily; beside them stand holidays, closed and open"
@@ -70,7 +73,7 @@ def read_hours(name: str, given: object, path: Path, report: Report, *, today: d
             report.error(path, "shape", f"{name}: must be a mapping of days and windows", "as daily: 09:00-17:00")
         return None
     known = len(report.problems)
-    week = _week({key: value for key, value in given.items() if key not in _KEYS}, path, report)
+    week = _week({key: value for key, value in given.items() if key not in KEYS}, path, report)
     holidays = _holidays(given.get("holidays"), (*path, "holidays"), report, today or datetime.now(UTC).date())
     closed = [*_spans(given.get("closed"), (*path, "closed"), report)]
     opened = _opened(given.get("open"), (*path, "open"), report)
@@ -118,9 +121,9 @@ def _days(key: str, path: Path, report: Report) -> list[int]:
 
 
 def _days_of(written: str) -> Iterable[int] | None:
-    if written in _GROUPS:
-        return _GROUPS[written]
-    ends = [_NAMES.get(name) for name in _DASH.split(written)]
+    if written in GROUPS:
+        return GROUPS[written]
+    ends = [NAMES.get(name) for name in _DASH.split(written)]
     if len(ends) > 2 or None in ends:  # noqa: PLR2004 - a range has two
         return None
     first, last = ends[0] or 0, ends[-1] or 0
@@ -132,7 +135,7 @@ def _day_mend(key: str, part: str) -> str:
         return "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
     if date_of(key) is not None:
         return "dates stand under open or closed"
-    return suggestion(part, [*WEEKDAYS, *_GROUPS, *_KEYS, "mon-fri"]) or _DAYS_MEND
+    return suggestion(part, [*WEEKDAYS, *GROUPS, *KEYS, "mon-fri"]) or _DAYS_MEND
 
 
 def _look_over_midnight(before: list[_Placed], windows: list[_Placed], report: Report) -> None:

@@ -6,22 +6,24 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from app.kept import NOTHING
-from app.language.values import BOOLEAN, DAYS, FREQUENCIES, KEY, KEYS, LOOSE, MS, STATES, STOP_KEY, TEXT, URL, duration
+from app.language.values import BOOLEAN, KEY, KEYS, LOOSE, MS, STOP_KEY, TEXT, URL, Several, duration
 
 if TYPE_CHECKING:
     from app.flows.files import Path
     from app.flows.writing import Run
     from app.language.values import Kind
 
-_LISTS: Final = (DAYS, STATES, FREQUENCIES)
-_BOOLEANS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+BOOLEANS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words for a boolean beside its own."""
+WORDS_FOR_KEYS: Final = {"star": "*", "hash": "#"}
+"""Words for keys that YAML would need quoted."""
 
 
 def keys_of(value: object) -> object:
     """``star`` and ``hash`` stand for keys that YAML would need quoted."""
     if not isinstance(value, str):
         return value
-    key = {"star": "*", "hash": "#"}.get(value, value)
+    key = WORDS_FOR_KEYS.get(value, value)
     if not re.fullmatch("[0-9*#]+", key):
         raise ValueError(f"{value!r} is not a key: 0-9, star and hash are")
     return key
@@ -29,7 +31,7 @@ def keys_of(value: object) -> object:
 
 def value_of(kind: Kind, name: str, value: Any, path: Path, run: Run) -> Any:  # noqa: ANN401 - as the kind keeps it
     """An attribute's value from text; None, with an error said, where it is none."""
-    if isinstance(value, list) and kind in _LISTS and all(isinstance(part, str) for part in value):
+    if isinstance(value, list) and isinstance(kind, Several) and all(isinstance(part, str) for part in value):
         value = ",".join(value)
     if not isinstance(value, str):
         run.error(path, "shape", f"{name}: must be a text")
@@ -50,7 +52,7 @@ def value_of(kind: Kind, name: str, value: Any, path: Path, run: Run) -> Any:  #
         if kind is MS:
             return duration(value)
         if kind is BOOLEAN:
-            value = _BOOLEANS.get(value.lower(), value.lower())
+            value = BOOLEANS.get(value.lower(), value.lower())
         return kind.read(value)
     except ValueError as error:
         run.error(path, "value", f"{name}: {error}")

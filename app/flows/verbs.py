@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 _PLAIN: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
 SOUNDS: Final = (".mp3", ".wav")
 """How the names of files end that Opentact plays."""
-_PROMPTS: Final = ("say", "play", "pause")
-_CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
+PROMPTS: Final = ("say", "play", "pause")
+"""The steps that may stand in a gather."""
+CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
+"""The keys for what stands inside a verb."""
+VOICE: Final = tuple(name for name in Say.row.attributes if name not in ("text", "loop", "tag"))
+"""The attributes of a Say for which a file may name defaults."""
 
 
 def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # noqa: ANN401 - dicts, lists and texts
@@ -33,7 +37,7 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
     inside: list[Element] = []
     given: dict[str, Any] = {**run.compiler.voice} if cls is Say else {}
     for key, part in keys.items():
-        if key in _CHILDREN:
+        if key in CHILDREN:
             inside += _children(cls, key, part, (*path, key), run)
         else:
             _give(cls, key, part, (*path, key), run, given)
@@ -58,16 +62,21 @@ def _look_at_audio(url: object, path: Path, run: Run) -> None:
         run.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
 
 
+def plain_name(cls: type[Element]) -> str:
+    """The attribute that a plain value means; nothing where a verb takes none."""
+    return cls.row.plain.name if cls.row.plain else _PLAIN.get(cls.__name__, "")
+
+
 def _plain(cls: type[Element], value: Any, path: Path, run: Run) -> dict[str, Any] | None:  # noqa: ANN401
     """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
     report = run.compiler.report
-    name = cls.row.plain.name if cls.row.plain else _PLAIN.get(cls.__name__, "")
+    name = plain_name(cls)
     if not value and report.place(path).cut:
         run.prose("", path)
         return None
     if value and not name:
         run.error(
-            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.row.attributes, *_CHILDREN])}"
+            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.row.attributes, *CHILDREN])}"
         )
         return None
     report.places[*path, name] = report.place(path)
@@ -84,7 +93,7 @@ def _give(cls: type[Element], key: str, part: Any, path: Path, run: Run, given: 
         taken = value_of(declared, key, part, path, run)
         given["extra"] = {**given.get("extra", {}), key: "" if taken is None else declared.write(taken)}
     else:
-        known = [*row.attributes, *_CHILDREN]
+        known = [*row.attributes, *CHILDREN]
         near = suggestion(key, known) or f"it has {', '.join(known)}"
         run.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
@@ -145,10 +154,10 @@ def _inside(cls: type[Element], value: list[Any], path: Path, run: Run) -> list[
 def _prompts(value: list[Any], path: Path, run: Run) -> list[Element]:
     """``do`` of a gather: its prompts, which stand before it in the reference dialect and inside it in the classic."""
     for index, step in enumerate(value):
-        wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in _PROMPTS]
+        wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in PROMPTS]
         if wrong:
             message = f"do: {wrong[0]!r} is no prompt, and nothing else may stand in a gather"
-            run.error((*path, index), "shape", message, f"there are {', '.join(_PROMPTS)}")
+            run.error((*path, index), "shape", message, f"there are {', '.join(PROMPTS)}")
     run.answer()
     branch = run.branch()
     branch.steps(value, path)

@@ -85,14 +85,17 @@ def forbidden(text: str) -> ValueError:
     return ValueError(f"holds {which}, which XML forbids")
 
 
-class _Choice(Kind):
+class Choice(Kind):
+    """One of a few words, ``choices``, perhaps in ``any_case``."""
+
     def __init__(self, name: str, *choices: str, any_case: bool = False) -> None:
         spelled = [c if not any_case else "".join(f"[{x}{x.lower()}]" for x in c) for c in choices]
         super().__init__(name, f"{', '.join(choices[:-1])} or {choices[-1]}", "|".join(spelled))
-        self.choices = frozenset(choices)
-        self._any_case = any_case
+        self.choices = choices
+        self.any_case = any_case
 
     def take(self, value: object) -> object:
+        """A word, checked."""
         if type(value) is str and value in self.choices:
             return value
         if not isinstance(value, str):
@@ -100,8 +103,9 @@ class _Choice(Kind):
         return self.read("".join(value))
 
     def read(self, text: str) -> object:
+        """A word, in its own case."""
         value = super().read(text)
-        return str(value).upper() if self._any_case else value
+        return str(value).upper() if self.any_case else value
 
 
 _TOO_BIG: Final = 10**10
@@ -186,10 +190,15 @@ class _Loose(Kind):
         return super().take(value)
 
 
-class _List(Kind):
-    """Values with commas between; blanks around a comma are read and not written."""
+class Several(Kind):
+    """Values with commas between; blanks around a comma are read and not written. ``one`` is the form of each."""
+
+    def __init__(self, name: str, says: str, one: str) -> None:
+        super().__init__(name, says, f"{one}(,{one})*")
+        self.one = one
 
     def read(self, text: str) -> object:
+        """The text, without the blanks around its commas."""
         return super().read(re.sub(f"[{BLANK}]*,[{BLANK}]*", ",", text))
 
 
@@ -210,22 +219,20 @@ KEY: Final = Kind("key", "one key: 0-9, * or #", "[0-9*#]")
 STOP_KEY: Final = Kind("stop key", "one key: 0-9, *, # or (classic only) +", "[0-9*#+]")
 KEYS: Final = Kind("keys", "keys: one or more of 0-9, * and #", "[0-9*#]+")
 LANGUAGE: Final = Kind("language", "a language tag such as en-US", r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-FREQUENCIES: Final = _List(
-    "frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?(,[0-9]{1,5}(\.[0-9]{1,3})?)*"
-)
+FREQUENCIES: Final = Several("frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?")
 DECIBEL: Final = _Decibel("dB", "0 or below, in dB with at most three decimals", r"-[0-9]{1,6}(\.[0-9]{1,3})?|0(\.0{1,3})?")
-STATES: Final = _List("states", "two-letter codes in capitals with commas between", "[A-Z]{2}(,[A-Z]{2})*")
+STATES: Final = Several("states", "two-letter codes in capitals with commas between", "[A-Z]{2}")
 COUNTY: Final = Kind("county", "a name in capitals", r"[^a-z \t\n\r]([^a-z\t\n\r]*[^a-z \t\n\r])?")
 _DAY = "(sun|mon|tue|wed|thu|fri|sat)"
-DAYS: Final = _List("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", f"{_DAY}(,{_DAY})*")
+DAYS: Final = Several("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", _DAY)
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 WINDOW: Final = Kind("window", "HH:MM:SS-HH:MM:SS", f"{_TIME}-{_TIME}")
-METHOD: Final = _Choice("method", "POST", "GET", "PATCH", "DELETE", any_case=True)
-ASKING: Final = _Choice("asking method", "GET", "POST", any_case=True)
-LEG: Final = _Choice("leg", "aleg", "bleg", "both")
-VOICE_TYPE: Final = _Choice("voice type", "WaveNet", "Standard")
-GENDER: Final = _Choice("gender", "MALE", "FEMALE")
-RECORDING: Final = _Choice("recording", "record-from-answer", "do-not-record")
+METHOD: Final = Choice("method", "POST", "GET", "PATCH", "DELETE", any_case=True)
+ASKING: Final = Choice("asking method", "GET", "POST", any_case=True)
+LEG: Final = Choice("leg", "aleg", "bleg", "both")
+VOICE_TYPE: Final = Choice("voice type", "WaveNet", "Standard")
+GENDER: Final = Choice("gender", "MALE", "FEMALE")
+RECORDING: Final = Choice("recording", "record-from-answer", "do-not-record")
 
 KINDS: Final = {
     kind.name: kind for kind in (TEXT, BOOLEAN, INTEGER, COUNT, MS, URL, TARGET, KEY, KEYS, LANGUAGE, METHOD, LEG)
@@ -269,13 +276,14 @@ def typed(text: str) -> str | float | bool | None:
 
 
 _WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
-_DURATION: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+DURATION: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+"""A duration as people write it."""
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def duration(text: str) -> int:
     """Milliseconds of ``500ms``, ``20s``, ``2m``, ``1h``; a bare number is refused, since people mean seconds."""
-    found = _DURATION.fullmatch(text.strip())
+    found = DURATION.fullmatch(text.strip())
     if not found:
         says = "a duration with its unit, such as 500ms, 20s or 2m"
         bare = text.strip().isdecimal()

@@ -18,7 +18,19 @@ from app.language.verbs import ELEMENTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["serve", "check", "numbers", "verbs", "show", "new", "schema xml", "convert"]
+COMMANDS = [
+    "serve",
+    "check",
+    "numbers",
+    "verbs",
+    "show",
+    "new",
+    "export",
+    "override",
+    "schema xml",
+    "schema flow",
+    "convert",
+]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 
 
@@ -185,6 +197,16 @@ def test_the_schema_has_the_declared_attributes(flows):
     assert not etree.XMLSchema(etree.fromstring(run("schema", "xml").out.encode())).validate(document)
     (flows / "extensions.yaml").write_text("Dial: {callerId: text}\n")
     assert etree.XMLSchema(etree.fromstring(run("schema", "xml").out.encode())).validate(document)
+
+
+def test_the_schema_of_flow_files_has_the_declared_attributes(flows):
+    plain = run("schema", "flow")
+    assert (plain.code, plain.err.splitlines()[0]) == (0, "JSON Schema cannot say, and `callflows check` does:")
+    assert "callerId" not in json.loads(plain.out)["definitions"]["step dial"]["properties"]
+    (flows / "extensions.yaml").write_text("Dial: {callerId: text}\nDail: {a: text}\n")
+    declared = run("schema", "flow")
+    assert "callerId" in json.loads(declared.out)["definitions"]["step dial"]["properties"]
+    assert "there is no element <Dail>" in declared.err
 
 
 # convert

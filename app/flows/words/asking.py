@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from app.flows.book import Entry
+from app.flows.files import form
 from app.flows.lint import look_at_prompts
 from app.flows.pieces import Choice, merged
 from app.flows.words.digits import Reading, pattern
-from app.flows.words.word import Attempts, Duration, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt, name_of
+from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt
 from app.kept import Values
 from app.language.verbs import DTMF, Default, Error, Gather, Say
 
@@ -49,14 +50,18 @@ def way_out(run: Run, path: Path) -> None:
 class Menu(Word):
     """Offer choices by key."""
 
-    prompt: Some
-    keys: dict[Keys, NodeName]
-    no_input: Texts = []
-    no_match: Texts = []
-    attempts: Attempts = 3
-    otherwise: NodeName = ""
-    stop: OneKey = ""
-    timeout: Duration | None = None
+    prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
+    keys: dict[Keys, NodeName] = pydantic.Field(description="The node for each key: 0-9, star, hash, or several such.")
+    no_input: Texts = pydantic.Field(
+        [], description="What is said where no key was pressed; of several texts one for each attempt."
+    )
+    no_match: Texts = pydantic.Field(
+        [], description="What is said where it was none of what is asked for; of several texts one for each attempt."
+    )
+    attempts: Attempts = pydantic.Field(3, description="How often it is asked.")
+    otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
+    stop: OneKey = pydantic.Field("", description="A key that ends the input.")
+    timeout: Duration | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
 
     def write(self, run: Run, path: Path) -> None:
         """As many attempts as fit into the document, then ``otherwise`` or the steps that follow."""
@@ -178,17 +183,25 @@ class Collect(Word):
     """Take digits, and go on with them."""
 
     returns: ClassVar[bool] = True
-    into: Annotated[str, pydantic.BeforeValidator(name_of)]
-    digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_digits)]
-    prompt: Some
-    no_input: Texts = []
-    no_match: Texts = []
-    attempts: Attempts = 3
-    otherwise: NodeName = ""
-    stop: OneKey = "#"
-    timeout: Duration | None = None
-    match: Annotated[str, pydantic.AfterValidator(pattern)] = ""
-    secret: bool = False
+    into: GivenName = pydantic.Field(description="The name under which the digits are kept.")
+    digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_digits), form("digits")] = pydantic.Field(
+        description="How many digits, as 6 or 4-8."
+    )
+    prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
+    no_input: Texts = pydantic.Field(
+        [], description="What is said where no key was pressed; of several texts one for each attempt."
+    )
+    no_match: Texts = pydantic.Field(
+        [], description="What is said where it was none of what is asked for; of several texts one for each attempt."
+    )
+    attempts: Attempts = pydantic.Field(3, description="How often it is asked.")
+    otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
+    stop: OneKey = pydantic.Field("#", description="The key that ends the input.")
+    timeout: Duration | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
+    match: Annotated[str, pydantic.AfterValidator(pattern)] = pydantic.Field(
+        "", description="A regular expression for all the digits."
+    )
+    secret: bool = pydantic.Field(default=False, description="Whether the digits are masked wherever they are shown.")
 
     def write(self, run: Run, path: Path) -> None:
         """The attempts; each asks us with what was pressed, and the entry that is asked begins by looking at it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import pydantic
 
@@ -36,9 +36,9 @@ class Group(pydantic.BaseModel):
     """A hunt group of a file: whom to ring, and how."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    to: Some
-    ring: Literal["at-once", "in-turn"] = "at-once"
-    timeout: Duration | None = None
+    to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
+    timeout: Duration | None = pydantic.Field(None, description="How long to ring.")
 
 
 class Written(NamedTuple):
@@ -52,15 +52,15 @@ class Dialling(Word):
 
     plain: ClassVar[str] = "to"
     verb: ClassVar[str] = "Dial"
-    to: Some
-    ring: Literal["at-once", "in-turn"] | None = None
-    timeout: Duration | None = None
-    no_answer: NodeName = ""
-    record: bool = False
-    tag: str = ""
-    meta: Annotated[dict[str, str], pydantic.Field()] = {}
-    error: Steps | None = None
-    extra: dict[str, str] = {}
+    to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
+    timeout: Duration | None = pydantic.Field(None, description="How long to ring.")
+    no_answer: NodeName = pydantic.Field("", description="The node where nobody takes the call.")
+    record: bool = pydantic.Field(default=False, description="Whether the conversation is recorded.")
+    tag: str = pydantic.Field("", description="Marks the dial in the events that report it.")
+    meta: dict[str, str] = pydantic.Field({}, description="Variables that are passed on to callback URLs.")
+    error: Steps | None = pydantic.Field(None, description="The steps where nobody takes the call, instead of no_answer.")
+    extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
     def write(self, run: Run, path: Path) -> None:
         """The Dial; with ``in-turn``, each next target in the Error of the one before."""

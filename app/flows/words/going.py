@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import pydantic
+
+from app.flows.files import form
 from app.flows.trail import SECRET
 from app.flows.values import plain_value
 from app.flows.words.word import NodeName, Word, name_of
@@ -21,7 +24,7 @@ class Goto(Word):
     """Go on at another node."""
 
     plain: ClassVar[str] = "node"
-    node: NodeName
+    node: NodeName = pydantic.Field(description="The node.")
 
     def write(self, run: Run, path: Path) -> None:
         """End here, go on there."""
@@ -33,7 +36,7 @@ class Choose(Word):
 
     plain: ClassVar[str] = "ways"
     open: ClassVar[bool] = True
-    ways: list[Any]
+    ways: Annotated[list[Any], form("ways")]
 
     def write(self, run: Run, path: Path) -> None:
         """A choice for each way; the last may go without a condition."""
@@ -69,7 +72,7 @@ class Set(Word):
 
     plain: ClassVar[str] = "values"
     open: ClassVar[bool] = True
-    values: dict[str, Any]
+    values: dict[Annotated[str, form("name")], Annotated[Any, form("expression")]]
 
     @classmethod
     def there(cls, _value: object) -> bool:

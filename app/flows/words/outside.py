@@ -11,7 +11,7 @@ import pydantic
 from app.flows.apart import result
 from app.flows.pieces import Choice, merged
 from app.flows.values import plain_value
-from app.flows.words.word import Duration, NodeName, Word, name_of
+from app.flows.words.word import Duration, GivenName, NodeName, Word
 from app.kept import Values
 from app.language.values import URL
 from app.numbers import e164, masked
@@ -38,14 +38,16 @@ _NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 class LookUp(Word):
     """Ask another server, and remember its answer."""
 
-    url: str
-    into: Annotated[str, pydantic.BeforeValidator(name_of)]
-    method: Literal["GET", "POST", "PUT", "PATCH"] = "GET"
-    headers: dict[str, str] = {}
-    body: Any = None
-    timeout: Annotated[Duration, pydantic.Field(ge=1, le=5000)] = LOOKUP_TIMEOUT
-    default: Any = None
-    otherwise: NodeName = ""
+    url: Annotated[str, URL] = pydantic.Field(description="Where to ask.")
+    into: GivenName = pydantic.Field(description="The name under which the answer is kept.")
+    method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="How it is asked.")
+    headers: dict[str, str] = pydantic.Field({}, description="Headers that it is asked with.")
+    body: Any = pydantic.Field(None, description="What is sent: a text, or data, which is sent as JSON.")
+    timeout: Annotated[Duration, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
+        LOOKUP_TIMEOUT, description="How long the answer is waited for, at most 5s."
+    )
+    default: Any = pydantic.Field(None, description="What is kept where there is no answer.")
+    otherwise: NodeName = pydantic.Field("", description="The node where there is no answer.")
 
     @classmethod
     def there(cls, _value: object) -> bool:
@@ -125,16 +127,16 @@ class Notice(pydantic.BaseModel):
     """A webhook to be sent."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    url: str
-    payload: dict[str, Any] = {}
+    url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
+    payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
 
 
 class Notify(Word):
     """Tell another server, once the answer is on its way."""
 
     plain: ClassVar[str] = "url"
-    url: str
-    payload: dict[str, Any] = {}
+    url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
+    payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
 
     @classmethod
     def there(cls, _value: object) -> bool:
@@ -169,9 +171,11 @@ class Sms(Word):
     """Send a text message, once the answer is on its way."""
 
     plain: ClassVar[str] = "text"
-    text: str
-    to: str = ""
-    from_: Annotated[str, pydantic.Field(alias="from")] = ""
+    text: str = pydantic.Field(description="What to write.")
+    to: str = pydantic.Field("", description="To whom; else to the caller.")
+    from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
+        "", description="From which number; else from the one called."
+    )
 
     @classmethod
     def there(cls, _value: object) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import pydantic
+
 from app.flows.words.outside import Notice, cause_notice
 from app.flows.words.word import Duration, OneKey, Word
 from app.language.verbs import Pause, Play, Record, Tone
@@ -22,12 +24,12 @@ class Voicemail(Word):
     """Take a message."""
 
     plain: ClassVar[str] = "greeting"
-    greeting: str = ""
-    max: Duration = 120_000
-    stop: OneKey = "#"
-    transcribe: bool = False
-    thanks: str = ""
-    notify: Notice | None = None
+    greeting: str = pydantic.Field("", description="What is said before the tone.")
+    max: Duration = pydantic.Field(120_000, description="How long a message may be.")
+    stop: OneKey = pydantic.Field("#", description="The key that ends the message.")
+    transcribe: bool = pydantic.Field(default=False, description="Whether the message is transcribed.")
+    thanks: str = pydantic.Field("", description="What is said after the message.")
+    notify: Notice | None = pydantic.Field(None, description="A webhook that tells of the message.")
 
     @classmethod
     def there(cls, value: object) -> bool:

@@ -9,17 +9,19 @@ import pydantic
 
 from app.errors import BuildError
 from app.flows.expressions import BY_NAME
-from app.flows.files import validate
+from app.flows.files import form, validate
 from app.flows.prompts import SCOPE
 from app.flows.values import keys_of, value_of
-from app.language.values import duration
+from app.language.values import KEY, KEYS, MS, duration
 
 if TYPE_CHECKING:
     from app.flows.files import Path
     from app.flows.writing import Run
 
-_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
-_TAKEN: Final = frozenset({*SCOPE, *BY_NAME, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"})
+NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
+"""The name of a value."""
+TAKEN: Final = frozenset({*SCOPE, *BY_NAME, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"})
+"""Names that flows have already."""
 
 
 def _list(value: object) -> object:
@@ -39,18 +41,19 @@ def _duration(value: object) -> object:
 
 def name_of(value: object) -> object:
     """A name that a flow gives a value."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise ValueError(f"must be a name of letters, digits and _, not {value!r}")
-    if value in _TAKEN:
+    if value in TAKEN:
         raise ValueError(f"{value!r} is a name that flows have already")
     return value
 
 
-Texts = Annotated[list[str], pydantic.BeforeValidator(_list)]
-Keys = Annotated[str, pydantic.BeforeValidator(keys_of)]
-OneKey = Annotated[str, pydantic.BeforeValidator(_one_key)]
-Duration = Annotated[int, pydantic.BeforeValidator(_duration)]
-Some = Annotated[Texts, pydantic.Field(min_length=1)]
+Texts = Annotated[list[str], pydantic.BeforeValidator(_list), form("texts")]
+Keys = Annotated[str, pydantic.BeforeValidator(keys_of), KEYS]
+OneKey = Annotated[str, pydantic.BeforeValidator(_one_key), KEY]
+Duration = Annotated[int, pydantic.BeforeValidator(_duration), MS]
+Some = Annotated[Texts, pydantic.Field(min_length=1), form("some texts")]
+GivenName = Annotated[str, pydantic.BeforeValidator(name_of), form("name")]
 NodeName = str
 Attempts = Annotated[int, pydantic.Field(ge=1, le=10)]
 
