@@ -89,7 +89,8 @@ def _options(settings: Settings) -> Options:
     from app.flows.compiler import Options
     from app.flows.tickets import Signer
 
-    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect)
+    regions = frozenset(settings.dial_regions) or None
+    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
 
 
 @app.command(epilog="Example: callflows serve --port 8080")

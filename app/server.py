@@ -91,7 +91,8 @@ def signer_of(settings: Settings) -> Signer:
 
 def library_of(settings: Settings, on_progress: Progress | None = None) -> Library:
     """The flows of an installation, loaded. Raises SettingsError."""
-    options = Options(signer_of(settings), settings.apology, settings.dialect)
+    regions = frozenset(settings.dial_regions) or None
+    options = Options(signer_of(settings), settings.apology, settings.dialect, dial_regions=regions)
     return Library(settings.flows, options, on_progress=on_progress)
 
 
@@ -128,6 +129,8 @@ def _framework(
         await outside.start()
         if any(flow.apart for flow in shelf.book.flows.values()):
             await workshop.start()
+        if any(flow.outside for flow in shelf.book.flows.values()):
+            await outside.ready()
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dotenv
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.characters import FORBIDDEN
@@ -29,6 +29,7 @@ def _listed(value: object) -> object:
 
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+Regions = Annotated[tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...], NoDecode, BeforeValidator(_listed)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -54,7 +55,10 @@ class Settings(BaseSettings):
     allowed_sources: Networks = Field((), description="addresses that may ask /call; empty: any")
     private_lookups: Networks = Field((), description="networks of yours that lookups and notify may reach")
     notify_key: Secrets = Field((), description="keys (whsec_…) that sign what notify sends; unset: it is not signed")
-    deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long a request's body is waited for")
+    deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long an answer, or a request's body, may take")
+    dial_regions: Regions = Field(
+        (), description="countries that computed targets may be in, whatever a file allows; empty: any"
+    )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",

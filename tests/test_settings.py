@@ -14,6 +14,7 @@ from app.flows.tickets import Signer, kept_key
 from app.settings import Settings, load
 
 SECRETS = ("CALLFLOWS_TOKEN", "CALLFLOWS_SECRET_KEYS")
+SIGNING = "whsec_" + "c2VzYW1lIGFuZCBtb3JlIHRoYW4gc2VzYW1l"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,14 @@ def test_the_environment_sets(monkeypatch):
     assert secrets(found.token) == ["one", "two", "three"]
     assert [*map(str, found.allowed_sources)] == ["72.21.26.35/32", "10.0.0.0/8", "2001:db8::/32"]
     assert found.dialect == "classic"
+
+
+def test_the_outside_has_its_networks_and_its_keys(monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "10.1.0.0/16, fd00::/8")
+    monkeypatch.setenv("CALLFLOWS_NOTIFY_KEY", f"{SIGNING},{SIGNING.removeprefix('whsec_')} {SIGNING}YWJjZA==")
+    found = load()
+    assert [*map(str, found.private_lookups)] == ["10.1.0.0/16", "fd00::/8"]
+    assert secrets(found.notify_key) == [SIGNING, SIGNING.removeprefix("whsec_"), f"{SIGNING}YWJjZA=="]
 
 
 def test_the_file_sets_and_the_environment_wins(tmp_path, monkeypatch):
@@ -138,6 +147,14 @@ def test_a_value_and_a_file_of_one_setting_do_not_crash(tmp_path, monkeypatch):
         ("TRUSTED_PROXIES", "proxy.example.com"),
         ("ALLOWED_SOURCES", "10.0.0.1/8"),
         ("ALLOWED_SOURCES", "*"),
+        ("PRIVATE_LOOKUPS", "yes"),
+        ("PRIVATE_LOOKUPS", "10.0.0.1/8"),
+        ("NOTIFY_KEY", "sesame"),
+        ("NOTIFY_KEY", "whsec_"),
+        ("NOTIFY_KEY", "whsec_c2VzYW1l"),
+        ("NOTIFY_KEY", f"{SIGNING}, sesame"),
+        ("NOTIFY_KEY", f"{SIGNING}A"),
+        ("NOTIFY_KEY", SIGNING + "A" * 60),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_its_variable(monkeypatch, name, value):
@@ -183,6 +200,7 @@ def test_no_secret_is_shown(monkeypatch):
 def test_no_secret_is_shown_when_a_value_is_wrong(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_TOKEN", "sesame")
     monkeypatch.setenv("CALLFLOWS_PORT", "many")
+    monkeypatch.setenv("CALLFLOWS_NOTIFY_KEY", "sesame")
     assert "sesame" not in refused()
 
 

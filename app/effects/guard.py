@@ -187,10 +187,10 @@ class Resolver:
         try:
             found = self._ask(host)
         except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # nobody waits any more
                 answer.set_exception(OSError(str(error)))
         else:
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
                 answer.set_result(found)
 
 

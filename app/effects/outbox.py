@@ -43,7 +43,7 @@ class Outbox:
         self._dropped = 0
         self._said = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: dict[asyncio.Task[None], Effect] = {}
+        self._tasks: dict[asyncio.Task[str], Effect] = {}
         self._stopping = asyncio.Event()
         self._closed = False
 
@@ -99,17 +99,18 @@ class Outbox:
             self._tasks[task] = effect
             task.add_done_callback(self._over)
 
-    def _over(self, task: asyncio.Task[None]) -> None:
+    def _over(self, task: asyncio.Task[str]) -> None:
+        """Count an effect and give its room free, both at once."""
         effect = self._tasks.pop(task)
         with self._lock:
             host = _host(effect)
             self._hosts[host] -= 1
             if not self._hosts[host]:
                 del self._hosts[host]
-            if task.cancelled():
-                self._counts[effect.kind, "dropped"] += 1
+            self._counts[effect.kind, "dropped" if task.cancelled() else task.result()] += 1
 
-    async def _done(self, effect: Effect) -> None:
+    async def _done(self, effect: Effect) -> str:
+        """What became of an effect, when it did; never raises but when it is cancelled."""
         began = time.monotonic()
         reason = ""
         try:
@@ -120,13 +121,12 @@ class Outbox:
             reason = "it was not done in time"
         except Exception as error:  # noqa: BLE001 - others wait, whatever it is
             reason = f"it broke: {type(error).__name__}"
-        with self._lock:
-            self._counts[effect.kind, "failed" if reason else "sent"] += 1
         seconds = round(time.monotonic() - began, 3)
         if reason:
             _log().error(f"{effect.kind} failed", host=_host(effect), reason=reason, seconds=seconds)
-        else:
-            _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
+            return "failed"
+        _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
+        return "sent"
 
     async def pause(self, seconds: float) -> bool:
         """Wait before another attempt; whether there is one. Who waits when the end comes has one more, at once."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.effects.guard import Guard
 
 _LONGEST_URL: Final = 8192
+_LAST_PORT: Final = 65_535
 _PATIENCE: Final = 0.25
 """Seconds for an address that does not answer, while there is another to try."""
 _IDLE: Final = 30.0
@@ -75,7 +76,7 @@ class Wire:
             raise RefusedURL("its URL is neither http nor https")
         if url.userinfo:
             raise RefusedURL("its URL has a user or a password in it; they belong into a header")
-        if url.port == 0:
+        if url.port is not None and not 0 < url.port <= _LAST_PORT:
             raise RefusedURL("its URL has no port that can be asked")
         host = url.raw_host.decode("ascii")
         self._guard.named(host)

@@ -68,6 +68,8 @@ class Flow:
     """Gives what the flow knows beside a call: its hours, lists and variables."""
     hours: tuple[str, ...] = ()
     """The names of its opening hours."""
+    outside: bool = False
+    """Whether it asks or tells other servers."""
     apart: bool = False
     """Whether something of it is worked out by workers."""
     dials: tuple[Claim, ...] = ()

@@ -167,6 +167,8 @@ class Compiler:
         self._wanted: set[tuple[str, Entry]] = set()
         self._stack: list[str] = []
         self._fetched: set[str] = set()
+        self.outside = False
+        """Whether something outside is asked or told."""
 
     def flow(self) -> Flow:
         """The flow; what is wrong with it is in the report."""
@@ -198,6 +200,7 @@ class Compiler:
             fallback=fallback,
             sight=self.around.sight,
             hours=tuple(self.around.hours),
+            outside=self.outside,
             apart=self.prompts.apart or bool(self.file.template),
             dials=self._dialled(),
             counts=any("calls" in carried for carried in self.carries.values()),

@@ -197,7 +197,7 @@ def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:
             report.error(where, "shape", f"{name}: must be a text")
         case "literal_error":
             report.error(where, "value", f"{name}: must be {error['ctx']['expected']}, not {error['input']!r}")
-        case "too_short":
+        case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case "value_error":
             report.error(where, "value", f"{name}: {error['ctx']['error']}")

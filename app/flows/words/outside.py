@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Render = Callable[[Turn], Any]
 
+WINDOW: Final = 60
+"""Seconds within which calls that Opentact gives no id count as one where they are between the same numbers."""
 LOOKUP_TIMEOUT: Final = 800
 """Milliseconds for which an answer is waited for."""
 _HEADER: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -171,7 +173,7 @@ class Sms(Word):
     """Send a text message, once the answer is on its way."""
 
     plain: ClassVar[str] = "text"
-    text: str = pydantic.Field(description="What to write.")
+    text: str = pydantic.Field(min_length=1, description="What to write.")
     to: str = pydantic.Field("", description="To whom; else to the caller.")
     from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
         "", description="From which number; else from the one called."
@@ -229,9 +231,10 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
     def do(turn: Turn) -> None:
         made = payload(turn)
         refused = made.pop("", "")
-        call = turn.told.get("call") or f"{turn.caller.number}>{turn.number}"
+        call = turn.told.get("call") or f"{turn.caller.number}>{turn.number}@{int(turn.second) // WINDOW}"
+        passed = turn.told.get("ticket", "").rpartition(".")[2]
         if not refused:
-            turn.effects.append(Effect(kind, f"{call}/{flow}/{node}/{step}", made))
+            turn.effects.append(Effect(kind, f"{call}/{passed}/{flow}/{node}/{step}", made))
         to = {"to": masked(made["to"])} if "to" in made else {}
         turn.trail.append(
             (mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
@@ -242,6 +245,7 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
 
 def url_of(source: str, run: Run, path: Path) -> Callable[[Turn], str] | None:
     """An author's URL; values in it are percent-encoded."""
+    run.compiler.outside = True
     run.whole(path)
     text = run.template(source, path, url=True)
     try:

@@ -1,0 +1,135 @@
+"""Servers on this machine that do what servers outside do, also the worst of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import inspect
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from app.effects import Live
+from app.outside import Lookup
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+HERE = "127.0.0.1"
+OTHER = "127.0.0.2"
+ONLY_OTHER = (ipaddress.ip_network("127.0.0.2/32"),)
+
+
+@dataclasses.dataclass
+class Asked:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Server:
+    """Answers with the bytes that ``answer`` gives; one that is a coroutine function writes them itself."""
+
+    def __init__(self, answer: Callable[..., Any], host: str) -> None:
+        self.answer = answer
+        self.host = host
+        self.port = 0
+        self.asked: list[Asked] = []
+        self.connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def url(self, path: str = "/", host: str = "") -> str:
+        return f"http://{host or self.host}:{self.port}{path}"
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                asked = await self._read(reader)
+                self.asked.append(asked)
+                if inspect.iscoroutinefunction(self.answer):
+                    await self.answer(asked, writer)
+                else:
+                    writer.write(self.answer(asked))
+                await writer.drain()
+        writer.close()
+        self._tasks.discard(task)
+
+    async def _read(self, reader: asyncio.StreamReader) -> Asked:
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        method, path, _ = first.split(" ")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return Asked(method, path, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+
+    def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    answer: Callable[..., Any], host: str = HERE, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
+    server = Server(answer, host)
+    listening = await asyncio.start_server(server.take, host, port, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        server.end()
+        await asyncio.sleep(0)
+
+
+def answer(body: bytes | str = b"", status: int = 200, **headers: str) -> bytes:
+    """An HTTP answer."""
+    content = body.encode() if isinstance(body, str) else body
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([f"HTTP/1.1 {status} Whatever", *lines, f"content-length: {len(content)}"])
+    return f"{head}\r\n\r\n".encode() + content
+
+
+def json_answer(body: str) -> bytes:
+    return answer(body, content_type="application/json")
+
+
+def asking(url: str, **given: Any) -> Lookup:
+    """A lookup; a generous deadline, since machines that test are slow."""
+    fields = {"method": "GET", "headers": (), "body": "", "timeout_ms": 20_000, "place": "acme/start/2", **given}
+    return Lookup(url, **fields)
+
+
+def resolving(*answers: list[str], asked: list[str] | None = None) -> Callable[[str], Coroutine[Any, Any, list[str]]]:
+    """A resolver that gives these answers, one after the other, and the last for ever."""
+    left = [*answers]
+
+    async def resolve(host: str) -> list[str]:
+        if asked is not None:
+            asked.append(host)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return resolve
+
+
+@contextlib.asynccontextmanager
+async def living(private: Any = LOOPBACK, keys: Any = (), **given: Any) -> AsyncIterator[Live]:
+    live = Live(private, keys, **given)
+    await live.start()
+    try:
+        yield live
+    finally:
+        await live.stop(0)
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine gives, in a loop of its own; never longer than a minute."""
+
+    async def bounded() -> Any:
+        return await asyncio.wait_for(work, 60)
+
+    return asyncio.run(bounded())

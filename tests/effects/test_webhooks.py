@@ -1,0 +1,451 @@
+"""Webhooks: signed, sent until somebody takes them, and never in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import email.utils
+import json
+import threading
+
+import pytest
+import standardwebhooks
+import structlog
+from servers import LOOPBACK, ONLY_OTHER, OTHER, answer, living, run, serving
+
+from app.effects import Live, outbox
+from app.effects.guard import Guard
+from app.effects.webhooks import LONGEST_WAIT, WAITS, Webhooks
+from app.effects.wire import Wire
+from app.errors import OutsideError
+from app.outside import Effect
+
+KEY = "whsec_" + base64.b64encode(b"a key of the tests, 32 bytes...!").decode()
+OLDER = "whsec_" + base64.b64encode(b"an older key of these tests.....").decode()
+BODY = {"type": "notify", "call": {"from": "+12015550999"}, "data": {"name": "Zoë", "pin": "4711"}}
+
+
+def notice(url, key="call-1/acme/start/2", body=BODY, kind="notify"):
+    return Effect(kind, key, {"url": url, "body": body})
+
+
+async def until(happened):
+    while not happened():  # noqa: ASYNC110 - what happens is the product's and sets no event
+        await asyncio.sleep(0.002)
+
+
+def done(live):
+    return sum(count for (kind, outcome), count in live.counts().items() if outcome in {"sent", "failed"})
+
+
+async def settled(live, effects=1):
+    await until(lambda: done(live) == effects)
+
+
+class Naps:
+    """Waits that are over at once, and remembered."""
+
+    def __init__(self):
+        self.seconds = []
+
+    async def __call__(self, seconds):
+        self.seconds.append(seconds)
+        await asyncio.sleep(0)
+
+
+def sent(*answers, keys=(), effect=notice, path="/hook"):
+    """What a server is asked that gives these answers, the last for ever; the waits between; what became of it."""
+    left = [*answers]
+
+    async def one():
+        naps = Naps()
+        take = lambda _asked: left.pop(0) if len(left) > 1 else left[0]  # noqa: E731 - one line of a test
+        async with serving(take) as server, living(keys=keys, sleep=naps) as live:
+            live.cause(effect(server.url(path)))
+            await settled(live)
+            return server.asked, naps.seconds, dict(live.counts())
+
+    return run(one())
+
+
+# The signature
+
+
+def test_a_webhook_is_posted_and_anybody_who_knows_the_key_can_check_it():
+    (asked,), _, counts = sent(answer(), keys=[KEY])
+    assert (asked.method, asked.path, asked.headers["content-type"]) == ("POST", "/hook", "application/json")
+    assert standardwebhooks.Webhook(KEY).verify(asked.body, asked.headers) == BODY
+    assert counts == {("notify", "sent"): 1}
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(OLDER).verify(asked.body, asked.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(KEY).verify(asked.body + b" ", asked.headers)
+
+
+def test_while_a_key_is_changed_both_sign():
+    (asked,), _, _ = sent(answer(), keys=[KEY, OLDER.removeprefix("whsec_")])
+    for key in (KEY, OLDER):
+        assert standardwebhooks.Webhook(key).verify(asked.body, asked.headers) == BODY
+    assert len(asked.headers["webhook-signature"].split(" ")) == 2
+
+
+def test_every_attempt_has_the_same_id_and_other_effects_have_others():
+    asked, _, _ = sent(answer(status=500), answer(status=503), answer())
+    assert len({each.headers["webhook-id"] for each in asked}) == 1
+    (other,), _, _ = sent(answer(), effect=lambda url: notice(url, key="call-2/acme/start/2"))
+    assert other.headers["webhook-id"] != asked[0].headers["webhook-id"]
+    assert "call" not in asked[0].headers["webhook-id"]
+
+
+def test_without_a_key_a_webhook_is_sent_unsigned_and_the_log_says_so_once():
+    async def two():
+        async with serving(lambda _asked: answer()) as server, living() as live:
+            for key in "ab":
+                live.cause(notice(server.url(), key))
+            await settled(live, 2)
+            return server.asked
+
+    with structlog.testing.capture_logs() as lines:
+        asked = run(two())
+    assert all("webhook-signature" not in each.headers and "webhook-id" in each.headers for each in asked)
+    said = [line for line in lines if "CALLFLOWS_NOTIFY_KEY" in line["event"]]
+    assert [line["log_level"] for line in said] == ["warning"]
+
+
+# Attempts
+
+
+def test_a_server_that_is_broken_is_asked_again_after_growing_waits_and_then_given_up():
+    asked, waits, counts = sent(answer(status=500))
+    assert len(asked) == 6
+    assert all(0.8 * planned <= wait <= 1.2 * planned for wait, planned in zip(waits, WAITS, strict=True))
+    assert waits == sorted(waits)
+    assert counts == {("notify", "failed"): 1}
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
+def test_what_may_be_better_later_is_tried_later(status):
+    asked, _, counts = sent(answer(status=status), answer(status=204))
+    assert len(asked) == 2
+    assert counts == {("notify", "sent"): 1}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 410, 413, 422])
+def test_what_will_not_be_better_later_is_not_tried_again(status):
+    asked, waits, counts = sent(answer(status=status, location="/there"))
+    assert (len(asked), waits) == (1, [])
+    assert counts == {("notify", "failed"): 1}
+
+
+def test_a_server_that_says_when_is_asked_then_and_not_before():
+    _, waits, _ = sent(answer(status=429, retry_after="120"), answer(status=503, retry_after="1"), answer())
+    assert waits[0] == 120
+    assert waits[1] >= 0.8 * WAITS[1]
+
+
+def test_a_server_that_wants_to_be_left_alone_for_long_is_not_asked_again():
+    asked, waits, counts = sent(answer(status=503, retry_after=str(int(LONGEST_WAIT) + 1)))
+    assert (len(asked), waits) == (1, [])
+    assert counts == {("notify", "failed"): 1}
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "1e9", "²", "Mon, 99 Nov 2026 10:00:00 GMT", "9" * 400])
+def test_a_server_that_says_nonsense_about_when_harms_nothing(said):
+    _, _, counts = sent(answer(status=503, retry_after=said.encode().decode("latin-1")), answer())
+    assert sum(counts.values()) == 1
+
+
+def test_a_server_may_say_when_as_a_moment():
+    now = 1_795_000_000.0
+    waits = []
+
+    async def pause(seconds):
+        waits.append(seconds)
+        return True
+
+    async def one():
+        wire = Wire(Guard(LOOPBACK), 1, 1)
+
+        async def ready():
+            return wire
+
+        at = email.utils.formatdate(now + 300, usegmt=True)
+        left = [answer(), answer(status=503, retry_after=at)]
+        async with serving(lambda _asked: left.pop()) as server:
+            webhooks = Webhooks(ready, (), pause, clock=lambda: now, chance=lambda: 0.5)
+            await webhooks.send(notice(server.url()))
+            await wire.close()
+
+    run(one())
+    assert waits == [300.0]
+
+
+def test_a_server_that_is_away_is_tried_again_until_it_is_back():
+    async def back():
+        async with serving(lambda _asked: answer()) as gone:
+            url, port = gone.url(), gone.port
+        servers = contextlib.AsyncExitStack()
+
+        async def nap(_seconds):
+            await servers.enter_async_context(serving(lambda _asked: answer(), port=port))
+
+        async with servers, living(sleep=nap) as live:
+            live.cause(notice(url))
+            await settled(live)
+            return dict(live.counts())
+
+    assert run(back()) == {("notify", "sent"): 1}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "", "http://["]
+)
+def test_a_webhook_goes_nowhere_where_a_lookup_may_not_go(url):
+    async def one():
+        naps = Naps()
+        async with living(ONLY_OTHER, sleep=naps) as live:
+            live.cause(notice(url))
+            await settled(live)
+            return naps.seconds, dict(live.counts())
+
+    assert run(one()) == ([], {("notify", "failed"): 1})
+
+
+@pytest.mark.parametrize("body", [{"a": object()}, {"a": float("nan")}, "x" * 300_000])
+def test_a_payload_that_cannot_be_sent_is_a_failure(body):
+    asked, _, counts = sent(answer(), effect=lambda url: notice(url, body=body))
+    assert (asked, counts) == ([], {("notify", "failed"): 1})
+
+
+def test_the_log_says_what_became_of_a_webhook_and_nothing_that_was_in_it():
+    with structlog.testing.capture_logs() as lines:
+        sent(answer(), path="/secret/path?token=secret")
+        sent(answer("secret-answer", 404), path="/secret")
+    said = [(line["event"], line["log_level"], line["host"]) for line in lines if "host" in line]
+    assert said == [("notify sent", "info", "127.0.0.1"), ("notify failed", "error", "127.0.0.1")]
+    assert not any(word in json.dumps(lines) for word in ("secret", "4711", "2015550999", "call-1"))
+
+
+# Many at once
+
+
+async def never(_asked, _writer):
+    await asyncio.Event().wait()
+
+
+def test_a_server_that_hangs_holds_up_nobody_else_s_webhooks():
+    async def both():
+        async with serving(never) as slow, serving(lambda _asked: answer(), OTHER) as quick, living() as live:
+            for n in range(300):
+                live.cause(notice(slow.url(), f"slow {n}"))
+            await until(lambda: slow.connections == 4)
+            for n in range(20):
+                live.cause(notice(quick.url(), f"quick {n}"))
+            await settled(live, 20)
+            return len(quick.asked), slow.connections
+
+    assert run(both()) == (20, 4)
+
+
+def test_what_does_not_fit_is_dropped_counted_and_said_and_one_host_has_half_of_the_room():
+    async def many():
+        live = Live()
+        for n in range(outbox.CAPACITY):
+            live.cause(notice("https://one.example.com/", f"one {n}"))
+        first = live.counts()
+        for n in range(outbox.CAPACITY):
+            live.cause(notice("https://two.example.com/", f"two {n}"))
+        live.cause(notice("https://three.example.com/", "three"))
+        return first, live.counts()
+
+    with structlog.testing.capture_logs() as lines:
+        first, then = run(many())
+    assert first == {("notify", "dropped"): outbox.CAPACITY // 2}
+    assert then == {("notify", "dropped"): outbox.CAPACITY + 1}
+    assert [line["event"] for line in lines] == ["effects dropped: too many wait"]
+
+
+def test_what_is_done_makes_room(monkeypatch):
+    monkeypatch.setattr(outbox, "CAPACITY", 20)
+
+    async def twice():
+        async with serving(lambda _asked: answer()) as server, living() as live:
+            for start in (0, 10):
+                for n in range(10):
+                    live.cause(notice(server.url(), f"{start + n}"))
+                await settled(live, start + 10)
+            return dict(live.counts())
+
+    assert run(twice()) == {("notify", "sent"): 20}
+
+
+def test_an_effect_that_is_caused_twice_happens_once():
+    async def twice():
+        async with serving(lambda _asked: answer()) as server, living() as live:
+            live.cause(notice(server.url()))
+            live.cause(notice(server.url()))
+            live.cause(notice(server.url(), kind="voicemail"))
+            await settled(live, 2)
+            live.cause(notice(server.url()))
+            return len(server.asked), dict(live.counts())
+
+    asked, counts = run(twice())
+    assert asked == 2
+    assert counts == {("notify", "sent"): 1, ("notify", "repeated"): 2, ("voicemail", "sent"): 1}
+
+
+def test_an_effect_that_was_dropped_may_be_caused_again():
+    async def again():
+        async with living(sleep=Naps()) as live:
+            for n in range(outbox.CAPACITY):
+                live.cause(notice("http://10.0.0.1/", f"{n}"))
+            await settled(live, outbox.CAPACITY // 2)
+            live.cause(notice("http://10.0.0.1/", f"{outbox.CAPACITY - 1}"))
+            await settled(live, outbox.CAPACITY // 2 + 1)
+            return dict(live.counts())
+
+    counts = run(again())
+    assert ("notify", "repeated") not in counts
+
+
+def test_what_is_known_to_be_done_is_a_bounded_number(monkeypatch):
+    monkeypatch.setattr(outbox, "REMEMBERED", 2)
+
+    async def three():
+        async with living() as live:
+            for key in ("a", "b", "c", "a", "c"):
+                live.cause(notice("http://10.0.0.1/", key))
+            await settled(live, 4)
+            return dict(live.counts())
+
+    assert run(three()) == {("notify", "failed"): 4, ("notify", "repeated"): 1}
+
+
+def test_effects_are_caused_from_any_thread_and_before_the_start():
+    async def threads():
+        async with serving(lambda _asked: answer()) as server:
+            live = Live(LOOPBACK)
+            live.cause(notice(server.url(), "early"))
+
+            def work(name):
+                for n in range(50):
+                    live.cause(notice(server.url(), f"{name} {n}"))
+
+            await live.start()
+            workers = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+            for worker in workers:
+                worker.start()
+            await settled(live, 201)
+            await live.stop(1)
+            return dict(live.counts())
+
+    assert run(threads()) == {("notify", "sent"): 201}
+
+
+# The end
+
+
+def test_at_the_end_what_waits_is_sent_and_what_waits_for_another_attempt_has_it_at_once():
+    async def end():
+        broken = True
+
+        async def take(_asked, writer):
+            writer.write(answer(status=503) if broken else answer())
+
+        async with serving(take) as server, serving(lambda _asked: answer(), OTHER) as other:
+            live = Live(LOOPBACK)
+            await live.start()
+            live.cause(notice(server.url(), "waits ten seconds"))
+            await until(lambda: len(server.asked) == 1)
+            await asyncio.sleep(0.02)
+            broken = False
+            live.cause(notice(other.url(), "just caused"))
+            await live.stop(10)
+            return dict(live.counts())
+
+    assert run(end()) == {("notify", "sent"): 2}
+
+
+def test_at_the_end_what_cannot_be_sent_in_time_is_dropped_counted_and_said():
+    async def end():
+        async with serving(never) as server:
+            live = Live(LOOPBACK)
+            await live.start()
+            live.cause(notice(server.url(), "a"))
+            live.cause(notice(server.url(), "b"))
+            await until(lambda: len(server.asked) == 2)
+            await live.stop(0.01)
+            live.cause(notice(server.url(), "too late"))
+            return dict(live.counts())
+
+    with structlog.testing.capture_logs() as lines:
+        assert run(end()) == {("notify", "dropped"): 3}
+    assert ("effects dropped: the server stops", 2) in [(line["event"], line.get("count")) for line in lines]
+
+
+def test_a_broken_server_does_not_keep_the_end_waiting():
+    async def end():
+        async with serving(lambda _asked: answer(status=500)) as server:
+            live = Live(LOOPBACK)
+            await live.start()
+            live.cause(notice(server.url()))
+            await until(lambda: server.asked)
+            await live.stop(30)
+            return len(server.asked), dict(live.counts())
+
+    asked, counts = run(end())
+    assert asked <= 2
+    assert counts == {("notify", "failed"): 1}
+
+
+# Messages
+
+
+def text(key="k"):
+    return Effect("sms", key, {"to": "+12015550999", "from": "+12015550123", "text": "Main Street 1"})
+
+
+def test_a_message_goes_to_whoever_sends_messages():
+    out = []
+
+    async def one():
+        async def send(effect):
+            out.append(effect.payload["text"])
+
+        async with living(sms=send) as live:
+            live.cause(text())
+            await settled(live)
+            return dict(live.counts())
+
+    assert run(one()) == {("sms", "sent"): 1}
+    assert out == ["Main Street 1"]
+
+
+@pytest.mark.parametrize("error", [OutsideError("no credit"), RuntimeError("+12015550999"), TimeoutError()])
+def test_a_message_that_cannot_be_sent_is_counted_and_said(error):
+    async def one():
+        async def send(_effect):
+            raise error
+
+        async with living(sms=send) as live:
+            live.cause(text())
+            await settled(live)
+            return dict(live.counts())
+
+    with structlog.testing.capture_logs() as lines:
+        assert run(one()) == {("sms", "failed"): 1}
+    assert lines[0]["event"] == "sms failed"
+    assert "2015550999" not in str(lines)
+
+
+def test_an_installation_that_sends_no_messages_says_so():
+    async def one():
+        async with living() as live:
+            live.cause(text())
+            await settled(live)
+            return dict(live.counts())
+
+    with structlog.testing.capture_logs() as lines:
+        assert run(one()) == {("sms", "failed"): 1}
+    assert lines[0]["reason"] == "messages cannot be sent by this installation (to …0999)"
