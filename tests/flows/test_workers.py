@@ -265,7 +265,7 @@ def test_a_flow_with_a_stuck_worker_leaves_the_last_free_one_to_others(tmp_path)
             bad = [asyncio.create_task(asked(pool, "spin", 3, "bad")) for _ in range(5)]
             for _ in range(20):
                 await asyncio.sleep(0.05)
-                assert await asked(pool, "echo fine", 1.5, "good") == "fine"
+                assert await asked(pool, "echo fine", 2.5, "good") == "fine"
             for overdue in bad:
                 with pytest.raises(Overdue):
                     await overdue
