@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
@@ -15,6 +16,7 @@ import pytest
 from lxml import etree
 
 from app.calls import Turn
+from app.flows.apart import Pending
 from app.flows.checks import check_paths
 from app.flows.compiler import Options
 from app.flows.diagram import diagram_of
@@ -37,16 +39,31 @@ def blocks(language: str) -> list[str]:
 def test_the_python_block_runs_and_prints_what_stands_below_it():
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(blocks("python")[0], "README.md", "exec"), {})  # noqa: S102 - the README's own code
+        exec(compile(blocks("python")[-1], "README.md", "exec"), {})  # noqa: S102 - the README's own code
     assert printed.getvalue() == blocks("xml")[1]
 
 
-def test_the_python_block_passes_mypy_in_strict_mode(tmp_path):
+@pytest.mark.parametrize("block", blocks("python"), ids=["program", "builder"])
+def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     file = tmp_path / "readme.py"
-    file.write_text(blocks("python")[0])
+    file.write_text(block)
     command = [sys.executable, "-m", "mypy", "--strict", str(file)]
     checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)  # noqa: S603 - our own
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_program_answers_a_call(tmp_path):
+    file = tmp_path / "acme.py"
+    file.write_text(blocks("python")[0], encoding="utf-8")
+    flow = load(tmp_path, OPTIONS).book.answering("+12015550124")
+    turn = Turn({"from": "+12015550999", "to": "12015550124"}, base=lambda: "https://calls.example.com")
+    with pytest.raises(Pending) as pending:
+        flow.answer("start", turn)
+    turn.results.append(asyncio.run(pending.value.job.do()))
+    turn.begin()
+    document = flow.answer("start", turn).decode()
+    assert "<Say>Welcome.</Say>" in document
+    assert re.search(r'url="https://calls\.example\.com/call/acme/other\?ticket=[0-9a-f]+\.[^"]+"', document)
 
 
 def test_the_flow_file_has_no_problem(tmp_path):
