@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.flows.trail import Mark
     from app.flows.writing import Run
 
-MOST_IN_TURN: Final = 12
+MOST_IN_TURN: Final = 24
 """Targets that are rung in turn in one document; the others are rung by the next."""
 NOWHERE: Final = ".invalid"
 """No host is named so; where one stands while a document is written, a computed target will."""
@@ -74,9 +74,9 @@ class Dialling(Word):
             message = f"the {run.following} after this dial runs when a conversation is over, and when nobody answers"
             run.warning(path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True)
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
-        rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         if ring == "in-turn" and len(targets) > MOST_IN_TURN and not run.static:
             nobody, targets = self._rest(run, path, timeout), targets[:MOST_IN_TURN]
+        rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         for target in targets:
             if isinstance(target, Computed):
                 run.act_quietly(target.decide)
