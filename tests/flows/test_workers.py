@@ -434,9 +434,10 @@ def test_what_the_work_started_is_killed_with_it():
 
 
 PARENT = """
-import asyncio, sys, time
+import asyncio, signal, sys, time
 from app.flows.workers import Workers
 sys.path.append(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 
 async def main():
     pool = Workers("works:answer", most=3, spare=2)
@@ -463,13 +464,16 @@ def test_when_the_server_is_gone_its_workers_are(end):
         text=True,
         cwd=here.parents[2],
     ) as parent:
-        assert parent.stdout is not None
-        pids = [int(line) for line in iter(parent.stdout.readline, "\n")]
-        assert len(pids) == 3
-        assert all(map(alive, pids))
-        parent.send_signal(end)
-        parent.wait()
-        asyncio.run(until(lambda: not any(map(alive, pids))))
+        try:
+            assert parent.stdout is not None
+            pids = [int(line) for line in iter(parent.stdout.readline, "\n")]
+            assert len(pids) == 3
+            assert all(map(alive, pids))
+            parent.send_signal(end)
+            parent.wait(30)
+            asyncio.run(until(lambda: not any(map(alive, pids))))
+        finally:
+            parent.kill()
 
 
 @LINUX
