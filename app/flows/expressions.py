@@ -177,8 +177,29 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one 
 
 
 def _comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
-    """Two sides compared."""
+    """Two sides compared; a field of ``now`` with what is of its own type, as Python does it."""
+    kind = _kind_of_now(left)
+    fits = op != "in" or isinstance(right, (nodes.List, nodes.Tuple))
+    if kind is not None and fits and op in _NATIVE and all(type(part) is kind for part in _constants(right)):
+        return ast.Compare(_value(left), [_NATIVE[op]()], [_value(right)])
     return ast.Call(ast.Name("compared", ast.Load()), [ast.Constant(op), _value(left), _value(right)], [])
+
+
+_NATIVE: Final = {"eq": ast.Eq, "ne": ast.NotEq, "lt": ast.Lt, "lteq": ast.LtE, "gt": ast.Gt, "gteq": ast.GtE, "in": ast.In}
+_TEXTS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
+
+
+def _kind_of_now(node: nodes.Node) -> type | None:
+    """The type of a field of ``now``; None where it is none."""
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "now":
+        return str if node.attr in _TEXTS_OF_NOW else int
+    return None
+
+
+def _constants(node: nodes.Node) -> list[object]:
+    """The values that are written out: one, or those of a list; something of no type where there are others."""
+    parts = node.items if isinstance(node, (nodes.List, nodes.Tuple)) else [node]
+    return [part.value if isinstance(part, nodes.Const) else None for part in parts]
 
 
 def _root(name: str) -> ast.expr:
