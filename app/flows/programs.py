@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from app.calls import Turn
 from app.errors import FlowProgramError
+from app.flows.workers.wire import environment
 from app.kept import Values
 from app.language import Extensions, Response, to_xml
 
@@ -146,7 +147,14 @@ def describe(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     command = [sys.executable, "-m", "app.flows.programs"]
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
-            command, input=asked, capture_output=True, text=True, errors="replace", timeout=DESCRIBE_SECONDS, check=False
+            command,
+            env=environment(),
+            input=asked,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DESCRIBE_SECONDS,
+            check=False,
         )
         told: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:

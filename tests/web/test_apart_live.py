@@ -45,6 +45,16 @@ async def start(turn):
 async def more(turn):
     return Response(Say(f"{turn.digits} {turn.values['n']} {turn.caller.number}"))
 """,
+    "curious.py": """
+import os
+from app import Response, Say, flow
+curious = flow("curious", numbers=["+12015550178"])
+at_load = sum(name.startswith("CALLFLOWS_") for name in os.environ)
+
+@curious.node
+async def start(turn):
+    return Response(Say(f"{at_load} {sum(name.startswith('CALLFLOWS_') for name in os.environ)}"))
+""",
     "loud.xml.j2": "<Response><Say>Hello {{ caller.name }}<b>{{ digits }}</b></Say></Response>",
     "loud.yaml": "numbers: +12015550176\ntemplate: loud.xml.j2\n" + SORRY.format(name="Loud"),
     "good.xml.j2": "<Response>{% macro say(x) %}<Say>{{ x }}</Say>{% endmacro %}"
@@ -60,7 +70,7 @@ def http(tmp_path_factory):
         for name in sorted(FILES, reverse=True):
             (folder / "callflows" / name).write_text(FILES[name], encoding="utf-8")
         for _ in range(100):
-            if served.http.get("/readyz").json()["flows"] == 9:
+            if served.http.get("/readyz").json()["flows"] == 10:
                 break
             time.sleep(0.1)
         yield served.http
@@ -91,6 +101,10 @@ def test_templates_and_programs_answer(http):
     url = reply.text.partition('url="')[2].partition('"')[0].replace("&amp;", "&")
     assert says(document(http.get(f"{url}&dtmf=7&from=%2B12015550999"))) == ["7 [1, 'a'] +12015550999"]
     assert http.get(url.replace("/more?", "/start?")).status_code == 403
+
+
+def test_a_program_sees_no_setting_and_so_no_key_of_the_installation(http):
+    assert says(document(rung(http, "+12015550178"))) == ["0 0"]
 
 
 def test_others_are_answered_while_many_are_stuck(http):

@@ -175,7 +175,7 @@ def test_a_lookup_in_each_of_many_turns_is_asked_once(tmp_path):
     assert len(door.outside.asked) == 3
 
 
-def test_a_program_that_is_not_there_and_a_lookup_that_breaks_cost_the_fallback(tmp_path):
+def test_a_lookup_that_breaks_in_our_own_hands_costs_the_fallback(tmp_path):
     door = Door(tmp_path, ACCOUNT)
 
     async def broken(_asked):

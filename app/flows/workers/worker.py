@@ -14,7 +14,19 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.errors import WorkerDied, WorkError, WorkFailed
-from app.flows.workers.wire import BROKEN, CANCEL, READY, REQUEST, Board, Frames, Tokens, board_file, error_told, frame
+from app.flows.workers.wire import (
+    BROKEN,
+    CANCEL,
+    READY,
+    REQUEST,
+    Board,
+    Frames,
+    Tokens,
+    board_file,
+    environment,
+    error_told,
+    frame,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +112,7 @@ class Worker(asyncio.Protocol):
             told = (json.dumps(sys.path), str(os.getpid()), entry, str(memory), *map(str, passed))
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [sys.executable, "-P", "-c", _BEGIN, *told],
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what authors print goes where the log goes
                 pass_fds=passed,
