@@ -16,7 +16,6 @@ FLOORS = (
     {"setup"},
     {"web"},
     {"server"},
-    {"cli_flows"},
     {"cli"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,21 +1,20 @@
-"""The commands of one flow: begin it, show it, export it, override its hours. Mounted by ``cli``."""
+"""The commands of one flow: begin it, show it, export it, override its hours. Mounted by ``commands``."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from app.cli.given import FLOWS, TableFormat, fail, options_of, settings_of
+
 if TYPE_CHECKING:
     from app.errors import Problem
-    from app.flows.compiler import Options
     from app.flows.diagram import Diagram
     from app.settings import Settings
-
-FLOWS = Annotated[Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files.")]
 
 
 class Picture(StrEnum):
@@ -24,13 +23,6 @@ class Picture(StrEnum):
     text = "text"
     mermaid = "mermaid"
     svg = "svg"
-
-
-class Listing(StrEnum):
-    """How templates are listed, and what was written."""
-
-    text = "text"
-    json = "json"
 
 
 def show(
@@ -42,7 +34,7 @@ def show(
     from app.flows.diagram import outline
     from app.flows.mermaid import mermaid
 
-    file = _file_of(flow, _settings(flows).flows)
+    file = _file_of(flow, settings_of(flows=flows).flows)
     diagram, problems = _read(file)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -68,7 +60,6 @@ def _file_of(flow: str, folder: Path) -> Path:
         there = sorted(file.stem for file in folder.glob("*") if is_flow(file)) if folder.is_dir() else []
         near = suggestion(flow, there) or (f"there are {', '.join(there[:20])}" if there else "see --flows")
         _refuse(f"there is no flow {flow!r} in {folder}/ ({near})")
-        raise AssertionError
     return found
 
 
@@ -96,7 +87,7 @@ def new(
     flows: FLOWS = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file of this name.")] = False,  # noqa: FBT002 - an option
     listed: Annotated[bool, typer.Option("--list", help="List the templates.")] = False,  # noqa: FBT002 - an option
-    output: Annotated[Listing, typer.Option("--format", help="How it is said.")] = Listing.text,
+    output: Annotated[TableFormat, typer.Option("--format", help="How it is said.")] = TableFormat.text,
 ) -> None:
     """Begin a flow from a template; without --template the templates are listed."""
     import json
@@ -107,13 +98,13 @@ def new(
         rows = [{"name": found.name, "says": found.says} for found in templates().values()]
         width = max(len(row["name"]) for row in rows)
         lines = [f"{row['name']:<{width}}  {row['says']}" for row in rows]
-        print(json.dumps(rows, ensure_ascii=False, indent=2) if output is Listing.json else "\n".join(lines))
+        print(json.dumps(rows, ensure_ascii=False, indent=2) if output is TableFormat.json else "\n".join(lines))
         return
     if name is None:
         _refuse("which name shall the flow have? As: callflows new acme --template front-desk")
-    settings = _settings(flows)
+    settings = settings_of(flows=flows)
     begun = begin(settings.flows, str(name), template, number, _claimed(settings), force=force)
-    if output is Listing.json:
+    if output is TableFormat.json:
         also = [str(file) for file in begun.beside]
         print(json.dumps({"file": str(begun.file), "beside": also, "number": begun.number}, indent=2))
         return
@@ -133,9 +124,9 @@ def export(
     from app.errors import FlowError
     from app.flows.export import export as exported
 
-    settings = _settings(flows)
+    settings = settings_of(flows=flows)
     try:
-        print(exported(_file_of(flow, settings.flows), _options(settings)).decode())
+        print(exported(_file_of(flow, settings.flows), options_of(settings)).decode())
     except FlowError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
@@ -164,8 +155,8 @@ def override(
     from app.flows.overrides import Override, add, cancel
     from app.flows.wall_clock import until_of
 
-    settings = _settings(flows)
-    known = load(settings.flows, _options(settings)).book.flows
+    settings = settings_of(flows=flows)
+    known = load(settings.flows, options_of(settings)).book.flows
     if flow not in known:
         near = suggestion(flow, [*known]) or f"there are {', '.join(known)}"
         _refuse(f"there is no flow {flow!r} ({near})")
@@ -194,25 +185,9 @@ def _claimed(settings: Settings) -> dict[str, str]:
     """The file that has each number."""
     from app.flows.loader import load
 
-    book = load(settings.flows, _options(settings)).book
+    book = load(settings.flows, options_of(settings)).book
     return {claim.number: claim.file for flow in book.flows.values() for claim in flow.claims}
 
 
-def _options(settings: Settings) -> Options:
-    """What flows are compiled for where nothing is signed for real."""
-    from app.flows.compiler import Options
-    from app.flows.tickets import Signer
-
-    regions = frozenset(settings.dial_regions) or None
-    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
-
-
-def _settings(flows: Path | None) -> Settings:
-    from app.settings import load
-
-    return load(**({} if flows is None else {"flows": flows}))
-
-
-def _refuse(said: str) -> None:
-    print(f"callflows: {said}", file=sys.stderr)
-    raise typer.Exit(2)
+def _refuse(said: str) -> NoReturn:
+    fail(f"callflows: {said}", 2)

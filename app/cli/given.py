@@ -1,0 +1,78 @@
+"""What commands are given, and how they speak to people."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.flows.compiler import Options
+    from app.flows.loader import Progress
+    from app.settings import Settings
+
+FLOWS = Annotated[Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files.")]
+_MANY: Final = 200
+"""Files from which on a bar shows how far it is."""
+
+
+class TableFormat(StrEnum):
+    """How rows are shown."""
+
+    text = "text"
+    json = "json"
+
+
+def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - a setting each
+    """The settings of the installation, but for what a command was given."""
+    from app.settings import load
+
+    return load(**{name: value for name, value in given.items() if value is not None})
+
+
+def options_of(settings: Settings) -> Options:
+    """What flows are compiled for where nothing is signed for real."""
+    from app.flows.compiler import Options
+    from app.flows.tickets import Signer
+
+    regions = frozenset(settings.dial_regions) or None
+    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
+
+
+@contextlib.contextmanager
+def progress(doing: str) -> Iterator[Progress | None]:
+    """A bar on a terminal, for whoever has many files; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks: list[Any] = []
+
+        def on_progress(done: int, total: int) -> None:
+            if total >= _MANY:
+                if not tasks:
+                    tasks.append(bar.add_task(doing, total=total))
+                bar.update(tasks[0], completed=done)
+
+        yield on_progress
+
+
+def say(text: str) -> None:
+    """For people; a full disk does not keep a command from its work."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Say why a command ends, and end it."""
+    say(text)
+    raise typer.Exit(code)
