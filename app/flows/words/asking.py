@@ -41,17 +41,10 @@ def _digits(value: object) -> object:
     return least, most
 
 
-def way_out(run: Run, path: Path) -> None:
-    """Say that a caller who does nothing is hung up on without a word."""
-    message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
-    run.warning(path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True)
-
-
-class Menu(Word):
-    """Offer choices by key."""
+class Question(Word):
+    """What words that ask the caller have in common."""
 
     prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
-    keys: dict[Keys, NodeName] = pydantic.Field(description="The node for each key: 0-9, star, hash, or several such.")
     no_input: Texts = pydantic.Field(
         [], description="What is said where no key was pressed; of several texts one for each attempt."
     )
@@ -60,8 +53,26 @@ class Menu(Word):
     )
     attempts: Attempts = pydantic.Field(3, description="How often it is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
-    stop: OneKey = pydantic.Field("", description="A key that ends the input.")
     timeout: Duration | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
+
+    def look_at_timeout(self, run: Run, path: Path) -> None:
+        """Say that a dialect has no limit."""
+        if self.timeout is not None and run.dialect == "reference":
+            message = "timeout: the reference dialect has no time limit for input"
+            run.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
+
+    def way_out(self, run: Run, path: Path) -> None:
+        """Say that a caller who does nothing is hung up on without a word."""
+        if not self.otherwise and not run.following:
+            message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
+            run.warning(path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True)
+
+
+class Menu(Question):
+    """Offer choices by key."""
+
+    keys: dict[Keys, NodeName] = pydantic.Field(description="The node for each key: 0-9, star, hash, or several such.")
+    stop: OneKey = pydantic.Field("", description="A key that ends the input.")
 
     def write(self, run: Run, path: Path) -> None:
         """As many attempts as fit into the document, then ``otherwise`` or the steps that follow."""
@@ -87,15 +98,12 @@ class Menu(Word):
                 return
         if self.otherwise:
             run.goto(self.otherwise, (*path, "otherwise"))
-        elif not run.following:
-            way_out(run, path)
+        self.way_out(run, path)
 
     def _sound(self, run: Run, path: Path) -> bool:
         """Whether all that it leads to exists, and the caller can choose."""
         self._look_at_keys(run, path)
-        if self.timeout is not None and run.dialect == "reference":
-            message = "timeout: the reference dialect has no time limit for input"
-            run.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
+        self.look_at_timeout(run, path)
         exist = [run.known(node, self._place(run, path, keys)) for keys, node in self.keys.items()]
         if self.otherwise:
             exist.append(run.known(self.otherwise, (*path, "otherwise")))
@@ -179,7 +187,7 @@ class Menu(Word):
             run.write(prompt, Gather(*inside, **given), path=path)
 
 
-class Collect(Word):
+class Collect(Question):
     """Take digits, and go on with them."""
 
     returns: ClassVar[bool] = True
@@ -187,17 +195,7 @@ class Collect(Word):
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_digits), form("digits")] = pydantic.Field(
         description="How many digits, as 6 or 4-8."
     )
-    prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
-    no_input: Texts = pydantic.Field(
-        [], description="What is said where no key was pressed; of several texts one for each attempt."
-    )
-    no_match: Texts = pydantic.Field(
-        [], description="What is said where it was none of what is asked for; of several texts one for each attempt."
-    )
-    attempts: Attempts = pydantic.Field(3, description="How often it is asked.")
-    otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
     stop: OneKey = pydantic.Field("#", description="The key that ends the input.")
-    timeout: Duration | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
     match: Annotated[str, pydantic.AfterValidator(pattern)] = pydantic.Field(
         "", description="A regular expression for all the digits."
     )
@@ -241,14 +239,11 @@ class Collect(Word):
 
     def _look(self, run: Run, path: Path) -> None:
         """Say what a dialect cannot do."""
-        if self.timeout is not None and run.dialect == "reference":
-            message = "timeout: the reference dialect has no time limit for input"
-            run.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
+        self.look_at_timeout(run, path)
         if run.dialect == "classic" and self.digits[0] != self.digits[1]:
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
             run.warning((*path, "digits"), "leading-zeros", message, "take a fixed number of digits: they are padded")
-        if not self.otherwise and not run.following:
-            way_out(run, path)
+        self.way_out(run, path)
 
     def _says(self) -> str:
         least, most = self.digits
