@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import FlowError, LanguageError, Problem
 from app.flows.pieces import EPILOGUE, PROLOGUE, prepared, run
+from app.language import Answer, Hangup, Response, Say, to_xml
 from app.language.markup import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -101,6 +102,12 @@ class Flow:
         pieces = entries[entry] if entry in entries else entries[Entry(answered=entry.answered)]
         self._ready[node, entry] = ready = prepared(pieces)
         return ready
+
+
+def apology_of(text: str, dialect: Dialect) -> bytes:
+    """The document that says a sentence and hangs up."""
+    answer = [Answer()] if dialect == "reference" else []
+    return to_xml(Response(*answer, Say(text), Hangup()), dialect)
 
 
 class FlowBook:

@@ -12,11 +12,9 @@ from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.errors import Problem, suggestion
 from app.flows.book import START, Claim, Entry, Flow
-from app.flows.files import NAME, FlowFile, Path, Report
+from app.flows.files import NAME, FlowFile, Path, Report, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.lint import look
@@ -27,7 +25,6 @@ from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
-from app.flows.verbs import VOICE
 from app.flows.writing import Run
 from app.language import (
     Dialect,
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from app.calls import Turn
+    from app.errors import Problem
     from app.flows.dialing import Policy
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
@@ -149,7 +147,7 @@ class Compiler:
         self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, overrides)
         self.groups = self.around.groups
         self.groups_used: set[str] = set()
-        self.voice = self._voice()
+        self.voice = self.around.voice
         scope = {**SCOPE, **dict.fromkeys(sorted(found.names)), **self.around.scope}
         self.prompts = Prompts(scope, self.voice.get("lang", "en-US"))
         self.fallback = ""
@@ -173,7 +171,7 @@ class Compiler:
     def flow(self) -> Flow:
         """The flow; what is wrong with it is in the report."""
         claims = tuple(claimed(self.file.numbers, self.report))
-        zone = self._zone()
+        zone = zone_of(self.file.timezone, ("timezone",), self.report)
         fallback = self._fallback()
         documents = self._made()
         self._reach()
@@ -207,36 +205,6 @@ class Compiler:
         )
 
     # What stands around the nodes
-
-    def _zone(self) -> ZoneInfo | None:
-        name = self.file.timezone
-        if not name:
-            return None
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.report.error(("timezone",), "timezone", f"timezone: there is no zone {name!r}", "as America/New_York")
-            return None
-
-    def _voice(self) -> dict[str, str]:
-        """The defaults of every Say: its attributes but for the text."""
-        voice = {}
-        for name, value in self.file.voice.items():
-            path = ("voice", name)
-            if name not in VOICE:
-                near = suggestion(name, VOICE) or f"there are {', '.join(VOICE)}"
-                self.report.error(path, "unknown-key", f"voice: there is no {name!r}", near, key=True)
-                continue
-            if "{{" in value or "{%" in value:
-                self.report.error(
-                    path, "template", f"voice: {name}: only texts can change from call to call, not {value!r}"
-                )
-                continue
-            try:
-                voice[name] = str(Say.row.attributes[name].kind.read(value))
-            except ValueError as error:
-                self.report.error(path, "value", f"voice: {name}: {error}")
-        return voice
 
     def _fallback(self) -> bytes:
         """The document served when anything goes wrong; and what a Callback's Error says."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
 import yaml
@@ -228,6 +229,15 @@ def _claimed(written: str) -> str:
         digits = written[:-1].removeprefix("+")
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
     return e164(written)
+
+
+def zone_of(name: str, path: Path, report: Report) -> ZoneInfo | None:
+    """A time zone by its name; none where none is named, or there is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        report.error(path, "timezone", f"timezone: there is no zone {name!r}", "as America/New_York")
+        return None
 
 
 # YAML

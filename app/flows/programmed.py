@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.apart import result
-from app.flows.book import START, Entry, Flow
-from app.flows.files import Place, Report, claims
+from app.flows.book import START, Entry, Flow, apology_of
+from app.flows.files import Place, Report, claims, zone_of
 from app.flows.pieces import EPILOGUE, PROLOGUE
 from app.flows.programs import Step, describe
-from app.language import Answer, Hangup, Response, Say, to_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.compiler import Options
-    from app.flows.pieces import Hole
+    from app.language import Dialect
 
 _TOLD: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls")
 _TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
@@ -42,56 +41,57 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START!r}", "every flow begins at start")
-    zone = _zone(told["timezone"], report)
     version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
-    dialect = told["dialect"] or options.dialect
-    answer = [Answer()] if dialect == "reference" else []
-    apology = to_xml(Response(*answer, Say(options.apology), Hangup()), dialect)
-
-    def hole_of(node: str) -> Hole:
-        def hole(turn: Turn) -> str:
-            step = Step(
-                file=str(file),
-                source=source,
-                node=node,
-                dialect=dialect,
-                extensions=options.extensions,
-                told=dict(turn.told),
-                values=dict(turn.values),
-                base=turn.base,
-                answers_itself=turn.answers_itself,
-                second=turn.second,
-                zone=told["timezone"],
-            )
-            return _signed(name, result(turn, step), version, turn, options)
-
-        return hole
-
+    dialect: Dialect = told["dialect"] or options.dialect
+    program = _Program(name, str(file), source, version, told["timezone"], dialect, options)
     entries = (Entry(), Entry(answered=True))
     return Flow(
         name=name,
         file=str(file),
         version=version,
         dialect=dialect,
-        zone=zone,
+        zone=zone_of(told["timezone"], (), report),
         claims=tuple(claims([*told["numbers"]], report)),
-        documents={node: dict.fromkeys(entries, (hole_of(node),)) for node in told["nodes"]},
-        fallback=told["fallback"].encode() or apology,
+        documents={node: dict.fromkeys(entries, (partial(program.document, node),)) for node in told["nodes"]},
+        fallback=told["fallback"].encode() or apology_of(options.apology, dialect),
         apart=True,
     )
 
 
-def _zone(name: str, report: Report) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (LookupError, ValueError, OSError):
-        report.error((), "timezone", f"timezone: there is no zone {name!r}", "as America/New_York")
-        return None
+class _Program(NamedTuple):
+    """A program's file, as its nodes are run for a turn."""
+
+    name: str
+    file: str
+    source: str
+    version: str
+    zone: str
+    dialect: Dialect
+    options: Options
+
+    def document(self, node: str, turn: Turn) -> str:
+        """What stands in the Response of a node. Raises Pending where it was not run yet."""
+        step = Step(
+            file=self.file,
+            source=self.source,
+            node=node,
+            dialect=self.dialect,
+            extensions=self.options.extensions,
+            told=dict(turn.told),
+            values=dict(turn.values),
+            base=turn.base,
+            answers_itself=turn.answers_itself,
+            second=turn.second,
+            zone=self.zone,
+        )
+        return _signed(self.name, result(turn, step), self.version, turn, self.options)
 
 
 def _signed(flow: str, made: dict[str, Any], version: str, turn: Turn, options: Options) -> str:
     """A program's document with its URLs signed."""
     carried = {name: turn.told[name] for name in _TOLD if turn.told.get(name)}
+    if turn.answers_itself is not None:
+        carried["itself"] = "1" if turn.answers_itself else ""
 
     def ticket(token: re.Match[str]) -> str:
         if token[0] not in made["links"]:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from app.calls import Turn
 from app.errors import ForgedTicket, Overdue, StaleTicket, WorkFailed
 from app.flows.apart import Pending
-from app.flows.book import FIRST, START, Entry
+from app.flows.book import FIRST, START, Entry, apology_of
 from app.kept import Values
-from app.language import Answer, Hangup, Response, Say, to_xml
 from app.web.requests import MAX_BODY, entity, query
 from app.web.tally import Outcome
 
@@ -98,8 +97,7 @@ class Answering:
         self._outside = outside
         self._counts = counts
         self._clock = clock
-        answer = [Answer()] if dialect == "reference" else []
-        self.apology = to_xml(Response(*answer, Say(apology), Hangup()), dialect)
+        self.apology = apology_of(apology, dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
