@@ -145,6 +145,12 @@ def _framework(
     app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
 
     _say_errors(app)
+    _say_how_it_is(app, library, trust, tally)
+    return app
+
+
+def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally) -> None:
+    """What people and programs ask about the server, and the sounds of its own."""
 
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
@@ -172,8 +178,6 @@ def _framework(
     @app.get(BEEP_PATH, summary="A beep, for a dialect without a tone")
     async def media_beep() -> Response:
         return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
-
-    return app
 
 
 def _say_errors(app: FastAPI) -> None:

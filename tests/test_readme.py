@@ -21,8 +21,8 @@ from app.flows.checks import check_paths
 from app.flows.compiler import Options
 from app.flows.diagram import diagram_of
 from app.flows.drawing import svg
-from app.flows.files import Report
 from app.flows.loader import load
+from app.flows.places import Report
 from app.flows.tickets import Signer
 from app.settings import Settings
 

@@ -66,7 +66,7 @@ def _file_of(flow: str, folder: Path) -> Path:
 def _read(file: Path) -> tuple[Diagram | None, list[Problem]]:
     from app.errors import Problem
     from app.flows.diagram import diagram_of, diagram_of_program
-    from app.flows.files import Report
+    from app.flows.places import Report
 
     try:
         text = file.read_bytes()

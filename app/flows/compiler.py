@@ -14,12 +14,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.book import START, Claim, Entry, Flow
-from app.flows.files import NAME, FlowFile, Path, Report, zone_of
+from app.flows.files import NAME, FlowFile, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.lint import look
 from app.flows.overrides import Overrides
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
+from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
 from app.flows.prompts import SCOPE, Prompts
 from app.flows.reach import Reach

@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.characters import clean
-from app.flows.files import read_yaml
+from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from app.errors import Problem
-    from app.flows.files import Report
+    from app.flows.places import Report
 
 _LONGEST: Final = 400
 """Characters of a text that are shown."""

@@ -21,7 +21,7 @@ from app.numbers import masked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from app.flows.files import Path, Report
+    from app.flows.places import Path, Report
 
 ANY: Final = "any"
 """Stands for every country."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from app.errors import FlowError, Problem
 from app.flows.book import START, Entry
 from app.flows.compiler import Compiler, opened
-from app.flows.files import Report
 from app.flows.pieces import EPILOGUE, PROLOGUE, constant, merged
+from app.flows.places import Report
 
 if TYPE_CHECKING:
     from pathlib import Path

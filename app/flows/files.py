@@ -1,87 +1,22 @@
-"""YAML to FlowFile, with the place of everything.
-
-Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and takes its type from where it
-stands.
-"""
+"""What a flow file says, as far as its shape goes: texts take their type from where they stand."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
-import yaml
 
-from app.characters import FORBIDDEN
-from app.errors import Problem, suggestion
+from app.errors import suggestion
 from app.flows.book import REST, Claim
+from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Path: TypeAlias = "tuple[str | int, ...]"
-"""Where something stands in a file: ``("nodes", "start", 0, "say")``."""
-
-MAX_BYTES: Final = 4_000_000
-"""A flow file longer than this is refused."""
-_MAX_NODES: Final = 300_000
-_MAX_DEPTH: Final = 60
-
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
-    """A line and a column, from 1. ``cut``: a comment that cuts a text short; ``below``: how many lines below it begins."""
-
-    line: int
-    column: int
-    cut: str = ""
-    below: int = 0
-
-
-class Report:
-    """Collects what is wrong with one file."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-        self.places: dict[Path, Place] = {(): Place(1, 1)}
-        self.keys: dict[Path, Place] = {}
-
-    def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
-        """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
-        self._say("error", path, rule, message, mend, key=key, line=line)
-
-    def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
-        """Something is probably not meant."""
-        self._say("warning", path, rule, message, mend, key=key, line=0)
-
-    def _say(
-        self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int
-    ) -> None:
-        place = self.place(path, key=key)
-        below = place.below + line - 1 if line else 0
-        problem = Problem(self.file, place.line + below, place.column, severity, rule, message, mend)
-        if problem not in self.problems:
-            self.problems.append(problem)
-
-    def place(self, path: Path, *, key: bool = False) -> Place:
-        """The place of a path, or of the nearest thing around it."""
-        while path:
-            place = (self.keys if key else self.places).get(path) or self.places.get(path)
-            if place:
-                return place
-            path = path[:-1]
-        return self.places[()]
-
-    @property
-    def broken(self) -> bool:
-        """Whether there is an error."""
-        return any(problem.severity == "error" for problem in self.problems)
+    from app.flows.places import Path, Report
 
 
 def _listed(value: object) -> object:
@@ -238,167 +173,3 @@ def zone_of(name: str, path: Path, report: Report) -> ZoneInfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         report.error(path, "timezone", f"timezone: there is no zone {name!r}", "as America/New_York")
         return None
-
-
-# YAML
-
-
-def read_yaml(text: bytes, report: Report) -> Any:  # noqa: ANN401 - dicts, lists and texts
-    """A YAML file as dicts, lists and texts, each of whose places ``report`` then knows; None with errors in it."""
-    if len(text) > MAX_BYTES:
-        report.error((), "yaml", f"the file has {len(text)} bytes, more than {MAX_BYTES}")
-        return None
-    try:
-        decoded = text.decode("utf-8-sig")
-        _bounded(decoded)
-        root = yaml.compose(decoded, Loader=_LOADER)
-    except UnicodeDecodeError as error:
-        report.places[()] = Place(text[: error.start].count(b"\n") + 1, 1)
-        report.error((), "yaml", "the file is not UTF-8", "save it as UTF-8")
-        return None
-    except yaml.YAMLError as error:
-        _not_yaml(error, decoded, report)
-        return None
-    if root is None:
-        report.error((), "shape", "the file is empty", "it needs numbers and nodes")
-        return None
-    for lost in _LOST_KEY.finditer(decoded):
-        report.places["#", lost.start()] = Place(decoded.count("\n", 0, lost.start()) + 1, 1)
-        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
-        report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
-    return _Walk(decoded, report).value(root, (), 0)
-
-
-class _TooDeep(yaml.MarkedYAMLError):
-    pass
-
-
-def _bounded(text: str) -> None:
-    """Refuse what is nested so deeply that reading it might break us. Most files are too plain to need a second reading."""
-    if _plainly_flat(text):
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise _TooDeep(problem=f"more than {_MAX_DEPTH} values inside each other", problem_mark=event.start_mark)  # type: ignore[arg-type]
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _plainly_flat(text: str) -> bool:
-    """Whether a text cannot be nested deeply: each level takes a bracket, or begins further to the right."""
-    if "&" in text or "!" in text:
-        return False
-    furthest = max((len(found) for found in _BEGINNING.findall(text)), default=0)
-    return 2 * (furthest + 1) + 2 * (text.count("[") + text.count("{")) < _MAX_DEPTH
-
-
-def _not_yaml(error: yaml.YAMLError, text: str, report: Report) -> None:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is not None:
-        report.places[()] = Place(mark.line + 1, mark.column + 1)
-    problem = str(getattr(error, "problem", None) or error)
-    said = f"{getattr(error, 'context', '')} {problem}"
-    mend = next((mend for known, mend in _MENDS.items() if known in said), "")
-    lines = text.splitlines()
-    if mark is not None and mark.line < len(lines) and _BRACES.search(lines[mark.line]):
-        mend = _QUOTE_BRACES
-    report.error((), "yaml", f"this is not YAML: {problem}", mend)
-
-
-_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
-"""What stands before the first word of a line: whatever begins in it, begins within or right after this."""
-_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
-_QUOTE_BRACES: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
-_LOST: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
-_MENDS: Final = {
-    "'\\t'": "indent with spaces, not tabs",
-    "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
-    "mapping values are not allowed": 'a text with ": " in it must be quoted',
-    "did not find expected ',' or '}'": _LOST,
-    "did not find expected node content": _LOST,
-    "while scanning a quoted scalar": "a quote is not closed",
-    "special characters are not allowed": "take the control character out",
-}
-
-
-class _Walk:
-    """From YAML's own tree to plain values, noting places and refusing what would be misread."""
-
-    def __init__(self, text: str, report: Report) -> None:
-        self._lines = text.splitlines()
-        self._comments = "#" in text
-        self._clean = "\\" not in text and not FORBIDDEN.search(text) and not RESERVED.search(text)
-        self._report = report
-        self._seen = 0
-
-    def value(self, node: yaml.Node, path: Path, depth: int) -> Any:  # noqa: ANN401
-        self._seen += 1
-        if depth > _MAX_DEPTH or self._seen > _MAX_NODES:
-            self._report.error(path, "yaml", "the file is nested too deeply, or repeats itself without end")
-            return ""
-        below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCKS else 0
-        self._report.places[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1, self._cut(node), below)
-        if isinstance(node, yaml.MappingNode):
-            plain = all(isinstance(key, yaml.ScalarNode) for key, _ in node.value)
-            items = dict(self._items(node, path, depth))
-            return items if plain else UNREAD
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        return self._text(str(node.value), path)
-
-    def _text(self, text: str, path: Path, *, key: bool = False) -> str:
-        """A text as XML can hold it; what it cannot is an error, here, before anything is made of it."""
-        if self._clean:
-            return text
-        found = FORBIDDEN.search(text) or RESERVED.search(text)
-        if found:
-            code = f"U+{ord(found[0]):04X}"
-            self._report.error(path, "text", f"the text holds {code}, which no document may hold", "take it out", key=key)
-            return ""
-        return text
-
-    def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Any]]:
-        seen: dict[str, Place] = {}
-        for key, value in node.value:
-            place = Place(key.start_mark.line + 1, key.start_mark.column + 1)
-            if not isinstance(key, yaml.ScalarNode):
-                self._report.places[(*path, "?")] = place
-                self._report.error((*path, "?"), "yaml", "a key must be a word", _QUOTE_BRACES)
-                continue
-            name = str(key.value)
-            self._report.keys[(*path, name)] = place
-            if name in seen:
-                first = seen[name].line
-                self._report.error(
-                    (*path, name),
-                    "key-twice",
-                    f"{name!r} is given twice, first on line {first}",
-                    "the second would win in silence",
-                    key=True,
-                )
-                continue
-            seen[name] = place
-            self._text(name, (*path, name), key=True)
-            yield name, self.value(value, (*path, name), depth + 1)
-
-    def _cut(self, node: yaml.Node) -> str:
-        """What follows a plain text on its line and is a comment to YAML."""
-        if not self._comments or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED:
-            return ""
-        end = node.end_mark
-        rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
-        found = _COMMENT.match(rest)
-        return found[1].rstrip() if found else ""
-
-
-RESERVED: Final = re.compile("[\ufdd0-\ufdd3]")
-"""No characters to Unicode either; they mark holes while documents are made."""
-UNREAD: Final = None
-"""Stands where something could not be read; that is an error already."""
-_BLOCKS: Final = frozenset({"|", ">"})
-_QUOTED: Final = _BLOCKS | {"'", '"'}
-_COMMENT: Final = re.compile(r"[ \t]+(#.*)")
-_LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date
 
-    from app.flows.files import Path, Report
+    from app.flows.places import Path, Report
 
 KEYS: Final = ("holidays", "closed", "open")
 """What stands beside the days."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from app.flows.book import Claim, Flow, FlowBook
     from app.flows.compiler import Compiler
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 _BARE: Final = re.compile(r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){9}[ ().\-]*")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
 
-    from app.flows.files import Path, Report
+    from app.flows.places import Path, Report
 
 Severity: TypeAlias = Literal["error", "warning"]
 MAX_BYTES: Final = 200_000_000

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from app.errors import LanguageError, Problem
 from app.flows.book import FlowBook, clashes
 from app.flows.compiler import Compiled, compile_flow
-from app.flows.files import MAX_BYTES, Report, read_yaml
 from app.flows.overrides import OVERRIDES, Known, read_overrides
+from app.flows.places import Report
+from app.flows.yaml_texts import MAX_BYTES, read_yaml
 from app.language import Extensions
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import yaml
 
 from app.errors import suggestion
-from app.flows.files import Report, read_yaml
+from app.flows.places import Report
 from app.flows.wall_clock import begin_of, end_of
 from app.flows.whole_file import locked, replace
+from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path as File
     from zoneinfo import ZoneInfo
 
-    from app.flows.files import Path
+    from app.flows.places import Path
 
 OVERRIDES: Final = "overrides.yaml"
 _HEADER: Final = "# Dated exceptions to opening hours; each ends by itself, and the last that holds wins.\n"

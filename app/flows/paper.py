@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from app.calls import Turn
     from app.flows.compiler import Compiler
     from app.flows.conditions import Doubt
-    from app.flows.files import Path
     from app.flows.pieces import Hole, Piece
+    from app.flows.places import Path
     from app.flows.prompts import Condition, Text
     from app.language import Dialect
     from app.language.verbs import Command

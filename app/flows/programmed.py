@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.apart import result
 from app.flows.book import START, Entry, Flow, apology_of
-from app.flows.files import Place, Report, claims, zone_of
+from app.flows.files import claims, zone_of
 from app.flows.pieces import EPILOGUE, PROLOGUE
+from app.flows.places import Place, Report
 from app.flows.programs import Step, describe
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app.errors import suggestion
-from app.flows.files import UNREAD
 from app.flows.verbs import verb_step
 from app.flows.words.asking import Collect, Menu
 from app.flows.words.dialling import Dialling
@@ -15,12 +14,13 @@ from app.flows.words.going import Choose, Goto, Set
 from app.flows.words.outside import LookUp, Notify, Sms
 from app.flows.words.recording import Voicemail
 from app.flows.words.word import Word, word_step
+from app.flows.yaml_texts import UNREAD
 from app.language.verbs import DTMF, ELEMENTS, Default, Dial, Error, Response, To
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 Step: TypeAlias = "Callable[[Any, Path, Run], None]"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.calls import Now
 from app.errors import suggestion
-from app.flows.files import Report, validate
+from app.flows.files import validate
 from app.flows.hours import read_hours
+from app.flows.places import Report
 from app.flows.prompts import LEAF, MOMENT
 from app.flows.verbs import VOICE
 from app.flows.words.dialling import Group
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from app.calls import Turn
     from app.errors import Problem
     from app.flows.dialing import Policy
-    from app.flows.files import FlowFile, Place
+    from app.flows.files import FlowFile
     from app.flows.opening import Hours, Opening
     from app.flows.overrides import Override
+    from app.flows.places import Place
     from app.flows.prompts import Seen
     from app.flows.screening import CallerList
 

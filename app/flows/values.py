@@ -9,7 +9,7 @@ from app.kept import NOTHING
 from app.language.values import BOOLEAN, KEY, KEYS, LOOSE, MS, STOP_KEY, TEXT, URL, Several, duration
 
 if TYPE_CHECKING:
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
     from app.language.values import Kind
 

@@ -14,7 +14,7 @@ from app.language.values import URL
 from app.language.verbs import DTMF, Default, Error, Gather, Play, Record, Say, Tone
 
 if TYPE_CHECKING:
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
     from app.language.element import Element
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.compiler import Compiler
-    from app.flows.files import Path
+    from app.flows.places import Path
 
 CALLBACK_TIMEOUT: Final = 5000
 """What our Callbacks wait before their Error runs; documented, its unit presumed to be ms."""

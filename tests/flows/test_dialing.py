@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.flows.dialing import Policy, doubts, read_policy, warn_of_closed
-from app.flows.files import Report
+from app.flows.places import Report
 from app.flows.plans import regions_of
 
 US = ("+12015550123", "+1212*")

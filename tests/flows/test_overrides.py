@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.files import Report
 from app.flows.overrides import Known, Override, add, cancel, of_hours, read_overrides, write_overrides
+from app.flows.places import Report
 from app.flows.wall_clock import until_of
 
 NEW_YORK = ZoneInfo("America/New_York")

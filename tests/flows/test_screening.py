@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calls import Caller, Turn
-from app.flows.files import Report
 from app.flows.lists import read_list
+from app.flows.places import Report
 from app.flows.plans import digits_of
 from app.flows.screening import CallerList, CountsInMemory
 from app.numbers import Number, attested, caller_number

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written import compiled, document, flow_of, says, starting, written
 
-from app.flows.files import MAX_BYTES
 from app.flows.steps import STEPS, WORDS
+from app.flows.yaml_texts import MAX_BYTES
 from app.language.verbs import ROWS
 
 # Every scalar is text

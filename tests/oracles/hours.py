@@ -155,9 +155,9 @@ def main() -> int:
 
 def _compare(schedule: Schedule, zone: ZoneInfo) -> tuple[int, int]:
     """Every minute whether it is open, and what is next at a third of them: those around edges, and every third."""
-    from app.flows.files import Report  # noqa: PLC0415 - the path is made in main
     from app.flows.hours import read_hours  # noqa: PLC0415
     from app.flows.overrides import Override  # noqa: PLC0415
+    from app.flows.places import Report  # noqa: PLC0415 - the path is made in main
 
     report = Report("oracle.yaml")
     hours = read_hours("it", schedule.written(), ("hours", "it"), report)

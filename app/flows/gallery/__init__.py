@@ -7,7 +7,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import TemplateRefused, suggestion
-from app.flows.files import Report, claims
+from app.flows.files import claims
+from app.flows.places import Report
 from app.flows.whole_file import replace
 
 if TYPE_CHECKING:

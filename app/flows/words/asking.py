@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from app.calls import Turn
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 WRITTEN_OUT_BYTES: Final = 16_000

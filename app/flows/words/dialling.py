@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.dialing import Policy
-    from app.flows.files import Path
     from app.flows.pieces import Piece
+    from app.flows.places import Path
     from app.flows.trail import Mark
     from app.flows.writing import Run
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.calls import Turn
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 

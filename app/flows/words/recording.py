@@ -12,7 +12,7 @@ from app.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
     from app.calls import Turn
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 BEEP: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")

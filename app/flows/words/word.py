@@ -15,7 +15,7 @@ from app.flows.values import keys_of, value_of
 from app.language.values import KEY, KEYS, MS, duration
 
 if TYPE_CHECKING:
-    from app.flows.files import Path
+    from app.flows.places import Path
     from app.flows.writing import Run
 
 NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
