@@ -14,8 +14,8 @@ class Happened(NamedTuple):
     """One report of Opentact's.
 
     ``kind`` is its ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or one that nobody knows yet).
-    ``key`` is the same however often and from wherever (websocket, webhook, search) the same report comes: the uuid of a 2024
-    event, of a 2022 one its type, its entity's uuid, state and timestamp as one text. ``at`` is when it happened by
+    ``key`` is the same however often and from wherever (websocket, webhook, search) the same report comes: the uuid of a
+    2024 event, of a 2022 one its type, its entity's uuid, state and timestamp as one text. ``at`` is when it happened by
     Opentact's clock, in seconds since 1970; where it does not say, when it came.
 
     The entities are mappings as Opentact wrote them, by its own names and with its own texts of time, empty where there is

@@ -12,13 +12,13 @@ import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from app.answered import Answered, Outcome
 from app.calls import Turn
 from app.errors import ForgedTicket, Overdue, StaleTicket, WorkFailed
 from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry, apology_of
 from app.kept import Values
 from app.web.requests import MAX_BODY, entity, query
-from app.web.tally import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -54,8 +54,8 @@ _PARTS: Final = 4
 """``/call/{flow}/{node}``, split at its slashes."""
 
 
-Reply: TypeAlias = "tuple[int, bytes, Outcome]"
-"""Status, document, what became of the request."""
+Reply: TypeAlias = "tuple[int, bytes, Outcome, Turn | None]"
+"""Status, document, what became of the request, and the turn that a flow was asked about."""
 
 
 class Going(NamedTuple):
@@ -86,7 +86,9 @@ class Answering:
         outside: Effects,
         counts: Counts,
         clock: Callable[[], datetime] | None = None,
+        remember: Callable[[Answered], None] | None = None,
     ) -> None:
+        """``remember`` is told of every answer once it is on its way; it never waits and never raises."""
         self._rest = rest
         self._shelf = shelf
         self._signer = signer
@@ -97,6 +99,7 @@ class Answering:
         self._outside = outside
         self._counts = counts
         self._clock = clock
+        self._remember = remember
         self.apology = apology_of(apology, dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,17 +113,22 @@ class Answering:
         try:
             fields = query(scope["query_string"])
             reply = self.reply(scope, fields, body)
-            status, document, outcome = await self._going(reply) if isinstance(reply, Going) else reply
+            status, document, outcome, turn = await self._going(reply) if isinstance(reply, Going) else reply
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            status, document, outcome = 200, self.apology, _fallen("", "", error)
+            status, document, outcome, turn = 200, self.apology, _fallen("", "", error), None
         length = (b"content-length", b"%d" % len(document))
         headers = [_XML if status == _OK else _PROBLEM, length, _NEVER_STORED]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
         told = fields.get
         number = told("to") or told("tn", "")
-        took = time.perf_counter() - began
-        self._tally.add((time.time(), took, outcome, told("from", ""), number, told("call", "")))
+        took, now = time.perf_counter() - began, time.time()
+        self._tally.add((now, took, outcome, told("from", ""), number, told("call", "")))
+        if self._remember is not None:
+            path, asked = scope["path"], scope["query_string"]
+            self._remember(
+                Answered(now - took, took, scope["method"], path, asked, fields, status, document, outcome, turn)
+            )
         for effect in outcome.effects:
             self._outside.cause(effect)
 
@@ -163,7 +171,8 @@ class Answering:
         turn = self._turn(scope, fields, body) if body else Turn(fields, base=self._trust.base(scope), clock=self._clock)
         flow = self._shelf.book.answering(turn.number)
         if flow is None:
-            return 200, self.apology, Outcome("unknown-number", cause="no flow has this number", detail=turn.number)
+            unknown = Outcome("unknown-number", cause="no flow has this number", detail=turn.number)
+            return 200, self.apology, unknown, turn
         if flow.counts:
             self._count(flow, turn)
         return self._answer(flow, START, turn, FIRST)
@@ -181,8 +190,8 @@ class Answering:
         except Pending as pending:
             return Going(flow, node, turn, entry, pending.job)
         except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
-            return self._fallback(flow.name, node, error)
-        return 200, document, _fine(flow.name, node, turn)
+            return self._fallback(flow.name, node, error, turn)
+        return 200, document, _fine(flow, node, turn), turn
 
     async def _going(self, going: Going) -> Reply:
         """Do what an answer needs, as far as that can be done in time; the fallback where it cannot."""
@@ -192,13 +201,13 @@ class Answering:
             try:
                 turn.results.append(await self._workshop.do(job, end, flow.name))
             except Exception as error:  # noqa: BLE001 - as above
-                return self._fallback(flow.name, node, error)
+                return self._fallback(flow.name, node, error, turn)
             turn.begin()
             reply = self._answer(flow, node, turn, entry)
             if not isinstance(reply, Going):
                 return reply
             job = reply.job
-        return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"))
+        return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"), turn)
 
     def _further(
         self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes, name: str, node: str
@@ -222,7 +231,7 @@ class Answering:
         if remembered is None:
             node = node.partition(".")[0]  # a branch of another version may be another branch
         if flow is None or node not in flow.documents:
-            return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"))
+            return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"), turn)
         step, attempt, answered, *given = state.get("e", (0, 0, 1))
         entry = Entry(step, attempt, bool(answered), bool(given)) if remembered else Entry(answered=bool(answered))
         return self._answer(flow, node, turn, entry)
@@ -234,10 +243,10 @@ class Answering:
             fields.update({name: value for name, value in more.items() if not fields.get(name)})
         return Turn(fields, base=self._trust.base(scope), answers_itself=answers_itself, clock=self._clock)
 
-    def _fallback(self, name: str, node: str, error: Exception) -> Reply:
+    def _fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> Reply:
         flow = self._shelf.newest(name)
         document = flow.fallback if flow is not None else self.apology
-        return 200, document, _fallen(name, node, error)
+        return 200, document, _fallen(name, node, error), turn
 
 
 def _fallen(flow: str, node: str, error: Exception) -> Outcome:
@@ -250,16 +259,16 @@ def _fallen(flow: str, node: str, error: Exception) -> Outcome:
     return Outcome("fallback", flow, node, cause=cause, detail=str(error)[:_LONGEST], trace=trace[-_LONGEST * 20 :])
 
 
-def _fine(flow: str, node: str, turn: Turn) -> Outcome:
-    fine = _answered(flow, node)
+def _fine(flow: Flow, node: str, turn: Turn) -> Outcome:
+    fine = _answered(flow.name, flow.version, node)
     return fine._replace(effects=(*turn.effects,)) if turn.effects else fine
 
 
 @lru_cache(maxsize=4096)
-def _answered(flow: str, node: str) -> Outcome:
-    return Outcome("answered", flow, node)
+def _answered(flow: str, version: str, node: str) -> Outcome:
+    return Outcome("answered", flow, node, version=version)
 
 
 def _refused(reason: str) -> Reply:
     problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
-    return 403, json.dumps(problem).encode(), Outcome("refused", cause=reason)
+    return 403, json.dumps(problem).encode(), Outcome("refused", cause=reason), None

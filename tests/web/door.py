@@ -31,6 +31,7 @@ from app.web.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from app.answered import Answered
     from app.language import Response
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -107,6 +108,7 @@ class Door:
         *,
         clock: Callable[[], datetime] | None = None,
         deadline: float = 2.0,
+        remember: Callable[[Answered], None] | None = None,
         **given: Any,
     ) -> None:
         for name, text in ({"desk": flows} if isinstance(flows, str) else flows).items():
@@ -132,6 +134,7 @@ class Door:
             outside=self.outside,
             counts=CountsInMemory(),
             clock=clock,
+            remember=remember,
         )
 
     def loaded(self) -> Any:
