@@ -18,6 +18,9 @@ CallflowsError
 │   └── WorkFailed           the work raised: its error
 ├── OutsideError             a server outside gave no answer that can be used
 │   └── RefusedURL           it must not be asked, now or later
+├── JournalError             what happened cannot be written or read
+│   ├── StoreGone            the database cannot be reached, or cannot take anything
+│   └── StoreRefused         it will never take this: what is wrong with it
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -153,6 +156,18 @@ class OutsideError(CallflowsError):
 
 class RefusedURL(OutsideError):
     """It must not be asked, now or later."""
+
+
+class JournalError(CallflowsError):
+    """What happened cannot be written or read."""
+
+
+class StoreGone(JournalError):
+    """The database cannot be reached, or cannot take anything; later it may."""
+
+
+class StoreRefused(JournalError):
+    """The database will never take this."""
 
 
 class SettingsError(CallflowsError):

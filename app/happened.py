@@ -35,3 +35,19 @@ class Happened(NamedTuple):
     step: Mapping[str, Any] = NOTHING
     sms: Mapping[str, Any] = NOTHING
     source: str = "wss"
+
+
+class Settled(NamedTuple):
+    """What became of an effect (``app.outside.Effect``): ``result`` is ``sent, failed, dropped`` or ``repeated``.
+
+    ``reason`` says why. ``at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to be
+    sent, without secrets.
+    """
+
+    kind: str
+    key: str
+    at: float
+    result: str
+    reason: str = ""
+    call: str = ""
+    payload: Mapping[str, Any] = NOTHING
