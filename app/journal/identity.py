@@ -14,9 +14,9 @@ from app.journal.merging import merged
 from app.journal.tables import CALLS, EFFECTS, EVENTS, TURNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from app.journal.store import Row
 
@@ -40,9 +40,7 @@ def identified(connection: Connection, rows: Rows) -> None:
     if known:
         _adopt(connection, rows, calls, known)
     if calls:
-        rows["calls"] = [
-            calls[id_] for id_ in sorted(calls)
-        ]  # in one order, so that two who write never wait for each other
+        rows["calls"] = [calls[id_] for id_ in sorted(calls)]  # in one order: two who write never wait for each other
 
 
 def _by_id(rows: Iterable[Row]) -> dict[str, Row]:
@@ -62,15 +60,13 @@ def _find_homes(connection: Connection, rows: Rows, calls: dict[str, Row], stran
         if home is not None:
             del calls[row["id"]]
             _rename(rows, row["id"], home["id"])
-            calls[home["id"]] = merged(
-                {**home, "provisional": home["provisional"]}, {**row, "id": home["id"], "provisional": None}
-            )
+            calls[home["id"]] = _both(home, row)
 
 
 def _home(row: Row, others: Iterable[Row]) -> Row | None:
     """The call that a row without a uuid is of: the last that it can be."""
     found = [other for other in others if other["id"] != row["id"] and _may_be(row, other)]
-    if row["caller"] is None and len(found) != 1:
+    if row["caller"] is None and (row["provisional"] == _BEGINS or len(found) != 1):
         return None
     return max(found, key=lambda other: (other["started"], other["id"]), default=None)
 
@@ -79,32 +75,32 @@ def _may_be(row: Row, other: Row) -> bool:
     """Whether a row without a uuid may be of another call."""
     if other["parent"] or other["started"] is None or (other["caller"], other["number"]) != (row["caller"], row["number"]):
         return False
-    late = row["started"] - other["started"]
+    late: float = row["started"] - other["started"]
     if row["provisional"] == _BEGINS:
         return abs(late) <= WINDOW and not (other["hangup"] and other["hangup"] < row["started"])
-    return -WINDOW <= late <= LASTS and other["direction"] == "in"
+    return -WINDOW <= late <= LASTS and bool(other["direction"] == "in")
 
 
 def _between(connection: Connection, rows: list[Row]) -> list[Row]:
     """The calls in the database that rows without a uuid may be of."""
-    at = [row["started"] for row in rows]
-    callers = {row["caller"] for row in rows}
-    wanted = select(CALLS).where(CALLS.c.parent.is_(None), CALLS.c.started.between(min(at) - LASTS, max(at) + WINDOW))
-    named = CALLS.c.caller.in_(sorted(callers - {None}))
-    wanted = wanted.where(named | CALLS.c.caller.is_(None) if None in callers else named)
+    wanted = select(CALLS).where(CALLS.c.parent.is_(None), *_near(rows))
     return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def _near(rows: list[Row]) -> Iterator[ColumnElement[bool]]:
+    """What a call has that one of these may be: its caller, its number, about its time."""
+    at = [row["started"] for row in rows]
+    yield CALLS.c.started.between(min(at) - LASTS, max(at) + WINDOW)
+    for column in (CALLS.c.caller, CALLS.c.number):
+        values = {row[column.name] for row in rows}
+        named = column.in_(sorted(values - {None}))
+        yield named | column.is_(None) if None in values else named
 
 
 def _adopt(connection: Connection, rows: Rows, calls: dict[str, Row], known: list[Row]) -> None:
     """Take what waits under an id of ours to the calls whose uuids are told now."""
-    callers = sorted({row["caller"] for row in known if row["caller"]})
-    at = [row["started"] for row in known]
-    wanted = select(CALLS).where(
-        CALLS.c.provisional.isnot(None),
-        CALLS.c.started.between(min(at) - LASTS, max(at) + WINDOW),
-        CALLS.c.caller.in_(callers),
-    )
-    waiting = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()} if callers else {}
+    wanted = select(CALLS).where(CALLS.c.provisional.isnot(None), *_near(known))
+    waiting = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()}
     waiting |= {id_: row for id_, row in calls.items() if row["provisional"]}
     for row in known if waiting else ():
         for other in _adopted(row, waiting.values()):
@@ -112,7 +108,7 @@ def _adopt(connection: Connection, rows: Rows, calls: dict[str, Row], known: lis
             calls.pop(other["id"], None)
             _rename(rows, other["id"], row["id"])
             _move(connection, other["id"], row["id"])
-            calls[row["id"]] = merged(calls[row["id"]], {**other, "id": row["id"], "provisional": None})
+            calls[row["id"]] = _both(calls[row["id"]], other)
 
 
 def _adopted(row: Row, waiting: Iterable[Row]) -> list[Row]:
@@ -127,6 +123,11 @@ def _adopted(row: Row, waiting: Iterable[Row]) -> list[Row]:
 def _reach(row: Row) -> float:
     """How long before what is told a call may have begun: a report tells when it did, a turn does not."""
     return LASTS if row["init"] is None and row["state"] is None else WINDOW
+
+
+def _both(one: Row, other: Row) -> Row:
+    """Two rows as one, under the id of the first."""
+    return merged(one, {**other, "id": one["id"], "provisional": one["provisional"]})
 
 
 def _rename(rows: Rows, old: str, new: str) -> None:

@@ -30,6 +30,8 @@ class lesser(GenericFunction[Any]):  # noqa: N801 - as above
     inherit_cache = True
 
 
+INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""How each dialect inserts."""
 _NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
     ("postgresql", "greater"): "greatest",
     ("postgresql", "lesser"): "least",
@@ -51,7 +53,7 @@ def _compiled(element: GenericFunction[Any], compiler: SQLCompiler, **given: Any
 
 def statements(dialect: str) -> dict[str, Insert]:
     """How rows are written, by table."""
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
+    insert = INSERTS[dialect]
     kept = {name: insert(table).on_conflict_do_nothing() for name, table in KEPT.items()}
     return kept | {name: _merging(insert, table) for name, table in MERGED.items()}
 

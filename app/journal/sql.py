@@ -7,14 +7,13 @@ import pathlib
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing
 from app.journal.identity import identified
-from app.journal.merging import statements
+from app.journal.merging import INSERTS, statements
 from app.journal.schema import migrate
 from app.journal.tables import CLAIMS, LEASES
 
@@ -98,21 +97,21 @@ class SqlStore:
 
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
-        insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
+        insert = INSERTS[self._engine.dialect.name]
+        claim = insert(CLAIMS).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS.c.key)
         with self._writing() as connection:
-            claimed = connection.execute(insert(CLAIMS).values(kind=kind, key=key, at=at).on_conflict_do_nothing())
-            return bool(claimed.rowcount == 1)
+            return connection.execute(claim).first() is not None
 
     def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
         """Whether a lease is this holder's, from now on for some seconds."""
-        insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
+        insert = INSERTS[self._engine.dialect.name]
         new = insert(LEASES).values(name=name, holder=holder, until=now + seconds)
         free = (LEASES.c.holder == holder) | (LEASES.c.until <= now)
         taken = new.on_conflict_do_update(
             index_elements=["name"], set_={"holder": holder, "until": now + seconds}, where=free
         )
         with self._writing() as connection:
-            return bool(connection.execute(taken).rowcount == 1)
+            return connection.execute(taken.returning(LEASES.c.name)).first() is not None
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

@@ -62,9 +62,11 @@ def moment(at: float | None) -> str | None:
 
 
 def story_of(told: Told) -> dict[str, Any]:
-    """``call`` (as in the log, with ``name, app, attestation``), ``legs`` (each as a call, with whom it rang under ``to``),
-    and ``story``: what happened, oldest first, each with ``at`` and ``what``.
-    """  # fmt: skip
+    """The story: ``call, legs, story``.
+
+    ``call`` is as in the log, with ``name, app, attestation``; ``legs`` each as a call, with whom it rang under ``to``;
+    ``story`` what happened, oldest first, each with ``at`` and ``what``.
+    """
     call = row_of({**told.call, "turns": len(told.turns), "legs": len(told.legs)})
     call |= {name: told.call[name] or "" for name in ("name", "app", "attestation")}
     legs = [{**row_of(leg), "to": leg["number"] or ""} for leg in told.legs]
@@ -143,7 +145,7 @@ def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
 
 
 def _step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The command of a document that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022)."""
+    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022)."""
     payload = raw.get("payload")
     for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
         if isinstance(found, dict):
