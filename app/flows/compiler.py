@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.book import START, Claim, Entry, Flow
+from app.flows.checks.flow import look
 from app.flows.files import NAME, FlowFile, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
-from app.flows.lint import look
-from app.flows.overrides import Overrides
+from app.flows.hours.overrides import Overrides
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.errors import Problem
-    from app.flows.dialing import Policy
+    from app.flows.dialing.policy import Policy
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
@@ -340,7 +340,7 @@ class Compiler:
 
     def computed(self, path: Path) -> None:
         """Note where a number is worked out; say where none may be rung at all."""
-        from app.flows.dialing import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        from app.flows.dialing.policy import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
         warn_of_closed(self.policy, path, self.report)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.compiler import Compiler
-    from app.flows.conditions import Doubt
+    from app.flows.expressions.doubts import Doubt
     from app.flows.pieces import Hole, Piece
     from app.flows.places import Path
     from app.flows.prompts import Condition, Text

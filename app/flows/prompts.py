@@ -1,6 +1,6 @@
 """Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as functions.
 
-Names and fields that cannot exist are refused at load. The frequent forms become plain functions (see ``expressions``);
+Names and fields that cannot exist are refused at load. The frequent forms become plain functions (in ``expressions``);
 everything else is rendered by Jinja in its sandbox. There is nothing to call: values are plain.
 """
 
@@ -19,9 +19,9 @@ from app.calls import Call, Caller, Now
 from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError, suggestion
 from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
-from app.flows.conditions import Doubt, doubts, doubts_within
-from app.flows.expressions import BY_NAME, shown, text_of, value_of
-from app.flows.filters import PLAIN
+from app.flows.expressions.doubts import Doubt, doubts, doubts_within
+from app.flows.expressions.filters import PLAIN
+from app.flows.expressions.functions import BY_NAME, shown, text_of, value_of
 from app.language.markup import escape_attribute
 
 if TYPE_CHECKING:

@@ -1,24 +1,20 @@
-"""What is right and probably not meant: in one flow, when it is compiled, and between flows, when they are checked."""
+"""What is right in a flow and probably not meant; looked at when it is compiled."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
-from app.errors import Problem
 from app.flows.book import START
-from app.numbers import e164
+from app.flows.checks.country import TAKEN, lacks_country, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from app.flows.book import Claim, Flow, FlowBook
     from app.flows.compiler import Compiler
     from app.flows.places import Path
     from app.flows.writing import Run
 
-_BARE: Final = re.compile(r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){9}[ ().\-]*")
-"""Ten digits without a plus."""
 _DIGITS: Final = dict(
     zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
 )
@@ -28,9 +24,6 @@ _PRESS: Final = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
-
-
-# One flow
 
 
 def look(compiler: Compiler) -> None:
@@ -63,24 +56,8 @@ def _without_country(compiler: Compiler) -> None:
     """Numbers that are taken for those of another country."""
     for index, written in enumerate(compiler.file.numbers):
         path: Path = ("numbers", index) if ("numbers", index) in compiler.report.places else ("numbers",)
-        if _lacks_country(written):
-            compiler.report.warning(path, "number-country", f"numbers: {_TAKEN.format(written)}", _meant(written))
-
-
-_TAKEN: Final = "{} has no plus, and its first digits are taken for a country's code"
-
-
-def _meant(written: str) -> str:
-    digits = re.sub("[^0-9]", "", written)
-    return f"write +1{digits} if it is North American, else +{digits}"
-
-
-def _lacks_country(written: str) -> bool:
-    if not _BARE.fullmatch(written):
-        return False
-    from app.flows.plans import lacks_country  # noqa: PLC0415 - heavy, and few numbers are written so
-
-    return lacks_country(written)
+        if lacks_country(written):
+            compiler.report.warning(path, "number-country", f"numbers: {TAKEN.format(written)}", meant(written))
 
 
 def _mute(compiler: Compiler) -> None:
@@ -157,52 +134,3 @@ def _pressed(text: str) -> Iterator[str]:
         key = found["key"].lower()
         if not _HARMLESS.search(text[: found.start()]):
             yield _DIGITS.get(key) or _SIGNS.get(key) or key
-
-
-# Between flows
-
-
-def across(book: FlowBook, workers: int = 1) -> list[Problem]:
-    """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
-    found = counted_apart(book.flows.values(), workers)
-    for flow in book.flows.values():
-        if not flow.problems and not flow.claims:
-            mend = "as numbers: +12015550123; rest answers all that no other file does"
-            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
-        for dialled in flow.dials:
-            found += _rung(dialled, flow, book)
-    return found
-
-
-def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
-    """What is doubtful about a number that an author wrote out."""
-    file, line, column = dialled.file, dialled.line, dialled.column
-    doubt, mend = _doubt(dialled.number)
-    if doubt:
-        yield Problem(file, line, column, "warning", "dial-doubtful", doubt, mend)
-        return
-    number = e164(dialled.number)
-    answering = book.claiming(number) if number else None
-    if answering is not None:
-        whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
-        mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
-        yield Problem(file, line, column, "warning", "dial-own", f"{number} is answered by {whose}", mend)
-
-
-def _doubt(written: str) -> tuple[str, str]:
-    if _lacks_country(written):
-        return _TAKEN.format(written), _meant(written)
-    from app.flows.dialing import doubts  # noqa: PLC0415 - heavy
-
-    why = doubts(written)
-    known = e164(written) or why == "is an emergency number"
-    return (f"{written} {why}", "make sure that it is meant") if why and known else ("", "")
-
-
-def counted_apart(flows: Iterable[Flow], workers: int) -> list[Problem]:
-    """Flows that ask how often somebody called, where several processes count each for itself."""
-    if workers <= 1:
-        return []
-    said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
-    mend = "serve with one worker, or ask for a smaller number"
-    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, mend) for flow in flows if flow.counts]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import yaml
 
 from app.errors import suggestion
+from app.flows.hours.wall_clock import begin_of, end_of
 from app.flows.places import Report
-from app.flows.wall_clock import begin_of, end_of
 from app.flows.whole_file import locked, replace
 from app.flows.yaml_texts import read_yaml
 
