@@ -151,7 +151,8 @@ def override(
     from datetime import UTC, datetime
 
     from app.errors import suggestion
-    from app.flows.hours.overrides import Override, add, cancel
+    from app.flows.hours.override_file import add, cancel
+    from app.flows.hours.overrides import Override
     from app.flows.hours.wall_clock import until_of
     from app.flows.loader import load
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.calls import Now
 from app.errors import suggestion
+from app.flows.expressions.scope import LEAF, MOMENT
 from app.flows.files import validate
 from app.flows.hours.reading import read_hours
 from app.flows.places import Report
-from app.flows.prompts import LEAF, MOMENT
 from app.flows.verbs import VOICE
 from app.flows.words.dialling import Group
 from app.flows.words.word import name_of
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from app.calls import Turn
     from app.errors import Problem
     from app.flows.dialing.policy import Policy
+    from app.flows.expressions.scope import Seen
     from app.flows.files import FlowFile
     from app.flows.hours.opening import Hours, Opening
     from app.flows.hours.overrides import Override
     from app.flows.places import Place
-    from app.flows.prompts import Seen
     from app.flows.screening.callers import CallerList
 
 _NAMES: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

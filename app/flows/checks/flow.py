@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from app.flows.book import START
 from app.flows.checks.country import TAKEN, lacks_country, meant
+from app.flows.files import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from app.flows.compiler import Compiler
-    from app.flows.places import Path
+    from app.flows.places import Path, Report
     from app.flows.writing import Run
 
 _DIGITS: Final = dict(
@@ -34,6 +35,48 @@ def look(compiler: Compiler) -> None:
     if not compiler.file.template:
         _hours_not_asked(compiler)
         _attestation(compiler)
+
+
+def named_well(nodes: Collection[str], report: Report) -> bool:
+    """Whether a flow can begin; refuses names that no node can have."""
+    for node in nodes:
+        if not NAME.fullmatch(node):
+            message = f"{node!r} cannot be a node's name"
+            report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
+    if START not in nodes:
+        report.error(("nodes",), "no-start", f"no node is named {START!r}", "every flow begins at start", key=True)
+    return START in nodes
+
+
+def look_round(compiler: Compiler) -> None:
+    """What nothing leads to, what leads round in silence, and what depends on what the file does not say."""
+    _round(compiler)
+    report, file = compiler.report, compiler.file
+    for node in compiler.reach.unreached(START) if START in file.nodes and not report.broken else ():
+        if node in file.nodes:
+            message = f"nothing leads to the node {node!r}"
+            report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
+    if compiler.dialect == "classic" and file.auto_answer == "true":
+        message = "auto_answer: the classic dialect has no Answer, so none is written"
+        mend = "let the app answer by itself, or use the reference dialect"
+        report.warning(("auto_answer",), "dialect", message, mend)
+    if compiler.reach.time_asked is not None and not file.timezone:
+        message, mend = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
+        report.warning(compiler.reach.time_asked, "no-timezone", message, mend)
+
+
+def _round(compiler: Compiler) -> None:
+    """Nodes that lead round to themselves."""
+    silent = compiler.reach.silent_loops()
+    for node in silent:
+        message = f"the node {node!r} leads round to itself, and the caller hears silence"
+        mend = "say or ask something on the way round"
+        compiler.report.error(("nodes", node), "silent-loop", message, mend, key=True)
+    for node in compiler.reach.unasked_loops():
+        if node not in silent and node in compiler.file.nodes:
+            message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
+            mend = "give it a way out: a menu, or a goto"
+            compiler.report.warning(("nodes", node), "endless-loop", message, mend, key=True)
 
 
 def _unused(compiler: Compiler) -> None:
@@ -94,7 +137,7 @@ def _hours_not_asked(compiler: Compiler) -> None:
 
 def _attestation(compiler: Compiler) -> None:
     """A flow that relies on an attestation that may not be told."""
-    path = compiler.attestation_asked
+    path = compiler.reach.attestation_asked
     if path is None or any("attestation" in text and "unknown" in text for text in _texts(compiler.file.nodes)):
         return
     message = "call.attestation is unknown where Opentact does not tell it: never with GET"
