@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from app.effects import Live
 from app.flows.compiler import Options
 from app.flows.library import Library
-from app.flows.screening import CountsInMemory
+from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
 from app.flows.watcher import Watcher

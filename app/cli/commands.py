@@ -122,7 +122,7 @@ def check(
     ] = None,
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
-    from app.flows.checks import check_paths
+    from app.flows.checks.paths import check_paths
 
     if explain is not None:
         _explain(explain, output)
@@ -141,7 +141,7 @@ def _explain(name: str, output: Format) -> None:
     """The page of a rule, or of all."""
     import json
 
-    from app.flows.rules import RULES, explained
+    from app.flows.checks.rules import RULES, explained
 
     try:
         pages = {rule: explained(rule) for rule in (RULES if name == "all" else (name,))}
