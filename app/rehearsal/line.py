@@ -83,8 +83,9 @@ class Line:
         extensions: Extensions = NO_EXTENSIONS,
         zone: ZoneInfo | None = None,
         watching: Watching | None = None,
+        curls: bool = False,
     ) -> None:
-        """``zone`` is that of native Schedule; UTC where there is none."""
+        """``zone`` is that of native Schedule; UTC where there is none. ``curls``: whether a Curl really asks."""
         self.ringing = ringing
         self.clock = clock
         self.rules = rules
@@ -103,6 +104,7 @@ class Line:
         self.extensions = extensions
         self.zone = zone
         self.watching = watching
+        self.curls = curls
         self._began = clock.now()
         self.recording: dict[str, float] = {}
         """Recordings that run: their tags, and when they began."""
