@@ -71,7 +71,7 @@ class Watching(Protocol):
 class Line:
     """The platform's side of one call."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who and what a call is made of, each by its name
         self,
         ringing: Ringing,
         *,

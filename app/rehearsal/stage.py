@@ -1,4 +1,4 @@
-"""Our own engine, played: what it asks and causes outside is written down for the call that is rehearsed, and its clock is the call's.
+"""Our own engine on a stage: what it asks and causes outside is written down for the call, whose clock is its own.
 
 Many calls are rehearsed in one process; each knows its own by the task in which it runs.
 """
