@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.call import call
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
@@ -210,6 +211,7 @@ def numbers(
     raise typer.Exit(1 if loaded.broken else 0)
 
 
+app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)

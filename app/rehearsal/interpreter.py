@@ -155,6 +155,8 @@ class Interpreter(Line):
         """Run a whole document."""
         handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
         self._handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
+        if self._dialect == "classic":  # which has no Answer: the app answers by itself
+            await self.lift()
         await self._commands(response.children, "")
 
     async def _commands(self, commands: Iterable[Element], within: str) -> None:

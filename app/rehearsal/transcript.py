@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "loop", "error"]
 Step: TypeAlias = "dict[str, Any]"
@@ -48,6 +48,15 @@ class Transcript:
     def flow(self) -> str:
         """The flow that answered; nothing where that is not known."""
         return next((asked.flow for asked in self.requests if asked.flow), "")
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Self:
+        """A transcript as ``told`` gave it."""
+        known = {field.name for field in dataclasses.fields(Asked)}
+        requests = [Asked(**{name: value for name, value in asked.items() if name in known}) for asked in told["requests"]]
+        whole = cls(told["number"], told["from"], told["outcome"], told.get("error", ""), told.get("seconds", 0.0))
+        whole.steps, whole.requests = told["steps"], requests
+        return whole
 
     def told(self) -> dict[str, Any]:
         """As ``callflows call --format json`` prints it."""
