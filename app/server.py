@@ -88,8 +88,13 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 
 
 @contextlib.asynccontextmanager
-async def rehearsing(settings: Settings, book: FlowBook, real: Live | None = None) -> AsyncIterator[Answering]:
-    """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted."""
+async def rehearsing(
+    settings: Settings, book: FlowBook, signer: Signer, real: Live | None = None
+) -> AsyncIterator[Answering]:
+    """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted.
+
+    ``signer`` is that for which the book's flows were compiled.
+    """
     stage = Stage(trail.told, real)
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
@@ -97,7 +102,7 @@ async def rehearsing(settings: Settings, book: FlowBook, real: Live | None = Non
         yield Answering(
             _nowhere,
             shelf=Shelf(book),
-            signer=signer_of(settings),
+            signer=signer,
             trust=Trust(here),
             tally=Tally(line_of("json"), io.StringIO()),
             apology=settings.apology,

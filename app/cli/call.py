@@ -141,14 +141,15 @@ async def _engine(rehearsal: Rehearsal, settings: Settings, at: str, *, real: bo
     from app.rehearsal.asking import Web
     from app.server import rehearsing
 
-    loaded = load(settings.flows, options_of(settings))
+    options = options_of(settings)
+    loaded = load(settings.flows, options)
     for problem in loaded.problems:
         if problem.severity == "error":
             say(str(problem))
     rehearsal.at = _moment(at, loaded.book, rehearsal.number) if at else None
     async with contextlib.AsyncExitStack() as stack:
         outside = await stack.enter_async_context(_outside(settings)) if real else None
-        app = await stack.enter_async_context(rehearsing(settings, loaded.book, outside))
+        app = await stack.enter_async_context(rehearsing(settings, loaded.book, options.signer, outside))
         yield await stack.enter_async_context(Web(app, reaches=real))
 
 
@@ -188,7 +189,7 @@ def _rung_via(via: str, asked: dict[str, Any]) -> Transcript:
 
     try:
         answer = httpx.post(
-            f"{via.rstrip('/')}/stand-in/calls", json={**asked, "wait": True}, timeout=None, trust_env=False
+            f"{via.rstrip('/')}/stand-in/calls", json={**asked, "wait": True}, timeout=_HOURS, trust_env=False
         )
         told = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
