@@ -69,7 +69,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     trace: Annotated[bool, typer.Option("--trace", help="Show requests, decisions and documents.")] = False,  # noqa: FBT002
     aloud: Annotated[bool, typer.Option("--say", help="Speak what is said (needs espeak-ng).")] = False,  # noqa: FBT002
     real: Annotated[bool, typer.Option("--real", help="Really look up, notify and send.")] = False,  # noqa: FBT002
-    strict: Annotated[
+    strict: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")
     ] = False,
     output: Annotated[TableFormat, typer.Option("--format", help="How the call is told.")] = TableFormat.text,

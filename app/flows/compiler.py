@@ -166,7 +166,7 @@ class Compiler:
         zone = zone_of(self.file.timezone, ("timezone",), self.report)
         fallback = self._fallback()
         documents = self._made()
-        self.links.load(self.nodes, self.reach)
+        self.links.load(self.nodes, self.reach, self.dialect)
         look_round(self)
         if not self.report.broken:
             look(self)

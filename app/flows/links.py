@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.flows.book import Entry
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from app.flows.reach import Reach
     from app.flows.tickets import Signer
     from app.kept import Values
+    from app.language import Dialect
+
+_CALL: Final = ("call", "from", "to")
+"""What a classic Gather's callback does not tell: which call it is, and who is in it."""
 
 
 class Links:
@@ -33,10 +37,11 @@ class Links:
         self.carries: dict[str, tuple[str, ...]] = {}
         self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
 
-    def load(self, nodes: Iterable[str], reach: Reach) -> None:
+    def load(self, nodes: Iterable[str], reach: Reach, dialect: Dialect) -> None:
         """Work out what the tickets of each node must carry; where they lead is known by now."""
+        untold = _CALL if dialect == "classic" else ()
         for node in nodes:
-            self.carries[node] = reach.carried(node)
+            self.carries[node] = tuple(sorted({*reach.carried(node), *untold}))
             self.keeps[node] = reach.kept(node)
 
     def url(self, node: str, entry: Entry, version: str) -> Hole:

@@ -215,7 +215,10 @@ class Line:
         """A request, as it stands in the transcript."""
         asked = Asked(method, url)
         self.transcript.requests.append(asked)
+        known = len(self.transcript.steps)
         reply = await self._network.ask(method, url, body, patience)
+        for step in self.transcript.steps[known:]:  # what our own engine did meanwhile
+            await self.caller.hear(step)
         asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error
         asked.document = reply.body.decode("utf-8", "replace")
         return reply

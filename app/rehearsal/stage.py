@@ -72,7 +72,7 @@ class Stage:
         else:
             found = _answer(scene.lookups, asked)
         result = {"result": "found" if found.ok else "failed", **({"reason": found.reason} if found.reason else {})}
-        await scene.line.hear("lookup", "", url=asked.url, method=asked.method, into=asked.into, **result)
+        scene.line.note("lookup", "", url=asked.url, method=asked.method, into=asked.into, **result)
         return found
 
     def cause(self, effect: Effect) -> None:

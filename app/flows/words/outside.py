@@ -227,6 +227,7 @@ class Sms(Word):
 def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, Any]], says: str) -> None:  # noqa: ANN401
     """An effect of the turn, and a line in its trail."""
     mark = run.mark_of(kind, says)
+    run.compiler.reach.look(run.node, ("call.id", "caller.number", "number"), path)
     flow, node, step = run.compiler.name, run.node, run.step
 
     def do(turn: Turn) -> None:
