@@ -16,6 +16,9 @@ CallflowsError
 │   ├── Overdue              not in time
 │   ├── WorkerDied           the process is gone
 │   └── WorkFailed           the work raised: its error
+├── RehearsalError           a call cannot be rehearsed
+│   ├── ScenarioError        a scenario or a script is written wrongly
+│   └── NotDocumented        the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
 │   └── RefusedURL           it must not be asked, now or later
 ├── JournalError             what happened cannot be written or read
@@ -148,6 +151,23 @@ class WorkFailed(WorkError):
     def __str__(self) -> str:
         """As the last line of a traceback: ``ValueError: no such account``."""
         return f"{self.kind}: {self.message}"
+
+
+class RehearsalError(CallflowsError):
+    """A call cannot be rehearsed."""
+
+
+class ScenarioError(RehearsalError):
+    """A scenario or a script is written wrongly; ``mend`` says how to write it."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(f"{message} ({mend})" if mend else message)
+        self.message = message
+        self.mend = mend
+
+
+class NotDocumented(RehearsalError):
+    """The documentation of the platform does not say what happens, and nothing is chosen."""
 
 
 class OutsideError(CallflowsError):

@@ -20,15 +20,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.effects import Live
+from app.flows import trail
 from app.flows.compiler import Options
 from app.flows.library import Library
-from app.flows.screening import CountsInMemory
+from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
 from app.flows.watcher import Watcher
 from app.flows.words.recording import BEEP_PATH
 from app.flows.workers import Workers
 from app.flows.workshop import Workshop
+from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering
@@ -39,6 +41,7 @@ from app.web.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from app.flows.book import FlowBook
     from app.flows.loader import Loaded, Progress
 
 
@@ -82,6 +85,43 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         outside=outside,
         counts=CountsInMemory(),
     )
+
+
+@contextlib.asynccontextmanager
+async def rehearsing(
+    settings: Settings, book: FlowBook, signer: Signer, real: Live | None = None
+) -> AsyncIterator[Answering]:
+    """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted.
+
+    ``signer`` is that for which the book's flows were compiled.
+    """
+    stage = Stage(trail.told, real)
+    workshop = Workshop(stage, Workers("app.flows.workshop:work"))
+    here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
+    try:
+        yield Answering(
+            _nowhere,
+            shelf=Shelf(book),
+            signer=signer,
+            trust=Trust(here),
+            tally=Tally(line_of("json"), io.StringIO()),
+            apology=settings.apology,
+            dialect=settings.dialect,
+            deadline=settings.deadline_ms / 1000,
+            workshop=workshop,
+            outside=stage,
+            counts=stage,
+            clock=stage.now,
+            remember=stage.remember,
+        )
+    finally:
+        await workshop.stop()
+
+
+async def _nowhere(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+    """What an engine has that is only rehearsed, beside calls."""
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def signer_of(settings: Settings) -> Signer:

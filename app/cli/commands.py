@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.call import call
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
@@ -122,7 +123,7 @@ def check(
     ] = None,
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
-    from app.flows.checks import check_paths
+    from app.flows.checks.paths import check_paths
 
     if explain is not None:
         _explain(explain, output)
@@ -141,7 +142,7 @@ def _explain(name: str, output: Format) -> None:
     """The page of a rule, or of all."""
     import json
 
-    from app.flows.rules import RULES, explained
+    from app.flows.checks.rules import RULES, explained
 
     try:
         pages = {rule: explained(rule) for rule in (RULES if name == "all" else (name,))}
@@ -210,6 +211,7 @@ def numbers(
     raise typer.Exit(1 if loaded.broken else 0)
 
 
+app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)

@@ -15,8 +15,8 @@ from jinja2 import ChainableUndefined, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.characters import clean
-from app.flows.expressions import field, shown
-from app.flows.filters import PLAIN, SPOKEN
+from app.flows.expressions.filters import PLAIN, SPOKEN
+from app.flows.expressions.functions import field, shown
 from app.flows.values import plain_value
 from app.outside import Lookup
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.flows.book import FlowBook, clash, clashes
 from app.flows.compiler import compile_flow
+from app.flows.hours.overrides import OVERRIDES
 from app.flows.loader import (
     EXTENSIONS,
     FLOW_SUFFIXES,
@@ -30,7 +31,6 @@ from app.flows.loader import (
     read_bounded,
     unreadable,
 )
-from app.flows.overrides import OVERRIDES
 
 if TYPE_CHECKING:
     from app.errors import Problem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from app.errors import LanguageError, Problem
 from app.flows.book import FlowBook, clashes
 from app.flows.compiler import Compiled, compile_flow
-from app.flows.overrides import OVERRIDES, Known, read_overrides
+from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
 from app.flows.places import Report
 from app.flows.yaml_texts import MAX_BYTES, read_yaml
 from app.language import Extensions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
-    from app.flows.overrides import Overrides
+    from app.flows.hours.overrides import Overrides
 
 Progress: TypeAlias = "Callable[[int, int], None]"
 """Told how many files are done, and of how many."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from app.flows.places import Path
+
 CARRIED: Final = {
     "caller.number": "from",
     "caller.national": "from",
@@ -43,6 +45,20 @@ class Reach:
         self.edges: Mapping[str, set[str]] = _sets(names)
         self.silent: Mapping[str, set[str]] = _sets(names)
         self.unasked: Mapping[str, set[str]] = _sets(names)
+        self.time_asked: Path | None = None
+        """Where the time is asked for first."""
+        self.attestation_asked: Path | None = None
+        """Where the caller's attestation is asked for first."""
+
+    def look(self, node: str, names: Iterable[str], path: Path) -> None:
+        """Note what a node looks at; no node is what stands around them."""
+        asked = {*names}
+        if self.time_asked is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
+            self.time_asked = path
+        if self.attestation_asked is None and "call.attestation" in asked:
+            self.attestation_asked = path
+        if node:
+            self.uses[node].update(asked)
 
     def _looked_at(self, node: str) -> set[str]:
         """The names that a node, and all that it leads to, may look at."""

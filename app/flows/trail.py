@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from app.flows.expressions import BY_NAME, field, shown
+from app.flows.expressions.functions import BY_NAME, field, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.errors import suggestion
+from app.flows.answered import Once, answered_by
 from app.flows.book import Entry
-from app.flows.paper import Once, Paper, answered_by
 from app.flows.pieces import Choice, merged
 from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
+from app.flows.texts import Texts
 from app.language import Callback, Error
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BREAK_BYTES: Final = 60_000
 """After a step that ends beyond this the rest of a node is fetched."""
 
 
-class Run(Paper):
+class Run(Texts):
     """Steps while they are written.
 
     ``inner``: in a verb's branch, to which nothing can come back. ``attempt`` and ``given`` are those of the entry that is

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from app.flows.apart import Job
     from app.flows.book import Flow
-    from app.flows.screening import Counts
+    from app.flows.screening.callers import Counts
     from app.flows.shelf import Shelf
     from app.flows.tickets import Signer
     from app.flows.workshop import Workshop

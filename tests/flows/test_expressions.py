@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from written import compiled, flow_of, played, says, starting, turn_of
 
 from app.flows.apart import environment
-from app.flows.expressions import value_of
+from app.flows.expressions.functions import value_of
 from app.kept import Values
 from app.outside import Found
 

@@ -12,7 +12,7 @@ from written import APOLOGY, BASE, SIGNER, played, read, says, turn_of
 
 from app.errors import TemplateRefused
 from app.flows.book import Entry
-from app.flows.checks import check_paths
+from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options, compile_flow
 from app.flows.gallery import begin, templates
 from app.flows.trail import told

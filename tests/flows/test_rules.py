@@ -14,12 +14,12 @@ import app
 from app.errors import FlowError
 from app.flows import compiler
 from app.flows.book import FlowBook
-from app.flows.checks import check_paths
+from app.flows.checks.across import counted_apart
+from app.flows.checks.paths import check_paths
+from app.flows.checks.rules import RULES, explained
 from app.flows.compiler import Options, compile_flow
 from app.flows.export import export
-from app.flows.lint import counted_apart
 from app.flows.loader import load
-from app.flows.rules import RULES, explained
 
 OPTIONS = Options(SIGNER, APOLOGY)
 ROOT = Path(app.__file__).parent

@@ -16,7 +16,7 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 from written import EVERYTHING, compiled, starting
 
-from app.flows.schema import flow_schema
+from app.flows.schema.files import flow_schema
 from app.flows.steps import STEPS, WORDS
 from app.flows.verbs import CHILDREN
 from app.language import Extensions

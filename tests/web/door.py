@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.flows.compiler import Options
 from app.flows.loader import load
-from app.flows.screening import CountsInMemory
+from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer
 from app.flows.workshop import Workshop, work

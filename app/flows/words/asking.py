@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from app.flows.book import Entry
+from app.flows.checks.flow import look_at_prompts
 from app.flows.files import form
-from app.flows.lint import look_at_prompts
 from app.flows.pieces import Choice, merged
 from app.flows.words.digits import Reading, pattern
 from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from app.calls import Turn
-    from app.flows.dialing import Policy
+    from app.flows.dialing.policy import Policy
     from app.flows.pieces import Piece
     from app.flows.places import Path
     from app.flows.trail import Mark

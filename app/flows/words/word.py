@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from app.errors import BuildError
-from app.flows.expressions import BY_NAME
+from app.flows.expressions.functions import BY_NAME
+from app.flows.expressions.scope import SCOPE
 from app.flows.files import form, validate
-from app.flows.prompts import SCOPE
 from app.flows.values import keys_of, value_of
 from app.language.values import KEY, KEYS, MS, duration
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from jinja2 import nodes
 
 from app.errors import suggestion
-from app.flows.outcomes import BOOLEANS, DAYS, FEW, named_of, outcomes, values_of
+from app.flows.expressions.outcomes import BOOLEANS, DAYS, FEW, named_of, outcomes, values_of
 from app.numbers import UNKNOWN, e164
 
 if TYPE_CHECKING:

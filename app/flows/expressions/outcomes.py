@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
-from app.flows.expressions import BY_NAME, value_of
+from app.flows.expressions.functions import BY_NAME, value_of
 from app.numbers import UNKNOWN
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import functools
 from typing import TYPE_CHECKING
 
 from app.errors import DocumentError, Problem
-from app.flows.lint import across
+from app.flows.checks.across import across
+from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
 from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load, load_files
-from app.flows.overrides import OVERRIDES, Known, read_overrides
 from app.flows.places import Report
 from app.language import Dial, from_xml
 from app.language.element import paths

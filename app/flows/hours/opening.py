@@ -19,15 +19,15 @@ import itertools
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from app.flows.public_holidays import holidays_of
-from app.flows.wall_clock import DAY, changes, moments, time_of, wall
+from app.flows.hours.public_holidays import holidays_of
+from app.flows.hours.wall_clock import DAY, changes, moments, time_of, wall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import tzinfo
     from zoneinfo import ZoneInfo
 
-    from app.flows.overrides import Override
+    from app.flows.hours.overrides import Override
 
 HORIZON: Final = timedelta(days=400)
 """An opening or closing further away than this is not looked for."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, TypeAlia
 
 from app.characters import clean
 from app.errors import Problem
-from app.flows.plans import digits_of, lacks_country
-from app.flows.screening import ANONYMOUS, CallerList, Row
+from app.flows.dialing.plans import digits_of, lacks_country
+from app.flows.screening.callers import ANONYMOUS, CallerList, Row
 from app.withheld import is_withheld
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import suggestion
-from app.flows.opening import WEEKDAYS, Dated, Hours, Span, Window
-from app.flows.public_holidays import last_year, place_of
-from app.flows.wall_clock import DAY, date_of, minute_of
+from app.flows.hours.opening import WEEKDAYS, Dated, Hours, Span, Window
+from app.flows.hours.public_holidays import last_year, place_of
+from app.flows.hours.wall_clock import DAY, date_of, minute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

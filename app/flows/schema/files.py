@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import BuildError
 from app.flows.book import START
-from app.flows.dialing import Given
+from app.flows.dialing.policy import Given
 from app.flows.files import NAME, FlowFile
-from app.flows.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
-from app.flows.hours import GROUPS, KEYS, NAMES
-from app.flows.opening import WEEKDAYS
+from app.flows.hours.opening import WEEKDAYS
+from app.flows.hours.reading import GROUPS, KEYS, NAMES
+from app.flows.schema.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
 from app.flows.steps import STEPS, WORDS, snake
 from app.flows.verbs import CHILDREN, PROMPTS, VOICE, plain_name
 from app.flows.words.dialling import Group

@@ -1,24 +1,21 @@
-"""What is right and probably not meant: in one flow, when it is compiled, and between flows, when they are checked."""
+"""What is right in a flow and probably not meant; looked at when it is compiled."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
-from app.errors import Problem
 from app.flows.book import START
-from app.numbers import e164
+from app.flows.checks.country import TAKEN, lacks_country, meant
+from app.flows.files import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from app.flows.book import Claim, Flow, FlowBook
     from app.flows.compiler import Compiler
-    from app.flows.places import Path
+    from app.flows.places import Path, Report
     from app.flows.writing import Run
 
-_BARE: Final = re.compile(r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){9}[ ().\-]*")
-"""Ten digits without a plus."""
 _DIGITS: Final = dict(
     zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
 )
@@ -30,9 +27,6 @@ _PRESS: Final = re.compile(
 _HARMLESS: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 
-# One flow
-
-
 def look(compiler: Compiler) -> None:
     """What is probably not meant in a flow; said in its report."""
     _unused(compiler)
@@ -41,6 +35,48 @@ def look(compiler: Compiler) -> None:
     if not compiler.file.template:
         _hours_not_asked(compiler)
         _attestation(compiler)
+
+
+def named_well(nodes: Collection[str], report: Report) -> bool:
+    """Whether a flow can begin; refuses names that no node can have."""
+    for node in nodes:
+        if not NAME.fullmatch(node):
+            message = f"{node!r} cannot be a node's name"
+            report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
+    if START not in nodes:
+        report.error(("nodes",), "no-start", f"no node is named {START!r}", "every flow begins at start", key=True)
+    return START in nodes
+
+
+def look_round(compiler: Compiler) -> None:
+    """What nothing leads to, what leads round in silence, and what depends on what the file does not say."""
+    _round(compiler)
+    report, file = compiler.report, compiler.file
+    for node in compiler.reach.unreached(START) if START in file.nodes and not report.broken else ():
+        if node in file.nodes:
+            message = f"nothing leads to the node {node!r}"
+            report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
+    if compiler.dialect == "classic" and file.auto_answer == "true":
+        message = "auto_answer: the classic dialect has no Answer, so none is written"
+        mend = "let the app answer by itself, or use the reference dialect"
+        report.warning(("auto_answer",), "dialect", message, mend)
+    if compiler.reach.time_asked is not None and not file.timezone:
+        message, mend = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
+        report.warning(compiler.reach.time_asked, "no-timezone", message, mend)
+
+
+def _round(compiler: Compiler) -> None:
+    """Nodes that lead round to themselves."""
+    silent = compiler.reach.silent_loops()
+    for node in silent:
+        message = f"the node {node!r} leads round to itself, and the caller hears silence"
+        mend = "say or ask something on the way round"
+        compiler.report.error(("nodes", node), "silent-loop", message, mend, key=True)
+    for node in compiler.reach.unasked_loops():
+        if node not in silent and node in compiler.file.nodes:
+            message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
+            mend = "give it a way out: a menu, or a goto"
+            compiler.report.warning(("nodes", node), "endless-loop", message, mend, key=True)
 
 
 def _unused(compiler: Compiler) -> None:
@@ -63,24 +99,8 @@ def _without_country(compiler: Compiler) -> None:
     """Numbers that are taken for those of another country."""
     for index, written in enumerate(compiler.file.numbers):
         path: Path = ("numbers", index) if ("numbers", index) in compiler.report.places else ("numbers",)
-        if _lacks_country(written):
-            compiler.report.warning(path, "number-country", f"numbers: {_TAKEN.format(written)}", _meant(written))
-
-
-_TAKEN: Final = "{} has no plus, and its first digits are taken for a country's code"
-
-
-def _meant(written: str) -> str:
-    digits = re.sub("[^0-9]", "", written)
-    return f"write +1{digits} if it is North American, else +{digits}"
-
-
-def _lacks_country(written: str) -> bool:
-    if not _BARE.fullmatch(written):
-        return False
-    from app.flows.plans import lacks_country  # noqa: PLC0415 - heavy, and few numbers are written so
-
-    return lacks_country(written)
+        if lacks_country(written):
+            compiler.report.warning(path, "number-country", f"numbers: {TAKEN.format(written)}", meant(written))
 
 
 def _mute(compiler: Compiler) -> None:
@@ -117,7 +137,7 @@ def _hours_not_asked(compiler: Compiler) -> None:
 
 def _attestation(compiler: Compiler) -> None:
     """A flow that relies on an attestation that may not be told."""
-    path = compiler.attestation_asked
+    path = compiler.reach.attestation_asked
     if path is None or any("attestation" in text and "unknown" in text for text in _texts(compiler.file.nodes)):
         return
     message = "call.attestation is unknown where Opentact does not tell it: never with GET"
@@ -157,52 +177,3 @@ def _pressed(text: str) -> Iterator[str]:
         key = found["key"].lower()
         if not _HARMLESS.search(text[: found.start()]):
             yield _DIGITS.get(key) or _SIGNS.get(key) or key
-
-
-# Between flows
-
-
-def across(book: FlowBook, workers: int = 1) -> list[Problem]:
-    """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
-    found = counted_apart(book.flows.values(), workers)
-    for flow in book.flows.values():
-        if not flow.problems and not flow.claims:
-            mend = "as numbers: +12015550123; rest answers all that no other file does"
-            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
-        for dialled in flow.dials:
-            found += _rung(dialled, flow, book)
-    return found
-
-
-def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
-    """What is doubtful about a number that an author wrote out."""
-    file, line, column = dialled.file, dialled.line, dialled.column
-    doubt, mend = _doubt(dialled.number)
-    if doubt:
-        yield Problem(file, line, column, "warning", "dial-doubtful", doubt, mend)
-        return
-    number = e164(dialled.number)
-    answering = book.claiming(number) if number else None
-    if answering is not None:
-        whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
-        mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
-        yield Problem(file, line, column, "warning", "dial-own", f"{number} is answered by {whose}", mend)
-
-
-def _doubt(written: str) -> tuple[str, str]:
-    if _lacks_country(written):
-        return _TAKEN.format(written), _meant(written)
-    from app.flows.dialing import doubts  # noqa: PLC0415 - heavy
-
-    why = doubts(written)
-    known = e164(written) or why == "is an emergency number"
-    return (f"{written} {why}", "make sure that it is meant") if why and known else ("", "")
-
-
-def counted_apart(flows: Iterable[Flow], workers: int) -> list[Problem]:
-    """Flows that ask how often somebody called, where several processes count each for itself."""
-    if workers <= 1:
-        return []
-    said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
-    mend = "serve with one worker, or ask for a smaller number"
-    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, mend) for flow in flows if flow.counts]

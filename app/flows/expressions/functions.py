@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
-from app.flows.filters import PLAIN, SPOKEN
+from app.flows.expressions.filters import PLAIN, SPOKEN
 from app.kept import NOTHING
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import phonenumbers
 import pydantic
 
 from app.errors import suggestion
+from app.flows.dialing.plans import E164, TYPES, looked, regions_of
 from app.flows.files import form, validate
-from app.flows.plans import E164, TYPES, looked, regions_of
 from app.numbers import masked
 
 if TYPE_CHECKING:

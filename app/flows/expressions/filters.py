@@ -88,7 +88,7 @@ PLAIN: Final[Mapping[str, Callable[..., Any]]] = {
 
 def _spoken(value: object, now: Now, lang: str) -> str:
     """How a person says it: a moment as seen from now, anything else as it is."""
-    from app.flows.spoken import spoken  # noqa: PLC0415 - few flows need it
+    from app.flows.hours.spoken import spoken  # noqa: PLC0415 - few flows need it
 
     return spoken(value.at, now.at, lang) if isinstance(value, Now) else _shown(value)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape as escaped_text
 
 from app.characters import clean
-from app.flows.layout import Size, laid_out
+from app.flows.pictures.layout import Size, laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from app.flows.diagram import Box, Diagram, Edge
-    from app.flows.layout import Layout, Route, Spot
+    from app.flows.pictures.layout import Layout, Route, Spot
 
 _FONT, _SMALL, _LARGE = 12.5, 11.5, 19.0
 _LINE: Final = 17.0
