@@ -144,7 +144,7 @@ class Journal:
         }
 
     def counts(self) -> Mapping[str, int]:
-        """How much was ``written``, ``spooled`` (to be written later), ``refused`` (by the database, for good), ``dropped``."""
+        """How much was ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
         return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
 
     def _work(self) -> None:

@@ -46,8 +46,11 @@ CALLS: Final = Table(
     Column("seconds", Integer),
     Column("cause", _sorted()),
 )
-"""A call or a leg that it dialled. ``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: 1
-where it begins a call, 2 where it goes on with one. ``outcome``, ``state`` and ``cause`` begin with their rank: see ``ranks``."""
+"""A call or a leg that it dialled.
+
+``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: 1 where it begins a call, 2 where it goes
+on with one. ``outcome``, ``state`` and ``cause`` begin with their rank: see ``ranks``.
+"""
 _TOP: Final = CALLS.c.parent.is_(None)
 _LISTED: Final[dict[str, Any]] = {"sqlite_where": _TOP, "postgresql_where": _TOP}
 _ODD: Final = _TOP & (CALLS.c.outcome > "2")
