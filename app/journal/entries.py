@@ -9,6 +9,8 @@ import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from app.answered import Answered
 from app.characters import clean
 from app.happened import Happened
@@ -146,14 +148,14 @@ def _happened(happened: Happened) -> list[Entry]:
         entries.append(("messages", _message(happened)))
     if "record" in happened.kind or "transcript" in happened.kind:
         entries.append(_of_a_recording(happened, call))
-    raw = without_secrets(json.dumps(happened.raw, separators=(",", ":"), default=str))
+    raw = without_secrets(_json(happened.raw))
     event = {
-        "key": clean(happened.key)[:_LONGEST],
-        "kind": clean(happened.kind)[:_LONGEST],
+        "key": _text(happened.key) or "",
+        "kind": _text(happened.kind) or "",
         "call": call,
         "at": happened.at,
-        "state": clean(happened.state)[:_LONGEST],
-        "message": clean(without_credentials(happened.message))[:_LONGEST],
+        "state": _text(happened.state) or "",
+        "message": _text(without_credentials(happened.message)) or "",
         "source": happened.source,
         "raw": raw,
     }
@@ -172,7 +174,7 @@ def _call(entity: Mapping[str, Any], happened: Happened | None = None) -> Row:
             row[column] = moment = _moment(written)
             if moment is not None:
                 states.append(state)
-    state = max(states, key=lambda name: STATES.get(name, "0"))
+    state = states[0] if len(states) == 1 else max(states, key=_rank)
     app, number = entity.get("sip_control_app"), entity.get("tn")
     direction = _text(entity.get("direction"))
     row["id"] = _text(entity.get("uuid"))
@@ -214,7 +216,7 @@ def _recorded(records: object, call: str | None, at: float) -> list[Entry]:
 
 
 def _recording(record: Mapping[str, Any], call: str | None, at: float) -> Row:
-    raw = without_secrets(json.dumps(record, sort_keys=True, default=str))
+    raw = without_secrets(_json(dict(sorted(record.items()))))
     id_ = _text(record.get("uuid")) or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest()
     return {"id": id_, "call": call, "at": at, "url": _text(record.get("url")), "raw": raw}
 
@@ -250,6 +252,10 @@ def _message(happened: Happened) -> Row:
     }
 
 
+def _rank(state: str) -> str:
+    return STATES.get(state, "0")
+
+
 def _number(written: object) -> str | None:
     """A number in E.164, or what stands in its place."""
     text = _text(written)
@@ -263,7 +269,7 @@ def _attested(written: object) -> str | None:
 
 def _text(value: object) -> str | None:
     if isinstance(value, str):
-        return clean(value[:_LONGEST]) or None
+        return (value if len(value) <= _LONGEST and value.isprintable() else clean(value[:_LONGEST])) or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -279,4 +285,8 @@ def _moment(written: object) -> float | None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    """Plain values as JSON; what a text cannot say (half a character) is replaced."""
+    try:
+        return to_json(value, fallback=str).decode()
+    except PydanticSerializationError:
+        return json.dumps(value, default=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,7 +13,9 @@ from sqlalchemy.sql.functions import GenericFunction
 from app.journal.tables import GREATER, KEPT, MERGED
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Function, Insert, Table
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column, Connection, Dialect, Function, Insert, Table
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from app.journal.store import Row
@@ -51,11 +54,20 @@ def _compiled(element: GenericFunction[Any], compiler: SQLCompiler, **given: Any
     )
 
 
-def statements(dialect: str) -> dict[str, Insert]:
-    """How rows are written, by table."""
-    insert = INSERTS[dialect]
-    kept = {name: insert(table).on_conflict_do_nothing() for name, table in KEPT.items()}
-    return kept | {name: _merging(insert, table) for name, table in MERGED.items()}
+class Writing:
+    """How rows are written: a statement for each table, compiled once, since batches are many."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        insert = INSERTS[dialect.name]
+        inserts: dict[str, Insert] = {name: insert(table).on_conflict_do_nothing() for name, table in KEPT.items()}
+        inserts |= {name: _merging(insert, table) for name, table in MERGED.items()}
+        self._compiled = {name: statement.compile(dialect=dialect) for name, statement in inserts.items()}
+
+    def write(self, connection: Connection, table: str, rows: Sequence[Row]) -> None:
+        """Write rows, each with all columns of the table."""
+        compiled: Any = self._compiled[table]
+        given: Any = rows if compiled.positiontup is None else [*map(itemgetter(*compiled.positiontup), rows)]
+        connection.exec_driver_sql(compiled.string, given)
 
 
 def _merging(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - either dialect's
@@ -76,6 +88,8 @@ def merged(old: Row, new: Row) -> Row:
     both = dict(old)
     for name, value in new.items():
         there = both[name]
-        if there is None or (value is not None and (value > there if name in GREATER else value < there)):
+        if value is None or value == there:
+            continue
+        if there is None or (value > there if name in GREATER else value < there):
             both[name] = value
     return both

@@ -39,10 +39,9 @@ def without_digits(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A report of Opentact's, as JSON: no tokens, no tickets, and no digits: whether they are secret, it does not know."""
-    text = without_credentials(text)
     if "dtmf" in text or "digits" in text or "code=" in text:
-        text = without_digits(_DIGIT_FIELDS.sub(rf'"\1": "{MASK}"', text))
-    return text
+        text = without_digits(_DIGIT_FIELDS.sub(rf'"\1":"{MASK}"', text))
+    return without_credentials(text)
 
 
 def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *, answered: bool) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing
 from app.journal.identity import identified
-from app.journal.merging import INSERTS, statements
+from app.journal.merging import INSERTS, Writing
 from app.journal.schema import migrate
 from app.journal.tables import CLAIMS, LEASES
 
@@ -39,7 +39,7 @@ class SqlStore:
         """``url`` is ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError."""
         self._url = url_of(url)
         self._engine = _engine(self._url)
-        self._statements = statements(self._engine.dialect.name)
+        self._rows = Writing(self._engine.dialect)
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ class SqlStore:
             identified(connection, rows)
             for table in _ORDER:
                 if table in rows:
-                    connection.execute(self._statements[table], rows[table])
+                    self._rows.write(connection, table, rows[table])
 
     def calls(self, wanted: Filter) -> Iterator[Row]:
         """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""

@@ -53,12 +53,13 @@ on with one. ``outcome``, ``state`` and ``cause`` begin with their rank: see ``r
 """
 _TOP: Final = CALLS.c.parent.is_(None)
 _LISTED: Final[dict[str, Any]] = {"sqlite_where": _TOP, "postgresql_where": _TOP}
+_ANSWERED: Final = _TOP & CALLS.c.flow.isnot(None)
 _ODD: Final = _TOP & (CALLS.c.outcome > "2")
 _GOING: Final = _TOP & (CALLS.c.state < "40")
 Index("calls_started", CALLS.c.started, **_LISTED)
 Index("calls_number", CALLS.c.number, CALLS.c.started, **_LISTED)
 Index("calls_caller", CALLS.c.caller, CALLS.c.started, **_LISTED)
-Index("calls_flow", CALLS.c.flow, CALLS.c.started, **_LISTED)
+Index("calls_flow", CALLS.c.flow, CALLS.c.started, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
 Index("calls_odd", CALLS.c.outcome, CALLS.c.started, sqlite_where=_ODD, postgresql_where=_ODD)
 Index("calls_going", CALLS.c.state, CALLS.c.started, sqlite_where=_GOING, postgresql_where=_GOING)
 Index("calls_parent", CALLS.c.parent, sqlite_where=CALLS.c.parent.isnot(None), postgresql_where=CALLS.c.parent.isnot(None))
@@ -89,7 +90,6 @@ TURNS: Final = Table(
 )
 """A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib."""
 Index("turns_call", TURNS.c.call, TURNS.c.at)
-Index("turns_at", TURNS.c.at)
 
 EVENTS: Final = Table(
     "events",
@@ -105,7 +105,7 @@ EVENTS: Final = Table(
 )
 """A report of Opentact's; ``raw`` is all of it, as JSON."""
 Index("events_call", EVENTS.c.call, sqlite_where=EVENTS.c.call.isnot(None), postgresql_where=EVENTS.c.call.isnot(None))
-Index("events_at", EVENTS.c.at)
+Index("events_at", EVENTS.c.at, sqlite_where=EVENTS.c.call.is_(None), postgresql_where=EVENTS.c.call.is_(None))
 
 MESSAGES: Final = Table(
     "messages",

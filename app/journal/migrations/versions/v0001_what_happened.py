@@ -42,8 +42,8 @@ def _calls() -> None:
     )
     top = "parent IS NULL"
     op.create_index("calls_started", "calls", ["started"], **_where(top))
-    for name in ("number", "caller", "flow"):
-        op.create_index(f"calls_{name}", "calls", [name, "started"], **_where(top))
+    for name, which in (("number", top), ("caller", top), ("flow", f"{top} AND flow IS NOT NULL")):
+        op.create_index(f"calls_{name}", "calls", [name, "started"], **_where(which))
     op.create_index("calls_odd", "calls", ["outcome", "started"], **_where(f"{top} AND outcome > '2'"))
     op.create_index("calls_going", "calls", ["state", "started"], **_where(f"{top} AND state < '40'"))
     op.create_index("calls_parent", "calls", ["parent"], **_where("parent IS NOT NULL"))
@@ -62,7 +62,6 @@ def _turns() -> None:
         _must("document", LargeBinary),
     )
     op.create_index("turns_call", "turns", ["call", "at"])
-    op.create_index("turns_at", "turns", ["at"])
 
 
 def _events() -> None:
@@ -75,7 +74,7 @@ def _events() -> None:
         *(_must(name, Text) for name in ("state", "message", "source", "raw")),
     )
     op.create_index("events_call", "events", ["call"], **_where("call IS NOT NULL"))
-    op.create_index("events_at", "events", ["at"])
+    op.create_index("events_at", "events", ["at"], **_where("call IS NULL"))
 
 
 def _messages() -> None:
