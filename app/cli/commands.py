@@ -14,6 +14,7 @@ from app.cli.call import call
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.log import forget, log
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -219,6 +220,8 @@ app.command(epilog="Example: callflows new acme --template clinic --number +1201
 app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:

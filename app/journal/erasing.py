@@ -7,7 +7,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, select, text, tuple_, update
+from sqlalchemy import delete, exists, select, tuple_, update
 
 from app.journal.tables import CALLS, CLAIMS, EFFECTS, EVENTS, MESSAGES, METADATA, RECORDINGS, TRANSCRIPTS, TURNS
 
@@ -146,6 +146,14 @@ def _json_without(written: str, mentioned: re.Pattern[str]) -> str:
 
 def _emptied(engine: Engine) -> None:
     """See to it that nothing is left in what the database keeps aside: SQLite's log, PostgreSQL's dead rows."""
-    aside = "PRAGMA wal_checkpoint(TRUNCATE)" if engine.dialect.name == "sqlite" else "VACUUM"
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(aside))
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    try:
+        if engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        else:
+            connection.autocommit = True  # VACUUM is no part of a transaction
+            connection.execute("VACUUM")
+    finally:
+        pooled.detach()
+        pooled.close()

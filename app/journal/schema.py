@@ -15,16 +15,19 @@ _LOCK: Final = 0x63616C6C666C6F77
 """Whoever migrates in PostgreSQL holds the advisory lock of this number until its transaction ends."""
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether there is nothing to migrate."""
+    return _version(connection) == HEAD
+
+
 def migrate(connection: Connection) -> None:
     """Bring the tables up to date, within the transaction of a connection that may write.
 
     SQLite's transaction has the whole file for itself already (it began as IMMEDIATE); in PostgreSQL a lock is awaited.
     """
-    if _version(connection) == HEAD:
-        return
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if _version(connection) == HEAD:
+    if is_current(connection):
         return
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above

@@ -14,7 +14,7 @@ from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing
 from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
-from app.journal.schema import migrate
+from app.journal.schema import is_current, migrate
 from app.journal.tables import CLAIMS, LEASES
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class SqlStore:
         if self.file is not None:
             with _reaching():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self._reading() as connection:
+            if is_current(connection):
+                return
         with self._writing() as connection:
             migrate(connection)
 

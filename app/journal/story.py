@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _SKEW: Final = 2.0
 """Seconds by which Opentact's clock may be behind ours."""
 
+ROW: Final = (
+    "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
+    "turns", "legs",
+)  # fmt: skip
+"""The fields of a row of the call log."""
+
 
 def row_of(call: Row) -> dict[str, Any]:
     """A row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` how long it lasted."""

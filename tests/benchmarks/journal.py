@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 ROUNDS = 9
 REPORTS = 4_000
 BATCHES = (100, 500)
-TABLE = "CREATE TABLE bare (key text PRIMARY KEY, kind text, call text, at {}, state text, message text, source text, raw text)"
+TABLE = (
+    "CREATE TABLE bare (key text PRIMARY KEY, kind text, call text, at {}, state text, message text, source text, raw text)"
+)
 QUESTIONS = (
     ("the newest", ()),
     ("of a caller", ("--from", "+12015550042")),
