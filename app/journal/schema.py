@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect, text
 
+from app.errors import StoreGone
 from app.journal.tables import HEAD
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def migrate(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above
 
+    if _version(connection) > HEAD:
+        raise StoreGone("the database was made by a newer callflows: install that, or take another database")
     config = Config()
     config.set_main_option("script_location", "app.journal:migrations")
     config.attributes["connection"] = connection

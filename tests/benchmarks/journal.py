@@ -1,9 +1,10 @@
 """What the journal costs: durable ingest beside a bare insert loop, and the call log with a million events in it.
 
-``python tests/benchmarks/journal.py`` measures reports a second, of the journal and of a loop that only puts the same batches
-as JSON into one table with a unique key, each batch durable when it is over; the two run in turn, and what counts is the
-median of the ratios. ``python tests/benchmarks/journal.py log [EVENTS]`` (default: 1000000) fills a database and says how long
-``callflows log`` takes, as a process of its own, beside the same command on an empty journal. PostgreSQL where it is there.
+``python tests/benchmarks/journal.py`` measures reports a second, of the journal and of a loop that only puts the same
+batches as JSON into one table with a unique key, each batch durable when it is over; the two run in turn, and what counts
+is the median of the ratios. ``python tests/benchmarks/journal.py log [EVENTS]`` (default: 1000000) fills a database and says
+how long ``callflows log`` takes, as a process of its own, beside the same command on an empty journal. PostgreSQL too, where
+it is there.
 """
 
 from __future__ import annotations
