@@ -26,7 +26,7 @@ _DIGIT_FIELDS: Final = re.compile(r'"(dtmf|digits)": ?("(?:[^"\\]|\\.)*"|[0-9]+)
 _HARMLESS: Final = 2
 """Characters up to which a text is no secret worth looking for: it would be found everywhere."""
 _SHORT: Final = 3
-"""Digits up to which a secret is only looked for where it stands alone; a longer one also within others, as twice itself."""
+"""Digits up to which a secret is looked for only where it stands alone; a longer one also in others, as twice itself."""
 
 
 def without_credentials(text: str) -> str:

@@ -2,9 +2,10 @@
 
 ``python tests/benchmarks/journal.py`` measures reports a second, of the journal and of a loop that only puts the same
 batches as JSON into one table with a unique key, each batch durable when it is over; the two run in turn, and what counts
-is the median of the ratios. ``python tests/benchmarks/journal.py log [EVENTS]`` (default: 1000000) fills a database and says
-how long ``callflows log`` takes, as a process of its own, beside the same command on an empty journal. PostgreSQL too, where
-it is there.
+is the median of the ratios.
+
+``python tests/benchmarks/journal.py log [EVENTS]`` (default: 1000000) fills a database and says how long ``callflows log``
+takes, as a process of its own, beside the same command on an empty journal. PostgreSQL too, where it is there.
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ def test_digits_for_a_version_that_is_gone_or_a_turn_that_broke_are_taken_for_se
         (tmp_path / "desk.yaml").write_text(flow, encoding="utf-8")
         kept.door.shelf.open(kept.door.loaded().book)
     kept.press(url, dtmf=PIN)
-    broken = FLOW.format(ask=ASK.format(more=SECRET), dialect="reference").replace("pin == variables.right", "1 - caller.name")
+    broken = FLOW.format(ask=ASK.format(more=SECRET), dialect="reference").replace(
+        "pin == variables.right", "1 - caller.name"
+    )
     (tmp_path / "desk.yaml").write_text(broken, encoding="utf-8")
     kept.door.shelf.open(kept.door.loaded().book)
     kept.press(back(kept.door.ask())[0], dtmf=PIN)
