@@ -34,6 +34,7 @@ from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering
+from app.web.engine import Engine
 from app.web.log import Log
 from app.web.requests import Trust, header
 from app.web.tally import Tally
@@ -72,11 +73,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     tally.also("callflows_workers", "What workers were asked, and what became of them", ["state"], workshop.counts)
     if settings.workers > 1 and any(flow.counts for flow in library.loaded.book.flows.values()):
         structlog.get_logger("callflows").warning("caller.calls_today counts in each of several workers by itself")
-    return Answering(
-        _framework(shelf, library, trust, tally, log, workshop, outside),
+    engine = Engine(
         shelf=shelf,
         signer=signer,
-        trust=trust,
         tally=tally,
         apology=settings.apology,
         dialect=settings.dialect,
@@ -85,6 +84,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         outside=outside,
         counts=CountsInMemory(),
     )
+    return Answering(_framework(shelf, library, trust, tally, log, workshop, outside), engine, trust)
 
 
 @contextlib.asynccontextmanager
@@ -99,11 +99,9 @@ async def rehearsing(
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
-        yield Answering(
-            _nowhere,
+        engine = Engine(
             shelf=Shelf(book),
             signer=signer,
-            trust=Trust(here),
             tally=Tally(line_of("json"), io.StringIO()),
             apology=settings.apology,
             dialect=settings.dialect,
@@ -114,6 +112,7 @@ async def rehearsing(
             clock=stage.now,
             remember=stage.remember,
         )
+        yield Answering(_nowhere, engine, Trust(here))
     finally:
         await workshop.stop()
 
