@@ -36,7 +36,7 @@ nodes:
   wrong:
     - say: That is not it.
 """
-SECRET = ", secret: true"
+SECRET = ", secret: true"  # noqa: S105 - a key of a step
 
 
 def back(reply):
