@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import io
@@ -30,6 +31,9 @@ from app.flows.watcher import Watcher
 from app.flows.words.recording import BEEP_PATH
 from app.flows.workers import Workers
 from app.flows.workshop import Workshop
+from app.journal.journal import Journal
+from app.journal.spool import Spool
+from app.journal.sql import SqlStore
 from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
@@ -71,6 +75,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     workshop = Workshop(outside, Workers("app.flows.workshop:work"))
     tally.also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], outside.counts)
     tally.also("callflows_workers", "What workers were asked, and what became of them", ["state"], workshop.counts)
+    journal = Journal(SqlStore(settings.journal_url), Spool(settings.data), trail.told, settings.retention_days)
+    tally.also("callflows_journal", "What happened, by what became of it in the journal", ["state"], journal.counts)
     if settings.workers > 1 and any(flow.counts for flow in library.loaded.book.flows.values()):
         structlog.get_logger("callflows").warning("caller.calls_today counts in each of several workers by itself")
     engine = Engine(
@@ -83,8 +89,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         workshop=workshop,
         outside=outside,
         counts=CountsInMemory(),
+        remember=journal.remember,
     )
-    return Answering(_framework(shelf, library, trust, tally, log, workshop, outside), engine, trust)
+    return Answering(_framework(shelf, library, trust, tally, log, workshop, outside, journal), engine, trust)
 
 
 @contextlib.asynccontextmanager
@@ -151,7 +158,14 @@ def said(loaded: Loaded, before: Loaded | None = None) -> None:
 
 
 def _framework(
-    shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log, workshop: Workshop, outside: Live
+    shelf: Shelf,
+    library: Library,
+    trust: Trust,
+    tally: Tally,
+    log: Log,
+    workshop: Workshop,
+    outside: Live,
+    journal: Journal,
 ) -> FastAPI:
     """Everything that is not the way of a call."""
 
@@ -165,6 +179,7 @@ def _framework(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         log.start()
         tally.start()
+        journal.start()
         await outside.start()
         if any(flow.apart for flow in shelf.book.flows.values()):
             await workshop.start()
@@ -178,17 +193,18 @@ def _framework(
         watcher.stop()
         await workshop.stop()
         await outside.stop(GRACE)
+        await asyncio.to_thread(journal.stop)
         tally.stop()
         log.stop()
 
     app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
 
     _say_errors(app)
-    _say_how_it_is(app, library, trust, tally)
+    _say_how_it_is(app, library, trust, tally, journal)
     return app
 
 
-def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally) -> None:
+def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally, journal: Journal) -> None:
     """What people and programs ask about the server, and the sounds of its own."""
 
     @app.get("/healthz", summary="Alive")
@@ -201,7 +217,7 @@ def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally) -
         broken = [flow.name for flow in loaded.book.flows.values() if flow.problems]
         flows = len(loaded.book.flows) - len(broken)
         status = "ok" if flows else "no flow is loaded"
-        body = {"status": status, "flows": flows, "broken": broken, "stale": [*loaded.stale]}
+        body = {"status": status, "flows": flows, "broken": broken, "stale": [*loaded.stale], "journal": journal.state()}
         return JSONResponse(body, status_code=200 if flows else 503)
 
     @app.get("/metrics", summary="Prometheus")

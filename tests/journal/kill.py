@@ -1,8 +1,8 @@
 """Kill -9 in the midst of 2,000 reports a second, start again, and count: what was sent, acknowledged, found.
 
 ``python tests/journal/kill.py [SECONDS]`` does so on SQLite and on PostgreSQL, where it is there, and prints the figures.
-Of what was acknowledged (as a webhook is) nothing may be missing; of what was only remembered (as the websocket's), what came
-within the last moments before the kill may be, and is filled in by a search.
+Of what was acknowledged (as a webhook is) nothing may be missing; of what was only remembered (as the websocket's), what
+came within the last moments before the kill may be, and is filled in by a search.
 """
 
 from __future__ import annotations
