@@ -11,7 +11,6 @@ import math
 import struct
 import sys
 import wave
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
@@ -36,6 +35,7 @@ from app.settings import load as load_settings
 from app.web.answering import Answering
 from app.web.engine import Engine
 from app.web.log import Log
+from app.web.problems import problem
 from app.web.requests import Trust, header
 from app.web.tally import Tally
 
@@ -139,9 +139,9 @@ def said(loaded: Loaded, before: Loaded | None = None) -> None:
     """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
-    for problem in loaded.problems:
-        if problem not in known:
-            (log.error if problem.severity == "error" else log.warning)(str(problem))
+    for found in loaded.problems:
+        if found not in known:
+            (log.error if found.severity == "error" else log.warning)(str(found))
     for name in loaded.stale:
         if before and loaded.stale[name] != before.stale.get(name):
             log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
@@ -209,7 +209,7 @@ def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally) -
         bearer = header(request.scope, b"authorization").removeprefix("Bearer ")
         refusal = trust.refusal(request.scope, request.query_params.get("token") or bearer)
         if refusal and not trust.local(request.scope):
-            return _problem(403, refusal)
+            return problem(403, refusal)
         return Response(tally.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     sound = beep()
@@ -224,17 +224,11 @@ def _say_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail))
+        return problem(error.status_code, str(error.detail))
 
     @app.exception_handler(Exception)
     async def broken(_request: Request, _error: Exception) -> Response:
-        return _problem(500, "Something broke; the log says what.")
-
-
-def _problem(status: int, detail: str) -> Response:
-    """Problem details (RFC 9457), for programs and people."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+        return problem(500, "Something broke; the log says what.")
 
 
 def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
