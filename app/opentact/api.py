@@ -80,6 +80,10 @@ class Opentact:
         """A token instead of one that was refused; None where there is no email and password."""
         return await self._rest.tokens.instead(refused)
 
+    def hide(self, text: str) -> str:
+        """A text without tokens and passwords."""
+        return self._rest.tokens.hide(text)
+
     async def close(self) -> None:
         """End the connections."""
         await self._rest.close()

@@ -93,7 +93,7 @@ def event_of(raw: Mapping[str, Any], received: datetime, *, found: bool = False)
         text=raw["message"] if isinstance(raw.get("message"), str) else "",
         state=str(state),
         call=call,
-        seconds=_seconds(call, at, parts, old=old),
+        seconds=_seconds(call, at, parts, old=old, found=found),
         call_flow=executed,
         message=message,
         balance=_amount(payload) if kind == "balance" else None,
@@ -118,10 +118,12 @@ def _message(raw: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Mes
     return Message.model_validate(said) if said is not None else None
 
 
-def _seconds(call: Call | None, at: datetime | None, parts: Mapping[str, Any], *, old: bool) -> float | None:
-    """The call's duration: documented to be seconds in the 2024 envelope, worked out in the other."""
+def _seconds(call: Call | None, at: datetime | None, parts: Mapping[str, Any], *, old: bool, found: bool) -> float | None:
+    """The call's duration: documented to be seconds in the 2024 envelope, worked out in the other, and of a search."""
     if call is None:
         return None
+    if found:
+        return call.seconds()
     if old:
         return call.seconds(at, milliseconds=True)
     return _amount(parts.get("duration")) if call.duration is None else call.duration
@@ -147,7 +149,7 @@ def _key(raw: Mapping[str, Any], kind: str, call: Call | None, message: Message 
         canonical = json.dumps(raw, sort_keys=True, default=str)
         return f"{kind}/{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
     delivered = f":{message.delivered}" if message is not None and message.delivered is not None else ""
-    path = f":{executed.path or executed.name}" if executed is not None else ""
+    path = f":{executed.uuid or executed.path or executed.name}" if executed is not None else ""
     return f"{kind}/{entity.uuid}/{entity.state}{delivered}{path}/{at}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from app.errors import NotDocumented, OpentactError
 from app.numbers import e164
@@ -13,6 +13,20 @@ from app.opentact.rest import Request, Rest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+
+class Mask(TypedDict, total=False):
+    """What a number to be ordered is like; ``country`` is ``US``, ``features`` are ``sms`` and ``voice``, unless given."""
+
+    country: str
+    state: str
+    city: str
+    rate_center: str
+    npa: str
+    nxx: str
+    line: str
+    pattern: str
+    features: list[str]
 
 
 def digits(number: str) -> str:
@@ -39,33 +53,11 @@ class Numbers:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def search(
-        self,
-        *,
-        country: str = "US",
-        state: str = "",
-        city: str = "",
-        rate_center: str = "",
-        npa: str = "",
-        nxx: str = "",
-        line: str = "",
-        pattern: str = "",
-        features: Sequence[str] = ("sms", "voice"),
-        take: int = MOST,
-    ) -> AsyncIterator[Tn]:
-        """Numbers that can be ordered; the body is that of a customer's program (2022), only with what is given."""
-        given = {
-            "state": state,
-            "city": city,
-            "rate_center": rate_center,
-            "npa": npa,
-            "nxx": nxx,
-            "line": line,
-            "pattern": pattern,
-        }
-        masks = {name: value for name, value in given.items() if value}
-        body = {"type": "long_code", "country": country, **masks, "features": [*features]}
-        return searched(self._rest, Tn, paths.NUMBER_SEARCH, body, take=take)
+    def search(self, *, take: int = MOST, **masks: Unpack[Mask]) -> AsyncIterator[Tn]:
+        """Numbers that can be ordered; the body is that of a customer's program (2022), with what is given."""
+        wanted = {"type": "long_code", "country": "US", "features": ["sms", "voice"]}
+        given = {name: value for name, value in masks.items() if value}
+        return searched(self._rest, Tn, paths.NUMBER_SEARCH, {**wanted, **given}, take=take)
 
     async def order(
         self, numbers: Sequence[str], *, features: Sequence[str] = ("voice", "sms"), autorenew: bool = True

@@ -6,10 +6,12 @@ import asyncio
 import dataclasses
 import random
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 LONGEST: Final = 60.0
 """Seconds at most between two attempts."""
@@ -34,7 +36,7 @@ class Pace:
 
     def before(self, attempt: int) -> float:
         """Seconds before another attempt: 0.5, 1, 2, … 60, of which chance takes up to a half, so that many spread."""
-        whole = min(LONGEST, _FIRST * 2 ** min(attempt, _STEEPEST))
+        whole = min(LONGEST, _FIRST * 2.0 ** min(attempt, _STEEPEST))
         return whole * (1 - self.chance() / 2)
 
     def asked_for(self, retry_after: str) -> float | None:

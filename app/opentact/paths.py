@@ -17,7 +17,7 @@ AUTH: Final = "/auth"
 APPS: Final = "/sip/app"
 APP: Final = "/sip/app/{uuid}"
 TRUNK_SETTINGS: Final = ("class4_ingress_trunk_settings", "class4_egress_trunk_settings")
-"""Two objects that a new app must have: that they are called ``class4_…_trunk_settings`` is known, the middle is assumed."""
+"""Two objects that a new app must have. They are called ``class4_…_trunk_settings``; the middle is assumed."""
 APP_NUMBERS: Final = "/sip/app/{uuid}/tnlease"
 APP_DOCUMENT: Final = "/sip/app/call/flow/{uuid}"
 APP_LOGS: Final = "/sip/app/{uuid}/logs"

@@ -215,7 +215,7 @@ class Call(Record):
         return {name: moment for name, moment in found.items() if moment is not None}
 
     def seconds(self, at: datetime | None = None, *, milliseconds: bool = False) -> float | None:
-        """The duration in seconds, however it was written: in seconds rounded up (2024), or in milliseconds (2022, inferred).
+        """The duration in seconds, be it written in seconds, rounded up (2024), or in milliseconds (2022, inferred).
 
         No call lasts longer than it exists: where its timestamps, or the moment ``at`` which the duration is of, tell how
         long it existed, a number greater than that is milliseconds. Where they do not, ``milliseconds`` decides.

@@ -1,4 +1,4 @@
-"""SIP connections, SIP domains with their users and invites, and outbound voice profiles. Source: API description of 2021."""
+"""SIP connections, SIP domains with their users, and outbound voice profiles. Source: API description of 2021."""
 
 from __future__ import annotations
 

@@ -53,9 +53,10 @@ class Ensured:
 
 
 class Wanted:
-    """Types that are to be delivered for ever. A type is not subscribed to twice within ``SOON``, whatever the list says:
+    """Types that are to be delivered for ever.
 
-    in a documented example an active subscription has an end before its beginning.
+    None is subscribed to twice within ``SOON``, whatever the list says: in a documented example an active subscription has
+    an end before its beginning.
     """
 
     def __init__(self, subscriptions: Subscriptions, types: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ class Token:
 
 
 class Tokens:
-    """Gives the token of the moment, and gets another where one is refused; ``ask`` does ``GET /auth`` and gives its payload."""
+    """Gives the token of the moment, and another where one is refused; ``ask`` gives the payload of ``GET /auth``."""
 
     def __init__(self, token: str, email: str, password: str, ask: Callable[[], Awaitable[object]]) -> None:
         if not token and not (email and password):
