@@ -77,14 +77,17 @@ def _unsaid(status: int) -> str:
 
 def _fields(said: object, hide: Hide) -> dict[str, Field]:
     """Opentact's words on fields, whatever form they have."""
-    return {str(path): _field(value, hide) for path, value in said.items()} if isinstance(said, dict) else {}
+    return {_short(path, hide): _field(value, hide) for path, value in said.items()} if isinstance(said, dict) else {}
 
 
 def _field(said: object, hide: Hide) -> Field:
     if not isinstance(said, dict):
         return Field(_short(said, hide))
     value = said.get("value")
-    return Field(_short(said.get("message", ""), hide), hide(value) if isinstance(value, str) else value)
+    return Field(
+        _short(said.get("message", ""), hide),
+        value if value is None or isinstance(value, (int, float)) else _short(value, hide),
+    )
 
 
 def _short(said: object, hide: Hide) -> str:
