@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.call import call
+from app.cli.events import events
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.opentact import opentact
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -219,6 +221,8 @@ app.command(epilog="Example: callflows new acme --template clinic --number +1201
 app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+app.add_typer(opentact, name="opentact")
+app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
 
 
 def main() -> None:
