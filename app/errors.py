@@ -18,7 +18,7 @@ CallflowsError
 │   └── WorkFailed           the work raised: its error
 ├── RehearsalError           a call cannot be rehearsed
 │   ├── ScenarioError        a scenario or a script is written wrongly
-│   └── NotDocumented        the documentation of the platform does not say what happens
+│   └── PlatformSilent       the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
 │   ├── RefusedURL           it must not be asked, now or later
 │   └── OpentactError        Opentact refused something: status, message, fields
@@ -30,6 +30,9 @@ CallflowsError
 │       ├── Unavailable          no answer: not reached, too late, or broken there (5xx)
 │       ├── Unintelligible       an answer that is not Opentact's
 │       └── NotDocumented        nobody knows how Opentact is asked for this
+├── JournalError             what happened cannot be written or read
+│   ├── StoreGone            the database cannot be reached, or cannot take anything
+│   └── StoreRefused         it will never take this: what is wrong with it
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -172,7 +175,7 @@ class ScenarioError(RehearsalError):
         self.mend = mend
 
 
-class NotDocumented(RehearsalError):
+class PlatformSilent(RehearsalError):
     """The documentation of the platform does not say what happens, and nothing is chosen."""
 
 
@@ -270,6 +273,18 @@ class Unintelligible(OpentactError):
 
 class NotDocumented(OpentactError):
     """Opentact has it, but how it is asked is lost from the documentation; the message says where to fill it in."""
+
+
+class JournalError(CallflowsError):
+    """What happened cannot be written or read."""
+
+
+class StoreGone(JournalError):
+    """The database cannot be reached, or cannot take anything; later it may."""
+
+
+class StoreRefused(JournalError):
+    """The database will never take this."""
 
 
 class SettingsError(CallflowsError):

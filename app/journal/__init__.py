@@ -1,0 +1,1 @@
+"""What happened: calls, turns, decisions, events, messages."""
