@@ -40,6 +40,8 @@ _PATIENCE: Final = 10.0
 """Seconds for which whoever wants to know that something is written waits."""
 _SAID_AGAIN: Final = 10.0
 """Seconds between two lines of the log that say what had to be dropped."""
+FIRST_ERASED: Final = 10.0
+"""Seconds after the start until what is too old is erased for the first time; from then on once an hour."""
 _HOUR: Final = 3600.0
 _ERASED_AT_ONCE: Final = 500
 _DAY: Final = 86_400.0
@@ -227,9 +229,9 @@ class Journal:
 
     def _keep(self, error: Exception) -> bool:
         """Neither database nor disk takes anything: whoever waits is told, the rest is tried again."""
-        for waiting in self._held:
+        held, self._held = self._held, [waiting for waiting in self._held if waiting.done is None]
+        for waiting in held:
             _settle(waiting.done, JournalError(f"neither the database nor the disk takes it: {error}"))
-        self._held = [waiting for waiting in self._held if waiting.done is None]
         self._say("nothing can be written: what happens waits in memory", reason=str(error), waiting=len(self._coming))
         return False
 
@@ -292,7 +294,7 @@ class Journal:
 
     def _erase_old(self) -> None:
         """Erase what is too old: soon after the start, then once an hour."""
-        pause = 10.0
+        pause = FIRST_ERASED
         while not self._stopping.wait(pause):
             pause = _HOUR
             erased = 0

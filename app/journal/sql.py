@@ -39,6 +39,7 @@ class SqlStore:
         """``url`` is ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError."""
         self._url = url_of(url)
         self._engine = _engine(self._url)
+        self._opened: tuple[int, int] | None = None
         self._rows = Writing(self._engine.dialect)
 
     @property
@@ -58,14 +59,20 @@ class SqlStore:
             with _reaching():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
         with self._reading() as connection:
-            if is_current(connection):
-                return
-        with self._writing() as connection:
-            migrate(connection)
+            current = is_current(connection)
+        if not current:
+            with self._writing() as connection:
+                migrate(connection)
+        self._opened = _identity(self.file) if self.file is not None else None
 
     def close(self) -> None:
         """End all connections."""
         self._engine.dispose()
+
+    def _look_at_file(self) -> None:
+        """SQLite writes on to a file that was taken away, where nobody ever finds it: that is a database that is gone."""
+        if self.file is not None and _identity(self.file) != self._opened:
+            raise StoreGone(f"{self.file} is gone, or is another file than it was")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -82,6 +89,7 @@ class SqlStore:
         rows: dict[str, list[Row]] = {}
         for table, row in entries:
             rows.setdefault(table, []).append({**row})
+        self._look_at_file()
         with self._writing() as connection:
             identified(connection, rows)
             for table in _ORDER:
@@ -125,6 +133,15 @@ class SqlStore:
         """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
         with _reaching():
             return erasing.forget(self._engine, number, mentioned, on_progress)
+
+
+def _identity(file: pathlib.Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def url_of(written: str) -> URL:

@@ -36,7 +36,8 @@ def test_many_processes_that_start_at_once_make_the_tables_once(url):
     assert found == [len(METADATA.tables) + 1] * 8
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(store, engine):
+@pytest.mark.usefixtures("store")
+def test_the_migrations_make_the_tables_that_the_code_knows(engine):
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
@@ -45,7 +46,8 @@ def test_the_newest_migration_is_the_one_that_the_code_knows():
     assert ScriptDirectory("app/journal/migrations").get_current_head() == HEAD
 
 
-def test_a_database_made_by_a_newer_version_is_said_and_left_alone(store, url, engine):
+@pytest.mark.usefixtures("store")
+def test_a_database_made_by_a_newer_version_is_said_and_left_alone(url, engine):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     again = SqlStore(url)
