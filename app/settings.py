@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         ("call_record",),
         description="events to subscribe to; what else is known (call_state, call_flow, sms) comes without asking",
     )
+    control: Literal["answer", "push"] = Field(
+        "answer", description="answer: Opentact asks the call-control URL; push: documents are posted to calls it reports"
+    )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",

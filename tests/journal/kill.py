@@ -123,7 +123,9 @@ def main() -> None:
     for kind in KINDS[: 1 if why else 2]:
         with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)) as url:
             counted = killed(url, Path(folder), seconds)
-        said = f"remembered {counted.remembered:,}, found {counted.found:,} (the first missing was {counted.late:.3f} s old)"
+        said = (
+            f"remembered {counted.remembered:,}, found {counted.found:,} (the first missing was {counted.late:.3f} s old)"
+        )
         print(f"{kind}: {said}; acknowledged {counted.acknowledged:,}, of them missing {counted.missing}", flush=True)  # noqa: T201
     if why:
         print(why)  # noqa: T201 - a command
