@@ -19,6 +19,7 @@ from app.errors import ExpressionError
 from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
 from app.flows.expressions.doubts import Doubt, doubts, doubts_within
 from app.flows.expressions.functions import shown, text_of, value_of
+from app.flows.expressions.samples import sample
 from app.flows.expressions.scope import FETCHING, SCOPE, Names, every, sight_of
 from app.language.markup import escape_attribute
 
@@ -39,6 +40,8 @@ class Condition:
     holds: Value
     uses: frozenset[str]
     doubts: tuple[Doubt, ...] = ()
+    sample: object = None
+    """What is known of the value before a call is there; None where nothing is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Prompts:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._names.look(tree)
         holds = value_of(tree, self._lang) or self._apart(tree, "value", source, uses)
-        return Condition(source, holds, uses, doubts(tree))
+        return Condition(source, holds, uses, doubts(tree), sample(tree))
 
     def _apart(self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str]) -> Value:
         """What is worked out apart: its form is rare, and its time may have no bound."""

@@ -294,6 +294,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "A text holds a character that no XML document may hold: Opentact would refuse the whole document.",
         "Take the character out; it is often pasted from a web page or an old program.",
     ),
+    "ticket-too-big": Rule(
+        "What was set, collected or looked up travels in signed URLs, at most 2048 bytes; beyond it is the fallback.",
+        "Put what stays the same under variables:. Known is only what is written out, and the number of digits.",
+    ),
     "timezone": Rule(
         "There is no such zone: opening hours could not be told.",
         "Write one of the IANA names: timezone: America/New_York, Europe/Berlin.",
