@@ -157,12 +157,10 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def look_at_prompts(run: Run, path: Path, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str) -> None:
-    """A menu's texts that tell the caller to press a key that it does not have, as far as they are English.
+    """A menu's texts, in English, that tell the caller to press a key that it does not have.
 
     ``keys`` are its choices, ``stop`` ends the input.
     """
-    if not run.compiler.voice.get("lang", "en-US").lower().startswith("en"):
-        return
     known = [*keys]
     for name, said in texts.items():
         for index, text in enumerate(said):

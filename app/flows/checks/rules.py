@@ -171,8 +171,8 @@ RULES: Final[Mapping[str, Rule]] = {
         "Take one of the two out, or rename it; star and * are one key, as are hash and #.",
     ),
     "leading-zeros": Rule(
-        "The classic dialect tells digits as a number: an account 0042 comes as 42, and would not be found.",
-        "Ask for a fixed number of digits, which are padded: digits: 6.",
+        "The classic dialect tells digits as a number: of a range 0042 comes as 42; of four digits 42 and # count as 0042.",
+        'Ask for digits that no zero begins: match: "[1-9][0-9]*"; or take a fixed number, to which zeros are added.',
     ),
     "list-empty": Rule(
         "A list has no rows: nobody is in it, and who should be screened gets through.",
