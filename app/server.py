@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import io
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.effects import Live
+from app.flows.checks.across import across, since
 from app.flows.compiler import Options
 from app.flows.library import Library
 from app.flows.screening.callers import CountsInMemory
@@ -39,6 +41,7 @@ from app.web.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from app.flows.book import FlowBook
     from app.flows.loader import Loaded, Progress
 
 
@@ -56,7 +59,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     log_to(log, settings.log_format)
     signer = signer_of(settings)
     library = library or library_of(settings)
-    said(library.loaded)
+    said(library.loaded, workers=settings.workers)
     trust, shelf = Trust(settings), Shelf(library.loaded.book)
     tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
     for strange in unknown():
@@ -67,10 +70,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     workshop = Workshop(outside, Workers("app.flows.workshop:work"))
     tally.also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], outside.counts)
     tally.also("callflows_workers", "What workers were asked, and what became of them", ["state"], workshop.counts)
-    if settings.workers > 1 and any(flow.counts for flow in library.loaded.book.flows.values()):
-        structlog.get_logger("callflows").warning("caller.calls_today counts in each of several workers by itself")
     return Answering(
-        _framework(shelf, library, trust, tally, log, workshop, outside),
+        _framework(shelf, library, trust, tally, log, workshop, outside, settings.workers),
         shelf=shelf,
         signer=signer,
         trust=trust,
@@ -96,11 +97,12 @@ def library_of(settings: Settings, on_progress: Progress | None = None) -> Libra
     return Library(settings.flows, options, on_progress=on_progress)
 
 
-def said(loaded: Loaded, before: Loaded | None = None) -> None:
+def said(loaded: Loaded, before: Loaded | None = None, workers: int = 1) -> None:
     """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
-    for problem in loaded.problems:
+    between = since(before.book, loaded.book, workers) if before else across(loaded.book, workers)
+    for problem in (*loaded.problems, *between):
         if problem not in known:
             (log.error if problem.severity == "error" else log.warning)(str(problem))
     for name in loaded.stale:
@@ -112,25 +114,31 @@ def said(loaded: Loaded, before: Loaded | None = None) -> None:
 
 
 def _framework(
-    shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log, workshop: Workshop, outside: Live
+    shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log, workshop: Workshop, outside: Live, workers: int
 ) -> FastAPI:
     """Everything that is not the way of a call."""
 
-    def changed(before: Loaded, loaded: Loaded) -> None:
-        shelf.open(loaded.book)
-        said(loaded, before)
-
-    watcher = Watcher(library, changed)
+    async def ready(book: FlowBook) -> None:
+        """Have what its flows need, so that no caller waits for it."""
+        if any(flow.apart for flow in book.flows.values()):
+            await workshop.start()
+        if any(flow.outside for flow in book.flows.values()):
+            await outside.ready()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         log.start()
         tally.start()
         await outside.start()
-        if any(flow.apart for flow in shelf.book.flows.values()):
-            await workshop.start()
-        if any(flow.outside for flow in shelf.book.flows.values()):
-            await outside.ready()
+        await ready(shelf.book)
+        loop = asyncio.get_running_loop()
+
+        def changed(before: Loaded, loaded: Loaded) -> None:
+            shelf.open(loaded.book)
+            asyncio.run_coroutine_threadsafe(ready(loaded.book), loop)
+            said(loaded, before, workers)
+
+        watcher = Watcher(library, changed)
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %

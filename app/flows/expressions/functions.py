@@ -107,32 +107,37 @@ def _holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
 
 
 def reckoned(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
-    """What comes of two values: digits are a number, and what is missing is none of it (0); nothing where nothing can.
+    """What comes of two values: digits are a number, what is missing is 0, or nothing beside a text or a list.
 
-    ``+`` joins texts, also a text and a number, as people mean it; lists too.
+    ``+`` joins texts, also a text and a number, as people mean it; ``*`` repeats a text. Raises TypeError where a value is
+    nothing to reckon with, and what Python raises.
     """
     if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
         return _joined(left, right)
-    try:
-        return _ARITHMETIC[op](_reckonable(left), _reckonable(right))
-    except (TypeError, ArithmeticError, ValueError):
-        return NOTHING
+    if op == "*" and isinstance(left, str) and isinstance(right, int) and nothing(number(left)):
+        return left * right
+    return _ARITHMETIC[op](_reckonable(left), _reckonable(right))
 
 
 def _joined(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     if isinstance(left, str) or isinstance(right, str):
-        return (left if isinstance(left, str) else shown(left)) + (right if isinstance(right, str) else shown(right))
+        return shown(left) + shown(right) if isinstance(left, str) != isinstance(right, str) else left + right
     parts = [[] if nothing(part) else part for part in (left, right)]
-    return [*parts[0], *parts[1]] if all(isinstance(part, list | tuple) for part in parts) else NOTHING
+    return [*_listed(parts[0]), *_listed(parts[1])]
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - a plain value
+    """A list. Raises TypeError where it is none."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{type(value).__name__} is no list")
+    return value
 
 
 def _reckonable(value: Any) -> Any:  # noqa: ANN401 - a plain value
-    """A value as arithmetic takes it. Raises TypeError where it takes it not."""
-    if nothing(value) or value == "":
-        return 0
-    found = number(value)
+    """A value as a number. Raises TypeError where it is none."""
+    found = 0 if nothing(value) else number(value)
     if not isinstance(found, int | float):
-        raise TypeError(type(value).__name__)
+        raise TypeError(f"{shown(value)[:40]!r} is no number")
     return found
 
 

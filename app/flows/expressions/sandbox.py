@@ -134,6 +134,14 @@ def _none(value: object) -> bool:
     return nothing(_plainly(value))
 
 
+def _left_of(value: object, by: object) -> object:
+    """The rest of a division; nothing where it cannot be divided."""
+    try:
+        return reckoned("%", _plainly(value), _plainly(by))
+    except (TypeError, ArithmeticError):
+        return None
+
+
 _OPS: Final = {
     "eq": ("eq", "==", "equalto"),
     "ne": ("ne", "!="),
@@ -148,8 +156,8 @@ _TESTS: Final[Mapping[str, Callable[..., bool]]] = {
     "none": _none,
     "undefined": _none,
     "defined": lambda value: not _none(value),
-    "divisibleby": lambda value, by: compared("eq", reckoned("%", _plainly(value), _plainly(by)), 0),
-    "even": lambda value: compared("eq", reckoned("%", _plainly(value), 2), 0),
-    "odd": lambda value: compared("eq", reckoned("%", _plainly(value), 2), 1),
+    "divisibleby": lambda value, by: _left_of(value, by) == 0,
+    "even": lambda value: _left_of(value, 2) == 0,
+    "odd": lambda value: _left_of(value, 2) == 1,
 }
 """Tests of Jinja that compare, as flows compare."""

@@ -200,7 +200,7 @@ class Sms(Word):
         computed = "{{" in self.to or "{%" in self.to
         if computed:
             run.compiler.computed((*path, "to"))
-        elif self.to:
+        elif e164(self.to):
             run.compiler.dialled(self.to, (*path, "to"))
 
         def payload(turn: Turn) -> dict[str, Any]:
