@@ -49,7 +49,8 @@ def test_a_template_of_either_dialect_is_written_in_that_of_the_flow(tmp_path, d
 
 @DIALECTS
 def test_a_call_comes_back_to_the_template_with_what_was_pressed(tmp_path, dialect):
-    template = f"<Response>{{% if digits %}}<Say>You pressed {{{{ digits }}}}.</Say>{{% else %}}{GATHER[dialect]}{{% endif %}}</Response>"
+    pressed = "<Say>You pressed {{ digits }}.</Say>"
+    template = f"<Response>{{% if digits %}}{pressed}{{% else %}}{GATHER[dialect]}{{% endif %}}</Response>"
     made = compiled(tmp_path, template, dialect)
     assert made.flow is not None, made.problems
     assert Conversation(made.flow, dialect).press("7").says == ["You pressed 7."]
@@ -108,9 +109,8 @@ def test_a_template_stands_beside_its_flow_file(tmp_path, name):
 
 
 def test_a_template_that_changes_is_another_version(tmp_path):
-    one, two, same = (
-        compiled(tmp_path, f"<Response><Say>{text}</Say></Response>").flow for text in ("One.", "Two.", "Two.")
-    )
+    texts = ("One.", "Two.", "Two.")
+    one, two, same = (compiled(tmp_path, f"<Response><Say>{text}</Say></Response>").flow for text in texts)
     assert one is not None
     assert two is not None
     assert same is not None
