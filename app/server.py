@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from app.effects import Live
 from app.flows import trail
+from app.flows.checks.across import across, since
 from app.flows.compiler import Options
 from app.flows.library import Library
 from app.flows.screening.callers import CountsInMemory
@@ -80,6 +81,7 @@ class House:
         self.opentact = opentact_of(settings)
         self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
         self._log = log
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._shelf = Shelf(library.loaded.book)
         self._outside = outside_of(settings, self.opentact, self.journal)
         self._workshop = Workshop(self._outside, Workers("app.flows.workshop:work"))
@@ -124,13 +126,11 @@ class House:
     def warn(self) -> None:
         """Say what is to be known of the settings and the flows."""
         log, settings = structlog.get_logger("callflows"), self.settings
-        said(self.library.loaded)
+        said(self.library.loaded, workers=settings.workers)
         for strange in unknown():
             log.warning(strange)
         if not settings.token:
             log.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
-        if settings.workers > 1 and any(flow.counts for flow in self.library.loaded.book.flows.values()):
-            log.warning("caller.calls_today counts in each of several workers by itself")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
             log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
 
@@ -140,8 +140,18 @@ class House:
         return {"journal": self.journal.state(), "events": events}
 
     def _changed(self, before: Loaded, loaded: Loaded) -> None:
+        """Another book is open; the watcher's thread says so."""
         self._shelf.open(loaded.book)
-        said(loaded, before)
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._ready(loaded.book), self._loop)
+        said(loaded, before, self.settings.workers)
+
+    async def _ready(self, book: FlowBook) -> None:
+        """Have what its flows need, so that no caller waits for it."""
+        if any(flow.apart for flow in book.flows.values()):
+            await self._workshop.start()
+        if any(flow.outside for flow in book.flows.values()):
+            await self._outside.ready()
 
     @contextlib.asynccontextmanager
     async def open(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -150,10 +160,8 @@ class House:
         self.tally.start()
         self.journal.start()
         await self._outside.start()
-        if any(flow.apart for flow in self._shelf.book.flows.values()):
-            await self._workshop.start()
-        if any(flow.outside for flow in self._shelf.book.flows.values()):
-            await self._outside.ready()
+        self._loop = asyncio.get_running_loop()
+        await self._ready(self._shelf.book)
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
@@ -242,11 +250,12 @@ def library_of(settings: Settings, on_progress: Progress | None = None) -> Libra
     return Library(settings.flows, options, on_progress=on_progress)
 
 
-def said(loaded: Loaded, before: Loaded | None = None) -> None:
+def said(loaded: Loaded, before: Loaded | None = None, workers: int = 1) -> None:
     """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
-    for found in loaded.problems:
+    between = since(before.book, loaded.book, workers) if before else across(loaded.book, workers)
+    for found in (*loaded.problems, *between):
         if found not in known:
             (log.error if found.severity == "error" else log.warning)(str(found))
     for name in loaded.stale:
