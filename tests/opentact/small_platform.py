@@ -211,8 +211,10 @@ class Waits:
         self.day = NOW
 
     async def sleep(self, seconds: float) -> None:
+        if seconds >= FOR_EVER:
+            await asyncio.sleep(FOR_EVER)
         self.waited.append(seconds)
-        await asyncio.sleep(FOR_EVER if seconds >= FOR_EVER else 0)
+        await asyncio.sleep(0)
         self.time += seconds
 
     def pace(self, chance: float = 0.0) -> Pace:

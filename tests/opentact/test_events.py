@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 from datetime import timedelta
@@ -70,7 +71,7 @@ def come(platform, count, **given):
                 found.append(event)
                 if len(found) == count:
                     break
-            return found, events.health
+            return found, dataclasses.replace(events.health)
 
     return run(one())
 
@@ -314,7 +315,7 @@ def test_a_good_connection_that_ends_is_opened_again_at_once(platform):
             await anext(stream)
             waits.time += STABLE
             found = [await anext(stream) for _ in range(3)]
-            return found, events.health
+            return found, dataclasses.replace(events.health)
 
     found, health = run(one())
     assert types_of(found) == ["call_state", "auth", "call_state"]
@@ -359,10 +360,13 @@ def test_an_unreachable_platform_is_tried_for_ever(platform):
 
 
 def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
+    seen = asyncio.Event()
+
     async def silent(connection):
         await connection.send(json.dumps(AUTHENTICATED))
         connection.transport.pause_reading()
-        await asyncio.sleep(FOR_EVER)
+        await seen.wait()
+        connection.transport.abort()
 
     platform.sessions = [silent, welcoming(CALL)]
     beat = Beat(open_within=20, auth_within=20, close_within=0.05, ping_every=0.05, pong_within=0.2)
@@ -373,7 +377,8 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
             async for event in stream:
                 found.append(event)
                 if event.type == "call_state":
-                    return found, events.health
+                    seen.set()
+                    return found, dataclasses.replace(events.health)
 
     found, health = run(one())
     assert types_of(found) == ["auth", "auth", "call_state"]
