@@ -60,7 +60,8 @@ def entries_of(what: Answered | Happened | Settled, told: Words) -> list[Entry]:
         return _happened(what)
     if isinstance(what, Answered):
         return _answered(what, told) if what.outcome.kind != "refused" else []
-    return [_effect(what.kind, what.key, what.call or None, what.payload, at=None, result=what.result, settled=what)]
+    payload = _json(what.payload) if what.payload else None
+    return [_effect(what.kind, what.key, what.call or None, payload, at=None, result=what.result, settled=what)]
 
 
 def _answered(answered: Answered, words: Words) -> list[Entry]:
@@ -93,7 +94,10 @@ def _answered(answered: Answered, words: Words) -> list[Entry]:
         "trail": without_credentials(hidden(_json(decisions), secrets)),
         "document": zlib.compress(hidden(without_credentials(answered.document.decode()), secrets).encode(), 1),
     }
-    effects = [_effect(e.kind, e.key, call, e.payload, at=answered.at, result="asked") for e in outcome.effects]
+    effects = [
+        _effect(e.kind, e.key, call, hidden(_json(e.payload), secrets), at=answered.at, result="asked")
+        for e in outcome.effects
+    ]
     return [("calls", _call_of_turn(answered, call)), ("turns", row), *effects]
 
 
@@ -123,14 +127,14 @@ def _effect(
     kind: str,
     key: str,
     call: str | None,
-    payload: Mapping[str, Any],
+    payload: str | None,
     *,
     at: float | None,
     result: str,
     settled: Settled | None = None,
 ) -> Entry:
     row = {**_BLANK["effects"], "kind": kind, "key": key, "call": call, "at": at, "result": ranked(RESULTS, result)}
-    row["payload"] = without_credentials(_json(payload)) if payload else None
+    row["payload"] = without_credentials(payload) if payload else None
     if settled is not None:
         row |= {"reason": clean(settled.reason)[:_LONGEST] or None, "settled": settled.at}
     return "effects", row

@@ -152,9 +152,9 @@ class Journal:
         self._store.close()
 
     def state(self) -> dict[str, Any]:
-        """How it is: ``database`` (ok, or why not), what waits in memory and (bytes) in files, what had to be dropped."""
+        """How it is: ``database`` (ok; gone: the log says why), what waits in memory and in files, what was dropped."""
         return {
-            "database": self._gone or "ok",
+            "database": "gone" if self._gone else "ok",
             "waiting": len(self._coming) + len(self._held),
             "spooled_bytes": self._spool.bytes,
             "dropped": self._counts["dropped"] + self._lost,

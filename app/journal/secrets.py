@@ -25,6 +25,8 @@ _DIGITS: Final = re.compile(r"\b(dtmf|code)=[^&\"'<>\s\\]+")
 _DIGIT_FIELDS: Final = re.compile(r'"(dtmf|digits)": ?("(?:[^"\\]|\\.)*"|[0-9]+)')
 _HARMLESS: Final = 2
 """Characters up to which a text is no secret worth looking for: it would be found everywhere."""
+_SHORT: Final = 3
+"""Digits up to which a secret is looked for only where it stands alone; a longer one also in others, as twice itself."""
 
 
 def without_credentials(text: str) -> str:
@@ -45,16 +47,14 @@ def without_secrets(text: str) -> str:
 
 
 def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *, answered: bool) -> bool:
-    """Whether the digits that came with a request may be kept: what was decided shows them, or nothing here is secret."""
+    """Whether the digits that came with a request may be kept: only where what was decided on them shows them too."""
     if turn is None:
         return False
+    if turn.sight is None:
+        return answered  # a program, which has no secret steps
     collected = [decision for decision in decisions if decision["word"] == "collect"]
-    if collected:
-        shown = [str(decision["detail"].get("digits", "")) for decision in collected if "detail" in decision]
-        return bool(shown) and MASK not in shown
-    if not turn.trail:
-        return answered and turn.sight is None  # a program, which has no secret steps
-    return "digits" not in _names(turn)
+    shown = [str(decision["detail"].get("digits", "")) for decision in collected if "detail" in decision]
+    return bool(shown) and MASK not in shown
 
 
 def secret_texts(turn: Turn | None, *, kept: bool) -> list[str]:
@@ -62,9 +62,11 @@ def secret_texts(turn: Turn | None, *, kept: bool) -> list[str]:
     if turn is None:
         return []
     names: Iterable[str] = _names(turn) if turn.trail or turn.sight is None else turn.values.keys()
-    values = [turn.values[name] for name in names]
-    found = [str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool)]
-    return [text for text in (*found, *(() if kept else (turn.pressed,))) if len(text) > _HARMLESS]
+    moments = [turn.values, *(values for _mark, _outcome, values, *_ in turn.trail)]
+    values = [values[name] for name in names for values in moments if name in values]
+    found = {str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool)}
+    texts = found | (set() if kept else {turn.pressed})
+    return sorted((text for text in texts if len(text) > _HARMLESS), key=len, reverse=True)
 
 
 def _names(turn: Turn) -> AbstractSet[str]:
@@ -74,13 +76,14 @@ def _names(turn: Turn) -> AbstractSet[str]:
 
 
 def hidden(text: str, secrets: Sequence[str]) -> str:
-    """A text without some secrets; digits also where they are read out one by one, never a part of a longer number."""
+    """A text without some secrets; digits also where they are read out one by one."""
     for secret in secrets:
         text = _pattern(secret).sub(MASK, text)
     return text
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    if secret.isascii() and secret.isdecimal():
-        return re.compile(r"(?<![0-9])" + r"[ ,.-]{0,2}".join(secret) + r"(?![0-9])")
-    return re.compile(re.escape(secret))
+    if not (secret.isascii() and secret.isdecimal()):
+        return re.compile(re.escape(secret))
+    alone = ("(?<![0-9])", "(?![0-9])") if len(secret) <= _SHORT else ("", "")
+    return re.compile(alone[0] + "[ ,.-]{0,2}".join(secret) + alone[1])

@@ -1,8 +1,8 @@
 """Kill -9 in the midst of 2,000 reports a second, start again, and count: what was sent, acknowledged, found.
 
-``python tests/journal/kill.py [SECONDS]`` does so on SQLite and on PostgreSQL, where it is there, and prints the figures. Of
-what was acknowledged (as a webhook is) nothing may be missing; of what was only remembered (as the websocket's), what came
-within the last moments before the kill may be, and is filled in by a search.
+``python tests/journal/kill.py [SECONDS]`` does so on SQLite and on PostgreSQL, where it is there, and prints the figures.
+Of what was acknowledged (as a webhook is) nothing may be missing; of what was only remembered (as the websocket's), what
+came within the last moments before the kill may be, and is filled in by a search.
 """
 
 from __future__ import annotations
@@ -60,11 +60,10 @@ async def send(url: str, folder: str) -> None:
             await asyncio.sleep(1 / RECORDED)
 
     recording = asyncio.create_task(record())
-    began, count = time.monotonic(), 0
-    for happened in many(RATE * 600):
+    began = time.monotonic()
+    for count, happened in enumerate(many(RATE * 600), 1):
         journal.remember(happened)
         say.write(f"{happened.key} {time.time()}\n")
-        count += 1
         ahead = count / RATE - (time.monotonic() - began)
         if ahead > 0:
             await asyncio.sleep(ahead)

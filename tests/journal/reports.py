@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ SAMPLES = Path(__file__).parent / "samples"
 CALLER, NUMBER = "+12015550999", "+12015550123"
 CALL = "3b206fb6-a5b7-4d62-8a3a-02d9e1880001"
 START = datetime(2026, 2, 19, 16, 24, 45, 961000, tzinfo=UTC).timestamp()
+APART = 7
+"""Seconds between two calls of many."""
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -52,5 +54,14 @@ def many(count: int, calls: int = 0) -> Iterator[Happened]:
         raw = copy.copy(shapes[step])
         raw["uuid"] = f"event-{calls + call}-{step}"
         caller = f"+1201555{call % 10_000:04}"
-        raw["call"] = {**raw["call"], "uuid": f"call-{calls + call}", "from": caller}
+        raw["call"] = {**raw["call"], **_later(raw["call"], call * APART), "uuid": f"call-{calls + call}", "from": caller}
         yield report(raw)
+
+
+def _later(call: dict[str, Any], seconds: int) -> dict[str, str]:
+    """A call's moments, some seconds later."""
+    return {
+        name: (datetime.fromisoformat(at) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+        for name, at in call.items()
+        if name.endswith("_on") and at
+    }

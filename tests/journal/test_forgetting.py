@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 from kept import answered, ids, nothing_decided, story, write
@@ -23,8 +24,6 @@ def everything(engine) -> str:
     with engine.connect() as connection:
         rows = [tuple(row) for table in METADATA.tables.values() for row in connection.execute(table.select())]
     told = [value for row in rows for value in row]
-    import zlib
-
     return "\n".join(zlib.decompress(value).decode() if isinstance(value, bytes) else str(value) for value in told)
 
 

@@ -1,4 +1,4 @@
-"""With GET a call has no uuid on its first turn: it has a provisional identity until a later turn or a report brings one."""
+"""With GET a call has no uuid on its first turn: its identity is provisional until a later turn or a report brings one."""
 
 from __future__ import annotations
 
