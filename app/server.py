@@ -121,7 +121,7 @@ class House:
         also = self.tally.also
         also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], self._outside.counts)
         also("callflows_workers", "What workers were asked, and what became of them", ["state"], self._workshop.counts)
-        also("callflows_journal", "What was to be remembered, by what became of it", ["result"], self.journal.counts)
+        also("callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.counts)
 
     def warn(self) -> None:
         """Say what is to be known of the settings and the flows."""

@@ -20,4 +20,4 @@ def journal_of(settings: Settings, told: Callable[[Turn], list[dict[str, Any]]])
     from app.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands do without
     from app.journal.sql import SqlStore  # noqa: PLC0415 - as above
 
-    return Journal(SqlStore(settings.journal_url), Spool(settings.data / "spool"), told, settings.retention_days)
+    return Journal(SqlStore(settings.journal_url), Spool(settings.data), told, settings.retention_days)
