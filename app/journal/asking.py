@@ -50,6 +50,12 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield CALLS.c.started < wanted.until
 
 
+def newest_event(connection: Connection) -> float | None:
+    """When the newest report happened that came by the websocket or was found by search; None where there is none."""
+    heard = EVENTS.c.source.in_(("wss", "search"))
+    return connection.execute(select(func.max(EVENTS.c.at)).where(heard)).scalar()
+
+
 def told(connection: Connection, call: str) -> Told | None:
     """All that is kept of a call, or of the call of a leg; None where there is none of that id."""
     row = _first(connection, select(CALLS).where(CALLS.c.id == call))

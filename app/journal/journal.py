@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import concurrent.futures
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -76,6 +77,7 @@ class Journal:
         self._spooled = True
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._done_here: dict[tuple[str, str], None] = {}
         self._thread: threading.Thread | None = None
 
     def remember(self, what: Answered | Happened | Settled) -> None:
@@ -110,6 +112,20 @@ class Journal:
     async def once(self, kind: str, key: str) -> bool:
         """Whether nobody did something yet: true for one who asks, of all processes and restarts. Raises StoreGone."""
         return await asyncio.to_thread(self._store.claim, kind, key, time.time())
+
+    async def once_or_here(self, kind: str, key: str) -> bool:
+        """As ``once``; where the database is gone, whether nobody in this process did it yet."""
+        first = (kind, key) not in self._done_here
+        self._done_here[kind, key] = None
+        if len(self._done_here) > CAPACITY:
+            del self._done_here[next(iter(self._done_here))]
+        with contextlib.suppress(StoreGone):
+            return first and await self.once(kind, key)
+        return first
+
+    async def newest_event(self) -> float | None:
+        """When the newest report happened that came as an event (seconds since 1970). Raises StoreGone."""
+        return await asyncio.to_thread(self._store.newest_event)
 
     async def hold(self, name: str, holder: str, seconds: float) -> bool:
         """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone."""

@@ -106,6 +106,11 @@ class SqlStore:
         with self._reading() as connection:
             return asking.told(connection, call)
 
+    def newest_event(self) -> float | None:
+        """When the newest report happened that the websocket or a search brought; None where there is none."""
+        with self._reading() as connection:
+            return asking.newest_event(connection)
+
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
         insert = INSERTS[self._engine.dialect.name]

@@ -54,6 +54,9 @@ class Store(Protocol):
     def told(self, call: str) -> Told | None:
         """All that is kept of a call; None where there is none of that id."""
 
+    def newest_event(self) -> float | None:
+        """When the newest report happened that the websocket or a search brought; None where there is none."""
+
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
 
