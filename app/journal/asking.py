@@ -44,6 +44,8 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
             yield CALLS.c.outcome > "2"  # for the index of the odd ones
     if wanted.state:
         yield CALLS.c.state == ranked(STATES, wanted.state)
+        if wanted.state != "destroyed":
+            yield CALLS.c.state < "51"  # for the index of those that are not over
     if wanted.since is not None:
         yield CALLS.c.started >= wanted.since
     if wanted.until is not None:

@@ -55,7 +55,7 @@ _TOP: Final = CALLS.c.parent.is_(None)
 _LISTED: Final[dict[str, Any]] = {"sqlite_where": _TOP, "postgresql_where": _TOP}
 _ANSWERED: Final = _TOP & CALLS.c.flow.isnot(None)
 _ODD: Final = _TOP & (CALLS.c.outcome > "2")
-_GOING: Final = _TOP & (CALLS.c.state < "40")
+_GOING: Final = _TOP & (CALLS.c.state < "51")
 Index("calls_started", CALLS.c.started, **_LISTED)
 Index("calls_number", CALLS.c.number, CALLS.c.started, **_LISTED)
 Index("calls_caller", CALLS.c.caller, CALLS.c.started, **_LISTED)

@@ -71,7 +71,7 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
 
 
 def _await(process: subprocess.Popen[str], http: httpx.Client, log: Path) -> None:
-    for _ in range(200):
+    for _ in range(600):
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(httpx.TransportError):
             http.get("/healthz")

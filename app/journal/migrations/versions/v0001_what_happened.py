@@ -45,7 +45,7 @@ def _calls() -> None:
     for name, which in (("number", top), ("caller", top), ("flow", f"{top} AND flow IS NOT NULL")):
         op.create_index(f"calls_{name}", "calls", [name, "started"], **_where(which))
     op.create_index("calls_odd", "calls", ["outcome", "started"], **_where(f"{top} AND outcome > '2'"))
-    op.create_index("calls_going", "calls", ["state", "started"], **_where(f"{top} AND state < '40'"))
+    op.create_index("calls_going", "calls", ["state", "started"], **_where(f"{top} AND state < '51'"))
     op.create_index("calls_parent", "calls", ["parent"], **_where("parent IS NOT NULL"))
     op.create_index("calls_provisional", "calls", ["started"], **_where("provisional IS NOT NULL"))
 
