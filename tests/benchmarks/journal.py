@@ -30,6 +30,7 @@ from reports import many
 
 from app.journal.entries import entries_of
 from app.journal.sql import SqlStore
+from app.journal.store import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ QUESTIONS = (
     ("that fell back", ("--outcome", "fallback")),
     ("of an hour", ("--since", "2026-02-25T16:00:00Z", "--until", "2026-02-25T17:00:00Z")),
 )
+NOBODY = Filter(number="+12015550188", limit=50)
 
 
 def rows(reports: Sequence[Happened]) -> list[tuple[Any, ...]]:
@@ -134,6 +136,14 @@ def log(kind: str, events: int) -> None:
             both = [(asked(f"sqlite:///{folder}/empty.db"), asked(url, *question)) for _ in range(5)]
             empty, full = (statistics.median(column) for column in zip(*both, strict=True))
             print(f"  calls {says}: {full:.2f} s, of an empty journal {empty:.2f} s", flush=True)
+        store = SqlStore(url)
+        for says, wanted in (("the newest", Filter(limit=50)), ("of a number that nobody rang", NOBODY)):
+            began = time.perf_counter()
+            found = len([*store.calls(wanted)])
+            print(
+                f"  the question alone, {says}: {found} calls in {(time.perf_counter() - began) * 1000:.1f} ms", flush=True
+            )
+        store.close()
 
 
 def asked(url: str, *arguments: str) -> float:
