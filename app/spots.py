@@ -13,6 +13,8 @@ NODE: Final = "node"
 """What a call does that comes to a node."""
 ON: Final = "on"
 """What a call does that comes back to a node in which it was before."""
+OUT: Final = "out"
+"""What a call does that comes to the end of a node, and ends there."""
 RINGS: Final = "rings"
 RINGS_LAST: Final = "rings last"
 ASKS: Final = "asks"
@@ -40,7 +42,7 @@ class Spot(NamedTuple):
     @property
     def counted(self) -> tuple[Spot, ...]:
         """What coverage counts of it: itself, nothing, or what can become of it."""
-        if self.what == ON:
+        if self.what in (ON, OUT):
             return ()
         if self.what in _ENDS:
             return tuple(self._replace(what=what) for what in dict.fromkeys(_ENDS[self.what].values()))

@@ -257,6 +257,7 @@ class Compiler:
             elif not done.ends:
                 if done.mute and not done.asked:
                     self.mute.add(node)
+                done.note(spots.OUT, path, key=True)
                 done.write(Hangup())
             self._runs[node, entry] = done
             self._stack.pop()
