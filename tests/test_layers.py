@@ -16,6 +16,7 @@ FLOORS = (
     {"setup"},
     {"web"},
     {"server"},
+    {"testing"},
     {"cli"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -42,8 +42,8 @@ from app.language import (
 from app.rehearsal import platform, playing
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import Ends, Failed, GoesOn, Line, tagged
-from app.rehearsal.ringing import with_query
 from app.rehearsal.notes import END, notes_of
+from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
 from app.spots import NODE, Spot
 

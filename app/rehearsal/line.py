@@ -17,18 +17,18 @@ from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import HANGS_UP, Asked, Did, Transcript
 
 if TYPE_CHECKING:
-    from app.rehearsal.notes import Notes
-    from app.spots import Spot
     from zoneinfo import ZoneInfo
 
     from app.language import Extensions
     from app.language.element import Element
     from app.rehearsal.asking import Network, Reply
     from app.rehearsal.clock import Clock
+    from app.rehearsal.notes import Notes
     from app.rehearsal.parties import Callees, Caller
     from app.rehearsal.platform import Rules
     from app.rehearsal.ringing import Ringing
     from app.rehearsal.transcript import Ending, Step
+    from app.spots import Spot
 
 PATIENCE: Final = 10.0
 """Seconds of the real clock that an answer is waited for, where no timeout is said."""

@@ -35,7 +35,8 @@ class Did(NamedTuple):
 class Asked:
     """A request of the platform, and its answer; ``trail`` is what our engine decided, where it is ours.
 
-    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow``, ``node`` and ``outcome`` are those of our engine.
+    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow``, ``node`` and ``outcome`` are those of our
+    engine.
     """
 
     method: str
