@@ -125,6 +125,7 @@ def check(
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
     from app.flows.checks.paths import check_paths
+    from app.testing.scenarios import problems_of
 
     if explain is not None:
         _explain(explain, output)
@@ -132,7 +133,7 @@ def check(
     settings = settings_of(flows=flows)
     with progress("checking") as on_progress:
         problems = check_paths(
-            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers
+            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers, problems_of
         )
     _show(problems, output)
     worst = {problem.severity for problem in problems}

@@ -184,7 +184,7 @@ def _text(wanted: str, path: Path, report: Report, *, partly: bool) -> Looks:
         try:
             pattern = re.compile(regular[1])
         except re.error as error:
-            report.error(path, "test-pattern", f"{wanted} is no regular expression: {error}", "write \\ before ( [ . * + ?")
+            report.error(path, "value", f"{wanted} is no regular expression: {error}", "write \\ before ( [ . * + ?")
             return lambda _found: False
         return lambda found: found is not None and pattern.search(_folded(found)) is not None
     folded = _folded(wanted)

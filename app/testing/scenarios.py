@@ -83,6 +83,11 @@ def cases_of(flow: Flow) -> tuple[list[Case], list[Problem]]:
     return [*_cases(flow, data, report)], report.problems
 
 
+def problems_of(flow: Flow) -> list[Problem]:
+    """What is wrong with the scenarios of a flow's file."""
+    return cases_of(flow)[1]
+
+
 def _cases(flow: Flow, data: dict[str, Any], report: Report) -> Iterator[Case]:
     tests = data["tests"]
     if not isinstance(tests, list):
@@ -176,5 +181,5 @@ def _moment(written: str, zone: tzinfo, path: Path, report: Report) -> datetime:
         return usual
     moment = begin_of(written.strip(), zone)
     if moment is None:
-        report.error(path, "test-moment", f"at: {written!r} is no moment", "as 2026-12-25 10:00, or with an offset")
+        report.error(path, "value", f"at: {written!r} is no moment", "as 2026-12-25 10:00, or with an offset")
     return moment or usual

@@ -16,12 +16,16 @@ from app.language.element import paths
 from app.language.rows import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import TypeAlias
 
+    from app.flows.book import Flow
     from app.flows.compiler import Options
     from app.flows.loader import Progress
     from app.language import Extensions, Response
+
+    Look: TypeAlias = Callable[[Flow], Iterable[Problem]]
 
 
 def check_paths(
@@ -30,11 +34,12 @@ def check_paths(
     flows_folder: Path | None = None,
     on_progress: Progress | None = None,
     workers: int = 1,
+    look: Look | None = None,
 ) -> list[Problem]:
     """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
 
     Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
-    are done. A folder's overrides are checked with the whole folder.
+    are done. A folder's overrides are checked with the whole folder. ``look`` looks at each flow too.
     """
     problems: list[Problem] = []
     files: dict[Path, Path] = {}
@@ -58,7 +63,7 @@ def check_paths(
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow(file)]
-    problems += _flows(flows, options, extensions, on_progress, workers)
+    problems += _flows(flows, options, extensions, on_progress, workers, look)
     for folder in whole:
         problems += check_overrides(folder, options)
     for file in files.values():
@@ -73,7 +78,12 @@ def _declaring(folder: Path, flows_folder: Path | None) -> Path:
 
 
 def _flows(
-    files: list[Path], options: Options, extensions: dict[Path, Extensions], on_progress: Progress | None, workers: int
+    files: list[Path],
+    options: Options,
+    extensions: dict[Path, Extensions],
+    on_progress: Progress | None,
+    workers: int,
+    look: Look | None,
 ) -> Iterable[Problem]:
     by_folder: dict[Path, list[Path]] = {}
     for file in files:
@@ -85,6 +95,9 @@ def _flows(
         loaded = load_files(inside, of_folder, on_progress=told)
         yield from loaded.problems
         yield from across(loaded.book, workers)
+        if look is not None:
+            for flow in loaded.book.flows.values():
+                yield from look(flow)
         before += len(inside)
 
 
