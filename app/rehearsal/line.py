@@ -222,16 +222,17 @@ class Line:
     ) -> bytes:
         """A document. Raises Failed where there is none that can be read."""
         reply = await self.asked(method, url, body, patience)
-        asked = self.transcript.requests[-1]
-        if not reply.error and not OK <= reply.status < NOT_OK:
-            asked.error = f"the status is {reply.status}"
-        elif not reply.error and (reply.body.strip() or not may_be_empty):
+        wrong = reply.error
+        if not wrong and not OK <= reply.status < NOT_OK:
+            wrong = f"the status is {reply.status}"
+        elif not wrong and (reply.body.strip() or not may_be_empty):
             try:
                 from_xml(reply.body, extensions=self.extensions)
             except DocumentError as error:
-                asked.error = f"the document cannot be read: {error}"
-        if asked.error:
-            raise Failed(f"{method} {url.partition('?')[0]}: {asked.error}")
+                wrong = f"the document cannot be read: {error}"
+        if wrong:
+            self.transcript.requests[-1].error = wrong
+            raise Failed(f"{method} {url.partition('?')[0]}: {wrong}")
         return reply.body
 
     async def asked(self, method: str, url: str, body: bytes | None = None, patience: float = PATIENCE) -> Reply:
@@ -242,7 +243,7 @@ class Line:
         reply = await self._network.ask(method, url, body, patience)
         for step in self.transcript.steps[known:]:  # what our own engine did meanwhile
             await self.caller.hear(step)
-        asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error
+        asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error or asked.error
         asked.document = reply.body.decode("utf-8", "replace")
         return reply
 

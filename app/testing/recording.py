@@ -61,13 +61,12 @@ def _keys(did: list[Did]) -> list[Any]:
     for one in did:
         if one.act is None:
             waits_since = one.at if waits_since is None else waits_since
-        elif one.act == HANGS_UP:
-            waited = one.at + one.after - (one.at if waits_since is None else waits_since)
-            acts += [{"wait": f"{round(waited * 1000)}ms"}] if waited > 0 else []
-            acts.append(HANGS_UP)
-        else:
-            acts.append(one.act)
-            waits_since = None
+            continue
+        waited = one.at + one.after - (one.at if waits_since is None else waits_since)
+        if waited > 0 and (one.after or one.act == HANGS_UP):
+            acts.append({"wait": f"{round(waited * 1000)}ms"})
+        acts.append(one.act)
+        waits_since = None
     while acts and acts[-1] == "":
         acts.pop()
     return acts

@@ -144,9 +144,9 @@ def wrong_with(call: Transcript, flow: str) -> str:
     """What no call may come to, whatever is expected; nothing where it did not."""
     if call.flow != flow:
         return f"the call was answered by {call.flow!r}" if call.flow else "no flow answered the call"
-    fell = next((asked.error for asked in call.requests if asked.outcome not in ("", "answered")), "")
-    if fell:
-        return f"the caller got the fallback: {fell}"
+    fell = next((asked for asked in call.requests if asked.outcome not in ("", "answered")), None)
+    if fell is not None:
+        return f"the caller got the {fell.error}"
     if call.outcome in ("error", "loop"):
         return f"{'it went wrong' if call.outcome == 'error' else 'it never ends'}: {call.error}"
     return ""

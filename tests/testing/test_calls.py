@@ -69,7 +69,7 @@ def test_a_flow_that_is_wrong_or_falls_is_an_error(flows):
 def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
     (tmp_path / "acme.py").write_text(
         'from app import Response, Say, Turn, flow\nacme = flow("acme", numbers=["+12015550124"])\n'
-        '@acme.node\ndef start(turn: Turn) -> Response:\n    return Response(Say(f"Hello {turn.caller.name}."))\n'
+        '@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say(f"Hello {turn.caller.name}."))\n'
     )
     calls = Calls(tmp_path)
 
@@ -80,14 +80,15 @@ def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
     assert calls.ring("+12015550124").nodes == ["start"]
 
 
-def test_pytest_has_the_fixture(flows):
-    (flows / "test_acme.py").write_text(
+def test_pytest_has_the_fixture(flows, tmp_path_factory):
+    written = tmp_path_factory.mktemp("their") / "test_acme.py"
+    written.write_text(
         "def test_sales(rehearse):\n"
         f"    rehearse('{NUMBER}', flows='{flows}', at='{AT}', keys='1').says('Welcome')\n"
         "def test_wrong(rehearse):\n"
         f"    rehearse('{NUMBER}', flows='{flows}', at='{AT}', keys='1').says('Nonsense')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "/dev/null", str(flows / "test_acme.py")]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "/dev/null", str(written)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=flows, check=False)  # noqa: S603 - our own
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "expected say: Nonsense" in done.stdout

@@ -9,8 +9,8 @@ HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
 OTHER = "  other:\n    - say: Other.\n"
 
 
-def tests(*scenarios: str) -> str:
-    return "tests:\n" + "".join(f"  - {{name: number {index}, {one}}}\n" for index, one in enumerate(scenarios))
+def scenarios(*said: str) -> str:
+    return "tests:\n" + "".join(f"  - {{name: number {index}, {one}}}\n" for index, one in enumerate(said))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def tests(*scenarios: str) -> str:
     ],
 )
 def test_what_a_scenario_does_not_reach_is_missing(steps, scenario, left, tmp_path):
-    assert sorted(missing(tmp_path, HEAD + steps + OTHER + tests(scenario))) == sorted(left)
+    assert sorted(missing(tmp_path, HEAD + steps + OTHER + scenarios(scenario))) == sorted(left)
 
 
 def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_path):
@@ -102,7 +102,7 @@ def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_p
     third = "  third:\n    - when: caller.anonymous\n      hangup\n    - dial: +12015550188\n".replace(
         "hangup\n", "hangup:\n"
     )
-    assert missing(tmp_path, HEAD + steps + OTHER + third + tests("keys: 1")) == [
+    assert missing(tmp_path, HEAD + steps + OTHER + third + scenarios("keys: 1")) == [
         "start: key 2",
         "the node third",
         "third: holds",
@@ -115,7 +115,7 @@ def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_p
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_caller_who_hangs_up_did_not_come_by_what_follows(dialect, tmp_path):
     steps = "    - say: Hello.\n    - pause: {length: 5s, dtmf_stop: '#'}\n    - when: caller.anonymous\n      say: You.\n    - goto: other\n"
-    text = f"dialect: {dialect}\n" + HEAD + steps + OTHER + tests("keys: hangup")
+    text = f"dialect: {dialect}\n" + HEAD + steps + OTHER + scenarios("keys: hangup")
     assert missing(tmp_path, text) == ["start: holds", "start: does not hold", "the node other"]
 
 

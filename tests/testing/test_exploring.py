@@ -25,7 +25,7 @@ def fault(path, text: str, **more):
     [
         ("numbers: +12015550123\nnodes:\n  start:\n    - when: caller.anonymous\n      say: Who?\n", "dead air", None),
         (
-            f"{HEAD}{MENU}  other:\n    - say: '{{{{ call.from_ * 100000 }}}}'\n",
+            f"{HEAD}{MENU}  other:\n    - set: {{x: '1'}}\n    - say: '{{{{ call.from_ * 100000 }}}}'\n",
             "the caller got the fallback",
             ["2"],
         ),
@@ -49,7 +49,7 @@ def test_what_is_wrong_is_found_by_the_shortest_way(text, wrong, keys, tmp_path)
 
 
 def test_the_scenario_that_is_printed_shows_the_fault_when_it_is_run(tmp_path):
-    text = f"{HEAD}{MENU}  other:\n    - say: '{{{{ call.from_ * 100000 }}}}'\n"
+    text = f"{HEAD}{MENU}  other:\n    - set: {{x: '1'}}\n    - say: '{{{{ call.from_ * 100000 }}}}'\n"
     found = fault(tmp_path, text)
     again = only(ran(folder_of(tmp_path, acme=f"{text}tests:\n{found.scenario}")))
     assert again.wrong == found.wrong
@@ -62,7 +62,7 @@ def test_the_same_seed_finds_the_same(tmp_path):
 
 def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
     text = (
-        f"{HEAD}    - say: Hello.\n    - lookup: {{url: 'https://crm.example.com/x', into: who}}\n"
+        f"{HEAD}    - say: Hello.\n    - lookup: {{url: 'https://crm.example.com/x', into: who, default: {{age: 1}}}}\n"
         "    - when: who.age + 1 > 18\n      say: Grown up.\n    - say: Goodbye.\n"
     )
     found = fault(tmp_path, text)

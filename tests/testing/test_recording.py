@@ -67,7 +67,7 @@ def test_a_scenario_fails_when_the_flow_does_something_else(tmp_path):
 
 def test_the_moment_is_said_on_the_clock_that_is_asked_for(tmp_path):
     _, scenario = recorded(tmp_path, FLOW, ZoneInfo("America/New_York"))
-    assert "at: 2026-11-23 10:00:07-05:00" in scenario
+    assert "at: '2026-11-23 10:00:07-05:00'" in scenario
 
 
 def test_a_text_in_slashes_is_no_regular_expression(tmp_path):

@@ -54,7 +54,7 @@ def verdict(path, scenario: str):
     "scenario",
     [
         "    keys: 1\n    expect: [say: Welcome to Acme., dial: sales]",
-        "    keys: 1\n    expect: [say: /^Welcome/, say: /Press [12]/, dial: [ann@acme.sip.opentact.org, +12015550188]]",
+        "    keys: 1\n    expect: [say: /^Welcome/, say: '/Press [12]/', dial: [ann@acme.sip.opentact.org, +12015550188]]",
         "    keys: 1\n    expect: [dial: {to: sip:ann@acme.sip.opentact.org}, not: [dial: sales]]\n    callee: busy\n#FAILS",
         "    keys: 1\n    caller_name: Ann\n    expect: [say: 'Acme, Ann.', nodes: [start, sales]]",
         "    keys: 1\n    callee: busy\n    expect: [dial: {to: sales, result: busy}, voicemail, hangup]",
@@ -97,8 +97,9 @@ def test_what_is_expected_and_does_not_happen_is_told_with_its_place_and_why(exp
     assert not ran_.passed
     line = text.splitlines().index(f"      - {expected}") + 1
     assert ran_.missed is not None
-    assert (ran_.missed.line, ran_.missed.column, ran_.missed.why) == (line, 9, why)
-    assert f"acme.yaml:{line}:9: expected" in "\n".join(failed(ran_))
+    column = 9 + expected.startswith("not: ") * 5 + expected.startswith("not: [")
+    assert (ran_.missed.line, ran_.missed.column, ran_.missed.why) == (line, column, why)
+    assert f"acme.yaml:{line}:{column}: expected" in "\n".join(failed(ran_))
 
 
 def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from folders import SETTINGS, folder_of, ran
+from folders import OPTIONS, SETTINGS, folder_of, ran
 
 from app.flows.gallery import begin, templates
 from app.testing.coverage import covered, said
@@ -25,8 +25,6 @@ def begun(path: Path, template: str):
 @pytest.fixture(params=["shipped", *templates()])
 def folder(request, tmp_path):
     if request.param == "shipped":
-        from folders import OPTIONS
-
         return folders_of([ROOT / "callflows"], OPTIONS)[0]
     return begun(tmp_path, request.param)
 

@@ -121,6 +121,8 @@ class Dialling(Word):
             for target in rounds[0]
         ]
         inside = [Error(ringing.place(missed))] if missed is not None and missed.pieces else []
+        if self.record and run.dialect == "reference":
+            ringing.answer()
         ringing.note(RINGS if rounds[1:] else RINGS_LAST, path)
         ringing.write(self._dial(ringing, targets, inside, path, timeout), path=path)
         computed = [target for target in rounds[0] if isinstance(target, Computed)]
