@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app.errors import Problem
-from app.flows.loader import flow_files, for_all_flows, is_flow, load_files
+from app.flows.book import FlowBook
+from app.flows.loader import Loaded, flow_files, for_all_flows, is_flow, load_files
 from app.rehearsal.asking import Web
 from app.server import rehearsing
 from app.testing.scenarios import cases_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
-    from app.flows.loader import Loaded, Progress
+    from app.flows.loader import Progress
     from app.rehearsal.asking import Network
     from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Transcript
@@ -72,13 +73,17 @@ def folders_of(paths: Iterable[Path], options: Options, on_progress: Progress | 
     cannot be listed.
     """
     chosen: dict[Path, set[Path] | None] = {}
+    strange = []
     for path in paths:
-        folder = path if path.is_dir() else path.parent
         if path.is_dir():
-            chosen[folder] = None
-        elif (files := chosen.setdefault(folder, set())) is not None:
+            chosen[path] = None
+        elif not (path.is_file() and is_flow(path)):
+            strange.append(_strange(path))
+        elif (files := chosen.setdefault(path.parent, set())) is not None:
             files.add(path.resolve())
-    return [_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
+    folders = [_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
+    nothing = Folder(Loaded(FlowBook(), ()), options, (), (), tuple(strange))
+    return [*folders, nothing] if strange else folders
 
 
 def _folder(folder: Path, chosen: set[Path] | None, options: Options, on_progress: Progress | None) -> Folder:
@@ -91,7 +96,6 @@ def _folder(folder: Path, chosen: set[Path] | None, options: Options, on_progres
         of_flow, wrong = cases_of(flow)
         found += wrong
         cases += of_flow if not flow.problems else []
-    found += [_strange(path) for path in chosen or () if not (path.is_file() and is_flow(path))]
     return Folder(loaded, for_all, flows, tuple(cases), tuple(found))
 
 

@@ -26,7 +26,8 @@ nodes:
   start:
     - when: caller.anonymous
       say: Who are you?
-    - gather: {dtmf_length: 1, do: [say: Press one.], dtmf: {1: [], 2: [goto: a--b]}, default: [say: No.], error: [say: Well?]}
+    - gather:
+        {dtmf_length: 1, do: [say: Press one.], dtmf: {1: [], 2: [goto: a--b]}, default: [say: No.], error: [say: Well?]}
     - record: {do: [pause: 1s]}
     - geo: {states: NJ, do: [say: From New Jersey.]}
     - dial: {to: "+1{{ caller.number }}", ring: in-turn, record: true}

@@ -36,7 +36,7 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
 
 def test_what_is_not_so_is_told_with_the_whole_call(flows):
     call = rehearse(flows, NUMBER, at=AT, keys="2", callee="busy")
-    with pytest.raises(AssertionError, match="(?s)expected say: Goodbye: the nearest Say.*0:00  “Welcome"):
+    with pytest.raises(AssertionError, match=r"(?s)expected say: Goodbye: the nearest Say.*0:00  “Welcome"):
         call.says("Goodbye")
     with pytest.raises(AssertionError, match="it happened"):
         call.never_says("Leave a message")

@@ -114,7 +114,8 @@ def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_p
 
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_caller_who_hangs_up_did_not_come_by_what_follows(dialect, tmp_path):
-    steps = "    - say: Hello.\n    - pause: {length: 5s, dtmf_stop: '#'}\n    - when: caller.anonymous\n      say: You.\n    - goto: other\n"
+    steps = "    - say: Hello.\n    - pause: {length: 5s, dtmf_stop: '#'}\n"
+    steps += "    - when: caller.anonymous\n      say: You.\n    - goto: other\n"
     text = f"dialect: {dialect}\n" + HEAD + steps + OTHER + scenarios("keys: hangup")
     assert missing(tmp_path, text) == ["start: holds", "start: does not hold", "the node other"]
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from folders import SETTINGS, folder_of, only, ran
 
+from app.flows.words.dialling import Computed
 from app.testing.exploring import explore
 
 HEAD = "numbers: +12015550123\nnodes:\n  start:\n"
@@ -72,8 +73,6 @@ def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
 
 
 def test_a_dial_that_the_policy_refuses_is_found_even_if_the_engine_would_dial_it(tmp_path, monkeypatch):
-    from app.flows.words.dialling import Computed
-
     def careless(self, turn):
         turn.found[self] = self._text(turn)
 
