@@ -87,7 +87,9 @@ def test_a_flow_that_is_wrong_is_said_and_the_others_are_run_all_the_same(folder
 @pytest.mark.usefixtures("folder")
 def test_what_is_not_there_is_said():
     assert run("test", "callflows/nothing.yaml").code == 1
+    Path("setup.py").write_text("open('wrote', 'w').close()\n")
     done = run("test", "nothing", "callflows")
+    assert not Path("wrote").exists(), "what is beside a path that is not there is not run"
     assert (done.code, done.err.splitlines()[0]) == (1, "nothing:1:1: error: there is no such file or folder [no-file]")
     assert run("test", "--flows", "nowhere").code == 1
     assert run("test", "--junit", "no/such/folder.xml").code == 2
@@ -116,12 +118,7 @@ def test_check_says_what_is_wrong_with_scenarios_and_serves_the_flow_all_the_sam
 
 def test_without_hypothesis_exploring_says_how_to_get_it(folder):
     (folder / "hypothesis.py").write_text("raise ModuleNotFoundError('hypothesis')\n")
-    done = run_alone(
-        "test",
-        "--explore",
-        folder=folder,
-        PYTHONPATH=f"{folder}{os.pathsep}{Path(__file__).parents[2]}",
-        PATH=os.environ["PATH"],
-    )
+    ours = Path(__file__).parents[2]
+    done = run_alone("test", "--explore", folder=folder, PYTHONPATH=f"{folder}{os.pathsep}{ours}", PATH=os.environ["PATH"])
     assert done.code == 2
     assert "pip install 'callflows[explore]'" in done.err
