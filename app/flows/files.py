@@ -71,6 +71,9 @@ class FlowFile(pydantic.BaseModel):
     nodes: Annotated[dict[str, Steps], form("nodes")] = pydantic.Field(
         description="Steps by the name of their node; every call begins at start."
     )
+    tests: Annotated[Any, form("tests")] = pydantic.Field(
+        None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
+    )
     fallback: Steps = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
 
 
