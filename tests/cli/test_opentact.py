@@ -257,14 +257,16 @@ def test_a_refusal_says_what_the_mend_and_the_value(platform):
     assert "Traceback" not in done.err
 
 
-def test_without_a_token_the_settings_to_set_are_said(platform, monkeypatch):
+@pytest.mark.usefixtures("platform")
+def test_without_a_token_the_settings_to_set_are_said(monkeypatch):
     monkeypatch.delenv("CALLFLOWS_OPENTACT_TOKEN")
     for done in (called("apps"), run("events", "--seconds", "1")):
         assert done.code == 2
         assert "CALLFLOWS_OPENTACT_TOKEN" in done.err
 
 
-def test_a_wrong_token_is_said_and_not_shown(platform, monkeypatch):
+@pytest.mark.usefixtures("platform")
+def test_a_wrong_token_is_said_and_not_shown(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_TOKEN", "another-token")
     done = called("apps")
     assert done.code == 1
@@ -301,11 +303,13 @@ def test_an_event_cannot_steer_the_terminal(platform):
     assert len(done.out.splitlines()) == 1
 
 
-def test_events_end_when_time_is_up(platform):
+@pytest.mark.usefixtures("platform")
+def test_events_end_when_time_is_up():
     assert run("events", "--seconds", "0.5").code == 0
 
 
-def test_events_that_cannot_be_listened_to_say_why(platform, monkeypatch):
+@pytest.mark.usefixtures("platform")
+def test_events_that_cannot_be_listened_to_say_why(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", "ws://127.0.0.1:9/wss")
     done = run("events", "--seconds", "0.5")
     assert done.code == 1
