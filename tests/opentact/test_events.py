@@ -569,6 +569,22 @@ def test_a_subscription_is_renewed_while_this_goes_on(platform):
     assert len(platform.bodies("POST /event/subscription")) == 1
 
 
+def test_a_subscription_that_somebody_removed_is_made_again(platform):
+    class Hourly(Waits):
+        async def sleep(self, seconds):
+            self.day += timedelta(seconds=seconds)
+            await asyncio.sleep(0)
+
+    _, made = subscribed(platform, [], waits=Hourly(), done=lambda p: len(p.bodies("POST /event/subscription")) > 1)
+    assert len(made) > 1
+
+
+def test_numbers_are_masked_in_what_is_logged(platform):
+    platform.routes["POST /event/subscription"] = wrong(400, "the number +13125550168 is not yours")
+    health, _ = subscribed(platform, [], done=lambda p: p.bodies("POST /event/subscription"))
+    assert "the number …0168 is" in health.refused["call_record"]
+
+
 def test_an_old_subscription_that_is_in_the_way_is_replaced(platform):
     platform.routes["POST /event/subscription"] = [wrong(409, "exists"), fine({"uuid": "new"})]
     subscribed(platform, [subscription(is_active=False)], done=lambda p: len(p.bodies("POST /event/subscription")) == 2)
