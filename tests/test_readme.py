@@ -174,6 +174,8 @@ def test_every_setting_is_in_the_table():
         "schema xml",
         "schema flow",
         "convert",
+        "log",
+        "forget",
     ],
 )
 def test_every_command_is_in_the_table(command):
