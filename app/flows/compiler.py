@@ -23,6 +23,7 @@ from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
+from app.flows.noted import Noted
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
@@ -32,7 +33,6 @@ from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
 from app.flows.writing import Run
 from app.language import Dialect, Extensions, Hangup
-from app.spots import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,7 +161,7 @@ class Compiler:
         self._texts: dict[tuple[str, bool, str], Hole] = {}
         self._stack: list[str] = []
         self._fetched: set[str] = set()
-        self._spots: dict[Spot, None] = {}
+        self.noted = Noted(report, wanted=options.annotated)
         self.outside = False
         """Whether something outside is asked or told."""
 
@@ -190,7 +190,7 @@ class Compiler:
             apart=self.prompts.apart or bool(self.file.template),
             dials=self._dialled(),
             counts=any("calls" in carried for carried in self.links.carries.values()),
-            spots=tuple(self._spots),
+            spots=self.noted.spots,
             timed=self.reach.time_asked is not None,
         )
 
@@ -214,7 +214,7 @@ class Compiler:
     def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
         if self.file.template:
             self.nodes[START] = Node((), ("template",), None)
-            self.spot(START, spots.NODE, ("template",), key=True)
+            self.noted.comment(START, spots.NODE, ("template",), key=True)
             return documents_of_template(self, self.folder)
         return self._documents() if named_well(self.file.nodes, self.report) else {}
 
@@ -262,15 +262,6 @@ class Compiler:
             self._runs[node, entry] = done
             self._stack.pop()
         return done
-
-    def spot(self, node: str, what: str, path: Path, *, key: bool) -> str:
-        """A comment that says where a call comes by; nothing where documents are not for rehearsals."""
-        if not self.options.annotated:
-            return ""
-        place = self.report.place(path, key=key)
-        made = Spot(node.partition(".")[0], place.line, place.column, what)
-        self._spots.update(dict.fromkeys(made.counted))
-        return made.comment()
 
     def inlined(self, node: str, entry: Entry) -> Run | None:
         """A node to be written in place; None where it must be fetched: it is being written, or it is too big."""

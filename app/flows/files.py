@@ -89,6 +89,7 @@ def read(text: bytes, report: Report) -> FlowFile | None:
         report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
     elif "template" in data:
         data["nodes"] = {}
+    data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
     flow: FlowFile | None = validate(FlowFile, data, (), report)
     return flow
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import FlowError, ScenarioError
 from app.flows.compiler import Options
+from app.flows.files import validate
 from app.flows.loader import flow_files
 from app.flows.places import Report
 from app.flows.scenarios import Scenario
 from app.flows.tickets import Signer
 from app.rehearsal.telling import lines
 from app.settings import load
+from app.testing.around import around_of
 from app.testing.expecting import expecting
 from app.testing.running import folders_of, on_stage, ringing, wrong_with
 from app.testing.scenarios import case_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from app.flows.book import Flow
     from app.rehearsal.transcript import Step, Transcript
     from app.settings import Settings
+    from app.testing.around import Around
     from app.testing.expecting import Missed
     from app.testing.running import Folder
     from app.testing.scenarios import Case
@@ -34,9 +37,9 @@ if TYPE_CHECKING:
 class Call:
     """A call that is over. What it asserts it asserts with the whole call in words."""
 
-    def __init__(self, call: Transcript, groups: dict[str, Any]) -> None:
+    def __init__(self, call: Transcript, there: Around) -> None:
         self.transcript = call
-        self._groups = groups
+        self._there = there
 
     @property
     def flow(self) -> str:
@@ -93,7 +96,7 @@ class Call:
     def expects(self, *expected: dict[str, Any] | str) -> None:
         """Assert what ``expect`` of a scenario says, as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
         report = Report("expects")
-        wanted = expecting(_texts([*expected]), (), report, self._groups)
+        wanted = expecting(_texts([*expected]), (), report, self._there)
         if report.problems:
             raise ScenarioError(report.problems[0].message, report.problems[0].mend)
         missed = wanted.missed(self.transcript)
@@ -141,35 +144,22 @@ class Calls:
         flow = self._folder.loaded.book.answering(number if number.startswith("+") else f"+{number}")
         if flow is None:
             raise ScenarioError(f"no flow answers {number}", "callflows numbers lists those that are")
-        groups: dict[str, Any] = groups_of(flow)
-        case = _case(flow, number, said, groups)
+        there = around_of(flow)
+        case = _case(flow, number, said, there)
         transcript = _now(self._folder, case, self._settings)
-        call = Call(transcript, groups)
+        call = Call(transcript, there)
         wrong = wrong_with(transcript, flow.name)
         if wrong:
             raise AssertionError(f"{wrong}\n{call}")
         return call
 
 
-def groups_of(flow: Flow) -> dict[str, Any]:
-    """The groups of a flow's file, as they are written."""
-    from app.flows.yaml_texts import read_yaml  # noqa: PLC0415 - only flow files have groups
-
-    if Path(flow.file).suffix == ".py":
-        return {}
-    data = read_yaml(Path(flow.file).read_bytes(), Report(flow.file))
-    groups = data.get("groups") if isinstance(data, dict) else None
-    return groups if isinstance(groups, dict) else {}
-
-
-def _case(flow: Flow, number: str, said: dict[str, Any], groups: dict[str, Any]) -> Case:
+def _case(flow: Flow, number: str, said: dict[str, Any], there: Around) -> Case:
     given = {("from" if key == "from_" else key): value for key, value in said.items() if value is not None}
     report = Report(flow.file)
     lookups = given.pop("lookups", {})
-    from app.flows.files import validate  # noqa: PLC0415 - heavy only here
-
     written = validate(Scenario, _texts({"name": "a call", "to": number, **given}), (), report)
-    case = case_of(flow, written, (), report, groups) if written is not None else None
+    case = case_of(flow, written, (), report, there) if written is not None else None
     errors = [problem for problem in report.problems if problem.severity == "error"]
     if case is None or errors:
         raise ScenarioError(errors[0].message, errors[0].mend)

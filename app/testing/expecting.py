@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.errors import suggestion
 from app.flows.scenarios import EXPECTED, OUTCOMES, WHOLE, Known
+from app.language.values import TARGET
 from app.numbers import e164
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from app.flows.places import Path, Report
     from app.rehearsal.transcript import Step, Transcript
+    from app.testing.around import Around
 
 Looks: TypeAlias = "Callable[[Any], bool]"
 _REGULAR: Final = re.compile("/(.+)/", re.DOTALL)
@@ -109,7 +111,7 @@ def _brief(found: object) -> str:
     return repr(found.get("data", found) if isinstance(found, dict) else found)
 
 
-def expecting(written: Sequence[Any], path: Path, report: Report, groups: dict[str, Any]) -> Expecting:
+def expecting(written: Sequence[Any], path: Path, report: Report, there: Around) -> Expecting:
     """Expectations as they are written; what is wrong is said."""
     made = Expecting()
     for index, one in enumerate(written):
@@ -122,22 +124,22 @@ def expecting(written: Sequence[Any], path: Path, report: Report, groups: dict[s
                 report.error((*here, word), "value", f"outcome: no call ends as {value!r}", near)
             made.outcome = str(value), place.line, place.column
         elif word == "nodes":
-            made.nodes = [str(node) for node in _listed(value)], place.line, place.column
+            made.nodes = _nodes(value, (*here, word), report, there), place.line, place.column
         elif word == "not":
             for number, part in enumerate(_listed(value)):
-                _add(made.nots, part, (*here, word, number) if isinstance(value, list) else (*here, word), report, groups)
+                _add(made.nots, part, (*here, word, number) if isinstance(value, list) else (*here, word), report, there)
         elif word:
-            _add(made.steps, one, here, report, groups)
+            _add(made.steps, one, here, report, there)
     return made
 
 
-def _add(steps: list[Expected], one: object, path: Path, report: Report, groups: dict[str, Any]) -> None:
+def _add(steps: list[Expected], one: object, path: Path, report: Report, there: Around) -> None:
     word, value = _word(one, path, report)
     if word in WHOLE:
         report.error(path, "unknown-key", f"not: {word} is no step", f"there are {', '.join(EXPECTED)}")
     elif word:
         known, place = EXPECTED[word], report.place(path)
-        looks = tuple(_looks(word, known, value, (*path, word), report, groups))
+        looks = tuple(_looks(word, known, value, (*path, word), report, there))
         steps.append(Expected(_shown(word, value), place.line, place.column, known.verb, looks))
 
 
@@ -158,7 +160,7 @@ def _word(one: object, path: Path, report: Report) -> tuple[str, Any]:
 
 
 def _looks(
-    word: str, known: Known, value: object, path: Path, report: Report, groups: dict[str, Any]
+    word: str, known: Known, value: object, path: Path, report: Report, there: Around
 ) -> Iterator[tuple[str, Looks]]:
     """What a step is known by, field by field."""
     if word == "voicemail":
@@ -170,7 +172,7 @@ def _looks(
             near = suggestion(str(field), known.fields) or f"it has {', '.join(known.fields)}"
             report.error(here, "unknown-key", f"{word}: there is no {field!r}", near, key=True)
         elif field == "to" and known.verb == "Dial":
-            yield field, _targets(wanted, groups)
+            yield field, _targets(wanted, here, report, there)
         elif field == "payload":
             yield field, _within(wanted)
         else:
@@ -206,14 +208,27 @@ def _plain(target: str) -> str:
     return e164(target) or target.lower().removeprefix("sip:")
 
 
-def _targets(wanted: object, groups: dict[str, Any]) -> Looks:
+def _targets(wanted: object, path: Path, report: Report, there: Around) -> Looks:
     """These targets and no others, in any order; of a group, some: in turn they are rung one by one."""
-    if isinstance(wanted, str) and wanted in groups:
-        group = groups[wanted]
-        members = {_plain(one) for one in _listed(group.get("to") if isinstance(group, dict) else group)}
+    if isinstance(wanted, str) and wanted in there.groups:
+        members = {_plain(one) for one in there.groups[wanted]}
         return lambda found: bool(found) and {_plain(one) for one in found} <= members
+    for target in map(str, _listed(wanted)):
+        if not (e164(target) or TARGET.accepts(target)):
+            near = suggestion(target, [*there.groups]) or "a number as +12015550188, ann@acme.sip.opentact.org, or a group"
+            report.error(path, "dial-target", f"dial: {target!r} is nobody that can be rung", near)
     exactly = {_plain(str(one)) for one in _listed(wanted)}
     return lambda found: {_plain(one) for one in found or ()} == exactly
+
+
+def _nodes(value: object, path: Path, report: Report, there: Around) -> list[str]:
+    """Names of nodes; one that there is none of is said."""
+    nodes = [str(node) for node in _listed(value)]
+    for node in nodes:
+        if there.nodes and node not in there.nodes:
+            near = suggestion(node, there.nodes) or f"there are {', '.join(there.nodes)}"
+            report.error(path, "unknown-node", f"no node is named {node!r}", near)
+    return nodes
 
 
 def _within(wanted: object) -> Looks:

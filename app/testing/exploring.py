@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed
@@ -17,6 +18,7 @@ from hypothesis.errors import Flaky
 
 from app.flows.places import Report
 from app.rehearsal.telling import lines
+from app.testing.around import around_of
 from app.testing.harm import Harms
 from app.testing.recording import scenario_text
 from app.testing.running import on_stage, ringing
@@ -24,7 +26,7 @@ from app.testing.scenarios import case_of, number_of
 from app.testing.strangers import scenario_of, strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from app.flows.book import Flow
     from app.flows.loader import Progress
@@ -35,10 +37,6 @@ if TYPE_CHECKING:
 
 SHRINKING: Final = 20.0
 """Seconds that a path which went wrong is made shorter for."""
-
-
-ANY_NUMBER: Final = "+12015550100"
-"""Rung where a flow answers the rest of all numbers."""
 
 
 class Fault(NamedTuple):
@@ -65,30 +63,55 @@ def explore(
     on_progress: Progress | None = None,
 ) -> list[Fault]:
     """Let callers at random loose on every flow; ``seconds`` are for all flows, each has a like part of them."""
-    todo = [(folder, flow) for folder in folders for flow in folder.chosen if not flow.problems]
-    faults = []
-    for done, (folder, flow) in enumerate(todo):
+    todo = [(folder, flow, _number(folder, flow)) for folder in folders for flow in folder.chosen if not flow.problems]
+    todo = [(folder, flow, number) for folder, flow, number in todo if number]
+    faults: list[Fault] = []
+    for done, (folder, flow, number) in enumerate(todo):
+        told = on_progress and partial(_further, on_progress, done * examples, len(todo) * examples)
         with asyncio.Runner() as runner:
-            entered = on_stage(folder, settings)
-            network = runner.run(entered.__aenter__())
+            stage = on_stage(folder, settings)
+            network = runner.run(stage.__aenter__())
             try:
-                fault = _Exploring(folder, flow, runner, network).run(examples, seconds / len(todo), seed)
+                fault = _Exploring(folder, flow, number, runner, network, told).run(examples, seconds / len(todo), seed)
             finally:
-                runner.run(entered.__aexit__(None, None, None))
+                runner.run(stage.__aexit__(None, None, None))
         faults += [fault] if fault is not None else []
-        if on_progress is not None:
-            on_progress(done + 1, len(todo))
+        if told is not None:
+            told(examples)
     return faults
+
+
+def _number(folder: Folder, flow: Flow) -> str:
+    """A number that comes to the flow; nothing where others have all of them."""
+    tried = (number_of(flow), *(f"+120155501{place:02}" for place in range(100)))
+    return next((number for number in tried if number and folder.loaded.book.answering(number) is flow), "")
+
+
+def _further(on_progress: Progress, before: int, total: int, done: int) -> None:
+    on_progress(before + done, total)
 
 
 class _Exploring:
     """One flow explored."""
 
-    def __init__(self, folder: Folder, flow: Flow, runner: asyncio.Runner, network: Network) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        flow: Flow,
+        number: str,
+        runner: asyncio.Runner,
+        network: Network,
+        told: Callable[[int], None] | None,
+    ) -> None:
+        """``told`` is told how many callers rang."""
         self._folder = folder
+        self._number = number
+        self._told = told
+        self._rang = 0
         self._flow = flow
         self._runner = runner
         self._network = network
+        self._there = around_of(flow)
         self._harms = Harms(flow, folder.options)
         self._found: tuple[tuple[int, ...], dict[str, Any], str, Transcript] | None = None
         """The shortest path that went wrong: how long it is, its caller, what was wrong, the call."""
@@ -109,6 +132,9 @@ class _Exploring:
         )
         @given(strangers(self._flow))
         def rings(said: dict[str, Any]) -> None:
+            self._rang += 1
+            if self._told is not None:
+                self._told(min(self._rang, examples))
             if time.monotonic() < (end if self._found is None else end + SHRINKING):
                 self._ring(said)
 
@@ -128,12 +154,8 @@ class _Exploring:
 
     def _call(self, said: dict[str, Any]) -> Transcript:
         report = Report(self._flow.file)
-        case = case_of(self._flow, scenario_of({"to": self._number, **said}), (), report, {})
+        case = case_of(self._flow, scenario_of({"to": self._number, **said}), (), report, self._there)
         return self._runner.run(ringing(case, self._folder).ring(self._network))
-
-    @property
-    def _number(self) -> str:
-        return number_of(self._flow) or ANY_NUMBER
 
     def _fault(self) -> Fault | None:
         if self._found is None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import ScenarioError
+from app.errors import ScenarioError, suggestion
 from app.flows.files import validate
 from app.flows.hours.wall_clock import begin_of
 from app.flows.places import Report
@@ -17,6 +17,7 @@ from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
 from app.rehearsal.rehearsing import STRANGER, Rehearsal
+from app.testing.around import around
 from app.testing.expecting import Expecting, expecting
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from app.flows.book import Flow
     from app.flows.places import Path
     from app.rehearsal.callers import Act
+    from app.testing.around import Around
 
 USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
@@ -93,7 +95,7 @@ def _cases(flow: Flow, data: dict[str, Any], report: Report) -> Iterator[Case]:
     if not isinstance(tests, list):
         report.error(("tests",), "shape", "tests: must be a list of scenarios", "begin each with - name: what it shows")
         return
-    groups = data.get("groups")
+    there = around(data)
     named: dict[str, int] = {}
     for index, given in enumerate(tests):
         path: Path = ("tests", index)
@@ -104,22 +106,23 @@ def _cases(flow: Flow, data: dict[str, Any], report: Report) -> Iterator[Case]:
         if said.name in named:
             report.error((*path, "name"), "test-name", f"name: line {named[said.name]} is named so already", "name it anew")
         named[said.name] = report.place(path).line
-        case = case_of(flow, said, path, report, groups if isinstance(groups, dict) else {})
+        case = case_of(flow, said, path, report, there)
         if len(report.problems) == known or all(one.severity == "warning" for one in report.problems[known:]):
             yield case
 
 
-def case_of(flow: Flow, said: Scenario, path: Path, report: Report, groups: dict[str, Any]) -> Case:
+def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Around) -> Case:
     """A scenario of a flow; what is wrong with it is in the report."""
     place = report.place(path)
     acts: tuple[Act, ...] = ()
-    callee = _by_member(said.callee, groups)
+    callee = _by_member(said.callee, there)
     try:
         acts = script(said.keys)
         ScriptedCallees(callee)
     except ScenarioError as error:
         key = "callee" if error.message.startswith("callee") else "keys"
         report.error((*path, key), "test-script", error.message, error.mend)
+    _look_at_lookups(said, path, report, there)
     if not said.at and flow.timed:
         mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
         report.warning(path, "test-time", f"the flow asks what time it is, and {said.name!r} has no at", mend)
@@ -135,21 +138,28 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, groups: dict
         acts=acts,
         callee=callee,
         lookups={name: typed(value) for name, value in said.lookups.items()},
-        expected=expecting(said.expect, (*path, "expect"), report, groups),
+        expected=expecting(said.expect, (*path, "expect"), report, there),
     )
 
 
-def _by_member(callee: Any, groups: dict[str, Any]) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
+def _look_at_lookups(said: Scenario, path: Path, report: Report, there: Around) -> None:
+    """Say that nothing is looked up under a name."""
+    for name in said.lookups:
+        if "://" not in name and name not in there.kept:
+            near = suggestion(name, there.kept) or (f"there are {', '.join(there.kept)}" if there.kept else "")
+            message = f"lookups: nothing is looked up into {name!r}"
+            report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
+
+
+def _by_member(callee: Any, there: Around) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
     """What callees do, with groups by their members."""
     if isinstance(callee, list):
-        return [_by_member(one, groups) for one in callee]
+        return [_by_member(one, there) for one in callee]
     if not isinstance(callee, dict):
         return callee
     made: dict[Any, Any] = {}
     for name, word in callee.items():
-        group = groups.get(name)
-        members = group.get("to") if isinstance(group, dict) else group
-        made |= dict.fromkeys([name] if members is None else members if isinstance(members, list) else [members], word)
+        made |= dict.fromkeys(there.members(name), word)
     return made
 
 

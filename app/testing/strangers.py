@@ -14,10 +14,9 @@ from app.flows.scenarios import Scenario
 from app.flows.yaml_texts import read_yaml
 from app.rehearsal.callers import BEHAVIOURS
 from app.rehearsal.rehearsing import STRANGER
+from app.testing.around import around, steps_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from app.flows.book import Flow
 
 _TIME: Final = re.compile(r"\b([01]?[0-9]|2[0-4]):([0-5][0-9])\b")
@@ -55,8 +54,8 @@ def strangers(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
     """Scenarios at random, as data; what a flow does not look at is left as it is."""
     text = Path(flow.file).read_text(encoding="utf-8", errors="replace").partition("\ntests:")[0]
     data = read_yaml(text.encode(), Report(flow.file)) if not flow.file.endswith(".py") else None
-    steps = [*_steps(data)]
-    fixed = {"name": st.just("a caller at random")}
+    steps = [*steps_in(data)]
+    fixed: dict[str, Any] = {"name": st.just("a caller at random")}
     optional: dict[str, Any] = {
         "keys": st.lists(_acts(flow, text, steps), min_size=1, max_size=_MOST_ACTS),
         "callee": st.one_of(st.sampled_from(BEHAVIOURS), st.lists(st.sampled_from(BEHAVIOURS), min_size=1, max_size=4)),
@@ -66,12 +65,12 @@ def strangers(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
         "attestation": st.sampled_from("ABC"),
     }
     if flow.timed or data is None:
-        optional["at"] = _moments(text)
+        fixed["at"] = _moments(text)
     if flow.counts:
         optional["calls_today"] = st.sampled_from((1, 2, 5, 11, 100))
-    intos = {step["into"]: step for word, step in steps if word == "lookup" and isinstance(step.get("into"), str)}
-    if intos:
-        found = {into: _answers(into, text) for into in intos}
+    kept = around(data).kept
+    if kept:
+        found = {into: _answers(into, text) for into in kept}
         optional["lookups"] = st.fixed_dictionaries({}, optional=found)
     return st.fixed_dictionaries(fixed, optional=optional)
 
@@ -103,18 +102,6 @@ def _answers(into: str, text: str) -> st.SearchStrategy[Any]:
     odd = st.sampled_from(_ODD)
     alone = [st.just("fails"), odd]
     return st.one_of(st.fixed_dictionaries({}, optional=dict.fromkeys(fields, odd)), *alone) if fields else st.one_of(alone)
-
-
-def _steps(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every mapping in a file's data with the key that it stands under."""
-    if isinstance(value, list):
-        for part in value:
-            yield from _steps(part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            if isinstance(part, dict):
-                yield str(key), part
-            yield from _steps(part)
 
 
 def scenario_of(said: dict[str, Any]) -> Scenario:

@@ -56,6 +56,35 @@ def test_the_scenario_that_is_printed_shows_the_fault_when_it_is_run(tmp_path):
     assert again.wrong == found.wrong
 
 
+def test_a_flow_that_answers_what_is_left_over_is_rung_at_a_number_of_its_own(tmp_path):
+    rest = HEAD.replace("+12015550123", "rest") + "    - when: caller.anonymous\n      say: Who?\n"
+    other = "numbers: +12015550100\nnodes: {start: [say: Hello.]}\n"
+    found = explore([folder_of(tmp_path, acme=rest, other=other)], SETTINGS, examples=50, seconds=60, seed=1)
+    assert [(one.flow, one.wrong.partition(":")[0]) for one in found] == [("acme", "dead air")]
+
+
+def test_what_is_said_before_the_line_is_answered_is_dead_air(tmp_path):
+    (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say><Hangup/></Response>")
+    found = fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10)
+    assert found.wrong == "dead air: Say before the line is answered: nobody may hear it"
+    (tmp_path / "acme.xml.j2").write_text("<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
+    assert fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10) is None
+
+
+def test_times_at_the_edges_of_hours_are_tried(tmp_path):
+    text = (
+        "timezone: America/New_York\nhours: {office: {mon: 09:00-17:30}}\n"
+        f"{HEAD}    - when: now.weekday == 'mon' and now.time == '17:30'\n      hangup:\n    - say: Hello.\n"
+    )
+    assert fault(tmp_path, text) is None, "a hangup that is written is meant"
+    found = fault(
+        tmp_path, text.replace("hangup:", "say: '{{ 1 / caller.calls_today | int * 0 }}'").replace("* 0 }}", "}}")
+    )
+    assert found is None
+    found = fault(tmp_path, text.replace("hangup:", "say: '{{ 1 / (now.minute - 30) }}'"))
+    assert "at: 2026-11-23 17:30" in found.scenario
+
+
 def test_the_same_seed_finds_the_same(tmp_path):
     text = f"{HEAD}{MENU}  other:\n    - when: caller.anonymous\n      say: '{{{{ call.to * 100000 }}}}'\n    - say: Bye.\n"
     assert fault(tmp_path, text, seed=7) == fault(tmp_path, text, seed=7)

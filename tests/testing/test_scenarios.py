@@ -157,12 +157,15 @@ def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
         ("    to: sales\n", "number", "'sales' is not a number"),
         ("    at: tomorrow\n", "value", "'tomorrow' is no moment"),
         ("    expect: [sey: Hello]\n", "unknown-key", "did you mean 'say'?"),
-        ("    expect: [say: Hello, dial: x, {say: a, dial: b}]\n", "shape", "an expectation is one word"),
+        ("    expect: [say: Hello, {say: a, dial: b}]\n", "shape", "an expectation is one word"),
         ("    expect: [say: {txt: Hello}]\n", "unknown-key", "did you mean 'text'?"),
         ("    expect: [say: /(/]\n", "value", "is no regular expression"),
         ("    expect: [outcome: hangup]\n", "value", "did you mean 'hung-up'?"),
         ("    expect: [not: [outcome: ended]]\n", "unknown-key", "outcome is no step"),
         ("    expect: Hello\n", "shape", "expect: must be a list"),
+        ("    expect: [dial: slaes]\n", "dial-target", "did you mean 'sales'?"),
+        ("    expect: [nodes: [start, mesage]]\n", "unknown-node", "did you mean 'message'?"),
+        ("    lookups: {hwo: 1}\n", "unknown-key", "did you mean 'who'?"),
     ],
 )
 def test_what_is_wrong_with_a_scenario_is_said_with_its_place(scenario, rule, says, tmp_path):

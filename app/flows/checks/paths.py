@@ -65,7 +65,9 @@ def check_paths(
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow(file)]
     books: dict[Path, FlowBook] = {}
-    problems += _flows(flows, options, extensions, on_progress, workers, books, look)
+    problems += _flows(flows, options, extensions, on_progress, workers, books)
+    for flow in (flow for book in books.values() for flow in book.flows.values()):
+        problems += look(flow) if look is not None else ()
     for folder in whole:
         problems += check_overrides(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
@@ -86,7 +88,6 @@ def _flows(
     on_progress: Progress | None,
     workers: int,
     books: dict[Path, FlowBook],
-    look: Look | None,
 ) -> Iterable[Problem]:
     """What is wrong with flow files, folder by folder; the book of each is put into ``books``."""
     by_folder: dict[Path, list[Path]] = {}
@@ -100,9 +101,6 @@ def _flows(
         books[folder] = loaded.book
         yield from loaded.problems
         yield from across(loaded.book, workers)
-        if look is not None:
-            for flow in loaded.book.flows.values():
-                yield from look(flow)
         before += len(inside)
 
 

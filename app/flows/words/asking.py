@@ -238,8 +238,8 @@ class Collect(Question):
                 wrong.resume(run.step + 1)
             run.pieces.append(Choice(reading.found(outcome), merged(wrong.pieces), ends=True))
             run.absorb(wrong)
-        run.keeps(self.into, "0" * self.digits[1], (*path, "digits"), run.step + 1)
         run.note("collected", path)
+        run.keeps(self.into, "0" * self.digits[1], (*path, "digits"), run.step + 1)
         run.act(reading.keep, path, f"digits are collected into {self.into!r}")
 
     def _forget(self, turn: Turn) -> None:
