@@ -210,7 +210,7 @@ def test_the_schema_says_what_is_wrong_around_the_nodes(refused, more, says):
     ("test", "says"),
     [
         (
-            "{name: a, keys: [1, {wait: 2s}, hangup], callee: {sales: busy}, expect: [say: Hello, voicemail, not: [dial: x]]}",
+            "{name: a, keys: [1, {wait: 2s}, hangup], callee: {sales: busy}, expect: [say: Hi, voicemail, not: [dial: x]]}",
             "",
         ),
         ("{name: a, callee: [busy, {x: answer}], lookups: {x: {y: [1]}}, expect: [sms: {text: 5}]}", ""),
