@@ -186,6 +186,10 @@ class Interpreter(Line):
         except Failed as failed:
             reason = str(failed) or "it failed"
             self._say_why(command, path, reason, known)
+        except (Ends, GoesOn):
+            if self.watching is not None:
+                await self.watching.command(command, path, reason)
+            raise
         if self.watching is not None:
             await self.watching.command(command, path, reason)
         if reason:
