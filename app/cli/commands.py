@@ -14,6 +14,7 @@ from app.cli.call import call
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.stand_in import stand_in
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -212,6 +213,9 @@ def numbers(
 
 
 app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+app.command("stand-in", epilog="Example: callflows stand-in --number +12015550123 --url http://127.0.0.1:8000/call")(
+    stand_in
+)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -20,6 +19,7 @@ from app.rehearsal.stand_in.lines import Line, Rung
 from app.rehearsal.stand_in.reporting import Reporter
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Coroutine, Iterator
 
     from app.rehearsal.stand_in.drawers import Row

@@ -7,21 +7,21 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from app.rehearsal.stand_in import silences
 from app.rehearsal.stand_in.drawers import moment
 from app.rehearsal.stand_in.envelopes import enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.rehearsal.platform import Rules
     from app.rehearsal.stand_in.account import Account
     from app.rehearsal.stand_in.drawers import Row
     from app.rehearsal.stand_in.envelopes import Happened, Year
     from app.rehearsal.stand_in.faults import Faults
     from app.rehearsal.stand_in.ids import Ids
 
-UNASKED: Final = frozenset({"auth", "call_state", "call_flow", "sms"})
+UNDOUBTED: Final = frozenset({"auth", "call_state", "sms"})
+UNASKED: Final = UNDOUBTED | {"call_flow"}
+"""Types that come without a subscription: those that customers are known to receive, and what is taken for granted."""
 TYPES: Final = (*sorted(UNASKED), "balance", "call_record", "tn_order")
 MOST_WAITING: Final = 1_000
 """Events that wait for a connection that does not take them; then it is broken."""
@@ -54,7 +54,7 @@ class Connection:
 class Events:
     """Tells whoever is connected; nothing is kept for those who are not. platform 3."""
 
-    def __init__(self, year: Year, ids: Ids, faults: Faults, rules: Rules, subscriptions: Iterable[Row]) -> None:
+    def __init__(self, year: Year, ids: Ids, faults: Faults, subscriptions: Iterable[Row], *, strict: bool) -> None:
         self.year: Year = year
         self.connections: set[Connection] = set()
         self.wires: set[Wire] = set()
@@ -62,7 +62,7 @@ class Events:
         """Whether ``PATCH /account/notification`` asked for balance events."""
         self._ids = ids
         self._faults = faults
-        self._rules = rules
+        self._strict = strict
         self._chance = ids.stream("faults of events")
         self._subscriptions = subscriptions
         self._held: str | None = None
@@ -110,7 +110,7 @@ class Events:
 
     def _wanted(self, kind: str) -> bool:
         """Whether a type is delivered: unasked, or since it is subscribed to."""
-        if kind in UNASKED or (kind == "balance" and self.balances):
+        if kind in (UNDOUBTED if self._strict else UNASKED) or (kind == "balance" and self.balances):
             return True
         now = moment(datetime.now(UTC))
         return any(row["type"] == kind and row["is_active"] and _lasts(row, now) for row in self._subscriptions)

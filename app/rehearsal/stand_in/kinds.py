@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.rehearsal.stand_in.requests import Rest
 
 
-def crud(  # noqa: PLR0913 - what kinds differ in
+def crud(
     rest: Rest,
     platform: Platform,
     path: str,

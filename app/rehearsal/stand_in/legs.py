@@ -99,9 +99,8 @@ class Leg:
         made = {"created_on": moment(self.created), "modified_on": moment(self.modified or self.created)}
         who = {"uuid": self.uuid, "direction": self.direction, "from": self.from_, "to": self.to, "duration": duration}
         said: dict[str, Any] = {**who, "type": "CallSCA", **made, "stir_shaken_attest_level": self.attestation}
-        for name, part in (("tn", self.tn), ("sip_control_app", self.app), ("batch_item", self.batch_item)):
-            if part is not None:
-                said[name] = part
+        whose = {"tn": self.tn, "sip_control_app": self.app, "batch_item": self.batch_item}
+        said |= {name: part for name, part in whose.items() if part is not None}
         if self.parent is not None:
             said["parent"] = self.parent.summary()
         return said | {"account": self.account, "state": self.state}

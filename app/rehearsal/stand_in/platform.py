@@ -56,7 +56,7 @@ class Platform:
         self.invites = Drawer("SIP invite", ids)
         self.batches = Drawer("Batch", ids, forgets=True)
         self.subscriptions = Drawer("Event subscription", ids)
-        self.events = Events(options.envelope, ids, self.faults, self.rules, self.subscriptions)
+        self.events = Events(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)
         self.logs: deque[Row] = deque(maxlen=10 * REMEMBERED)
         self.asked: deque[Row] = deque(maxlen=REMEMBERED)
         self.callees: Any = "answer"

@@ -71,12 +71,12 @@ class Reporter:
         name, success = element.row.name, not reason
         said = reason or ("Call answered" if name == "Answer" else "Success")
         command = {"name": name, "success": success, "reason": said, **({"tag": tag} if tag else {})}
+        if isinstance(element, Dial):
+            self._end_legs()
         self._leg.logs.append({"name": name, "success": success})
         self._log(command, path)
         happened = legs.command_of(self._leg, command, written(element), path, self._ids.uuid())
         self._platform.events.tell(happened, self._platform.account, self.line.clock.now())
-        if isinstance(element, Dial):
-            self._end_legs()
         if isinstance(element, (Record, RecordStop)) and success:
             self._record(element, path)
 

@@ -102,7 +102,7 @@ async def stand_in(options: Options | None = None, *, host: str = "127.0.0.1", p
         )
         serving = asyncio.create_task(server.serve([listening]))
         try:
-            while not server.started and not serving.done():
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn says it by an attribute
                 await asyncio.sleep(0.005)
             yield made
         finally:

@@ -1,4 +1,4 @@
-"""SIP connections, domains, users and invites; outbound voice profiles: kept as they are given, no call is routed by them."""
+"""SIP connections, domains, users and invites; outbound voice profiles: kept as given, no call is routed by them."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def routes(platform: Platform, rest: Rest) -> list[Route]:
     ]
 
 
-def _inside(  # noqa: PLR0913, PLR0917 - as crud
-    rest: Rest, platform: Platform, domain: Finds, part: str, drawer: Drawer, new: type[BaseModel]
-) -> list[Route]:
+def _inside(rest: Rest, platform: Platform, domain: Finds, part: str, drawer: Drawer, new: type[BaseModel]) -> list[Route]:
     """What belongs to a domain."""
 
     async def all_of(request: Request) -> Response:

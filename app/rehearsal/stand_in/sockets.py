@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def protocol_of(platform: Platform) -> type[WebSocketsSansIOProtocol]:
-    """uvicorn's websockets, which can be broken, and silent: then what comes is not even read, and nothing is answered."""
+    """Websockets of uvicorn that can be broken, and silent: then what comes is not even read, and nothing is answered."""
 
     class Wired(WebSocketsSansIOProtocol):
         def connection_made(self, transport: BaseTransport) -> None:
