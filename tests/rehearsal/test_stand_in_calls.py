@@ -119,11 +119,10 @@ def test_the_state_webhook_is_told_each_state_in_order():
 
 def test_a_server_that_is_slower_than_the_app_allows_is_given_up():
     async def rung(milliseconds: int | None) -> dict[str, Any]:
-        async with customer() as other:
-            async with there(url=other.answer("/call", SAY.format("Hello"), after=0.3)) as it:
-                (app,) = await it.payload("GET", "/sip/app")
-                await it.payload("PATCH", f"/sip/app/{app['uuid']}", {"call_flow_request_timeout": milliseconds})
-                return await it.call()
+        async with customer() as other, there(url=other.answer("/call", SAY.format("Hello"), after=0.3)) as it:
+            (app,) = await it.payload("GET", "/sip/app")
+            await it.payload("PATCH", f"/sip/app/{app['uuid']}", {"call_flow_request_timeout": milliseconds})
+            return await it.call()
 
     told = run(rung(50))
     assert told["outcome"] == "error"
@@ -161,10 +160,9 @@ def test_a_static_document_is_kept_and_answers_without_a_server():
 
 def test_of_a_url_and_a_static_document_the_url_wins_unless_nothing_is_to_be_chosen():
     async def rung(*, strict: bool) -> dict[str, Any]:
-        async with customer() as other:
-            async with there(url=other.answer("/call", SAY.format("By the URL")), strict=strict) as it:
-                await it.keep(SAY.format("Static"))
-                return await it.call()
+        async with customer() as other, there(url=other.answer("/call", SAY.format("By the URL")), strict=strict) as it:
+            await it.keep(SAY.format("Static"))
+            return await it.call()
 
     assert says(run(rung(strict=False))) == ["By the URL"]
     assert "the documentation does not say" in run(rung(strict=True))["error"]
@@ -249,6 +247,58 @@ def test_a_caller_can_hang_up_at_any_moment(document):
             return told
 
     assert run(rung())["outcome"] == "caller-hung-up"
+
+
+def test_who_hangs_up_does_not_wait_for_a_server_that_is_slow():
+    async def rung() -> dict[str, Any]:
+        async with customer() as other, there(pace=1, url=other.answer("/call", after=8)) as it:
+            uuid = await it.begin()
+            await other.got(1, "/call")
+            await it.own("DELETE", f"/calls/{uuid}")
+            return await asyncio.wait_for(it.over(uuid), 5)
+
+    assert run(rung())["outcome"] == "caller-hung-up"
+
+
+def test_xml_that_is_pushed_while_somebody_is_rung_waits_until_it_is_answered():
+    async def rung() -> dict[str, Any]:
+        async with there(pace=20) as it, it.listening() as listener:
+            profile = await it.payload("POST", "/profile/outbound_voice", {"name": "all"})
+            body = {"outbound_voice_profile": profile["uuid"], "phones": [12015550188], "tn_lease": "12015550123"}
+            await it.payload("POST", "/batch", {**body, "xml": SAY.format("The batch's")})
+            uuid = (await listener.until(lambda event: event["type"] == "call_state"))["ref_id"]
+            await it.payload("POST", f"/call/sca/{uuid}", files={"file": SAY.format("Pushed").encode()})
+            return await it.over(uuid)
+
+    assert says(run(rung())) == ["Pushed"]
+
+
+def test_a_call_is_cut_off_after_the_longest_that_its_app_allows():
+    async def rung() -> dict[str, Any]:
+        async with there() as it:
+            app = await it.keep("<Response><Hold/></Response>")
+            await it.payload("PATCH", f"/sip/app/{app}", {"max_call_length_min": 1})
+            return await it.call()
+
+    told = run(rung())
+    assert (told["outcome"], told["error"]) == ("ended", "the app allows 1 min")
+    assert 60 <= told["seconds"] < 300
+
+
+def test_old_calls_are_forgotten_and_too_many_at_once_are_refused(monkeypatch):
+    async def rung() -> list[int]:
+        async with there(pace=100) as it:
+            begun = [await it.begin() for _ in range(3)]
+            full = (await it.own("POST", "/calls", {"to": NUMBER})).status_code
+            for uuid in begun:
+                await it.own("DELETE", f"/calls/{uuid}")
+                await it.over(uuid)
+            kept = [begun[-1], await it.begin(), await it.begin()]
+            return [full, *[(await it.own("GET", f"/calls/{uuid}")).status_code for uuid in (begun[0], *kept)]]
+
+    monkeypatch.setattr("app.rehearsal.stand_in.calls.MOST_LIVE", 3)
+    monkeypatch.setattr("app.rehearsal.stand_in.calls.MOST_KEPT", 3)
+    assert run(rung()) == [429, 404, 200, 200, 200]
 
 
 def test_those_who_are_dialled_behave_as_they_are_told_for_all_calls():
@@ -375,7 +425,7 @@ def test_a_batch_rings_its_numbers_with_its_document():
             body = {"outbound_voice_profile": profile["uuid"], "phones": [12015550188, "12015550189"]}
             more = {"xml": SAY.format("Pay"), "tn_lease": lease["uuid"]}
             made = await it.payload("POST", "/batch", {**body, **more})
-            while (now := await it.payload("GET", f"/batch/{made['uuid']}"))["state"] != "finished":
+            while (now := await it.payload("GET", f"/batch/{made['uuid']}"))["state"] != "finished":  # noqa: ASYNC110 - a server is waited for
                 await asyncio.sleep(0.01)
             await listener.until(lambda event: event["message"].endswith("12015550189 - destroyed"))
             return made, now["items"], listener.of("call_state")

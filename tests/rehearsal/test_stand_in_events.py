@@ -99,7 +99,9 @@ def test_a_leg_that_is_taken_is_live_and_ends_before_its_dial_is_reported():
 
 def test_a_tag_is_in_the_event_of_its_command_also_where_it_ends_the_call():
     events = run(heard("2024", keys=""))
-    tags = {event["call_flow"]["name"]: event["call_flow"]["command"].get("tag") for event in events if "call_flow" in event}
+    tags = {
+        event["call_flow"]["name"]: event["call_flow"]["command"].get("tag") for event in events if "call_flow" in event
+    }
     assert (tags["Answer"], tags["Hangup"]) == ("lifted", "silent")
 
 

@@ -74,7 +74,11 @@ def test_a_wrong_password_gets_none():
     async def shown() -> list[int]:
         async with there() as it:
             wrong = base64.b64encode("owner@example.com:wörng".encode()).decode()
-            headers = [{"authorization": f"Basic {wrong}"}, {"authorization": "Basic"}, {"authorization": f"Bearer {TOKEN}"}]
+            headers = [
+                {"authorization": f"Basic {wrong}"},
+                {"authorization": "Basic"},
+                {"authorization": f"Bearer {TOKEN}"},
+            ]
             return [(await it.ask("GET", "/auth", headers=one)).status_code for one in headers]
 
     assert run(shown()) == [401, 401, 401]
@@ -107,7 +111,11 @@ def test_an_app_is_made_changed_and_removed():
 
     app, changed, listed, gone = run(made())
     assert app["call_flow_url"] == "https://calls.example.com/call"
-    assert (changed["call_flow_method"], changed["name"], changed["created_on"]) == ("POST", "Front desk", app["created_on"])
+    assert (changed["call_flow_method"], changed["name"], changed["created_on"]) == (
+        "POST",
+        "Front desk",
+        app["created_on"],
+    )
     assert [row["uuid"] for row in listed] == [app["uuid"]]
     assert gone == 404
 
@@ -316,7 +324,9 @@ def test_a_message_costs_money_and_needs_a_number_that_is_enabled():
     assert run(sent()) == [202, 402, 409, 402]
 
 
-@pytest.mark.parametrize(("own", "first", "paths"), [(True, True, ["/own"]), (False, True, ["/one"]), (False, False, ["/two"])])
+@pytest.mark.parametrize(
+    ("own", "first", "paths"), [(True, True, ["/own"]), (False, True, ["/one"]), (False, False, ["/two"])]
+)
 def test_of_callbacks_the_message_s_own_goes_before_those_of_its_profile(own, first, paths):
     async def called() -> list[str]:
         async with customer() as other, there() as it:

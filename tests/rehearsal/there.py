@@ -85,7 +85,7 @@ class There:
 
     async def over(self, uuid: str) -> dict[str, Any]:
         """The transcript of a call, once it is over."""
-        while not (told := (await self.own("GET", f"/calls/{uuid}")).json())["over"]:
+        while not (told := (await self.own("GET", f"/calls/{uuid}")).json())["over"]:  # noqa: ASYNC110 - a server is waited for
             await asyncio.sleep(0.01)
         return dict(told)
 
@@ -165,7 +165,7 @@ class Customer:
 
     async def got(self, count: int, path: str) -> list[dict[str, Any]]:
         """What a path was asked, once it was that often."""
-        while len(asked := [row for row in self.asked if row["path"] == path]) < count:
+        while len(asked := [row for row in self.asked if row["path"] == path]) < count:  # noqa: ASYNC110 - a server is waited for
             await asyncio.sleep(0.01)
         return asked
 
@@ -197,7 +197,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", timeout_graceful_shutdown=1)
     server = Quiet(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - a server is waited for
         await asyncio.sleep(0.005)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

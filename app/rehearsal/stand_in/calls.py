@@ -96,8 +96,10 @@ class Calls:
         if not app["is_active"]:
             self._platform.decide(silences.INACTIVE)
             raise Refused(409, f"the SIP Control App of {given.to} is not active")
-        live = self._call(given, "in", given.caller, str(lease["tn"]["tn"]), lease["tn"], app)
+        live = self._call(given, "in", caller_of(given.caller), str(lease["tn"]["tn"]), lease["tn"], app)
         static = self._platform.documents.get(app["uuid"])
+        if app["max_call_length_min"]:
+            self._platform.spawn(live.line.cut_off(app["max_call_length_min"]))
         return self._begin(live, live.line.answered_by(app, static))
 
     def ring_out(self, lease: Row, phone: str, document: bytes, item: str) -> Live:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.rehearsal.stand_in.ids import Ids
 
 Row: TypeAlias = "dict[str, Any]"
+RESERVED: Final = frozenset({"created_on", "modified_on", "uuid"})
 MOST: Final = 5_000
 """Rows of a kind: beyond them what people make is refused, and of what happens the oldest is forgotten."""
 
@@ -46,7 +47,8 @@ class Drawer:
                 raise Refused(409, f"there are {MOST} of {self.what} already")
             del self._rows[next(iter(self._rows))]
         made = now()
-        row = {"created_on": made, "modified_on": made, "uuid": self._ids.uuid(self.what), **fields}
+        given = {name: value for name, value in fields.items() if name not in RESERVED}
+        row = {"created_on": made, "modified_on": made, "uuid": self._ids.uuid(self.what), **given}
         self._rows[row["uuid"]] = row
         return row
 
@@ -59,7 +61,7 @@ class Drawer:
     def change(self, uuid: str, fields: Mapping[str, Any]) -> Row:
         """Change fields of one. Raises Refused."""
         row = self.of(uuid)
-        row.update(fields, modified_on=now())
+        row.update({name: value for name, value in fields.items() if name not in RESERVED}, modified_on=now())
         return row
 
     def remove(self, uuid: str) -> Row:

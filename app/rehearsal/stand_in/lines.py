@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
 from app.rehearsal import platform as rules
 from app.rehearsal.interpreter import Interpreter
-from app.rehearsal.line import Ends
+from app.rehearsal.line import PATIENCE, Ends
 from app.rehearsal.ringing import Ringing, with_query
 from app.rehearsal.stand_in import silences
 from app.rehearsal.stand_in.drawers import moment
@@ -16,6 +17,7 @@ from app.rehearsal.stand_in.reporting import patience
 from app.rehearsal.transcript import Asked
 
 if TYPE_CHECKING:
+    from app.rehearsal.asking import Reply
     from app.rehearsal.parties import Callees
     from app.rehearsal.stand_in.drawers import Row
     from app.rehearsal.stand_in.reporting import Reporter
@@ -65,19 +67,46 @@ class Rung(Ringing):
 class Line(Interpreter):
     """A line that the caller can put down at any moment."""
 
-    put_down = False
     reporter: Reporter
 
+    def __init__(self, ringing: Ringing, **line: Any) -> None:  # noqa: ANN401 - as Interpreter has them
+        super().__init__(ringing, **line)
+        self._cut: asyncio.Future[Ends] = asyncio.get_running_loop().create_future()
+        """How the call ends before its document does."""
+
     def interrupted(self) -> None:
-        """Go on in a document that was pushed. Raises Ends where the caller has put the line down."""
-        if self.put_down:
-            raise Ends("caller-hung-up")
+        """Go on in a document that was pushed. Raises Ends where the line is put down, or the call cut off."""
+        self._ended()
         super().interrupted()
+
+    async def asked(self, method: str, url: str, body: bytes | None = None, patience: float = PATIENCE) -> Reply:
+        """A request; who puts the line down does not wait for its answer."""
+        asking = asyncio.ensure_future(super().asked(method, url, body, patience))
+        either: set[asyncio.Future[Any]] = {asking, self._cut}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            self._ended()
+            return await asking
+        finally:
+            asking.cancel()
 
     def hang_up(self) -> None:
         """The caller puts the line down."""
-        self.put_down = True
+        self._end(Ends("caller-hung-up"))
+
+    async def cut_off(self, minutes: int) -> None:
+        """End the call after the longest that its app allows."""
+        await self.clock.sleep(minutes * 60)
+        self._end(Ends("ended", f"the app allows {minutes} min"))
+
+    def _end(self, how: Ends) -> None:
+        if not self._cut.done():
+            self._cut.set_result(how)
         self.woken.set()
+
+    def _ended(self) -> None:
+        if self._cut.done():
+            raise self._cut.result()
 
     async def answered_by(self, app: Row, static: bytes | None) -> Transcript:
         """The call arrives for an app: its URL is asked, else it has a static document, else it is parked."""
@@ -97,20 +126,20 @@ class Line(Interpreter):
             return await self.fetched(method, asked, body, patience(app["call_flow_request_timeout"]))
         if static is not None:
             return self._given(static)
-        document = await self._parked()
-        self.interrupted()
-        return document
+        return await self._parked()
 
     async def _parked(self) -> bytes:
         await self.clock.sleep(rules.PARKED, self.woken)
-        if self.put_down or self.pushed.empty():
-            raise Ends("caller-hung-up" if self.put_down else "ended", "" if self.put_down else NOT_PUSHED)
+        self._ended()
+        if self.pushed.empty():
+            raise Ends("ended", NOT_PUSHED)
         return self.take_pushed()
 
     async def _picked_up(self, callees: Callees, document: bytes) -> bytes:
         self.rules.decide(silences.OUTBOUND)
         taken = await callees.ring([self.ringing.to], "")
-        await self.sleep(rules.RINGING if taken.result == "no-answer" else rules.PICKING_UP)
+        await self.clock.sleep(rules.RINGING if taken.result == "no-answer" else rules.PICKING_UP, self.woken)
+        self._ended()
         if taken.result != "answered":
             self.reporter.nobody(taken.result)
             raise Ends("ended", f"{self.ringing.to}: {taken.result}")
