@@ -142,6 +142,8 @@ def test_every_setting_is_in_the_table():
         "schema xml",
         "schema flow",
         "convert",
+        "log",
+        "forget",
         "stand-in",
     ],
 )
