@@ -111,7 +111,7 @@ def _rules(output: TableFormat) -> None:
 
 def _secrets(host: str, token: str, password: str) -> dict[str, str]:
     """Where others than this machine can ask, what everybody knows is no secret."""
-    from app.rehearsal.stand_in.requests import is_loopback
+    from app.settings import is_loopback
 
     if is_loopback(host):
         return {}

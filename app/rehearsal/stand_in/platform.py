@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import NotDocumented
+from app.errors import PlatformSilent
 from app.rehearsal.asking import Web
 from app.rehearsal.platform import Rules, Silence
 from app.rehearsal.stand_in import envelopes
@@ -78,7 +78,7 @@ class Platform:
         """Go on as a rule says. Raises Refused where that is not wanted."""
         try:
             self.rules.decide(silence)
-        except NotDocumented as error:
+        except PlatformSilent as error:
             raise Refused(501, str(error)) from None
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

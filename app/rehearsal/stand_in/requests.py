@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -12,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.routing import Route
 
 from app.rehearsal.stand_in.answers import UNAUTHORIZED, Refused, invalid, wrong
+from app.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -125,11 +125,3 @@ def door(platform: Platform, path: str, **endpoints: Endpoint) -> Route:
 
 def _chosen(endpoints: Mapping[str, Endpoint], request: Request) -> Endpoint:
     return endpoints["GET" if request.method == "HEAD" else request.method]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
