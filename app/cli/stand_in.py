@@ -40,11 +40,17 @@ class Asked(StrEnum):
     POST = "POST"
 
 
+NUMBERS = Annotated[
+    list[str] | None, typer.Option("--number", metavar="NUMBER", help="A number that it has, as +12015550123; repeatable.")
+]
+FAULTS = Annotated[
+    list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the beginning, as fail_share=0.1.")
+]
+STRICT = Annotated[bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")]
+
+
 def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
-    number: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBER", help="A number that it has, as +12015550123; repeatable."),
-    ] = None,
+    number: NUMBERS = None,
     url: Annotated[str, typer.Option(help="Their call-control URL; without one, calls wait for pushed XML.")] = "",
     method: Annotated[Asked, typer.Option(help="How that URL is asked.")] = Asked.POST,
     webhook: Annotated[str, typer.Option(help="Their state webhook.")] = "",
@@ -59,12 +65,8 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     token_life: Annotated[int, typer.Option(min=1, help="Seconds that a token of GET /auth is valid.")] = 24 * 3600,
     balance: Annotated[float, typer.Option(help="What the account has.")] = 100.0,
     seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
-    fault: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A fault from the beginning, as fail_share=0.1.")
-    ] = None,
-    strict: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")
-    ] = False,
+    fault: FAULTS = None,
+    strict: STRICT = False,  # noqa: FBT002 - an option
     rules: Annotated[bool, typer.Option("--rules", help="Print what it does where that is silent.")] = False,  # noqa: FBT002
     output: Annotated[TableFormat, typer.Option("--format", help="How --rules are printed.")] = TableFormat.text,
     flows: FLOWS = None,
