@@ -75,11 +75,10 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     if rules:
         _rules(output)
         return
-    given = {"token": token, "password": password, **_secrets(host, token, password)}
     options = _options(
         [*(number or ())],
         {"url": url, "method": method.value, "webhook": webhook},
-        **{name: value for name, value in given.items() if value},
+        **_secrets(host, token, password),
         envelope=envelope.value,
         listing=subscriptions and subscriptions.value,
         pace=pace,
@@ -112,12 +111,13 @@ def _rules(output: TableFormat) -> None:
 
 
 def _secrets(host: str, token: str, password: str) -> dict[str, str]:
-    """Where others than this machine can ask, what everybody knows is no secret."""
+    """Those that are given; where others than this machine can ask, what everybody knows is no secret."""
     from app.settings import is_loopback
 
+    given = {"token": token, "password": password}
     if is_loopback(host):
-        return {}
-    return {"token": token or secrets.token_urlsafe(24), "password": password or secrets.token_urlsafe(24)}
+        return {name: value for name, value in given.items() if value}
+    return {name: value or secrets.token_urlsafe(24) for name, value in given.items()}
 
 
 def _options(numbers: list[str], asked: dict[str, Any], **options: Any) -> Options:  # noqa: ANN401 - as Options has them

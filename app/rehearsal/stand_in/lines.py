@@ -76,7 +76,7 @@ class Line(Interpreter):
 
     def interrupted(self) -> None:
         """Go on in a document that was pushed. Raises Ends where the line is put down, or the call cut off."""
-        self._ended()
+        self._over()
         super().interrupted()
 
     async def asked(self, method: str, url: str, body: bytes | None = None, patience: float = PATIENCE) -> Reply:
@@ -85,26 +85,26 @@ class Line(Interpreter):
         either: set[asyncio.Future[Any]] = {asking, self._cut}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            self._ended()
+            self._over()
             return await asking
         finally:
             asking.cancel()
 
     def hang_up(self) -> None:
         """The caller puts the line down."""
-        self._end(Ends("caller-hung-up"))
+        self._cut_by(Ends("caller-hung-up"))
 
     async def cut_off(self, minutes: int) -> None:
         """End the call after the longest that its app allows."""
         await self.clock.sleep(minutes * 60)
-        self._end(Ends("ended", f"the app allows {minutes} min"))
+        self._cut_by(Ends("ended", f"the app allows {minutes} min"))
 
-    def _end(self, how: Ends) -> None:
+    def _cut_by(self, how: Ends) -> None:
         if not self._cut.done():
             self._cut.set_result(how)
         self.woken.set()
 
-    def _ended(self) -> None:
+    def _over(self) -> None:
         if self._cut.done():
             raise self._cut.result()
 
@@ -130,7 +130,7 @@ class Line(Interpreter):
 
     async def _parked(self) -> bytes:
         await self.clock.sleep(rules.PARKED, self.woken)
-        self._ended()
+        self._over()
         if self.pushed.empty():
             raise Ends("ended", NOT_PUSHED)
         return self.take_pushed()
@@ -139,7 +139,7 @@ class Line(Interpreter):
         self.rules.decide(silences.OUTBOUND)
         taken = await callees.ring([self.ringing.to], "")
         await self.clock.sleep(rules.RINGING if taken.result == "no-answer" else rules.PICKING_UP, self.woken)
-        self._ended()
+        self._over()
         if taken.result != "answered":
             self.reporter.nobody(taken.result)
             raise Ends("ended", f"{self.ringing.to}: {taken.result}")
