@@ -176,6 +176,7 @@ def test_every_setting_is_in_the_table():
         "convert",
         "log",
         "forget",
+        "stand-in",
         "opentact numbers search",
         "opentact messages send",
         "opentact apps",

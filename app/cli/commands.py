@@ -17,6 +17,7 @@ from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, s
 from app.cli.language import convert, schema, verbs
 from app.cli.log import forget, log
 from app.cli.opentact import opentact
+from app.cli.stand_in import stand_in
 from app.cli.tests import run_tests
 from app.errors import CallflowsError
 
@@ -217,6 +218,9 @@ def numbers(
 
 
 app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+app.command("stand-in", epilog="Example: callflows stand-in --number +12015550123 --url http://127.0.0.1:8000/call")(
+    stand_in
+)
 app.command("test", epilog="Example: callflows test --coverage")(run_tests)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)

@@ -201,6 +201,10 @@ class Interpreter(Line):
         except Failed as failed:
             reason = str(failed) or "it failed"
             self._say_why(command, path, reason, known)
+        except (Ends, GoesOn):
+            if self.watching is not None:
+                await self.watching.command(command, path, reason)
+            raise
         finally:
             self._ended(open_spots, path, known)
         if self.watching is not None:

@@ -32,6 +32,7 @@ COMMANDS = [
     "convert",
     "log",
     "forget",
+    "stand-in",
     "opentact numbers search",
     "opentact numbers order",
     "opentact numbers release",

@@ -1,0 +1,1 @@
+"""An Opentact to rehearse against, imitated from its documentation: REST, events, requests to our URLs, callers, faults."""

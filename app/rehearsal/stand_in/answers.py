@@ -1,0 +1,63 @@
+"""Answers in the documented envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationError
+
+UNAUTHORIZED = "Unauthorized"
+
+
+class Refused(Exception):
+    """A request is refused. ``fields``: what is wrong with it, by path. platform 5: the envelope of an error."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        fields: Mapping[str, Mapping[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.fields = fields
+        self.headers = headers
+
+    def answer(self) -> JSONResponse:
+        """As the platform says it."""
+        said: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
+        if self.fields is not None:
+            said |= {"meta": "", "fields": self.fields}
+        return JSONResponse(said, self.status, headers=self.headers)
+
+
+def answered(payload: object, status: int = 200, **beside: object) -> JSONResponse:
+    """Success."""
+    return JSONResponse({"success": True, "payload": payload, **beside}, status)
+
+
+def wrong(name: str, message: str, value: object) -> Refused:
+    """One field is wrong."""
+    return Refused(400, "Validation failed", {f"params.{name}": {"message": message, "value": value}})
+
+
+def invalid(error: ValidationError) -> Refused:
+    """What pydantic found wrong."""
+    fields = {}
+    for found in error.errors(include_url=False, include_context=False):
+        path = ".".join(map(str, found["loc"])) or "body"
+        value = found["input"] if isinstance(found["input"], (str, int, float, bool, type(None))) else ""
+        fields[f"params.{path}"] = {"message": found["msg"], "value": value}
+    return Refused(400, "Validation failed", fields)
+
+
+def not_found(what: str) -> Refused:
+    """There is no such thing."""
+    return Refused(404, f"{what} not found")

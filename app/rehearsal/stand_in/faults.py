@@ -1,0 +1,61 @@
+"""Faults on demand: what goes wrong with REST and with events, for the next ones or for a share of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from app.rehearsal.stand_in.ids import Stream
+
+Next = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Kind: TypeAlias = Literal["fail", "limit", "lose", "repeat", "swap", "drop"]
+
+
+class Faults(BaseModel):
+    """What goes wrong. ``…_next``: so many from now on; ``…_share``: by chance.
+
+    REST: ``slow`` (milliseconds, also of each event), ``fail`` (answers ``status``), ``limit`` (429 with ``Retry-After``
+    seconds). Events: ``lose``, ``repeat``, ``swap`` (an event comes behind the next one), ``drop`` (all connections break
+    instead of it), ``silent`` (connections answer nothing, not even a ping).
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    slow: Annotated[int, Field(ge=0, le=600_000)] = 0
+    fail_next: Next = 0
+    fail_share: Share = 0.0
+    status: Annotated[int, Field(ge=400, le=599)] = 500
+    limit_next: Next = 0
+    limit_share: Share = 0.0
+    retry_after: Annotated[int, Field(ge=0, le=3600)] = 1
+    lose_next: Next = 0
+    lose_share: Share = 0.0
+    repeat_next: Next = 0
+    repeat_share: Share = 0.0
+    swap_next: Next = 0
+    swap_share: Share = 0.0
+    drop_next: Next = 0
+    drop_share: Share = 0.0
+    silent: bool = False
+
+    def due(self, kind: Kind, chance: Stream) -> bool:
+        """Whether this goes wrong now."""
+        left: int = getattr(self, f"{kind}_next")
+        if left:
+            setattr(self, f"{kind}_next", left - 1)
+            return True
+        share: float = getattr(self, f"{kind}_share")
+        return share > 0 and chance.chance() < share
+
+
+class AtOnce(BaseModel):
+    """What goes wrong at this moment: ``drop`` breaks all connections, ``expire`` ends all JWTs."""
+
+    drop: bool = False
+    expire: bool = False
+
+
+AT_ONCE = frozenset(AtOnce.model_fields)

@@ -1,0 +1,123 @@
+"""``callflows stand-in``: what it says, what it refuses, and that a call through it works at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from shell import run
+
+from app.rehearsal import platform
+from app.rehearsal.stand_in.silences import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(*arguments: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The command in a process of its own: where it listens."""
+    port = free_port()
+    command = [sys.executable, "-m", "app.cli", arguments[0], "--port", str(port), *arguments[1:]]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(url, trust_env=False)
+                break
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.1)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def test_its_first_line_says_that_it_is_an_imitation_and_it_ends_when_it_is_told(tmp_path):
+    with running("stand-in", "--number", "+12015550123", folder=tmp_path) as (url, process):
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1].splitlines()
+        assert process.returncode == 0
+    assert "imitation of Opentact" in said[0]
+    assert "not Opentact" in said[0]
+    assert f"{url}/rest" in said[1]
+    assert any("+12015550123" in line and "pushed" in line for line in said)
+
+
+def test_serve_and_stand_in_and_call_work_together_at_once(tmp_path):
+    (tmp_path / "callflows").mkdir()
+    flow = "numbers: +12015550123\nnodes: {start: [{say: Hello there.}, hangup]}\n"
+    (tmp_path / "callflows" / "desk.yaml").write_text(flow, encoding="utf-8")
+    with running("serve", folder=tmp_path) as (served, _):
+        options = ("--number", "+12015550123", "--url", f"{served}/call", "--pace", "1000")
+        with running("stand-in", *options, folder=tmp_path) as (there, _):
+            done = run("call", "+12015550123", "--via", there, "--format", "json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert [step["text"] for step in told["steps"] if step["verb"] == "Say"] == ["Hello there."]
+    assert told["requests"][0]["url"].startswith(f"{served}/call?")
+
+
+def test_the_rules_are_those_of_the_xml_and_its_own():
+    printed = run("stand-in", "--rules")
+    assert printed.code == 0
+    rows = json.loads(run("stand-in", "--rules", "--format", "json").out)
+    assert [row["name"] for row in rows] == [rule.name for rule in ALL]
+    assert set(platform.SILENCES) < set(ALL)
+    assert len({rule.name for rule in ALL}) == len(ALL)
+    for rule in ALL:
+        assert f"{rule.unknown}: {rule.done}" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--number", "front desk"), "write it as +12015550123"),
+        (("--number", "+12015550123", "--url", "localhost:8000"), "write it as http://127.0.0.1:8000/call"),
+        (("--webhook", "ftp://x"), "--webhook"),
+        (("--fault", "slw=100"), "did you mean 'slow'?"),
+        (("--fault", "fail_share=2"), "less than or equal to 1"),
+    ],
+)
+def test_what_is_given_wrongly_is_refused_with_the_mend(options, said):
+    done = run("stand-in", *options)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("stand-in", "--port", str(taken.getsockname()[1]))
+    assert done.code == 2
+    assert "another port?" in done.err
+
+
+def test_where_others_can_ask_what_everybody_knows_is_no_secret(tmp_path):
+    with running("stand-in", "--host", "0.0.0.0", folder=tmp_path) as (url, process):  # noqa: S104 - what is tested
+        known = {"x-auth-token": "a-token-of-the-portal"}
+        assert httpx.get(f"{url}/rest/sip/app", headers=known, trust_env=False).status_code == 401
+        assert httpx.get(f"{url}/rest/auth", auth=("owner@example.com", "a-password"), trust_env=False).status_code == 401
+        process.terminate()
+        said = process.communicate(timeout=20)[1]
+    assert "a-password" not in said
