@@ -69,7 +69,7 @@ class Ringing:
 
     def attempt(self, code: str, attempts: int) -> list[tuple[str, str]]:
         """What a classic Gather's callback is told. platform 1.3: code (an integer), attempts, success."""
-        integer = str(int(code)) if code.isdecimal() else code
+        integer = code.lstrip("0") or "0" if code.isdecimal() else code
         return [("code", integer), ("attempts", str(attempts)), ("success", "true" if code else "false")]
 
     def history(self) -> bytes:
@@ -85,7 +85,7 @@ class Ringing:
 
     def field(self, name: str) -> object:
         """A field of the entity, for Call; None where it has none."""
-        return self.entity().get(name) or None
+        return self.to if name == "tn" else self.entity().get(name) or None
 
 
 def with_query(url: str, fields: Sequence[tuple[str, str]] | Mapping[str, str]) -> str:
@@ -93,7 +93,8 @@ def with_query(url: str, fields: Sequence[tuple[str, str]] | Mapping[str, str]) 
     pairs = fields.items() if hasattr(fields, "items") else fields
     query = "&".join(f"{quote(name, safe='')}={quote_plus(value)}" for name, value in pairs)
     base, _, fragment = url.partition("#")
-    return f"{base}{'&' if '?' in base else '?'}{query}" + (f"#{fragment}" if fragment else "")
+    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return f"{base}{joint}{query}" + (f"#{fragment}" if fragment else "")
 
 
 def _moment(at: datetime) -> str:
