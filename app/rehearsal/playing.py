@@ -67,20 +67,26 @@ async def pause(line: Interpreter, command: Pause, path: str) -> None:
     if not stop:
         await line.sleep(length)
         return
-    step["result"] = "over"
     if line.buffer:
         line.rules.decide(platform.EARLY_KEYS)
+    try:
+        stopped = await _stopped(line, path, began + length, stop)
+        step.update({"result": "stopped", "digits": stop} if stopped else {"result": "over"})
+    finally:
+        step["seconds"] = round(line.at - began, 3)
+
+
+async def _stopped(line: Interpreter, path: str, until: float, stop: str) -> bool:
+    """Whether the key is pressed in time."""
     while True:
         before, key, after = line.buffer.partition(stop)
         if key:
             line.buffer = before + after
-            step.update(result="stopped", digits=stop)
-            break
-        left = began + length - line.at
+            return True
+        left = until - line.at
         if left <= 0 or not (pressed := await line.pressed("Pause", path, left, stop)):
-            break
+            return False
         line.buffer += pressed
-    step["seconds"] = round(line.at - began, 3)
 
 
 async def tone(line: Interpreter, command: Tone, path: str) -> None:
@@ -96,8 +102,12 @@ async def hold(line: Interpreter, command: Hold, path: str) -> None:
     """The call is held until the timeout, unless a document is pushed, or the caller hangs up."""
     line.rules.decide(platform.HOLD)
     longest = _seconds(command, "timeout", platform.HOLDING)
-    await line.hear("Hold", path, seconds=longest, **tagged(command))
-    await converse(line, "Hold", path, longest)
+    began = line.at
+    step = await line.hear("Hold", path, seconds=longest, **tagged(command))
+    try:
+        await converse(line, "Hold", path, longest)
+    finally:
+        step["seconds"] = round(line.at - began, 3)
 
 
 async def converse(line: Interpreter, verb: str, path: str, seconds: float) -> None:
