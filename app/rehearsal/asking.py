@@ -48,7 +48,7 @@ class Web:
     """
 
     def __init__(self, app: object | None = None, *, base: str = HERE, reaches: bool = False) -> None:
-        self._host = urlsplit(base).netloc
+        self._host = _host_of(base)
         self._reaches = reaches
         inside = httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000)) if app is not None else None  # type: ignore[arg-type]
         own = {f"all://{self._host}": inside} if inside is not None else {}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 APP: Final = "03302770-4a53-438e-adb6-000000000001"
 """The app that numbers belong to where nothing else is said."""
+ACCOUNT: Final = "03302770-4a53-438e-adb6-000000000002"
+"""Whose app it is."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -53,6 +55,7 @@ class Ringing:
             "state": "online",
             "source": "freeswitch",
             "logs": [],
+            "account": {"uuid": ACCOUNT},
             "sip_control_app": app,
         }
         return entity | ({"stir_shaken_attest_level": self.attestation} if self.attestation else {})
@@ -76,7 +79,13 @@ class Ringing:
         """The body of a classic Gather's callback by POST. platform 1.3."""
         app = {"uuid": self.app, "name": "rehearsal", "subdomain": "rehearsal"}
         to = int(self.to) if self.to.isdecimal() else self.to
-        call = {"from": self.from_.lstrip("+"), "to": to, "state": "started", "sip_control_app": app}
+        call = {
+            "account_uuid": ACCOUNT,
+            "from": self.from_.lstrip("+"),
+            "to": to,
+            "state": "started",
+            "sip_control_app": app,
+        }
         return json.dumps({"history": [], "call": call}).encode()
 
     def body(self) -> bytes:

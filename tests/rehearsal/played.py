@@ -1,4 +1,4 @@
-"""Cases of the interpreter: documents, who does what, and the transcript, each in a file; and servers that are only pages."""
+"""Cases of the interpreter: documents, who does what, and the transcript, each in a file; servers that are only pages."""
 
 from __future__ import annotations
 
