@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.given import FLOWS, TableFormat, fail, options_of, say, settings_of
-from app.cli.screen import Listening, Screen, Voice
+from app.cli.screen import Listening, Screen, Voice, visible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,7 +96,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
             rehearsal.callees = screen.callees()
         told = asyncio.run(_rung(rehearsal, settings, at, here=not url, real=real))
     if screen.quiet:
-        print(json.dumps(told.told(), ensure_ascii=False, indent=2))
+        print(visible(json.dumps(told.told(), ensure_ascii=False, indent=2)))
     screen.end(told, trace=trace)
     wrong = told.outcome in ("loop", "error") or any(request.error for request in told.requests)
     raise typer.Exit(1 if wrong else 0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from app.cli.given import fail
+from app.cli.keyboard import Keyboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,16 @@ if TYPE_CHECKING:
     from app.rehearsal.parties import Awaiting, Caller, Does
     from app.rehearsal.transcript import Step, Transcript
 
-_LATER = ("Gather", "Dial", "Record", "Pause")
+_LATER: Final = ("Gather", "Dial", "Record", "Pause")
 """Verbs of which it is known only when they are over what became of them."""
+
+
+_MOVES: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(told: str) -> str:
+    """JSON in which what a terminal would obey, or turn round, is escaped."""
+    return _MOVES.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
 
 
 class Screen:
@@ -32,6 +42,7 @@ class Screen:
         self._voice = voice
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._waiting: list[Step] = []
+        self._keyboard = Keyboard()
 
     def show(self, step: Step) -> None:
         """A step as it happens; those of which it is known later what became of them are shown when the next happens."""
@@ -62,7 +73,7 @@ class Screen:
 
     def end(self, transcript: Transcript, *, trace: bool) -> None:
         """How it ended, and what was asked and decided."""
-        from app.rehearsal.telling import clocked, ending, traced
+        from app.rehearsal.telling import clocked, ending, shown, traced
 
         self._drain()
         if self.quiet:
@@ -71,8 +82,10 @@ class Screen:
         for asked in transcript.requests:
             if trace:
                 print("", *traced(asked), sep="\n")
-            elif asked.error:
-                print(f"         {asked.method} {asked.url.partition('?')[0]}: {asked.error}")
+            elif asked.error and asked.error not in transcript.error:
+                print(f"         {asked.method} {shown(asked.url.partition('?')[0])}: {shown(asked.error)}")
+        for assumed in transcript.assumed if trace else ():
+            print(f"         not documented: {assumed}")
 
     def person(self) -> PersonCalling:
         """A caller who is the person at this terminal."""
@@ -87,10 +100,10 @@ class Screen:
 
         return PersonCalled(self._ask)
 
-    def _ask(self, prompt: str) -> str:
+    async def _ask(self, prompt: str) -> str:
         if prompt != "keys":
             self._drain()
-        return input(f"         {prompt}> ")
+        return await self._keyboard.line(f"         {prompt}> ")
 
 
 class Listening:

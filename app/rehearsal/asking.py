@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ REDIRECTS: Final = 5
 NOT_REACHED: Final = "a rehearsal does not reach other servers (--real does)"
 HERE: Final = "http://rehearsal.invalid"
 """The host under which an engine in this process is asked."""
+_NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
+"""Calls share a client, and what one is given is not told by another."""
 
 
 class Reply(NamedTuple):
@@ -45,11 +48,11 @@ class Web:
     """
 
     def __init__(self, app: object | None = None, *, base: str = HERE, reaches: bool = False) -> None:
-        self._host = urlsplit(base).netloc
+        self._host = _host_of(base)
         self._reaches = reaches
         inside = httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000)) if app is not None else None  # type: ignore[arg-type]
         own = {f"all://{self._host}": inside} if inside is not None else {}
-        self._http = httpx.AsyncClient(mounts=own, trust_env=False)
+        self._http = httpx.AsyncClient(mounts=own, trust_env=False, cookies=CookieJar(_NO_COOKIES))
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,25 +65,27 @@ class Web:
     async def ask(self, method: str, url: str, body: bytes | None, patience: float) -> Reply:
         """One request and the redirects that it leads to; ``patience`` begins again with each, as the platform has it."""
         for _ in range(REDIRECTS + 1):
-            if not self._reaches and urlsplit(url).netloc != self._host:
+            if not self._reaches and _host_of(url) != self._host:
                 return Reply(0, b"", 0.0, NOT_REACHED, url)
             reply, onward = await self._once(method, url, body, patience)
-            if not onward:
+            if onward is None:
                 return reply
-            url = onward
+            url, body = str(onward.url), body if onward.method == method else None
+            method = onward.method
         return reply._replace(status=0, error=f"more than {REDIRECTS} redirects")
 
-    async def _once(self, method: str, url: str, body: bytes | None, patience: float) -> tuple[Reply, str]:
+    async def _once(self, method: str, url: str, body: bytes | None, patience: float) -> tuple[Reply, httpx.Request | None]:
         """A request without its redirects, and where it is redirected to."""
         began = time.perf_counter()
         headers = {"content-type": "application/json"} if body is not None else None
-        status, read, error, onward = 0, b"", "", ""
+        status, read, error = 0, b"", ""
+        onward: httpx.Request | None = None
         try:
             async with (
                 asyncio.timeout(patience),
                 self._http.stream(method, url, content=body, headers=headers, timeout=patience) as answer,
             ):
-                status, onward = answer.status_code, str(answer.next_request.url) if answer.next_request else ""
+                status, onward = answer.status_code, answer.next_request
                 async for part in answer.aiter_bytes():
                     read += part
                     if len(read) > LONGEST:
@@ -91,3 +96,11 @@ class Web:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:
             status, error = 0, f"{type(raised).__name__}: {raised}"
         return Reply(status, read, (time.perf_counter() - began) * 1000, error, url), onward
+
+
+def _host_of(url: str) -> str:
+    """Host and port; nothing where the URL is none."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""

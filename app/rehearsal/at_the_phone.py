@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
 from app.rehearsal.parties import HangsUp, Keys, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from app.rehearsal.parties import Awaiting, Does
     from app.rehearsal.transcript import Step
@@ -22,7 +21,7 @@ _HANGS_UP: Final = frozenset({"h", "q", "hangup", "hang up"})
 class PersonCalling:
     """Hears steps as they happen, and is asked for keys when they are awaited."""
 
-    def __init__(self, ask: Callable[[str], str], hear: Callable[[Step], None]) -> None:
+    def __init__(self, ask: Callable[[str], Awaitable[str]], hear: Callable[[Step], None]) -> None:
         """``ask`` prompts for a line and gives it, and raises EOFError at the end; ``hear`` shows a step."""
         self._ask = ask
         self._hear = hear
@@ -37,7 +36,7 @@ class PersonCalling:
         prompt = "keys" if awaiting.kind == "keys" else f"{awaiting.verb.lower()}: Enter goes on"
         while True:
             try:
-                line = (await asyncio.to_thread(self._ask, prompt)).strip().lower().replace(" ", "")
+                line = (await self._ask(prompt)).strip().lower().replace(" ", "")
             except EOFError:
                 return HangsUp()
             if line in _HANGS_UP:
@@ -52,15 +51,19 @@ class PersonCalling:
 class PersonCalled:
     """Whether somebody answers is asked at the terminal."""
 
-    def __init__(self, ask: Callable[[str], str]) -> None:
+    def __init__(self, ask: Callable[[str], Awaitable[str]]) -> None:
         self._ask = ask
 
     async def ring(self, targets: Sequence[str], path: str) -> Taken:  # noqa: ARG002 - as the Protocol says
-        """Ask whether they answer, are busy, or do not answer."""
-        try:
-            line = (await asyncio.to_thread(self._ask, "callee: a answers, b busy, n no answer")).strip().lower()
-        except EOFError:
-            line = "n"
-        if line.startswith("b"):
-            return Taken("busy")
-        return Taken("no-answer") if line.startswith("n") else Taken("answered", targets[0])
+        """Ask whether they answer, are busy, or do not answer, until it is one of them; at the end, nobody does."""
+        while True:
+            try:
+                line = (await self._ask("callee: a answers, b busy, n no answer")).strip().lower()
+            except EOFError:
+                line = "n"
+            if line[:1] == "b":
+                return Taken("busy")
+            if line[:1] == "n":
+                return Taken("no-answer")
+            if line[:1] in ("", "a"):
+                return Taken("answered", targets[0])

@@ -37,7 +37,7 @@ class Wait:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HangUp:
-    """The line is put down when keys are next awaited, or in the next conversation."""
+    """The line is put down when keys are next awaited, or in the next conversation, also while that only rings."""
 
 
 Act: TypeAlias = Press | Wait | HangUp
@@ -107,14 +107,13 @@ class ScriptedCaller:
         while self._acts and isinstance(self._acts[0], Wait):
             self._not_before = max(self._not_before, awaiting.at) + self._acts.pop(0).seconds  # type: ignore[union-attr]
         at = max(awaiting.at, self._not_before)
-        if self._patience is not None and self._patience <= min(at, until):
+        able = self._acts and at <= until and (awaiting.kind == "keys" or isinstance(self._acts[0], HangUp))
+        if self._patience is not None and self._patience <= (at if able else until):
             return HangsUp(max(0.0, self._patience - awaiting.at))
-        if not self._acts or at > until:
+        if not able:
             return None
         if isinstance(self._acts[0], HangUp):
             return HangsUp(at - awaiting.at)
-        if awaiting.kind != "keys":
-            return None
         act = self._acts.pop(0)
         return Keys(act.keys, at - awaiting.at) if isinstance(act, Press) and act.keys else None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from app.language import DTMF, Default, Error, Pause, Play, Say
+from app.language import DTMF, Default, Pause, Play, Say
 from app.rehearsal import platform
-from app.rehearsal.line import GoesOn, tagged
-from app.rehearsal.ringing import with_query
+from app.rehearsal.line import Failed, GoesOn, tagged
 
 if TYPE_CHECKING:
     from app.language import Dialect, Gather
     from app.language.element import Element
     from app.rehearsal.interpreter import Interpreter
+
+NOTHING_ENTERED: Final = "nothing was entered"
 
 
 class Gathering:
@@ -34,6 +35,7 @@ class Gathering:
             self._line.rules.decide(platform.EARLY_KEYS)
         attempts: int = self._gather.attributes.get("attempts", 1)
         for attempt in range(1, attempts + 1):
+            self._line.bounded()
             await self._prompts()
             digits = await self._collected()
             branch = self._branch(digits)
@@ -41,10 +43,10 @@ class Gathering:
             await self._step(digits, matched=matched)
             if self._url and self._classic:
                 await self._asked_classic(digits, attempt, attempts)
-            elif self._url and digits and not matched:
-                await self._asked(digits)
+            elif self._url and digits:
+                await self._asked(digits, matched=matched)
             if matched or attempt == attempts:
-                await self._chosen(branch)
+                await self._chosen(branch, digits, last=attempt > 1 and not matched)
                 return
 
     async def _prompts(self) -> None:
@@ -53,16 +55,19 @@ class Gathering:
                 await self._line.command(child, f"{self._path}.{child.row.name}[{index}]")
 
     def _branch(self, digits: str) -> Element | None:
-        """The branch for these digits; of none, the Error."""
-        children = self._gather.children
+        """The branch for these digits; none where nothing was entered."""
+        children = self._gather.children if digits else ()
         for child in children:
-            if digits and isinstance(child, DTMF) and child.attributes["value"] == digits:
+            if isinstance(child, DTMF) and child.attributes["value"] == digits:
                 return child
-        kind = Default if digits else Error
-        return next((child for child in children if isinstance(child, kind)), None)
+        return next((child for child in children if isinstance(child, Default)), None)
 
-    async def _chosen(self, branch: Element | None) -> None:
-        """Run a branch; the flow goes on behind the Gather."""
+    async def _chosen(self, branch: Element | None, digits: str, *, last: bool) -> None:
+        """Run a branch; the flow goes on behind the Gather. Raises Failed where nothing was entered: its Error runs."""
+        if last:
+            self._line.rules.decide(platform.LAST_ATTEMPT)
+        if not digits:
+            raise Failed(NOTHING_ENTERED)
         if branch is not None:
             index = next(i for i, child in enumerate(self._gather.children) if child is branch)
             await self._line.branch(branch, f"{self._path}.{branch.row.name}[{index}]")
@@ -83,6 +88,7 @@ class Gathering:
                 key, self._line.buffer = self._line.buffer[0], self._line.buffer[1:]
                 if key == self._stop:
                     self._line.rules.decide(platform.STOP_KEY)
+                    self._few(digits)
                     return digits
                 digits += key
                 if len(digits) == self._length:
@@ -102,7 +108,10 @@ class Gathering:
         """The time is over."""
         if "timeout" not in self._gather.attributes:
             self._line.rules.decide(platform.NO_TIME_LIMIT)
-        if digits and self._length and len(digits) < self._length:
+        self._few(digits)
+
+    def _few(self, digits: str) -> None:
+        if digits and len(digits) < self._length:
             self._line.rules.decide(platform.FEW_DIGITS)
 
     def _alone(self, digits: str) -> None:
@@ -113,10 +122,12 @@ class Gathering:
 
     # The URL
 
-    async def _asked(self, digits: str) -> None:
-        """Ask a reference Gather's URL. Raises GoesOn, or Failed where there is no document."""
-        if any(isinstance(child, DTMF) for child in self._gather.children):
+    async def _asked(self, digits: str, *, matched: bool) -> None:
+        """Ask a reference Gather's URL, unless a branch is for the digits. Raises GoesOn, or Failed without a document."""
+        if any(isinstance(child, (DTMF, Default)) for child in self._gather.children):
             self._line.rules.decide(platform.BRANCH_OR_URL)
+        if matched:
+            return
         raise GoesOn(await self._line.fetched("GET", self._line.url(self._url, digits)))
 
     async def _asked_classic(self, digits: str, attempt: int, attempts: int) -> None:
@@ -124,7 +135,7 @@ class Gathering:
         if attempt < attempts:
             self._line.rules.decide(platform.ATTEMPTS)
         method = self._gather.attributes.get("method", "GET")
-        url = with_query(self._url, self._line.ringing.attempt(digits, attempt))
+        url = self._line.classic_url(self._url, digits, attempt)
         body = self._line.ringing.history() if method == "POST" else None
         document = await self._line.fetched(method, url, body, may_be_empty=True)
         if document.strip():

@@ -6,7 +6,6 @@ left. Where the documentation is silent, ``platform`` has the rule.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from app.errors import DocumentError, PlatformSilent
@@ -40,8 +39,9 @@ from app.language import (
     from_xml,
 )
 from app.rehearsal import platform, playing
+from app.rehearsal.dialects import dialect_of
 from app.rehearsal.gathering import Gathering
-from app.rehearsal.line import Ends, Failed, GoesOn, Line, tagged
+from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
 from app.rehearsal.notes import END, notes_of
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
@@ -57,19 +57,8 @@ if TYPE_CHECKING:
     from app.rehearsal.transcript import Step, Transcript
 
 MOST_DOCUMENTS: Final = 200
-MOST_STEPS: Final = 5_000
-MOST_SECONDS: Final = 24 * 3600.0
 """What a call may come to before it is taken for a loop."""
-PATIENCE: Final = 10.0
-"""Seconds of the real clock that an answer is waited for, where no timeout is said."""
-_CLASSIC: Final = re.compile(
-    rb"<(?:Switch|Case|Number|Sip)\b|<Gather\b[^>]*\b(?:numDigits|finishOnKey|callback|attempts|timeout|method)="
-)
-
-
-def dialect_of(document: bytes) -> Dialect:
-    """The dialect that a document is written in, as far as its spelling tells."""
-    return "classic" if _CLASSIC.search(document) else "reference"
+UNKNOWN_FATE: Final = "what a caller meets then is not documented, silence at the worst"
 
 
 def _is_of(step: Step, command: str) -> bool:
@@ -89,10 +78,11 @@ class Interpreter(Line):
 
     # The call
 
-    async def ring(self, url: str, method: str = "POST") -> Transcript:
+    async def ring(self, url: str, method: str = "POST", patience: float = PATIENCE) -> Transcript:
         """The call arrives: its document is asked of the call-control URL. Never raises but when it is cancelled."""
         asked = with_query(url, self.ringing.first())
-        return await self._whole(lambda: self.fetched(method, asked, self.ringing.body() if method == "POST" else None))
+        body = self.ringing.body() if method == "POST" else None
+        return await self._whole(lambda: self.fetched(method, asked, body, patience))
 
     async def play(self, document: bytes) -> Transcript:
         """The call has this document from the beginning."""
@@ -131,10 +121,11 @@ class Interpreter(Line):
         except Ends as end:
             transcript.outcome, transcript.error = end.outcome, end.error
         except Failed as failed:
-            transcript.outcome, transcript.error = "error", str(failed)
+            transcript.outcome, transcript.error = "error", f"{failed}; {UNKNOWN_FATE}"
         except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
+        transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
         await self.state("hangup")
         await self.state("destroyed")
         return transcript
@@ -144,25 +135,15 @@ class Interpreter(Line):
     def _read(self, document: bytes) -> Response:
         self._documents += 1
         if self._documents > MOST_DOCUMENTS:
-            raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self._round()}")
-        self._dialect = dialect_of(document)
+            raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
+        self.standing = len(self.transcript.requests) - 1
         response = from_xml(document, extensions=self.extensions)
+        self._dialect = dialect_of(document)
         self.notes = notes_of(document)
-        asked = self.transcript.requests[-1]
+        asked = self.transcript.requests[self.standing]
         if not self.notes and asked.node:
             self.come(Spot(asked.node, 1, 1, NODE))
         return response
-
-    def _round(self) -> str:
-        """The way round that the last documents went."""
-        urls = [asked.url.partition("?")[0] for asked in self.transcript.requests]
-        way = urls[-1:]
-        for url in reversed(urls[:-1]):
-            way.insert(0, url)
-            if url == urls[-1]:
-                break
-        places = [url.partition("://")[2].partition("/")[2] or url for url in way[:12]]
-        return f"they lead round, {' -> '.join(places)} (a loop?)"
 
     async def run(self, response: Response) -> None:
         """Run a whole document."""
@@ -188,6 +169,7 @@ class Interpreter(Line):
     async def command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
         """Run one command, and its Error where it fails."""
         self.visit(path)
+        self.doing = path
         open_spots = self.come_by(path)
         self.interrupted()
         self.bounded()
@@ -214,7 +196,7 @@ class Interpreter(Line):
 
     def _say_why(self, command: Element, path: str, reason: str, known: int) -> None:
         """Have the command's own step say why it failed."""
-        step = next((step for step in self.transcript.steps[known:] if step["path"] == path), None)
+        step = next((step for step in reversed(self.transcript.steps[known:]) if step["path"] == path), None)
         if step is None:
             step = self.note(command.row.name, path)
         step.setdefault("result", "failed")
@@ -245,6 +227,7 @@ class Interpreter(Line):
     async def _handle(self, error: Error, path: str, reason: str) -> None:
         if error.attributes.get("play"):
             await self.hear("Error", path, text=reason, **tagged(error))
+            await self.sleep(len(reason) * platform.SPEAKING)
         await self.branch(error, path)
 
     # The verbs

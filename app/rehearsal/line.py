@@ -35,8 +35,12 @@ PATIENCE: Final = 10.0
 OK: Final = 200
 NOT_OK: Final = 300
 MOST_STEPS: Final = 5_000
-MOST_SECONDS: Final = 24 * 3600.0
+MOST_SECONDS: Final = 7 * 24 * 3600.0
 """What a call may come to before it is taken for a loop."""
+LONGEST: Final = 24 * 3600.0
+"""Seconds that one command may last before it is taken for one that never ends: a voicemail of a day is none."""
+_PLACES: Final = 12
+"""Places of a loop that are named."""
 
 
 class Failed(Exception):
@@ -113,6 +117,10 @@ class Line:
         self._began = self.transcript.began = clock.now()
         self.recording: dict[str, float] = {}
         """Recordings that run: their tags, and when they began."""
+        self.doing = ""
+        """The path of the command that runs."""
+        self.standing = 0
+        """Which request's document runs."""
 
     @property
     def at(self) -> float:
@@ -149,7 +157,7 @@ class Line:
 
     def visit(self, path: str) -> None:
         """Note that an element runs."""
-        self.transcript.visited.append((len(self.transcript.requests) - 1, path))
+        self.transcript.visited.append((self.standing, path))
 
     def come_by(self, path: str) -> tuple[Spot, ...]:
         """Note where in the flow the call comes by; gives those spots of which it is known later what becomes of them."""
@@ -166,12 +174,26 @@ class Line:
     def bounded(self) -> None:
         """Refuse to go on for ever. Raises Ends."""
         if len(self.transcript.steps) > MOST_STEPS:
-            raise Ends("loop", f"{MOST_STEPS} steps (a loop?)")
+            raise Ends("loop", f"{MOST_STEPS} steps, the last in {self.doing}; {self.way_round()}")
         if self.at > MOST_SECONDS:
-            raise Ends("loop", f"{MOST_SECONDS / 3600:.0f} hours (a loop?)")
+            raise Ends("loop", f"{MOST_SECONDS / 3600:.0f} hours, the last in {self.doing}; {self.way_round()}")
+
+    def way_round(self) -> str:
+        """The way that the last documents went, as far as they lead round."""
+        urls = [asked.url.partition("?")[0] for asked in self.transcript.requests]
+        way = urls[-1:]
+        for url in reversed(urls[:-1]):
+            way.insert(0, url)
+            if url == urls[-1]:
+                break
+        places = [url.partition("://")[2].partition("/")[2] or url or "the document" for url in way[:_PLACES]]
+        return f"they lead round, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass; a document that is pushed meanwhile takes the place of what is left."""
+        """Let time pass; a document that is pushed meanwhile takes the place of what is left. Raises GoesOn, Ends."""
+        if seconds > LONGEST:
+            hours = f"{seconds / 3600:,.0f} hours"
+            raise Ends("loop", f"{self.doing} would last {hours}, and a command is waited for {LONGEST / 3600:.0f}")
         await self.clock.sleep(seconds, self.woken)
         self.interrupted()
 
@@ -197,9 +219,9 @@ class Line:
         """The keys that are pressed within the time; none where it passes."""
         at = self.at
         does = await self.caller.does(Awaiting("keys", verb, path, at, within, stop))
-        if isinstance(does, HangsUp):
+        if isinstance(does, HangsUp) and does.after <= within:
             self.transcript.did.append(Did(at, HANGS_UP, does.after))
-            await self.sleep(min(does.after, within))
+            await self.sleep(does.after)
             raise Ends("caller-hung-up")
         if not isinstance(does, Keys) or not does.pressed or does.after > within:
             self.transcript.did.append(Did(at, ""))
@@ -216,6 +238,12 @@ class Line:
         if self.ringing.meta:
             self.rules.decide(platform.META)
         return with_query(url, self.ringing.further(digits, tag))
+
+    def classic_url(self, url: str, digits: str, attempt: int) -> str:
+        """A classic Gather's callback, with what the platform appends."""
+        if self.ringing.meta:
+            self.rules.decide(platform.META)
+        return with_query(url, [*self.ringing.attempt(digits, attempt), *self.ringing.meta.items()])
 
     async def fetched(
         self, method: str, url: str, body: bytes | None = None, patience: float = PATIENCE, *, may_be_empty: bool = False

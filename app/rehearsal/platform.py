@@ -53,17 +53,23 @@ HOLD: Final = Silence("hold", "what ends a Hold", "its timeout, or an Unhold tha
 DIAL_UNANSWERED: Final = Silence(
     "dial-unanswered", "a Dial before the line is answered", "it bridges, and answers the caller with the callee"
 )
+CALLER_ID: Final = Silence("caller-id", "the caller ID that a callee is shown", "it is the caller's number")
 RECORD_EMPTY: Final = Silence(
     "empty-record", "a Record with nothing in it", f"it ends after {EMPTY_RECORD:.0f} s of silence, or its timeout"
 )
 RECORDING: Final = Silence(
-    "record-start", "RecordStart, RecordStop, RecordWait", "they begin, end and wait for the recording of that tag"
+    "record-start",
+    "RecordStart, RecordStop, RecordWait",
+    f"they begin, end and wait for the recording of that tag, which ends after {EMPTY_RECORD:.0f} s of silence",
 )
 NO_ERROR: Final = Silence("no-error", "a command that fails and has no Error", "the flow goes on")
 META: Final = Silence("meta", "how Meta reaches a URL", "it is appended by its name")
 CURL: Final = Silence("curl", "the answer to a Curl", "it is dropped")
 ATTEMPTS: Final = Silence(
     "attempts", "a classic callback before the last attempt", "it is asked after each; a document ends the Gather"
+)
+LAST_ATTEMPT: Final = Silence(
+    "last-attempt", "what follows the last failed attempt of a classic Gather", "its Default or Error runs, once"
 )
 SCHEDULE: Final = Silence("schedule", "the zone of Schedule", "that of the stand-in, UTC unless it is set")
 GEO: Final = Silence("geo", "where a caller is", "the state of the area code; no county matches")

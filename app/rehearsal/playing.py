@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.language import Call, Error, Geo, Meta, RecordStart, Reject, To
+from app.language import Call, Error, Geo, Meta, RecordStart, RecordWait, Reject, To
 from app.rehearsal import platform
 from app.rehearsal.conditions import caller_is_in, field_is, is_scheduled
 from app.rehearsal.line import NOT_OK, OK, PATIENCE, Ends, Failed, GoesOn, tagged
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         Play,
         Record,
         RecordStop,
-        RecordWait,
         Say,
         Schedule,
         Tone,
@@ -69,18 +68,26 @@ async def pause(line: Interpreter, command: Pause, path: str) -> None:
     if not stop:
         await line.sleep(length)
         return
-    step["result"] = "over"
+    if line.buffer:
+        line.rules.decide(platform.EARLY_KEYS)
+    try:
+        stopped = await _stopped(line, path, began + length, stop)
+        step.update({"result": "stopped", "digits": stop} if stopped else {"result": "over"})
+    finally:
+        step["seconds"] = round(line.at - began, 3)
+
+
+async def _stopped(line: Interpreter, path: str, until: float, stop: str) -> bool:
+    """Whether the key is pressed in time."""
     while True:
         before, key, after = line.buffer.partition(stop)
         if key:
             line.buffer = before + after
-            step.update(result="stopped", digits=stop)
-            break
-        left = began + length - line.at
+            return True
+        left = until - line.at
         if left <= 0 or not (pressed := await line.pressed("Pause", path, left, stop)):
-            break
+            return False
         line.buffer += pressed
-    step["seconds"] = round(line.at - began, 3)
 
 
 async def tone(line: Interpreter, command: Tone, path: str) -> None:
@@ -96,8 +103,12 @@ async def hold(line: Interpreter, command: Hold, path: str) -> None:
     """The call is held until the timeout, unless a document is pushed, or the caller hangs up."""
     line.rules.decide(platform.HOLD)
     longest = _seconds(command, "timeout", platform.HOLDING)
-    await line.hear("Hold", path, seconds=longest, **tagged(command))
-    await converse(line, "Hold", path, longest)
+    began = line.at
+    step = await line.hear("Hold", path, seconds=longest, **tagged(command))
+    try:
+        await converse(line, "Hold", path, longest)
+    finally:
+        step["seconds"] = round(line.at - began, 3)
 
 
 async def converse(line: Interpreter, verb: str, path: str, seconds: float) -> None:
@@ -147,29 +158,37 @@ async def recorder(line: Interpreter, command: RecordStart | RecordStop | Record
         line.recording[tag] = line.at
         await line.hear("RecordStart", path, **tagged(command))
         return
-    began = line.recording.pop(tag, None)
-    if began is None:
-        raise Failed(f"no recording {tag!r} runs" if tag else "no recording runs")
-    line.recordings[tag] = line.at - began
-    await line.hear(command.row.name, path, seconds=round(line.at - began, 3), **tagged(command))
+    tag = tag or next(reversed([*line.recordings, *line.recording]), "")  # without one: the last that began
+    if tag not in line.recording and tag not in line.recordings:
+        raise Failed(f"there is no recording {tag!r}" if tag else "there is no recording")
+    step = await line.hear(command.row.name, path, **tagged(command))
+    if tag not in line.recording:
+        step["result"] = "over already"
+        return
+    if isinstance(command, RecordWait):
+        await converse(line, "RecordWait", path, platform.EMPTY_RECORD)
+    line.recordings[tag] = line.at - line.recording.pop(tag)
+    step["seconds"] = round(line.recordings[tag], 3)
 
 
 async def dial(line: Interpreter, command: Dial, path: str) -> None:
     """All targets are rung; one that answers is talked to. Raises Failed where none does."""
     if not line.answered:
         line.rules.decide(platform.DIAL_UNANSWERED)
+    line.rules.decide(platform.CALLER_ID)
     targets = [str(child.attributes["target"]) for child in command.children if isinstance(child, To)]
     rings = _seconds(command, "timeout", platform.RINGING)
-    step = await line.hear("Dial", path, to=targets, **_recorded(command), **tagged(command))
+    shown = {"caller_id": line.ringing.from_}
+    step = await line.hear("Dial", path, to=targets, **shown, **_recorded(command), **tagged(command))
     taken = await line.callees.ring(targets, path)
+    step["result"] = "cancelled"  # unless it is waited for
+    await converse(line, "Dial", path, rings if taken.result == "no-answer" else min(rings, platform.PICKING_UP))
     step["result"] = taken.result
     if taken.result != "answered":
-        await converse(line, "Dial", path, min(rings, platform.PICKING_UP) if taken.result == "busy" else rings)
         cause = "USER_BUSY" if taken.result == "busy" else "NO_USER_RESPONSE"
         many = len(targets)
         raise Failed(f"[originate] ERR {cause}. no any destinations are accept the call {many}/{many}")
     step["by"] = taken.by
-    await converse(line, "Dial", path, min(rings, platform.PICKING_UP))
     await line.lift()
     began = line.at
     try:

@@ -6,10 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from app.language.dialects import NO_EXTENSIONS
+from app.numbers import e164
 from app.rehearsal.asking import HERE
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
 from app.rehearsal.clock import VirtualClock
 from app.rehearsal.interpreter import Interpreter
+from app.rehearsal.line import PATIENCE
 from app.rehearsal.platform import Rules
 from app.rehearsal.ringing import Ringing
 from app.rehearsal.stage import Scene, enter
@@ -36,7 +38,8 @@ STRANGER: Final = "+12015550999"
 class Rehearsal:
     """A call to be rehearsed. ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
 
-    ``url`` is the call-control URL, asked by ``method``. ``lookups`` and ``calls_today`` are what our own engine is told.
+    ``url`` is the call-control URL, asked by ``method`` and waited for ``patience`` seconds. ``lookups`` and
+    ``calls_today`` are what our own engine is told.
     ``strict`` refuses to go on where the documentation is silent; ``zone`` is that of native Schedule.
     """
 
@@ -51,6 +54,7 @@ class Rehearsal:
     calls_today: int = 1
     url: str = OWN
     method: str = "POST"
+    patience: float = PATIENCE
     answers_itself: bool | None = None
     strict: bool = False
     curls: bool = False
@@ -63,8 +67,8 @@ class Rehearsal:
         """The platform's side of the call."""
         clock = self.clock or VirtualClock(self.at)
         ringing = Ringing(
-            self.caller_id,
-            self.number.lstrip("+"),
+            _plain(self.caller_id),
+            _plain(self.number).lstrip("+"),
             clock.now(),
             name=self.name,
             attestation=self.attestation,
@@ -87,4 +91,10 @@ class Rehearsal:
         """Rehearse it, from beginning to end."""
         line = self.line(network)
         enter(Scene(line, self.lookups, self.calls_today))
-        return await line.ring(self.url, self.method)
+        return await line.ring(self.url, self.method, self.patience)
+
+
+def _plain(written: str) -> str:
+    """A number as Opentact writes it, where it is written for people; what is plain already, or none, as it stands."""
+    for_people = set(written) & set(" ().-") and not any(letter.isalpha() or letter == "@" for letter in written)
+    return e164(written) or written if for_people else written

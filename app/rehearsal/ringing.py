@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 APP: Final = "03302770-4a53-438e-adb6-000000000001"
 """The app that numbers belong to where nothing else is said."""
+ACCOUNT: Final = "03302770-4a53-438e-adb6-000000000002"
+"""Whose app it is."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -53,6 +55,7 @@ class Ringing:
             "state": "online",
             "source": "freeswitch",
             "logs": [],
+            "account": {"uuid": ACCOUNT},
             "sip_control_app": app,
         }
         return entity | ({"stir_shaken_attest_level": self.attestation} if self.attestation else {})
@@ -69,14 +72,20 @@ class Ringing:
 
     def attempt(self, code: str, attempts: int) -> list[tuple[str, str]]:
         """What a classic Gather's callback is told. platform 1.3: code (an integer), attempts, success."""
-        integer = str(int(code)) if code.isdecimal() else code
+        integer = code.lstrip("0") or "0" if code.isdecimal() else code
         return [("code", integer), ("attempts", str(attempts)), ("success", "true" if code else "false")]
 
     def history(self) -> bytes:
         """The body of a classic Gather's callback by POST. platform 1.3."""
         app = {"uuid": self.app, "name": "rehearsal", "subdomain": "rehearsal"}
         to = int(self.to) if self.to.isdecimal() else self.to
-        call = {"from": self.from_.lstrip("+"), "to": to, "state": "started", "sip_control_app": app}
+        call = {
+            "account_uuid": ACCOUNT,
+            "from": self.from_.lstrip("+"),
+            "to": to,
+            "state": "started",
+            "sip_control_app": app,
+        }
         return json.dumps({"history": [], "call": call}).encode()
 
     def body(self) -> bytes:
@@ -85,7 +94,7 @@ class Ringing:
 
     def field(self, name: str) -> object:
         """A field of the entity, for Call; None where it has none."""
-        return self.entity().get(name) or None
+        return self.to if name == "tn" else self.entity().get(name) or None
 
 
 def with_query(url: str, fields: Sequence[tuple[str, str]] | Mapping[str, str]) -> str:
@@ -93,7 +102,8 @@ def with_query(url: str, fields: Sequence[tuple[str, str]] | Mapping[str, str]) 
     pairs = fields.items() if hasattr(fields, "items") else fields
     query = "&".join(f"{quote(name, safe='')}={quote_plus(value)}" for name, value in pairs)
     base, _, fragment = url.partition("#")
-    return f"{base}{'&' if '?' in base else '?'}{query}" + (f"#{fragment}" if fragment else "")
+    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return f"{base}{joint}{query}" + (f"#{fragment}" if fragment else "")
 
 
 def _moment(at: datetime) -> str:

@@ -42,7 +42,7 @@ def clocked(seconds: float) -> str:
 
 def told(step: Step) -> str:
     """What a step did, in words."""
-    failed = f": {shown(step['reason'])}" if step.get("reason") else ""
+    failed = f": {shown(step['reason'])}" if step.get("reason") and step.get("result") != "no-input" else ""
     return f"{_said(step)}{failed}"
 
 

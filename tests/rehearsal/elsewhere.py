@@ -1,0 +1,88 @@
+"""A server written with other tools: a plain http.server with static documents, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Page(NamedTuple):
+    """An answer; it takes ``seconds``, or goes on at ``onward``."""
+
+    document: str | bytes
+    status: int = 200
+    seconds: float = 0.0
+    onward: str = ""
+    headers: Mapping[str, str] = {}
+
+
+class Request(NamedTuple):
+    """What was asked, to the letter."""
+
+    method: str
+    target: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Elsewhere:
+    """Pages by path; whatever is asked is remembered."""
+
+    def __init__(self, pages: Mapping[str, Page | str | bytes]) -> None:
+        self.pages = {path: page if isinstance(page, Page) else Page(page) for path, page in pages.items()}
+        self.asked: list[Request] = []
+        self.over = threading.Event()
+        self.url = ""
+
+    def answer(self, path: str) -> Page:
+        return self.pages.get(path, Page("no such page", 404))
+
+
+@contextlib.contextmanager
+def elsewhere(pages: Mapping[str, Page | str | bytes]) -> Iterator[Elsewhere]:
+    there = Elsewhere(pages)
+
+    class Asked(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            there.asked.append(Request(self.command, self.path, body, headers))
+            page = there.answer(urlsplit(self.path).path)
+            if page.seconds:
+                there.over.wait(page.seconds)
+            content = page.document.encode() if isinstance(page.document, str) else page.document
+            with contextlib.suppress(ConnectionError):
+                self.send_response(page.status)
+                self.send_header("content-length", str(len(content)))
+                if page.onward:
+                    self.send_header("location", page.onward)
+                for name, value in page.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - as http.server calls them
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    there.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield there
+    finally:
+        there.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,128 @@
+"""Our own engine: on a stage in this process, live on loopback in a thread, and in a process that can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import httpx
+import uvicorn
+
+from app import server
+from app.flows.compiler import Options
+from app.flows.gallery import begin, templates
+from app.flows.loader import load
+from app.flows.tickets import Signer
+from app.rehearsal.asking import Web
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
+from app.rehearsal.rehearsing import OWN, Rehearsal
+from app.settings import Settings
+from app.web.answering import Answering
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
+
+    from app.rehearsal.transcript import Transcript
+
+ROOT = Path(__file__).parents[2]
+SIGNER = Signer([b"a key of the tests"])
+SHIPPED = "shipped"
+NUMBER = "+12015550123"
+_OURS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?<=ticket=)[^&\\\"]*")
+"""The hosts that our engine has, and its tickets."""
+
+
+def flows_of(template: str, folder: Path) -> Path:
+    """A folder with one flow: of a template, or that which is shipped."""
+    if template == SHIPPED:
+        return ROOT / "callflows"
+    begin(folder, "acme", template, "", {})
+    return folder
+
+
+FLOWS = [SHIPPED, *sorted(templates())]
+
+
+def settings_of(flows: Path, dialect: str = "reference", **given: Any) -> Settings:
+    return Settings(_env_file=None, flows=flows, dialect=dialect, **given)
+
+
+@contextlib.asynccontextmanager
+async def on_stage(flows: Path, dialect: str = "reference") -> AsyncIterator[Web]:
+    settings = settings_of(flows, dialect)
+    book = load(flows, Options(SIGNER, settings.apology, settings.dialect)).book
+    async with server.rehearsing(settings, book, SIGNER) as app, Web(app) as web:
+        yield web
+
+
+@contextlib.contextmanager
+def live(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> Iterator[str]:
+    """The URL of a server on loopback, whose clock stands."""
+
+    def stands(*given: Any, **named: Any) -> Answering:
+        return Answering(*given, **named, clock=lambda: at)
+
+    with mock.patch.object(server, "Answering", stands):
+        app = server.create_app(settings_of(flows, dialect, data=data, workers=1))
+    here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=here.run)
+    thread.start()
+    try:
+        while not here.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{here.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        here.should_exit = True
+        thread.join()
+
+
+@contextlib.contextmanager
+def process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """``callflows serve`` in a process of its own, and its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "app.cli", "serve", "--flows", str(flows), "--port", str(port)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    with (folder / "log").open("wb") as log:
+        serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            assert serving.poll() is None, (folder / "log").read_text()
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK:
+                    break
+            time.sleep(0.1)
+        yield url, serving
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+async def ring(web: Web, at: datetime | None, keys: Any = "", callee: str = "answer", **given: Any) -> Transcript:
+    acts = script(keys) if keys else ()
+    fields = {"number": NUMBER, "url": OWN, **given}
+    rehearsal = Rehearsal(at=at, caller=ScriptedCaller(acts), callees=ScriptedCallees(callee), **fields)
+    return await rehearsal.ring(web)
+
+
+def plain(transcript: Transcript) -> dict[str, Any]:
+    """A transcript without what differs from call to call: ids, tickets, hosts and milliseconds."""
+    told = transcript.told()
+    for asked in told["requests"]:
+        del asked["ms"], asked["trail"]
+        asked["url"] = asked["url"].partition("&call=")[0]
+    plain: dict[str, Any] = json.loads(_OURS.sub("", json.dumps(told, ensure_ascii=False)))
+    return plain

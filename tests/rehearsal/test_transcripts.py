@@ -1,0 +1,83 @@
+"""The platform played: documents with what a caller does, and the transcript to the letter."""
+
+from __future__ import annotations
+
+import pytest
+from played import CASES, play, read, written
+
+from app.language import from_xml
+from app.language.dialects import WRITING
+from app.language.element import paths
+from app.language.verbs import Response
+from app.rehearsal import platform
+from app.rehearsal.dialects import dialect_of
+
+NAMES = sorted(file.stem for file in CASES.glob("*.txt"))
+READ = {name: read(CASES / f"{name}.txt") for name in NAMES}
+RULES = {silence.name: silence for silence in platform.SILENCES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_is_what_its_transcript_says(name):
+    transcript, silences = play(READ[name])
+    assert written(transcript) == READ[name].transcript
+    assert silences == READ[name].silences
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if READ[name].silences])
+def test_where_the_documentation_is_silent_a_strict_rehearsal_refuses_to_go_on(name):
+    transcript, silences = play(READ[name], strict=True)
+    rule = RULES[READ[name].silences[0]]
+    assert transcript.outcome == "error"
+    assert transcript.error == f"{rule.unknown}: the documentation does not say (otherwise: {rule.done})"
+    assert silences == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not READ[name].silences])
+def test_where_all_is_documented_a_strict_rehearsal_is_the_same(name):
+    transcript, _ = play(READ[name], strict=True)
+    assert written(transcript) == READ[name].transcript
+
+
+def test_every_rule_is_met_by_a_case_in_which_it_decides_first():
+    assert {case.silences[0] for case in READ.values() if case.silences} == {*RULES}
+
+
+@pytest.mark.parametrize(("dialect", "element"), [(dialect, e) for dialect, es in WRITING.items() for e in es])
+def test_every_verb_of_a_dialect_has_a_case(dialect, element):
+    assert any(isinstance(verb, element) for case in READ.values() if case.dialect == dialect for verb in _verbs(case))
+
+
+def _verbs(case):
+    documents = [case.document, *(page for _, page in case.pages.values() if page.startswith(b"<Response"))]
+    for document in documents:
+        with_root = document.replace(b"<Enqueue>support</Enqueue>", b"")
+        yield Response()
+        yield from (verb for _, verb in paths(from_xml(with_root)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if b"<Gather" in READ[name].document])
+def test_the_dialect_of_a_menu_is_seen(name):
+    attributes = (b"numDigits", b"attempts", b"finishOnKey", b"timeout=")
+    classic = READ[name].dialect == "classic"
+    assert dialect_of(READ[name].document) == ("classic" if classic else "reference")
+    assert any(attribute in READ[name].document for attribute in attributes) or not classic
+
+
+@pytest.mark.parametrize(
+    ("document", "dialect"),
+    [
+        ('<Response><!-- <Switch> --><Gather dtmf_length="1"/></Response>', "reference"),
+        ("<Response><Say><![CDATA[<Gather timeout='1'>]]></Say></Response>", "reference"),
+        ('<Response><Dial timeout="1000"><To>1</To></Dial></Response>', "reference"),
+        ('<Response><Callback url="http://a.test/" timeout="1" method="GET"/></Response>', "reference"),
+        ("<Response><Gather><Say>Press.</Say></Gather></Response>", "classic"),
+        ("<Response><Dial><Number>1</Number></Dial></Response>", "classic"),
+        ('<Response><Dial record="do-not-record"><To>1</To></Dial></Response>', "classic"),
+        ("<Response><Geo><Gather\n  numDigits = '1'/></Geo></Response>", "classic"),
+        ("<Response><Say>Either.</Say><Hangup/></Response>", "reference"),
+    ],
+)
+def test_comments_and_texts_do_not_make_a_dialect(document, dialect):
+    assert dialect_of(document.encode()) == dialect
+    assert dialect_of(f'<?xml version="1.0" encoding="UTF-16"?>{document}'.encode("utf-16")) == dialect
