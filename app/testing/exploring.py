@@ -162,7 +162,7 @@ class _Exploring:
         if self._found is None:
             return None
         _, said, harm, call = self._found
-        shown = {"name": harm.wrong.partition(":")[0]}
+        shown: dict[str, Any] = {"name": harm.wrong.partition(":")[0]}
         shown |= {"to": self._number} if number_of(self._flow) != self._number else {}
         shown |= {key: value for key, value in said.items() if key != "name"}
         shown |= {"expect": [*harm.expect]} if harm.expect else {}
