@@ -176,6 +176,13 @@ def test_every_setting_is_in_the_table():
         "convert",
         "log",
         "forget",
+        "opentact numbers search",
+        "opentact messages send",
+        "opentact apps",
+        "opentact voices",
+        "opentact batch",
+        "opentact push",
+        "events",
     ],
 )
 def test_every_command_is_in_the_table(command):

@@ -209,7 +209,10 @@ def test_the_schema_says_what_is_wrong_around_the_nodes(refused, more, says):
 @pytest.mark.parametrize(
     ("test", "says"),
     [
-        ("{name: a, keys: [1, {wait: 2s}, hangup], callee: {a: busy}, expect: [voicemail, not: [dial]]}", ""),
+        (
+            "{name: a, keys: [1, {wait: 2s}, hangup], callee: {sales: busy}, expect: [say: Hi, voicemail, not: [dial: x]]}",
+            "",
+        ),
         ("{name: a, callee: [busy, {x: answer}], lookups: {x: {y: [1]}}, expect: [sms: {text: 5}]}", ""),
         ("{name: a, expect: [nodes: [start], outcome: ended, notify: {payload: {a: 1}}, dial: [a@b.c]]}", ""),
         ("{keys: 1}", "'name' is a required property"),
