@@ -87,11 +87,7 @@ def test_times_at_the_edges_of_hours_are_tried(tmp_path):
         f"{HEAD}    - when: now.weekday == 'mon' and now.time == '17:30'\n      hangup:\n    - say: Hello.\n"
     )
     assert fault(tmp_path, text) is None, "a hangup that is written is meant"
-    found = fault(
-        tmp_path, text.replace("hangup:", "say: '{{ 1 / caller.calls_today | int * 0 }}'").replace("* 0 }}", "}}")
-    )
-    assert found is None
-    found = fault(tmp_path, text.replace("hangup:", "say: '{{ 1 / (now.minute - 30) }}'"))
+    found = fault(tmp_path, text.replace("hangup:", "say: '{{ 1 / (now.minute - 30) }}'"), examples=800)
     assert "at: 2026-11-23 17:30" in found.scenario
 
 
