@@ -112,7 +112,7 @@ def new(
     for file in (begun.file, *begun.beside):
         print(f"written: {file}")
     print(f"It answers {begun.number}. What is yours to change has a comment: number, hours, whom to ring. Then:")
-    print(f"  callflows check {begun.file} --strict\n  callflows show {name}{where}")
+    print(f"  callflows check {begun.file} --strict\n  callflows test {begun.file}\n  callflows show {name}{where}")
     print(f"  callflows numbers{where}\n  callflows serve{where}")
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from app.rehearsal.asking import Network
     from app.rehearsal.transcript import Transcript
     from app.settings import Settings
+    from app.testing.harm import Harm
     from app.testing.running import Folder
 
 SHRINKING: Final = 20.0
@@ -113,7 +114,7 @@ class _Exploring:
         self._network = network
         self._there = around_of(flow)
         self._harms = Harms(flow, folder.options)
-        self._found: tuple[tuple[int, ...], dict[str, Any], str, Transcript] | None = None
+        self._found: tuple[tuple[int, ...], dict[str, Any], Harm, Transcript] | None = None
         """The shortest path that went wrong: how long it is, its caller, what was wrong, the call."""
 
     def run(self, examples: int, seconds: float, seeded: int) -> Fault | None:
@@ -146,11 +147,11 @@ class _Exploring:
         """Ring as one caller. Raises Wrong."""
         call = self._call(said)
         harm = self._harms.of(call, answers_itself=bool(said.get("answers_itself")))
-        if harm:
+        if harm is not None:
             length = (len(said.get("keys", ())), len(said), len(call.steps), len(str(said)))
             if self._found is None or length < self._found[0]:
                 self._found = (length, said, harm, call)
-            raise Wrong(harm)
+            raise Wrong(harm.wrong)
 
     def _call(self, said: dict[str, Any]) -> Transcript:
         report = Report(self._flow.file)
@@ -161,5 +162,8 @@ class _Exploring:
         if self._found is None:
             return None
         _, said, harm, call = self._found
-        shown = {"name": harm.partition(":")[0], **{key: value for key, value in said.items() if key != "name"}}
-        return Fault(self._flow.name, self._flow.file, harm, scenario_text(shown), [*lines(call)])
+        shown: dict[str, Any] = {"name": harm.wrong.partition(":")[0]}
+        shown |= {"to": self._number} if number_of(self._flow) != self._number else {}
+        shown |= {key: value for key, value in said.items() if key != "name"}
+        shown |= {"expect": [*harm.expect]} if harm.expect else {}
+        return Fault(self._flow.name, self._flow.file, harm.wrong, scenario_text(shown), [*lines(call)])

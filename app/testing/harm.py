@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.flows.compiler import opened
 from app.flows.places import Report
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _HEARD = frozenset({"Say", "Play", "Tone", "Hold", "Dial", "Record", "Error"})
 
 
+class Harm(NamedTuple):
+    """What was wrong, and what a scenario expects so that it fails as long as that is so."""
+
+    wrong: str
+    expect: tuple[Any, ...]
+
+
 class Harms:
     """What harm a call of a flow came to. Targets are judged by the flow's dial policy itself, apart from the engine."""
 
@@ -34,38 +41,42 @@ class Harms:
         self._answers = compiler is None or compiler.file.auto_answer != "false"
         self._written = {_plain(claim.number) for claim in flow.dials}
 
-    def of(self, call: Transcript, *, answers_itself: bool) -> str:
-        """The harm in words; nothing where the call came to none."""
-        looks: list[Callable[[Transcript], str]] = [self._dead_air, self._dialled]
+    def of(self, call: Transcript, *, answers_itself: bool) -> Harm | None:
+        """The harm; None where the call came to none."""
+        wrong = wrong_with(call, self._flow.name)
+        if wrong:
+            return Harm(wrong, ())
+        looks: list[Callable[[Transcript], Harm | None]] = [self._dead_air, self._dialled]
         if self._flow.dialect == "reference" and self._answers and not answers_itself:
-            looks.insert(1, _unheard)
-        harms = (look(call) for look in looks)
-        return wrong_with(call, self._flow.name) or next((harm for harm in harms if harm), "")
+            looks.append(_unheard)
+        return next((harm for harm in (look(call) for look in looks) if harm is not None), None)
 
-    def _dead_air(self, call: Transcript) -> str:
+    def _dead_air(self, call: Transcript) -> Harm | None:
         """Nothing is heard before the end, which nobody wrote."""
         if call.outcome == "caller-hung-up" or any(step["verb"] in _HEARD for step in call.steps):
-            return ""
+            return None
         meant = call.outcome == "hung-up" and not (call.came and call.came[-1].what == OUT)
-        return "" if meant else "dead air: the call ends, and the caller has heard nothing"
+        return None if meant else Harm("dead air: the call ends, and the caller has heard nothing", ("say",))
 
-    def _dialled(self, call: Transcript) -> str:
+    def _dialled(self, call: Transcript) -> Harm | None:
         """Somebody is rung, or written to, whom neither the author named nor the policy allows."""
         if self._policy is None:
-            return ""
+            return None
         own = {_plain(caller_number(call.from_)), _plain(call.number)}
         for step in call.steps:
             for target in _targets(step):
                 allowed = _plain(target) in self._written or (step["verb"] == "sms" and _plain(target) in own)
                 refusal = "" if allowed else self._policy.refusal(target)
                 if refusal:
-                    return f"a forbidden {'dial' if step['verb'] == 'Dial' else 'message'}: {refusal}"
-        return ""
+                    word = "dial" if step["verb"] == "Dial" else "sms"
+                    return Harm(f"a forbidden {word}: {refusal}", ({"not": [{word: {"to": target}}]},))
+        return None
 
 
-def _unheard(call: Transcript) -> str:
+def _unheard(call: Transcript) -> Harm | None:
     said: Any = next((step for step in call.steps if step.get("unanswered")), None)
-    return "" if said is None else f"dead air: {said['verb']} before the line is answered: nobody may hear it"
+    wrong = "dead air: something is played before the line is answered: nobody may hear it"
+    return None if said is None else Harm(wrong, ("answer",))
 
 
 def _targets(step: Step) -> list[str]:

@@ -61,7 +61,7 @@ def test_a_flow_that_is_wrong_or_falls_is_an_error(flows):
     (flows / "acme.yaml").write_text(FLOW.replace("otherwise: message", "otherwise: massage"))
     with pytest.raises(FlowError, match="no node is named 'massage'"):
         rehearse(flows, NUMBER)
-    (flows / "acme.yaml").write_text('numbers: rest\nnodes: {start: [say: "{{ call.to * 100000 }}"]}\n')
+    (flows / "acme.yaml").write_text('numbers: rest\nnodes: {start: [say: "{{ 1 / (caller.calls_today - 1) }}"]}\n')
     with pytest.raises(AssertionError, match="the caller got the fallback"):
         rehearse(flows, NUMBER)
 

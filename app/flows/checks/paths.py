@@ -66,14 +66,18 @@ def check_paths(
     flows = [file for file in files.values() if is_flow(file)]
     books: dict[Path, FlowBook] = {}
     problems += _flows(flows, options, extensions, on_progress, workers, books)
-    for flow in (flow for book in books.values() for flow in book.flows.values()):
-        problems += look(flow) if look is not None else ()
+    problems += _looked(books.values(), look) if look is not None else ()
     for folder in whole:
         problems += check_overrides(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document(file, extensions[file.parent])
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _looked(books: Iterable[FlowBook], look: Look) -> Iterable[Problem]:
+    """What else is wrong with flows."""
+    return [problem for book in books for flow in book.flows.values() for problem in look(flow)]
 
 
 def _declaring(folder: Path, flows_folder: Path | None) -> Path:
