@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 from app.characters import clean
+from app.rehearsal.asking import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,8 @@ def _said(step: Step) -> str:  # noqa: C901, PLR0911 - one case a verb
         case "Record":
             seconds = f", {step['seconds']:g} s" if "seconds" in step else ""
             return f"records {shown(step.get('tag', ''))}{seconds}".replace("  ", " ")
+        case "Callback":
+            return f"goes on at {shown(step['url'].partition('?')[0].removeprefix(HERE))}{_tag(step)}"
         case "Hangup":
             return f"hangs up{_tag(step)}"
         case "sms":

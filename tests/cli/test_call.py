@@ -1,0 +1,318 @@
+"""``callflows call`` with a caller who follows a script: its options, what it prints, and what it never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from elsewhere import Page, elsewhere
+from shell import run, run_alone
+
+ROOT = Path(__file__).parents[2]
+FRONT_DESK = ("call", "+12015550123", "--flows", str(ROOT / "callflows"))
+MONDAY = ("--at", "2026-11-23 10:00")
+END = "<Response><Answer/><Hangup/></Response>"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere_than_the_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def flows(tmp_path):
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    return folder
+
+
+def flow(folder, steps, more="numbers: [+12015550123]"):
+    (folder / "acme.yaml").write_text(f"{more}\nnodes:\n  start:\n    - {steps}\n")
+    return ("call", "+12015550123", "--flows", str(folder))
+
+
+def told(*arguments):
+    """The call as JSON."""
+    done = run(*arguments, "--format", "json")
+    return json.loads(done.out)
+
+
+def heard(call):
+    return [step["text"] for step in call["steps"] if step["verb"] == "Say"]
+
+
+# What it prints
+
+
+def test_a_call_is_told_line_by_line_and_ends_well():
+    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--name", "Ann")
+    assert (done.code, done.err) == (0, "")
+    assert [line[9:] for line in done.out.splitlines()] == [
+        "answered",
+        "“Welcome to Acme, Ann.”",
+        "“For sales press 1. For support press 2. To leave a message press 0. To hear this again press hash.”",
+        "keys 1 (matched)",
+        "“One moment, I am connecting you to sales.”",
+        "dials +12015550188, ann@acme.sip.opentact.org: answered by +12015550188, 30 s",
+        "hangs up",
+        "hung up",
+    ]
+
+
+def test_the_json_is_the_contract():
+    call = told(*FRONT_DESK, *MONDAY, "--keys", "9,#,1", "--callee", "busy")
+    assert {*call} == {"number", "from", "outcome", "seconds", "steps", "requests"}
+    assert (call["number"], call["from"], call["outcome"]) == ("+12015550123", "+12015550999", "hung-up")
+    assert all({"verb", "path"} <= {*step} for step in call["steps"])
+    assert all({*asked} == {"method", "url", "status", "ms", "document", "trail"} for asked in call["requests"])
+    dial = next(step for step in call["steps"] if step["verb"] == "Dial")
+    assert (dial["to"], dial["result"]) == (["+12015550188", "ann@acme.sip.opentact.org"], "busy")
+    gathered = [(step["digits"], step["result"]) for step in call["steps"] if step["verb"] == "Gather"]
+    assert gathered == [("9", "no-match"), ("#", "matched"), ("1", "matched")]
+
+
+@pytest.mark.parametrize("outcome", ["hung-up", "caller-hung-up", "loop", "error", "ended"])
+def test_every_outcome_has_its_exit_code(outcome, flows):
+    loop = '<Response><Callback url="HERE/loop"/></Response>'
+    ends = {"loop": loop, "error": "no document", "ended": "<Response><Say>So.</Say></Response>"}
+    with elsewhere({}) as there:
+        there.pages |= {f"/{name}": Page(document.replace("HERE", there.url)) for name, document in ends.items()}
+        there.pages["/hung-up"] = Page(END)
+        there.pages["/caller-hung-up"] = Page('<Response><Gather dtmf_length="1"/></Response>')
+        asked = ("call", "1", "--url", f"{there.url}/{outcome}", "--flows", str(flows), "--keys", "hangup")
+        assert told(*asked)["outcome"] == outcome
+        assert run(*asked).code == (1 if outcome in ("loop", "error") else 0)
+
+
+def test_a_number_that_no_flow_has_is_said_and_an_error(flows):
+    done = run("call", "+12015550199", *flow(flows, "hangup")[2:])
+    assert done.code == 1
+    assert "unknown-number: no flow has this number: +12015550199" in done.out
+    assert "“We are sorry" in done.out
+
+
+def test_a_fallback_is_said_and_an_error(flows):
+    (flows / "acme.py").write_text(
+        "from app import Response, Turn, flow\nacme = flow('acme', numbers=['rest'])\n"
+        "@acme.node\nasync def start(turn: Turn) -> Response:\n    return 1 / 0\n"
+    )
+    done = run("call", "+12015550123", "--flows", str(flows))
+    assert done.code == 1
+    assert "fallback: ZeroDivisionError" in done.out
+
+
+def test_what_is_wrong_with_the_flows_is_said_beside_the_call(flows):
+    arguments = flow(flows, "say: Hello.")
+    (flows / "broken.yaml").write_text("numbers: [+12015550124]\nnodes: {start: [goto: nowhere]}\n")
+    done = run(*arguments)
+    assert "broken.yaml" in done.err
+    assert "“Hello.”" in done.out
+
+
+def test_a_pipe_gets_no_colour_and_nobody_is_asked(flows):
+    arguments = flow(flows, "menu: {prompt: Press., keys: {1: start}, otherwise: start}")
+    done = run_alone(*arguments, folder=flows, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT), FORCE_COLOR="1", TERM="xterm")
+    assert "\x1b" not in done.out + done.err
+    assert "keys>" not in done.out
+
+
+# Its options
+
+
+def test_no_keys_are_nothing_pressed(flows):
+    arguments = flow(
+        flows, "menu: {prompt: Press., keys: {1: one}, attempts: 1, otherwise: none}\n  one: [hangup]\n  none: [say: None.]"
+    )
+    for keys in ((), ("--keys", "")):
+        call = told(*arguments, *keys)
+        assert [step["digits"] for step in call["steps"] if step["verb"] == "Gather"] == [""]
+        assert heard(call) == ["Press.", "None."]
+
+
+@pytest.mark.parametrize(
+    ("at", "open_"),
+    [
+        ("2026-11-23 10:00", True),
+        ("2026-11-23T10:00", True),
+        ("2026-11-23 19:00", False),
+        ("2026-11-23 15:00+00:00", True),
+        ("2026-11-23T23:30+00:00", False),
+        ("2026-11-23 23:59+09:00", True),
+        ("2026-12-25 10:00", False),
+    ],
+)
+def test_the_moment_is_on_the_flows_clock_unless_it_has_an_offset(at, open_):
+    assert ("Welcome to Acme." in heard(told(*FRONT_DESK, "--at", at, "--keys", "1"))) == open_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--at", "tomorrow"), "--at: 'tomorrow' is no moment"),
+        (("--at", "2026-11-23 10:00", "--url", "http://127.0.0.1:9/"), "--at sets the clock of our own engine"),
+        (("--at", "2026-11-23 10:00", "--via", "http://127.0.0.1:9"), "--at sets the clock of our own engine"),
+        (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "name the one"),
+        (("--via", "http://127.0.0.1:9"), "is a stand-in there?"),
+        (("--keys", "1,x"), "'x' are no keys"),
+        (("--callee", "asleep"), "asleep"),
+        (("--attestation", "D"), "D"),
+        (("--method", "PUT"), "PUT"),
+        (("--format", "xml"), "xml"),
+    ],
+)
+def test_what_is_used_wrongly_is_said_with_the_mend_and_nothing_rings(arguments, said):
+    done = run(*FRONT_DESK, *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_who_rings_is_told_to_the_flow(flows):
+    arguments = flow(
+        flows, 'say: "{{ caller.name }} {{ caller.number }} {{ caller.anonymous }} {{ call.attestation }} {{ number }}"'
+    )
+    assert heard(told(*arguments, "--from", "+12015550111", "--name", "Ann", "--attestation", "B")) == [
+        "Ann +12015550111 False B +12015550123"
+    ]
+    assert heard(told(*arguments, "--from", "", "--method", "GET")) == ["  True unknown +12015550123"]
+    assert told(*arguments, "--from", "")["from"] == ""
+    assert heard(told(*arguments, "--from", "anonymous"))[0].startswith("  True")
+    assert heard(told(*arguments, "--from", "ann"))[0].startswith(" ann False")
+    assert heard(told("call", "+1 (201) 555-0123", *arguments[2:]))[0].endswith("+12015550123")
+
+
+@pytest.mark.parametrize(
+    ("callee", "seconds"), [("answer", "answered by +12015550188, 30 s"), ("busy", "busy"), ("no-answer", "no-answer")]
+)
+def test_callees_do_what_they_are_told(callee, seconds, flows):
+    arguments = flow(flows, "dial: {to: +12015550188, timeout: 20s}")
+    assert f"dials +12015550188: {seconds}" in run(*arguments, "--callee", callee).out
+
+
+def test_a_trace_shows_requests_decisions_with_values_documents_and_what_is_not_documented():
+    out = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--trace").out
+    assert "POST http://rehearsal.invalid/call?from=%2B12015550999&to=12015550123  200" in out
+    assert "start/0 when not hours.office.open: false  [hours.office = open: mon 09:00-18:00]" in out
+    assert '    <Say lang="en-US" gender="FEMALE">Welcome to Acme.</Say>' in out
+    assert "not documented: the caller ID that a callee is shown: it is the caller's number" in out
+    assert "rehearsal.invalid" not in run(*FRONT_DESK, *MONDAY, "--keys", "#").out
+
+
+def test_a_strict_platform_refuses_where_the_documentation_is_silent():
+    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--strict-platform")
+    assert done.code == 1
+    assert "the caller ID that a callee is shown: the documentation does not say" in done.out
+
+
+def test_a_server_elsewhere_is_rung_with_its_token_and_without_flows_of_ones_own():
+    with elsewhere({"/call": END}) as there:
+        done = run("call", "+12015550123", "--url", f"{there.url}/call?token=t", "--method", "GET")
+        assert (done.code, done.err) == (0, "")
+        assert there.asked[0].target == "/call?token=t&from=%2B12015550999&to=12015550123"
+
+
+# Speech
+
+
+def espeak(folder):
+    """An espeak-ng that writes down what it should speak, and speaks English only."""
+    program = folder / "bin" / "espeak-ng"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\ntext=$(cat)\necho "$2: $text" >> {folder}/spoken\ncase "$2" in en*) exit 0;; *) exit 1;; esac\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program.parent
+
+
+def test_where_nothing_speaks_the_option_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = run(*FRONT_DESK, "--say")
+    assert done.code == 2
+    assert "apt-get install espeak-ng" in done.err
+    assert done.out == ""
+
+
+def test_what_is_said_is_spoken_in_its_language_else_in_english(monkeypatch, tmp_path, flows):
+    monkeypatch.setenv("PATH", f"{espeak(tmp_path)}{os.pathsep}{os.environ['PATH']}")
+    arguments = flow(flows, 'say: {text: "-v; Hola $(date)", lang: es-US}\n    - say: {text: Hello., lang: en-GB}')
+    assert run(*arguments, "--say").code == 0
+    assert (tmp_path / "spoken").read_text().splitlines() == [
+        "es-us: -v; Hola $(date)",
+        "es: -v; Hola $(date)",
+        "en: -v; Hola $(date)",
+        "en-gb: Hello.",
+    ]
+
+
+# Hostile servers
+
+
+HOSTILE = "\x9b31m \u202eevil\u2066 \x85 \u2028 \x7f"
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("trace", [(), ("--trace",)])
+def test_nothing_that_a_server_says_moves_the_cursor_or_turns_the_writing_round(output, trace):
+    document = f"""<Response><Say tag="{HOSTILE}">{HOSTILE}\r\n[2J</Say><Play record="{HOSTILE}"><Error play="true"/></Play>
+    <Dial><To>ann{HOSTILE.replace(" ", "").replace(chr(0x85), "").replace(chr(0x2028), "")}@a.test</To></Dial>
+    <Callback url="HERE/next{chr(0x9B)}31m"/><Hangup tag="{HOSTILE}"/></Response>"""
+    with elsewhere({}) as there:
+        there.pages["/call"] = Page(document.replace("HERE", there.url), headers={"x": "y"})
+        there.pages["/wrong"] = Page(f"<Response><Say {chr(0x2040)}='\x9b'/><\u0e01\x9b/></Response>")
+        there.pages["/status"] = Page("", 302, onward="http://127.0.0.1:9/%1b%9b?\x1b[2J")
+        for path in ("/call", "/wrong", "/status"):
+            done = run("call", "1", "--url", there.url + path, "--format", output, *trace)
+            assert [c for c in done.out + done.err if not (c.isprintable() or c == "\n")] == []
+            assert "\u202e" not in done.out
+            if output == "json":
+                json.loads(done.out)
+
+
+def test_json_keeps_what_it_escapes():
+    with elsewhere({"/call": f"<Response><Say>{HOSTILE}</Say><Hangup/></Response>"}) as there:
+        assert heard(told("call", "1", "--url", f"{there.url}/call")) == [HOSTILE]
+
+
+# Harmless
+
+
+OUTSIDE = """
+numbers: [+12015550123]
+nodes:
+  start:
+    - lookup: {url: "HERE/crm", into: customer, timeout: 5s, default: {name: nobody}}
+    - say: Hello {{ customer.name }}.
+    - notify: {url: "HERE/notified", payload: {a: 1}}
+"""
+
+
+def test_nothing_outside_is_asked_or_told_unless_it_is_wanted(flows, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "127.0.0.0/8")
+    with elsewhere({"/crm": '{"name": "Ann"}', "/notified": ""}) as there:
+        (flows / "acme.yaml").write_text(OUTSIDE.replace("HERE", there.url))
+        arguments = ("call", "+12015550123", "--flows", str(flows))
+        call = told(*arguments)
+        assert heard(call) == ["Hello nobody."]
+        assert [step["verb"] for step in call["steps"] if not step["path"]] == ["lookup", "notify"]
+        assert there.asked == []
+        assert heard(told(*arguments, "--real")) == ["Hello Ann."]
+        assert sorted((asked.method, asked.target) for asked in there.asked) == [("GET", "/crm"), ("POST", "/notified")]
+
+
+def test_a_curl_is_asked_only_where_that_is_wanted(flows):
+    with elsewhere({"/curled": ""}) as there:
+        arguments = flow(flows, f"curl: {{url: '{there.url}/curled'}}\n    - hangup")
+        assert run(*arguments).code == 0
+        assert there.asked == []
+        assert run(*arguments, "--real").code == 0
+        assert [asked.target for asked in there.asked] == ["/curled"]
+
+
+def test_a_rehearsal_keeps_nothing(flows, tmp_path):
+    run(*flow(flows, 'say: "{{ caller.calls_today }}"'))
+    assert heard(told(*flow(flows, 'say: "{{ caller.calls_today }}"'))) == ["1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flows"]

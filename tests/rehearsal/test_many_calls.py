@@ -1,0 +1,123 @@
+"""A hundred callers at once in one process: none sees another's trail, clock, lookups or effects."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from engines import on_stage
+
+from app.rehearsal.asking import HERE
+from app.rehearsal.callers import ScriptedCaller, script
+from app.rehearsal.rehearsing import Rehearsal
+from app.rehearsal.telling import lines
+
+FLOW = """
+numbers: rest
+timezone: UTC
+nodes:
+  start:
+    - collect: {into: code, digits: 3, prompt: Your code., attempts: 1, otherwise: nobody}
+    - lookup: {url: "https://crm.example.com/{{ code }}", into: customer, default: {name: nobody}}
+    - say: "It is {{ now.time }} for {{ customer.name }}, call {{ caller.calls_today }} of {{ caller.number }}."
+    - notify: {url: https://crm.example.com/calls, payload: {code: "{{ code }}", caller: "{{ caller.number }}"}}
+    - sms: "Thank you, {{ customer.name }}."
+    - hangup
+  nobody: [hangup: {tag: nobody}]
+"""
+BEGAN = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+
+
+class Slowly(ScriptedCaller):
+    """Lets others do something whenever it could do something itself."""
+
+    async def does(self, awaiting):
+        for _ in range(int(awaiting.at) % 7 + 3):
+            await asyncio.sleep(0)
+        return await super().does(awaiting)
+
+
+def caller(number):
+    return Rehearsal(
+        number="+12015550123",
+        caller_id=f"+1201555{number:04}",
+        at=BEGAN + timedelta(minutes=10 * number),
+        caller=Slowly(script([{"wait": f"{number % 5}s"}, f"{number:03}"])),
+        lookups={"customer": {"name": f"Customer {number}"}},
+        calls_today=number + 1,
+    )
+
+
+@pytest.fixture
+def flows(tmp_path):
+    (tmp_path / "acme.yaml").write_text(FLOW)
+    return tmp_path
+
+
+@pytest.mark.parametrize("dialect", ["reference", "classic"])
+def test_a_hundred_callers_at_once_have_each_a_call_of_their_own(flows, dialect):
+    async def calls():
+        async with on_stage(flows, dialect) as web:
+            return await asyncio.gather(*(caller(number).ring(web) for number in range(100)))
+
+    for number, told in enumerate(asyncio.run(calls())):
+        began = BEGAN + timedelta(minutes=10 * number)
+        said, who = [step for step in told.steps if step["verb"] == "Say"][-1]["text"], f"+1201555{number:04}"
+        assert said == f"It is {began:%H:%M} for Customer {number}, call {number + 1} of {who}."
+        (looked_up,) = [step for step in told.steps if step["verb"] == "lookup"]
+        assert looked_up["url"] == f"https://crm.example.com/{number:03}"
+        (notified,) = [step for step in told.steps if step["verb"] == "notify"]
+        assert notified["payload"]["data"] == {"code": f"{number:03}", "caller": who}
+        (sent,) = [step for step in told.steps if step["verb"] == "sms"]
+        assert (sent["to"], sent["text"]) == (who, f"Thank you, Customer {number}.")
+        trail = [decision for asked in told.requests for decision in asked.trail]
+        assert f"{number:03}" in str(trail)
+        others = [f"Customer {other}." for other in range(100) if other != number]
+        assert not any(other in str(told.steps) for other in others)
+        assert told.seconds == pytest.approx(number % 5 + 3.3, abs=3)
+
+
+def test_one_call_after_the_other_in_a_task_is_not_the_one_before(flows):
+    async def calls():
+        async with on_stage(flows) as web:
+            return [await caller(number).ring(web) for number in (3, 4, 3)]
+
+    one, two, three = asyncio.run(calls())
+    assert [*lines(one)] == [*lines(three)]
+    assert [*lines(one)] != [*lines(two)]
+
+
+def test_a_call_that_is_given_up_leaves_the_others_alone(flows):
+    class Never(ScriptedCaller):
+        async def does(self, awaiting):
+            await asyncio.Event().wait()
+            return await super().does(awaiting)
+
+    async def calls():
+        async with on_stage(flows) as web:
+            given_up = Rehearsal(number="+12015550123", caller=Never())
+            tasks = [asyncio.create_task(call.ring(web)) for call in (given_up, caller(7))]
+            told = await tasks[1]
+            tasks[0].cancel()
+            await asyncio.wait(tasks)
+            return tasks[0].cancelled(), told
+
+    cancelled, told = asyncio.run(calls())
+    assert cancelled
+    assert told.outcome == "hung-up"
+
+
+def test_nothing_outside_is_reached_in_any_of_them(flows):
+    """A page that an engine on a stage would have to ask is refused, and said."""
+
+    async def asked():
+        async with on_stage(flows) as web:
+            return [
+                await web.ask("GET", url, None, 1.0) for url in ("http://127.0.0.1:9/", f"{HERE}.example.com/", f"{HERE}/x")
+            ]
+
+    other, alike, own = asyncio.run(asked())
+    assert "does not reach other servers" in other.error
+    assert "does not reach other servers" in alike.error
+    assert own.status == 404
