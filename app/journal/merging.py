@@ -61,13 +61,13 @@ class Writing:
         insert = INSERTS[dialect.name]
         inserts: dict[str, Insert] = {name: insert(table).on_conflict_do_nothing() for name, table in KEPT.items()}
         inserts |= {name: _merging(insert, table) for name, table in MERGED.items()}
-        self._compiled = {name: statement.compile(dialect=dialect) for name, statement in inserts.items()}
+        by_place: Any = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
+        self._compiled: dict[str, Any] = {name: made.compile(dialect=by_place) for name, made in inserts.items()}
 
     def write(self, connection: Connection, table: str, rows: Sequence[Row]) -> None:
         """Write rows, each with all columns of the table."""
-        compiled: Any = self._compiled[table]
-        given: Any = rows if compiled.positiontup is None else [*map(itemgetter(*compiled.positiontup), rows)]
-        connection.exec_driver_sql(compiled.string, given)
+        compiled = self._compiled[table]
+        connection.exec_driver_sql(compiled.string, [*map(itemgetter(*compiled.positiontup), rows)])
 
 
 def _merging(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - either dialect's
