@@ -139,7 +139,8 @@ async def _engine(rehearsal: Rehearsal, settings: Settings, at: str, *, real: bo
     """Our own engine with the folder's flows, on a stage."""
     from app.flows.loader import load
     from app.rehearsal.asking import Web
-    from app.web.log import log_to, rehearsing
+    from app.server import rehearsing
+    from app.web.log import log_to
 
     log_to(sys.stderr, settings.log_format)
     options = options_of(settings)
