@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -139,6 +140,15 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
     assert (tmp_path / "callflows" / "acme.yaml").is_file()
 
 
+def test_the_call_shown_is_the_one_that_the_command_rings():
+    section = README.partition("## Ring it")[2].partition("\n## ")[0]
+    (command,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "text"))
+    run = [sys.executable, "-m", "app.cli", *shlex.split(command)[1:]]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == shown
+
+
 def test_the_picture_is_that_of_the_shipped_front_desk():
     file = ROOT / "callflows" / "front-desk.yaml"
     diagram = diagram_of("front-desk", file.read_bytes(), Report(str(file)))
@@ -165,6 +175,7 @@ def test_every_setting_is_in_the_table():
         "serve",
         "check",
         "test",
+        "call",
         "numbers",
         "verbs",
         "show",

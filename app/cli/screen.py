@@ -42,6 +42,7 @@ class Screen:
         self._voice = voice
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._waiting: list[Step] = []
+        self._rang: list[Step] = []
         self._keyboard = Keyboard()
 
     def show(self, step: Step) -> None:
@@ -55,6 +56,11 @@ class Screen:
             self._voice.speak(step["text"], step.get("lang", "en-US"))
 
     def _drain(self) -> None:
+        """Show what waits; a Dial that was shown before anybody had taken it, once more with what became of it."""
+        for step in self._rang:
+            if "result" in step:
+                self._line(step)
+        self._rang = [step for step in self._rang + self._waiting if step["verb"] == "Dial" and "result" not in step]
         while self._waiting:
             self._line(self._waiting.pop(0))
 

@@ -181,8 +181,11 @@ async def dial(line: Interpreter, command: Dial, path: str) -> None:
     shown = {"caller_id": line.ringing.from_}
     step = await line.hear("Dial", path, to=targets, **shown, **_recorded(command), **tagged(command))
     taken = await line.callees.ring(targets, path)
-    step["result"] = "cancelled"  # unless it is waited for
-    await converse(line, "Dial", path, rings if taken.result == "no-answer" else min(rings, platform.PICKING_UP))
+    try:
+        await converse(line, "Dial", path, rings if taken.result == "no-answer" else min(rings, platform.PICKING_UP))
+    except (Ends, GoesOn):
+        step["result"] = "cancelled"
+        raise
     step["result"] = taken.result
     if taken.result != "answered":
         cause = "USER_BUSY" if taken.result == "busy" else "NO_USER_RESPONSE"

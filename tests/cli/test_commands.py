@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     "serve",
     "check",
+    "call",
     "numbers",
     "verbs",
     "show",
