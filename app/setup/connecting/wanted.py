@@ -1,0 +1,83 @@
+"""What an installation wants of Opentact, by its settings and its flows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+from app.errors import SettingsError
+from app.settings import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.flows.book import FlowBook
+    from app.settings import Settings
+
+NAME: Final = "callflows"
+"""The app's name, unless another is wanted."""
+TIMEOUT_MS: Final = 5_000
+"""How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
+CALL: Final = "/call"
+WEBHOOK: Final = "/webhook"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
+
+    ``broken`` are flows that only say their fallback. ``document`` is the static one that Opentact shall keep, of ``static``.
+    """
+
+    app: str
+    fields: Mapping[str, object]
+    numbers: Mapping[str, str]
+    broken: frozenset[str] = frozenset()
+    types: tuple[str, ...] = ()
+    product: str = ""
+    take: bool = False
+    static: str = ""
+    document: bytes | None = None
+
+
+def fields_of(settings: Settings) -> dict[str, object]:
+    """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing."""
+    if not settings.public_url:
+        raise SettingsError(
+            "CALLFLOWS_PUBLIC_URL is not set: where does Opentact reach this server? As https://calls.example.com"
+        )
+    if not settings.token:
+        made = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+        raise SettingsError(f"CALLFLOWS_TOKEN is not set: anybody could ask the server. Make one by {made}")
+    if _here(settings.public_url) and not _here(settings.opentact_url):
+        raise SettingsError(
+            f"CALLFLOWS_PUBLIC_URL is {settings.public_url}, which is this machine: Opentact cannot reach it"
+        )
+    return {
+        "is_active": True,
+        "call_flow_url": asked_at(settings, CALL),
+        "call_flow_method": "POST",
+        "call_flow_request_timeout": TIMEOUT_MS,
+        "webhook_url": asked_at(settings, WEBHOOK),
+        "webhook_method": "POST",
+        "webhook_request_timeout": TIMEOUT_MS,
+    }
+
+
+def asked_at(settings: Settings, path: str, which: int = 0) -> str:
+    """Where Opentact asks, with the token (the first, unless another) by which it is known."""
+    return f"{settings.public_url}{path}?token={quote(settings.token[which].get_secret_value(), safe='')}"
+
+
+def exact(book: FlowBook) -> Iterator[tuple[str, str]]:
+    """The numbers that flows claim exactly, and the flow that has each; prefixes and ``rest`` claim none by themselves."""
+    for flow in book.flows.values():
+        for claim in flow.claims:
+            if claim.number[-1].isdecimal():
+                holder = book.claiming(claim.number) or flow
+                yield claim.number, holder.name
+
+
+def _here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
