@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.errors import DocumentError, SettingsError
 from app.language import from_xml
-from app.setup.connecting.found import UUID, connection_of, delivers, holder_told, product_of
+from app.setup.connecting.found import account_of, connection_of, delivers, holder_told, product_of, with_app
 from app.setup.connecting.plan import Note, Plan
 from app.setup.connecting.steps import ChangeApp, GiveNumber, KeepDocument, MakeApp, Subscribe, refused
 from app.setup.connecting.wanted import NAME
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from app.opentact import Opentact
     from app.opentact.records import App, Lease
     from app.setup.connecting.found import Found
-    from app.setup.connecting.ledger import Entries
+    from app.setup.connecting.ledger import Entries, Ledger
     from app.setup.connecting.plan import Step
     from app.setup.connecting.wanted import Wanted
 
@@ -27,6 +28,14 @@ STATIC: Final = Note(
     "the app has a static document and a URL: which of them answers a call is not documented",
     "ring a number and see; without the document the URL answers",
 )
+
+
+async def planned(opentact: Opentact, wanted: Wanted, ledger: Ledger, now: datetime) -> Plan:
+    """The plan for what is at Opentact now. Raises OpentactError, SettingsError."""
+    found = await account_of(opentact)
+    ledger.adopt(found.apps, found.subscriptions)
+    found = await with_app(opentact, found, wanted.app, ledger.entries.apps)
+    return plan_of(wanted, found, ledger.entries, now)
 
 
 def plan_of(wanted: Wanted, found: Found, entries: Entries, now: datetime) -> Plan:
@@ -169,8 +178,3 @@ def _same_document(there: str, wanted: bytes) -> bool:
         return bool(there) and from_xml(there.encode()) == from_xml(wanted)
     except (DocumentError, ValueError):
         return False
-
-
-def is_id(named: str) -> bool:
-    """Whether an app is named by its id."""
-    return UUID.fullmatch(named) is not None

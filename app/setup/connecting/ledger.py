@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,7 +20,6 @@ from app.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from app.opentact.records import App, Record, Subscription
 
@@ -133,10 +133,10 @@ class Ledger:
                 file.write(content)
                 file.flush()
                 os.fsync(handle)
-            os.replace(made, self.path)
+            Path(made).replace(self.path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(made)
+                Path(made).unlink()
             raise
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from app.opentact import Opentact
     from app.opentact.records import App, Lease
     from app.setup.connecting.found import Found
-    from app.setup.connecting.ledger import Entries, KeptApp, KeptNumber
+    from app.setup.connecting.ledger import Entries, KeptApp, KeptNumber, Ledger
     from app.setup.connecting.plan import Step
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReturnNumber:
-    """A number goes back to whom it belonged to, or to nobody."""
+    """A number goes back to whom it belonged to, or to nobody; ``ours`` is the app that has it, if it does."""
 
     kind: ClassVar[str] = "return-number"
     lease: str
@@ -49,17 +49,19 @@ class ReturnNumber:
 
     async def do(self, doing: Doing) -> None:
         """The old holder first, as in giving."""
-        apps, connections = doing.opentact.apps, doing.opentact.connections
         try:
             await self._back(doing)
         except Conflict:
-            await apps.assign(self.ours, remove=[self.lease])
+            await self._take(doing)
             await self._back(doing)
         else:
             if not self.app:
-                await apps.assign(self.ours, remove=[self.lease])
+                await self._take(doing)
         doing.ledger.entries.numbers.pop(self.lease, None)
-        del connections
+
+    async def _take(self, doing: Doing) -> None:
+        if self.ours:
+            await doing.opentact.apps.assign(self.ours, remove=[self.lease])
 
     async def _back(self, doing: Doing) -> None:
         if self.app:
@@ -190,13 +192,15 @@ class RestoreDocument:
 # The plan
 
 
-async def look(opentact: Opentact, entries: Entries) -> tuple[Found, dict[str, App], dict[str, str]]:
-    """What is at Opentact now: the account, the apps of the ledger, their static documents. Raises OpentactError."""
+async def planned(opentact: Opentact, ledger: Ledger) -> Plan:
+    """The plan for what is at Opentact now. Raises OpentactError."""
     found = await account_of(opentact)
+    ledger.adopt(found.apps, found.subscriptions)
+    entries = ledger.entries
     there = {app.uuid for app in found.apps}
     apps = {uuid: await opentact.apps.get(uuid) for uuid in entries.apps if uuid in there}
     documents = {uuid: await document_of(opentact, uuid) for uuid in entries.documents if uuid in there}
-    return found, apps, documents
+    return plan_of_removal(entries, found, apps, documents)
 
 
 def plan_of_removal(entries: Entries, found: Found, apps: Mapping[str, App], documents: Mapping[str, str]) -> Plan:
@@ -231,7 +235,8 @@ def _number(lease: Lease, kept: KeptNumber, there: set[str]) -> Iterator[Step | 
     if before and before not in there:
         yield Note("missing", f"{kept.number} belonged to the app {before}, which is gone; it will belong to nobody")
         before = ""
-    yield ReturnNumber(lease.uuid, kept.number, kept.app, before, kept.before_connection)
+    ours = kept.app if lease.app == kept.app else ""
+    yield ReturnNumber(lease.uuid, kept.number, ours, before, kept.before_connection)
 
 
 def _as_before(lease: Lease, kept: KeptNumber) -> bool:

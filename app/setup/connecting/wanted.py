@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from app.flows.book import FlowBook
+    from app.flows.loader import Loaded
     from app.settings import Settings
 
 NAME: Final = "callflows"
@@ -27,7 +28,7 @@ WEBHOOK: Final = "/webhook"
 class Wanted:
     """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
 
-    ``broken`` are flows that only say their fallback. ``document`` is the static one that Opentact shall keep, of ``static``.
+    ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
     """
 
     app: str
@@ -39,6 +40,34 @@ class Wanted:
     take: bool = False
     static: str = ""
     document: bytes | None = None
+
+
+def wanted_of(  # noqa: PLR0913 - what a person says of it, each by its name
+    settings: Settings,
+    loaded: Loaded,
+    *,
+    app: str = "",
+    product: str = "",
+    take: bool = False,
+    static: str = "",
+    document: bytes | None = None,
+) -> Wanted:
+    """What is wanted for these flows. Raises SettingsError where there are none, or an address or a token is missing."""
+    flows = loaded.book.flows
+    if not flows:
+        wrong = next((str(problem) for problem in loaded.problems), f"there is no flow in {settings.flows}")
+        raise SettingsError(f"there is nothing to connect: {wrong}")
+    return Wanted(
+        app=app,
+        fields=fields_of(settings),
+        numbers=dict(exact(loaded.book)),
+        broken=frozenset(name for name, flow in flows.items() if flow.problems),
+        types=settings.event_types,
+        product=product,
+        take=take,
+        static=static,
+        document=document,
+    )
 
 
 def fields_of(settings: Settings) -> dict[str, object]:

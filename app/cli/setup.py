@@ -1,0 +1,116 @@
+"""An installation: set up at Opentact, and examined. Mounted by ``commands``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.asking import FORMAT, YES, ask
+from app.cli.given import FLOWS, TableFormat, confirm, fail, options_of, progress, say, settings_of
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from app.setup.connecting.ledger import Ledger
+    from app.setup.connecting.plan import Plan
+    from app.setup.connecting.wanted import Wanted
+
+
+def connect(  # noqa: PLR0913 - its options
+    flows: FLOWS = None,
+    app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; made where it is missing.")] = "",
+    product: Annotated[str, typer.Option(help="What a new app is made of, where Opentact offers several.")] = "",
+    take: Annotated[bool, typer.Option("--take", help="Take numbers from other apps and connections too.")] = False,  # noqa: FBT002 - an option
+    static: Annotated[str, typer.Option(metavar="FLOW", help="Have Opentact keep this flow's static document.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Restore what was there before.")] = False,  # noqa: FBT002 - an option
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,  # noqa: FBT002 - an option
+    yes: YES = False,  # noqa: FBT002 - an option
+    output: FORMAT = TableFormat.text,
+) -> None:
+    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; a second one is empty.
+
+    Numbers are given to the app that a flow claims exactly. Exit 1: Opentact refuses, or something cannot be had.
+    """
+    from app.setup.connecting import connect as connecting
+    from app.setup.connecting import returning
+    from app.setup.connecting.ledger import Ledger
+
+    if remove and (static or take or product or app):
+        fail(
+            "callflows: --remove restores everything that connect changed: it takes no --app, --product, --take, --static",
+            2,
+        )
+    settings = settings_of(flows=flows)
+    ledger = Ledger(settings.data)
+    if remove:
+        plan = ask(lambda client: returning.planned(client, ledger))
+    else:
+        from app.opentact.pace import now
+
+        wanted = _wanted(settings, app, product, static, take=take)
+        plan = ask(lambda client: connecting.planned(client, wanted, ledger, now()))
+    _show(plan, output)
+    if not dry_run:
+        if plan.steps:
+            if not remove:
+                _reached(settings)
+            _carry_out(plan, ledger, yes=yes)
+        if remove:
+            ledger.clear()
+    raise typer.Exit(0 if plan.complete else 1)
+
+
+def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bool) -> Wanted:
+    from app.flows.loader import load
+    from app.setup.connecting.wanted import wanted_of
+
+    document = None
+    if static:
+        from app.cli.dialling import exported
+
+        document = exported(static, settings)
+    with progress("loading") as on_progress:
+        loaded = load(settings.flows, options_of(settings), on_progress)
+    return wanted_of(settings, loaded, app=app, product=product, take=take, static=static, document=document)
+
+
+def _show(plan: Plan, output: TableFormat) -> None:
+    if output is TableFormat.json:
+        print(json.dumps(plan.told, ensure_ascii=False, indent=2))
+        return
+    for step in plan.steps:
+        print("\n".join(step.lines))
+    for note in plan.notes:
+        say(str(note))
+    if not plan.steps:
+        say("nothing to do: Opentact is as it should be")
+
+
+def _reached(settings: Settings) -> None:
+    """Say where the server does not answer yet: from then on its callers would hear nothing."""
+    import asyncio
+
+    from app.setup.asking import alive
+
+    if why := asyncio.run(alive(settings.public_url)):
+        say(f"warning: {settings.public_url} does not answer from here: {why}; until it does, callers hear nothing")
+
+
+def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> None:
+    from app.setup.connecting.plan import carry_out
+
+    confirm([], yes=yes)
+    done: list[str] = []
+
+    def on_done(line: str) -> None:
+        done.append(line)
+        say(f"done: {line}")
+
+    try:
+        notes = ask(lambda client: carry_out(plan, client, ledger, lambda step: on_done(step.lines[0])))
+    except typer.Exit:
+        say(f"{len(done)} of {len(plan.steps)} steps are done; run it again to go on, or with --remove to go back")
+        raise
+    for note in notes:
+        say(str(note))
