@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-TOKEN = "an-api-token-0001"
+TOKEN = "an-api-token-0001"  # noqa: S105 - of a platform that is none
 EMAIL, PASSWORD = "desk@example.org", "s3same-open"
 NOW = datetime(2026, 3, 5, 16, 30, tzinfo=UTC)
 FOR_EVER = 1000.0
@@ -115,7 +115,9 @@ class Platform:
         shown = asked.headers.get("x-auth-token", "")
         if not self.accepts(shown):
             return wrong(401, f"the token {shown} is not valid")
-        return fine([] if asked.method == "GET" or asked.path.endswith("/search") else {"uuid": "made"})
+        return fine(
+            [] if asked.method == "GET" or "/search" in asked.path or asked.path.endswith("/logs") else {"uuid": "made"}
+        )
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -209,8 +211,10 @@ class Waits:
         self.day = NOW
 
     async def sleep(self, seconds: float) -> None:
+        if seconds >= FOR_EVER:
+            await asyncio.sleep(FOR_EVER)
         self.waited.append(seconds)
-        await asyncio.sleep(FOR_EVER if seconds >= FOR_EVER else 0)
+        await asyncio.sleep(0)
         self.time += seconds
 
     def pace(self, chance: float = 0.0) -> Pace:
@@ -229,6 +233,12 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wait_for(work, 60)
 
     return asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something to have happened."""
+    while not condition():  # noqa: ASYNC110 - it happens where there is no event to wait for
+        await asyncio.sleep(0.01)
 
 
 def asking(
