@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.setup.connecting.wanted import Wanted
 
 
-def connect(  # noqa: PLR0913 - its options
+def connect(
     flows: FLOWS = None,
     app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; made where it is missing.")] = "",
     product: Annotated[str, typer.Option(help="What a new app is made of, where Opentact offers several.")] = "",

@@ -42,7 +42,7 @@ class Wanted:
     document: bytes | None = None
 
 
-def wanted_of(  # noqa: PLR0913 - what a person says of it, each by its name
+def wanted_of(
     settings: Settings,
     loaded: Loaded,
     *,
