@@ -15,7 +15,7 @@ from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
 from app.cli.opentact import opentact
-from app.cli.setup import connect
+from app.cli.setup import connect, doctor
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
 app.command(epilog="Example: callflows connect --dry-run")(connect)
+app.command(epilog="Example: callflows doctor --offline")(doctor)
 app.add_typer(opentact, name="opentact")
 app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
 

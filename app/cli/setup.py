@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from app.setup.connecting.ledger import Ledger
     from app.setup.connecting.plan import Plan
     from app.setup.connecting.wanted import Wanted
+    from app.setup.doctor.results import Result
 
 
 def connect(
@@ -114,3 +117,51 @@ def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> None:
         raise
     for note in notes:
         say(str(note))
+
+
+def doctor(
+    flows: FLOWS = None,
+    app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App that shall ask this server.")] = "",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: settings, disk and flow files only.")] = False,  # noqa: FBT002 - an option
+    output: FORMAT = TableFormat.text,
+) -> None:
+    """Say what is wrong with this installation, and the mend. Exit 1 where something is wrong; warnings may be as meant."""
+    import asyncio
+    import dataclasses
+
+    results = asyncio.run(_examined(settings_of(flows=flows), app, offline=offline))
+    if output is TableFormat.json:
+        print(json.dumps([dataclasses.asdict(result) for result in results], ensure_ascii=False, indent=2))
+    else:
+        _tell(results)
+    raise typer.Exit(1 if any(result.level == "error" for result in results) else 0)
+
+
+async def _examined(settings: Settings, app: str, *, offline: bool) -> list[Result]:
+    from app.flows.loader import load
+    from app.setup.doctor.account import Account
+    from app.setup.doctor.checks import checks_of
+    from app.setup.doctor.results import examine
+
+    account = Account(settings, app)
+    try:
+        checks = checks_of(settings, account, lambda: load(settings.flows, options_of(settings)))
+        return await examine(checks, offline=offline)
+    finally:
+        await account.close()
+
+
+def _tell(results: list[Result]) -> None:
+    """A line each, and the mend below where there is one."""
+    colours = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "error": typer.colors.RED}
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = max((len(result.check) for result in results), default=0)
+    for result in results:
+        level = f"{result.level:<7}"
+        level = typer.style(level, fg=colours[result.level]) if coloured else level
+        found = "".join(sign if sign.isprintable() else " " for sign in result.found)
+        print(f"{level}  {result.check:<{width}}  {found}")
+        if result.mend and result.level != "ok":
+            print(f"{'':7}  {'':{width}}  → {result.mend}")
+    wrong, doubtful = (sum(result.level == level for result in results) for level in ("error", "warning"))
+    say(f"{wrong} error(s), {doubtful} warning(s)")
