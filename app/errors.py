@@ -16,6 +16,9 @@ CallflowsError
 │   ├── Overdue              not in time
 │   ├── WorkerDied           the process is gone
 │   └── WorkFailed           the work raised: its error
+├── RehearsalError           a call cannot be rehearsed
+│   ├── ScenarioError        a scenario or a script is written wrongly
+│   └── PlatformSilent       the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
 │   ├── RefusedURL           it must not be asked, now or later
 │   └── OpentactError        Opentact refused something: status, message, fields
@@ -27,6 +30,9 @@ CallflowsError
 │       ├── Unavailable          no answer: not reached, too late, or broken there (5xx)
 │       ├── Unintelligible       an answer that is not Opentact's
 │       └── NotDocumented        nobody knows how Opentact is asked for this
+├── JournalError             what happened cannot be written or read
+│   ├── StoreGone            the database cannot be reached, or cannot take anything
+│   └── StoreRefused         it will never take this: what is wrong with it
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -156,6 +162,23 @@ class WorkFailed(WorkError):
         return f"{self.kind}: {self.message}"
 
 
+class RehearsalError(CallflowsError):
+    """A call cannot be rehearsed."""
+
+
+class ScenarioError(RehearsalError):
+    """A scenario or a script is written wrongly; ``mend`` says how to write it."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(f"{message} ({mend})" if mend else message)
+        self.message = message
+        self.mend = mend
+
+
+class PlatformSilent(RehearsalError):
+    """The documentation of the platform does not say what happens, and nothing is chosen."""
+
+
 class OutsideError(CallflowsError):
     """A server outside gave no answer that can be used; the message says why, without what was asked and answered."""
 
@@ -250,6 +273,18 @@ class Unintelligible(OpentactError):
 
 class NotDocumented(OpentactError):
     """Opentact has it, but how it is asked is lost from the documentation; the message says where to fill it in."""
+
+
+class JournalError(CallflowsError):
+    """What happened cannot be written or read."""
+
+
+class StoreGone(JournalError):
+    """The database cannot be reached, or cannot take anything; later it may."""
+
+
+class StoreRefused(JournalError):
+    """The database will never take this."""
 
 
 class SettingsError(CallflowsError):

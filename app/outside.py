@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lookup:
-    """A question to another server; ``timeout_ms`` is for all of it, ``place`` says which step asks."""
+    """A question to another server; ``timeout_ms`` is for all of it, ``place`` says which step asks.
+
+    ``into`` is the name under which the flow keeps the answer: a rehearsal answers by it.
+    """
 
     url: str
     method: str
@@ -22,6 +25,7 @@ class Lookup:
     body: str
     timeout_ms: int
     place: str
+    into: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from app.errors import SettingsError, suggestion
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
 _WEBHOOK_KEY = re.compile(r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _WIRE_URL = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
+_DATABASE = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
     )
 
     flows: Path = Field(Path("callflows"), description="the folder of the flow files")
-    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key")
+    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key, the journal")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that answer")
@@ -73,11 +74,19 @@ class Settings(BaseSettings):
         ("call_record",),
         description="events to subscribe to; what else is known (call_state, call_flow, sms) comes without asking",
     )
+    control: Literal["answer", "push"] = Field(
+        "answer", description="answer: Opentact asks the call-control URL; push: documents are posted to calls it reports"
+    )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
     )
     log_format: Literal["json", "text"] = Field("json", description="how log lines look")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="where calls are remembered, sqlite:///file or postgresql://…; unset: callflows.db in data",
+    )
+    retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
     @field_validator("public_url")
     @classmethod
@@ -102,6 +111,18 @@ class Settings(BaseSettings):
         if not re.fullmatch("[!-~]*", token.get_secret_value()):
             raise ValueError("must be letters, digits and signs, without blanks")
         return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _remembering(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _DATABASE.fullmatch(url.get_secret_value()):
+            raise ValueError("must be sqlite:///data/callflows.db or postgresql://user:password@host/database")
+        return url
+
+    @property
+    def journal_url(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
 
     @field_validator("apology")
     @classmethod

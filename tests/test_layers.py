@@ -9,7 +9,19 @@ import pytest
 
 APP = Path(__file__).parents[1] / "app"
 FLOORS = (
-    {"errors", "characters", "settings", "calls", "kept", "numbers", "outside", "states", "withheld"},
+    {
+        "answered",
+        "calls",
+        "characters",
+        "errors",
+        "happened",
+        "kept",
+        "numbers",
+        "outside",
+        "settings",
+        "states",
+        "withheld",
+    },
     {"language"},
     {"flows", "effects", "journal", "opentact"},
     {"rehearsal"},

@@ -17,11 +17,11 @@ from lxml import etree
 
 from app.calls import Turn
 from app.flows.apart import Pending
-from app.flows.checks import check_paths
+from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options
 from app.flows.diagram import diagram_of
-from app.flows.drawing import svg
 from app.flows.loader import load
+from app.flows.pictures.drawing import svg
 from app.flows.places import Report
 from app.flows.tickets import Signer
 from app.settings import Settings
@@ -149,6 +149,8 @@ def test_every_setting_is_in_the_table():
         "opentact batch",
         "opentact push",
         "events",
+        "log",
+        "forget",
     ],
 )
 def test_every_command_is_in_the_table(command):

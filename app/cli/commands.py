@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.call import call
 from app.cli.events import events
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.log import forget, log
 from app.cli.opentact import opentact
 from app.cli.setup import connect, doctor
 from app.errors import CallflowsError
@@ -125,7 +127,7 @@ def check(
     ] = None,
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
-    from app.flows.checks import check_paths
+    from app.flows.checks.paths import check_paths
 
     if explain is not None:
         _explain(explain, output)
@@ -144,7 +146,7 @@ def _explain(name: str, output: Format) -> None:
     """The page of a rule, or of all."""
     import json
 
-    from app.flows.rules import RULES, explained
+    from app.flows.checks.rules import RULES, explained
 
     try:
         pages = {rule: explained(rule) for rule in (RULES if name == "all" else (name,))}
@@ -213,6 +215,7 @@ def numbers(
     raise typer.Exit(1 if loaded.broken else 0)
 
 
+app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
@@ -224,6 +227,8 @@ app.command(epilog="Example: callflows connect --dry-run")(connect)
 app.command(epilog="Example: callflows doctor --offline")(doctor)
 app.add_typer(opentact, name="opentact")
 app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
+app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def show(
 ) -> None:
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
     from app.flows.diagram import outline
-    from app.flows.mermaid import mermaid
+    from app.flows.pictures.mermaid import mermaid
 
     file = file_of(flow, settings_of(flows=flows).flows)
     diagram, problems = _read(file)
@@ -41,7 +41,7 @@ def show(
     if diagram is None:
         raise typer.Exit(1)
     if output is Picture.svg:
-        from app.flows.drawing import svg
+        from app.flows.pictures.drawing import svg
 
         print(svg(diagram))
     else:
@@ -151,9 +151,10 @@ def override(
     from datetime import UTC, datetime
 
     from app.errors import suggestion
+    from app.flows.hours.override_file import add, cancel
+    from app.flows.hours.overrides import Override
+    from app.flows.hours.wall_clock import until_of
     from app.flows.loader import load
-    from app.flows.overrides import Override, add, cancel
-    from app.flows.wall_clock import until_of
 
     settings = settings_of(flows=flows)
     known = load(settings.flows, options_of(settings)).book.flows

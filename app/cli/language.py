@@ -62,7 +62,7 @@ def schema_flow(flows: FLOWS = None) -> None:
     import json
 
     from app.flows.loader import declared
-    from app.flows.schema import UNSAYABLE, flow_schema
+    from app.flows.schema.files import UNSAYABLE, flow_schema
 
     extensions, problems = declared(settings_of(flows=flows).flows)
     print(json.dumps(flow_schema(extensions), indent=1))

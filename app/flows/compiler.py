@@ -14,36 +14,32 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.book import START, Claim, Entry, Flow
+from app.flows.checks.flow import look, look_round, named_well
+from app.flows.expressions.scope import SCOPE
+from app.flows.fallback import fallback_of
 from app.flows.files import NAME, FlowFile, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
-from app.flows.lint import look
-from app.flows.overrides import Overrides
+from app.flows.hours.overrides import Overrides
+from app.flows.links import Links
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
-from app.flows.prompts import SCOPE, Prompts
+from app.flows.prompts import Prompts
 from app.flows.reach import Reach
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
 from app.flows.writing import Run
-from app.language import (
-    Dialect,
-    Extensions,
-    Hangup,
-    Say,
-)
+from app.language import Dialect, Extensions, Hangup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from app.calls import Turn
     from app.errors import Problem
-    from app.flows.dialing import Policy
+    from app.flows.dialing.policy import Policy
     from app.flows.pieces import Hole, Piece
     from app.flows.prompts import Text
     from app.flows.tickets import Signer
-    from app.kept import Values
 
 DOCUMENT_BYTES: Final = 500_000
 """A document longer than this is refused when it is loaded."""
@@ -153,17 +149,12 @@ class Compiler:
         self.prompts = Prompts(scope, self.voice.get("lang", "en-US"))
         self.fallback = ""
         self.reach = Reach(file.nodes, found.names | {"digits"})
-        self.time_asked: Path | None = None
-        self.attestation_asked: Path | None = None
-        self.carries: dict[str, tuple[str, ...]] = {}
-        self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.links = Links(name, options.signer, found.secrets)
         self.dials: dict[Path, str] = {}
         self.mute: set[str] = set()
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
-        self._texts: dict[tuple[str, bool], Hole] = {}
-        self._urls: dict[tuple[str, Entry], Hole] = {}
-        self._wanted: set[tuple[str, Entry]] = set()
+        self._texts: dict[tuple[str, bool, str], Hole] = {}
         self._stack: list[str] = []
         self._fetched: set[str] = set()
         self.outside = False
@@ -175,19 +166,10 @@ class Compiler:
         zone = zone_of(self.file.timezone, ("timezone",), self.report)
         fallback = self._fallback()
         documents = self._made()
-        self._reach()
+        self.links.load(self.nodes, self.reach, self.dialect)
+        look_round(self)
         if not self.report.broken:
             look(self)
-        if self.dialect == "classic" and self.file.auto_answer == "true":
-            said = "auto_answer: the classic dialect has no Answer, so none is written"
-            self.report.warning(
-                ("auto_answer",), "dialect", said, "let the app answer by itself, or use the reference dialect"
-            )
-        if self.time_asked is not None and not self.file.timezone:
-            mend = "as timezone: America/New_York"
-            self.report.warning(
-                self.time_asked, "no-timezone", "now is asked for and no timezone is named: it is UTC", mend
-            )
         return Flow(
             name=self.name,
             file=self.report.file,
@@ -202,59 +184,31 @@ class Compiler:
             outside=self.outside,
             apart=self.prompts.apart or bool(self.file.template),
             dials=self._dialled(),
-            counts=any("calls" in carried for carried in self.carries.values()),
+            counts=any("calls" in carried for carried in self.links.carries.values()),
         )
-
-    # What stands around the nodes
 
     def _fallback(self) -> bytes:
         """The document served when anything goes wrong; and what a Callback's Error says."""
-        run = Run(self, "", static=True)
-        known = len(self.report.problems)
-        run.steps(self.file.fallback, ("fallback",))
-        if self.file.fallback and run.mute:
-            mend = (
-                "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
-            )
-            self.report.warning(
-                ("fallback",), "says-nothing", "when something goes wrong, callers hear nothing", mend, key=True
-            )
-        if not run.pieces or any(problem.severity == "error" for problem in self.report.problems[known:]):
-            run = Run(self, "", static=True)
-            run.write(Say(self.options.apology))
-        if not run.ends:
-            run.write(Hangup())
+        run = fallback_of(self)
         self.fallback = "".join(piece for piece in run.pieces if isinstance(piece, str))
-        if run.size > DOCUMENT_BYTES:
-            self.report.error(
-                ("fallback",), "too-long", f"the fallback has over {DOCUMENT_BYTES} bytes", "make it shorter", key=True
-            )
-        if run.depth > DOCUMENT_DEPTH:
-            said = f"the fallback has elements more than {DOCUMENT_DEPTH} deep inside each other"
-            self.report.error(("fallback",), "too-deep", said, "ring fewer in turn", key=True)
+        self._bounded(run, "the fallback", ("fallback",), ("make it shorter", "ring fewer in turn"))
         return f"{PROLOGUE}{self.fallback}{EPILOGUE}".encode()
 
-    # Nodes
+    def _bounded(self, run: Run, what: str, path: Path, mends: tuple[str, str]) -> None:
+        """Refuse what no call could be answered with: a document that is too long, or too deep."""
+        if run.size > DOCUMENT_BYTES:
+            self.report.error(path, "too-long", f"{what} has over {DOCUMENT_BYTES} bytes", mends[0], key=True)
+        if run.depth > DOCUMENT_DEPTH:
+            message = f"{what} has elements more than {DOCUMENT_DEPTH} deep inside each other"
+            self.report.error(path, "too-deep", message, mends[1], key=True)
 
-    def _named_well(self) -> bool:
-        for node in self.file.nodes:
-            if not NAME.fullmatch(node):
-                self.report.error(
-                    ("nodes", node),
-                    "node-name",
-                    f"{node!r} cannot be a node's name",
-                    "use letters, digits, - and _",
-                    key=True,
-                )
-        if START not in self.file.nodes:
-            self.report.error(("nodes",), "no-start", f"no node is named {START!r}", "every flow begins at start", key=True)
-        return START in self.file.nodes
+    # Nodes
 
     def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
         if self.file.template:
             self.nodes[START] = Node((), ("template",), None)
             return documents_of_template(self, self.folder)
-        return self._documents() if self._named_well() else {}
+        return self._documents() if named_well(self.file.nodes, self.report) else {}
 
     def version_of(self, more: str) -> None:
         """Note something else of which the flow is made: its version changes with it."""
@@ -265,18 +219,12 @@ class Compiler:
         while wanted:
             for node, entry in wanted:
                 self.run(node, entry)
-            wanted = [key for key in self._wanted if key not in self._runs]
+            wanted = [key for key in self.links.wanted if key not in self._runs]
         documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.nodes}
         for (node, entry), run in self._runs.items():
             documents[node][entry] = merged(run.pieces)
-            if run.size > DOCUMENT_BYTES:
-                message = f"the document of {node!r} has over {DOCUMENT_BYTES} bytes"
-                self.report.error(
-                    ("nodes", node), "too-long", message, "make its texts shorter, or two nodes of it", key=True
-                )
-            if run.depth > DOCUMENT_DEPTH:
-                message = f"the document of {node!r} has elements more than {DOCUMENT_DEPTH} deep inside each other"
-                self.report.error(("nodes", node), "too-deep", message, "make two nodes of it", key=True)
+            mends = ("make its texts shorter, or two nodes of it", "make two nodes of it")
+            self._bounded(run, f"the document of {node!r}", ("nodes", node), mends)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
     @property
@@ -324,23 +272,13 @@ class Compiler:
             self._fetched |= {name} if fetched else set()
         return name
 
-    def looked_at(self, node: str, names: Iterable[str], path: Path) -> None:
-        """Note what a node looks at."""
-        asked = {*names}
-        if self.time_asked is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
-            self.time_asked = path
-        if self.attestation_asked is None and "call.attestation" in asked:
-            self.attestation_asked = path
-        if node:
-            self.reach.uses[node].update(asked)
-
     def dialled(self, number: str, path: Path) -> None:
         """Note a number that the author wrote out to be rung or written to."""
         self.dials[path] = number
 
     def computed(self, path: Path) -> None:
         """Note where a number is worked out; say where none may be rung at all."""
-        from app.flows.dialing import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        from app.flows.dialing.policy import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
         warn_of_closed(self.policy, path, self.report)
 
@@ -355,63 +293,10 @@ class Compiler:
             return whole[0]
         return self._branches.setdefault(whole, Branch(whole))
 
-    def hole(self, text: Text, *, url: bool) -> Hole:
-        """The hole that a text fills; the same one wherever the text stands."""
-        return self._texts.setdefault((text.source, url), text.render)
+    def hole(self, text: Text, *, url: bool, lang: str) -> Hole:
+        """The hole that a text fills; the same one wherever the text stands in that language."""
+        return self._texts.setdefault((text.source, url, lang), text.render)
 
     def url(self, node: str, entry: Entry) -> Hole:
-        """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""
-        made = self._urls.get((node, entry))
-        if made is None:
-            self._wanted.add((node, entry))
-            made = self._urls[node, entry] = self._signed(node, entry)
-        return made
-
-    def _signed(self, node: str, entry: Entry) -> Hole:
-        path = f"/call/{self.name}/{node}?ticket="
-        state: dict[str, Any] = {"v": self.version}
-        if entry != Entry(answered=True):
-            state["e"] = (*map(int, entry[: 4 if entry.given else 3]),)
-        ticket = self.options.signer.tickets(f"{self.name}/{node}", state)
-        carries, asks = self.carries, not entry.answered
-
-        keeps, secrets = self.keeps, self.secrets
-
-        def hole(turn: Turn) -> str:
-            told = turn.told
-            carried = {name: told[name] for name in carries[node] if told.get(name)}
-            if asks and turn.answers_itself is not None:
-                carried["itself"] = "1" if turn.answers_itself else ""
-            kept = _kept(turn.values, keeps[node]) if keeps[node] else {}
-            return f"{turn.base}{path}{ticket(carried, kept, secrets)}"
-
-        return hole
-
-    def _reach(self) -> None:
-        """Work out what each node's tickets must carry; say what nothing leads to, and what leads round in silence."""
-        for node in self.nodes:
-            self.carries[node] = self.reach.carried(node)
-            self.keeps[node] = self.reach.kept(node)
-        for node in self.reach.silent_loops():
-            message = f"the node {node!r} leads round to itself, and the caller hears silence"
-            self.report.error(("nodes", node), "silent-loop", message, "say or ask something on the way round", key=True)
-        silent = {*self.reach.silent_loops()}
-        for node in [node for node in self.reach.unasked_loops() if node not in silent and node in self.file.nodes]:
-            message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
-            self.report.warning(("nodes", node), "endless-loop", message, "give it a way out: a menu, or a goto", key=True)
-        for node in self.reach.unreached(START) if START in self.file.nodes and not self.report.broken else ():
-            if node not in self.file.nodes:
-                continue
-            message = f"nothing leads to the node {node!r}"
-            self.report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
-
-
-def _kept(values: Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Of what was set, what is used later."""
-    kept = {}
-    for name, fields in names.items():
-        if name in values:
-            value = values[name]
-            narrow = fields and isinstance(value, dict)
-            kept[name] = {field: value[field] for field in fields if field in value} if narrow else value
-    return kept
+        """The signed URL of a node, as it stands in an attribute."""
+        return self.links.url(node, entry, self.version)

@@ -7,9 +7,10 @@ cut at its marks into pieces. So the language itself checks every step, and no r
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from app.errors import BuildError, DialectError, ExpressionError, LanguageError
+from app.errors import DialectError, LanguageError
+from app.flows.answered import must_answer
 from app.flows.pieces import EPILOGUE, PROLOGUE, Act, Choice, constant
 from app.flows.trail import Mark
 from app.language import (
@@ -19,7 +20,6 @@ from app.language import (
     Gather,
     Hangup,
     Hold,
-    Meta,
     Pause,
     Play,
     Record,
@@ -29,17 +29,15 @@ from app.language import (
     Tone,
     to_xml,
 )
-from app.language.values import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from app.calls import Turn
+    from app.flows.answered import Once
     from app.flows.compiler import Compiler
-    from app.flows.conditions import Doubt
     from app.flows.pieces import Hole, Piece
     from app.flows.places import Path
-    from app.flows.prompts import Condition, Text
     from app.language import Dialect
     from app.language.verbs import Command
 
@@ -49,7 +47,6 @@ _ASKED: Final = (Gather, Record, Dial, Hold)
 _MARK: Final = re.compile(
     "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
 )
-_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 class Paper:
@@ -138,101 +135,7 @@ class Paper:
         """Where in the flow something is decided, for the trail."""
         return Mark(self.node, self.step, word, rule, frozenset(uses), self.compiler.secrets)
 
-    # Texts
-
-    def say(self, text: str, path: Path) -> Say:
-        """A Say in the file's voice."""
-        self.spoken(text, path)
-        return Say(self.prose(text, path), **cast("Any", self.compiler.voice))
-
-    def spoken(self, text: object, path: Path) -> None:
-        """Say that there is nothing to be said."""
-        if isinstance(text, str) and not text.strip() and not self.compiler.report.place(path).cut:
-            self.warning(
-                path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
-            )
-
-    def metas(self, given: Mapping[str, object], path: Path) -> list[Meta]:
-        """``{name: value}`` as Metas."""
-        made = []
-        for name, value in given.items():
-            if not isinstance(value, str):
-                self.error((*path, name), "value", f"meta: {name}: must be a text")
-                continue
-            try:
-                made.append(Meta(self.prose(value, (*path, name)), name=name))
-            except BuildError as error:
-                self.error((*path, name), "value", f"meta: {error}")
-        return made
-
-    def prose(self, text: str, path: Path, *, url: bool = False) -> str:
-        """A text that callers hear, or a URL; refused where a comment cut it short."""
-        self.whole(path)
-        return self.text(text, path, url=url)
-
-    def whole(self, path: Path) -> None:
-        """Refuse a text that a comment cut short."""
-        cut = self.compiler.report.place(path).cut
-        if cut:
-            said = f"YAML takes {cut!r} for a comment and the text ends before it"
-            self.error(path, "comment-in-text", said, "quote the text")
-
-    def text(self, source: str, path: Path, *, url: bool = False) -> str:
-        """An author's text for a verb: itself, or a mark where it changes from call to call."""
-        text = self.template(source, path, url=url)
-        if text is None:
-            return source if url else ""
-        if text.constant is not None:
-            return text.constant
-        hole = self.compiler.hole(text, url=url)
-        if not url:
-            return self.mark(hole)
-        try:
-            URL.read(_TEMPLATE.sub("x", source))
-        except ValueError as error:
-            self.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
-        return self.mark_url(hole)
-
-    def template(self, source: str, path: Path, *, url: bool = False) -> Text | None:
-        """An author's text, compiled; None, with an error said, where it cannot be."""
-        try:
-            text = self.compiler.prompts.text(source, url=url)
-        except ExpressionError as error:
-            self.error(path, "template", str(error), error.mend, line=error.line)
-            return None
-        if text.constant is None:
-            if self.static:
-                said = "the fallback needs nothing but itself, and this text needs the call"
-                self.error(path, "fallback-not-static", said)
-            self.uses(text, path, f"the text asks for {_listed(text.uses)}")
-        self._doubt(text.doubts, path)
-        return text
-
-    def expression(self, source: str, path: Path, key: str) -> Condition | None:
-        """An author's expression, compiled; None, with an error said, where it is none."""
-        if self.static:
-            said = "the fallback needs nothing but itself, and this condition needs the call"
-            self.error(path, "fallback-not-static", said)
-        try:
-            made = self.compiler.prompts.condition(source)
-        except ExpressionError as error:
-            self.error(path, "expression", f"{key}: {error}", error.mend)
-            return None
-        self.uses(made, path, f"the condition asks for {_listed(made.uses)}")
-        self._doubt(
-            [doubt for doubt in made.doubts if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
-        )
-        return made
-
-    def _doubt(self, doubts: Iterable[Doubt], path: Path, key: str = "") -> None:
-        """Say what is doubtful about a condition."""
-        for severity, rule, message, mend in doubts:
-            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", mend)
-
-    def uses(self, made: Condition | Text, path: Path, why: str) -> None:
-        """Note what this node looks at."""
-        self.why.setdefault(path, why)
-        self.compiler.looked_at(self.node, made.uses, path)
+    # Marks
 
     def mark(self, hole: Hole) -> str:
         """A mark that stands for what ``hole`` gives."""
@@ -316,42 +219,5 @@ class Paper:
         if self.static or (always and not self.answered_where):
             self._add_text("<Answer/>")
         else:
-            holds = _must_answer(self.answered_where, always=always)
+            holds = must_answer(self.answered_where, always=always)
             self.add(Choice(holds, ("<Answer/>",), ends=False), len("<Answer/>"), 1)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "something that changes"
-
-
-class Once:
-    """A condition that remembers what it gave: what is set later does not change what was decided."""
-
-    def __init__(self, holds: Callable[[Turn], object]) -> None:
-        self._holds = holds
-
-    def __call__(self, turn: Turn) -> bool:
-        """Decide."""
-        held = turn.found[self] = bool(self._holds(turn))
-        return held
-
-    def held(self, turn: Turn) -> bool:
-        """What was decided when the call came by."""
-        return turn.found.get(self, False) is True
-
-
-def answered_by(conditions: Sequence[Once]) -> Callable[[Turn], bool]:
-    """Whether one of the conditions, under each of which the line is answered, did hold."""
-    return lambda turn: any(condition.held(turn) for condition in conditions)
-
-
-def _must_answer(answered_where: Sequence[Once], *, always: bool) -> Callable[[Turn], object]:
-    """Whether the line is to be answered now: the app does not do it itself, and no condition before did."""
-    if not answered_where:
-        return _not_by_itself
-    answered = answered_by(answered_where)
-    return lambda turn: (always or not turn.answers_itself) and not answered(turn)
-
-
-def _not_by_itself(turn: Turn) -> bool:
-    return not turn.answers_itself

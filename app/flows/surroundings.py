@@ -10,29 +10,27 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app.calls import Now
-from app.errors import suggestion
+from app.flows.expressions.scope import LEAF, MOMENT
 from app.flows.files import validate
-from app.flows.hours import read_hours
+from app.flows.hours.reading import read_hours
 from app.flows.places import Report
-from app.flows.prompts import LEAF, MOMENT
-from app.flows.verbs import VOICE
+from app.flows.voices import voice_of
 from app.flows.words.dialling import Group
 from app.flows.words.word import name_of
 from app.kept import NOTHING, Nothing
-from app.language import Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from app.calls import Turn
     from app.errors import Problem
-    from app.flows.dialing import Policy
+    from app.flows.dialing.policy import Policy
+    from app.flows.expressions.scope import Seen
     from app.flows.files import FlowFile
-    from app.flows.opening import Hours, Opening
-    from app.flows.overrides import Override
+    from app.flows.hours.opening import Hours, Opening
+    from app.flows.hours.overrides import Override
     from app.flows.places import Place
-    from app.flows.prompts import Seen
-    from app.flows.screening import CallerList
+    from app.flows.screening.callers import CallerList
 
 _NAMES: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOURS: Final[Seen] = {"open": LEAF, "next_opening": MOMENT, "next_closing": MOMENT}
@@ -55,7 +53,7 @@ class Surroundings:
         self._dial_regions = dial_regions
         self._overrides = overrides
         self._report = report
-        self.voice = self._voice()
+        self.voice = voice_of(file.voice, ("voice",), report)
         self.groups = self._groups()
         self.variables = {name: value for name, value in file.variables.items() if self._named(("variables",), name)}
         for name, value in self.variables.items():
@@ -70,30 +68,10 @@ class Surroundings:
             "variables": {name: {} for name in self.variables},
         }
 
-    def _voice(self) -> dict[str, str]:
-        """The defaults of every Say: its attributes but for the text."""
-        voice = {}
-        for name, value in self._file.voice.items():
-            path = ("voice", name)
-            if name not in VOICE:
-                near = suggestion(name, VOICE) or f"there are {', '.join(VOICE)}"
-                self._report.error(path, "unknown-key", f"voice: there is no {name!r}", near, key=True)
-                continue
-            if "{{" in value or "{%" in value:
-                self._report.error(
-                    path, "template", f"voice: {name}: only texts can change from call to call, not {value!r}"
-                )
-                continue
-            try:
-                voice[name] = str(Say.row.attributes[name].kind.read(value))
-            except ValueError as error:
-                self._report.error(path, "value", f"voice: {name}: {error}")
-        return voice
-
     @functools.cached_property
     def policy(self) -> Policy:
         """Which computed targets may be rung; read when first asked for."""
-        from app.flows.dialing import read_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        from app.flows.dialing.policy import read_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
         own = [claim.strip() for claim in self._file.numbers]
         return read_policy(self._file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
@@ -226,7 +204,7 @@ def _read_list(
     name: str, file: pathlib.Path, flow_file: str, place: Place, _signature: tuple[int, int, int] | None, day: date
 ) -> tuple[CallerList, tuple[Problem, ...]]:
     """A list, read once as long as its file stays as it is."""
-    from app.flows.lists import read_list  # noqa: PLC0415 - heavy, and few flows have lists
+    from app.flows.screening.lists import read_list  # noqa: PLC0415 - heavy, and few flows have lists
 
     report = Report(flow_file)
     report.places[()] = place

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ExpressionError
-from app.flows.apart import LANG, environment, plain, result
+from app.flows.apart import plain, result
 from app.flows.book import START, Entry
+from app.flows.expressions.sandbox import LANG, environment
+from app.flows.expressions.scope import sight_of
 from app.flows.pieces import EPILOGUE, PROLOGUE
-from app.flows.prompts import sight_of
 from app.language import Extensions, from_xml, to_xml
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def documents(compiler: Compiler, folder: Path) -> dict[str, Mapping[Entry, tupl
     except ExpressionError as error:
         report.error(("template",), "template", f"{name}:{error.line}: {error}", error.mend)
         return {}
-    compiler.looked_at(START, uses - {HERE}, ("template",))
+    compiler.reach.look(START, uses - {HERE}, ("template",))
     compiler.version_of(source)
     sights = tuple(sight_of(use) for use in sorted({*uses, "now"} - {HERE}))
     link = compiler.url(START, Entry(answered=True)) if HERE in uses else None

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.happened import Happened
 from app.opentact.records import Call, Executed, Message, Moment
 
 if TYPE_CHECKING:
@@ -58,6 +60,23 @@ class Event:
         """The id of the call that it is about; nothing where it is about none."""
         return self.call.uuid if self.call is not None else ""
 
+    def happened(self, source: str = "") -> Happened:
+        """As the journal remembers it; ``source``: by which way it came, where that is not an event's own."""
+        entity = _entity(self.raw, self.type)
+        return Happened(
+            kind=self.type,
+            key=self.key,
+            at=self.at.timestamp(),
+            raw=self.raw,
+            message=self.text,
+            state=self.state,
+            seconds=None if self.seconds is None else math.ceil(self.seconds),
+            call=entity,
+            step=self.call_flow.said if self.call_flow is not None else {},
+            sms=self.message.said if self.message is not None else {},
+            source=source or ("search" if self.found else "wss"),
+        )
+
 
 def events_of(frame: str | bytes, received: datetime) -> list[Event]:
     """The events of a frame: one, or as many as its list has. Raises Malformed."""
@@ -81,7 +100,7 @@ def event_of(raw: Mapping[str, Any], received: datetime, *, found: bool = False)
     parts = payload if isinstance(payload, dict) else {}
     kind = raw["type"] if isinstance(raw.get("type"), str) and raw["type"] else UNKNOWN
     at = _moment(raw.get("timestamp" if old else "created_on")) or _moment(raw.get("modified_on"))
-    call = _call(raw, parts, kind)
+    call = _call(raw, kind)
     message = _message(raw, parts, kind)
     flow = raw.get("call_flow") if isinstance(raw.get("call_flow"), dict) else parts.get("command")
     executed = Executed.model_validate(flow) if kind == "call_flow" and isinstance(flow, dict) else None
@@ -102,12 +121,19 @@ def event_of(raw: Mapping[str, Any], received: datetime, *, found: bool = False)
     )
 
 
-def _call(raw: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Call | None:
-    """The call: beside the payload (2024), in it, or the payload itself (2022)."""
+def _call(raw: Mapping[str, Any], kind: str) -> Call | None:
+    entity = _entity(raw, kind)
+    return Call.model_validate(entity) if entity else None
+
+
+def _entity(raw: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The call: beside the payload (2024), in it, or the payload itself (2022); empty where there is none."""
+    payload = raw.get("payload")
+    parts = payload if isinstance(payload, dict) else {}
     for said in (raw.get("call"), parts.get("call")):
         if isinstance(said, dict):
-            return Call.model_validate(said)
-    return Call.model_validate(parts) if kind == "call_state" and "uuid" in parts else None
+            return said
+    return parts if kind == "call_state" and ("uuid" in parts or "from" in parts) else {}
 
 
 def _message(raw: Mapping[str, Any], parts: Mapping[str, Any], kind: str) -> Message | None:

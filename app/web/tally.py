@@ -17,7 +17,7 @@ import re
 import threading
 import time
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from app.outside import Effect
+    from app.answered import Outcome
     from app.web.log import Log
 
 CAPACITY: Final = 20_000
@@ -39,23 +39,7 @@ _BATCH: Final = 2_000
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
 
-class Outcome(NamedTuple):
-    """What became of a request of Opentact.
-
-    ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why. ``effects`` are to
-    be done now.
-    """
-
-    kind: str
-    flow: str = ""
-    node: str = ""
-    cause: str = ""
-    detail: str = ""
-    trace: str = ""
-    effects: tuple[Effect, ...] = ()
-
-
-Answered: TypeAlias = tuple[float, float, Outcome, str, str, str]
+Counted: TypeAlias = "tuple[float, float, Outcome, str, str, str]"
 """When (seconds since 1970), how long it took (seconds), what became of it; the caller, the number called, the call."""
 
 
@@ -74,7 +58,7 @@ class Tally:
         self._render = line
         self._quick = line({}) == "{}"
         self._out = out
-        self._waiting: collections.deque[Answered] = collections.deque()
+        self._waiting: collections.deque[Counted] = collections.deque()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._turn = threading.Lock()
@@ -89,7 +73,7 @@ class Tally:
         """Expose what others count, by a label or several."""
         self._others.append((name, says, labels, counts))
 
-    def add(self, answered: Answered) -> None:
+    def add(self, answered: Counted) -> None:
         """Remember an answer; never waits."""
         if len(self._waiting) < CAPACITY:
             self._waiting.append(answered)
@@ -122,7 +106,7 @@ class Tally:
                 self._dropped += lost
                 self._print([self._render({"event": "log lines dropped", "level": "warning", "count": lost})])
 
-    def _write(self, batch: Sequence[Answered]) -> None:
+    def _write(self, batch: Sequence[Counted]) -> None:
         for said, count in collections.Counter(answered[2][:4] for answered in batch).items():
             flow, kind, cause = said[1], said[0], said[3]
             self._answers[flow, kind] += count
@@ -135,7 +119,7 @@ class Tally:
         self._seconds += sum(times)
         self._print([self._line(answered) for answered in batch])
 
-    def _line(self, answered: Answered) -> str:
+    def _line(self, answered: Counted) -> str:
         """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
         at, seconds, outcome, caller, number, call = answered
         if outcome.kind != "answered" or not self._quick:
@@ -188,7 +172,7 @@ def _counter(name: str, says: str, labels: Sequence[str], counts: Mapping[tuple[
     return family
 
 
-def _fields(answered: Answered) -> dict[str, Any]:
+def _fields(answered: Counted) -> dict[str, Any]:
     """An answer as a log line says it; only where something went wrong is more said than of every call."""
     at, seconds, outcome, caller, number, call = answered
     fine = outcome.kind == "answered"

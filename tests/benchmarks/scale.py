@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.flows.checks import check_paths
+from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options
 from app.flows.library import Library
 from app.flows.tickets import Signer

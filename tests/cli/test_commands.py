@@ -41,6 +41,8 @@ COMMANDS = [
     "opentact batch",
     "opentact push",
     "events",
+    "log",
+    "forget",
 ]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from written import APOLOGY, SIGNER, compiled
 
-from app.flows.checks import check_paths
+from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options, compile_flow
 
 BAD = Path(__file__).parent / "bad"

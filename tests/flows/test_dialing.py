@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.flows.dialing import Policy, doubts, read_policy, warn_of_closed
+from app.flows.dialing.plans import regions_of
+from app.flows.dialing.policy import Policy, doubts, read_policy, warn_of_closed
 from app.flows.places import Report
-from app.flows.plans import regions_of
 
 US = ("+12015550123", "+1212*")
 DE = ("+4930123456",)

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours import read_hours
-from app.flows.overrides import Override
+from app.flows.hours.overrides import Override
+from app.flows.hours.reading import read_hours
 from app.flows.places import Report
 from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
-    from app.flows.opening import Hours, Opening
+    from app.flows.hours.opening import Hours, Opening
 
 _SPEC = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "oracles" / "hours.py")
 assert _SPEC
@@ -637,7 +637,7 @@ def test_anything_is_read_or_refused(given_):
 
 def test_the_package_of_holidays_is_imported_by_the_first_hours_that_ask_for_it():
     code = (
-        "import sys; from app.flows.places import Report; from app.flows.hours import read_hours; "
+        "import sys; from app.flows.places import Report; from app.flows.hours.reading import read_hours; "
         "read_hours('x', {'mon': '09:00-10:00'}, (), Report('')); first = 'holidays' in sys.modules; "
         "read_hours('x', {'holidays': 'US'}, (), Report('')); print(first, 'holidays' in sys.modules)"
     )

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.overrides import Known, Override, add, cancel, of_hours, read_overrides, write_overrides
+from app.flows.hours.override_file import add, cancel, write_overrides
+from app.flows.hours.overrides import Known, Override, of_hours, read_overrides
+from app.flows.hours.wall_clock import until_of
 from app.flows.places import Report
-from app.flows.wall_clock import until_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 HAVANA = ZoneInfo("America/Havana")
@@ -245,7 +246,8 @@ def test_the_rights_of_the_file_stay(tmp_path):
 def test_many_commands_at_once_lose_nothing_and_a_reader_never_sees_half(tmp_path):
     code = (
         "import sys; from pathlib import Path; from datetime import datetime\n"
-        "from app.flows.overrides import Override, add\n"
+        "from app.flows.hours.override_file import add\n"
+        "from app.flows.hours.overrides import Override\n"
         "folder, flow, now = Path(sys.argv[1]), f'flow{sys.argv[2]}', datetime.fromisoformat(sys.argv[3])\n"
         "until = datetime.fromisoformat('2026-12-24 18:00-05:00')\n"
         "for n in range(10):\n"

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calls import Caller, Turn
-from app.flows.lists import read_list
+from app.flows.dialing.plans import digits_of
 from app.flows.places import Report
-from app.flows.plans import digits_of
-from app.flows.screening import CallerList, CountsInMemory
+from app.flows.screening.callers import CallerList, CountsInMemory
+from app.flows.screening.lists import read_list
 from app.numbers import Number, attested, caller_number
 
 NEW_YORK = ZoneInfo("America/New_York")

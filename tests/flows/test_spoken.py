@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.spoken import spoken, spoken_digits
+from app.flows.hours.spoken import spoken, spoken_digits
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)

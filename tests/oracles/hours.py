@@ -155,8 +155,8 @@ def main() -> int:
 
 def _compare(schedule: Schedule, zone: ZoneInfo) -> tuple[int, int]:
     """Every minute whether it is open, and what is next at a third of them: those around edges, and every third."""
-    from app.flows.hours import read_hours  # noqa: PLC0415
-    from app.flows.overrides import Override  # noqa: PLC0415
+    from app.flows.hours.overrides import Override  # noqa: PLC0415
+    from app.flows.hours.reading import read_hours  # noqa: PLC0415
     from app.flows.places import Report  # noqa: PLC0415 - the path is made in main
 
     report = Report("oracle.yaml")

@@ -15,22 +15,24 @@ from pydantic import SecretStr
 
 from app.flows.compiler import Options
 from app.flows.loader import load
-from app.flows.screening import CountsInMemory
+from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer
 from app.flows.workshop import Workshop, work
 from app.language import Say, from_xml
 from app.language.element import paths
 from app.outside import Effect, Found, Lookup
-from app.server import line_of, log_to
 from app.settings import Settings
 from app.web.answering import Answering
+from app.web.engine import Engine
+from app.web.log import line_of, log_to
 from app.web.requests import Trust
 from app.web.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from app.answered import Answered
     from app.language import Response
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -107,6 +109,7 @@ class Door:
         *,
         clock: Callable[[], datetime] | None = None,
         deadline: float = 2.0,
+        remember: Callable[[Answered], None] | None = None,
         **given: Any,
     ) -> None:
         for name, text in ({"desk": flows} if isinstance(flows, str) else flows).items():
@@ -119,11 +122,9 @@ class Door:
         self.shelf = Shelf(self.loaded().book)
         self.tally = Tally(line_of("json"), self.log)
         self.outside = Outside()
-        self.app = Answering(
-            _nothing_else,
+        self.engine = Engine(
             shelf=self.shelf,
             signer=self.signer,
-            trust=Trust(self.settings),
             tally=self.tally,
             apology=self.settings.apology,
             dialect=self.settings.dialect,
@@ -132,7 +133,9 @@ class Door:
             outside=self.outside,
             counts=CountsInMemory(),
             clock=clock,
+            remember=remember,
         )
+        self.app = Answering(_nothing_else, self.engine, Trust(self.settings))
 
     def loaded(self) -> Any:
         """The folder's flows; a test that has wrong ones by mistake fails here."""

@@ -67,6 +67,7 @@ class LookUp(Word):
         default = {} if self.default is None else typed(self.default)
         mark = run.mark_of("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
         answer = Answer(asking, self.into, default, mark)
+        run.keeps(self.into, default, (*path, "default"), run.step)
         run.act(answer.take, path, "another server is asked")
         if self.otherwise:
             failed = run.branch(inner=False)
@@ -80,7 +81,8 @@ class LookUp(Word):
         body = None if self.body is None else data_of(self.body, run, (*path, "body"))
         if url is None:
             return None
-        method, timeout, place = self.method, self.timeout, f"{run.compiler.name}/{run.node}/{run.step}"
+        method, timeout, into = self.method, self.timeout, self.into
+        place = f"{run.compiler.name}/{run.node}/{run.step}"
         structured = isinstance(self.body, (dict, list))
         if structured and not any(name.lower() == "content-type" for name in headers):
             headers["content-type"] = lambda _turn: "application/json"
@@ -89,7 +91,7 @@ class LookUp(Word):
             given = "" if body is None else body(turn)
             text = json.dumps(given, ensure_ascii=False) if structured else str(given)
             told = tuple((name, render(turn)) for name, render in headers.items())
-            return Lookup(url(turn), method, told, text, timeout, place)
+            return Lookup(url(turn), method, told, text, timeout, place, into)
 
         return asking
 
@@ -198,7 +200,7 @@ class Sms(Word):
         computed = "{{" in self.to or "{%" in self.to
         if computed:
             run.compiler.computed((*path, "to"))
-        elif self.to:
+        elif e164(self.to):
             run.compiler.dialled(self.to, (*path, "to"))
 
         def payload(turn: Turn) -> dict[str, Any]:
@@ -226,6 +228,7 @@ class Sms(Word):
 def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, Any]], says: str) -> None:  # noqa: ANN401
     """An effect of the turn, and a line in its trail."""
     mark = run.mark_of(kind, says)
+    run.compiler.reach.look(run.node, ("call.id", "caller.number", "number"), path)
     flow, node, step = run.compiler.name, run.node, run.step
 
     def do(turn: Turn) -> None:

@@ -1,0 +1,1 @@
+"""What is wrong with flow files, or probably not meant."""

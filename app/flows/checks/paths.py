@@ -1,0 +1,141 @@
+"""Everything wrong with flow files and documents, in one pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+from app.errors import DocumentError, Problem
+from app.flows.checks.across import across
+from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
+from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load, load_files
+from app.flows.places import Report
+from app.language import Dial, from_xml
+from app.language.element import paths
+from app.language.rows import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from app.flows.book import FlowBook
+    from app.flows.compiler import Options
+    from app.flows.loader import Progress
+    from app.language import Extensions, Response
+
+
+def check_paths(
+    paths: Iterable[Path],
+    options: Options,
+    flows_folder: Path | None = None,
+    on_progress: Progress | None = None,
+    workers: int = 1,
+) -> list[Problem]:
+    """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
+
+    Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
+    are done. A folder's overrides are checked with the whole folder.
+    """
+    problems: list[Problem] = []
+    given = [*paths]
+    files: dict[Path, Path] = {}
+    whole: dict[Path, None] = {}
+    for path in given:
+        if path.name == OVERRIDES or path.is_dir():
+            whole[path if path.is_dir() else path.parent] = None
+        if not path.exists():
+            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
+            continue
+        inside = [*flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
+        for file in inside:
+            files.setdefault(file.resolve(), file)
+    if not files and not problems:
+        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check"))
+    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
+    strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
+    problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
+    folders = {file.parent for file in files.values()}
+    found = {folder: declared(_declaring(folder, flows_folder)) for folder in folders}
+    problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
+    extensions = {folder: there for folder, (there, _) in found.items()}
+    flows = [file for file in files.values() if is_flow(file)]
+    books: dict[Path, FlowBook] = {}
+    problems += _flows(flows, options, extensions, on_progress, workers, books)
+    for folder in whole:
+        problems += check_overrides(folder, options, books.get(folder) if folder in given else None)
+    for file in files.values():
+        if file.suffix == ".xml":
+            problems += check_document(file, extensions[file.parent])
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _declaring(folder: Path, flows_folder: Path | None) -> Path:
+    """The folder whose ``extensions.yaml`` holds for a folder's files."""
+    return folder if flows_folder is None or (folder / EXTENSIONS).is_file() else flows_folder
+
+
+def _flows(
+    files: list[Path],
+    options: Options,
+    extensions: dict[Path, Extensions],
+    on_progress: Progress | None,
+    workers: int,
+    books: dict[Path, FlowBook],
+) -> Iterable[Problem]:
+    """What is wrong with flow files, folder by folder; the book of each is put into ``books``."""
+    by_folder: dict[Path, list[Path]] = {}
+    for file in files:
+        by_folder.setdefault(file.parent, []).append(file)
+    before = 0
+    for folder, inside in by_folder.items():
+        told = on_progress and functools.partial(_further, on_progress, before, len(files))
+        of_folder = dataclasses.replace(options, extensions=extensions[folder])
+        loaded = load_files(inside, of_folder, on_progress=told)
+        books[folder] = loaded.book
+        yield from loaded.problems
+        yield from across(loaded.book, workers)
+        before += len(inside)
+
+
+def _further(on_progress: Progress, before: int, total: int, done: int, _of: int) -> None:
+    on_progress(before + done, total)
+
+
+def check_overrides(folder: Path, options: Options, book: FlowBook | None = None) -> list[Problem]:
+    """What is wrong with a folder's overrides; their names are looked at where every flow of the folder can be read.
+
+    ``book`` is that of the folder, where it is loaded already.
+    """
+    file = folder / OVERRIDES
+    if not file.is_file():
+        return []
+    report = Report(str(file))
+    names = {flow.stem for flow in flow_files(folder)}
+    flows = (load(folder, options).book if book is None else book).flows
+    known = {name: Known(flow.zone, flow.hours) for name, flow in flows.items()}
+    try:
+        read_overrides(file.read_bytes(), report, known if names == known.keys() else None)
+    except OSError as error:
+        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
+    return report.problems
+
+
+def check_document(file: Path, extensions: Extensions) -> list[Problem]:
+    """What is wrong with an XML document: the first thing, as nothing is read beyond it; else what is not documented."""
+    try:
+        response = from_xml(file.read_bytes(), extensions=extensions)
+    except DocumentError as error:
+        return [Problem(str(file), error.line, error.column, "error", "document", error.reason)]
+    except OSError as error:
+        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
+    return [Problem(str(file), 1, 1, "warning", "undocumented", said) for said in dict.fromkeys(_undocumented(response))]
+
+
+def _undocumented(response: Response) -> Iterable[str]:
+    """What stands in a document and in no page of the reference."""
+    for path, element in paths(response):
+        if element.row.evidence is Evidence.NAMED:
+            yield f"{path}: of <{element.row.name}> only the name is known"
+        if isinstance(element, Dial) and "timeout" in element.attributes:
+            yield f"{path}: the timeout of <Dial> is not documented, its unit is presumed"

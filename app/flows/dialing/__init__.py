@@ -1,0 +1,1 @@
+"""Whom a flow may ring: its policy, and the plans of numbers."""

@@ -1,0 +1,1 @@
+"""Conditions and what stands in braces: as functions, with what may come of them."""

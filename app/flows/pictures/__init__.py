@@ -1,0 +1,1 @@
+"""Pictures of flows: as text that draws itself, and as SVG."""

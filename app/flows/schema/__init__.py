@@ -1,0 +1,1 @@
+"""The JSON Schema of flow files, read off what reads them."""

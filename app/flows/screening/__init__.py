@@ -1,0 +1,1 @@
+"""Who calls: lists of callers, and what a number tells."""

@@ -1,0 +1,93 @@
+"""How the platform reaches servers: ours in this process, or any by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+LONGEST: Final = 1_000_000
+"""Bytes of an answer that are read."""
+REDIRECTS: Final = 5
+NOT_REACHED: Final = "a rehearsal does not reach other servers (--real does)"
+HERE: Final = "http://rehearsal.invalid"
+"""The host under which an engine in this process is asked."""
+
+
+class Reply(NamedTuple):
+    """An answer; where there was none, ``status`` is 0 and ``error`` says why."""
+
+    status: int
+    body: bytes
+    ms: float
+    error: str = ""
+    url: str = ""
+
+
+class Network(Protocol):
+    """What the platform asks."""
+
+    async def ask(self, method: str, url: str, body: bytes | None, patience: float) -> Reply:
+        """One request; never raises but when it is cancelled. ``patience`` is in seconds of the real clock."""
+
+
+class Web:
+    """Servers by HTTP, and an engine in this process under its own host.
+
+    ``reaches``: whether others than the engine (or, by HTTP, the server that is rehearsed) are really asked.
+    """
+
+    def __init__(self, app: object | None = None, *, base: str = HERE, reaches: bool = False) -> None:
+        self._host = urlsplit(base).netloc
+        self._reaches = reaches
+        inside = httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000)) if app is not None else None  # type: ignore[arg-type]
+        own = {f"all://{self._host}": inside} if inside is not None else {}
+        self._http = httpx.AsyncClient(mounts=own, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def ask(self, method: str, url: str, body: bytes | None, patience: float) -> Reply:
+        """One request and the redirects that it leads to; ``patience`` begins again with each, as the platform has it."""
+        for _ in range(REDIRECTS + 1):
+            if not self._reaches and urlsplit(url).netloc != self._host:
+                return Reply(0, b"", 0.0, NOT_REACHED, url)
+            reply, onward = await self._once(method, url, body, patience)
+            if not onward:
+                return reply
+            url = onward
+        return reply._replace(status=0, error=f"more than {REDIRECTS} redirects")
+
+    async def _once(self, method: str, url: str, body: bytes | None, patience: float) -> tuple[Reply, str]:
+        """A request without its redirects, and where it is redirected to."""
+        began = time.perf_counter()
+        headers = {"content-type": "application/json"} if body is not None else None
+        status, read, error, onward = 0, b"", "", ""
+        try:
+            async with (
+                asyncio.timeout(patience),
+                self._http.stream(method, url, content=body, headers=headers, timeout=patience) as answer,
+            ):
+                status, onward = answer.status_code, str(answer.next_request.url) if answer.next_request else ""
+                async for part in answer.aiter_bytes():
+                    read += part
+                    if len(read) > LONGEST:
+                        read, error = b"", f"the answer has over {LONGEST} bytes"
+                        break
+        except (httpx.TimeoutException, TimeoutError):
+            status, error = 0, f"there was no answer within {patience:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:
+            status, error = 0, f"{type(raised).__name__}: {raised}"
+        return Reply(status, read, (time.perf_counter() - began) * 1000, error, url), onward

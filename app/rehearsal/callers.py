@@ -1,0 +1,165 @@
+"""Callers and callees that follow a script."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from app.errors import ScenarioError, suggestion
+from app.language.values import duration
+from app.rehearsal.parties import HangsUp, Keys, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from app.rehearsal.parties import Awaiting, Does
+    from app.rehearsal.transcript import Step
+
+_KEYS: Final = re.compile("[0-9*#]*")
+Behaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
+BEHAVIOURS: Final = ("answer", "busy", "no-answer")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Press:
+    """Keys that are pressed when keys are next awaited; none: nothing is, until they are awaited again."""
+
+    keys: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is done for that many seconds, from when something could be done."""
+
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HangUp:
+    """The line is put down when keys are next awaited, or in the next conversation."""
+
+
+Act: TypeAlias = Press | Wait | HangUp
+
+
+def script(written: object) -> tuple[Act, ...]:
+    """A caller's script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
+
+    Raises ScenarioError.
+    """
+    if isinstance(written, (list, tuple)):
+        return tuple(act for part in written for act in _acts(part))
+    return tuple(_acts(written))
+
+
+def _acts(part: object) -> Sequence[Act]:
+    if isinstance(part, dict):
+        return [_timed(part)]
+    text = "" if part is None else str(part).replace(" ", "")
+    if text in ("hangup", "hang-up"):
+        return [HangUp()]
+    if not text:
+        return [Press("")]
+    groups = text.split(",")
+    for group in groups:
+        if not _KEYS.fullmatch(group):
+            raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
+    return [Press(group) for group in groups]
+
+
+def _timed(part: Mapping[Any, Any]) -> Act:
+    """``{wait: 20s}``, ``{press: 12}``."""
+    if set(part) == {"press"}:
+        (act,) = _acts(part["press"])
+        return act
+    if set(part) != {"wait"}:
+        near = suggestion(str(next(iter(part), "")), ["wait", "press"]) or "as {wait: 20s}"
+        raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
+    try:
+        return Wait(duration(str(part["wait"])) / 1000)
+    except ValueError as error:
+        raise ScenarioError(f"wait: {error}", "as {wait: 20s}") from None
+
+
+class ScriptedCaller:
+    """Does what stands in a script, one act after the other, and then nothing any more."""
+
+    def __init__(self, acts: Sequence[Act] = (), patience: float | None = None) -> None:
+        """``patience``: hangs up so many seconds after the call began, when something could be done."""
+        self._acts = [*acts]
+        self._patience = patience
+        self._not_before = 0.0
+        self.heard: list[Step] = []
+
+    @property
+    def left(self) -> tuple[Act, ...]:
+        """What was not done."""
+        return tuple(self._acts)
+
+    async def hear(self, step: Step) -> None:
+        """Remember it."""
+        self.heard.append(step)
+
+    async def does(self, awaiting: Awaiting) -> Does:
+        """The next of the script, as far as it fits."""
+        until = awaiting.at + awaiting.within
+        while self._acts and isinstance(self._acts[0], Wait):
+            self._not_before = max(self._not_before, awaiting.at) + self._acts.pop(0).seconds  # type: ignore[union-attr]
+        at = max(awaiting.at, self._not_before)
+        if self._patience is not None and self._patience <= min(at, until):
+            return HangsUp(max(0.0, self._patience - awaiting.at))
+        if not self._acts or at > until:
+            return None
+        if isinstance(self._acts[0], HangUp):
+            return HangsUp(at - awaiting.at)
+        if awaiting.kind != "keys":
+            return None
+        act = self._acts.pop(0)
+        return Keys(act.keys, at - awaiting.at) if isinstance(act, Press) and act.keys else None
+
+
+class ScriptedCallees:
+    """Answer, are busy or do not answer: all alike, each target by its own word, or one Dial after the other."""
+
+    def __init__(self, behaviour: object = "answer", talks: float = 30.0) -> None:
+        """``behaviour``: a word, a mapping of targets and words (``else`` for others), or a list with one for each Dial.
+
+        Raises ScenarioError.
+        """
+        several = behaviour if isinstance(behaviour, list) else [behaviour]
+        self._behaviours = [_by_target(one) for one in several]
+        self._talks = talks
+        self._dials = 0
+
+    async def ring(self, targets: Sequence[str], path: str) -> Taken:  # noqa: ARG002 - as the Protocol says
+        """The first that answers takes it; else all are busy, or nobody is there."""
+        by_target = self._behaviours[min(self._dials, len(self._behaviours) - 1)]
+        self._dials += 1
+        words = [by_target.get(_plain(target)) or by_target.get("else", "answer") for target in targets]
+        for target, word in zip(targets, words, strict=True):
+            if word == "answer":
+                return Taken("answered", target, self._talks)
+        return Taken("busy" if words and all(word == "busy" for word in words) else "no-answer")
+
+
+def _by_target(written: object) -> dict[str, str]:
+    if isinstance(written, dict):
+        return {_plain(str(target)): _behaviour(word) for target, word in written.items()}
+    return {"else": _behaviour(written)}
+
+
+def _behaviour(word: object) -> str:
+    """A behaviour, spelled as it is kept."""
+    known = {**dict.fromkeys(("answer", "answers", "answered"), "answer"), "busy": "busy"}
+    known |= dict.fromkeys(("no-answer", "no_answer", "noanswer"), "no-answer")
+    found = known.get(str(word))
+    if found is None:
+        near = suggestion(str(word), BEHAVIOURS) or f"use {', '.join(BEHAVIOURS)}"
+        raise ScenarioError(f"callee: {word!r} is nothing that a callee does", near)
+    return found
+
+
+def _plain(target: str) -> str:
+    """A target however it is written: with a plus or without, with ``sip:`` or without."""
+    return target.lower().removeprefix("sip:").lstrip("+")

@@ -1,0 +1,90 @@
+"""One rehearsed call, put together: who rings whom and when, what callees do, what lookups find."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+from app.language.dialects import NO_EXTENSIONS
+from app.rehearsal.asking import HERE
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
+from app.rehearsal.clock import VirtualClock
+from app.rehearsal.interpreter import Interpreter
+from app.rehearsal.platform import Rules
+from app.rehearsal.ringing import Ringing
+from app.rehearsal.stage import Scene, enter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from app.language import Extensions
+    from app.rehearsal.asking import Network
+    from app.rehearsal.clock import Clock
+    from app.rehearsal.line import Watching
+    from app.rehearsal.parties import Callees, Caller
+    from app.rehearsal.transcript import Transcript
+
+OWN: Final = f"{HERE}/call"
+"""The call-control URL of an engine in this process."""
+STRANGER: Final = "+12015550999"
+"""Who rings where nobody is named; a number that nobody can have."""
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Rehearsal:
+    """A call to be rehearsed. ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
+
+    ``url`` is the call-control URL, asked by ``method``. ``lookups`` and ``calls_today`` are what our own engine is told.
+    ``strict`` refuses to go on where the documentation is silent; ``zone`` is that of native Schedule.
+    """
+
+    number: str
+    caller_id: str = STRANGER
+    name: str = ""
+    attestation: str = ""
+    at: datetime | None = None
+    caller: Caller = dataclasses.field(default_factory=ScriptedCaller)
+    callees: Callees = dataclasses.field(default_factory=ScriptedCallees)
+    lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calls_today: int = 1
+    url: str = OWN
+    method: str = "POST"
+    answers_itself: bool | None = None
+    strict: bool = False
+    curls: bool = False
+    extensions: Extensions = NO_EXTENSIONS
+    zone: ZoneInfo | None = None
+    watching: Watching | None = None
+    clock: Clock | None = None
+
+    def line(self, network: Network) -> Interpreter:
+        """The platform's side of the call."""
+        clock = self.clock or VirtualClock(self.at)
+        ringing = Ringing(
+            self.caller_id,
+            self.number.lstrip("+"),
+            clock.now(),
+            name=self.name,
+            attestation=self.attestation,
+            answers_itself=self.answers_itself,
+        )
+        return Interpreter(
+            ringing,
+            caller=self.caller,
+            callees=self.callees,
+            network=network,
+            clock=clock,
+            rules=Rules(strict=self.strict),
+            extensions=self.extensions,
+            zone=self.zone,
+            watching=self.watching,
+            curls=self.curls,
+        )
+
+    async def ring(self, network: Network) -> Transcript:
+        """Rehearse it, from beginning to end."""
+        line = self.line(network)
+        enter(Scene(line, self.lookups, self.calls_today))
+        return await line.ring(self.url, self.method)

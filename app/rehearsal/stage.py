@@ -1,0 +1,104 @@
+"""Our own engine on a stage: what it asks and causes outside is written down for the call, whose clock is its own.
+
+Many calls are rehearsed in one process; each knows its own by the task in which it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from app.characters import clean
+from app.outside import Found
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date, datetime
+
+    from app.answered import Answered
+    from app.calls import Turn
+    from app.outside import Effect, Effects, Lookup
+    from app.rehearsal.line import Line
+
+FAILS: Final = "fails"
+"""As the answer of a lookup: there is none."""
+
+
+@dataclasses.dataclass(slots=True)
+class Scene:
+    """What the engine is told while one call is rehearsed.
+
+    ``lookups`` are answers by the name they are kept under, or by URL; ``calls_today`` how often the caller rang today.
+    """
+
+    line: Line
+    lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calls_today: int = 1
+    effects: list[Effect] = dataclasses.field(default_factory=list)
+
+
+_SCENE: ContextVar[Scene] = ContextVar("scene")
+
+
+def enter(scene: Scene) -> None:
+    """From now on the engine, asked by this task, is in this scene."""
+    _SCENE.set(scene)
+
+
+class Stage:
+    """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
+
+    ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same.
+    """
+
+    def __init__(self, told: Callable[[Turn], list[dict[str, Any]]], real: Effects | None = None) -> None:
+        self._told = told
+        self._real = real
+
+    def now(self) -> datetime:
+        """The moment on the clock of the call."""
+        return _SCENE.get().line.clock.now()
+
+    def count(self, flow: str, caller: str, day: date) -> int:  # noqa: ARG002 - as the Protocol says
+        """The caller's calls today, as the scene has them."""
+        return _SCENE.get().calls_today
+
+    async def lookup(self, asked: Lookup) -> Found:
+        """The scene's answer, else that of nobody: the lookup's default."""
+        scene = _SCENE.get()
+        if self._real is not None:
+            found = await self._real.lookup(asked)
+        else:
+            found = _answer(scene.lookups, asked)
+        result = {"result": "found" if found.ok else "failed", **({"reason": found.reason} if found.reason else {})}
+        scene.line.note("lookup", "", url=asked.url, method=asked.method, into=asked.into, **result)
+        return found
+
+    def cause(self, effect: Effect) -> None:
+        """Write an effect down."""
+        scene = _SCENE.get()
+        scene.effects.append(effect)
+        if self._real is not None:
+            self._real.cause(effect)
+        word = "notify" if effect.kind == "voicemail" else effect.kind
+        did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
+        scene.line.note(word, "", **did)
+
+    def remember(self, answered: Answered) -> None:
+        """Put what was decided beside the request."""
+        asked = _SCENE.get().line.transcript.requests[-1]
+        asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
+        asked.trail = self._told(answered.turn) if answered.turn is not None else []
+        if answered.outcome.kind != "answered":
+            asked.error = clean(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
+
+
+def _answer(lookups: Mapping[str, Any], asked: Lookup) -> Found:
+    for name in (asked.into, asked.url, asked.url.partition("?")[0]):
+        if name in lookups:
+            value = lookups[name]
+            if value == FAILS:
+                return Found(None, ok=False, reason="the scenario says so")
+            return Found(value, ok=True, status=200)
+    return Found(None, ok=False, reason="nothing is asked in a rehearsal")

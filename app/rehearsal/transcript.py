@@ -1,0 +1,69 @@
+"""What happened in a rehearsed call, as data: steps, requests, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, Self, TypeAlias
+
+Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "loop", "error"]
+Step: TypeAlias = "dict[str, Any]"
+"""``verb`` (an element's name, or the word of an effect), ``path``, ``at`` (seconds since the call began), what it did."""
+
+
+@dataclasses.dataclass(slots=True)
+class Asked:
+    """A request of the platform, and its answer; ``trail`` is what our engine decided, where it is ours.
+
+    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow`` and ``outcome`` are those of our engine.
+    """
+
+    method: str
+    url: str
+    status: int = 0
+    ms: float = 0.0
+    document: str = ""
+    trail: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    error: str = ""
+    flow: str = ""
+    outcome: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class Transcript:
+    """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
+
+    ``visited`` are the elements that ran, by the request whose document they stand in and their path.
+    """
+
+    number: str
+    from_: str
+    outcome: Ending = "ended"
+    error: str = ""
+    seconds: float = 0.0
+    steps: list[Step] = dataclasses.field(default_factory=list)
+    requests: list[Asked] = dataclasses.field(default_factory=list)
+    visited: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def flow(self) -> str:
+        """The flow that answered; nothing where that is not known."""
+        return next((asked.flow for asked in self.requests if asked.flow), "")
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Self:
+        """A transcript as ``told`` gave it."""
+        known = {field.name for field in dataclasses.fields(Asked)}
+        requests = [Asked(**{name: value for name, value in asked.items() if name in known}) for asked in told["requests"]]
+        whole = cls(told["number"], told["from"], told["outcome"], told.get("error", ""), told.get("seconds", 0.0))
+        whole.steps, whole.requests = told["steps"], requests
+        return whole
+
+    def told(self) -> dict[str, Any]:
+        """As ``callflows call --format json`` prints it."""
+        requests = []
+        for asked in self.requests:
+            kept = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
+            requests.append({**kept, **({"error": asked.error} if asked.error else {})})
+        whole = {"number": self.number, "from": self.from_, "outcome": self.outcome, "seconds": round(self.seconds, 1)}
+        wrong = {"error": self.error} if self.error else {}
+        return {**whole, **wrong, "steps": self.steps, "requests": requests}
