@@ -60,7 +60,8 @@ def _app(wanted: Wanted, found: Found) -> Iterator[Step]:
     app = found.app
     if app is None:
         product, name = _product(wanted, found)
-        yield MakeApp(wanted.app or NAME, product, name, wanted.fields, tuple(app.uuid for app in found.apps))
+        fields = {field: value for field, value in wanted.fields.items() if value is not None}
+        yield MakeApp(wanted.app or NAME, product, name, fields, tuple(app.uuid for app in found.apps))
         return
     after = {field: value for field, value in wanted.fields.items() if not _same(app.said.get(field), value)}
     if after:

@@ -71,7 +71,10 @@ def wanted_of(
 
 
 def fields_of(settings: Settings) -> dict[str, object]:
-    """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing."""
+    """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing.
+
+    With ``CONTROL=push`` there is no URL to ask, so that calls are parked until a document is posted to them.
+    """
     if not settings.public_url:
         raise SettingsError(
             "CALLFLOWS_PUBLIC_URL is not set: where does Opentact reach this server? As https://calls.example.com"
@@ -85,7 +88,7 @@ def fields_of(settings: Settings) -> dict[str, object]:
         )
     return {
         "is_active": True,
-        "call_flow_url": asked_at(settings, CALL),
+        "call_flow_url": asked_at(settings, CALL) if settings.control == "answer" else None,
         "call_flow_method": "POST",
         "call_flow_request_timeout": TIMEOUT_MS,
         "webhook_url": asked_at(settings, WEBHOOK),

@@ -39,6 +39,11 @@ def _pointing(settings: Settings, app: App) -> Iterator[Finding]:
         yield Finding("error", f"{named} is not active", CONNECT)
     if not settings.public_url:
         return
+    if settings.control == "push":
+        if app.call_flow_url:
+            said = f"{named} asks {shown(app.call_flow_url)}, and CALLFLOWS_CONTROL is push: which comes first is not documented"
+            yield Finding("error", said, CONNECT)
+        return
     if not _ours(settings, CALL, app.call_flow_url):
         same = (app.call_flow_url or "").partition("?")[0] == f"{settings.public_url}{CALL}"
         why = "with a token that is none of these settings" if same else "which is not this server"
@@ -58,7 +63,7 @@ def _ours(settings: Settings, path: str, url: str | None) -> bool:
 async def timeouts(settings: Settings, account: Account) -> list[Finding]:
     """How long a caller hears nothing when this server does not answer."""
     app = await account.app()
-    if app is None:
+    if app is None or settings.control == "push":
         return []
     limit = app.call_flow_request_timeout
     if "call_flow_request_timeout" not in app.said:

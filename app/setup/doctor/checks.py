@@ -32,6 +32,7 @@ def checks_of(settings: Settings, account: Account, load: Callable[[], Loaded]) 
         Check("secret-keys", looking(partial(here.secret_keys, settings)), local=True),
         Check("proxies", looking(partial(here.proxies, settings)), local=True),
         Check("data", looking(partial(here.data, settings)), local=True),
+        Check("database", looking(partial(here.database, settings)), local=True),
         Check("flows", flows, local=True, seconds=120.0),
         Check("reachable", partial(outside.reachable, settings), fails="error"),
         Check("closed", partial(outside.closed, settings)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -11,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from app.errors import JournalError
 from app.settings import is_loopback, unknown
 from app.setup.doctor.results import Finding
 
@@ -41,6 +43,7 @@ _MAKE: Final = "make one by python3 -c 'import secrets; print(secrets.token_urls
 SCARCE, GONE = 500 * 2**20, 50 * 2**20
 """Bytes left on a disk: nearly full, and full."""
 _FEW: Final = 5
+_NO_TABLE: Final = re.compile(r'no such table|relation "\w+" does not exist')
 
 
 def settings_known(_settings: Settings) -> Iterator[Finding]:
@@ -154,6 +157,28 @@ def data(settings: Settings, usage: Callable[[Path], tuple[int, int, int]] = shu
         yield Finding(
             "error" if free < GONE else "warning", f"the disk of {folder} is nearly full: {left}", "make room on it"
         )
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Whether calls can be remembered; the tables are looked at as they are, and not made."""
+    from app.journal.sql import SqlStore  # noqa: PLC0415 - heavy
+
+    store = SqlStore(settings.journal_url)
+    if store.file is not None and not store.file.exists():
+        yield Finding("ok", f"{store.file} is made when the server starts")
+        return
+    try:
+        store.hold("doctor", "doctor", 0.0, 0.0)
+    except JournalError as error:
+        if _NO_TABLE.search(str(error)):
+            yield Finding("ok", f"{store.name} is empty: the server makes its tables when it starts")
+        else:
+            mend = "let it be reached and written; until then calls are answered, and remembered in files"
+            yield Finding("error", f"{store.name} cannot be written: {error}", mend)
+    else:
+        yield Finding("ok", f"{store.name} can be written")
+    finally:
+        store.close()
 
 
 def flows(loaded: Loaded, folder: Path) -> Iterator[Finding]:
