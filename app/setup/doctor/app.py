@@ -41,7 +41,7 @@ def _pointing(settings: Settings, app: App) -> Iterator[Finding]:
         return
     if settings.control == "push":
         if app.call_flow_url:
-            said = f"{named} asks {shown(app.call_flow_url)}, and CALLFLOWS_CONTROL is push: which comes first is not documented"
+            said = f"{named} asks {shown(app.call_flow_url)}, and CALLFLOWS_CONTROL is push: which wins is not documented"
             yield Finding("error", said, CONNECT)
         return
     if not _ours(settings, CALL, app.call_flow_url):
