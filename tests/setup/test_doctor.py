@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from cli.shell import run
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from opentact.small_platform import REFUSED, Answer, welcoming, wrong
 from setup.account import DESK, NUMBER, OTHER, OURS, THIRD, Account, installed
 from setup.served import free_port, serving
@@ -162,7 +165,9 @@ def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(t
     assert not file.exists()
     file.touch()
     assert "is empty" in next(here.database(settings)).found
-    SqlStore(settings.journal_url).open()
+    store = SqlStore(settings.journal_url)
+    store.open()
+    store.close()
     (found,) = here.database(settings)
     assert (found.level, "can be written" in found.found) == ("ok", True)
 
@@ -174,7 +179,8 @@ def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(t
         (FLOW.replace("hangup]}", "{goto: end}], end: [hangup], lost: [hangup]}"), "warning", "lost"),
     ],
 )
-def test_flows_that_are_wrong_are_told_with_their_place(account, tmp_path, flow, level, said):
+@pytest.mark.usefixtures("account")
+def test_flows_that_are_wrong_are_told_with_their_place(tmp_path, flow, level, said):
     (tmp_path / "callflows" / "desk.yaml").write_text(flow)
     found = worst(examined("--offline"), "flows")
     assert found["level"] == level
@@ -403,7 +409,7 @@ class Somebody(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<html>hello</html>")
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - as http.server calls it
 
     def log_message(self, *_):
         pass
@@ -441,10 +447,6 @@ def test_a_certificate_that_is_not_valid_is_said(somebody, tmp_path):
 
 
 def self_signed():
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "calls.example.com")])
     now = datetime.now(UTC)
