@@ -19,6 +19,7 @@ FLOORS = (
         "numbers",
         "outside",
         "settings",
+        "spots",
         "states",
         "withheld",
     },
@@ -28,6 +29,7 @@ FLOORS = (
     {"setup"},
     {"web"},
     {"server"},
+    {"testing"},
     {"cli"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -30,6 +30,8 @@ COMMANDS = [
     "schema xml",
     "schema flow",
     "convert",
+    "log",
+    "forget",
     "opentact numbers search",
     "opentact numbers order",
     "opentact numbers release",
@@ -41,8 +43,6 @@ COMMANDS = [
     "opentact batch",
     "opentact push",
     "events",
-    "log",
-    "forget",
 ]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 

@@ -204,7 +204,7 @@ def test_a_token_that_nobody_answers_counts_as_refused(platform):
         await connection.wait_closed()
 
     platform.sessions = [silent, welcoming(CALL)]
-    beat = Beat(open_within=20, auth_within=0.2, close_within=0.1)
+    beat = Beat(open_within=20, auth_within=2.0, close_within=0.1)
     come(platform, 2, login=True, beat=beat)
     assert [shown["payload"] for shown in platform.shown] == [TOKEN, "jwt.1.sig"]
 
@@ -368,7 +368,7 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
         connection.transport.abort()
 
     platform.sessions = [silent, welcoming(CALL)]
-    beat = Beat(open_within=20, auth_within=20, close_within=0.05, ping_every=0.05, pong_within=0.2)
+    beat = Beat(open_within=20, auth_within=20, close_within=0.05, ping_every=0.05, pong_within=2.0)
 
     async def one():
         found = []
