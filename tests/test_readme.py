@@ -176,6 +176,8 @@ def test_every_setting_is_in_the_table():
         "convert",
         "log",
         "forget",
+        "connect",
+        "doctor",
         "opentact numbers search",
         "opentact messages send",
         "opentact apps",

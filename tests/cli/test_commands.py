@@ -32,6 +32,8 @@ COMMANDS = [
     "convert",
     "log",
     "forget",
+    "connect",
+    "doctor",
     "opentact numbers search",
     "opentact numbers order",
     "opentact numbers release",

@@ -31,7 +31,7 @@ def written_in(flow: Flow) -> Written | None:
         said = read(read_bounded(file), Report(flow.file))
     except OSError:
         return None
-    return None if said is None else Written(said.auto_answer, _texts([*said.nodes.values(), said.fallback]))
+    return None if said is None else Written(said.auto_answer, _texts(said.model_dump()))
 
 
 def _texts(value: object) -> bool:
