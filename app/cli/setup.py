@@ -54,14 +54,15 @@ def connect(
         wanted = _wanted(settings, app, product, static, take=take)
         plan = ask(lambda client: connecting.planned(client, wanted, ledger, now()))
     _show(plan, output)
+    complete = plan.complete
     if not dry_run:
         if plan.steps:
             if not remove:
                 _reached(settings)
-            _carry_out(plan, ledger, yes=yes)
+            complete &= _carry_out(plan, ledger, yes=yes)
         if remove:
             ledger.clear()
-    raise typer.Exit(0 if plan.complete else 1)
+    raise typer.Exit(0 if complete else 1)
 
 
 def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bool) -> Wanted:
@@ -100,7 +101,8 @@ def _reached(settings: Settings) -> None:
         say(f"warning: {settings.public_url} does not answer from here: {why}; until it does, callers hear nothing")
 
 
-def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> None:
+def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> bool:
+    """Ask, and do it; whether all that was wanted could be had."""
     from app.setup.connecting.plan import carry_out
 
     confirm([], yes=yes)
@@ -117,6 +119,7 @@ def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> None:
         raise
     for note in notes:
         say(str(note))
+    return not any(note.level == "missing" for note in notes)
 
 
 def doctor(

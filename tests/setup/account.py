@@ -43,6 +43,7 @@ class Account(Platform):
         self.leases: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, str] = {}
+        self.profiles: dict[str, dict[str, Any]] = {}
         self.products: list[dict[str, Any]] = [{"product": 7, "name": "Standard"}]
         self.breaks: Callable[[Asked], Answer | None] = lambda _: None
         self.lost: set[str] = set()
@@ -64,7 +65,7 @@ class Account(Platform):
 
     def state(self) -> Any:
         """All that the account has, to be compared."""
-        return json.loads(json.dumps([self.apps, self.leases, self.subscriptions, self.documents]))
+        return json.loads(json.dumps([self.apps, self.leases, self.subscriptions, self.documents, self.profiles]))
 
     def holder(self, number: str) -> str | None:
         found = next(row for row in self.leases.values() if row["tn"]["tn"] == int(number.lstrip("+")))
@@ -98,6 +99,14 @@ class Account(Platform):
                 return self._row(asked, self.apps, rest)
             case [_, "event", "subscription", *rest]:
                 return self._row(asked, self.subscriptions, rest)
+            case [_, "profile", "messaging", *rest]:
+                return self._row(asked, self.profiles, rest)
+            case [_, "lease", "tn", number, "subscription", "sms"]:
+                lease = next(row for row in self.leases.values() if str(row["tn"]["tn"]) == number)
+                fields = asked.body if asked.method == "POST" else {}
+                lease["messaging_profile"] = fields.get("messaging_profile")
+                lease["sms_campaign"] = fields.get("sms_campaign")
+                return fine(lease)
         return wrong(404, "no such path")
 
     def _row(self, asked: Asked, drawer: dict[str, dict[str, Any]], rest: list[str]) -> Answer:

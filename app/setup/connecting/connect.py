@@ -9,6 +9,7 @@ from app.language import from_xml
 from app.setup.connecting.found import account_of, connection_of, delivers, holder_told, product_of, with_app
 from app.setup.connecting.plan import Note, Plan
 from app.setup.connecting.steps import ChangeApp, GiveNumber, KeepDocument, MakeApp, Subscribe, refused
+from app.setup.connecting.texts import plan_of_texts, profile_of
 from app.setup.connecting.wanted import NAME
 from app.setup.shown import shown
 
@@ -32,28 +33,26 @@ STATIC: Final = Note(
 
 async def planned(opentact: Opentact, wanted: Wanted, ledger: Ledger, now: datetime) -> Plan:
     """The plan for what is at Opentact now. Raises OpentactError, SettingsError."""
-    found = await account_of(opentact)
-    ledger.adopt(found.apps, found.subscriptions)
+    found = await account_of(opentact, texts=bool(wanted.reading))
+    ledger.adopt(found.apps, found.subscriptions, found.profiles)
     found = await with_app(opentact, found, wanted.app, ledger.entries.apps)
     return plan_of(wanted, found, ledger.entries, now)
 
 
 def plan_of(wanted: Wanted, found: Found, entries: Entries, now: datetime) -> Plan:
     """The steps from what is found to what is wanted. Raises SettingsError where a product must be chosen."""
-    steps: list[Step] = []
-    notes: list[Note] = []
-    steps += _app(wanted, found)
-    for made in (
+    made: list[Step | Note] = [
+        *_app(wanted, found),
+        *_document(wanted, found),
         *_numbers(wanted, found, entries),
         *_subscriptions(wanted, found, entries, now),
-        *_document(wanted, found),
-    ):
-        if isinstance(made, Note):
-            notes.append(made)
-        else:
-            steps.append(made)
-    notes += _unclaimed(wanted, found)
-    return Plan(tuple(steps), tuple(notes), found.app.uuid if found.app else "")
+        *plan_of_texts(wanted, found, entries),
+        *_unclaimed(wanted, found),
+    ]
+    steps = tuple(one for one in made if not isinstance(one, Note))
+    notes = tuple(one for one in made if isinstance(one, Note))
+    profile = profile_of(wanted, found, entries)
+    return Plan(steps, notes, found.app.uuid if found.app else "", profile.uuid if profile else "")
 
 
 def _app(wanted: Wanted, found: Found) -> Iterator[Step]:

@@ -29,13 +29,16 @@ class Found:
     products: tuple[Record, ...] = ()
     app: App | None = None
     document: str = ""
+    profiles: tuple[Record, ...] = ()
 
 
-async def account_of(opentact: Opentact) -> Found:
-    """All that an account has. Raises OpentactError."""
+async def account_of(opentact: Opentact, *, texts: bool) -> Found:
+    """All that an account has; messaging profiles only where there are ``texts``. Raises OpentactError."""
     apps = await opentact.apps.all()
     leases = [lease async for lease in opentact.numbers.leases()]
-    return Found(tuple(apps), tuple(leases), tuple(await opentact.subscriptions.all()))
+    profiles = await opentact.messages.profiles() if texts else []
+    subscriptions = await opentact.subscriptions.all()
+    return Found(tuple(apps), tuple(leases), tuple(subscriptions), profiles=tuple(profiles))
 
 
 async def with_app(opentact: Opentact, found: Found, named: str, ours: Iterable[str]) -> Found:

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.opentact.records import App, Record, Subscription
+
+    R = TypeVar("R", bound=Record)
 
 NAME: Final = "connected.json"
 
@@ -35,8 +37,8 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class KeptApp(_Entry):
-    """An app that was ``made``, or whose fields were as ``before``; ``written``: digests of what we set, by field."""
+class _Kept(_Entry):
+    """Something that was ``made``, or whose fields were as ``before``; ``written``: digests of what we set, by field."""
 
     name: str = ""
     made: bool = False
@@ -52,6 +54,23 @@ class KeptApp(_Entry):
     def ours(self, field: str, value: object) -> bool:
         """Whether a value is one that we set."""
         return digest(value) in self.written.get(field, ())
+
+
+class KeptApp(_Kept):
+    """An app."""
+
+
+class KeptProfile(_Kept):
+    """A messaging profile."""
+
+
+class KeptTexts(_Entry):
+    """A number whose texts go by ``profile``, and the profile and the campaign that it had before, if any."""
+
+    number: str
+    profile: str
+    before: str = ""
+    campaign: str = ""
 
 
 class KeptNumber(_Entry):
@@ -91,8 +110,11 @@ class Entries(_Entry):
     numbers: dict[str, KeptNumber] = {}
     subscriptions: dict[str, KeptSubscription] = {}
     documents: dict[str, KeptDocument] = {}
+    profiles: dict[str, KeptProfile] = {}
+    texts: dict[str, KeptTexts] = {}
     refused: dict[str, str] = {}
     making_app: Making | None = None
+    making_profile: Making | None = None
     making_subscription: Making | None = None
 
 
@@ -152,19 +174,19 @@ class Ledger:
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be removed: {error.strerror}") from None
 
-    def adopt(self, apps: Iterable[App], subscriptions: Iterable[Subscription]) -> None:
+    def adopt(self, apps: Iterable[App], subscriptions: Iterable[Subscription], profiles: Iterable[Record] = ()) -> None:
         """Take for ours what was being made when a run ended before it could write down its id."""
         entries = self.entries
-        made = _made(entries.making_app, [(app, app.name) for app in apps])
-        if made is not None and entries.making_app is not None:
-            entries.apps.setdefault(made.uuid, KeptApp(name=entries.making_app.name, made=True))
-        made = _made(entries.making_subscription, [(one, one.type) for one in subscriptions])
-        if made is not None and entries.making_subscription is not None:
-            entries.subscriptions.setdefault(made.uuid, KeptSubscription(type=entries.making_subscription.name))
-        entries.making_app = entries.making_subscription = None
+        if app := _made(entries.making_app, [(one, one.name) for one in apps]):
+            entries.apps.setdefault(app.uuid, KeptApp(name=app.name, made=True))
+        if subscription := _made(entries.making_subscription, [(one, one.type) for one in subscriptions]):
+            entries.subscriptions.setdefault(subscription.uuid, KeptSubscription(type=subscription.type))
+        if profile := _made(entries.making_profile, [(one, str(one.said.get("name"))) for one in profiles]):
+            entries.profiles.setdefault(profile.uuid, KeptProfile(name=str(profile.said.get("name")), made=True))
+        entries.making_app = entries.making_subscription = entries.making_profile = None
 
 
-def _made(making: Making | None, there: Iterable[tuple[Record, str]]) -> Record | None:
+def _made(making: Making | None, there: Iterable[tuple[R, str]]) -> R | None:
     if making is None:
         return None
     return next((record for record, name in there if name == making.name and record.uuid not in making.known), None)

@@ -27,11 +27,12 @@ class Note:
 
 @dataclasses.dataclass(slots=True)
 class Doing:
-    """What steps work with; ``app`` is the id of the one that is connected, known when it is made at the latest."""
+    """What steps work with; ``app`` and ``profile`` are the ids of ours, known when they are made at the latest."""
 
     opentact: Opentact
     ledger: Ledger
     app: str = ""
+    profile: str = ""
     notes: list[Note] = dataclasses.field(default_factory=list)
 
 
@@ -59,11 +60,15 @@ class Step(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, in this order; nothing where all is as it is wanted. ``app`` is that which is there already."""
+    """What is to be done, in this order; nothing where all is as it is wanted.
+
+    ``app`` and ``profile`` are the ids of ours, as far as they are there already.
+    """
 
     steps: tuple[Step, ...]
     notes: tuple[Note, ...] = ()
     app: str = ""
+    profile: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -91,7 +96,7 @@ async def carry_out(plan: Plan, opentact: Opentact, ledger: Ledger, on_done: Cal
     Raises OpentactError where Opentact refuses a step, SettingsError where it cannot be written down: then neither it nor
     what follows is done, and another ``connect`` or its removal goes on from there.
     """
-    doing = Doing(opentact, ledger, plan.app)
+    doing = Doing(opentact, ledger, plan.app, plan.profile)
     for step in plan.steps:
         step.intend(doing)
         ledger.save()

@@ -10,6 +10,7 @@ from app.errors import Conflict, NotFound
 from app.setup.connecting.found import account_of, connection_of, document_of
 from app.setup.connecting.ledger import digest
 from app.setup.connecting.plan import Doing, Note, Plan
+from app.setup.connecting.returning_texts import plan_of_texts_removal
 from app.setup.shown import differences, shown
 
 if TYPE_CHECKING:
@@ -194,9 +195,9 @@ class RestoreDocument:
 
 async def planned(opentact: Opentact, ledger: Ledger) -> Plan:
     """The plan for what is at Opentact now. Raises OpentactError."""
-    found = await account_of(opentact)
-    ledger.adopt(found.apps, found.subscriptions)
     entries = ledger.entries
+    found = await account_of(opentact, texts=bool(entries.texts or entries.profiles or entries.making_profile))
+    ledger.adopt(found.apps, found.subscriptions, found.profiles)
     there = {app.uuid for app in found.apps}
     apps = {uuid: await opentact.apps.get(uuid) for uuid in entries.apps if uuid in there}
     documents = {uuid: await document_of(opentact, uuid) for uuid in entries.documents if uuid in there}
@@ -205,7 +206,8 @@ async def planned(opentact: Opentact, ledger: Ledger) -> Plan:
 
 def plan_of_removal(entries: Entries, found: Found, apps: Mapping[str, App], documents: Mapping[str, str]) -> Plan:
     """The steps back: numbers first, so that none is with an app that is gone."""
-    made: list[Step | Note] = [*_numbers(entries, found), *_documents(entries, documents), *_subscriptions(entries, found)]
+    made: list[Step | Note] = [*plan_of_texts_removal(entries, found), *_numbers(entries, found)]
+    made += [*_documents(entries, documents), *_subscriptions(entries, found)]
     for uuid, kept in entries.apps.items():
         if uuid in apps:
             made += _app(entries, found, apps[uuid], kept)

@@ -5,26 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.errors import (
-    Conflict,
-    NotAuthenticated,
-    NotEnoughBalance,
-    OpentactError,
-    TooManyRequests,
-    Unavailable,
-    Unintelligible,
-)
+from app.errors import Conflict, OpentactError, Unintelligible
 from app.opentact.pace import now
 from app.opentact.subscriptions import LASTS
 from app.setup.connecting.ledger import KeptApp, KeptDocument, KeptNumber, KeptSubscription, Making, digest
 from app.setup.connecting.plan import Doing, Note
+from app.setup.connecting.refusals import ENDS
 from app.setup.shown import differences, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_AT_ONCE = (Unavailable, TooManyRequests, NotAuthenticated, NotEnoughBalance)
-"""What ends a plan; any other refusal of a subscription is only said."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,7 +173,7 @@ class Subscribe:
         entries = doing.ledger.entries
         try:
             await self._make(doing)
-        except _AT_ONCE:
+        except ENDS:
             raise
         except OpentactError as error:
             entries.making_subscription = None

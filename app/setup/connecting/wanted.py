@@ -10,7 +10,7 @@ from app.errors import SettingsError
 from app.settings import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from app.flows.book import FlowBook
     from app.flows.loader import Loaded
@@ -22,6 +22,7 @@ TIMEOUT_MS: Final = 5_000
 """How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
 CALL: Final = "/call"
 WEBHOOK: Final = "/webhook"
+SMS: Final = "/sms"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Wanted:
     """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
 
     ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
+    Texts that come in to the numbers of flows that are ``reading`` them are told to ``callback``.
     """
 
     app: str
@@ -40,6 +42,8 @@ class Wanted:
     take: bool = False
     static: str = ""
     document: bytes | None = None
+    reading: frozenset[str] = frozenset()
+    callback: str = ""
 
 
 def wanted_of(
@@ -51,15 +55,20 @@ def wanted_of(
     take: bool = False,
     static: str = "",
     document: bytes | None = None,
+    reading: Collection[str] = (),
 ) -> Wanted:
-    """What is wanted for these flows. Raises SettingsError where there are none, or an address or a token is missing."""
+    """What is wanted for these flows, of which those named are ``reading`` texts that come in.
+
+    Raises SettingsError where there are no flows, or an address or a token is missing.
+    """
     flows = loaded.book.flows
     if not flows:
         wrong = next((str(problem) for problem in loaded.problems), f"there is no flow in {settings.flows}")
         raise SettingsError(f"there is nothing to connect: {wrong}")
+    fields = fields_of(settings)
     return Wanted(
         app=app,
-        fields=fields_of(settings),
+        fields=fields,
         numbers=dict(exact(loaded.book)),
         broken=frozenset(name for name, flow in flows.items() if flow.problems),
         types=settings.event_types,
@@ -67,6 +76,8 @@ def wanted_of(
         take=take,
         static=static,
         document=document,
+        reading=frozenset(reading),
+        callback=asked_at(settings, SMS),
     )
 
 
