@@ -188,6 +188,8 @@ def test_every_setting_is_in_the_table():
         "log",
         "forget",
         "stand-in",
+        "connect",
+        "doctor",
         "opentact numbers search",
         "opentact messages send",
         "opentact apps",

@@ -18,6 +18,7 @@ from app.cli.language import convert, schema, verbs
 from app.cli.log import forget, log
 from app.cli.opentact import opentact
 from app.cli.stand_in import stand_in
+from app.cli.setup import connect, doctor
 from app.cli.tests import run_tests
 from app.errors import CallflowsError
 
@@ -229,6 +230,8 @@ app.command(epilog="Example: callflows new acme --template clinic --number +1201
 app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+app.command(epilog="Example: callflows connect --dry-run")(connect)
+app.command(epilog="Example: callflows doctor --offline")(doctor)
 app.add_typer(opentact, name="opentact")
 app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
 app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)

@@ -32,7 +32,7 @@ def batch(
     if not profile or not sender or bool(flow) == (xml is not None):
         fail("callflows: --profile, --from, and one of --flow and --xml are needed", 2)
     settings, sender = settings_of(flows=flows), number_of(sender)
-    document = document_of(xml, settings) if xml is not None else _exported(flow, settings)
+    document = document_of(xml, settings) if xml is not None else exported(flow, settings)
     called = [*dict.fromkeys(number_of(phone) for phone in [*(phones or ()), *(_lines(file) if file else ())])]
     if not called:
         fail("callflows: whom to call? Name numbers, or a file of them by --numbers", 2)
@@ -47,7 +47,8 @@ def batch(
     show_records([made], lambda record: ("batch", record.uuid, *told(record.said, ("type", "state"))), output)
 
 
-def _exported(flow: str, settings: Settings) -> bytes:
+def exported(flow: str, settings: Settings) -> bytes:
+    """A flow's static document; exit 1 where it cannot be one."""
     from app.errors import FlowError
     from app.flows.export import export
 

@@ -34,6 +34,8 @@ COMMANDS = [
     "log",
     "forget",
     "stand-in",
+    "connect",
+    "doctor",
     "opentact numbers search",
     "opentact numbers order",
     "opentact numbers release",

@@ -1,0 +1,1 @@
+"""What is wrong with an installation, each with the mend. ``checks`` lists what is looked at; ``results`` looks at it."""

@@ -1,0 +1,89 @@
+"""Connected to the stand-in, end to end: an app is made, the number rings here, a call is answered, and all is taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from cli.shell import run
+from setup.account import NUMBER, OTHER, OURS
+from setup.served import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+imitated = pytest.importorskip("app.rehearsal.stand_in.serving", reason="there is no stand-in yet")
+
+FLOW = f"numbers: [{NUMBER}]\nnodes: {{start: [say: Hello., hangup]}}\n"
+
+
+@contextlib.contextmanager
+def in_a_thread(options: Any) -> Iterator[Any]:
+    loop, ready, stop, made = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        async with imitated.stand_in(options) as there:
+            made.append(there)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield made[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        loop.close()
+
+
+@pytest.fixture
+def platform(tmp_path, monkeypatch):
+    options = pytest.importorskip("app.rehearsal.stand_in.options")
+    numbers = (options.Number(number=NUMBER, url="https://old.example.com/x"), options.Number(number=OTHER))
+    with serving(tmp_path, FLOW, TOKEN=OURS) as server, in_a_thread(options.Options(numbers=numbers)) as there:
+        monkeypatch.chdir(tmp_path)
+        token = there.platform.options.token
+        given = {"OPENTACT_URL": there.rest, "OPENTACT_EVENTS_URL": there.events, "OPENTACT_TOKEN": token}
+        for name, value in {**given, "TOKEN": OURS, "PUBLIC_URL": server}.items():
+            monkeypatch.setenv(f"CALLFLOWS_{name}", value)
+        yield there
+
+
+def state(there):
+    """All that its account has; when it was changed aside."""
+    drawers = there.platform.apps, there.platform.leases.drawer, there.platform.subscriptions
+    return [[{name: value for name, value in row.items() if name != "modified_on"} for row in rows] for rows in drawers]
+
+
+def rung(there):
+    """What a caller of the number meets."""
+    asked = {"from": "+12015550999", "to": NUMBER, "wait": True}
+    return httpx.post(f"{there.url}/stand-in/calls", json=asked, timeout=30, trust_env=False).text
+
+
+def test_a_number_of_another_app_stays_there_and_is_taken_if_that_is_said_and_rings_here(platform):
+    before = state(platform)
+    left = run("connect", "--yes", "--product", "1")
+    assert (left.code, NUMBER in left.err) == (1, True)
+    assert "Hello." not in rung(platform)
+    taken = run("connect", "--yes", "--take")
+    assert taken.code == 0, taken.err
+    assert "Hello." in rung(platform)
+    assert json.loads(run("connect", "--dry-run", "--format", "json").out)["steps"] == []
+    results = json.loads(run("doctor", "--format", "json").out)
+    assert {result["check"] for result in results if result["level"] != "ok"} == {"public-url", "call-length"}
+    assert run("connect", "--remove", "--yes").code == 0
+    assert state(platform) == before
+
+
+def test_of_several_products_one_must_be_named(platform):
+    done = run("connect", "--yes")
+    assert (done.code, "SIP TLS" in done.err) == (2, True)
+    assert len([*platform.platform.apps]) == 2
