@@ -17,8 +17,8 @@ from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, s
 from app.cli.language import convert, schema, verbs
 from app.cli.log import forget, log
 from app.cli.opentact import opentact
-from app.cli.stand_in import stand_in
 from app.cli.setup import connect, doctor
+from app.cli.stand_in import stand_in
 from app.cli.tests import run_tests
 from app.errors import CallflowsError
 
