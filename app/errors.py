@@ -20,7 +20,8 @@ CallflowsError
 │   ├── ScenarioError        a scenario or a script is written wrongly
 │   └── NotDocumented        the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
-│   └── RefusedURL           it must not be asked, now or later
+│   ├── RefusedURL           it must not be asked, now or later
+│   └── OptedOut             whoever would be written to wants no messages
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -173,6 +174,10 @@ class OutsideError(CallflowsError):
 
 class RefusedURL(OutsideError):
     """It must not be asked, now or later."""
+
+
+class OptedOut(OutsideError):
+    """Whoever would be written to said STOP, and wants no messages from this number."""
 
 
 class SettingsError(CallflowsError):

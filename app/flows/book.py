@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from app.calls import Turn
+    from app.flows.ended.missed import Missed
+    from app.flows.messages.rules import Messages
     from app.flows.pieces import Piece
     from app.language.rows import Dialect
 
@@ -77,6 +79,10 @@ class Flow:
     """The numbers that its author wrote out to be rung or written to, with their places."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
+    messages: Messages | None = None
+    """What it does with texts that come in; a program and a broken flow have no rules."""
+    missed: Missed | None = None
+    """What it does when a call has ended that nobody took."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:

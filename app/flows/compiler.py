@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.flows.book import START, Claim, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
+from app.flows.ended.missed import missed_of
 from app.flows.expressions.scope import SCOPE
 from app.flows.fallback import fallback_of
 from app.flows.files import NAME, FlowFile, zone_of
@@ -22,6 +23,7 @@ from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
+from app.flows.messages.reading import messages_of
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
@@ -98,7 +100,7 @@ def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compile
     if flow is None or not report.broken:
         return Compiled(flow, None, problems, (*sorted(reads),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
-    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors), problems, (*sorted(reads),))
+    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors, messages=None, missed=None), problems, (*sorted(reads),))
 
 
 def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:
@@ -167,6 +169,7 @@ class Compiler:
         fallback = self._fallback()
         documents = self._made()
         self.links.load(self.nodes, self.reach, self.dialect)
+        messages, missed = messages_of(self), missed_of(self)
         look_round(self)
         if not self.report.broken:
             look(self)
@@ -182,9 +185,11 @@ class Compiler:
             sight=self.around.sight,
             hours=tuple(self.around.hours),
             outside=self.outside,
-            apart=self.prompts.apart or bool(self.file.template),
+            apart=self.prompts.apart or messages.apart or bool(self.file.template or (missed and missed.apart)),
             dials=self._dialled(),
-            counts=any("calls" in carried for carried in self.links.carries.values()),
+            counts=any("calls" in carried for carried in self.links.carries.values()) or bool(missed and missed.counts),
+            messages=messages,
+            missed=missed,
         )
 
     def _fallback(self) -> bytes:
