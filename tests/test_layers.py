@@ -9,7 +9,19 @@ import pytest
 
 APP = Path(__file__).parents[1] / "app"
 FLOORS = (
-    {"answered", "consent", "errors", "characters", "settings", "calls", "kept", "numbers", "outside", "states", "withheld"},
+    {
+        "answered",
+        "consent",
+        "errors",
+        "characters",
+        "settings",
+        "calls",
+        "kept",
+        "numbers",
+        "outside",
+        "states",
+        "withheld",
+    },
     {"language"},
     {"flows", "effects", "journal", "opentact"},
     {"rehearsal"},

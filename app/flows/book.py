@@ -201,6 +201,10 @@ class FlowBook:
                 return flow
         return None
 
+    def owns(self, number: str) -> bool:
+        """Whether a flow claims this very number (E.164); what only begins as a prefix may be anybody's."""
+        return number in self._exact
+
     def clashes(self) -> list[Problem]:
         """What is wrong with numbers that several flows claim: each but the one that has it is told so."""
         places: dict[str, dict[str, Claim]] = {}

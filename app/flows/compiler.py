@@ -100,7 +100,12 @@ def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compile
     if flow is None or not report.broken:
         return Compiled(flow, None, problems, (*sorted(reads),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
-    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors, messages=None, missed=None), problems, (*sorted(reads),))
+    return Compiled(
+        None,
+        dataclasses.replace(flow, documents={}, problems=errors, messages=None, missed=None),
+        problems,
+        (*sorted(reads),),
+    )
 
 
 def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:

@@ -23,6 +23,8 @@ def across(book: FlowBook, workers: int = 1) -> list[Problem]:
             found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
         for dialled in flow.dials:
             found += _rung(dialled, flow, book)
+        for forward in flow.messages.forwards if flow.messages is not None else ():
+            found += _texted(forward, flow, book)
     return found
 
 
@@ -39,6 +41,16 @@ def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
         whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
         mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
         yield Problem(file, line, column, "warning", "dial-own", f"{number} is answered by {whose}", mend)
+
+
+def _texted(forward: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
+    """What is doubtful about a number to which texts are sent on; to one that flows answer, none is."""
+    number = e164(forward.number)
+    if not book.owns(number):
+        yield from _rung(forward, flow, book)
+        return
+    said = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
+    yield Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, "name the number of a person")
 
 
 def _doubt(written: str) -> tuple[str, str]:

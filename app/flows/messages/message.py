@@ -27,9 +27,7 @@ _WINDOW: Final = 60
 """Seconds within which the same text between the same numbers is one message, where Opentact gives it no uuid."""
 _MANY: Final = 500
 """Words of a text that are looked at."""
-_INSIDE: Final = re.compile(
-    "(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)"
-)
+_INSIDE: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
 """Joins the parts of a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
 _SEPARATE: Final = frozenset("PSZC")
 """The categories of characters that stand between words."""
@@ -44,9 +42,10 @@ PLAINLY: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start",
 SAID: Final[Mapping[Said, frozenset[str]]] = {"stop": STOP, "start": START, "help": HELP}
 """What carriers want every number to honour, with the words for it."""
 _POLITE: Final = frozenset({"please", "pls", "now", "thanks"})
-_POLITE_TO_STOP: Final = _POLITE | frozenset(
-    "all thank you texting messaging sending messages message texts text sms me from this number it these to".split()
-)
+_POLITE_TO_STOP: Final = _POLITE | {
+    "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
+    "thank", "these", "this", "to", "you",
+}  # fmt: skip
 """Words beside which STOP still means that nothing is wanted any more, as in ``Please stop texting me``."""
 _POLITE_MOST: Final = 8
 

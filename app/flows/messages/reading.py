@@ -18,7 +18,7 @@ from app.flows.words.outside import Notice, data_of, url_of
 from app.outside import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from app.calls import Turn
     from app.flows.compiler import Compiler
@@ -117,7 +117,9 @@ class _Reading:
         if plain:
             word = next(word for word in made if word in STOP)
             message = f"keyword: a text of nothing but {word!r} ends all messages to its sender, as carriers want it"
-            self.run.warning((*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another")
+            self.run.warning(
+                (*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another"
+            )
         return made
 
     def _reached(self, rule: Rule, keywords: list[str], path: Path, *, right: bool) -> None:
@@ -192,5 +194,3 @@ def _about(message: Message) -> dict[str, Any]:
 
 def _uses(keywords: list[str], condition: Condition | None) -> frozenset[str]:
     return (_KEYWORDS if keywords else frozenset()) | (condition.uses if condition is not None else frozenset())
-
-

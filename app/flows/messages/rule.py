@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import pydantic
 
 from app.flows.files import form
-from app.flows.words.word import Texts
+from app.flows.words.word import Texts  # noqa: TC001 - pydantic reads it
 
 
 class Rule(pydantic.BaseModel):

@@ -34,11 +34,15 @@ class Sentences(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """An effect that a rule wants, and where it says so; ``refused``: why it cannot be, whoever looks at it."""
+    """An effect that a rule wants, and where it says so; ``refused``: why it cannot be, whoever looks at it.
+
+    ``forwards``: it is a text that is sent on, not an answer.
+    """
 
     effect: Effect
     mark: Mark
     refused: str = ""
+    forwards: bool = False
 
 
 class Decided(NamedTuple):
@@ -54,7 +58,7 @@ class Decided(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """A rule: without keywords any text is met, without ``holds`` at any time. ``replies``: whether it says what is sent."""
+    """A rule: without keywords any text meets it, without ``holds`` at any time. ``replies``: it says what is sent."""
 
     index: int
     keywords: frozenset[str]
@@ -92,7 +96,7 @@ class Messages:
             wanted.insert(0, self._sentence(said, getattr(sentences, said)))
         done = tuple(one for act in wanted for one in act(turn, message))
         if said == "stop":
-            done = tuple(_confirming(one, message) for one in done)
+            done = tuple(_confirming(one) for one in done)
         return Decided(said, way.index if way is not None else None, done)
 
     def _met(self, turn: Turn) -> Way | None:
@@ -125,12 +129,12 @@ def texted(flow: str, message: Message, place: str, mark: Mark, text: str, *, to
     payload = {"to": e164(target) or target, "from": message.number, "text": fitting(text)}
     if not text.strip():
         refused = refused or "the text is empty"
-    return Wanted(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refused)
+    return Wanted(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refused, bool(to))
 
 
-def _confirming(wanted: Wanted, message: Message) -> Wanted:
+def _confirming(wanted: Wanted) -> Wanted:
     """What goes to who said STOP is the one confirmation."""
-    if wanted.effect.kind != "sms" or wanted.effect.payload["to"] != message.sender:
+    if wanted.effect.kind != "sms" or wanted.forwards:
         return wanted
     return wanted._replace(effect=dataclasses.replace(wanted.effect, confirms=True))
 
