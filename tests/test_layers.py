@@ -11,14 +11,15 @@ APP = Path(__file__).parents[1] / "app"
 FLOORS = (
     {
         "answered",
+        "calls",
+        "characters",
         "consent",
         "errors",
-        "characters",
-        "settings",
-        "calls",
+        "happened",
         "kept",
         "numbers",
         "outside",
+        "settings",
         "states",
         "withheld",
     },

@@ -130,7 +130,21 @@ def test_every_setting_is_in_the_table():
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "check", "numbers", "verbs", "show", "new", "export", "override", "schema xml", "schema flow", "convert"],
+    [
+        "serve",
+        "check",
+        "numbers",
+        "verbs",
+        "show",
+        "new",
+        "export",
+        "override",
+        "schema xml",
+        "schema flow",
+        "convert",
+        "log",
+        "forget",
+    ],
 )
 def test_every_command_is_in_the_table(command):
     assert f"`callflows {command}" in README.partition("## Commands")[2].partition("\n## ")[0]

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.call import call
+from app.cli.events import events
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.log import forget, log
+from app.cli.opentact import opentact
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -219,6 +222,10 @@ app.command(epilog="Example: callflows new acme --template clinic --number +1201
 app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+app.add_typer(opentact, name="opentact")
+app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
+app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:

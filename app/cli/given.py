@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from app.flows.compiler import Options
     from app.flows.loader import Progress
@@ -64,6 +64,26 @@ def progress(doing: str) -> Iterator[Progress | None]:
                 bar.update(tasks[0], completed=done)
 
         yield on_progress
+
+
+def table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns; what strangers wrote cannot steer the terminal."""
+    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def confirm(plan: Sequence[str], *, yes: bool) -> None:
+    """Say what will be done, and ask; without anybody to ask nothing is done, exit 2; where the answer is no, exit 1."""
+    for line in plan:
+        say(line)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
+    if not typer.confirm("Do it?", err=True):
+        fail("callflows: nothing was done", 1)
 
 
 def say(text: str) -> None:

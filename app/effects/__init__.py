@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.consent import OptOuts
     from app.effects.guard import Resolve
     from app.effects.wire import Wire
+    from app.happened import Settled
     from app.outside import Done, Effect, Found, Lookup
     from app.settings import Network
 
@@ -42,8 +43,8 @@ class Live:
     """The outside.
 
     ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
-    without one they are not signed; ``sms`` sends a message and raises where it cannot, ``optouts`` knows who wants none,
-    ``done`` what was done before by any process.
+    without one they are not signed; ``sms`` sends a message and raises where it cannot, ``optouts`` knows who wants none;
+    ``done`` knows what any process did before, ``settled`` is told what became of each effect.
     ``resolve``, ``tls`` and ``sleep`` take the place of the machine's resolver, of the certificates that are trusted, and
     of waiting between attempts.
     """
@@ -56,6 +57,7 @@ class Live:
         sms: Callable[[Effect], Awaitable[None]] | None = None,
         optouts: OptOuts | None = None,
         done: Done | None = None,
+        settled: Callable[[Settled], None] | None = None,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -65,7 +67,7 @@ class Live:
         self._sms = sms
         self._optouts = optouts
         self._signed = bool(keys)
-        self._outbox = Outbox(self._do, sleep, done)
+        self._outbox = Outbox(self._do, sleep, settled, done)
         self._webhooks = Webhooks(self._telling, keys, self._outbox.pause)
         self._lookups: collections.Counter[tuple[str, str]] = collections.Counter()
         self._opening: asyncio.Task[tuple[Wire, Wire]] | None = None

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.errors import OptedOut, OutsideError
+from app.happened import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -39,8 +40,11 @@ class Outbox:
         self,
         do: Callable[[Effect], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
+        settled: Callable[[Settled], None] | None = None,
         done: Done | None = None,
     ) -> None:
+        """``settled`` is told what became of each effect that was taken."""
+        self._settled = settled
         self._do = do
         self._sleep = sleep
         self._durably = done
@@ -52,7 +56,7 @@ class Outbox:
         self._dropped = 0
         self._said = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: dict[asyncio.Task[str], Effect] = {}
+        self._tasks: dict[asyncio.Task[tuple[str, str]], Effect] = {}
         self._stopping = asyncio.Event()
         self._closed = False
 
@@ -108,7 +112,7 @@ class Outbox:
             self._tasks[task] = effect
             task.add_done_callback(self._over)
 
-    def _over(self, task: asyncio.Task[str]) -> None:
+    def _over(self, task: asyncio.Task[tuple[str, str]]) -> None:
         """Count an effect and give its room free, both at once."""
         effect = self._tasks.pop(task)
         with self._lock:
@@ -116,19 +120,22 @@ class Outbox:
             self._hosts[host] -= 1
             if not self._hosts[host]:
                 del self._hosts[host]
-            self._counts[effect.kind, "dropped" if task.cancelled() else task.result()] += 1
+            result, reason = ("dropped", "the server stopped") if task.cancelled() else task.result()
+            self._counts[effect.kind, result] += 1
+        if self._settled is not None:
+            self._settled(Settled(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
 
-    async def _done(self, effect: Effect) -> str:
-        """What became of an effect, when it did; never raises but when it is cancelled."""
+    async def _done(self, effect: Effect) -> tuple[str, str]:
+        """What became of an effect, and why; never raises but when it is cancelled."""
         began = time.monotonic()
         reason = ""
         try:
             if not await self._first(effect):
-                return "repeated"
+                return "repeated", "it was done before"
             await self._do(effect)
         except OptedOut as error:
             _log().warning(f"{effect.kind} refused", reason=str(error))
-            return "refused"
+            return "refused", str(error)
         except OutsideError as error:
             reason = str(error)
         except TimeoutError:
@@ -138,9 +145,9 @@ class Outbox:
         seconds = round(time.monotonic() - began, 3)
         if reason:
             _log().error(f"{effect.kind} failed", host=_host(effect), reason=reason, seconds=seconds)
-            return "failed"
+            return "failed", reason
         _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
-        return "sent"
+        return "sent", ""
 
     async def _first(self, effect: Effect) -> bool:
         """Whether nobody did it before; where that cannot be found out, it is done: nobody may have."""

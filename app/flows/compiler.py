@@ -161,7 +161,7 @@ class Compiler:
         self.mute: set[str] = set()
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
-        self._texts: dict[tuple[str, bool], Hole] = {}
+        self._texts: dict[tuple[str, bool, str], Hole] = {}
         self._stack: list[str] = []
         self._fetched: set[str] = set()
         self.outside = False
@@ -303,9 +303,9 @@ class Compiler:
             return whole[0]
         return self._branches.setdefault(whole, Branch(whole))
 
-    def hole(self, text: Text, *, url: bool) -> Hole:
-        """The hole that a text fills; the same one wherever the text stands."""
-        return self._texts.setdefault((text.source, url), text.render)
+    def hole(self, text: Text, *, url: bool, lang: str) -> Hole:
+        """The hole that a text fills; the same one wherever the text stands in that language."""
+        return self._texts.setdefault((text.source, url, lang), text.render)
 
     def url(self, node: str, entry: Entry) -> Hole:
         """The signed URL of a node, as it stands in an attribute."""

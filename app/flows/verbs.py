@@ -40,7 +40,9 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
         if key in CHILDREN:
             inside += _children(cls, key, part, (*path, key), run)
         else:
+            run.lang = str(keys.get("lang", "")) if cls is Say else ""
             _give(cls, key, part, (*path, key), run, given)
+            run.lang = ""
     if cls is Say:
         run.spoken(keys.get("text"), (*path, "text"))
     if cls is Play:

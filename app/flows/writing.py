@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.errors import suggestion
 from app.flows.answered import Once, answered_by
 from app.flows.book import Entry
+from app.flows.links import Known
 from app.flows.pieces import Choice, merged
+from app.flows.reach import Lead
 from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
 from app.flows.texts import Texts
 from app.language import Callback, Error
@@ -135,6 +138,12 @@ class Run(Texts):
             branch.steps(steps, path)
         return branch
 
+    def keeps(self, name: str, sample: object, path: Path, step: int) -> None:
+        """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
+        if sample is not None:
+            written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
+            self.compiler.links.known.append(Known(name, written, self.node, step, path))
+
     # Going elsewhere
 
     def goto(self, node: str, path: Path) -> None:
@@ -163,7 +172,7 @@ class Run(Texts):
         self._go(node, Entry(step, answered=self.answered))
 
     def _go(self, node: str, entry: Entry) -> None:
-        self.compiler.reach.edges[self.node].add(node)
+        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=False))
         if self.answered_where and not self.answered:
             self.answer()
             entry = entry._replace(answered=True)
@@ -192,7 +201,7 @@ class Run(Texts):
 
     def url(self, node: str, entry: Entry) -> str:
         """A mark that stands for the signed URL of a document."""
-        self.compiler.reach.edges[self.node].add(node)
+        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=True))
         self.why.setdefault(("nodes", self.node, self.step), f"it goes on at {node!r} in a document of its own")
         return self.mark_url(self.compiler.url(node, entry))
 

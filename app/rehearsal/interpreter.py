@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from app.errors import DocumentError, NotDocumented
+from app.errors import DocumentError, PlatformSilent
 from app.language import (
     DTMF,
     Answer,
@@ -124,7 +124,7 @@ class Interpreter(Line):
             transcript.outcome, transcript.error = end.outcome, end.error
         except Failed as failed:
             transcript.outcome, transcript.error = "error", str(failed)
-        except (NotDocumented, DocumentError) as error:
+        except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
         await self.state("hangup")

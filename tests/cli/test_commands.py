@@ -30,6 +30,8 @@ COMMANDS = [
     "schema xml",
     "schema flow",
     "convert",
+    "log",
+    "forget",
 ]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 

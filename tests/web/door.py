@@ -22,10 +22,10 @@ from app.flows.workshop import Workshop, work
 from app.language import Say, from_xml
 from app.language.element import paths
 from app.outside import Effect, Found, Lookup
-from app.server import line_of, log_to
 from app.settings import Settings
 from app.web.answering import Answering
 from app.web.engine import Engine
+from app.web.log import line_of, log_to
 from app.web.requests import Trust
 from app.web.tally import Tally
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 from door import CALL, DESK, SAMPLES, Door, urls
 
-from app.server import line_of
+from app.web.log import line_of
 from app.web.tally import CAPACITY, Tally
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")

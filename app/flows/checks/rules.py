@@ -175,8 +175,8 @@ RULES: Final[Mapping[str, Rule]] = {
         "Let each word stand once, or give the first rule a when: - {keyword: hours, when: hours.office.open, reply: …}.",
     ),
     "leading-zeros": Rule(
-        "The classic dialect tells digits as a number: an account 0042 comes as 42, and would not be found.",
-        "Ask for a fixed number of digits, which are padded: digits: 6.",
+        "The classic dialect tells digits as a number: of a range 0042 comes as 42; of four digits 42 and # count as 0042.",
+        'Ask for digits that no zero begins: match: "[1-9][0-9]*"; or take a fixed number, to which zeros are added.',
     ),
     "list-empty": Rule(
         "A list has no rows: nobody is in it, and who should be screened gets through.",
@@ -321,6 +321,10 @@ RULES: Final[Mapping[str, Rule]] = {
     "text": Rule(
         "A text holds a character that no XML document may hold: Opentact would refuse the whole document.",
         "Take the character out; it is often pasted from a web page or an old program.",
+    ),
+    "ticket-too-big": Rule(
+        "What was set, collected or looked up travels in signed URLs, at most 2048 bytes; beyond it is the fallback.",
+        "Put what stays the same under variables:. Known is only what is written out, and the number of digits.",
     ),
     "timezone": Rule(
         "There is no such zone: opening hours could not be told.",

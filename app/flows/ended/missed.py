@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.flows.expressions.scope import LEAF, SCOPE
 from app.flows.messages.paper import Beside
 from app.flows.pieces import merged, prepared, run
 from app.flows.steps import STEPS
+from app.flows.working import worked
 
 if TYPE_CHECKING:
     from app.calls import Turn
+    from app.flows.book import Flow
     from app.flows.compiler import Compiler
+    from app.flows.ended.call import Ended
     from app.flows.expressions.scope import Scope
     from app.flows.pieces import Piece
+    from app.flows.working import Do
 
 MISSED: Final = "missed:"
 """Where in a flow it is decided, for the trail; no node is named so."""
@@ -39,6 +44,19 @@ class Missed:
     def act(self, turn: Turn) -> None:
         """Do the steps: effects and trail are the turn's. Raises as ``Flow.answer`` does."""
         run(self._pieces, turn, [])
+
+
+async def after(flow: Flow, call: Ended, do: Do) -> Turn | None:
+    """What a flow causes now that a call has ended: ``effects`` and ``trail`` of the turn; None where it causes nothing.
+
+    Their keys are the same however often it is asked. Raises as ``worked`` does.
+    """
+    if flow.missed is None or not call.missed:
+        return None
+    turn = call.turn()
+    turn.zone, turn.sight = flow.zone, flow.sight
+    await worked(partial(flow.missed.act, turn), turn, do, flow.name)
+    return turn
 
 
 def _possible(step: object, index: int, compiler: Compiler) -> bool:

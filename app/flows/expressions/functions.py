@@ -36,6 +36,15 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "in": lambda left, right: _holds(right, left),
     "notin": lambda left, right: not _holds(right, left),
 }
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
@@ -78,6 +87,10 @@ def compared(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain va
         left = number(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
         right = number(right) if op not in ("in", "notin") else right
+    elif isinstance(left, list) and isinstance(right, tuple):
+        left = (*left,)
+    elif isinstance(left, tuple) and isinstance(right, list):
+        left = [*left]
     try:
         return bool(_COMPARISONS[op](left, right))
     except TypeError:
@@ -91,6 +104,41 @@ def _holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
     if isinstance(whole, (list, tuple)):
         return any(compared("eq", part, other) for other in whole)
     return part in whole
+
+
+def reckoned(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+    """What comes of two values: digits are a number, what is missing is 0, or nothing beside a text or a list.
+
+    ``+`` joins texts, also a text and a number, as people mean it; ``*`` repeats a text. Raises TypeError where a value is
+    nothing to reckon with, and what Python raises.
+    """
+    if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
+        return _joined(left, right)
+    if op == "*" and isinstance(left, str) and isinstance(right, int) and nothing(number(left)):
+        return left * right
+    return _ARITHMETIC[op](_reckonable(left), _reckonable(right))
+
+
+def _joined(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+    if isinstance(left, str) or isinstance(right, str):
+        return shown(left) + shown(right) if isinstance(left, str) != isinstance(right, str) else left + right
+    parts = [[] if nothing(part) else part for part in (left, right)]
+    return [*_listed(parts[0]), *_listed(parts[1])]
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - a plain value
+    """A list. Raises TypeError where it is none."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{type(value).__name__} is no list")
+    return value
+
+
+def _reckonable(value: Any) -> Any:  # noqa: ANN401 - a plain value
+    """A value as a number. Raises TypeError where it is none."""
+    found = 0 if nothing(value) else number(value)
+    if not isinstance(found, int | float):
+        raise TypeError(f"{shown(value)[:40]!r} is no number")
+    return found
 
 
 def nothing(value: object) -> bool:
@@ -123,7 +171,7 @@ def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Calla
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "compared": compared, "nothing": nothing}
-    known |= {"add": _add, "lang": lang, **_FILTERS}
+    known |= {"reckoned": reckoned, "lang": lang, **_FILTERS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
@@ -133,14 +181,7 @@ def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Calla
 _FILTERS: Final = {f"filter_{name}": made for name, made in {**PLAIN, **SPOKEN}.items()}
 
 
-def _add(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
-    """Numbers add up, texts are joined; a number and a text are a text, as people mean it."""
-    if isinstance(left, str) != isinstance(right, str):
-        return shown(left) + shown(right)
-    return left + right
-
-
-def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one case a form
+def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
@@ -167,10 +208,9 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one 
         case nodes.Concat(nodes=parts):
             shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_value(part)], []) for part in parts]
             return ast.JoinedStr([_shown_as(part) for part in shown_parts])
-        case nodes.Add(left=left, right=right):
-            return ast.Call(ast.Name("add", ast.Load()), [_value(left), _value(right)], [])
-        case nodes.Sub(left=left, right=right):
-            return ast.BinOp(_value(left), ast.Sub(), _value(right))
+        case nodes.Add(left=left, right=other) | nodes.Sub(left=left, right=other):
+            both: list[ast.expr] = [ast.Constant(node.operator), _value(left), _value(other)]
+            return ast.Call(ast.Name("reckoned", ast.Load()), both, [])
         case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
             return ast.IfExp(_value(test), _value(then), ast.Constant("") if otherwise is None else _value(otherwise))
     raise _Rare

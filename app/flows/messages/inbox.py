@@ -7,35 +7,31 @@ message causes the effects that it gives.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import structlog
 
-from app.flows.apart import Pending
 from app.flows.messages.limits import FORWARDS, REPLIES, Limits
 from app.flows.messages.message import ARRIVED, INBOUND, is_person, said_by
 from app.flows.messages.rules import Messages
 from app.flows.trail import told as in_words
+from app.flows.working import worked
 from app.numbers import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from app.calls import Turn
     from app.consent import OptOuts
-    from app.flows.apart import Job
     from app.flows.book import Flow, FlowBook
     from app.flows.messages.message import Message, Said
     from app.flows.messages.rules import Decided, Sentences, Wanted
+    from app.flows.working import Do
     from app.outside import Done, Effect
-
-    Do = Callable[[Job, float, str], Awaitable[Any]]
 
 LATE: Final = 6 * 3600.0
 """Seconds after which a message is too old to be answered: it was found by a search, and its sender waits no more."""
-DEADLINE: Final = 10.0
-"""Seconds for what must be worked out apart before a message is answered."""
-_JOBS: Final = 20
 _LONGEST: Final = 300
 
 Outcome = Literal[
@@ -129,25 +125,15 @@ class Inbox:
     async def _answer(self, flow: Flow, message: Message, *, opted_out: bool, changed: bool) -> Taken:
         turn = message.turn()
         turn.zone, turn.sight = flow.zone, flow.sight
+        rules = flow.messages or Messages(flow.name)
+        decide = partial(rules.decide, message, turn, self._sentences, opted_out=opted_out)
         try:
-            decided = await self._decided(flow, message, turn, opted_out=opted_out)
+            decided = await worked(decide, turn, self._do, flow.name)
         except Exception as error:  # noqa: BLE001 - whatever a rule breaks on, the next message is taken
             reason = f"{type(error).__name__}: {error}"[:_LONGEST]
             return Taken("broken", flow.name, flow.version, detail=reason, turn=turn)
         effects = [one.effect for one in decided.wanted if await self._passes(one, message, turn, changed=changed)]
         return Taken(_outcome(decided), flow.name, flow.version, decided.rule, tuple(effects), turn=turn)
-
-    async def _decided(self, flow: Flow, message: Message, turn: Turn, *, opted_out: bool) -> Decided:
-        """What the flow's rules want; what they need apart is done first."""
-        rules = flow.messages or Messages(flow.name)
-        end = time.monotonic() + DEADLINE
-        for _ in range(_JOBS):
-            try:
-                return rules.decide(message, turn, self._sentences, opted_out=opted_out)
-            except Pending as pending:
-                turn.results.append(await self._do(pending.job, end, flow.name))
-                turn.begin()
-        raise TimeoutError(f"a message needs more than {_JOBS} things done")
 
     async def _passes(self, wanted: Wanted, message: Message, turn: Turn, *, changed: bool) -> bool:
         """Whether what a rule wants is done; the trail says so, or why not."""

@@ -13,7 +13,7 @@ from app.flows.trail import SECRET
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
 from app.language.verbs import Dial, Error, Record, To
-from app.numbers import e164, masked
+from app.numbers import e164, is_emergency, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -152,7 +152,7 @@ class Dialling(Word):
                 run.compiler.computed(where)
                 yield Computed(text.plain, run.compiler.policy, mark)
             return
-        if NUMBER.accepts(target.strip()) and not e164(target):
+        if NUMBER.accepts(target.strip()) and not e164(target) and not is_emergency(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
             mend = "write it with its country code, as +12015550188; an extension of yours is fine"
             run.warning(where, "dial-target", message, mend)

@@ -98,6 +98,7 @@ class Set(Word):
             made = run.expression(source, here, name)
             if made is not None:
                 mark = run.mark_of("set", f"{name} = {source}", made.uses)
+                run.keeps(name, made.sample, here, run.step + 1)
                 run.act(_setting(name, made.holds, mark, run.compiler.secrets), here, f"{name!r} is set")
 
 

@@ -67,6 +67,7 @@ class LookUp(Word):
         default = {} if self.default is None else typed(self.default)
         mark = run.mark_of("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
         answer = Answer(asking, self.into, default, mark)
+        run.keeps(self.into, default, (*path, "default"), run.step)
         run.act(answer.take, path, "another server is asked")
         if self.otherwise:
             failed = run.branch(inner=False)
@@ -201,7 +202,7 @@ class Sms(Word):
         computed = "{{" in self.to or "{%" in self.to
         if computed:
             run.compiler.computed((*path, "to"))
-        elif self.to:
+        elif e164(self.to):
             run.compiler.dialled(self.to, (*path, "to"))
 
         def payload(turn: Turn) -> dict[str, Any]:
