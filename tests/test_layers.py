@@ -20,6 +20,7 @@ FLOORS = (
         "numbers",
         "outside",
         "settings",
+        "spots",
         "states",
         "withheld",
     },
@@ -29,6 +30,7 @@ FLOORS = (
     {"setup"},
     {"web"},
     {"server"},
+    {"testing"},
     {"cli"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

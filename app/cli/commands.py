@@ -17,6 +17,7 @@ from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, s
 from app.cli.language import convert, schema, verbs
 from app.cli.log import forget, log
 from app.cli.opentact import opentact
+from app.cli.tests import run_tests
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def check(
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
     from app.flows.checks.paths import check_paths
+    from app.testing.scenarios import problems_of
 
     if explain is not None:
         _explain(explain, output)
@@ -134,7 +136,7 @@ def check(
     settings = settings_of(flows=flows)
     with progress("checking") as on_progress:
         problems = check_paths(
-            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers
+            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers, problems_of
         )
     _show(problems, output)
     worst = {problem.severity for problem in problems}
@@ -215,6 +217,7 @@ def numbers(
 
 
 app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+app.command("test", epilog="Example: callflows test --coverage")(run_tests)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)

@@ -39,6 +39,8 @@ def batch(
     few = ", ".join(called[:_SHOWN])
     more = f" and {len(called) - _SHOWN} more" if len(called) > _SHOWN else ""
     lease = ask(lambda client: client.numbers.get(sender))
+    if not lease.uuid:
+        fail(f"callflows: Opentact does not say which lease {sender} has", 1)
     plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {flow or xml}; this costs money"]
     confirm(plan, yes=yes)
     made = ask(lambda client: client.dialling.batch(profile, called, document.decode(), lease.uuid))
@@ -73,8 +75,11 @@ def document_of(file: Path, settings: Settings) -> bytes:
     try:
         document = file.read_bytes()
         from_xml(document, extensions=declared(settings.flows)[0])
+        document.decode("utf-8")
     except OSError as error:
         fail(f"callflows: {file}: {error.strerror}", 2)
+    except UnicodeDecodeError:
+        fail(f"callflows: {file}: it is not UTF-8", 1)
     except DocumentError as error:
         fail(f"{file}:{error.line}:{error.column}: {error.reason}", 1)
     return document

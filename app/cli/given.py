@@ -46,8 +46,8 @@ def options_of(settings: Settings) -> Options:
 
 
 @contextlib.contextmanager
-def progress(doing: str) -> Iterator[Progress | None]:
-    """A bar on a terminal, for whoever has many files; nothing in a pipe."""
+def progress(doing: str, least: int = _MANY) -> Iterator[Progress | None]:
+    """A bar on a terminal, for whoever has that many things to do or more; nothing in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -58,7 +58,7 @@ def progress(doing: str) -> Iterator[Progress | None]:
         tasks: list[Any] = []
 
         def on_progress(done: int, total: int) -> None:
-            if total >= _MANY:
+            if total >= least:
                 if not tasks:
                     tasks.append(bar.add_task(doing, total=total))
                 bar.update(tasks[0], completed=done)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
 from app.characters import clean
-from app.flows.expressions.functions import shown
+from app.flows.expressions.plain import shown
 from app.flows.expressions.sandbox import environment
 from app.flows.values import plain_value
 from app.outside import Lookup

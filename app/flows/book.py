@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.flows.messages.rules import Messages
     from app.flows.pieces import Piece
     from app.language.rows import Dialect
+    from app.spots import Spot
 
 REST: Final = "rest"
 """Claims every number that nobody else claims."""
@@ -83,6 +84,10 @@ class Flow:
     """What it does with texts that come in; a program and a broken flow have no rules."""
     missed: Missed | None = None
     """What it does when a call has ended that nobody took."""
+    spots: tuple[Spot, ...] = ()
+    """All that calls can come by, where its documents are made for rehearsals."""
+    timed: bool = False
+    """Whether it asks what time it is."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from app import spots
 from app.flows.book import START, Claim, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
 from app.flows.ended.missed import missed_of
@@ -24,6 +25,7 @@ from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
 from app.flows.messages.reading import messages_of
+from app.flows.noted import Noted
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
@@ -67,6 +69,8 @@ class Options:
     overrides: Overrides = dataclasses.field(default_factory=Overrides)
     alone: bool = False
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
+    annotated: bool = False
+    """Whether documents say in comments where in the flow they come by: for rehearsals, never for calls."""
 
 
 class Node(NamedTuple):
@@ -164,6 +168,7 @@ class Compiler:
         self._texts: dict[tuple[str, bool, str], Hole] = {}
         self._stack: list[str] = []
         self._fetched: set[str] = set()
+        self.noted = Noted(report, wanted=options.annotated)
         self.outside = False
         """Whether something outside is asked or told."""
 
@@ -195,6 +200,8 @@ class Compiler:
             counts=any("calls" in carried for carried in self.links.carries.values()) or bool(missed and missed.counts),
             messages=messages,
             missed=missed,
+            spots=self.noted.spots,
+            timed=self.reach.time_asked is not None,
         )
 
     def _fallback(self) -> bytes:
@@ -217,6 +224,7 @@ class Compiler:
     def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
         if self.file.template:
             self.nodes[START] = Node((), ("template",), None)
+            self.noted.comment(START, spots.NODE, ("template",), key=True)
             return documents_of_template(self, self.folder)
         return self._documents() if named_well(self.file.nodes, self.report) else {}
 
@@ -249,6 +257,8 @@ class Compiler:
             self._stack.append(node)
             steps, path, after = self.nodes[node]
             done = Run(self, node, answered=entry.answered)
+            first = path in (("nodes", node), ("template",)) and not (entry.step or entry.attempt or entry.given)
+            done.note(spots.NODE if first else spots.ON, path, key=True)
             done.silent = not entry.step and not entry.attempt
             done.asked = not done.silent
             done.steps(steps, path, entry)
@@ -257,6 +267,7 @@ class Compiler:
             elif not done.ends:
                 if done.mute and not done.asked:
                     self.mute.add(node)
+                done.note(spots.OUT, path, key=True)
                 done.write(Hangup())
             self._runs[node, entry] = done
             self._stack.pop()

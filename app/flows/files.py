@@ -84,6 +84,9 @@ class FlowFile(pydantic.BaseModel):
     missed: Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("missed")] = pydantic.Field(
         [], description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail."
     )
+    tests: Annotated[Any, form("tests")] = pydantic.Field(
+        None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
+    )
     fallback: Steps = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
 
 
@@ -99,6 +102,7 @@ def read(text: bytes, report: Report) -> FlowFile | None:
         report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
     elif "template" in data:
         data["nodes"] = {}
+    data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
     flow: FlowFile | None = validate(FlowFile, data, (), report)
     return flow
 

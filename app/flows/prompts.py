@@ -18,7 +18,8 @@ from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError
 from app.flows.apart import Rendering, in_url, plain, result
 from app.flows.expressions.doubts import Doubt, doubts, doubts_within
-from app.flows.expressions.functions import shown, text_of, value_of
+from app.flows.expressions.functions import text_of, value_of
+from app.flows.expressions.plain import shown
 from app.flows.expressions.samples import sample
 from app.flows.expressions.sandbox import LANG, environment
 from app.flows.expressions.scope import FETCHING, SCOPE, Names, every, sight_of

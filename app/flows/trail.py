@@ -9,7 +9,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from app.flows.expressions.functions import BY_NAME, field, shown
+from app.flows.expressions.functions import BY_NAME
+from app.flows.expressions.plain import field, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -112,18 +112,26 @@ class Run(Texts):
             return
         condition = self.expression(when, (*path, "when"), "when")
         under = self.branch(inner=False)
+        under.note("holds", (*path, "when"))
         STEPS[word](value, (*path, word), under)
         if condition is None:
             return
         answers = under.answered and not self.answered and not under.ends
         once = Once(condition.holds) if answers else None
-        self.choose(once or condition.holds, under, ("when", when, condition.uses))
+        other = self.comment("does not hold", (*path, "when"))
+        self.choose(once or condition.holds, under, ("when", when, condition.uses), other)
         if once is not None:
             self.answered_where.append(once)
 
-    def choose(self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]]) -> None:
-        """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses."""
-        self.pieces.append(Choice(holds, merged(under.pieces), under.ends, self.mark_of(*said)))
+    def choose(
+        self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]], other: str = ""
+    ) -> None:
+        """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses.
+
+        ``other`` is written where it does not hold.
+        """
+        mark = self.mark_of(*said)
+        self.pieces.append(Choice(holds, merged(under.pieces), under.ends, mark, merged([other])))
         self.absorb(under)
         if not under.ends:
             self.here = self.here and under.here

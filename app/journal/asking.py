@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from app.journal.store import Filter, Row
 
+_AFTERWARDS: Final = 3600.0
+"""Seconds after a call within which a message between the same two is told with it."""
 _LEG = CALLS.alias("leg")
 
 
@@ -66,8 +68,19 @@ def told(connection: Connection, call: str) -> Told | None:
         key = table.c.id if "id" in table.c else table.c.key
         return _all(connection, select(table).where(table.c.call.in_(ids)).order_by(table.c[order], key))
 
-    tables = (TURNS, EVENTS, MESSAGES, RECORDINGS, TRANSCRIPTS, EFFECTS)
-    return Told(row, legs, *map(of, tables))
+    turns, events, *others = map(of, (TURNS, EVENTS, RECORDINGS, TRANSCRIPTS, EFFECTS))
+    return Told(row, legs, turns, events, _messages(connection, row), *others)
+
+
+def _messages(connection: Connection, call: Row) -> list[Row]:
+    """The messages between a call's two numbers until an hour after it: they do not say of which call they are."""
+    ended = call["destroy"] or call["hangup"] or call["finished"] or call["started"]
+    both = [call["caller"], call["number"]]
+    if not all(both):
+        return []
+    between = MESSAGES.c.sender.in_(both) & MESSAGES.c.recipient.in_(both)
+    soon = MESSAGES.c.at.between(call["started"] - 1, ended + _AFTERWARDS)
+    return _all(connection, select(MESSAGES).where(between, soon).order_by(MESSAGES.c.at, MESSAGES.c.id))
 
 
 def _first(connection: Connection, wanted: Select[Any]) -> Row | None:

@@ -143,11 +143,11 @@ def _effect(
 def _happened(happened: Happened) -> list[Entry]:
     """A report, and what it tells of a call, its legs, its recordings, or a message."""
     entity = happened.call
-    call, entries = None, []
-    if entity:
-        row = _call(entity, happened)
-        call = row["id"]
-        entries = [("calls", row), *_family(entity, row), *_recorded(entity.get("records"), call, happened.at)]
+    entries: list[Entry] = []
+    row = _call(entity, happened.at, happened) if entity else {"id": None}
+    call = row["id"]
+    if call is not None:
+        entries = [("calls", row), *_family(entity, row, happened.at), *_recorded(entity.get("records"), call, happened.at)]
     if happened.sms:
         entries.append(("messages", _message(happened)))
     if "record" in happened.kind or "transcript" in happened.kind:
@@ -166,8 +166,11 @@ def _happened(happened: Happened) -> list[Entry]:
     return [*entries, ("events", event)]
 
 
-def _call(entity: Mapping[str, Any], happened: Happened | None = None) -> Row:
-    """What a call entity tells of its call; the times that it has tell a state too."""
+def _call(entity: Mapping[str, Any], at: float, happened: Happened | None = None) -> Row:
+    """What a call entity tells of its call; the times that it has tell a state too, and ``at`` is when it was told.
+
+    Without a uuid the id is ours, and None where it does not say either who rang whom.
+    """
     row: Row = {**_BLANK["calls"]}
     states = [_text(entity.get("state")) or ""]
     if happened is not None and happened.kind == "call_state":
@@ -192,25 +195,25 @@ def _call(entity: Mapping[str, Any], happened: Happened | None = None) -> Row:
     row["seconds"] = happened.seconds if happened is not None else None
     created = _moment(entity.get("created_on"))
     known = [moment for moment in (created, row["init"], row["ring"]) if moment is not None]
-    row["started"] = min(known) if known else None
-    if row["id"] is None and happened is not None:
+    row["started"] = min(known) if known else at
+    if row["id"] is None and happened is not None and (row["caller"] or row["number"]):
         key = hashlib.blake2b(happened.key.encode("utf-8", "replace"), digest_size=16).hexdigest()
         row |= {"id": f"{PROVISIONAL}{key}", "provisional": 2, "started": happened.at, "direction": direction or "in"}
     return row
 
 
-def _family(entity: Mapping[str, Any], row: Row) -> list[Entry]:
+def _family(entity: Mapping[str, Any], row: Row, at: float) -> list[Entry]:
     """The call that dialled this one, and those that it dialled."""
     found: list[Entry] = []
     parent = entity.get("parent")
     if isinstance(parent, dict) and _text(parent.get("uuid")):
-        found.append(("calls", _call(parent)))
+        found.append(("calls", _call(parent, at)))
         row["parent"] = found[-1][1]["id"]
     elif isinstance(parent, str) and parent:
         row["parent"] = _text(parent)
     children = entity.get("children")
     legs = [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
-    return [*found, *(("calls", {**_call(leg), "parent": row["id"]}) for leg in legs if _text(leg.get("uuid")))]
+    return [*found, *(("calls", {**_call(leg, at), "parent": row["id"]}) for leg in legs if _text(leg.get("uuid")))]
 
 
 def _recorded(records: object, call: str | None, at: float) -> list[Entry]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORGOTTEN: Final = "forgotten"
 """Stands where a number was."""
 _BATCH: Final = 500
-_OF_CALLS: Final = (TURNS, EVENTS, MESSAGES, RECORDINGS, TRANSCRIPTS, EFFECTS)
+_OF_CALLS: Final = (TURNS, EVENTS, RECORDINGS, TRANSCRIPTS, EFFECTS)
 _JSON: Final = frozenset({"told", "trail", "raw", "payload"})
 _PARENT: Final = CALLS.alias("parent")
 
@@ -34,9 +34,9 @@ def before(connection: Connection, moment: float, most: int) -> int:
     alone = ~exists().where(_PARENT.c.id == CALLS.c.parent)
     lost = connection.scalars(select(CALLS.c.id).where(CALLS.c.parent.isnot(None), old, alone).limit(most)).all()
     erased = sum(_calls(connection, [*top, *lost]).values())
-    for table in (EVENTS, MESSAGES, RECORDINGS, TRANSCRIPTS, EFFECTS):
+    for table in (EVENTS, RECORDINGS, TRANSCRIPTS, EFFECTS):
         erased += _some(connection, table, (table.c.call.is_(None)) & (table.c.at < moment), most)
-    return erased + _some(connection, CLAIMS, CLAIMS.c.at < moment, most)
+    return erased + sum(_some(connection, table, table.c.at < moment, most) for table in (MESSAGES, CLAIMS))
 
 
 def _calls(connection: Connection, ids: Sequence[str]) -> collections.Counter[str]:

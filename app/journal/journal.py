@@ -17,6 +17,7 @@ import structlog
 
 from app.errors import JournalError, StoreGone, StoreRefused
 from app.journal.entries import entries_of
+from app.journal.retention import Retention
 from app.journal.story import row_of, story_of
 
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ _PATIENCE: Final = 10.0
 """Seconds for which whoever wants to know that something is written waits."""
 _SAID_AGAIN: Final = 10.0
 """Seconds between two lines of the log that say what had to be dropped."""
-FIRST_ERASED: Final = 10.0
-"""Seconds after the start until what is too old is erased for the first time; from then on once an hour."""
-_HOUR: Final = 3600.0
-_ERASED_AT_ONCE: Final = 500
-_DAY: Final = 86_400.0
 
 _Done = concurrent.futures.Future[None]
 
@@ -70,7 +66,7 @@ class Journal:
         self._store = store
         self._spool = spool
         self._told = told
-        self._retention = retention_days
+        self._retention = Retention(store, retention_days) if retention_days is not None else None
         self._coming: collections.deque[tuple[Answered | Happened | Settled, _Done | None]] = collections.deque()
         self._held: list[_Waiting] = []
         self._counts: collections.Counter[str] = collections.Counter()
@@ -82,7 +78,7 @@ class Journal:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._done_here: dict[tuple[str, str], None] = {}
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
 
     def remember(self, what: Answered | Happened | Settled) -> None:
         """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
@@ -93,7 +89,7 @@ class Journal:
 
     async def record_now(self, *happened: Happened) -> None:
         """Write reports; they are on the disk when this returns. Raises JournalError where they may not be."""
-        if not self._threads or self._stopping.is_set() or len(self._coming) + len(happened) > CAPACITY:
+        if self._thread is None or self._stopping.is_set() or len(self._coming) + len(happened) > CAPACITY:
             raise JournalError("nothing can be written now")
         waiting = [_Done() for _ in happened]
         self._coming.extend(zip(happened, waiting, strict=True))
@@ -137,18 +133,19 @@ class Journal:
 
     def start(self) -> None:
         """Begin to write, in a thread that ends with the process; the database need not be there."""
-        self._threads = [threading.Thread(target=self._work, name="journal", daemon=True)]
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
         if self._retention is not None:
-            self._threads.append(threading.Thread(target=self._erase_old, name="retention", daemon=True))
-        for thread in self._threads:
-            thread.start()
+            self._retention.start()
 
     def stop(self, grace: float = 5.0) -> None:
         """Write what waits, and end."""
         self._stopping.set()
         self._wake.set()
-        for thread in self._threads:
-            thread.join(timeout=grace)
+        if self._retention is not None:
+            self._retention.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=grace)
         self._store.close()
 
     def state(self) -> dict[str, Any]:
@@ -306,21 +303,6 @@ class Journal:
         if now - self._said >= _SAID_AGAIN:
             self._said = now
             _log().error(event, dropped=self._counts["dropped"], **more)
-
-    def _erase_old(self) -> None:
-        """Erase what is too old: soon after the start, then once an hour."""
-        pause = FIRST_ERASED
-        while not self._stopping.wait(pause):
-            pause = _HOUR
-            erased = 0
-            with contextlib.suppress(StoreGone, StoreRefused):
-                while not self._stopping.wait(PAUSE):
-                    some = self._store.erase_before(time.time() - (self._retention or 0) * _DAY, _ERASED_AT_ONCE)
-                    erased += some
-                    if not some:
-                        break
-            if erased:
-                _log().info("what was too old is erased", rows=erased, days=self._retention)
 
 
 def _settle(done: _Done | None, error: Exception | None = None) -> None:

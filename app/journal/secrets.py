@@ -20,8 +20,7 @@ MASK: Final = "••••"
 NEVER: Final = frozenset({"token", "ticket"})
 PRESSED: Final = frozenset({"dtmf", "code"})
 """The fields in which digits come."""
-_CREDENTIALS: Final = re.compile(r"\b(token|ticket)=[^&\"'<>\s\\]+")
-_DIGITS: Final = re.compile(r"\b(dtmf|code)=[^&\"'<>\s\\]+")
+_VALUE: Final = re.compile(r"[^&\"'<>\s\\]*")
 _DIGIT_FIELDS: Final = re.compile(r'"(dtmf|digits)": ?("(?:[^"\\]|\\.)*"|[0-9]+)')
 _HARMLESS: Final = 2
 """Characters up to which a text is no secret worth looking for: it would be found everywhere."""
@@ -31,12 +30,24 @@ _SHORT: Final = 3
 
 def without_credentials(text: str) -> str:
     """A URL, a document or JSON, without the tokens and tickets in it."""
-    return _CREDENTIALS.sub(rf"\1={MASK}", text) if "token=" in text or "ticket=" in text else text
+    return _without(_without(text, "ticket="), "token=")
 
 
 def without_digits(text: str) -> str:
     """A URL without the digits that it brings."""
-    return _DIGITS.sub(rf"\1={MASK}", text)
+    return _without(_without(text, "dtmf="), "code=")
+
+
+def _without(text: str, name: str) -> str:
+    """A text in which a parameter's values are masked. It is split, since that takes a tenth of what a pattern takes."""
+    if name not in text:
+        return text
+    before, *others = text.split(name)
+    made = [before]
+    for part in others:
+        longer = made[-1][-1:].isalnum()  # of another name that ends alike
+        made += [name, part] if longer else [name, MASK, part[_VALUE.match(part).end() :]]  # type: ignore[union-attr]
+    return "".join(made)
 
 
 def without_secrets(text: str) -> str:

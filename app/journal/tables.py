@@ -111,7 +111,6 @@ MESSAGES: Final = Table(
     "messages",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", _sorted()),
     Column("thread", _sorted()),
     Column("direction", _sorted()),
     Column("sender", _sorted()),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from app.errors import OpentactError, SettingsError
+from app.opentact.answers import for_a_log
 from app.opentact.connection import Beat, Lost, Refused, accepted, frame_of, opened, why
 from app.opentact.event import Event, Malformed, events_of
 from app.opentact.filling import Filling
@@ -216,7 +217,7 @@ class Events:
             except OpentactError as error:
                 wait = self._pace.before(attempt)
                 attempt += 1
-                _log().warning("subscriptions cannot be looked at", reason=str(error))
+                _log().warning("subscriptions cannot be looked at", reason=for_a_log(error))
             else:
                 attempt = 0
                 for kind in {*ensured.refused} - {*self.health.refused}:
@@ -265,7 +266,9 @@ class Events:
     def _reason(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = str(error) if isinstance(error, OpentactError) else why(error)
+        said = for_a_log(error) if isinstance(error, OpentactError) else why(error)
+        if isinstance(error, Refused):
+            said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
         return "".join(sign if sign.isprintable() else " " for sign in self._opentact.hide(said))[:500]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
 from app.errors import NotAuthenticated, OpentactError, TooManyRequests, Unavailable
+from app.opentact.answers import for_a_log
 from app.opentact.event import Event, event_of
 from app.opentact.records import Call, Record
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
     from app.opentact.api import Opentact
 
+    Search: TypeAlias = Callable[..., AsyncIterator[Record]]
+
 LOOK_BACK: Final = timedelta(hours=4)
 """How long before a gap a call may have begun that went on in it: searches know only when a call was made."""
+_MASKS_REFUSED: Final = (400, 422)
 _OVER: Final = frozenset({"hangup", "destroyed", "offline"})
 MOST: Final = 20_000
 """Rows of one search that are looked at."""
@@ -34,28 +38,39 @@ class Filling:
 
         What this account cannot search is logged and left out. Raises OpentactError where it may go better later.
         """
-        began = _span(since - LOOK_BACK, until)
-        searches: list[tuple[str, Callable[[], AsyncIterator[Record]]]] = [
-            ("call_state", self._online),
-            ("call_state", lambda: self._opentact.calls.search(**began)),
-            ("sms", lambda: self._opentact.messages.search(**_span(since, until))),
-            ("call_flow", lambda: self._logs(_span(since, until))),
+        span, began = _span(since, until), _span(since - LOOK_BACK, until)
+        opentact = self._opentact
+        searches: list[tuple[str, Search, list[dict[str, Any]]]] = [
+            ("call_state", self._online, [{}]),
+            ("call_state", opentact.calls.search, [began, {}]),
+            ("sms", opentact.messages.search, [span, {}]),
+            ("call_flow", self._logs, [span, {}]),
         ]
-        for kind, search in searches:
+        for kind, search, attempts in searches:
+            async for record in self._found(kind, search, attempts):
+                if _touched(record, since, until):
+                    yield _event(kind, record, until)
+
+    async def _found(self, kind: str, search: Search, attempts: list[dict[str, Any]]) -> AsyncIterator[Record]:
+        """What a search finds; where its masks are refused, what it finds without them."""
+        for masks in attempts:
             try:
-                async for record in _bounded(search()):
-                    if _touched(record, since, until):
-                        yield _event(kind, record, until)
+                async for record in _bounded(search(**masks)):
+                    yield record
             except (Unavailable, TooManyRequests, NotAuthenticated):
                 raise
             except OpentactError as error:
-                _log().warning("what was missed cannot be searched", type=kind, reason=str(error))
+                _log().warning("what was missed cannot be searched", type=kind, reason=for_a_log(error))
+                if error.status not in _MASKS_REFUSED:
+                    return
+            else:
+                return
 
     async def _online(self) -> AsyncIterator[Record]:
         for call in await self._opentact.calls.online():
             yield call
 
-    async def _logs(self, span: dict[str, Any]) -> AsyncIterator[Record]:
+    async def _logs(self, **span: Any) -> AsyncIterator[Record]:  # noqa: ANN401 - masks
         for app in await self._opentact.apps.all():
             if app.uuid:
                 async for executed in self._opentact.apps.logs(app.uuid, **span):

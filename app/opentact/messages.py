@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from app.errors import OpentactError, OutsideError
 from app.opentact import paths
+from app.opentact.answers import for_a_log
 from app.opentact.numbers import digits, integer, lease_of, lost
 from app.opentact.pages import MOST, listed, record_of, searched
 from app.opentact.records import Message, Record
@@ -126,7 +127,5 @@ def texting(messages: Messages) -> Callable[[Effect], Awaitable[None]]:
 
 def _for_a_log(error: OpentactError, wanted: dict[str, str]) -> str:
     """The words of an error, without the numbers and the text that it may repeat."""
-    said = str(error)
-    for value in sorted({*wanted.values(), *(number.lstrip("+") for number in wanted.values())}, key=len, reverse=True):
-        said = said.replace(value, "…") if value else said
-    return said
+    said = for_a_log(error)
+    return said.replace(wanted["text"], "…") if wanted["text"] else said

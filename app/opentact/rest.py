@@ -166,10 +166,11 @@ class Rest:
         if content is not None:
             headers["content-type"] = "application/json"
         files = {"file": ("document.xml", request.file, "application/xml")} if request.file is not None else None
+        client = self._client()  # before the time begins: certificates are read
         try:
             async with (
                 asyncio.timeout(self._seconds),
-                self._client().stream(
+                client.stream(
                     request.method,
                     f"{self._url}{place}",
                     params=dict(request.query) or None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.errors import Conflict, OpentactError, TooManyRequests, Unavailable
 from app.opentact import paths
+from app.opentact.answers import for_a_log
 from app.opentact.pages import listed, record_of
 from app.opentact.records import Subscription
 from app.opentact.rest import Request, Rest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 CHANNEL: Final = "wss"
 LASTS: Final = timedelta(days=365)
 """What a subscription is made for."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 SOON: Final = timedelta(days=7)
 """One that ends within this time is renewed."""
 
@@ -55,8 +57,8 @@ class Ensured:
 class Wanted:
     """Types that are to be delivered for ever.
 
-    None is subscribed to twice within ``SOON``, whatever the list says: in a documented example an active subscription has
-    an end before its beginning.
+    None that is there is subscribed to twice within ``SOON``, whatever end the list says: in a documented example an active
+    subscription has an end before its beginning.
     """
 
     def __init__(self, subscriptions: Subscriptions, types: Iterable[str]) -> None:
@@ -70,7 +72,7 @@ class Wanted:
             return Ensured()
         there = [found for found in await self._subscriptions.all() if found.channel == CHANNEL]
         lasting = {found.type for found in there if found.is_active and _lasts(found, now)}
-        recent = {kind for kind, when in self._made.items() if now - when < SOON}
+        recent = {found.type for found in there if now - self._made.get(found.type, _NEVER) < SOON}
         made, refused = [], {}
         for kind in self._types:
             if kind not in lasting | recent:
@@ -79,7 +81,7 @@ class Wanted:
                 except (Unavailable, TooManyRequests):
                     raise
                 except OpentactError as error:
-                    refused[kind] = str(error)
+                    refused[kind] = for_a_log(error)
                 else:
                     self._made[kind] = now
                     made.append(kind)

@@ -42,8 +42,10 @@ from app.language import (
 from app.rehearsal import platform, playing
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import Ends, Failed, GoesOn, Line, tagged
+from app.rehearsal.notes import END, notes_of
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
+from app.spots import NODE, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from app.language.element import Element
     from app.language.verbs import Command
     from app.rehearsal.ringing import Ringing
-    from app.rehearsal.transcript import Transcript
+    from app.rehearsal.transcript import Step, Transcript
 
 MOST_DOCUMENTS: Final = 200
 MOST_STEPS: Final = 5_000
@@ -68,6 +70,12 @@ _CLASSIC: Final = re.compile(
 def dialect_of(document: bytes) -> Dialect:
     """The dialect that a document is written in, as far as its spelling tells."""
     return "classic" if _CLASSIC.search(document) else "reference"
+
+
+def _is_of(step: Step, command: str) -> bool:
+    """Whether a step is a command's own, or that of the Dial in a Record."""
+    path: str = step["path"]
+    return path == command or (path.startswith(f"{command}.Dial") and command.rpartition(".")[2].startswith("Record"))
 
 
 class Interpreter(Line):
@@ -138,7 +146,12 @@ class Interpreter(Line):
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self._round()}")
         self._dialect = dialect_of(document)
-        return from_xml(document, extensions=self.extensions)
+        response = from_xml(document, extensions=self.extensions)
+        self.notes = notes_of(document)
+        asked = self.transcript.requests[-1]
+        if not self.notes and asked.node:
+            self.come(Spot(asked.node, 1, 1, NODE))
+        return response
 
     def _round(self) -> str:
         """The way round that the last documents went."""
@@ -165,6 +178,7 @@ class Interpreter(Line):
             if isinstance(command, (Error, DTMF, Default)):
                 continue
             await self.command(command, f"{within}{command.row.name}[{index}]")
+        self.come_by(f"{within}{END}")
 
     async def branch(self, element: Element, path: str) -> None:
         """Run what stands in a branch."""
@@ -174,6 +188,7 @@ class Interpreter(Line):
     async def command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
         """Run one command, and its Error where it fails."""
         self.visit(path)
+        open_spots = self.come_by(path)
         self.interrupted()
         self.bounded()
         known = len(self.transcript.steps)
@@ -186,6 +201,8 @@ class Interpreter(Line):
         except Failed as failed:
             reason = str(failed) or "it failed"
             self._say_why(command, path, reason, known)
+        finally:
+            self._ended(open_spots, path, known)
         if self.watching is not None:
             await self.watching.command(command, path, reason)
         if reason:
@@ -198,6 +215,14 @@ class Interpreter(Line):
             step = self.note(command.row.name, path)
         step.setdefault("result", "failed")
         step["reason"] = reason
+
+    def _ended(self, spots: Iterable[Spot], path: str, known: int) -> None:
+        """Note what became of a step, as its result says."""
+        for spot in spots:
+            results = (step["result"] for step in self.transcript.steps[known:] if "result" in step and _is_of(step, path))
+            ended = spot.ended(next(results, ""))
+            if ended is not None:
+                self.transcript.came.append(ended)
 
     async def _error(self, command: Element, path: str, reason: str) -> None:
         """Run the Error of a command that failed, or the document's."""

@@ -31,6 +31,9 @@ RATE = 2_000
 RECORDED = 100
 """… and those a second that are recorded, each acknowledged by a line."""
 
+FIRST = 20
+"""Reports that are acknowledged before the time begins after which the sender is killed."""
+
 
 class Counted(NamedTuple):
     """What became of the reports that were sent."""
@@ -76,8 +79,8 @@ def killed(url: str, folder: Path, seconds: float) -> Counted:
     said = folder / "said"
     with said.open("w") as out:
         sender = subprocess.Popen(command, stdout=out)  # noqa: S603 - this file
-        while said.stat().st_size == 0:
-            time.sleep(0.01)
+        while said.read_text().count("recorded") < FIRST:
+            time.sleep(0.05)
         time.sleep(seconds)
         sender.send_signal(signal.SIGKILL)
         ended = time.time()

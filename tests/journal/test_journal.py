@@ -244,7 +244,8 @@ def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monk
 
 
 def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
-    monkeypatch.setattr(journal_module, "FIRST_ERASED", 0.05)
+    monkeypatch.setattr("app.journal.retention.FIRST", 0.05)
+    monkeypatch.setattr("app.journal.retention.AGAIN", 0.05)
     store = SqlStore(away.url)
     store.open()
     journal = Journal(store, spool, nothing_decided, retention_days=30)

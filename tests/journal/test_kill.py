@@ -6,7 +6,7 @@ from kill import killed
 
 
 def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(url, tmp_path):
-    counted = killed(url, tmp_path, 1.5)
-    assert counted.acknowledged > 0
+    counted = killed(url, tmp_path, 0.5)
+    assert counted.acknowledged >= 20
     assert counted.missing == 0
-    assert counted.found > 0
+    assert 0 < counted.found <= counted.remembered

@@ -133,3 +133,24 @@ def test_reports_with_nothing_in_them_that_is_known_are_kept(tmp_path, kind):
 def test_numbers_of_many_calls_stay_apart(store):
     write(store, *many(25))
     assert len(rows(store)) == 5
+
+
+def test_messages_between_caller_and_number_soon_after_are_told_with_the_call(store):
+    write(store, *reports())
+    (sent, received) = [entry for entry in story(store, CALL)["story"] if entry["what"] == "message"]
+    assert (sent["text"], sent["state"], sent["delivered"]) == ("Sorry we missed your call", "success", True)
+    assert (received["from"], received["text"]) == ("+12015550999", "HOURS")
+
+
+def test_a_report_without_a_uuid_that_names_nobody_makes_no_call(store):
+    write(
+        store, report({"type": "call_state", "uuid": "k", "created_on": "2026-02-19T16:24:45Z", "call": {"state": "live"}})
+    )
+    assert rows(store) == []
+
+
+def test_a_call_that_is_told_without_its_times_is_listed_where_it_was_told(store):
+    raw = sample("event-2024-dialled-leg-hangup")
+    raw["call"]["parent"] = {"uuid": "bare", "from": "+12015550999", "to": "12015550123"}
+    write(store, report(raw), answered(START - 60, call="before"), answered(START + 60, call="after"))
+    assert [row["id"] for row in rows(store)] == ["after", "bare", "before"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-TOKEN = "an-api-token-0001"
+TOKEN = "an-api-token-0001"  # noqa: S105 - of a platform that is none
 EMAIL, PASSWORD = "desk@example.org", "s3same-open"
 NOW = datetime(2026, 3, 5, 16, 30, tzinfo=UTC)
 FOR_EVER = 1000.0
@@ -233,6 +233,12 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wait_for(work, 60)
 
     return asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something to have happened."""
+    while not condition():  # noqa: ASYNC110 - it happens where there is no event to wait for
+        await asyncio.sleep(0.01)
 
 
 def asking(

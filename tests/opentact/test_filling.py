@@ -135,6 +135,16 @@ def test_what_an_account_cannot_search_is_said_and_the_rest_is_found(platform):
     assert [line["type"] for line in lines] == ["call_state"]
 
 
+def test_where_masks_are_refused_the_search_is_done_without_them(platform):
+    message = {"uuid": "m", "created_on": at(-3), "message": "hi", "state": "success"}
+    rows = [message, {**message, "uuid": "old", "created_on": at(-300)}]
+    platform.routes["POST /sms/search"] = lambda asked: (
+        wrong(400, "created_on_from: unknown") if len(asked.body) > 2 else fine(rows)
+    )
+    (event,) = found(platform)
+    assert event.message.uuid == "m"
+
+
 @pytest.mark.parametrize(("answer", "kind"), [(wrong(500), Unavailable), (wrong(401), NotAuthenticated)])
 def test_what_may_go_better_later_is_an_error(platform, answer, kind):
     platform.routes["POST /sms/search"] = answer

@@ -106,7 +106,7 @@ def test_a_wrong_password_is_tried_once_for_all_who_wait(platform):
 
 
 def test_a_token_that_cannot_be_renewed_is_an_error_with_the_mend(platform):
-    error = refused(platform, all_apps, NotAuthenticated, token="old-token")
+    error = refused(platform, all_apps, NotAuthenticated, token="old-token")  # noqa: S106 - of a platform that is none
     assert "CALLFLOWS_OPENTACT_TOKEN" in str(error)
     assert len(platform.asked) == 1
 
@@ -287,7 +287,7 @@ def test_what_costs_money_or_reaches_people_is_asked_once(platform, work, path, 
 
 def test_a_server_that_never_answers_is_given_up(platform):
     platform.routes["POST /order"] = Answer(hangs=True)
-    error = refused(platform, order, Unavailable, seconds=0.2)
+    error = refused(platform, order, Unavailable, seconds=2.0)
     assert "in time" in str(error)
     assert platform.count("POST /order") == 1
 
@@ -400,7 +400,7 @@ def test_an_empty_id_is_refused_before_everything_is_deleted(platform, empty):
     assert platform.asked == []
 
 
-def paged(rows, total=False):
+def paged(rows, *, total=False):
     def answer(asked):
         page = rows[asked.body["skip"] : asked.body["skip"] + asked.body["take"]]
         return fine({"items": page, "total": len(rows)} if total else page)

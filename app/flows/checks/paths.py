@@ -16,13 +16,16 @@ from app.language.element import paths
 from app.language.rows import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import TypeAlias
 
-    from app.flows.book import FlowBook
+    from app.flows.book import Flow, FlowBook
     from app.flows.compiler import Options
     from app.flows.loader import Progress
     from app.language import Extensions, Response
+
+    Look: TypeAlias = Callable[[Flow], Iterable[Problem]]
 
 
 def check_paths(
@@ -31,11 +34,12 @@ def check_paths(
     flows_folder: Path | None = None,
     on_progress: Progress | None = None,
     workers: int = 1,
+    look: Look | None = None,
 ) -> list[Problem]:
     """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
 
     Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
-    are done. A folder's overrides are checked with the whole folder.
+    are done. A folder's overrides are checked with the whole folder. ``look`` looks at each flow too.
     """
     problems: list[Problem] = []
     given = [*paths]
@@ -62,6 +66,8 @@ def check_paths(
     flows = [file for file in files.values() if is_flow(file)]
     books: dict[Path, FlowBook] = {}
     problems += _flows(flows, options, extensions, on_progress, workers, books)
+    for flow in (flow for book in books.values() for flow in book.flows.values()):
+        problems += look(flow) if look is not None else ()
     for folder in whole:
         problems += check_overrides(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():

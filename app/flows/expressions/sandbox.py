@@ -10,7 +10,7 @@ from jinja2.runtime import markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.flows.expressions.filters import PLAIN, SPOKEN
-from app.flows.expressions.functions import compared, field, nothing, reckoned, shown
+from app.flows.expressions.plain import compared, field, nothing, reckoned, shown
 from app.kept import NOTHING
 
 if TYPE_CHECKING:

@@ -98,6 +98,7 @@ class Menu(Question):
                 run.elsewhere = True
                 return
         if self.otherwise:
+            run.note("otherwise", (*path, "otherwise"))
             run.goto(self.otherwise, (*path, "otherwise"))
         self.way_out(run, path)
 
@@ -158,11 +159,13 @@ class Menu(Question):
         branches = {}
         for keys, node in self.keys.items():
             branches[keys] = run.branch(answered=True)
+            branches[keys].note(f"key {keys}", self._place(run, path, keys))
             branches[keys].goto(node, self._place(run, path, keys))
         for keys in sorted(branches, key=lambda keys: -branches[keys].size):
             if sum(branch.size for branch in branches.values()) <= MENU_BYTES:
                 break
             branches[keys] = run.branch(answered=True)
+            branches[keys].note(f"key {keys}", self._place(run, path, keys))
             branches[keys].fetch(self.keys[keys], Entry(answered=True))
         return branches
 
@@ -175,9 +178,9 @@ class Menu(Question):
         prompt = text("prompt", self.prompt)
         inside: list[Any] = [DTMF(run.place(branch), value=keys) for keys, branch in branches.items()]
         if self.no_match:
-            inside.append(Default(text("no_match", self.no_match)))
+            inside.append(Default(*run.noted("no-match", (*path, "no_match"), text("no_match", self.no_match))))
         if self.no_input:
-            inside.append(Error(text("no_input", self.no_input)))
+            inside.append(Error(*run.noted("no-input", (*path, "no_input"), text("no_input", self.no_input))))
         given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
         uneven = len({*map(len, branches)}) > 1
         if self.stop or (uneven and _free_key(branches) != "+"):
@@ -226,6 +229,8 @@ class Collect(Question):
             wrong = run.branch(inner=False)
             wrong.act_quietly(self._forget)
             key = outcome.replace("-", "_")
+            if texts or outcome == "no-match":
+                wrong.note(outcome, (*path, key))
             if texts:
                 wrong.write(self.say(wrong, path, *for_attempt(run, path, key, texts, run.attempt)), path=path)
             self._attempts(wrong, path, run.attempt + 1)
@@ -233,6 +238,7 @@ class Collect(Question):
                 wrong.resume(run.step + 1)
             run.pieces.append(Choice(reading.found(outcome), merged(wrong.pieces), ends=True))
             run.absorb(wrong)
+        run.note("collected", path)
         run.keeps(self.into, "0" * self.digits[1], (*path, "digits"), run.step + 1)
         run.act(reading.keep, path, f"digits are collected into {self.into!r}")
 
@@ -263,6 +269,7 @@ class Collect(Question):
         for attempt in range(first, self.attempts + 1):
             self._attempt(run, path, attempt)
         if self.otherwise:
+            run.note("otherwise", (*path, "otherwise"))
             run.goto(self.otherwise, (*path, "otherwise"))
 
     def _attempt(self, run: Run, path: Path, attempt: int) -> None:
@@ -270,7 +277,8 @@ class Collect(Question):
         url = run.url(run.node, Entry(run.step, attempt, answered=True, given=True))
         inside = []
         if self.no_input:
-            inside.append(Error(self.say(run, path, *for_attempt(run, path, "no_input", self.no_input, attempt))))
+            said = self.say(run, path, *for_attempt(run, path, "no_input", self.no_input, attempt))
+            inside.append(Error(*run.noted("no-input", (*path, "no_input"), said)))
         given: dict[str, Any] = {"dtmf_length": self.digits[1], "dtmf_stop": self.stop, "url": url}
         if run.dialect == "classic":
             given |= {"attempts": 1, "method": "GET"} | ({"timeout": self.timeout} if self.timeout is not None else {})

@@ -78,7 +78,7 @@ def _events() -> None:
 
 
 def _messages() -> None:
-    told = ("call", "thread", "direction", "sender", "recipient", "text")
+    told = ("thread", "direction", "sender", "recipient", "text")
     more = (Column("at", Double), _sorted("state"), Column("delivered", Integer), _sorted("reason"))
     op.create_table("messages", _key("id"), *map(_sorted, told), *more)
     op.create_index("messages_at", "messages", ["at"])
