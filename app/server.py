@@ -15,6 +15,7 @@ from app.effects import Live
 from app.flows import trail
 from app.flows.checks.across import across, since
 from app.flows.compiler import Options
+from app.flows.ended.missed import after
 from app.flows.library import Library
 from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
@@ -42,7 +43,9 @@ from app.web.webhooks import webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from app.calls import Turn
     from app.flows.book import FlowBook
+    from app.flows.ended.call import Ended
     from app.flows.loader import Loaded, Progress
     from app.opentact import Opentact
     from app.web.listening import Listening
@@ -210,7 +213,11 @@ async def rehearsing(
 
     ``signer`` is that for which the book's flows were compiled.
     """
-    stage = Stage(trail.told, real)
+
+    async def over(flow: str, call: Ended) -> Turn | None:
+        return await after(book.flows[flow], call, workshop.do)
+
+    stage = Stage(trail.told, real, over)
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:

@@ -14,12 +14,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app import spots
-from app.flows.book import START, Claim, Entry, Flow
+from app.flows.book import START, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
 from app.flows.ended.missed import missed_of
 from app.flows.expressions.scope import SCOPE
 from app.flows.fallback import fallback_of
-from app.flows.files import NAME, FlowFile, zone_of
+from app.flows.files import NAME, FlowFile, claims_at, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
@@ -196,7 +196,7 @@ class Compiler:
             hours=tuple(self.around.hours),
             outside=self.outside,
             apart=self.prompts.apart or messages.apart or bool(self.file.template or (missed and missed.apart)),
-            dials=self._dialled(),
+            dials=claims_at(self.dials, self.report),
             counts=any("calls" in carried for carried in self.links.carries.values()) or bool(missed and missed.counts),
             messages=messages,
             missed=missed,
@@ -302,10 +302,6 @@ class Compiler:
         from app.flows.dialing.policy import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
         warn_of_closed(self.policy, path, self.report)
-
-    def _dialled(self) -> tuple[Claim, ...]:
-        places = [(number, self.report.place(path)) for path, number in self.dials.items()]
-        return tuple(Claim(number, self.report.file, place.line, place.column) for number, place in places)
 
     def branch(self, pieces: Sequence[Piece]) -> Branch:
         """A branch of these pieces; the same one wherever they stand, so that it is kept once."""

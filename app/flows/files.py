@@ -14,7 +14,7 @@ from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.flows.places import Path, Report
 
@@ -171,6 +171,12 @@ def claims(numbers: Sequence[str], report: Report) -> Iterator[Claim]:
             continue
         place = report.place(path)
         yield Claim(number, report.file, place.line, place.column)
+
+
+def claims_at(numbers: Mapping[Path, str], report: Report) -> tuple[Claim, ...]:
+    """Numbers with the places where an author wrote them."""
+    places = [(number, report.place(path)) for path, number in numbers.items()]
+    return tuple(Claim(number, report.file, place.line, place.column) for number, place in places)
 
 
 def _claimed(written: str) -> str:

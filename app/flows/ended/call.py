@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VOICEMAIL: Final = "voicemail"
 """The tag of the Record that a voicemail is."""
+CONVERSATION: Final = "conversation"
+"""The tag of the Record around a dial with ``record``: nobody may have taken that."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Recording:
     url: str = ""
     transcript: str = ""
     seconds: int | None = None
+    tag: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Ended:
     @property
     def missed(self) -> bool:
         """Whether nobody took the call: no person, and no voicemail."""
-        return not (any(leg.answered for leg in self.legs) or self.recordings or VOICEMAIL in self.tags)
+        left = any(recording.tag != CONVERSATION for recording in self.recordings)
+        return not (left or any(leg.answered for leg in self.legs) or VOICEMAIL in self.tags)
 
     def turn(self) -> Turn:
         """The end as expressions see it."""
@@ -69,7 +73,7 @@ class Ended:
 def completed(effect: Effect, call: Ended) -> Effect:
     """A ``voicemail`` effect with what was recorded: for whoever holds it back until that is reported, or the call is over.
 
-    ``recordings`` is a list of ``{url, transcript, seconds}``, empty where the caller left no message.
+    ``recordings`` is a list of ``{url, transcript, seconds, tag}``, empty where the caller left no message.
     """
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):

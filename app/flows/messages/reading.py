@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.flows.book import Claim
 from app.flows.expressions.scope import LEAF, MOMENT, SCOPE
-from app.flows.files import validate
+from app.flows.files import claims_at, validate
 from app.flows.messages.forwarding import forwarding
 from app.flows.messages.message import PLAINLY, STOP, words_of
 from app.flows.messages.paper import Beside
@@ -46,8 +45,7 @@ def messages_of(compiler: Compiler) -> Messages:
         message = "messages: a text that meets none of the rules is answered by nothing"
         mend = "end with a rule without keyword and when, as - ignore: true"
         compiler.report.warning(("messages",), "message-else", message, mend, key=True)
-    places = [(number, compiler.report.place(path)) for path, number in reading.forwards.items()]
-    forwards = tuple(Claim(number, compiler.report.file, place.line, place.column) for number, place in places)
+    forwards = claims_at(reading.forwards, compiler.report)
     return Messages(compiler.name, tuple(ways), forwards, reading.run.prompts.apart)
 
 
