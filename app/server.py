@@ -15,8 +15,8 @@ from app.effects import Live
 from app.flows import trail
 from app.flows.checks.across import across, since
 from app.flows.compiler import Options
-from app.flows.ended.missed import after
 from app.flows.library import Library
+from app.flows.missed import after
 from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from app.calls import Turn
+    from app.ended import Ended
     from app.flows.book import FlowBook
-    from app.flows.ended.call import Ended
     from app.flows.loader import Loaded, Progress
     from app.opentact import Opentact
     from app.web.listening import Listening

@@ -14,6 +14,7 @@ FLOORS = (
         "calls",
         "characters",
         "consent",
+        "ended",
         "errors",
         "happened",
         "kept",

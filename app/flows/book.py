@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from app.calls import Turn
-    from app.flows.ended.missed import Missed
     from app.flows.messages.rules import Messages
+    from app.flows.missed import Missed
     from app.flows.pieces import Piece
     from app.language.rows import Dialect
     from app.spots import Spot

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from app import spots
 from app.flows.book import START, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
-from app.flows.ended.missed import missed_of
 from app.flows.expressions.scope import SCOPE
 from app.flows.fallback import fallback_of
 from app.flows.files import NAME, FlowFile, claims_at, zone_of
@@ -25,6 +24,7 @@ from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
 from app.flows.messages.reading import messages_of
+from app.flows.missed import missed_of
 from app.flows.noted import Noted
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.flows.ended.call import Ended, Leg, Recording
+from app.ended import Ended, Leg, Recording
 
 if TYPE_CHECKING:
     from app.rehearsal.line import Line

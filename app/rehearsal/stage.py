@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.answered import Answered
     from app.calls import Turn
-    from app.flows.ended.call import Ended
+    from app.ended import Ended
     from app.outside import Effect, Effects, Lookup
     from app.rehearsal.line import Line
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from written import Conversation, compiled, flow_of, starting
 
-from app.flows.ended.call import CONVERSATION, Ended, Leg, Recording, completed
-from app.flows.ended.missed import after
+from app.ended import CONVERSATION, Ended, Leg, Recording, completed
+from app.flows.missed import after
 from app.flows.trail import told
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from written import APOLOGY, BASE, SIGNER, played, read, says, turn_of
 
+from app.ended import Ended, Leg
 from app.errors import TemplateRefused
 from app.flows.book import Entry
 from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options, compile_flow
-from app.flows.ended.call import Ended, Leg
-from app.flows.ended.missed import after
 from app.flows.gallery import begin, templates
+from app.flows.missed import after
 from app.flows.trail import told
 from app.kept import Values
 from app.language import Response, to_xml

@@ -36,6 +36,10 @@ class Beside(Run):
         made.own = self.own
         return made
 
+    def comment(self, what: str, path: Path, *, key: bool = False) -> str:  # noqa: ARG002 - as ``Paper`` says
+        """Nothing: no call comes by here."""
+        return ""
+
     def one(self, step: object, path: Path) -> None:
         """Write one step."""
         self._one(step, path)

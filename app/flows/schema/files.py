@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import BuildError
 from app.flows.book import START
 from app.flows.dialing.policy import Given
-from app.flows.ended.missed import WORDS as MISSED
 from app.flows.files import NAME, FlowFile
 from app.flows.hours.opening import WEEKDAYS
 from app.flows.hours.reading import GROUPS, KEYS, NAMES
 from app.flows.messages.rule import Rule
+from app.flows.missed import WORDS as MISSED
 from app.flows.schema.expected import tests
 from app.flows.schema.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
 from app.flows.steps import STEPS, WORDS, snake

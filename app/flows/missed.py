@@ -13,9 +13,9 @@ from app.flows.working import worked
 
 if TYPE_CHECKING:
     from app.calls import Turn
+    from app.ended import Ended
     from app.flows.book import Flow
     from app.flows.compiler import Compiler
-    from app.flows.ended.call import Ended
     from app.flows.expressions.scope import Scope
     from app.flows.pieces import Piece
     from app.flows.working import Do
