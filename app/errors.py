@@ -21,6 +21,7 @@ CallflowsError
 │   └── PlatformSilent       the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
 │   ├── RefusedURL           it must not be asked, now or later
+│   ├── OptedOut             whoever would be written to wants no messages
 │   └── OpentactError        Opentact refused something: status, message, fields
 │       ├── NotAuthenticated     401: the token or the password is not accepted
 │       ├── NotEnoughBalance     402: the account has not enough money
@@ -185,6 +186,10 @@ class OutsideError(CallflowsError):
 
 class RefusedURL(OutsideError):
     """It must not be asked, now or later."""
+
+
+class OptedOut(OutsideError):
+    """Whoever would be written to said STOP, and wants no messages from this number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

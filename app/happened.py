@@ -38,7 +38,7 @@ class Happened(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What became of an effect (``app.outside.Effect``): ``result`` is ``sent, failed, dropped`` or ``repeated``.
+    """What became of an effect (``app.outside.Effect``): ``result`` is ``sent, failed, refused, dropped`` or ``repeated``.
 
     ``reason`` says why. ``at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to
     be sent, without secrets.

@@ -6,10 +6,13 @@ Flows only say what they want; the server does it for real, a rehearsal writes i
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+LONGEST_TEXT: Final = 918
+"""Characters of a text message; documented: 1 to 918."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,11 +44,17 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """Something to be done once the answer is on its way; ``key`` is the same however often it is asked for."""
+    """Something to be done once the answer is on its way; ``key`` is the same however often it is asked for.
+
+    ``before`` is the key that it would have had a while ago, where keys go by time: what was done under it counts too.
+    ``confirms``: it confirms a STOP, and is sent though its target wants no messages any more.
+    """
 
     kind: Literal["sms", "notify", "voicemail"]
     key: str
     payload: Mapping[str, Any]
+    before: str = ""
+    confirms: bool = False
 
 
 class Effects(Protocol):
@@ -56,3 +65,10 @@ class Effects(Protocol):
 
     def cause(self, effect: Effect) -> None:
         """Take an effect to be done; never waits, never raises."""
+
+
+class Done(Protocol):
+    """Remembers for good, and for all processes of an installation, what was done."""
+
+    async def once(self, kind: str, key: str) -> bool:
+        """Whether this is the first time that a key of a kind is asked about; from then on it is not."""

@@ -16,6 +16,7 @@ from app.flows import trail
 from app.flows.checks.across import across, since
 from app.flows.compiler import Options
 from app.flows.library import Library
+from app.flows.missed import after
 from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
 from app.flows.tickets import Signer, kept_key
@@ -42,6 +43,8 @@ from app.web.webhooks import webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from app.calls import Turn
+    from app.ended import Ended
     from app.flows.book import FlowBook
     from app.flows.loader import Loaded, Progress
     from app.opentact import Opentact
@@ -210,7 +213,11 @@ async def rehearsing(
 
     ``signer`` is that for which the book's flows were compiled.
     """
-    stage = Stage(trail.told, real)
+
+    async def over(flow: str, call: Ended) -> Turn | None:
+        return await after(book.flows[flow], call, workshop.do)
+
+    stage = Stage(trail.told, real, over)
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.characters import FORBIDDEN
 from app.errors import SettingsError, suggestion
+from app.outside import LONGEST_TEXT
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
 _WEBHOOK_KEY = re.compile(r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
@@ -81,6 +82,18 @@ class Settings(BaseSettings):
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
     )
+    message_stopped: str = Field(
+        "You will get no more messages from this number. Reply START to get them again.",
+        description="what confirms a STOP by text message, where the flow has no text of its own",
+    )
+    message_started: str = Field(
+        "You will get messages from this number again. Reply STOP to end them.",
+        description="what confirms a START by text message, where the flow has no text of its own",
+    )
+    message_help: str = Field(
+        "Reply STOP to get no more messages from this number.",
+        description="what answers a HELP by text message, where the flow has no text of its own",
+    )
     log_format: Literal["json", "text"] = Field("json", description="how log lines look")
     database_url: SecretStr = Field(
         SecretStr(""),
@@ -131,6 +144,15 @@ class Settings(BaseSettings):
             raise ValueError("must say something: a caller who hears silence thinks that the line is dead")
         if FORBIDDEN.search(text):
             raise ValueError("holds a character that XML forbids")
+        return text
+
+    @field_validator("message_stopped", "message_started", "message_help")
+    @classmethod
+    def _written(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must say something: whoever writes STOP, START or HELP is answered")
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(f"must have at most {LONGEST_TEXT} characters, as all text messages")
         return text
 
     @field_validator("notify_key")

@@ -13,6 +13,8 @@ FLOORS = (
         "answered",
         "calls",
         "characters",
+        "consent",
+        "ended",
         "errors",
         "happened",
         "kept",

@@ -31,8 +31,8 @@ def show(
     output: Annotated[Picture, typer.Option("--format", help="How it is shown.")] = Picture.text,
 ) -> None:
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
-    from app.flows.diagram import outline
     from app.flows.pictures.mermaid import mermaid
+    from app.flows.pictures.outline import outline
 
     file = file_of(flow, settings_of(flows=flows).flows)
     diagram, problems = _read(file)

@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from app.consent import party
 from app.effects.guard import Guard
 from app.effects.lookups import found
 from app.effects.outbox import Outbox
 from app.effects.webhooks import Webhooks
-from app.errors import OutsideError
+from app.errors import OptedOut, OutsideError
 from app.numbers import masked
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from app.consent import OptOuts
     from app.effects.guard import Resolve
     from app.effects.wire import Wire
     from app.happened import Settled
-    from app.outside import Effect, Found, Lookup
+    from app.outside import Done, Effect, Found, Lookup
     from app.settings import Network
 
 __all__ = ["Live"]
@@ -41,8 +43,8 @@ class Live:
     """The outside.
 
     ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
-    without one they are not signed; ``sms`` sends a message and raises where it cannot;
-    ``settled`` is told what became of each effect.
+    without one they are not signed; ``sms`` sends a message and raises where it cannot, ``optouts`` knows who wants none;
+    ``done`` knows what any process did before, ``settled`` is told what became of each effect.
     ``resolve``, ``tls`` and ``sleep`` take the place of the machine's resolver, of the certificates that are trusted, and
     of waiting between attempts.
     """
@@ -53,6 +55,8 @@ class Live:
         keys: Sequence[str] = (),
         *,
         sms: Callable[[Effect], Awaitable[None]] | None = None,
+        optouts: OptOuts | None = None,
+        done: Done | None = None,
         settled: Callable[[Settled], None] | None = None,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
@@ -61,8 +65,9 @@ class Live:
         self._guard = Guard(private, resolve)
         self._tls = tls
         self._sms = sms
+        self._optouts = optouts
         self._signed = bool(keys)
-        self._outbox = Outbox(self._do, sleep, settled)
+        self._outbox = Outbox(self._do, sleep, settled, done)
         self._webhooks = Webhooks(self._telling, keys, self._outbox.pause)
         self._lookups: collections.Counter[tuple[str, str]] = collections.Counter()
         self._opening: asyncio.Task[tuple[Wire, Wire]] | None = None
@@ -83,7 +88,7 @@ class Live:
         self._outbox.cause(effect)
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        """How often what became of what: ``sent, failed, dropped, repeated`` by kind; ``ok, failed`` of ``lookup``."""
+        """What became of effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``), by kind."""
         return {**self._outbox.counts(), **self._lookups}
 
     async def start(self) -> None:
@@ -130,9 +135,11 @@ class Live:
         await self._webhooks.send(effect)
 
     async def _text(self, effect: Effect) -> None:
+        number, to = (party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
+        if self._optouts is not None and not effect.confirms and await self._optouts.opted_out(number, to):
+            raise OptedOut(f"{masked(to)} said STOP to {masked(number)}, and wants no messages from it")
         if self._sms is None:
-            to = masked(str(effect.payload.get("to", "")))
-            raise OutsideError(f"messages cannot be sent by this installation (to {to})")
+            raise OutsideError(f"messages cannot be sent by this installation (to {masked(to)})")
         async with asyncio.timeout(_SMS_SECONDS):
             await self._sms(effect)
 

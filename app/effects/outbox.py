@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from app.errors import OutsideError
+from app.errors import OptedOut, OutsideError
 from app.happened import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from app.outside import Effect
+    from app.outside import Done, Effect
 
 CAPACITY: Final = 1_000
 """Effects that may wait, be under way or be tried again; half of them for one host, so that none has the others dropped."""
@@ -31,18 +31,23 @@ _SAID_AGAIN: Final = 10.0
 
 
 class Outbox:
-    """Takes effects from any thread, and has ``do`` do them in the loop; ``do`` raises where it could not."""
+    """Takes effects from any thread, and has ``do`` do them in the loop; ``do`` raises where it could not.
+
+    Of effects with one key the first is done: of those of this process in ten minutes; where there is ``done``, of all.
+    """
 
     def __init__(
         self,
         do: Callable[[Effect], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
         settled: Callable[[Settled], None] | None = None,
+        done: Done | None = None,
     ) -> None:
         """``settled`` is told what became of each effect that was taken."""
         self._settled = settled
         self._do = do
         self._sleep = sleep
+        self._durably = done
         self._lock = threading.Lock()
         self._waiting: collections.deque[Effect] = collections.deque()
         self._hosts: collections.Counter[str] = collections.Counter()
@@ -75,7 +80,7 @@ class Outbox:
         """What becomes of an effect that is not taken, or nothing. A key is remembered only where it is taken."""
         now = time.monotonic()
         key = (effect.kind, effect.key)
-        if now - self._seen.get(key, float("-inf")) < MEMORY:
+        if any(now - self._seen.get((effect.kind, known), float("-inf")) < MEMORY for known in _keys(effect)):
             return "repeated"
         host = self._hosts[_host(effect)]
         if self._closed or self._hosts.total() >= CAPACITY or host >= CAPACITY // 2:
@@ -125,7 +130,12 @@ class Outbox:
         began = time.monotonic()
         reason = ""
         try:
+            if not await self._first(effect):
+                return "repeated", "it was done before"
             await self._do(effect)
+        except OptedOut as error:
+            _log().warning(f"{effect.kind} refused", reason=str(error))
+            return "refused", str(error)
         except OutsideError as error:
             reason = str(error)
         except TimeoutError:
@@ -138,6 +148,19 @@ class Outbox:
             return "failed", reason
         _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
         return "sent", ""
+
+    async def _first(self, effect: Effect) -> bool:
+        """Whether nobody did it before; where that cannot be found out, it is done: nobody may have."""
+        if self._durably is None:
+            return True
+        try:
+            for key in _keys(effect):
+                if not await self._durably.once(effect.kind, key):
+                    return False
+        except Exception as error:  # noqa: BLE001 - a memory that is gone keeps nothing from being done
+            _log().error("what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__)
+            return True
+        return True
 
     async def pause(self, seconds: float) -> bool:
         """Wait before another attempt; whether there is one. Who waits when the end comes has one more, at once."""
@@ -167,9 +190,14 @@ class Outbox:
             _log().error("effects dropped: the server stops", count=len(lost))
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        """How many of which kind were ``sent``, ``failed``, ``dropped`` or ``repeated``."""
+        """How many of which kind were ``sent``, ``failed``, ``refused``, ``dropped`` or ``repeated``."""
         with self._lock:
             return dict(self._counts)
+
+
+def _keys(effect: Effect) -> list[str]:
+    """Under which an effect may have been done; what was done a while ago is asked first, and then nothing is claimed."""
+    return [key for key in (effect.before, effect.key) if key]
 
 
 def _host(effect: Effect) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from app.calls import Turn
+    from app.flows.messages.rules import Messages
+    from app.flows.missed import Missed
     from app.flows.pieces import Piece
     from app.language.rows import Dialect
     from app.spots import Spot
@@ -78,6 +80,10 @@ class Flow:
     """The numbers that its author wrote out to be rung or written to, with their places."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
+    messages: Messages | None = None
+    """What it does with texts that come in; a program and a broken flow have no rules."""
+    missed: Missed | None = None
+    """What it does when a call has ended that nobody took."""
     spots: tuple[Spot, ...] = ()
     """All that calls can come by, where its documents are made for rehearsals."""
     timed: bool = False
@@ -199,6 +205,10 @@ class FlowBook:
             if flow is not None:
                 return flow
         return None
+
+    def owns(self, number: str) -> bool:
+        """Whether a flow claims this very number (E.164); what only begins as a prefix may be anybody's."""
+        return number in self._exact
 
     def clashes(self) -> list[Problem]:
         """What is wrong with numbers that several flows claim: each but the one that has it is told so."""

@@ -14,15 +14,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app import spots
-from app.flows.book import START, Claim, Entry, Flow
+from app.flows.book import START, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
 from app.flows.expressions.scope import SCOPE
 from app.flows.fallback import fallback_of
-from app.flows.files import NAME, FlowFile, zone_of
+from app.flows.files import NAME, FlowFile, claims_at, zone_of
 from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
+from app.flows.messages.reading import messages_of
+from app.flows.missed import missed_of
 from app.flows.noted import Noted
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
@@ -102,7 +104,12 @@ def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compile
     if flow is None or not report.broken:
         return Compiled(flow, None, problems, (*sorted(reads),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
-    return Compiled(None, dataclasses.replace(flow, documents={}, problems=errors), problems, (*sorted(reads),))
+    return Compiled(
+        None,
+        dataclasses.replace(flow, documents={}, problems=errors, messages=None, missed=None),
+        problems,
+        (*sorted(reads),),
+    )
 
 
 def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:
@@ -172,6 +179,7 @@ class Compiler:
         fallback = self._fallback()
         documents = self._made()
         self.links.load(self.nodes, self.reach, self.dialect)
+        messages, missed = messages_of(self), missed_of(self)
         look_round(self)
         if not self.report.broken:
             look(self)
@@ -187,9 +195,11 @@ class Compiler:
             sight=self.around.sight,
             hours=tuple(self.around.hours),
             outside=self.outside,
-            apart=self.prompts.apart or bool(self.file.template),
-            dials=self._dialled(),
-            counts=any("calls" in carried for carried in self.links.carries.values()),
+            apart=self.prompts.apart or messages.apart or bool(self.file.template or (missed and missed.apart)),
+            dials=claims_at(self.dials, self.report),
+            counts=any("calls" in carried for carried in self.links.carries.values()) or bool(missed and missed.counts),
+            messages=messages,
+            missed=missed,
             spots=self.noted.spots,
             timed=self.reach.time_asked is not None,
         )
@@ -292,10 +302,6 @@ class Compiler:
         from app.flows.dialing.policy import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
         warn_of_closed(self.policy, path, self.report)
-
-    def _dialled(self) -> tuple[Claim, ...]:
-        places = [(number, self.report.place(path)) for path, number in self.dials.items()]
-        return tuple(Claim(number, self.report.file, place.line, place.column) for number, place in places)
 
     def branch(self, pieces: Sequence[Piece]) -> Branch:
         """A branch of these pieces; the same one wherever they stand, so that it is kept once."""

@@ -13,7 +13,7 @@ from app.characters import clean
 from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from app.errors import Problem
@@ -61,6 +61,10 @@ class Diagram(NamedTuple):
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
     fallback: tuple[Line, ...] = ()
+    messages: tuple[Line, ...] = ()
+    """What is done with texts that come in."""
+    missed: tuple[Line, ...] = ()
+    """What is done when nobody took a call."""
 
 
 # From files
@@ -81,7 +85,8 @@ def diagram_of(name: str, text: bytes, report: Report) -> Diagram | None:
     words = Words(groups if isinstance(groups, dict) else {})
     lines = {node: (*words.steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
     about = " · ".join(filter(None, [_listed(found.get("numbers")), _plain(found.get("timezone"))]))
-    return connected(name, about, lines, (*words.steps(found.get("fallback")),))
+    made = connected(name, about, lines, (*words.steps(found.get("fallback")),))
+    return made._replace(messages=(*rules(found.get("messages")),), missed=(*words.steps(found.get("missed")),))
 
 
 def diagram_of_program(file: Path, source: str) -> Diagram | Problem:
@@ -221,6 +226,27 @@ class Words:
         return group.get("to") if isinstance(group, dict) else group
 
 
+def rules(given: object) -> Iterator[Line]:
+    """A line for each rule on texts."""
+    for rule in filter(lambda rule: isinstance(rule, dict), given if isinstance(given, list) else []):
+        keyword, when = _listed(rule.get("keyword")), _plain(rule.get("when"))
+        about = _joined(keyword, f"when {when}" if when else "") or "any other text"
+        yield Line(0, f"{about}: {_joined(*_done(rule)) or '?'}")
+
+
+def _done(rule: dict[str, Any]) -> Iterator[str]:
+    """What a rule does, in a few words."""
+    notice = rule.get("notify")
+    if "reply" in rule:
+        yield f"reply {_quoted(rule['reply'])}"
+    if "forward" in rule:
+        yield f"forward to {_listed(rule['forward'])}"
+    if notice:
+        yield f"notify {_host(notice.get('url') if isinstance(notice, dict) else notice)}"
+    if "ignore" in rule:
+        yield "nothing"
+
+
 def _joined(*parts: str) -> str:
     """Conditions that must all hold."""
     return ", ".join(filter(None, parts))
@@ -254,27 +280,3 @@ def _host(url: object) -> str:
     """Where something is asked; the rest of a URL is the server's own affair."""
     found = re.match(r"[a-z]+://([^/?#]+)", _plain(url), re.IGNORECASE)
     return found[1] if found else _plain(url)
-
-
-# As text
-
-
-def outline(diagram: Diagram) -> str:
-    """The flow as indented lines."""
-    missing = {box.name for box in diagram.boxes if not box.there}
-    out = [" · ".join(filter(None, [diagram.name, diagram.about]))]
-    for box in diagram.boxes:
-        if box.there:
-            out += ["", clean(box.name), *(f"  {_outlined(line, missing)}" for line in box.lines)]
-    if diagram.fallback:
-        out += ["", "when anything goes wrong", *(f"  {_outlined(line, missing)}" for line in diagram.fallback)]
-    return "\n".join(out)
-
-
-def _outlined(line: Line, missing: Iterable[str]) -> str:
-    arrow = (
-        f"{' ' if line.text else ''}→ {line.to}{' (there is no such node)' if line.to in missing else ''}"
-        if line.to
-        else ""
-    )
-    return f"{'  ' * line.depth}{line.text}{arrow}"

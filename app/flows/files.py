@@ -14,7 +14,7 @@ from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.flows.places import Path, Report
 
@@ -30,7 +30,14 @@ def form(name: str) -> pydantic.WithJsonSchema:
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """The name of a flow, or of a node."""
-Steps = Annotated[list[Any], pydantic.BeforeValidator(lambda value: [] if value == "" else value), form("steps or nothing")]
+
+
+def _nothing(value: object) -> object:
+    return [] if value == "" else value
+
+
+Steps = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("steps or nothing")]
+Rules = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("messages")]
 
 
 class FlowFile(pydantic.BaseModel):
@@ -70,6 +77,12 @@ class FlowFile(pydantic.BaseModel):
     template: str = pydantic.Field("", description="An XML template beside this file, as acme.xml.j2, instead of nodes.")
     nodes: Annotated[dict[str, Steps], form("nodes")] = pydantic.Field(
         description="Steps by the name of their node; every call begins at start."
+    )
+    messages: Rules = pydantic.Field(
+        [], description="What is done with texts that come in: the first rule that one meets, the last for all others."
+    )
+    missed: Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("missed")] = pydantic.Field(
+        [], description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail."
     )
     tests: Annotated[Any, form("tests")] = pydantic.Field(
         None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
@@ -158,6 +171,12 @@ def claims(numbers: Sequence[str], report: Report) -> Iterator[Claim]:
             continue
         place = report.place(path)
         yield Claim(number, report.file, place.line, place.column)
+
+
+def claims_at(numbers: Mapping[Path, str], report: Report) -> tuple[Claim, ...]:
+    """Numbers with the places where an author wrote them."""
+    places = [(number, report.place(path)) for path, number in numbers.items()]
+    return tuple(Claim(number, report.file, place.line, place.column) for number, place in places)
 
 
 def _claimed(written: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from app.flows.expressions.doubts import Doubt
     from app.flows.places import Path
-    from app.flows.prompts import Condition, Text
+    from app.flows.prompts import Condition, Prompts, Text
 
 _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -25,6 +25,11 @@ class Texts(Paper):
 
     lang = ""
     """The language of the text that is written, where it is another than the file's."""
+
+    @property
+    def prompts(self) -> Prompts:
+        """Compiles what authors write, for what they may look at here."""
+        return self.compiler.prompts
 
     def say(self, text: str, path: Path, voice: Mapping[str, str] | None = None) -> Say:
         """A Say in the file's voice, as far as it has none of its own."""
@@ -86,7 +91,7 @@ class Texts(Paper):
     def template(self, source: str, path: Path, *, url: bool = False) -> Text | None:
         """An author's text, compiled; None, with an error said, where it cannot be."""
         try:
-            text = self.compiler.prompts.text(source, url=url, lang=self.lang)
+            text = self.prompts.text(source, url=url, lang=self.lang)
         except ExpressionError as error:
             self.error(path, "template", str(error), error.mend, line=error.line)
             return None
@@ -104,7 +109,7 @@ class Texts(Paper):
             said = "the fallback needs nothing but itself, and this condition needs the call"
             self.error(path, "fallback-not-static", said)
         try:
-            made = self.compiler.prompts.condition(source)
+            made = self.prompts.condition(source)
         except ExpressionError as error:
             self.error(path, "expression", f"{key}: {error}", error.mend)
             return None

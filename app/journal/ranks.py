@@ -14,7 +14,7 @@ STATES: Final = {
 }  # fmt: skip
 OUTCOMES: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
 MESSAGE_STATES: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
-RESULTS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "sent": "5"}
+RESULTS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "refused": "4", "sent": "5"}
 
 
 def ranked(ranks: dict[str, str], said: str) -> str | None:

@@ -90,8 +90,12 @@ class Rehearsal:
     async def ring(self, network: Network) -> Transcript:
         """Rehearse it, from beginning to end."""
         line = self.line(network)
-        enter(Scene(line, self.lookups, self.calls_today))
-        return await line.ring(self.url, self.method, self.patience)
+        scene = Scene(line, self.lookups, self.calls_today)
+        enter(scene)
+        transcript = await line.ring(self.url, self.method, self.patience)
+        if scene.stage is not None:
+            await scene.stage.over()
+        return transcript
 
 
 def _plain(written: str) -> str:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.characters import clean
 from app.outside import Found
+from app.rehearsal.over import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import date, datetime
 
     from app.answered import Answered
     from app.calls import Turn
+    from app.ended import Ended
     from app.outside import Effect, Effects, Lookup
     from app.rehearsal.line import Line
 
@@ -36,6 +38,9 @@ class Scene:
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     effects: list[Effect] = dataclasses.field(default_factory=list)
+    stage: Stage | None = None
+    """Ours, where it is our engine that answered."""
+    flow: str = ""
 
 
 _SCENE: ContextVar[Scene] = ContextVar("scene")
@@ -49,12 +54,19 @@ def enter(scene: Scene) -> None:
 class Stage:
     """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
 
-    ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same.
+    ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same; ``after`` gives the turn of a
+    flow, by its name, in which it does what it does when a call has ended.
     """
 
-    def __init__(self, told: Callable[[Turn], list[dict[str, Any]]], real: Effects | None = None) -> None:
+    def __init__(
+        self,
+        told: Callable[[Turn], list[dict[str, Any]]],
+        real: Effects | None = None,
+        after: Callable[[str, Ended], Awaitable[Turn | None]] | None = None,
+    ) -> None:
         self._told = told
         self._real = real
+        self._after = after
 
     def now(self) -> datetime:
         """The moment on the clock of the call."""
@@ -85,8 +97,19 @@ class Stage:
         did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
         scene.line.note(word, "", **did)
 
+    async def over(self) -> None:
+        """The call has ended: what its flow does then."""
+        scene = _SCENE.get()
+        turn = await self._after(scene.flow, ended(scene.line, scene.calls_today)) if self._after is not None else None
+        if turn is not None:
+            scene.line.transcript.requests[-1].trail += self._told(turn)
+            for effect in turn.effects:
+                self.cause(effect)
+
     def remember(self, answered: Answered) -> None:
         """Put what was decided beside the request."""
+        if answered.outcome.flow:
+            _SCENE.get().stage, _SCENE.get().flow = self, answered.outcome.flow
         asked = _SCENE.get().line.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._told(answered.turn) if answered.turn is not None else []

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from app.flows.diagram import Diagram, diagram_of, diagram_of_program, outline
+from app.flows.diagram import Diagram, diagram_of, diagram_of_program
 from app.flows.gallery import templates
 from app.flows.pictures.drawing import svg
 from app.flows.pictures.layout import Size, laid_out
 from app.flows.pictures.mermaid import mermaid
+from app.flows.pictures.outline import outline
 from app.flows.places import Report
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
-from written import Conversation, compiled, flow_of, leads, starting
+from written import Conversation, compiled, flow_of, leads, starting, turn_of
 
 EFFECTS = {
     "sms": "sms: Hello.",
@@ -88,6 +90,48 @@ def test_nobody_is_written_to_who_has_no_number():
 def test_a_key_is_the_same_when_a_document_is_asked_for_twice():
     flow = flow_of(starting("- sms: Hello."))
     assert Conversation(flow).effects[0].key == Conversation(flow).effects[0].key
+
+
+def test_a_text_is_sent_once_a_call_step_and_target_however_often_a_call_comes_by():
+    steps = "- menu: {prompt: P., keys: {1: there, 2: other}}"
+    nodes = "  there: [{sms: Hello.}, {goto: start}]\n  other: [{notify: 'https://a.example/x'}, {goto: start}]\n"
+    flow = flow_of(starting(steps) + nodes)
+    keys = {}
+    for node in ("there", "other"):
+        call = Conversation(flow, call="call-1")
+        for _ in range(2):
+            at = [name for name, _ in leads(call.xml)].index(node)
+            call.follow(*_links(call)[at], call="call-1")
+        keys[node] = [effect.key for effect in call.effects]
+    assert len(keys["there"]) == 2
+    assert len({*keys["there"]}) == 1
+    assert len({*keys["other"]}) == 2, "whom else is told is told each time"
+
+
+def test_a_text_to_another_number_is_another():
+    text = starting("- collect: {into: phone, digits: 10, prompt: P.}\n- sms: {to: '1{{ phone }}', text: Hello.}\n- hangup")
+    flow = flow_of(text)
+    keys = [
+        Conversation(flow, call="c").press(digits).effects[0].key for digits in ("2015550142", "2015550143", "2015550142")
+    ]
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_without_a_call_id_calls_of_the_same_numbers_are_told_apart_by_the_minute():
+    flow = flow_of(starting("- sms: Hello."))
+
+    def effect(second, **told):
+        turn = turn_of(lambda: datetime.fromtimestamp(1_800_000_000 + second, UTC), **told)
+        flow.answer("start", turn)
+        return turn.effects[0]
+
+    first, same, next_, later = (effect(second) for second in (0, 59, 60, 120))
+    assert first.key == same.key != next_.key
+    assert next_.before == first.key
+    assert later.before == next_.key
+    assert effect(0, from_="+12015550998").key != first.key
+    known = effect(0, call="call-1")
+    assert (known.key, known.before) == (effect(90, call="call-1").key, "")
 
 
 def test_what_is_set_in_a_branch_holds_after_it_where_the_call_went_there_only():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,11 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from written import APOLOGY, BASE, SIGNER, played, read, says, turn_of
 
+from app.ended import Ended, Leg
 from app.errors import TemplateRefused
 from app.flows.book import Entry
 from app.flows.checks.paths import check_paths
 from app.flows.compiler import Options, compile_flow
 from app.flows.gallery import begin, templates
+from app.flows.missed import after
 from app.flows.trail import told
 from app.kept import Values
 from app.language import Response, to_xml
@@ -288,18 +291,23 @@ def test_the_address_goes_to_the_caller_or_to_the_number_typed(tmp_path):
 
 def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
     line = line_of("text-back", tmp_path)
-    missed = line.go(links(line.ring(calls="1"))[0])
-    assert [effect.kind for effect in missed.turn.effects] == ["sms"]
-    again = line.go(links(line.ring(calls="2"))[0])
-    assert again.turn.effects == []
-    assert "text message" in again.said
-    night = line.ring(NIGHT, calls="1")
-    night = line.go(links(night)[0]) if links(night) else night
-    assert night.turn.effects == []
-    assert records(night)
-    hidden = line.ring(from_="anonymous")
-    hidden = line.go(links(hidden)[0]) if links(hidden) else hidden
-    assert hidden.turn.effects == []
+    assert "We will send you a text message" in line.ring().said
+    assert records(line.ring(NIGHT))
+    assert records(line.ring(from_="anonymous"))
+
+    def texts(at=OPEN, from_="+12015550999", **how):
+        call = Ended("c", from_, "12015550123", at.timestamp(), **{"calls": 1, **how})
+        turn = asyncio.run(after(line.flow, call, None))
+        return [effect.payload["text"] for effect in turn.effects] if turn is not None else []
+
+    (said,) = texts()
+    assert said.startswith("This is Acme. Sorry that we missed your call.")
+    assert texts(legs=(Leg("+12015550188", answered=False),)) == [said]
+    assert texts(legs=(Leg("+12015550188", answered=True),)) == []
+    assert texts(tags=("voicemail",)) == []
+    assert texts(calls=2) == []
+    assert texts(NIGHT) == []
+    assert texts(from_="anonymous") == []
 
 
 @pytest.mark.parametrize(

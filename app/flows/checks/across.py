@@ -49,6 +49,8 @@ def _of(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Problem]:
             found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
         for dialled in flow.dials:
             found += _rung(dialled, flow, book)
+        for forward in flow.messages.forwards if flow.messages is not None else ():
+            found += _texted(forward, flow, book)
     return found
 
 
@@ -70,6 +72,16 @@ def _own(dialled: Claim, flow: Flow, book: FlowBook) -> list[Problem]:
     said = f"{number} is answered by {whose}"
     mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
     return [Problem(dialled.file, dialled.line, dialled.column, "warning", "dial-own", said, mend)]
+
+
+def _texted(forward: Claim, flow: Flow, book: FlowBook) -> list[Problem]:
+    """What is doubtful about a number to which texts are sent on; to one that flows answer, none is."""
+    number = e164(forward.number)
+    if not book.owns(number):
+        return _rung(forward, flow, book)
+    said = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
+    mend = "name the number of a person"
+    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, mend)]
 
 
 def _doubt(written: str) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def _mute(compiler: Compiler) -> None:
 def _hours_not_asked(compiler: Compiler) -> None:
     """Hours that are looked at, and of which nothing asks whether they are open."""
     asked = {name for names in compiler.reach.uses.values() for name in names}
-    sources = "\n".join(_texts(compiler.file.nodes))
+    sources = "\n".join(_texts([compiler.file.nodes, compiler.file.messages, compiler.file.missed]))
     for name in compiler.around.hours:
         opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
         if f"hours.{name}" in asked and not opens.search(sources):

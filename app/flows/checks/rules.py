@@ -170,6 +170,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "A key is given twice; YAML would take the second in silence, and the first is lost.",
         "Take one of the two out, or rename it; star and * are one key, as are hash and #.",
     ),
+    "keyword-twice": Rule(
+        "A word opens two rules on texts, and the first has no when: the second is never met by it.",
+        "Let each word stand once, or give the first rule a when: - {keyword: hours, when: hours.office.open, reply: …}.",
+    ),
     "leading-zeros": Rule(
         "The classic dialect tells digits as a number: of a range 0042 comes as 42; of four digits 42 and # count as 0042.",
         'Ask for digits that no zero begins: match: "[1-9][0-9]*"; or take a fixed number, to which zeros are added.',
@@ -205,6 +209,30 @@ RULES: Final[Mapping[str, Rule]] = {
     "menu": Rule(
         "A menu has no key that can be chosen, or one that means two things: callers could not choose.",
         "Give it keys: {1: sales, 2: support}, and a stop key that is none of them.",
+    ),
+    "message-else": Rule(
+        "The rules on texts end without one for all others: who writes anything else hears nothing, and nobody is told.",
+        "End with a rule without keyword and when: - reply: We call you back; or - ignore: true, if that is meant.",
+    ),
+    "message-keyword": Rule(
+        "A keyword is not one word, or one that ends all messages, as carriers want it: the rule would not do as it says.",
+        "Write one word, or a list: keyword: [hours, open]; beside cancel, end, quit or revoke list stop, or take others.",
+    ),
+    "message-loop": Rule(
+        "Texts are sent on to a number that these flows answer themselves: they would go in circles, and are not sent.",
+        "Name the number of a person: forward: +12015550188.",
+    ),
+    "message-text": Rule(
+        "A text message is empty, or longer than Opentact takes (918 characters): nobody would get it.",
+        "Write a text of 1 to 918 characters: reply: We are open until six.",
+    ),
+    "message-unreached": Rule(
+        "A rule on texts stands after one that every text meets: no text ever gets to it.",
+        "Put the rule without keyword and when last.",
+    ),
+    "missed": Rule(
+        "A step under missed needs a call, and these are done when it has ended: nobody would hear it.",
+        "Use sms and notify, with a when if need be: missed: [{when: ended.rang, sms: Sorry that we missed you.}].",
     ),
     "missing-key": Rule(
         "Something that is needed is not there: the flow could not answer.",

@@ -21,6 +21,10 @@ _FORMS: Final = {
     "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
     "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "countries are two letters, as US or DE"),
     "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "countries are two letters, as US or DE"),
+    "message.keyword": (
+        re.compile(r"[^\W_A-Z\u00c0-\u017e]+"),
+        "it is one word in small letters, without accents and signs, as hours",
+    ),
     "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "states are two letters, as NJ or ON"),
 }
 """What else is written in one way only."""

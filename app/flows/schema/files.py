@@ -11,11 +11,14 @@ from app.flows.dialing.policy import Given
 from app.flows.files import NAME, FlowFile
 from app.flows.hours.opening import WEEKDAYS
 from app.flows.hours.reading import GROUPS, KEYS, NAMES
+from app.flows.messages.rule import Rule
+from app.flows.missed import WORDS as MISSED
 from app.flows.schema.expected import tests
 from app.flows.schema.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
 from app.flows.steps import STEPS, WORDS, snake
 from app.flows.verbs import CHILDREN, PROMPTS, VOICE, plain_name
 from app.flows.words.dialling import Group
+from app.flows.words.outside import Notice
 from app.flows.words.word import NAME as VALUE
 from app.flows.words.word import TAKEN
 from app.language.dialects import NO_EXTENSIONS
@@ -41,6 +44,7 @@ UNSAYABLE: Final = (
     "Of a dialect: which verbs and attributes it has (their help says so).",
     "Of numbers without quotes: how they are spelled, as 0x10 or 010.",
     "In play: that it has either a URL or record. In choose: that only the last way goes without when.",
+    "In messages: that a rule does something, and that a text gets to it.",
     "In dial: that no_answer and error are not both given. In the fallback: that it needs nothing but itself.",
 )
 """What ``check`` refuses and JSON Schema cannot. The schema is stricter in spelling: it wants no blanks around words of a
@@ -96,6 +100,9 @@ def _around() -> dict[str, Form]:
         "voice": _closed({name: _attribute(attribute) for name, attribute in kinds.items()}),
         "group": _or_plain(of_model(Group), _values()["some texts"]),
         "dial_policy": _or_plain(of_model(Given), {"type": ["null"]}),
+        "messages": {"type": ["array", "null"], "items": {**of_model(Rule), "minProperties": 1}},
+        "notice": _or_plain(of_model(Notice), of_model(Notice)["properties"]["url"] | {"type": ["string"]}),
+        "missed": {"type": ["array", "null"], "items": _ref("missed step")},
         "nodes": {
             "type": "object",
             "properties": {START: {**_ref("steps or nothing"), "description": "Where every call begins."}},
@@ -174,6 +181,7 @@ def _steps(extensions: Extensions) -> dict[str, Form]:
         "steps or nothing": {**steps, "type": ["array", "null"]},
         "step": _step({"when": _WHEN, **known}, bare),
         "prompt": _step({name: known[name] for name in PROMPTS}, [name for name in bare if name in PROMPTS]),
+        "missed step": _step({"when": _WHEN, **{name: known[name] for name in MISSED}}, []),
         **{f"step {name}": form for name, form in forms.items()},
     }
 

@@ -11,6 +11,8 @@ import pydantic
 from app.flows.apart import result
 from app.flows.pieces import Choice, merged
 from app.flows.values import plain_value
+from app.flows.words.lengths import fitting, look_at_length
+from app.flows.words.once import calls_of
 from app.flows.words.word import Duration, GivenName, NodeName, Word
 from app.kept import Values
 from app.language.values import URL
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
     Render = Callable[[Turn], Any]
 
-WINDOW: Final = 60
-"""Seconds within which calls that Opentact gives no id count as one where they are between the same numbers."""
 LOOKUP_TIMEOUT: Final = 800
 """Milliseconds for which an answer is waited for."""
 _HEADER: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -199,6 +199,8 @@ class Sms(Word):
             return
         run.whole((*path, "text"))
         text = run.template(self.text, (*path, "text"))
+        if text is not None and text.constant is not None:
+            look_at_length(text.constant, run, (*path, "text"), "text")
         to, sender = self._number(run, path, "to"), self._number(run, path, "from_")
         if text is None:
             return
@@ -216,7 +218,7 @@ class Sms(Word):
             return {
                 "to": target,
                 "from": sender(turn) if sender else str(turn.number),
-                "text": text.plain(turn),
+                "text": fitting(text.plain(turn)),
                 "": refused,
             }
 
@@ -232,7 +234,10 @@ class Sms(Word):
 
 
 def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, Any]], says: str) -> None:  # noqa: ANN401
-    """An effect of the turn, and a line in its trail."""
+    """An effect of the turn, and a line in its trail.
+
+    A text is sent once a call, step and target; others are told once each time that a call comes by.
+    """
     mark = run.mark_of(kind, says)
     run.compiler.reach.look(run.node, ("call.id", "caller.number", "number"), path)
     flow, node, step = run.compiler.name, run.node, run.step
@@ -240,10 +245,10 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
     def do(turn: Turn) -> None:
         made = payload(turn)
         refused = made.pop("", "")
-        call = turn.told.get("call") or f"{turn.caller.number}>{turn.number}@{int(turn.second) // WINDOW}"
-        passed = turn.told.get("ticket", "").rpartition(".")[2]
+        once = made["to"] if kind == "sms" else turn.told.get("ticket", "").rpartition(".")[2]
         if not refused:
-            turn.effects.append(Effect(kind, f"{call}/{passed}/{flow}/{node}/{step}", made))
+            now, before = (f"{call}/{once}/{flow}/{node}/{step}" if call else "" for call in calls_of(turn))
+            turn.effects.append(Effect(kind, now, made, before))
         to = {"to": masked(made["to"])} if "to" in made else {}
         turn.trail.append(
             (mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)

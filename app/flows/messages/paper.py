@@ -1,0 +1,45 @@
+"""Paper for what stands beside the nodes of a flow and looks at something else than a call: texts, and calls that ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from app.flows.prompts import Prompts
+from app.flows.writing import Run
+
+if TYPE_CHECKING:
+    from app.flows.compiler import Compiler
+    from app.flows.expressions.scope import Scope
+    from app.flows.places import Path
+
+
+class Beside(Run):
+    """A run with a scope of its own."""
+
+    own: Prompts | None = None
+
+    @classmethod
+    def seeing(cls, compiler: Compiler, node: str, scope: Scope) -> Self:
+        """An empty run. ``node`` is the key of the file, with its colon: no node is named so."""
+        made = cls(compiler, node)
+        made.own = Prompts({**scope, **compiler.around.scope}, compiler.voice.get("lang", "en-US"))
+        return made
+
+    @property
+    def prompts(self) -> Prompts:
+        """As ``Texts`` says, for this scope."""
+        return self.own or self.compiler.prompts
+
+    def branch(self, *, answered: bool | None = None, inner: bool = True) -> Self:
+        """As ``Run`` says, with the same scope."""
+        made = super().branch(answered=answered, inner=inner)
+        made.own = self.own
+        return made
+
+    def comment(self, what: str, path: Path, *, key: bool = False) -> str:  # noqa: ARG002 - as ``Paper`` says
+        """Nothing: no call comes by here."""
+        return ""
+
+    def one(self, step: object, path: Path) -> None:
+        """Write one step."""
+        self._one(step, path)
