@@ -66,7 +66,7 @@ def test_the_test_of_a_flow_passes(monkeypatch):
 
 def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
     file = tmp_path / "acme.yaml"
-    file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
+    file.write_text(blocks("yaml")[0] + blocks("yaml")[2], encoding="utf-8")
     assert check_paths([file], OPTIONS, look=problems_of) == []
     (folder,) = folders_of([file], OPTIONS)
     (ran,) = asyncio.run(run(folder, folder.cases, Settings()))
@@ -101,6 +101,12 @@ def test_the_program_answers_a_call(tmp_path):
 def test_the_flow_file_has_no_problem(tmp_path):
     file = tmp_path / "acme.yaml"
     file.write_text(blocks("yaml")[0], encoding="utf-8")
+    assert check_paths([file], OPTIONS) == []
+
+
+def test_the_rules_on_texts_have_no_problem_beside_the_flow(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
     assert check_paths([file], OPTIONS) == []
 
 

@@ -184,3 +184,29 @@ def test_two_hundred_nodes_in_a_ring_are_drawn():
     nodes = [f"  {name}: [{{goto: {after}}}]\n" for name, after in zip(names, [*names[1:], "start"], strict=True)]
     picture = svg(drawn(f"nodes:\n{''.join(nodes)}"))
     assert len([text for text in texts(picture) if text.startswith("n")]) == 199
+
+
+def test_what_is_done_about_texts_and_missed_calls_stands_below_the_nodes():
+    text = (
+        "nodes: {start: [hangup]}\nmessages:\n  - keyword: [hours, open]\n    when: now.hour < 9\n    reply: Soon.\n"
+        "  - forward: team\n    notify: {url: 'https://a.example/secret'}\n  - ignore: true\nmissed:\n  - sms: Sorry.\n"
+    )
+    made = diagram_of("acme", text.encode(), Report("acme.yaml"))
+    assert outline(made).split("\n\n", 2)[2] == (
+        "when a text comes in\n"
+        "  hours, open, when now.hour < 9: reply “Soon.”\n"
+        "  any other text: forward to team, notify a.example\n"
+        "  any other text: nothing\n"
+        "\n"
+        "when nobody took a call\n"
+        "  text message “Sorry.”"
+    )
+
+
+@pytest.mark.parametrize(
+    "odd", ["messages: hello", "messages: [hello, [1]]", "messages: [{reply: {a: b}}]", "missed: {a: b}"]
+)
+def test_rules_that_are_none_are_drawn_all_the_same(odd):
+    assert outline(diagram_of("acme", f"nodes: {{start: [hangup]}}\n{odd}\n".encode(), Report("acme.yaml"))).startswith(
+        "acme"
+    )

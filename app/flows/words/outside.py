@@ -236,7 +236,7 @@ class Sms(Word):
 def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, Any]], says: str) -> None:  # noqa: ANN401
     """An effect of the turn, and a line in its trail.
 
-    A text is sent once a call, step and target; others are told once each time that a call comes by.
+    A text is sent once a call, step and target; anybody else is told once for each URL by which a call comes here.
     """
     mark = run.mark_of(kind, says)
     run.compiler.reach.look(run.node, ("call.id", "caller.number", "number"), path)
