@@ -16,6 +16,8 @@ from app.flows import trail
 from app.flows.checks.across import across, since
 from app.flows.compiler import Options
 from app.flows.library import Library
+from app.flows.messages.inbox import Inbox
+from app.flows.messages.rules import Sentences
 from app.flows.missed import after
 from app.flows.screening.callers import CountsInMemory
 from app.flows.shelf import Shelf
@@ -29,6 +31,7 @@ from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering
+from app.web.ending import Ending
 from app.web.engine import Engine
 from app.web.hearing import Hearing
 from app.web.log import Log, line_of, log_to
@@ -38,6 +41,7 @@ from app.web.requests import Trust
 from app.web.sounds import sounds
 from app.web.state import state
 from app.web.tally import Tally
+from app.web.texting import Texting
 from app.web.webhooks import webhooks
 
 if TYPE_CHECKING:
@@ -88,6 +92,8 @@ class House:
         self._shelf = Shelf(library.loaded.book)
         self._outside = outside_of(settings, self.opentact, self.journal)
         self._workshop = Workshop(self._outside, Workers("app.flows.workshop:work"))
+        hears = self.opentact is not None
+        self._ending = Ending(self._shelf, self.journal, self._workshop, self._outside, hears=hears)
         self._watcher = Watcher(library, self._changed)
         self.engine = Engine(
             shelf=self._shelf,
@@ -97,11 +103,11 @@ class House:
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             workshop=self._workshop,
-            outside=self._outside,
+            outside=self._ending,
             counts=CountsInMemory(),
             remember=self.journal.remember,
         )
-        self.hearing = Hearing(self.journal, self._acts())
+        self.hearing = Hearing(self.journal, self._acts(), first=[self._texting().heard])
         self._listening = self._ear()
         self._count()
 
@@ -116,9 +122,17 @@ class House:
     def _acts(self) -> list[Any]:
         """What is done when something is reported."""
         if self.opentact is None or self.settings.control != "push":
-            return []
+            return [self._ending.heard]
         push = Pushing(self.engine, self.opentact.calls.push, self.journal.once_or_here, self.settings.public_url)
-        return [push.heard]
+        return [push.heard, self._ending.heard]
+
+    def _texting(self) -> Texting:
+        """What takes texts that come in."""
+        settings = self.settings
+        sentences = Sentences(settings.message_stopped, settings.message_started, settings.message_help)
+        journal, do = self.journal, self._workshop.do
+        inbox = Inbox(lambda: self._shelf.book, sentences, optouts=journal, done=journal, do=do)
+        return Texting(inbox, lambda: self._shelf.book, self._outside)
 
     def _count(self) -> None:
         also = self.tally.also
@@ -169,6 +183,7 @@ class House:
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
         self._watcher.start()
+        self._ending.start()
         if self._listening is not None:
             self._listening.start()
         yield
@@ -176,6 +191,7 @@ class House:
         if self._listening is not None:
             await self._listening.stop()
         await self.hearing.stop(GRACE)
+        await self._ending.stop()
         await self._workshop.stop()
         await self._outside.stop(GRACE)
         if self.opentact is not None:
@@ -202,7 +218,8 @@ def outside_of(settings: Settings, opentact: Opentact | None = None, journal: Jo
 
         sms = texting(opentact.messages)
     keys = [key.get_secret_value() for key in settings.notify_key]
-    return Live(settings.private_lookups, keys, sms=sms, settled=journal.remember if journal is not None else None)
+    settled = journal.remember if journal is not None else None
+    return Live(settings.private_lookups, keys, sms=sms, settled=settled, optouts=journal, done=journal)
 
 
 @contextlib.asynccontextmanager

@@ -58,6 +58,12 @@ def newest_event(connection: Connection) -> float | None:
     return connection.execute(select(func.max(EVENTS.c.at)).where(heard)).scalar()
 
 
+def held(connection: Connection, kind: str, before: float, most: int) -> list[Row]:
+    """Effects of a kind that were wanted before a moment, and of which nothing became yet, the oldest first."""
+    waits = (EFFECTS.c.kind == kind) & EFFECTS.c.settled.is_(None) & (EFFECTS.c.at < before)
+    return _all(connection, select(EFFECTS).where(waits).order_by(EFFECTS.c.at).limit(most))
+
+
 def told(connection: Connection, call: str) -> Told | None:
     """All that is kept of a call, or of the call of a leg; None where there is none of that id."""
     row = _first(connection, select(CALLS).where(CALLS.c.id == call))

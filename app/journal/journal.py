@@ -9,13 +9,16 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
+from app.ended import VOICEMAIL
 from app.errors import JournalError, StoreGone, StoreRefused
+from app.journal.ends import ended_of, held_of
 from app.journal.entries import entries_of
 from app.journal.retention import Retention
 from app.journal.story import row_of, story_of
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
 
     from app.answered import Answered
     from app.calls import Turn
+    from app.ended import Ended
     from app.happened import Happened, Settled
     from app.journal.spool import Spool
     from app.journal.store import Entry, Filter, Store
+    from app.outside import Effect
 
 CAPACITY: Final = 20_000
 """Things that may wait in memory to be written."""
@@ -50,6 +55,14 @@ class _Waiting(NamedTuple):
 
     entries: list[Entry]
     done: _Done | None
+
+
+class Over(NamedTuple):
+    """A call that has ended; ``held`` are effects that waited for that."""
+
+    flow: str
+    end: Ended
+    held: list[Effect]
 
 
 class Journal:
@@ -122,6 +135,30 @@ class Journal:
         with contextlib.suppress(StoreGone):
             return first and await self.once(kind, key)
         return first
+
+    async def opted_out(self, number: str, other: str) -> bool:
+        """As ``app.consent.OptOuts``. Raises StoreGone."""
+        return await asyncio.to_thread(self._store.opted_out, number, other)
+
+    async def opt_out(self, number: str, other: str, at: float) -> bool:
+        """As ``app.consent.OptOuts``. Raises StoreGone."""
+        return await asyncio.to_thread(functools.partial(self._store.opt, number, other, at, out=True))
+
+    async def opt_in(self, number: str, other: str, at: float) -> bool:
+        """As ``app.consent.OptOuts``. Raises StoreGone."""
+        return await asyncio.to_thread(functools.partial(self._store.opt, number, other, at, out=False))
+
+    async def over(self, call: str) -> Over | None:
+        """A call that has ended: its flow, its end, and the effects of a kind that wait for it. Raises StoreGone."""
+        told = await asyncio.to_thread(self._store.told, call)
+        if told is None:
+            return None
+        return Over(told.call["flow"] or "", ended_of(told), held_of(told.effects, VOICEMAIL))
+
+    async def held(self, before: float, most: int) -> list[Effect]:
+        """Effects that waited for the end of a call since before a moment. Raises StoreGone."""
+        rows = await asyncio.to_thread(self._store.held, VOICEMAIL, before, most)
+        return held_of(rows, VOICEMAIL)
 
     async def newest_event(self) -> float | None:
         """When the newest report happened that came as an event (seconds since 1970). Raises StoreGone."""

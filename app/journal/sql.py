@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import SettingsError, StoreGone, StoreRefused
-from app.journal import asking, erasing
+from app.journal import asking, erasing, optouts
 from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
 from app.journal.schema import is_current, migrate
@@ -117,6 +117,22 @@ class SqlStore:
         claim = insert(CLAIMS).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS.c.key)
         with self._writing() as connection:
             return connection.execute(claim).first() is not None
+
+    def opted_out(self, number: str, other: str) -> bool:
+        """Whether nothing may be sent from a number of ours to another."""
+        with self._reading() as connection:
+            return optouts.opted_out(connection, number, other)
+
+    def opt(self, number: str, other: str, at: float, *, out: bool) -> bool:
+        """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
+        self._look_at_file()
+        with self._writing() as connection:
+            return optouts.said(connection, number, other, at, out=out)
+
+    def held(self, kind: str, before: float, most: int) -> Sequence[Row]:
+        """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
+        with self._reading() as connection:
+            return asking.held(connection, kind, before, most)
 
     def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
         """Whether a lease is this holder's, from now on for some seconds."""

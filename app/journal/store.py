@@ -60,6 +60,15 @@ class Store(Protocol):
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
 
+    def opted_out(self, number: str, other: str) -> bool:
+        """Whether nothing may be sent from a number of ours to another."""
+
+    def opt(self, number: str, other: str, at: float, *, out: bool) -> bool:
+        """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
+
+    def held(self, kind: str, before: float, most: int) -> Sequence[Row]:
+        """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
+
     def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
         """Whether a lease is this holder's, from now on for some seconds."""
 

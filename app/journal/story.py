@@ -134,7 +134,7 @@ def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
 def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
     """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
     raw = json.loads(event["raw"])
-    step = _step(raw)
+    step = step_of(raw)
     said: dict[str, Any] = {
         "at": event["at"],
         "what": "reported",
@@ -150,7 +150,7 @@ def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
     return {**said, "raw": raw}
 
 
-def _step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def step_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022)."""
     payload = raw.get("payload")
     for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):

@@ -169,6 +169,15 @@ CLAIMS: Final = Table(
 """What must happen once, whoever comes to it and however often."""
 Index("claims_at", CLAIMS.c.at)
 
+OPTOUTS: Final = Table(
+    "optouts",
+    METADATA,
+    Column("pair", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("out", Integer, nullable=False),
+)
+"""Who wants no messages; ``pair`` is a digest, so that a STOP outlives the number that is forgotten."""
+
 LEASES: Final = Table(
     "leases",
     METADATA,

@@ -22,11 +22,15 @@ MOST: Final = 1_000
 
 
 class Hearing:
-    """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal."""
+    """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal.
 
-    def __init__(self, journal: Journal, acts: Sequence[Act]) -> None:
+    What ``first`` raise, a webhook is told: what they do is as much to be relied on as what is written.
+    """
+
+    def __init__(self, journal: Journal, acts: Sequence[Act], first: Sequence[Act] = ()) -> None:
         self._journal = journal
         self._acts = acts
+        self._first = first
         self._known: dict[str, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -34,15 +38,17 @@ class Hearing:
         """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
         await self._journal.record_now(*reports)
         for report in reports:
-            self._act(report)
+            for act in self._first:
+                await act(report)
+            self._act(report, self._acts)
 
     async def heard(self, report: Happened) -> None:
         """Take a report that is written soon."""
         self._journal.remember(report)
-        self._act(report)
+        self._act(report, [*self._first, *self._acts])
 
-    def _act(self, report: Happened) -> None:
-        if not self._acts or report.key in self._known:
+    def _act(self, report: Happened, acts: Sequence[Act]) -> None:
+        if not acts or report.key in self._known:
             return
         self._known[report.key] = None
         if len(self._known) > KNOWN:
@@ -50,12 +56,12 @@ class Hearing:
         if len(self._tasks) >= MOST:
             _log().error("too much is reported at once: a report is only remembered", kind=report.kind)
             return
-        task = asyncio.create_task(self._done(report))
+        task = asyncio.create_task(self._done(report, acts))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _done(self, report: Happened) -> None:
-        for act in self._acts:
+    async def _done(self, report: Happened, acts: Sequence[Act]) -> None:
+        for act in acts:
             try:
                 await act(report)
             except Exception as error:  # noqa: BLE001 - others act all the same

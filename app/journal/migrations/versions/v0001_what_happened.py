@@ -1,4 +1,4 @@
-"""The first tables: calls, turns, events, messages, recordings, transcripts, effects, claims, leases."""
+"""The first tables: calls, turns, events, messages, recordings, transcripts, effects, claims, opt-outs, leases."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
         op.create_index(f"{name}_at", name, ["at"])
     op.create_table("claims", _key("kind"), _key("key"), Column("at", Double, nullable=False))
     op.create_index("claims_at", "claims", ["at"])
+    op.create_table("optouts", _key("pair"), _must("at", Double), _must("out", Integer))
     op.create_table("leases", _key("name"), Column("holder", Text, nullable=False), Column("until", Double, nullable=False))
 
 
