@@ -42,6 +42,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     since: Annotated[str, typer.Option(help="A moment (2026-11-23, 2026-11-23T10:00Z), or how long ago: 2h, 7d.")] = "",
     until: Annotated[str, typer.Option(help="As above; what began then is not shown.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="How many; else 50 for people, and all for programs.")] = None,
+    scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario to paste.")] = False,  # noqa: FBT002
     output: Annotated[LogFormat, typer.Option("--format", help="How calls are shown.")] = LogFormat.text,
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: asked, decided because, answered, reported."""
@@ -50,8 +51,10 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
 
     store = _store()
     if call is not None:
-        _story(store, call, output)
+        _scenario(store, call) if scenario else _story(store, call, output)
         return
+    if scenario:
+        fail("callflows: --as-scenario: of which call? As: callflows log CALL --as-scenario", 2)
     most = limit or (_ROWS if output is LogFormat.text else None)
     moments = _moment(since, "--since"), _moment(until, "--until")
     wanted = Filter(_number(number), _number(from_), flow, outcome, state, *moments, limit=most)
@@ -145,15 +148,33 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "-", "\t", "\r") else value
 
 
-def _story(store: SqlStore | None, call: str, output: LogFormat) -> None:
-    import json
-
+def _story_of(store: SqlStore | None, call: str) -> dict[str, Any]:
     from app.journal.story import story_of
 
     told = store.told(call) if store is not None else None
     if told is None:
         fail(f"callflows: no call {call!r} is remembered: callflows log lists them", 1)
-    story = story_of(told)
+    return story_of(told)
+
+
+def _scenario(store: SqlStore | None, call: str) -> None:
+    """A call as a scenario: rehearsed again with the flows as they are, so that it holds."""
+    import asyncio
+
+    from app.cli.ringing import rung
+    from app.testing.recording import as_scenario
+    from app.testing.replaying import rehearsal_of
+
+    rehearsal = rehearsal_of(_story_of(store, call))
+    told, zone = asyncio.run(rung(rehearsal, settings_of(), noted=True))
+    say("rehearsed again with the flows as they are now; keys pressed within one document are not known")
+    print(as_scenario(told, rehearsal, zone=zone), end="")
+
+
+def _story(store: SqlStore | None, call: str, output: LogFormat) -> None:
+    import json
+
+    story = _story_of(store, call)
     if output is LogFormat.text:
         for line in _told(story):
             print(line)

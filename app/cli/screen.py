@@ -16,10 +16,12 @@ from app.cli.keyboard import Keyboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
     from typing import Self
 
     from app.rehearsal.at_the_phone import PersonCalled, PersonCalling
     from app.rehearsal.parties import Awaiting, Caller, Does
+    from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Step, Transcript
 
 _LATER: Final = ("Gather", "Dial", "Record", "Pause")
@@ -92,6 +94,13 @@ class Screen:
                 print(f"         {asked.method} {shown(asked.url.partition('?')[0])}: {shown(asked.error)}")
         for assumed in transcript.assumed if trace else ():
             print(f"         not documented: {assumed}")
+
+    def record(self, transcript: Transcript, rehearsal: Rehearsal, zone: tzinfo | None) -> None:
+        """The call as a scenario; beside JSON it goes where it can be told apart."""
+        from app.testing.recording import as_scenario
+
+        scenario = as_scenario(transcript, rehearsal, zone=zone)
+        print(scenario, end="", file=sys.stderr if self.quiet else sys.stdout)
 
     def person(self) -> PersonCalling:
         """A caller who is the person at this terminal."""
