@@ -18,9 +18,21 @@ CallflowsError
 │   └── WorkFailed           the work raised: its error
 ├── RehearsalError           a call cannot be rehearsed
 │   ├── ScenarioError        a scenario or a script is written wrongly
-│   └── NotDocumented        the documentation of the platform does not say what happens
+│   └── PlatformSilent       the documentation of the platform does not say what happens
 ├── OutsideError             a server outside gave no answer that can be used
-│   └── RefusedURL           it must not be asked, now or later
+│   ├── RefusedURL           it must not be asked, now or later
+│   └── OpentactError        Opentact refused something: status, message, fields
+│       ├── NotAuthenticated     401: the token or the password is not accepted
+│       ├── NotEnoughBalance     402: the account has not enough money
+│       ├── NotFound             404: there is no such thing
+│       ├── Conflict             409: it is taken, or there already
+│       ├── TooManyRequests      429: ask again later
+│       ├── Unavailable          no answer: not reached, too late, or broken there (5xx)
+│       ├── Unintelligible       an answer that is not Opentact's
+│       └── NotDocumented        nobody knows how Opentact is asked for this
+├── JournalError             what happened cannot be written or read
+│   ├── StoreGone            the database cannot be reached, or cannot take anything
+│   └── StoreRefused         it will never take this: what is wrong with it
 └── SettingsError            the installation is configured wrongly
 
 An error says where, what and the mend.
@@ -32,7 +44,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class CallflowsError(Exception):
@@ -163,7 +175,7 @@ class ScenarioError(RehearsalError):
         self.mend = mend
 
 
-class NotDocumented(RehearsalError):
+class PlatformSilent(RehearsalError):
     """The documentation of the platform does not say what happens, and nothing is chosen."""
 
 
@@ -173,6 +185,106 @@ class OutsideError(CallflowsError):
 
 class RefusedURL(OutsideError):
     """It must not be asked, now or later."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """What Opentact says of one field of a request: why it is wrong, and the value that it saw."""
+
+    message: str
+    value: object = None
+
+
+class OpentactError(OutsideError):
+    """Opentact refused something, or could not be asked.
+
+    ``status`` is that of HTTP, or the one in the answer where HTTP says 200; None where there was no answer.
+    ``message`` and ``fields`` (by their path, as ``params.to``) are Opentact's own words. The text for people names the
+    request by its method and path with ids and numbers left out, and has no values, so that it may stand in a log.
+    """
+
+    mend = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: str = "",
+        status: int | None = None,
+        fields: Mapping[str, Field] | None = None,
+        mend: str = "",
+    ) -> None:
+        self.message = message
+        self.request = request
+        self.status = status
+        self.fields = dict(fields or {})
+        self.mend = mend or self.mend
+        details = "; ".join(f"{path}: {field.message}" for path, field in self.fields.items())
+        said = f"{message} ({details})" if details else message
+        place = f"{request}: " if request else ""
+        super().__init__(f"{place}{said}{f' [{status}]' if status else ''}{f'; {self.mend}' if self.mend else ''}")
+
+
+class NotAuthenticated(OpentactError):
+    """Opentact does not accept the token, or the email and the password."""
+
+    mend = "set CALLFLOWS_OPENTACT_TOKEN to a token that is valid, or CALLFLOWS_OPENTACT_EMAIL and _PASSWORD"
+
+
+class NotEnoughBalance(OpentactError):
+    """The account has not enough money."""
+
+    mend = "add money to the account in Opentact's portal"
+
+
+class NotFound(OpentactError):
+    """There is no such thing, or it is another account's."""
+
+    mend = "look at its id or number, and at whose token this is"
+
+
+class Conflict(OpentactError):
+    """It is taken, or it is there already."""
+
+    mend = "look at what is there"
+
+
+class TooManyRequests(OpentactError):
+    """More was asked than Opentact allows; ``retry_after`` are the seconds that it wants to be left alone, if it said."""
+
+    mend = "ask again later"
+    retry_after: float | None = None
+
+
+class Unavailable(OpentactError):
+    """Opentact was not reached, did not answer in time, or broke (5xx).
+
+    ``done`` says whether what was asked may have been done all the same.
+    """
+
+    done: bool = False
+
+
+class Unintelligible(OpentactError):
+    """The answer is not Opentact's: no JSON, or not in its envelope."""
+
+    mend = "see whether CALLFLOWS_OPENTACT_URL is that of Opentact's REST API"
+
+
+class NotDocumented(OpentactError):
+    """Opentact has it, but how it is asked is lost from the documentation; the message says where to fill it in."""
+
+
+class JournalError(CallflowsError):
+    """What happened cannot be written or read."""
+
+
+class StoreGone(JournalError):
+    """The database cannot be reached, or cannot take anything; later it may."""
+
+
+class StoreRefused(JournalError):
+    """The database will never take this."""
 
 
 class SettingsError(CallflowsError):

@@ -38,6 +38,9 @@ class Nothing:
     def __contains__(self, _value: object) -> bool:
         return False
 
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
     def _never(self, _other: object) -> bool:
         return False
 

@@ -19,6 +19,7 @@ _ATTESTED: Final = re.compile(
     r"(a|b|c|full|partial|gateway)(?:[-_ ](?:attestation|attested|passthrough|diverted))?",
     re.IGNORECASE,
 )
+_EMERGENCY: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
 _LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
@@ -122,6 +123,11 @@ def attested(written: str) -> str:
     found = _ATTESTED.fullmatch(written.strip())
     level = found[1].lower() if found else ""
     return _LEVELS.get(level, level.upper()) or UNKNOWN
+
+
+def is_emergency(written: str) -> bool:
+    """Whether it is a number of emergency services, or one as short that is like them."""
+    return re.sub(r"[ ().\-]", "", written.strip()).removeprefix("+") in _EMERGENCY
 
 
 def masked(number: str) -> str:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import io
-import json
-import logging
-import math
-import struct
-import sys
-import wave
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from fastapi import FastAPI
 
 from app.effects import Live
 from app.flows import trail
+from app.flows.checks.across import across, since
 from app.flows.compiler import Options
 from app.flows.library import Library
 from app.flows.screening.callers import CountsInMemory
@@ -30,19 +23,29 @@ from app.flows.watcher import Watcher
 from app.flows.words.recording import BEEP_PATH
 from app.flows.workers import Workers
 from app.flows.workshop import Workshop
+from app.journal import Journal, journal_of
 from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
 from app.web.answering import Answering
-from app.web.log import Log
-from app.web.requests import Trust, header
+from app.web.engine import Engine
+from app.web.hearing import Hearing
+from app.web.log import Log, line_of, log_to
+from app.web.problems import said_as_problems
+from app.web.pushing import Pushing
+from app.web.requests import Trust
+from app.web.sounds import sounds
+from app.web.state import state
 from app.web.tally import Tally
+from app.web.webhooks import webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator
 
     from app.flows.book import FlowBook
     from app.flows.loader import Loaded, Progress
+    from app.opentact import Opentact
+    from app.web.listening import Listening
 
 
 GRACE: Final = 5.0
@@ -57,34 +60,146 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     settings = settings or load_settings()
     log = Log()
     log_to(log, settings.log_format)
-    signer = signer_of(settings)
-    library = library or library_of(settings)
-    said(library.loaded)
-    trust, shelf = Trust(settings), Shelf(library.loaded.book)
-    tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
-    for strange in unknown():
-        structlog.get_logger("callflows").warning(strange)
-    if not settings.token:
-        structlog.get_logger("callflows").warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
-    outside = Live(settings.private_lookups, [key.get_secret_value() for key in settings.notify_key])
-    workshop = Workshop(outside, Workers("app.flows.workshop:work"))
-    tally.also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], outside.counts)
-    tally.also("callflows_workers", "What workers were asked, and what became of them", ["state"], workshop.counts)
-    if settings.workers > 1 and any(flow.counts for flow in library.loaded.book.flows.values()):
-        structlog.get_logger("callflows").warning("caller.calls_today counts in each of several workers by itself")
-    return Answering(
-        _framework(shelf, library, trust, tally, log, workshop, outside),
-        shelf=shelf,
-        signer=signer,
-        trust=trust,
-        tally=tally,
-        apology=settings.apology,
-        dialect=settings.dialect,
-        deadline=settings.deadline_ms / 1000,
-        workshop=workshop,
-        outside=outside,
-        counts=CountsInMemory(),
-    )
+    house = House(settings, library or library_of(settings), log)
+    house.warn()
+    app = FastAPI(title="callflows", lifespan=house.open, description="Answers the calls of numbers on Opentact.")
+    said_as_problems(app)
+    app.include_router(state(lambda: house.library.loaded, house.state, house.trust, house.tally))
+    app.include_router(sounds(BEEP_PATH))
+    app.include_router(webhooks(house.trust, house.hearing.written))
+    return Answering(app, house.engine, house.trust)
+
+
+class House:
+    """All that one process of an installation has."""
+
+    def __init__(self, settings: Settings, library: Library, log: Log) -> None:
+        self.settings = settings
+        self.library = library
+        self.trust = Trust(settings)
+        self.journal = journal_of(settings, trail.told)
+        self.opentact = opentact_of(settings)
+        self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
+        self._log = log
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._shelf = Shelf(library.loaded.book)
+        self._outside = outside_of(settings, self.opentact, self.journal)
+        self._workshop = Workshop(self._outside, Workers("app.flows.workshop:work"))
+        self._watcher = Watcher(library, self._changed)
+        self.engine = Engine(
+            shelf=self._shelf,
+            signer=signer_of(settings),
+            tally=self.tally,
+            apology=settings.apology,
+            dialect=settings.dialect,
+            deadline=settings.deadline_ms / 1000,
+            workshop=self._workshop,
+            outside=self._outside,
+            counts=CountsInMemory(),
+            remember=self.journal.remember,
+        )
+        self.hearing = Hearing(self.journal, self._acts())
+        self._listening = self._ear()
+        self._count()
+
+    def _ear(self) -> Listening | None:
+        """What listens to events; None where the installation has no account."""
+        if self.opentact is None:
+            return None
+        from app.web.listening import Listening  # noqa: PLC0415 - heavy, and an installation may do without
+
+        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard)
+
+    def _acts(self) -> list[Any]:
+        """What is done when something is reported."""
+        if self.opentact is None or self.settings.control != "push":
+            return []
+        push = Pushing(self.engine, self.opentact.calls.push, self.journal.once_or_here, self.settings.public_url)
+        return [push.heard]
+
+    def _count(self) -> None:
+        also = self.tally.also
+        also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], self._outside.counts)
+        also("callflows_workers", "What workers were asked, and what became of them", ["state"], self._workshop.counts)
+        also("callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.counts)
+
+    def warn(self) -> None:
+        """Say what is to be known of the settings and the flows."""
+        log, settings = structlog.get_logger("callflows"), self.settings
+        said(self.library.loaded, workers=settings.workers)
+        for strange in unknown():
+            log.warning(strange)
+        if not settings.token:
+            log.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+        if settings.control == "push" and (self.opentact is None or not settings.public_url):
+            log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
+
+    def state(self) -> dict[str, Any]:
+        """How the journal and the platform are."""
+        events = self._listening.state() if self._listening is not None else {"connected": False, "problem": "not set up"}
+        return {"journal": self.journal.state(), "events": events}
+
+    def _changed(self, before: Loaded, loaded: Loaded) -> None:
+        """Another book is open; the watcher's thread says so."""
+        self._shelf.open(loaded.book)
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._ready(loaded.book), self._loop)
+        said(loaded, before, self.settings.workers)
+
+    async def _ready(self, book: FlowBook) -> None:
+        """Have what its flows need, so that no caller waits for it."""
+        if any(flow.apart for flow in book.flows.values()):
+            await self._workshop.start()
+        if any(flow.outside for flow in book.flows.values()):
+            await self._outside.ready()
+
+    @contextlib.asynccontextmanager
+    async def open(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Everything runs, until it ends."""
+        self._log.start()
+        self.tally.start()
+        self.journal.start()
+        await self._outside.start()
+        self._loop = asyncio.get_running_loop()
+        await self._ready(self._shelf.book)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
+        self._watcher.start()
+        if self._listening is not None:
+            self._listening.start()
+        yield
+        self._watcher.stop()
+        if self._listening is not None:
+            await self._listening.stop()
+        await self.hearing.stop(GRACE)
+        await self._workshop.stop()
+        await self._outside.stop(GRACE)
+        if self.opentact is not None:
+            await self.opentact.close()
+        await asyncio.to_thread(self.journal.stop)
+        self.tally.stop()
+        self._log.stop()
+
+
+def opentact_of(settings: Settings) -> Opentact | None:
+    """The platform as a client; None where the installation has no account. Raises SettingsError."""
+    if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
+        return None
+    from app.opentact import Opentact  # noqa: PLC0415 - heavy, and most rehearsals do without
+
+    return Opentact.of(settings)
+
+
+def outside_of(settings: Settings, opentact: Opentact | None = None, journal: Journal | None = None) -> Live:
+    """The outside of an installation: lookups, webhooks and messages, done for real."""
+    sms = None
+    if opentact is not None:
+        from app.opentact.messages import texting  # noqa: PLC0415 - as above
+
+        sms = texting(opentact.messages)
+    keys = [key.get_secret_value() for key in settings.notify_key]
+    return Live(settings.private_lookups, keys, sms=sms, settled=journal.remember if journal is not None else None)
 
 
 @contextlib.asynccontextmanager
@@ -99,11 +214,9 @@ async def rehearsing(
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
-        yield Answering(
-            _nowhere,
+        engine = Engine(
             shelf=Shelf(book),
             signer=signer,
-            trust=Trust(here),
             tally=Tally(line_of("json"), io.StringIO()),
             apology=settings.apology,
             dialect=settings.dialect,
@@ -114,6 +227,7 @@ async def rehearsing(
             clock=stage.now,
             remember=stage.remember,
         )
+        yield Answering(_nowhere, engine, Trust(here))
     finally:
         await workshop.stop()
 
@@ -136,141 +250,17 @@ def library_of(settings: Settings, on_progress: Progress | None = None) -> Libra
     return Library(settings.flows, options, on_progress=on_progress)
 
 
-def said(loaded: Loaded, before: Loaded | None = None) -> None:
+def said(loaded: Loaded, before: Loaded | None = None, workers: int = 1) -> None:
     """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
-    for problem in loaded.problems:
-        if problem not in known:
-            (log.error if problem.severity == "error" else log.warning)(str(problem))
+    between = since(before.book, loaded.book, workers) if before else across(loaded.book, workers)
+    for found in (*loaded.problems, *between):
+        if found not in known:
+            (log.error if found.severity == "error" else log.warning)(str(found))
     for name in loaded.stale:
         if before and loaded.stale[name] != before.stale.get(name):
             log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
     states = loaded.states
     flows = states["live"] + states["stale"]
     log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))
-
-
-def _framework(
-    shelf: Shelf, library: Library, trust: Trust, tally: Tally, log: Log, workshop: Workshop, outside: Live
-) -> FastAPI:
-    """Everything that is not the way of a call."""
-
-    def changed(before: Loaded, loaded: Loaded) -> None:
-        shelf.open(loaded.book)
-        said(loaded, before)
-
-    watcher = Watcher(library, changed)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        log.start()
-        tally.start()
-        await outside.start()
-        if any(flow.apart for flow in shelf.book.flows.values()):
-            await workshop.start()
-        if any(flow.outside for flow in shelf.book.flows.values()):
-            await outside.ready()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
-        watcher.start()
-        yield
-        watcher.stop()
-        await workshop.stop()
-        await outside.stop(GRACE)
-        tally.stop()
-        log.stop()
-
-    app = FastAPI(title="callflows", lifespan=lifespan, description="Answers the calls of numbers on Opentact.")
-
-    _say_errors(app)
-    _say_how_it_is(app, library, trust, tally)
-    return app
-
-
-def _say_how_it_is(app: FastAPI, library: Library, trust: Trust, tally: Tally) -> None:
-    """What people and programs ask about the server, and the sounds of its own."""
-
-    @app.get("/healthz", summary="Alive")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", summary="Can answer calls")
-    async def readyz() -> Response:
-        loaded = library.loaded
-        broken = [flow.name for flow in loaded.book.flows.values() if flow.problems]
-        flows = len(loaded.book.flows) - len(broken)
-        status = "ok" if flows else "no flow is loaded"
-        body = {"status": status, "flows": flows, "broken": broken, "stale": [*loaded.stale]}
-        return JSONResponse(body, status_code=200 if flows else 503)
-
-    @app.get("/metrics", summary="Prometheus")
-    async def metrics(request: Request) -> Response:
-        bearer = header(request.scope, b"authorization").removeprefix("Bearer ")
-        refusal = trust.refusal(request.scope, request.query_params.get("token") or bearer)
-        if refusal and not trust.local(request.scope):
-            return _problem(403, refusal)
-        return Response(tally.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    sound = beep()
-
-    @app.get(BEEP_PATH, summary="A beep, for a dialect without a tone")
-    async def media_beep() -> Response:
-        return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
-
-
-def _say_errors(app: FastAPI) -> None:
-    """Every error to people and programs is problem details."""
-
-    @app.exception_handler(StarletteHTTPException)
-    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def broken(_request: Request, _error: Exception) -> Response:
-        return _problem(500, "Something broke; the log says what.")
-
-
-def _problem(status: int, detail: str) -> Response:
-    """Problem details (RFC 9457), for programs and people."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
-
-
-def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
-    """A wav file of a tone, fading in and out within 10 ms so that it does not click."""
-    samples, fade = int(seconds * rate), rate // 100
-    levels = (min(1.0, i / fade, (samples - 1 - i) / fade) * 0.4 for i in range(samples))
-    wave_form = [int(32767 * level * math.sin(2 * math.pi * hz * i / rate)) for i, level in enumerate(levels)]
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes(struct.pack(f"<{samples}h", *wave_form))
-    return file.getvalue()
-
-
-def line_of(form: str) -> Callable[[Mapping[str, Any]], str]:
-    """How a line of the call log is made of its fields."""
-    if form == "json":
-        return json.JSONEncoder(separators=(", ", ": ")).encode
-    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    return lambda fields: str(render(None, "", dict(fields)))
-
-
-def log_to(out: Log | TextIO, form: str) -> None:
-    """Structured log lines to ``out``."""
-    json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    people: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(json_lines if form == "json" else people),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]
-        cache_logger_on_first_use=False,
-    )

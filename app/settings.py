@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import dotenv
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, field_validator
@@ -20,6 +21,8 @@ from app.errors import SettingsError, suggestion
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
 _WEBHOOK_KEY = re.compile(r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_WIRE_URL = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
+_DATABASE = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -29,6 +32,9 @@ def _listed(value: object) -> object:
 
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+Types = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_.-]+$")], ...], NoDecode, BeforeValidator(_listed)
+]
 Regions = Annotated[tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...], NoDecode, BeforeValidator(_listed)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 
@@ -41,7 +47,7 @@ class Settings(BaseSettings):
     )
 
     flows: Path = Field(Path("callflows"), description="the folder of the flow files")
-    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key")
+    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key, the journal")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that answer")
@@ -59,11 +65,28 @@ class Settings(BaseSettings):
     dial_regions: Regions = Field(
         (), description="countries that computed targets may be in, whatever a file allows; empty: any"
     )
+    opentact_url: str = Field("https://api.opentact.org/rest", description="Opentact's REST API")
+    opentact_token: SecretStr = Field(SecretStr(""), description="an API token of Opentact's portal")
+    opentact_email: str = Field("", description="the email of an Opentact user, who can renew tokens")
+    opentact_password: SecretStr = Field(SecretStr(""), description="that user's password")
+    opentact_events_url: str = Field("wss://api.opentact.org/wss", description="Opentact's event websocket")
+    event_types: Types = Field(
+        ("call_record",),
+        description="events to subscribe to; what else is known (call_state, call_flow, sms) comes without asking",
+    )
+    control: Literal["answer", "push"] = Field(
+        "answer", description="answer: Opentact asks the call-control URL; push: documents are posted to calls it reports"
+    )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
         description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
     )
     log_format: Literal["json", "text"] = Field("json", description="how log lines look")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="where calls are remembered, sqlite:///file or postgresql://…; unset: callflows.db in data",
+    )
+    retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
     @field_validator("public_url")
     @classmethod
@@ -71,6 +94,35 @@ class Settings(BaseSettings):
         if url and not _URL.fullmatch(url):
             raise ValueError("must be https:// or http://, a host and perhaps a path, without a query")
         return url.rstrip("/")
+
+    @field_validator("opentact_url")
+    @classmethod
+    def _rest(cls, url: str) -> str:
+        return encrypted(url, "https", "http")
+
+    @field_validator("opentact_events_url")
+    @classmethod
+    def _events(cls, url: str) -> str:
+        return encrypted(url, "wss", "ws")
+
+    @field_validator("opentact_token")
+    @classmethod
+    def _in_a_header(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch("[!-~]*", token.get_secret_value()):
+            raise ValueError("must be letters, digits and signs, without blanks")
+        return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _remembering(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _DATABASE.fullmatch(url.get_secret_value()):
+            raise ValueError("must be sqlite:///data/callflows.db or postgresql://user:password@host/database")
+        return url
+
+    @property
+    def journal_url(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
 
     @field_validator("apology")
     @classmethod
@@ -94,6 +146,32 @@ class Settings(BaseSettings):
         if any(not secret.get_secret_value() for secret in secrets):
             raise ValueError("must not be empty")
         return secrets
+
+
+def encrypted(url: str, scheme: str, plain: str) -> str:
+    """A URL that a token may be sent to, without a slash at its end: by TLS, or in the clear on this machine only.
+
+    ``scheme`` is that with TLS, ``plain`` the one without. Raises ValueError.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is no URL") from None
+    odd = parts.query or parts.fragment or parts.username is not None or not _WIRE_URL.fullmatch(url)
+    if parts.scheme not in (scheme, plain) or not host or odd:
+        raise ValueError(f"must be {scheme}://, a host and perhaps a path, without a user, a query or blanks")
+    if parts.scheme == plain and not is_loopback(host):
+        raise ValueError(f"must begin with {scheme}:// unless it is on this machine: a token would be readable on its way")
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load(**given: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever its type

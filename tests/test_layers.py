@@ -9,13 +9,27 @@ import pytest
 
 APP = Path(__file__).parents[1] / "app"
 FLOORS = (
-    {"answered", "errors", "characters", "settings", "calls", "kept", "numbers", "outside", "states", "withheld"},
+    {
+        "answered",
+        "calls",
+        "characters",
+        "errors",
+        "happened",
+        "kept",
+        "numbers",
+        "outside",
+        "settings",
+        "spots",
+        "states",
+        "withheld",
+    },
     {"language"},
     {"flows", "effects", "journal", "opentact"},
     {"rehearsal"},
     {"setup"},
     {"web"},
     {"server"},
+    {"testing"},
     {"cli"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -26,6 +27,9 @@ from app.flows.pictures.drawing import svg
 from app.flows.places import Report
 from app.flows.tickets import Signer
 from app.settings import Settings
+from app.testing.running import folders_of, run
+from app.testing.scenarios import problems_of
+from app.testing.telling import failed
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,7 +48,7 @@ def test_the_python_block_runs_and_prints_what_stands_below_it():
     assert printed.getvalue() == blocks("xml")[1]
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=["program", "builder"])
+@pytest.mark.parametrize("block", blocks("python"), ids=["test", "program", "builder"])
 def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     file = tmp_path / "readme.py"
     file.write_text(block)
@@ -53,9 +57,36 @@ def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
+def test_the_test_of_a_flow_passes(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(compile(blocks("python")[0], "README.md", "exec"), names)  # noqa: S102 - the README's own code
+    names["test_nobody_in_sales_means_a_message"]()
+
+
+def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
+    assert check_paths([file], OPTIONS, look=problems_of) == []
+    (folder,) = folders_of([file], OPTIONS)
+    (ran,) = asyncio.run(run(folder, folder.cases, Settings()))
+    assert ran.passed, "\n".join(failed(ran))
+
+
+def test_the_commands_that_test_flows_run_as_they_stand():
+    section = README.partition("## Test your flows")[2].partition("```sh\n")[2].partition("```")[0]
+    commands = [line.partition("#")[0].split() for line in section.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(  # noqa: S603 - ours
+            [sys.executable, "-m", "app.cli", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_program_answers_a_call(tmp_path):
     file = tmp_path / "acme.py"
-    file.write_text(blocks("python")[0], encoding="utf-8")
+    file.write_text(blocks("python")[1], encoding="utf-8")
     flow = load(tmp_path, OPTIONS).book.answering("+12015550124")
     turn = Turn({"from": "+12015550999", "to": "12015550124"}, base=lambda: "https://calls.example.com")
     with pytest.raises(Pending) as pending:
@@ -144,6 +175,7 @@ def test_every_setting_is_in_the_table():
         "serve",
         "check",
         "call",
+        "test",
         "numbers",
         "verbs",
         "show",
@@ -153,6 +185,15 @@ def test_every_setting_is_in_the_table():
         "schema xml",
         "schema flow",
         "convert",
+        "log",
+        "forget",
+        "opentact numbers search",
+        "opentact messages send",
+        "opentact apps",
+        "opentact voices",
+        "opentact batch",
+        "opentact push",
+        "events",
     ],
 )
 def test_every_command_is_in_the_table(command):

@@ -14,6 +14,7 @@ from app.flows.tickets import Signer, kept_key
 from app.settings import Settings, load
 
 SECRETS = ("CALLFLOWS_TOKEN", "CALLFLOWS_SECRET_KEYS")
+PLATFORM_SECRETS = ("CALLFLOWS_OPENTACT_TOKEN", "CALLFLOWS_OPENTACT_PASSWORD")
 SIGNING = "whsec_" + "c2VzYW1lIGFuZCBtb3JlIHRoYW4gc2VzYW1l"
 
 
@@ -92,6 +93,13 @@ def test_a_secret_may_stand_in_a_file(tmp_path, monkeypatch, name):
     assert secrets(getattr(load(), name.removeprefix("CALLFLOWS_").lower())) == ["sesame", "older"]
 
 
+@pytest.mark.parametrize("name", PLATFORM_SECRETS)
+def test_what_is_shown_to_opentact_may_stand_in_a_file(tmp_path, monkeypatch, name):
+    (tmp_path / "secret").write_text("sesame\n")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+    assert getattr(load(), name.removeprefix("CALLFLOWS_").lower()).get_secret_value() == "sesame"
+
+
 def test_the_name_of_a_secret_file_may_stand_in_the_env_file(tmp_path):
     (tmp_path / "secret").write_text("sesame\n")
     (tmp_path / ".env").write_text(f"CALLFLOWS_TOKEN_FILE={tmp_path / 'secret'}\n")
@@ -114,6 +122,24 @@ def test_a_value_and_a_file_of_one_setting_do_not_crash(tmp_path, monkeypatch):
     (tmp_path / "port").write_text("8080")
     monkeypatch.setenv("CALLFLOWS_PORT_FILE", str(tmp_path / "port"))
     assert load(port=9000).port == 9000
+
+
+# The platform
+
+
+def test_the_platform_is_opentact_unless_it_is_said_otherwise(monkeypatch):
+    found = load()
+    assert (found.opentact_url, found.opentact_events_url) == (
+        "https://api.opentact.org/rest",
+        "wss://api.opentact.org/wss",
+    )
+    assert found.event_types == ("call_record",)
+    monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", "http://localhost:9000/rest/")
+    monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", "ws://[::1]:9000/wss")
+    monkeypatch.setenv("CALLFLOWS_EVENT_TYPES", "call_record, sms")
+    found = load()
+    assert (found.opentact_url, found.opentact_events_url) == ("http://localhost:9000/rest", "ws://[::1]:9000/wss")
+    assert found.event_types == ("call_record", "sms")
 
 
 # Values that are wrong
@@ -143,6 +169,16 @@ def test_a_value_and_a_file_of_one_setting_do_not_crash(tmp_path, monkeypatch):
         ("PUBLIC_URL", "https://calls.example.com/ x"),
         ("PUBLIC_URL", 'https://calls.example.com/"'),
         ("PUBLIC_URL", "https://calls.example.com/\x01"),
+        ("OPENTACT_URL", "http://api.opentact.org/rest"),
+        ("OPENTACT_URL", "wss://api.opentact.org/rest"),
+        ("OPENTACT_URL", "https://user:pass@api.opentact.org/rest"),
+        ("OPENTACT_URL", "https://api.opentact.org/rest?a=1"),
+        ("OPENTACT_URL", "https://api .opentact.org"),
+        ("OPENTACT_URL", "http://127.0.0.1.example.org"),
+        ("OPENTACT_EVENTS_URL", "ws://api.opentact.org/wss"),
+        ("OPENTACT_EVENTS_URL", "https://api.opentact.org/wss"),
+        ("OPENTACT_TOKEN", "two words"),
+        ("EVENT_TYPES", "call_record,sms/"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("TRUSTED_PROXIES", "proxy.example.com"),
         ("ALLOWED_SOURCES", "10.0.0.1/8"),
@@ -190,7 +226,7 @@ def test_a_slash_at_the_end_of_the_public_url_makes_no_difference(monkeypatch):
 
 
 def test_no_secret_is_shown(monkeypatch):
-    for name in SECRETS:
+    for name in (*SECRETS, *PLATFORM_SECRETS):
         monkeypatch.setenv(name, "sesame")
     found = load()
     for shown in (repr(found), str(found), repr(found.model_dump()), found.model_dump_json(), repr(Signer([b"sesame"]))):

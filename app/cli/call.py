@@ -139,7 +139,8 @@ async def _engine(rehearsal: Rehearsal, settings: Settings, at: str, *, real: bo
     """Our own engine with the folder's flows, on a stage."""
     from app.flows.loader import load
     from app.rehearsal.asking import Web
-    from app.server import log_to, rehearsing
+    from app.server import rehearsing
+    from app.web.log import log_to
 
     log_to(sys.stderr, settings.log_format)
     options = options_of(settings)
@@ -157,15 +158,17 @@ async def _engine(rehearsal: Rehearsal, settings: Settings, at: str, *, real: bo
 @contextlib.asynccontextmanager
 async def _outside(settings: Settings) -> AsyncIterator[Live]:
     """The outside, as the server has it."""
-    from app.effects import Live
-    from app.server import GRACE
+    from app.server import GRACE, opentact_of, outside_of
 
-    live = Live(settings.private_lookups, [key.get_secret_value() for key in settings.notify_key])
+    opentact = opentact_of(settings)
+    live = outside_of(settings, opentact)
     await live.start()
     try:
         yield live
     finally:
         await live.stop(GRACE)
+        if opentact is not None:
+            await opentact.close()
 
 
 def _moment(at: str, book: FlowBook, number: str) -> datetime:

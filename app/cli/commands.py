@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.call import call
+from app.cli.events import events
 from app.cli.flows import export, new, override, show
 from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
 from app.cli.language import convert, schema, verbs
+from app.cli.log import forget, log
+from app.cli.opentact import opentact
+from app.cli.tests import run_tests
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -124,6 +128,7 @@ def check(
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
     from app.flows.checks.paths import check_paths
+    from app.testing.scenarios import problems_of
 
     if explain is not None:
         _explain(explain, output)
@@ -131,7 +136,7 @@ def check(
     settings = settings_of(flows=flows)
     with progress("checking") as on_progress:
         problems = check_paths(
-            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers
+            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers, problems_of
         )
     _show(problems, output)
     worst = {problem.severity for problem in problems}
@@ -212,6 +217,7 @@ def numbers(
 
 
 app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+app.command("test", epilog="Example: callflows test --coverage")(run_tests)
 app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
 app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
@@ -219,6 +225,10 @@ app.command(epilog="Example: callflows new acme --template clinic --number +1201
 app.command(epilog="Example: callflows verbs Gather")(verbs)
 app.add_typer(schema, name="schema")
 app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+app.add_typer(opentact, name="opentact")
+app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
+app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:

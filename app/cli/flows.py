@@ -34,7 +34,7 @@ def show(
     from app.flows.diagram import outline
     from app.flows.pictures.mermaid import mermaid
 
-    file = _file_of(flow, settings_of(flows=flows).flows)
+    file = file_of(flow, settings_of(flows=flows).flows)
     diagram, problems = _read(file)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -48,7 +48,7 @@ def show(
         print(mermaid(diagram) if output is Picture.mermaid else outline(diagram))
 
 
-def _file_of(flow: str, folder: Path) -> Path:
+def file_of(flow: str, folder: Path) -> Path:
     """The file of a flow by its name, or by the file's own."""
     from app.errors import suggestion
     from app.flows.loader import is_flow
@@ -126,7 +126,7 @@ def export(
 
     settings = settings_of(flows=flows)
     try:
-        print(exported(_file_of(flow, settings.flows), options_of(settings)).decode())
+        print(exported(file_of(flow, settings.flows), options_of(settings)).decode())
     except FlowError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None

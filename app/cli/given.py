@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from app.flows.compiler import Options
     from app.flows.loader import Progress
@@ -46,8 +46,8 @@ def options_of(settings: Settings) -> Options:
 
 
 @contextlib.contextmanager
-def progress(doing: str) -> Iterator[Progress | None]:
-    """A bar on a terminal, for whoever has many files; nothing in a pipe."""
+def progress(doing: str, least: int = _MANY) -> Iterator[Progress | None]:
+    """A bar on a terminal, for whoever has that many things to do or more; nothing in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -58,12 +58,32 @@ def progress(doing: str) -> Iterator[Progress | None]:
         tasks: list[Any] = []
 
         def on_progress(done: int, total: int) -> None:
-            if total >= _MANY:
+            if total >= least:
                 if not tasks:
                     tasks.append(bar.add_task(doing, total=total))
                 bar.update(tasks[0], completed=done)
 
         yield on_progress
+
+
+def table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns; what strangers wrote cannot steer the terminal."""
+    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def confirm(plan: Sequence[str], *, yes: bool) -> None:
+    """Say what will be done, and ask; without anybody to ask nothing is done, exit 2; where the answer is no, exit 1."""
+    for line in plan:
+        say(line)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
+    if not typer.confirm("Do it?", err=True):
+        fail("callflows: nothing was done", 1)
 
 
 def say(text: str) -> None:

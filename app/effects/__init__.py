@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from app.effects.guard import Resolve
     from app.effects.wire import Wire
+    from app.happened import Settled
     from app.outside import Effect, Found, Lookup
     from app.settings import Network
 
@@ -40,7 +41,8 @@ class Live:
     """The outside.
 
     ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
-    without one they are not signed; ``sms`` sends a message and raises where it cannot.
+    without one they are not signed; ``sms`` sends a message and raises where it cannot;
+    ``settled`` is told what became of each effect.
     ``resolve``, ``tls`` and ``sleep`` take the place of the machine's resolver, of the certificates that are trusted, and
     of waiting between attempts.
     """
@@ -51,6 +53,7 @@ class Live:
         keys: Sequence[str] = (),
         *,
         sms: Callable[[Effect], Awaitable[None]] | None = None,
+        settled: Callable[[Settled], None] | None = None,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -59,7 +62,7 @@ class Live:
         self._tls = tls
         self._sms = sms
         self._signed = bool(keys)
-        self._outbox = Outbox(self._do, sleep)
+        self._outbox = Outbox(self._do, sleep, settled)
         self._webhooks = Webhooks(self._telling, keys, self._outbox.pause)
         self._lookups: collections.Counter[tuple[str, str]] = collections.Counter()
         self._opening: asyncio.Task[tuple[Wire, Wire]] | None = None

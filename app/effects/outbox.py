@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.errors import OutsideError
+from app.happened import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +33,14 @@ _SAID_AGAIN: Final = 10.0
 class Outbox:
     """Takes effects from any thread, and has ``do`` do them in the loop; ``do`` raises where it could not."""
 
-    def __init__(self, do: Callable[[Effect], Awaitable[None]], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        do: Callable[[Effect], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]],
+        settled: Callable[[Settled], None] | None = None,
+    ) -> None:
+        """``settled`` is told what became of each effect that was taken."""
+        self._settled = settled
         self._do = do
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -43,7 +51,7 @@ class Outbox:
         self._dropped = 0
         self._said = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: dict[asyncio.Task[str], Effect] = {}
+        self._tasks: dict[asyncio.Task[tuple[str, str]], Effect] = {}
         self._stopping = asyncio.Event()
         self._closed = False
 
@@ -99,7 +107,7 @@ class Outbox:
             self._tasks[task] = effect
             task.add_done_callback(self._over)
 
-    def _over(self, task: asyncio.Task[str]) -> None:
+    def _over(self, task: asyncio.Task[tuple[str, str]]) -> None:
         """Count an effect and give its room free, both at once."""
         effect = self._tasks.pop(task)
         with self._lock:
@@ -107,10 +115,13 @@ class Outbox:
             self._hosts[host] -= 1
             if not self._hosts[host]:
                 del self._hosts[host]
-            self._counts[effect.kind, "dropped" if task.cancelled() else task.result()] += 1
+            result, reason = ("dropped", "the server stopped") if task.cancelled() else task.result()
+            self._counts[effect.kind, result] += 1
+        if self._settled is not None:
+            self._settled(Settled(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
 
-    async def _done(self, effect: Effect) -> str:
-        """What became of an effect, when it did; never raises but when it is cancelled."""
+    async def _done(self, effect: Effect) -> tuple[str, str]:
+        """What became of an effect, and why; never raises but when it is cancelled."""
         began = time.monotonic()
         reason = ""
         try:
@@ -124,9 +135,9 @@ class Outbox:
         seconds = round(time.monotonic() - began, 3)
         if reason:
             _log().error(f"{effect.kind} failed", host=_host(effect), reason=reason, seconds=seconds)
-            return "failed"
+            return "failed", reason
         _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
-        return "sent"
+        return "sent", ""
 
     async def pause(self, seconds: float) -> bool:
         """Wait before another attempt; whether there is one. Who waits when the end comes has one more, at once."""

@@ -11,12 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-from jinja2 import ChainableUndefined, pass_context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from app.characters import clean
-from app.flows.expressions.filters import PLAIN, SPOKEN
-from app.flows.expressions.functions import field, shown
+from app.flows.expressions.plain import shown
+from app.flows.expressions.sandbox import environment
 from app.flows.values import plain_value
 from app.outside import Lookup
 
@@ -24,26 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jinja2 import Environment
-    from jinja2.runtime import Context
 
     from app.calls import Turn
-
-LANG = "the voice's language"
-"""The name by which a rendering knows the language; no expression can ask for it."""
-UNSTEADY = (
-    "attr",
-    "groupby",
-    "map",
-    "pprint",
-    "random",
-    "reject",
-    "rejectattr",
-    "safe",
-    "select",
-    "selectattr",
-    "xmlattr",
-)
-"""Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,37 +65,6 @@ def result(turn: Turn, job: Job) -> Any:  # noqa: ANN401 - as the job gives it
         raise Pending(job)
     turn.results_used = at + 1
     return turn.results[at]
-
-
-class _Unset(ChainableUndefined):
-    """What was given no value on the way that a text took: false and empty."""
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which values have no attributes but the fields that flows know."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, argument)
-
-
-@pass_context
-def _spoken(context: Context, value: object) -> str:
-    """A moment as a person says it; the context has the moment and the language of the voice."""
-    return SPOKEN["spoken"](value, context["now"], context[LANG])
-
-
-def environment() -> Environment:
-    """Jinja as flows have it."""
-    made = _Sandbox(undefined=_Unset, keep_trailing_newline=True)
-    made.globals.clear()
-    made.filters.update(PLAIN)
-    made.filters["spoken"] = _spoken
-    for name in UNSTEADY:
-        made.filters.pop(name, None)
-    return made
 
 
 def in_url(value: object) -> str:

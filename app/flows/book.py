@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.calls import Turn
     from app.flows.pieces import Piece
     from app.language.rows import Dialect
+    from app.spots import Spot
 
 REST: Final = "rest"
 """Claims every number that nobody else claims."""
@@ -77,6 +78,10 @@ class Flow:
     """The numbers that its author wrote out to be rung or written to, with their places."""
     counts: bool = False
     """Whether it asks how often somebody called today."""
+    spots: tuple[Spot, ...] = ()
+    """All that calls can come by, where its documents are made for rehearsals."""
+    timed: bool = False
+    """Whether it asks what time it is."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     def answer(self, node: str, turn: Turn, entry: Entry = FIRST) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from app import spots
 from app.flows.book import START, Claim, Entry, Flow
 from app.flows.checks.flow import look, look_round, named_well
 from app.flows.expressions.scope import SCOPE
@@ -22,6 +23,7 @@ from app.flows.files import claims as claimed
 from app.flows.files import read as read_file
 from app.flows.hours.overrides import Overrides
 from app.flows.links import Links
+from app.flows.noted import Noted
 from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
 from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
@@ -65,6 +67,8 @@ class Options:
     overrides: Overrides = dataclasses.field(default_factory=Overrides)
     alone: bool = False
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
+    annotated: bool = False
+    """Whether documents say in comments where in the flow they come by: for rehearsals, never for calls."""
 
 
 class Node(NamedTuple):
@@ -154,9 +158,10 @@ class Compiler:
         self.mute: set[str] = set()
         self._runs: dict[tuple[str, Entry], Run] = {}
         self._branches: dict[tuple[Piece, ...], Branch] = {}
-        self._texts: dict[tuple[str, bool], Hole] = {}
+        self._texts: dict[tuple[str, bool, str], Hole] = {}
         self._stack: list[str] = []
         self._fetched: set[str] = set()
+        self.noted = Noted(report, wanted=options.annotated)
         self.outside = False
         """Whether something outside is asked or told."""
 
@@ -185,6 +190,8 @@ class Compiler:
             apart=self.prompts.apart or bool(self.file.template),
             dials=self._dialled(),
             counts=any("calls" in carried for carried in self.links.carries.values()),
+            spots=self.noted.spots,
+            timed=self.reach.time_asked is not None,
         )
 
     def _fallback(self) -> bytes:
@@ -207,6 +214,7 @@ class Compiler:
     def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
         if self.file.template:
             self.nodes[START] = Node((), ("template",), None)
+            self.noted.comment(START, spots.NODE, ("template",), key=True)
             return documents_of_template(self, self.folder)
         return self._documents() if named_well(self.file.nodes, self.report) else {}
 
@@ -239,6 +247,8 @@ class Compiler:
             self._stack.append(node)
             steps, path, after = self.nodes[node]
             done = Run(self, node, answered=entry.answered)
+            first = path in (("nodes", node), ("template",)) and not (entry.step or entry.attempt or entry.given)
+            done.note(spots.NODE if first else spots.ON, path, key=True)
             done.silent = not entry.step and not entry.attempt
             done.asked = not done.silent
             done.steps(steps, path, entry)
@@ -247,6 +257,7 @@ class Compiler:
             elif not done.ends:
                 if done.mute and not done.asked:
                     self.mute.add(node)
+                done.note(spots.OUT, path, key=True)
                 done.write(Hangup())
             self._runs[node, entry] = done
             self._stack.pop()
@@ -293,9 +304,9 @@ class Compiler:
             return whole[0]
         return self._branches.setdefault(whole, Branch(whole))
 
-    def hole(self, text: Text, *, url: bool) -> Hole:
-        """The hole that a text fills; the same one wherever the text stands."""
-        return self._texts.setdefault((text.source, url), text.render)
+    def hole(self, text: Text, *, url: bool, lang: str) -> Hole:
+        """The hole that a text fills; the same one wherever the text stands in that language."""
+        return self._texts.setdefault((text.source, url, lang), text.render)
 
     def url(self, node: str, entry: Entry) -> Hole:
         """The signed URL of a node, as it stands in an attribute."""

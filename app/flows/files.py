@@ -71,6 +71,9 @@ class FlowFile(pydantic.BaseModel):
     nodes: Annotated[dict[str, Steps], form("nodes")] = pydantic.Field(
         description="Steps by the name of their node; every call begins at start."
     )
+    tests: Annotated[Any, form("tests")] = pydantic.Field(
+        None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
+    )
     fallback: Steps = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
 
 
@@ -86,6 +89,7 @@ def read(text: bytes, report: Report) -> FlowFile | None:
         report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
     elif "template" in data:
         data["nodes"] = {}
+    data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
     flow: FlowFile | None = validate(FlowFile, data, (), report)
     return flow
 

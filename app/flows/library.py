@@ -25,6 +25,7 @@ from app.flows.loader import (
     Loaded,
     choose,
     for_all_flows,
+    growing,
     is_flow,
     no_folder,
     override,
@@ -167,10 +168,11 @@ class Library:
         self._touched |= {_flow_of(name) for name in self._sources.keys() - look.flows.keys()}
         self._sources = {name: source for name, source in self._sources.items() if name in look.flows}
         changed = [n for n in look.flows if anew or self._differs(n, look) or self._sources[n].young]
-        for done, name in enumerate(changed):
-            self._read_one(name, look, anew=anew)
-            if on_progress is not None:
-                on_progress(done + 1, len(changed))
+        with growing(len(changed)):
+            for done, name in enumerate(changed):
+                self._read_one(name, look, anew=anew)
+                if on_progress is not None:
+                    on_progress(done + 1, len(changed))
         self._last = look
 
     def _read_for_all(self) -> bool:

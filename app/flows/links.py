@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from app.flows.book import Entry
+from app.kept import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,13 +15,32 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.pieces import Hole
+    from app.flows.places import Path
     from app.flows.reach import Reach
     from app.flows.tickets import Signer
-    from app.kept import Values
     from app.language import Dialect
 
 _CALL: Final = ("call", "from", "to")
 """What a classic Gather's callback does not tell: which call it is, and who is in it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a value that a step keeps: ``written`` is JSON that is no longer than the value may be.
+
+    ``step`` is the first of its node that may carry it.
+    """
+
+    name: str
+    written: str
+    node: str
+    step: int
+    path: Path
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - plain data
+        """It."""
+        return json.loads(self.written)
 
 
 class Links:
@@ -36,6 +58,7 @@ class Links:
         self.wanted: set[tuple[str, Entry]] = set()
         self.carries: dict[str, tuple[str, ...]] = {}
         self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.known: list[Known] = []
 
     def load(self, nodes: Iterable[str], reach: Reach, dialect: Dialect) -> None:
         """Work out what the tickets of each node must carry; where they lead is known by now."""
@@ -43,6 +66,11 @@ class Links:
         for node in nodes:
             self.carries[node] = tuple(sorted({*reach.carried(node), *untold}))
             self.keeps[node] = reach.kept(node)
+
+    def size(self, node: str, known: Iterable[Known], version: str) -> int:
+        """Bytes of what is known in a node's tickets, but for what requests tell; of values with one name the last."""
+        values = Values({one.name: one.value for one in known})
+        return self._signer.size(f"{self._flow}/{node}", {"v": version}, _kept(values, self.keeps[node]), self._secrets)
 
     def url(self, node: str, entry: Entry, version: str) -> Hole:
         """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.errors import LanguageError, Problem
@@ -14,7 +16,7 @@ from app.flows.yaml_texts import MAX_BYTES, read_yaml
 from app.language import Extensions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from app.flows.book import Flow
@@ -27,6 +29,11 @@ EXTENSIONS: Final = "extensions.yaml"
 """Declares attributes that Opentact has and its documentation lost."""
 _NOT_FLOWS: Final = frozenset({EXTENSIONS, OVERRIDES})
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
+
+_MANY: Final = 100
+"""Files beyond which memory grows more than is ever given back."""
+_NEVER: Final = 1_000_000
+"""Searches of what is young before one of all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,15 +102,32 @@ def load_files(
 ) -> Loaded:
     """These flow files; names and numbers that are given twice go to the first."""
     by_name: dict[str, list[Compiled]] = {}
-    for done, file in enumerate(files):
-        by_name.setdefault(file.stem, []).append(read_flow(file, options))
-        if on_progress is not None:
-            on_progress(done + 1, len(files))
+    with growing(len(files)):
+        for done, file in enumerate(files):
+            by_name.setdefault(file.stem, []).append(read_flow(file, options))
+            if on_progress is not None:
+                on_progress(done + 1, len(files))
     chosen = [choose(compiled) for compiled in by_name.values()]
     flows = sorted((flow for flow, _ in chosen if flow is not None), key=lambda flow: bool(flow.problems))
     found = [*problems, *(problem for _, wrong in chosen for problem in wrong)]
     found += clashes(claim for flow in flows for claim in flow.claims)
     return Loaded(FlowBook(flows), tuple(found))
+
+
+@contextlib.contextmanager
+def growing(files: int) -> Iterator[None]:
+    """While that many files are compiled: where they are many, what is old already is not searched for circles again.
+
+    Flows stay; each search would walk through all that were made before. What is young is searched as ever. For one load at
+    a time.
+    """
+    before = gc.get_threshold()
+    if files > _MANY:
+        gc.set_threshold(before[0], before[1], _NEVER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def choose(compiled: Iterable[Compiled], served: Flow | None = None) -> tuple[Flow | None, list[Problem]]:

@@ -135,6 +135,23 @@ class Paper:
         """Where in the flow something is decided, for the trail."""
         return Mark(self.node, self.step, word, rule, frozenset(uses), self.compiler.secrets)
 
+    # Spots
+
+    def comment(self, what: str, path: Path, *, key: bool = False) -> str:
+        """That a call comes by here, as documents of rehearsals say it; nothing in others."""
+        return "" if self.static else self.compiler.noted.comment(self.node, what, path, key=key)
+
+    def note(self, what: str, path: Path, *, key: bool = False) -> None:
+        """Write that a call comes by here, where the document is for a rehearsal; it takes no room."""
+        comment = self.comment(what, path, key=key)
+        if comment:
+            self.pieces.append(comment)
+
+    def noted(self, what: str, path: Path, *inside: Command) -> list[Command]:
+        """Verbs for an element, with a note before them."""
+        comment = self.comment(what, path)
+        return [*([self.stand_in([comment])] if comment else []), *inside]
+
     # Marks
 
     def mark(self, hole: Hole) -> str:

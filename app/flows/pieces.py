@@ -29,12 +29,16 @@ Piece: TypeAlias = "str | Hole | Choice | Branch | Form | Act"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark``: for the trail."""
+    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark``: for the trail.
+
+    ``other`` is written where it does not hold; it ends nothing.
+    """
 
     holds: Callable[[Turn], object]
     then: tuple[Piece, ...]
     ends: bool
     mark: Mark | None = None
+    other: tuple[Piece, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +83,10 @@ def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
             holds = piece.holds(turn)
             if piece.mark is not None:
                 turn.trail.append((piece.mark, bool(holds), turn.values, None))
-            if holds and (run(piece.then, turn, out) or piece.ends):
+            if not holds:
+                if piece.other:
+                    run(piece.other, turn, out)
+            elif run(piece.then, turn, out) or piece.ends:
                 return True
         elif type(piece) is Branch:
             values = turn.values
@@ -135,10 +142,10 @@ def _formed(row: Sequence[str | Hole]) -> list[Piece]:
 def _flat(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """A run with what its choices and branches hold prepared; a branch that makes no choice is written in place."""
     for piece in pieces:
-        if isinstance(piece, Choice) and not piece.ends and piece.mark is None and constant(piece.then):
+        if isinstance(piece, Choice) and not (piece.ends or piece.mark or piece.other) and constant(piece.then):
             yield _where(piece.holds, "".join(str(part) for part in piece.then))
         elif isinstance(piece, Choice):
-            yield dataclasses.replace(piece, then=prepared(piece.then))
+            yield dataclasses.replace(piece, then=prepared(piece.then), other=prepared(piece.other))
         elif isinstance(piece, Branch):
             inside = [*_flat(piece.run)]
             if any(isinstance(part, Choice | Branch | Act) for part in inside):

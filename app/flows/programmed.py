@@ -13,6 +13,7 @@ from app.flows.files import claims, zone_of
 from app.flows.pieces import EPILOGUE, PROLOGUE
 from app.flows.places import Place, Report
 from app.flows.programs import Step, describe
+from app.spots import NODE, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
         documents={node: dict.fromkeys(entries, (partial(program.document, node),)) for node in told["nodes"]},
         fallback=told["fallback"].encode() or apology_of(options.apology, dialect),
         apart=True,
+        spots=tuple(Spot(node, 1, 1, NODE) for node in told["nodes"]),
     )
 
 

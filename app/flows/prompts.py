@@ -16,9 +16,12 @@ from jinja2.parser import Parser
 
 from app.characters import FORBIDDEN, clean
 from app.errors import ExpressionError
-from app.flows.apart import LANG, Rendering, environment, in_url, plain, result
+from app.flows.apart import Rendering, in_url, plain, result
 from app.flows.expressions.doubts import Doubt, doubts, doubts_within
-from app.flows.expressions.functions import shown, text_of, value_of
+from app.flows.expressions.functions import text_of, value_of
+from app.flows.expressions.plain import shown
+from app.flows.expressions.samples import sample
+from app.flows.expressions.sandbox import LANG, environment
 from app.flows.expressions.scope import FETCHING, SCOPE, Names, every, sight_of
 from app.language.markup import escape_attribute
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from app.flows.expressions.scope import Scope
 
     Value = Callable[[Turn], Any]
+    Kind = Literal["text", "url", "value"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Condition:
     holds: Value
     uses: frozenset[str]
     doubts: tuple[Doubt, ...] = ()
+    sample: object = None
+    """What is known of the value before a call is there; None where nothing is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,10 +94,12 @@ class Prompts:
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
         uses = self._names.look(tree)
-        holds = value_of(tree, self._lang) or self._apart(tree, "value", source, uses)
-        return Condition(source, holds, uses, doubts(tree))
+        holds = value_of(tree, self._lang) or self._apart(tree, "value", source, uses, self._lang)
+        return Condition(source, holds, uses, doubts(tree), sample(tree))
 
-    def _apart(self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str]) -> Value:
+    def _apart(
+        self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, uses: Iterable[str], lang: str
+    ) -> Value:
         """What is worked out apart: its form is rare, and its time may have no bound."""
         self.apart = True
         try:
@@ -106,7 +114,6 @@ class Prompts:
             )
         spoken = any(word.name == "spoken" for word in every(tree, (nodes.Filter,)))
         sights = tuple(sight_of(name) for name in sorted({*uses, *(["now"] if spoken else [])}))
-        lang = self._lang
 
         def value(turn: Turn) -> Any:  # noqa: ANN401 - a text, or plain data
             seen: dict[str, Any] = {LANG: lang}
@@ -116,8 +123,12 @@ class Prompts:
 
         return value
 
-    def text(self, source: str, *, url: bool = False) -> Text:
-        """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError."""
+    def text(self, source: str, *, url: bool = False, lang: str = "") -> Text:
+        """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError.
+
+        ``lang`` is its language, where that is another.
+        """
+        lang = lang or self._lang
         found = FORBIDDEN.search(source)
         if found:
             raise ExpressionError(f"the text holds U+{ord(found[0]):04X}, which XML forbids", "take it out")
@@ -126,10 +137,10 @@ class Prompts:
         try:
             tree = self._environment.parse(source)
             uses = self._names.look(tree)
-            unescaped = text_of(tree.body, str, in_url if url else plain, self._lang)
-            render = text_of(tree.body, escape_attribute, in_url if url else _in_text, self._lang)
+            unescaped = text_of(tree.body, str, in_url if url else plain, lang)
+            render = text_of(tree.body, escape_attribute, in_url if url else _in_text, lang)
             if unescaped is None or render is None:
-                unescaped = self._apart(tree, "url" if url else "text", source, uses)
+                unescaped = self._apart(tree, "url" if url else "text", source, uses, lang)
                 render = _escaped(unescaped)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +31,15 @@ CARRIED: Final = {
 """What a later request may not tell again, by the names that look at it."""
 
 
+class Lead(NamedTuple):
+    """At a node's step the call may go on at another step; in a document of its own where it is ``fetched``."""
+
+    at: int
+    node: str
+    step: int
+    fetched: bool
+
+
 class Reach:
     """By node: ``uses`` are the names it looks at, ``edges`` the nodes it leads to.
 
@@ -45,6 +54,8 @@ class Reach:
         self.edges: Mapping[str, set[str]] = _sets(names)
         self.silent: Mapping[str, set[str]] = _sets(names)
         self.unasked: Mapping[str, set[str]] = _sets(names)
+        self.leads: Mapping[str, set[Lead]] = collections.defaultdict(set)
+        """By node, where it leads from which of its steps."""
         self.time_asked: Path | None = None
         """Where the time is asked for first."""
         self.attestation_asked: Path | None = None
@@ -59,6 +70,27 @@ class Reach:
             self.attestation_asked = path
         if node:
             self.uses[node].update(asked)
+
+    def lead(self, node: str, lead: Lead) -> None:
+        """Note where a node leads."""
+        self.edges[node].add(lead.node)
+        self.leads[node].add(lead)
+
+    def after(self, node: str, step: int) -> set[str]:
+        """The nodes that are fetched by a call that has got to a step."""
+        fetched: set[str] = set()
+        first = {node: step}
+        left = [node]
+        while left:
+            here = left.pop()
+            for lead in self.leads[here]:
+                if lead.at < first[here]:
+                    continue
+                fetched |= {lead.node} if lead.fetched else set()
+                if lead.step < first.get(lead.node, lead.step + 1):
+                    first[lead.node] = lead.step
+                    left.append(lead.node)
+        return fetched
 
     def _looked_at(self, node: str) -> set[str]:
         """The names that a node, and all that it leads to, may look at."""

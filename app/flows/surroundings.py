@@ -10,16 +10,14 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app.calls import Now
-from app.errors import suggestion
 from app.flows.expressions.scope import LEAF, MOMENT
 from app.flows.files import validate
 from app.flows.hours.reading import read_hours
 from app.flows.places import Report
-from app.flows.verbs import VOICE
+from app.flows.voices import voice_of
 from app.flows.words.dialling import Group
 from app.flows.words.word import name_of
 from app.kept import NOTHING, Nothing
-from app.language import Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,7 +53,7 @@ class Surroundings:
         self._dial_regions = dial_regions
         self._overrides = overrides
         self._report = report
-        self.voice = self._voice()
+        self.voice = voice_of(file.voice, ("voice",), report)
         self.groups = self._groups()
         self.variables = {name: value for name, value in file.variables.items() if self._named(("variables",), name)}
         for name, value in self.variables.items():
@@ -69,26 +67,6 @@ class Surroundings:
             "lists": {name: {} for name in self.lists},
             "variables": {name: {} for name in self.variables},
         }
-
-    def _voice(self) -> dict[str, str]:
-        """The defaults of every Say: its attributes but for the text."""
-        voice = {}
-        for name, value in self._file.voice.items():
-            path = ("voice", name)
-            if name not in VOICE:
-                near = suggestion(name, VOICE) or f"there are {', '.join(VOICE)}"
-                self._report.error(path, "unknown-key", f"voice: there is no {name!r}", near, key=True)
-                continue
-            if "{{" in value or "{%" in value:
-                self._report.error(
-                    path, "template", f"voice: {name}: only texts can change from call to call, not {value!r}"
-                )
-                continue
-            try:
-                voice[name] = str(Say.row.attributes[name].kind.read(value))
-            except ValueError as error:
-                self._report.error(path, "value", f"voice: {name}: {error}")
-        return voice
 
     @functools.cached_property
     def policy(self) -> Policy:

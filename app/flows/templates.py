@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ExpressionError
-from app.flows.apart import LANG, environment, plain, result
+from app.flows.apart import plain, result
 from app.flows.book import START, Entry
+from app.flows.expressions.sandbox import LANG, environment
 from app.flows.expressions.scope import sight_of
 from app.flows.pieces import EPILOGUE, PROLOGUE
 from app.language import Extensions, from_xml, to_xml

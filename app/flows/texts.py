@@ -23,10 +23,17 @@ _TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 class Texts(Paper):
     """Paper for texts and conditions that may change from call to call."""
 
-    def say(self, text: str, path: Path) -> Say:
-        """A Say in the file's voice."""
+    lang = ""
+    """The language of the text that is written, where it is another than the file's."""
+
+    def say(self, text: str, path: Path, voice: Mapping[str, str] | None = None) -> Say:
+        """A Say in the file's voice, as far as it has none of its own."""
+        spoken = {**self.compiler.voice, **(voice or {})}
         self.spoken(text, path)
-        return Say(self.prose(text, path), **cast("Any", self.compiler.voice))
+        self.lang = spoken.get("lang", "")
+        written = self.prose(text, path)
+        self.lang = ""
+        return Say(written, **cast("Any", spoken))
 
     def spoken(self, text: object, path: Path) -> None:
         """Say that there is nothing to be said."""
@@ -67,7 +74,7 @@ class Texts(Paper):
             return source if url else ""
         if text.constant is not None:
             return text.constant
-        hole = self.compiler.hole(text, url=url)
+        hole = self.compiler.hole(text, url=url, lang=self.lang)
         if not url:
             return self.mark(hole)
         try:
@@ -79,7 +86,7 @@ class Texts(Paper):
     def template(self, source: str, path: Path, *, url: bool = False) -> Text | None:
         """An author's text, compiled; None, with an error said, where it cannot be."""
         try:
-            text = self.compiler.prompts.text(source, url=url)
+            text = self.compiler.prompts.text(source, url=url, lang=self.lang)
         except ExpressionError as error:
             self.error(path, "template", str(error), error.mend, line=error.line)
             return None

@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 from app.errors import BuildError, suggestion
 from app.flows.values import keys_of, value_of
 from app.language.values import URL
-from app.language.verbs import DTMF, Default, Error, Gather, Play, Record, Say, Tone
+from app.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
+from app.spots import ASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.flows.places import Path
     from app.flows.writing import Run
     from app.language.element import Element
@@ -25,6 +28,8 @@ PROMPTS: Final = ("say", "play", "pause")
 """The steps that may stand in a gather."""
 CHILDREN: Final = ("do", "dtmf", "default", "error", "meta")
 """The keys for what stands inside a verb."""
+_FAILS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
+"""What is said of the error of verbs that a caller, or another server, can make fail."""
 VOICE: Final = tuple(name for name in Say.row.attributes if name not in ("text", "loop", "tag"))
 """The attributes of a Say for which a file may name defaults."""
 
@@ -40,7 +45,9 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
         if key in CHILDREN:
             inside += _children(cls, key, part, (*path, key), run)
         else:
+            run.lang = str(keys.get("lang", "")) if cls is Say else ""
             _give(cls, key, part, (*path, key), run, given)
+            run.lang = ""
     if cls is Say:
         run.spoken(keys.get("text"), (*path, "text"))
     if cls is Play:
@@ -51,6 +58,8 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
         if not any(part is None for part in given.values()):
             run.error(path, "verb", str(error))
         return
+    if cls in (Call, Geo, Schedule):
+        run.note(ASKS, path)
     run.write(made, path=path)
 
 
@@ -116,7 +125,11 @@ def _children(cls: type[Element], key: str, value: Any, path: Path, run: Run) ->
     if key == "do":
         return _inside(cls, value, path, run)
     branch = run.within(value, path, answered=run.answered or cls in (Gather, Record, Say, Play, Tone))
-    return [(Default if key == "default" else Error)(run.place(branch))] if branch.pieces else []
+    if not branch.pieces:
+        return []
+    what = "no-match" if key == "default" else _FAILS.get(cls, "")
+    inside = run.noted(what, path, run.place(branch)) if what else [run.place(branch)]
+    return [(Default if key == "default" else Error)(*inside)]
 
 
 def _choices(value: Any, path: Path, run: Run) -> list[Element]:  # noqa: ANN401
@@ -136,7 +149,8 @@ def _choices(value: Any, path: Path, run: Run) -> list[Element]:  # noqa: ANN401
             run.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
         branch = run.within(steps, here, answered=True)
-        made.append(DTMF(*([run.place(branch)] if branch.pieces else []), value=keys))
+        inside = [run.place(branch)] if branch.pieces else []
+        made.append(DTMF(*run.noted(f"key {keys}", here, *inside), value=keys))
     return made
 
 

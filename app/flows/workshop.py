@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import pickle
@@ -65,7 +66,11 @@ class Workshop:
         if isinstance(job, Lookup):
             within = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(left * 1000))))
             return await self._outside.lookup(within)
-        await self._workers.start()
+        try:
+            async with asyncio.timeout(left):
+                await self._workers.start()
+        except TimeoutError:
+            raise Overdue("the workers were not ready in time") from None
         done = json.loads(await self._workers.ask(pickle.dumps(job), end, lane))
         return done["result"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.errors import suggestion
 from app.flows.answered import Once, answered_by
 from app.flows.book import Entry
+from app.flows.links import Known
 from app.flows.pieces import Choice, merged
+from app.flows.reach import Lead
 from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
 from app.flows.texts import Texts
 from app.language import Callback, Error
@@ -109,18 +112,26 @@ class Run(Texts):
             return
         condition = self.expression(when, (*path, "when"), "when")
         under = self.branch(inner=False)
+        under.note("holds", (*path, "when"))
         STEPS[word](value, (*path, word), under)
         if condition is None:
             return
         answers = under.answered and not self.answered and not under.ends
         once = Once(condition.holds) if answers else None
-        self.choose(once or condition.holds, under, ("when", when, condition.uses))
+        other = self.comment("does not hold", (*path, "when"))
+        self.choose(once or condition.holds, under, ("when", when, condition.uses), other)
         if once is not None:
             self.answered_where.append(once)
 
-    def choose(self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]]) -> None:
-        """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses."""
-        self.pieces.append(Choice(holds, merged(under.pieces), under.ends, self.mark_of(*said)))
+    def choose(
+        self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]], other: str = ""
+    ) -> None:
+        """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses.
+
+        ``other`` is written where it does not hold.
+        """
+        mark = self.mark_of(*said)
+        self.pieces.append(Choice(holds, merged(under.pieces), under.ends, mark, merged([other])))
         self.absorb(under)
         if not under.ends:
             self.here = self.here and under.here
@@ -134,6 +145,12 @@ class Run(Texts):
         else:
             branch.steps(steps, path)
         return branch
+
+    def keeps(self, name: str, sample: object, path: Path, step: int) -> None:
+        """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
+        if sample is not None:
+            written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
+            self.compiler.links.known.append(Known(name, written, self.node, step, path))
 
     # Going elsewhere
 
@@ -163,7 +180,7 @@ class Run(Texts):
         self._go(node, Entry(step, answered=self.answered))
 
     def _go(self, node: str, entry: Entry) -> None:
-        self.compiler.reach.edges[self.node].add(node)
+        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=False))
         if self.answered_where and not self.answered:
             self.answer()
             entry = entry._replace(answered=True)
@@ -192,7 +209,7 @@ class Run(Texts):
 
     def url(self, node: str, entry: Entry) -> str:
         """A mark that stands for the signed URL of a document."""
-        self.compiler.reach.edges[self.node].add(node)
+        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=True))
         self.why.setdefault(("nodes", self.node, self.step), f"it goes on at {node!r} in a document of its own")
         return self.mark_url(self.compiler.url(node, entry))
 

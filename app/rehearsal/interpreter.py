@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from app.errors import DocumentError, NotDocumented
+from app.errors import DocumentError, PlatformSilent
 from app.language import (
     DTMF,
     Answer,
@@ -42,8 +42,10 @@ from app.rehearsal import platform, playing
 from app.rehearsal.dialects import dialect_of
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
+from app.rehearsal.notes import END, notes_of
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
+from app.spots import NODE, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,11 +54,17 @@ if TYPE_CHECKING:
     from app.language.element import Element
     from app.language.verbs import Command
     from app.rehearsal.ringing import Ringing
-    from app.rehearsal.transcript import Transcript
+    from app.rehearsal.transcript import Step, Transcript
 
 MOST_DOCUMENTS: Final = 200
 """What a call may come to before it is taken for a loop."""
 UNKNOWN_FATE: Final = "what a caller meets then is not documented, silence at the worst"
+
+
+def _is_of(step: Step, command: str) -> bool:
+    """Whether a step is a command's own, or that of the Dial in a Record."""
+    path: str = step["path"]
+    return path == command or (path.startswith(f"{command}.Dial") and command.rpartition(".")[2].startswith("Record"))
 
 
 class Interpreter(Line):
@@ -114,7 +122,7 @@ class Interpreter(Line):
             transcript.outcome, transcript.error = end.outcome, end.error
         except Failed as failed:
             transcript.outcome, transcript.error = "error", f"{failed}; {UNKNOWN_FATE}"
-        except (NotDocumented, DocumentError) as error:
+        except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
         transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
@@ -128,9 +136,12 @@ class Interpreter(Line):
         self._documents += 1
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
-        self.standing = len(self.transcript.requests) - 1
         response = from_xml(document, extensions=self.extensions)
         self._dialect = dialect_of(document)
+        self.notes = notes_of(document)
+        asked = self.transcript.requests[-1]
+        if not self.notes and asked.node:
+            self.come(Spot(asked.node, 1, 1, NODE))
         return response
 
     async def run(self, response: Response) -> None:
@@ -147,16 +158,16 @@ class Interpreter(Line):
             if isinstance(command, (Error, DTMF, Default)):
                 continue
             await self.command(command, f"{within}{command.row.name}[{index}]")
+        self.come_by(f"{within}{END}")
 
     async def branch(self, element: Element, path: str) -> None:
         """Run what stands in a branch."""
-        self.visit(path)
         await self._commands(element.children, f"{path}.")
 
     async def command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
         """Run one command, and its Error where it fails."""
-        self.visit(path)
         self.doing = path
+        open_spots = self.come_by(path)
         self.interrupted()
         self.bounded()
         known = len(self.transcript.steps)
@@ -169,6 +180,8 @@ class Interpreter(Line):
         except Failed as failed:
             reason = str(failed) or "it failed"
             self._say_why(command, path, reason, known)
+        finally:
+            self._ended(open_spots, path, known)
         if self.watching is not None:
             await self.watching.command(command, path, reason)
         if reason:
@@ -181,6 +194,14 @@ class Interpreter(Line):
             step = self.note(command.row.name, path)
         step.setdefault("result", "failed")
         step["reason"] = reason
+
+    def _ended(self, spots: Iterable[Spot], path: str, known: int) -> None:
+        """Note what became of a step, as its result says."""
+        for spot in spots:
+            results = (step["result"] for step in self.transcript.steps[known:] if "result" in step and _is_of(step, path))
+            ended = spot.ended(next(results, ""))
+            if ended is not None:
+                self.transcript.came.append(ended)
 
     async def _error(self, command: Element, path: str, reason: str) -> None:
         """Run the Error of a command that failed, or the document's."""

@@ -14,7 +14,7 @@ from app.language.dialects import NO_EXTENSIONS
 from app.rehearsal import platform
 from app.rehearsal.parties import Awaiting, HangsUp, Keys
 from app.rehearsal.ringing import with_query
-from app.rehearsal.transcript import Asked, Transcript
+from app.rehearsal.transcript import HANGS_UP, Asked, Did, Transcript
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from app.language.element import Element
     from app.rehearsal.asking import Network, Reply
     from app.rehearsal.clock import Clock
+    from app.rehearsal.notes import Notes
     from app.rehearsal.parties import Callees, Caller
     from app.rehearsal.platform import Rules
     from app.rehearsal.ringing import Ringing
     from app.rehearsal.transcript import Ending, Step
+    from app.spots import Spot
 
 PATIENCE: Final = 10.0
 """Seconds of the real clock that an answer is waited for, where no timeout is said."""
@@ -95,6 +97,9 @@ class Line:
         self.rules = rules
         self.caller = caller
         self.transcript = Transcript(f"+{ringing.to}" if ringing.to.isdecimal() else ringing.to, ringing.from_)
+        self.notes: Notes = {}
+        """Where in a flow the document that runs comes by."""
+        self._node = ""
         self.buffer = ""
         """Keys that were pressed and not taken yet."""
         self.answered = bool(ringing.answers_itself)
@@ -109,13 +114,11 @@ class Line:
         self.zone = zone
         self.watching = watching
         self.curls = curls
-        self._began = clock.now()
+        self._began = self.transcript.began = clock.now()
         self.recording: dict[str, float] = {}
         """Recordings that run: their tags, and when they began."""
         self.doing = ""
         """The path of the command that runs."""
-        self.standing = 0
-        """Which request's document runs."""
 
     @property
     def at(self) -> float:
@@ -145,12 +148,22 @@ class Line:
     def note(self, verb: str, path: str, **did: Any) -> Step:  # noqa: ANN401 - plain data
         """Note a step."""
         step: Step = {"verb": verb, "path": path, "at": round(self.at, 3), **did}
+        if self._node:
+            step["node"] = self._node
         self.transcript.steps.append(step)
         return step
 
-    def visit(self, path: str) -> None:
-        """Note that an element runs."""
-        self.transcript.visited.append((self.standing, path))
+    def come_by(self, path: str) -> tuple[Spot, ...]:
+        """Note where in the flow the call comes by; gives those spots of which it is known later what becomes of them."""
+        spots = self.notes.get(path, ())
+        return tuple(spot for spot in spots if self.come(spot))
+
+    def come(self, spot: Spot) -> bool:
+        """Note a spot; whether it is known only later what becomes of it."""
+        self._node = spot.node
+        if not spot.open:
+            self.transcript.came.append(spot)
+        return spot.open
 
     def bounded(self) -> None:
         """Refuse to go on for ever. Raises Ends."""
@@ -198,13 +211,17 @@ class Line:
 
     async def pressed(self, verb: str, path: str, within: float, stop: str = "") -> str:
         """The keys that are pressed within the time; none where it passes."""
-        does = await self.caller.does(Awaiting("keys", verb, path, self.at, within, stop))
+        at = self.at
+        does = await self.caller.does(Awaiting("keys", verb, path, at, within, stop))
         if isinstance(does, HangsUp) and does.after <= within:
+            self.transcript.did.append(Did(at, HANGS_UP, does.after))
             await self.sleep(does.after)
             raise Ends("caller-hung-up")
         if not isinstance(does, Keys) or not does.pressed or does.after > within:
+            self.transcript.did.append(Did(at, ""))
             await self.sleep(within)
             return ""
+        self.transcript.did.append(Did(at, does.pressed, does.after))
         await self.sleep(does.after)
         return does.pressed
 

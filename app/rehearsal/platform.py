@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from app.errors import NotDocumented
+from app.errors import PlatformSilent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Rules:
         self.used: dict[str, Silence] = {}
 
     def decide(self, silence: Silence) -> None:
-        """Go on as the rule says. Raises NotDocumented where that is not wanted."""
+        """Go on as the rule says. Raises PlatformSilent where that is not wanted."""
         if self._strict:
-            raise NotDocumented(f"{silence.unknown}: the documentation does not say (otherwise: {silence.done})")
+            raise PlatformSilent(f"{silence.unknown}: the documentation does not say (otherwise: {silence.done})")
         self.used[silence.name] = silence

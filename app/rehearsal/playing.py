@@ -9,6 +9,7 @@ from app.rehearsal import platform
 from app.rehearsal.conditions import caller_is_in, field_is, is_scheduled
 from app.rehearsal.line import NOT_OK, OK, PATIENCE, Ends, Failed, GoesOn, tagged
 from app.rehearsal.parties import Awaiting, HangsUp
+from app.rehearsal.transcript import HANGS_UP, Did
 
 if TYPE_CHECKING:
     from app.language import (
@@ -113,7 +114,9 @@ async def hold(line: Interpreter, command: Hold, path: str) -> None:
 async def converse(line: Interpreter, verb: str, path: str, seconds: float) -> None:
     """Time in which the caller does nothing but may hang up."""
     does = await line.caller.does(Awaiting("conversation", verb, path, line.at, seconds))
-    if isinstance(does, HangsUp) and does.after <= seconds:
+    hangs_up = isinstance(does, HangsUp) and does.after <= seconds
+    line.transcript.did.append(Did(line.at, HANGS_UP if hangs_up else None, does.after if does is not None else 0.0))
+    if isinstance(does, HangsUp) and hangs_up:
         await line.sleep(does.after)
         raise Ends("caller-hung-up")
     await line.sleep(seconds)

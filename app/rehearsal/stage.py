@@ -90,7 +90,9 @@ class Stage:
         asked = _SCENE.get().line.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._told(answered.turn) if answered.turn is not None else []
-        if answered.outcome.kind != "answered":
+        if answered.outcome.kind == "answered":
+            asked.node = answered.outcome.node.partition(".")[0]
+        else:
             asked.error = clean(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
 
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
+
+from app.spots import NODE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.spots import Spot
 
 Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "loop", "error"]
 Step: TypeAlias = "dict[str, Any]"
 """``verb`` (an element's name, or the word of an effect), ``path``, ``at`` (seconds since the call began), what it did."""
 
 
+HANGS_UP: Final = "hangup"
+
+
+class Did(NamedTuple):
+    """What a caller did when something could be done, ``at`` seconds after the call began, and how long after that.
+
+    ``act``: the keys pressed (none: nothing was, where keys were awaited), ``hangup``, or None: nothing in a conversation.
+    """
+
+    at: float
+    act: str | None
+    after: float = 0.0
+
+
 @dataclasses.dataclass(slots=True)
 class Asked:
     """A request of the platform, and its answer; ``trail`` is what our engine decided, where it is ours.
 
-    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow`` and ``outcome`` are those of our engine.
+    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow``, ``node`` and ``outcome`` are those of our
+    engine.
     """
 
     method: str
@@ -25,6 +47,7 @@ class Asked:
     trail: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     error: str = ""
     flow: str = ""
+    node: str = ""
     outcome: str = ""
 
 
@@ -33,7 +56,6 @@ class Transcript:
     """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
 
     ``assumed`` is what was chosen where the documentation is silent.
-    ``visited`` are the elements that ran, by the request whose document they stand in and their path.
     """
 
     number: str
@@ -44,12 +66,20 @@ class Transcript:
     steps: list[Step] = dataclasses.field(default_factory=list)
     requests: list[Asked] = dataclasses.field(default_factory=list)
     assumed: list[str] = dataclasses.field(default_factory=list)
-    visited: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+    did: list[Did] = dataclasses.field(default_factory=list)
+    began: datetime | None = None
+    came: list[Spot] = dataclasses.field(default_factory=list)
+    """Where in the flow the call came by, as far as documents tell."""
 
     @property
     def flow(self) -> str:
         """The flow that answered; nothing where that is not known."""
         return next((asked.flow for asked in self.requests if asked.flow), "")
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes that the call came to, in order, as far as documents tell."""
+        return [spot.node for spot in self.came if spot.what == NODE]
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Self:

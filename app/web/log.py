@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
+import logging
 import sys
 import threading
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 CAPACITY: Final = 16_000_000
 """Characters that may wait to be written."""
@@ -68,3 +75,27 @@ class Log:
                 out = self._out or sys.stderr
                 out.write(text)
                 out.flush()
+
+
+def line_of(form: str) -> Callable[[Mapping[str, Any]], str]:
+    """How a line of the call log is made of its fields."""
+    if form == "json":
+        return json.JSONEncoder(separators=(", ", ": ")).encode
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return lambda fields: str(render(None, "", dict(fields)))
+
+
+def log_to(out: Log | TextIO, form: str) -> None:
+    """Structured log lines to ``out``."""
+    json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    people: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(json_lines if form == "json" else people),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )

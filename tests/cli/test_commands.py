@@ -31,6 +31,19 @@ COMMANDS = [
     "schema xml",
     "schema flow",
     "convert",
+    "log",
+    "forget",
+    "opentact numbers search",
+    "opentact numbers order",
+    "opentact numbers release",
+    "opentact numbers list",
+    "opentact messages send",
+    "opentact messages list",
+    "opentact apps",
+    "opentact voices",
+    "opentact batch",
+    "opentact push",
+    "events",
 ]
 MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
 

@@ -221,7 +221,9 @@ def test_the_clinic_speaks_two_languages(tmp_path):
     assert english.dials[-1] == ["+12015550188", "+12015550189"], "silence comes to the reception"
     closed = line.ring(SUNDAY)
     assert "The clinic is closed." in key(closed, "1").said
-    assert "La clínica está cerrada." in key(closed, "2").said
+    assert "La clínica está cerrada. Abrimos" in key(closed, "2").said
+    assert "Abrimos mañana a las 8 de la mañana." in key(closed, "2").said
+    assert spanish.xml.count('<Say lang="es-US" gender="FEMALE">No oí ninguna tecla.</Say>') == 3
 
 
 def test_the_right_pin_is_put_through_and_the_third_wrong_one_is_not(tmp_path):
@@ -230,7 +232,7 @@ def test_the_right_pin_is_put_through_and_the_third_wrong_one_is_not(tmp_path):
     assert line.go(gather_url(ask), "4711").dials == [["+12015550188"]]
     page = ask
     for tries in (1, 2, 3):
-        page = line.go(gather_url(page), "0000")
+        page = line.go(gather_url(page), "9999")
         assert page.dials == []
         assert ("That is not the PIN." in page.said) == (tries < 3)
         while tries < 3 and not any(isinstance(v, Gather) for _, v in paths(read(page.xml))):

@@ -18,7 +18,7 @@ from written import SIGNER, says, turn_of
 from app.flows.book import FlowBook
 from app.flows.compiler import Options
 from app.flows.library import Library
-from app.flows.loader import load
+from app.flows.loader import growing, load
 from app.flows.shelf import REMEMBERED, Shelf
 from app.flows.tickets import LIFETIME
 from app.flows.watcher import concerns_flows
@@ -580,3 +580,13 @@ def test_an_old_flow_goes_without_the_collector(folder):
         assert len([o for o in gc.get_objects() if type(o).__name__ == "Flow"]) == documents
     finally:
         gc.enable()
+
+
+def test_what_is_old_is_not_searched_again_while_many_flows_are_loaded_and_is_as_ever_afterwards():
+    before = gc.get_threshold()
+    with growing(5):
+        assert gc.get_threshold() == before
+    with growing(1000):
+        assert gc.get_threshold()[:2] == before[:2]
+        assert gc.get_threshold()[2] > before[2]
+    assert gc.get_threshold() == before

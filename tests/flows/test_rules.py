@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from test_bad_files import FILES, FOLDERS
@@ -14,18 +16,23 @@ import app
 from app.errors import FlowError
 from app.flows import compiler
 from app.flows.book import FlowBook
-from app.flows.checks.across import counted_apart
+from app.flows.checks.across import across, counted_apart, since
 from app.flows.checks.paths import check_paths
 from app.flows.checks.rules import RULES, explained
 from app.flows.compiler import Options, compile_flow
 from app.flows.export import export
 from app.flows.loader import load
 
+if TYPE_CHECKING:
+    from app.flows.book import Flow
+
 OPTIONS = Options(SIGNER, APOLOGY)
 ROOT = Path(app.__file__).parent
 ARGUMENT = {"error": 1, "warning": 1, "_say": 1, "Problem": 4, "Doubt": 1}
 """Which argument is the rule, by what is called."""
-ELSEWHERE = {"defect", "no-file", "no-folder", "not-static", "too-deep", "too-long", "unreadable"}
+TESTS = {"test-name", "test-number", "test-script", "test-time"}
+"""Rules of scenarios; each is broken in tests/testing."""
+ELSEWHERE = {"defect", "no-file", "no-folder", "not-static", "too-deep", "too-long", "unreadable"} | TESTS
 """Rules that no file in the folder can break; each is broken below."""
 
 
@@ -233,3 +240,45 @@ def test_overrides_are_checked_where_they_are_named(tmp_path):
     (problem,) = check_paths([tmp_path / "overrides.yaml"], OPTIONS)
     assert (problem.rule, problem.column) == ("override", 23)
     assert check_paths([tmp_path / "acme.yaml"], OPTIONS) == []
+
+
+def flows_of(**texts: str) -> FlowBook:
+    """A book of flows by their names; a flow of the same text is the same one."""
+    return FlowBook([flow_of_text(name, text) for name, text in texts.items()])
+
+
+@functools.cache
+def flow_of_text(name: str, text: str) -> Flow:
+    flow = compile_flow(name, text.encode(), f"{name}.yaml", OPTIONS).flow
+    assert flow is not None
+    return flow
+
+
+def test_of_a_reload_is_said_what_is_new_between_flows_and_nothing_again():
+    rings = "numbers: +12015550101\nnodes: {start: [dial: +12015550102]}\n"
+    other = "numbers: +12015550103\nnodes: {start: [say: Hi.]}\n"
+    claims = other.replace("0103", "0102")
+    doubtful = other.replace("say: Hi.", "dial: '911'")
+    before = flows_of(a=rings, b=other)
+    assert across(before) == since(before, before) == []
+    assert [(one.file, one.rule) for one in since(before, flows_of(a=rings, b=claims))] == [("a.yaml", "dial-own")]
+    assert since(flows_of(a=rings, b=claims), flows_of(a=rings, b=claims, c=other)) == []
+    assert [(one.file, one.rule) for one in since(before, flows_of(a=rings, b=doubtful))] == [("b.yaml", "dial-doubtful")]
+    assert since(flows_of(a=rings, b=doubtful), flows_of(a=rings, b=doubtful + "fallback: [say: Sorry.]\n")) == []
+    assert since(flows_of(a=rings, b=claims), before) == []
+
+
+def test_a_folder_with_overrides_is_read_once(tmp_path):
+    hours = "hours: {office: {mon-fri: 09:00-17:00}}\ntimezone: UTC\nnumbers: rest\n"
+    (tmp_path / "acme.yaml").write_text(hours + "nodes: {start: [{when: hours.office.open, say: Hi.}, say: Bye.]}\n")
+    counter = "from pathlib import Path\nwith Path(__file__).with_name('count').open('a') as out:\n    out.write('.')\n"
+    flow = "from app import Hangup, Response, Turn, flow\n\none = flow('one', numbers=['+12015550123'])\n"
+    node = "@one.node\nasync def start(turn: Turn) -> Response:\n    return Response(Hangup())\n"
+    (tmp_path / "one.py").write_text(f"{counter}{flow}{node}")
+    assert check_paths([tmp_path], OPTIONS) == []
+    once = (tmp_path / "count").read_text()
+    entry = "- {flow: acme, hours: offic, state: closed, until: 2999-12-24 18:00}\n"
+    (tmp_path / "overrides.yaml").write_text(entry)
+    assert {problem.rule for problem in check_paths([tmp_path], OPTIONS)} == {"override"}
+    assert (tmp_path / "count").read_text() == once * 2
+    assert {problem.rule for problem in check_paths([tmp_path / "overrides.yaml"], OPTIONS)} == {"override"}

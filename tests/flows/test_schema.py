@@ -30,8 +30,9 @@ SHIPPED = sorted({*(ROOT / "callflows").glob("*.yaml"), *(ROOT / "app/flows/gall
 BAD = sorted((HERE / "bad").glob("*.yaml"))
 SHAPES = frozenset({"shape", "unknown-key", "missing-key", "unknown-step", "yaml", "key-twice"})
 """Rules of what a file's shape is."""
-UNSAID = ("\n    null\n", "{1: start, '1': start}")
-"""Of a wrong shape to us, and not to the schema: the word null, nothing to YAML; keys that are one key as texts."""
+UNSAID = ("\n    null\n", "{1: start, '1': start}", "\n    &amp;\n")
+"""Of a wrong shape to us, and not to the schema: the word null, nothing to YAML; keys that are one key as texts; an anchor
+with a sign that only some readers of YAML take."""
 STRICTER = ("!", "1: start, 01: start")
 """Right to us, and not to the schema: YAML's tags, which we do not look at; keys that are one number to YAML."""
 
@@ -203,6 +204,31 @@ def test_the_schema_says_what_is_wrong_around_the_nodes(refused, more, says):
     text = starting("- dial: '{{ digits }}'", more)
     assert compiled(text).flow is None
     assert says in refused(text).get(0, "")
+
+
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [
+        (
+            "{name: a, keys: [1, {wait: 2s}, hangup], callee: {sales: busy}, expect: [say: Hi, voicemail, not: [dial: x]]}",
+            "",
+        ),
+        ("{name: a, callee: [busy, {x: answer}], lookups: {x: {y: [1]}}, expect: [sms: {text: 5}]}", ""),
+        ("{name: a, expect: [nodes: [start], outcome: ended, notify: {payload: {a: 1}}, dial: [a@b.c]]}", ""),
+        ("{keys: 1}", "'name' is a required property"),
+        ("{name: a, key: 1}", "'key' was unexpected"),
+        ("{name: a, callee: {sales: never}}", "'never' is not one of"),
+        ("{name: a, attestation: D}", "'D' is not one of"),
+        ("{name: a, expect: [sey: Hello]}", "'sey' was unexpected"),
+        ("{name: a, expect: [{say: a, dial: b}]}", "has too many properties"),
+        ("{name: a, expect: [say: {txt: a}]}", "'txt' was unexpected"),
+        ("{name: a, expect: [outcome: hangup]}", "'hangup' is not one of"),
+    ],
+)
+def test_the_schema_says_what_is_wrong_with_a_scenario(refused, test, says):
+    said = refused(starting("- say: Hello.", f"tests: [{test}]")).get(0, "")
+    assert says in said
+    assert bool(said) == bool(says)
 
 
 def test_a_flow_needs_nodes_with_a_start_or_a_template(refused):

@@ -10,7 +10,8 @@ from written import SIGNER, Conversation, flow_of, starting
 
 from app.errors import ForgedTicket, TicketError
 from app.flows.tickets import MAX_STATE, Signer
-from app.flows.trail import SECRET
+from app.flows.trail import MOST, SECRET
+from app.outside import Found
 
 STEPS = """
 - collect: {into: pin, digits: 4, prompt: Pin., secret: true, attempts: 1, otherwise: last}
@@ -49,6 +50,66 @@ def test_no_trail_shows_a_secret():
     assert "4711" not in json.dumps(call.trail)
     assert SECRET in json.dumps(call.trail, ensure_ascii=False)
     assert len(call.trail) > 4
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "pin == '4711'",
+        'pin == "4711"',
+        "pin == 4711",
+        "pin in ['1234', '4711']",
+        "'4711' == pin and caller.region == 'US'",
+        "copied == '4711x'",
+        "pin == right",
+        "pin == variables.right",
+        "pin ~ 'it\\'s' == '4711it\\'s'",
+    ],
+)
+@pytest.mark.parametrize(
+    "step", ["- when: {}\n  say: Right.", "- choose: [{{when: {}, goto: last}}]", "- set: {{fits: {}}}"]
+)
+def test_no_trail_shows_what_a_secret_is_compared_with(condition, step):
+    steps = f"""
+- collect: {{into: pin, digits: 4, prompt: Pin., match: "4711|1.*", secret: true, attempts: 1, otherwise: last}}
+- set: {{copied: "pin ~ 'x'", right: variables.right, fits: 0}}
+{step.format(json.dumps(condition))}
+- say: "{{{{ fits }}}}{{{{ copied }}}}"
+"""
+    flow = flow_of(starting(steps, 'variables: {right: "4711"}') + "  last: [say: Bye.]\n")
+    call = Conversation(flow).press("4711")
+    looked = [entry for entry in call.trail if entry["word"] in ("when", "choose", "set") and "pin" in str(entry)]
+    assert looked
+    own = [entry for entry in call.trail if entry["rule"] != "right = variables.right"]
+    assert "4711" not in json.dumps(own)
+
+
+def test_what_is_asked_beside_a_secret_and_hides_nothing_is_told():
+    steps = """
+- collect: {into: pin, digits: 4, prompt: Pin., secret: true, attempts: 1, otherwise: last}
+- when: caller.region == 'US' and pin == '4711'
+  say: Right.
+"""
+    call = Conversation(flow_of(starting(steps) + "  last: [say: Bye.]\n")).press("4711")
+    (entry,) = [entry for entry in call.trail if entry["word"] == "when"]
+    assert entry["rule"] == f"caller.region == {SECRET} and pin == {SECRET}"
+    assert entry["values"] == {"caller.region": "US", "pin": SECRET}
+
+
+@pytest.mark.parametrize("answer", ["x" * 5000, {"rows": ["y" * 100] * 50}, ["z" * 5000]])
+def test_of_what_was_looked_up_or_set_the_trail_keeps_the_beginning_only(answer):
+    steps = "- lookup: {url: 'https://a.example/', into: found}\n- set: {copy: found}\n- say: 'Hi {{ copy }}.'"
+    call = Conversation(flow_of(starting(steps)), found={"https://a.example/": Found(answer, ok=True, status=200)})
+    lookup, copied = call.trail
+    assert lookup["detail"]["status"] == 200
+    assert lookup["detail"]["result"][MOST:] == copied["outcome"][MOST:] == "…"
+    assert len(json.dumps(call.trail)) < 4 * MOST
+
+
+def test_a_short_answer_is_told_as_it_is():
+    steps = "- lookup: {url: 'https://a.example/', into: found}\n- say: 'Hi {{ found.name }}.'"
+    call = Conversation(flow_of(starting(steps)), found={"https://a.example/": Found({"name": "Ann"}, ok=True)})
+    assert call.trail[0]["detail"]["result"] == {"name": "Ann"}
 
 
 def test_a_sealed_ticket_holds_for_its_place_and_no_other():

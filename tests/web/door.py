@@ -22,9 +22,10 @@ from app.flows.workshop import Workshop, work
 from app.language import Say, from_xml
 from app.language.element import paths
 from app.outside import Effect, Found, Lookup
-from app.server import line_of, log_to
 from app.settings import Settings
 from app.web.answering import Answering
+from app.web.engine import Engine
+from app.web.log import line_of, log_to
 from app.web.requests import Trust
 from app.web.tally import Tally
 
@@ -121,11 +122,9 @@ class Door:
         self.shelf = Shelf(self.loaded().book)
         self.tally = Tally(line_of("json"), self.log)
         self.outside = Outside()
-        self.app = Answering(
-            _nothing_else,
+        self.engine = Engine(
             shelf=self.shelf,
             signer=self.signer,
-            trust=Trust(self.settings),
             tally=self.tally,
             apology=self.settings.apology,
             dialect=self.settings.dialect,
@@ -136,6 +135,7 @@ class Door:
             clock=clock,
             remember=remember,
         )
+        self.app = Answering(_nothing_else, self.engine, Trust(self.settings))
 
     def loaded(self) -> Any:
         """The folder's flows; a test that has wrong ones by mistake fails here."""

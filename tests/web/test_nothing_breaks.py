@@ -10,7 +10,7 @@ import pytest
 from door import CALL, DESK, MONDAY, Door, document, is_apology, is_fallback, raw, says, urls
 
 from app.language import Answer, Hangup, from_xml
-from app.server import log_to
+from app.web.log import log_to
 
 ACME = """
 numbers: +12015550123

@@ -256,6 +256,16 @@ def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, caps
     assert '"the last good version of a flow goes on"' in said
 
 
+def test_workers_are_there_when_the_first_flow_that_needs_them_comes_by_reload(tmp_path):
+    (tmp_path / "desk.yaml").write_text(version(1))
+    app = create_app(settings(flows=tmp_path))
+    none = 'callflows_workers{state="workers"} 0.0'
+    with running(app):
+        assert none in asked(app, "/metrics").text
+        in_place(tmp_path, version(2).replace("{{ caller.number }}", "{% for one in [1] %}{{ one }}{% endfor %}"))
+        until(lambda: none not in asked(app, "/metrics").text)
+
+
 def test_the_thread_that_watches_ends_with_the_server(tmp_path):
     (tmp_path / "desk.yaml").write_text(version(1))
     with running(create_app(settings(flows=tmp_path))):

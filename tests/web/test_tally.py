@@ -10,7 +10,7 @@ import threading
 import pytest
 from door import CALL, DESK, SAMPLES, Door, urls
 
-from app.server import line_of
+from app.web.log import line_of
 from app.web.tally import CAPACITY, Tally
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
@@ -117,7 +117,7 @@ def test_a_line_break_in_what_a_caller_brought_begins_no_line_of_the_log(tmp_pat
         out = io.StringIO()
         door = Door(tmp_path)
         door.tally = Tally(line_of(form), out)
-        door.app._tally = door.tally  # noqa: SLF001 - the log of this form
+        door.engine._tally = door.tally  # noqa: SLF001 - the log of this form
         door.ask(params={**CALL, "call": 'x\n{"event": "answered", "flow": "forged"}\r\nx\u2028\x1b[31m'})
         door.tally.flush()
         assert len(out.getvalue().splitlines()) == 1, form

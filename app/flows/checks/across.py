@@ -9,15 +9,41 @@ from app.flows.checks.country import TAKEN, lacks_country, meant
 from app.numbers import e164
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from app.flows.book import Claim, Flow, FlowBook
 
 
 def across(book: FlowBook, workers: int = 1) -> list[Problem]:
     """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
-    found = counted_apart(book.flows.values(), workers)
-    for flow in book.flows.values():
+    return _of(book.flows.values(), book, workers)
+
+
+def since(before: FlowBook, book: FlowBook, workers: int = 1) -> list[Problem]:
+    """What is probably not meant between flows since another book: only flows that have changed are looked at.
+
+    And where they claim other numbers, those that ring them.
+    """
+    stayed = [flow for name, flow in book.flows.items() if before.flows.get(name) is flow]
+    fresh = [flow for name, flow in book.flows.items() if before.flows.get(name) is not flow]
+    old = [before.flows[flow.name] for flow in fresh if flow.name in before.flows]
+    known = {*_of(old, before, workers)}
+    found = _of(fresh, book, workers)
+    if {claim.number for flow in fresh for claim in flow.claims} - {claim.number for flow in old for claim in flow.claims}:
+        found += [
+            problem
+            for flow in stayed
+            for dialled in flow.dials
+            for problem in _own(dialled, flow, book)
+            if problem not in _own(dialled, flow, before)
+        ]
+    return [problem for problem in found if problem not in known]
+
+
+def _of(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Problem]:
+    flows = [*flows]
+    found = counted_apart(flows, workers)
+    for flow in flows:
         if not flow.problems and not flow.claims:
             mend = "as numbers: +12015550123; rest answers all that no other file does"
             found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
@@ -26,19 +52,24 @@ def across(book: FlowBook, workers: int = 1) -> list[Problem]:
     return found
 
 
-def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> Iterator[Problem]:
+def _rung(dialled: Claim, flow: Flow, book: FlowBook) -> list[Problem]:
     """What is doubtful about a number that an author wrote out."""
-    file, line, column = dialled.file, dialled.line, dialled.column
     doubt, mend = _doubt(dialled.number)
     if doubt:
-        yield Problem(file, line, column, "warning", "dial-doubtful", doubt, mend)
-        return
+        return [Problem(dialled.file, dialled.line, dialled.column, "warning", "dial-doubtful", doubt, mend)]
+    return _own(dialled, flow, book)
+
+
+def _own(dialled: Claim, flow: Flow, book: FlowBook) -> list[Problem]:
+    """That a number is answered by ourselves."""
     number = e164(dialled.number)
     answering = book.claiming(number) if number else None
-    if answering is not None:
-        whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
-        mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
-        yield Problem(file, line, column, "warning", "dial-own", f"{number} is answered by {whose}", mend)
+    if answering is None:
+        return []
+    whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
+    said = f"{number} is answered by {whose}"
+    mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+    return [Problem(dialled.file, dialled.line, dialled.column, "warning", "dial-own", said, mend)]
 
 
 def _doubt(written: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from app.flows.book import START
+from app.flows.checks.carried import look_at_tickets
 from app.flows.checks.country import TAKEN, lacks_country, meant
 from app.flows.files import NAME
 
@@ -51,6 +52,7 @@ def named_well(nodes: Collection[str], report: Report) -> bool:
 def look_round(compiler: Compiler) -> None:
     """What nothing leads to, what leads round in silence, and what depends on what the file does not say."""
     _round(compiler)
+    look_at_tickets(compiler)
     report, file = compiler.report, compiler.file
     for node in compiler.reach.unreached(START) if START in file.nodes and not report.broken else ():
         if node in file.nodes:
@@ -155,12 +157,10 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def look_at_prompts(run: Run, path: Path, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str) -> None:
-    """A menu's texts that tell the caller to press a key that it does not have, as far as they are English.
+    """A menu's texts, in English, that tell the caller to press a key that it does not have.
 
     ``keys`` are its choices, ``stop`` ends the input.
     """
-    if not run.compiler.voice.get("lang", "en-US").lower().startswith("en"):
-        return
     known = [*keys]
     for name, said in texts.items():
         for index, text in enumerate(said):

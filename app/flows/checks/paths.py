@@ -16,12 +16,16 @@ from app.language.element import paths
 from app.language.rows import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import TypeAlias
 
+    from app.flows.book import Flow, FlowBook
     from app.flows.compiler import Options
     from app.flows.loader import Progress
     from app.language import Extensions, Response
+
+    Look: TypeAlias = Callable[[Flow], Iterable[Problem]]
 
 
 def check_paths(
@@ -30,16 +34,18 @@ def check_paths(
     flows_folder: Path | None = None,
     on_progress: Progress | None = None,
     workers: int = 1,
+    look: Look | None = None,
 ) -> list[Problem]:
     """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
 
     Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
-    are done. A folder's overrides are checked with the whole folder.
+    are done. A folder's overrides are checked with the whole folder. ``look`` looks at each flow too.
     """
     problems: list[Problem] = []
+    given = [*paths]
     files: dict[Path, Path] = {}
     whole: dict[Path, None] = {}
-    for path in paths:
+    for path in given:
         if path.name == OVERRIDES or path.is_dir():
             whole[path if path.is_dir() else path.parent] = None
         if not path.exists():
@@ -58,9 +64,12 @@ def check_paths(
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow(file)]
-    problems += _flows(flows, options, extensions, on_progress, workers)
+    books: dict[Path, FlowBook] = {}
+    problems += _flows(flows, options, extensions, on_progress, workers, books)
+    for flow in (flow for book in books.values() for flow in book.flows.values()):
+        problems += look(flow) if look is not None else ()
     for folder in whole:
-        problems += check_overrides(folder, options)
+        problems += check_overrides(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document(file, extensions[file.parent])
@@ -73,8 +82,14 @@ def _declaring(folder: Path, flows_folder: Path | None) -> Path:
 
 
 def _flows(
-    files: list[Path], options: Options, extensions: dict[Path, Extensions], on_progress: Progress | None, workers: int
+    files: list[Path],
+    options: Options,
+    extensions: dict[Path, Extensions],
+    on_progress: Progress | None,
+    workers: int,
+    books: dict[Path, FlowBook],
 ) -> Iterable[Problem]:
+    """What is wrong with flow files, folder by folder; the book of each is put into ``books``."""
     by_folder: dict[Path, list[Path]] = {}
     for file in files:
         by_folder.setdefault(file.parent, []).append(file)
@@ -83,6 +98,7 @@ def _flows(
         told = on_progress and functools.partial(_further, on_progress, before, len(files))
         of_folder = dataclasses.replace(options, extensions=extensions[folder])
         loaded = load_files(inside, of_folder, on_progress=told)
+        books[folder] = loaded.book
         yield from loaded.problems
         yield from across(loaded.book, workers)
         before += len(inside)
@@ -92,14 +108,17 @@ def _further(on_progress: Progress, before: int, total: int, done: int, _of: int
     on_progress(before + done, total)
 
 
-def check_overrides(folder: Path, options: Options) -> list[Problem]:
-    """What is wrong with a folder's overrides; their names are looked at where every flow of the folder can be read."""
+def check_overrides(folder: Path, options: Options, book: FlowBook | None = None) -> list[Problem]:
+    """What is wrong with a folder's overrides; their names are looked at where every flow of the folder can be read.
+
+    ``book`` is that of the folder, where it is loaded already.
+    """
     file = folder / OVERRIDES
     if not file.is_file():
         return []
     report = Report(str(file))
     names = {flow.stem for flow in flow_files(folder)}
-    flows = load(folder, options).book.flows
+    flows = (load(folder, options).book if book is None else book).flows
     known = {name: Known(flow.zone, flow.hours) for name, flow in flows.items()}
     try:
         read_overrides(file.read_bytes(), report, known if names == known.keys() else None)

@@ -171,8 +171,8 @@ RULES: Final[Mapping[str, Rule]] = {
         "Take one of the two out, or rename it; star and * are one key, as are hash and #.",
     ),
     "leading-zeros": Rule(
-        "The classic dialect tells digits as a number: an account 0042 comes as 42, and would not be found.",
-        "Ask for a fixed number of digits, which are padded: digits: 6.",
+        "The classic dialect tells digits as a number: of a range 0042 comes as 42; of four digits 42 and # count as 0042.",
+        'Ask for digits that no zero begins: match: "[1-9][0-9]*"; or take a fixed number, to which zeros are added.',
     ),
     "list-empty": Rule(
         "A list has no rows: nobody is in it, and who should be screened gets through.",
@@ -290,9 +290,29 @@ RULES: Final[Mapping[str, Rule]] = {
         "The XML template of a flow cannot be read: the flow could not answer.",
         "Name a file beside the flow file: template: acme.xml.j2.",
     ),
+    "test-name": Rule(
+        "Two scenarios have one name: when one of them fails, nobody knows which.",
+        "Name each by what it shows: - name: on Sundays it says when it opens.",
+    ),
+    "test-number": Rule(
+        "A flow answers the rest of all numbers, and a scenario does not say which is rung: there is no call to rehearse.",
+        "Say it in the scenario: to: +12015550123.",
+    ),
+    "test-script": Rule(
+        "What a scenario has its caller or callees do is nothing that they can do: the scenario is not run.",
+        'Write keys: "1,2#" (a comma waits), or [1, {wait: 20s}, hangup]; callee: answer, busy or no-answer.',
+    ),
+    "test-time": Rule(
+        "The flow asks what time it is, and a scenario does not say when it rings: it tests a Wednesday at ten only.",
+        "Say it: at: 2026-11-23 10:00, on the clock of the file.",
+    ),
     "text": Rule(
         "A text holds a character that no XML document may hold: Opentact would refuse the whole document.",
         "Take the character out; it is often pasted from a web page or an old program.",
+    ),
+    "ticket-too-big": Rule(
+        "What was set, collected or looked up travels in signed URLs, at most 2048 bytes; beyond it is the fallback.",
+        "Put what stays the same under variables:. Known is only what is written out, and the number of digits.",
     ),
     "timezone": Rule(
         "There is no such zone: opening hours could not be told.",

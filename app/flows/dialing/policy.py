@@ -16,7 +16,7 @@ import pydantic
 from app.errors import suggestion
 from app.flows.dialing.plans import E164, TYPES, looked, regions_of
 from app.flows.files import form, validate
-from app.numbers import masked
+from app.numbers import is_emergency, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,7 +37,6 @@ _HOST: Final = re.compile(
 )
 _DIGITS: Final = re.compile(r"[+0-9][0-9.\-]*")
 _PATTERN: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
-_EMERGENCY: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
 
 
 def _listed(value: object) -> object:
@@ -137,7 +136,7 @@ class Policy:
         if not _DIGITS.fullmatch(user):
             return ""
         digits = re.sub(r"[.\-]", "", user)
-        if digits.removeprefix("+") in _EMERGENCY:
+        if is_emergency(digits):
             return f"{masked(digits)} is an emergency or short number"
         if _SHORT.fullmatch(digits) and not digits.startswith("+"):
             return ""
@@ -167,7 +166,7 @@ def doubts(number: str) -> str:
     SIP addresses and extensions of up to six digits are an author's own affair, emergency numbers are not.
     """
     plain = re.sub(r"[ ().\-]", "", number.strip())
-    if plain.removeprefix("+") in _EMERGENCY:
+    if is_emergency(plain):
         return "is an emergency number"
     if "@" in plain or _SHORT.fullmatch(plain):
         return ""

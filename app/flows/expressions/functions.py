@@ -8,14 +8,12 @@ be stopped.
 from __future__ import annotations
 
 import ast
-import operator
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
 from app.flows.expressions.filters import PLAIN, SPOKEN
-from app.kept import NOTHING
+from app.flows.expressions.plain import compared, field, nothing, reckoned, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,76 +24,10 @@ _TURN: Final = "turn"
 BY_NAME: Final = frozenset({"hours", "lists", "variables"})
 """What a Turn has by name: ``hours.office``."""
 _GROUPS: Final = frozenset({"call", "caller", "number", "now"})
-_COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "lteq": operator.le,
-    "gt": operator.gt,
-    "gteq": operator.ge,
-    "in": lambda left, right: _holds(right, left),
-    "notin": lambda left, right: not _holds(right, left),
-}
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 class _Rare(Exception):
     """The form is not one of the frequent ones."""
-
-
-def shown(value: object) -> str:
-    """A value as it is spoken: nothing for None, a whole number without its point."""
-    if type(value) is str:
-        return value
-    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - as long as it is exact
-        return str(int(value))
-    return "" if value is None else str(value)
-
-
-def field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
-    """A field of plain data; nothing where there is none."""
-    if isinstance(value, dict):
-        return value.get(key, NOTHING) if isinstance(key, (str, int, float)) else NOTHING
-    if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
-        return value[key]
-    if isinstance(value, (list, tuple, str)) and isinstance(key, int):
-        return value[key] if -len(value) <= key < len(value) else NOTHING
-    fields = getattr(type(value), "FIELDS", ())
-    return getattr(value, key) if isinstance(key, str) and key in fields else NOTHING
-
-
-def number(value: object) -> Any:  # noqa: ANN401 - a plain value
-    """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
-    if not isinstance(value, str):
-        return value
-    found = _NUMBER.fullmatch(value)
-    return NOTHING if found is None else float(value) if found[1] else int(value)
-
-
-def compared(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
-    """Whether a comparison holds: beside a number, digits are one; values that have no order are in none."""
-    if isinstance(left, str) and isinstance(right, (int, float)):
-        left = number(left)
-    elif isinstance(right, str) and isinstance(left, (int, float)):
-        right = number(right) if op not in ("in", "notin") else right
-    try:
-        return bool(_COMPARISONS[op](left, right))
-    except TypeError:
-        return op == "notin"
-
-
-def _holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
-    """Whether something is in a text, a list, a mapping; in a list, digits are a number too."""
-    if isinstance(whole, str):
-        return shown(part) in whole
-    if isinstance(whole, (list, tuple)):
-        return any(compared("eq", part, other) for other in whole)
-    return part in whole
-
-
-def nothing(value: object) -> bool:
-    """Whether there is no value."""
-    return value is None or value is NOTHING
 
 
 def value_of(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
@@ -123,7 +55,7 @@ def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Calla
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "compared": compared, "nothing": nothing}
-    known |= {"add": _add, "lang": lang, **_FILTERS}
+    known |= {"reckoned": reckoned, "lang": lang, **_FILTERS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
@@ -133,14 +65,7 @@ def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Calla
 _FILTERS: Final = {f"filter_{name}": made for name, made in {**PLAIN, **SPOKEN}.items()}
 
 
-def _add(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
-    """Numbers add up, texts are joined; a number and a text are a text, as people mean it."""
-    if isinstance(left, str) != isinstance(right, str):
-        return shown(left) + shown(right)
-    return left + right
-
-
-def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one case a form
+def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
@@ -167,10 +92,9 @@ def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one 
         case nodes.Concat(nodes=parts):
             shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_value(part)], []) for part in parts]
             return ast.JoinedStr([_shown_as(part) for part in shown_parts])
-        case nodes.Add(left=left, right=right):
-            return ast.Call(ast.Name("add", ast.Load()), [_value(left), _value(right)], [])
-        case nodes.Sub(left=left, right=right):
-            return ast.BinOp(_value(left), ast.Sub(), _value(right))
+        case nodes.Add(left=left, right=other) | nodes.Sub(left=left, right=other):
+            both: list[ast.expr] = [ast.Constant(node.operator), _value(left), _value(other)]
+            return ast.Call(ast.Name("reckoned", ast.Load()), both, [])
         case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
             return ast.IfExp(_value(test), _value(then), ast.Constant("") if otherwise is None else _value(otherwise))
     raise _Rare

@@ -11,6 +11,7 @@ from app.flows.dialing.policy import Given
 from app.flows.files import NAME, FlowFile
 from app.flows.hours.opening import WEEKDAYS
 from app.flows.hours.reading import GROUPS, KEYS, NAMES
+from app.flows.schema.expected import tests
 from app.flows.schema.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
 from app.flows.steps import STEPS, WORDS, snake
 from app.flows.verbs import CHILDREN, PROMPTS, VOICE, plain_name
@@ -60,7 +61,7 @@ def flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
         "if": {"required": ["template"]},
         "then": {"properties": {"nodes": False}},
         "else": {"required": ["nodes"]},
-        "definitions": {**_values(), **_around(), **_steps(extensions)},
+        "definitions": {**_values(), **_around(), **_steps(extensions), **tests()},
     }
 
 

@@ -12,8 +12,9 @@ from app.flows.book import Entry
 from app.flows.checks.flow import look_at_prompts
 from app.flows.files import form
 from app.flows.pieces import Choice, merged
-from app.flows.words.digits import Reading, pattern
-from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Texts, Word, for_attempt
+from app.flows.trail import SECRET
+from app.flows.words.digits import Reading, begins_with_zero, pattern
+from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Spoken, Texts, for_attempt
 from app.kept import Values
 from app.language.verbs import DTMF, Default, Error, Gather, Say
 
@@ -41,7 +42,7 @@ def _digits(value: object) -> object:
     return least, most
 
 
-class Question(Word):
+class Question(Spoken):
     """What words that ask the caller have in common."""
 
     prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
@@ -97,6 +98,7 @@ class Menu(Question):
                 run.elsewhere = True
                 return
         if self.otherwise:
+            run.note("otherwise", (*path, "otherwise"))
             run.goto(self.otherwise, (*path, "otherwise"))
         self.way_out(run, path)
 
@@ -126,8 +128,10 @@ class Menu(Question):
                 run.warning(place, "key-shadowed", message, "let no key begin another")
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._look_at_lengths(run, (*path, "keys"))
-        texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
-        look_at_prompts(run, path, texts, self.keys, (self.stop or _free_key(self.keys)) if self._ends_by_key(run) else "")
+        if {**run.compiler.voice, **self.voice_in(run, path)}.get("lang", "en-US").lower().startswith("en"):
+            texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
+            stop = (self.stop or _free_key(self.keys)) if self._ends_by_key(run) else ""
+            look_at_prompts(run, path, texts, self.keys, stop)
 
     def _ends_by_key(self, run: Run) -> bool:
         """Whether a key ends the input."""
@@ -155,11 +159,13 @@ class Menu(Question):
         branches = {}
         for keys, node in self.keys.items():
             branches[keys] = run.branch(answered=True)
+            branches[keys].note(f"key {keys}", self._place(run, path, keys))
             branches[keys].goto(node, self._place(run, path, keys))
         for keys in sorted(branches, key=lambda keys: -branches[keys].size):
             if sum(branch.size for branch in branches.values()) <= MENU_BYTES:
                 break
             branches[keys] = run.branch(answered=True)
+            branches[keys].note(f"key {keys}", self._place(run, path, keys))
             branches[keys].fetch(self.keys[keys], Entry(answered=True))
         return branches
 
@@ -167,14 +173,14 @@ class Menu(Question):
         """One attempt."""
 
         def text(key: str, texts: list[str]) -> Say:
-            return run.say(*for_attempt(run, path, key, texts, attempt))
+            return self.say(run, path, *for_attempt(run, path, key, texts, attempt))
 
         prompt = text("prompt", self.prompt)
         inside: list[Any] = [DTMF(run.place(branch), value=keys) for keys, branch in branches.items()]
         if self.no_match:
-            inside.append(Default(text("no_match", self.no_match)))
+            inside.append(Default(*run.noted("no-match", (*path, "no_match"), text("no_match", self.no_match))))
         if self.no_input:
-            inside.append(Error(text("no_input", self.no_input)))
+            inside.append(Error(*run.noted("no-input", (*path, "no_input"), text("no_input", self.no_input))))
         given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
         uneven = len({*map(len, branches)}) > 1
         if self.stop or (uneven and _free_key(branches) != "+"):
@@ -223,13 +229,17 @@ class Collect(Question):
             wrong = run.branch(inner=False)
             wrong.act_quietly(self._forget)
             key = outcome.replace("-", "_")
+            if texts or outcome == "no-match":
+                wrong.note(outcome, (*path, key))
             if texts:
-                wrong.write(wrong.say(*for_attempt(run, path, key, texts, run.attempt)), path=path)
+                wrong.write(self.say(wrong, path, *for_attempt(run, path, key, texts, run.attempt)), path=path)
             self._attempts(wrong, path, run.attempt + 1)
             if not wrong.ends:
                 wrong.resume(run.step + 1)
             run.pieces.append(Choice(reading.found(outcome), merged(wrong.pieces), ends=True))
             run.absorb(wrong)
+        run.note("collected", path)
+        run.keeps(self.into, "0" * self.digits[1], (*path, "digits"), run.step + 1)
         run.act(reading.keep, path, f"digits are collected into {self.into!r}")
 
     def _forget(self, turn: Turn) -> None:
@@ -240,29 +250,35 @@ class Collect(Question):
     def _look(self, run: Run, path: Path) -> None:
         """Say what a dialect cannot do."""
         self.look_at_timeout(run, path)
-        if run.dialect == "classic" and self.digits[0] != self.digits[1]:
+        if run.dialect == "classic" and self.digits[1] > 1 and begins_with_zero(self.match, *self.digits):
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
-            run.warning((*path, "digits"), "leading-zeros", message, "take a fixed number of digits: they are padded")
+            if self.digits[0] == self.digits[1]:
+                few = "12".zfill(self.digits[1])[-self.digits[1] :]
+                message = f"{message}: whoever presses {int(few)} and {self.stop or 'waits'} has pressed {few}"
+            mend = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
+            run.warning((*path, "digits"), "leading-zeros", message, mend)
         self.way_out(run, path)
 
     def _says(self) -> str:
         least, most = self.digits
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"
-        return f"{self.into}: {digits}{f' matching {self.match}' if self.match else ''}"
+        return f"{self.into}: {digits}{f' matching {SECRET if self.secret else self.match}' if self.match else ''}"
 
     def _attempts(self, run: Run, path: Path, first: int) -> None:
         """The attempts from one on, then ``otherwise`` where there is one."""
         for attempt in range(first, self.attempts + 1):
             self._attempt(run, path, attempt)
         if self.otherwise:
+            run.note("otherwise", (*path, "otherwise"))
             run.goto(self.otherwise, (*path, "otherwise"))
 
     def _attempt(self, run: Run, path: Path, attempt: int) -> None:
-        prompt = run.say(*for_attempt(run, path, "prompt", self.prompt, attempt))
+        prompt = self.say(run, path, *for_attempt(run, path, "prompt", self.prompt, attempt))
         url = run.url(run.node, Entry(run.step, attempt, answered=True, given=True))
         inside = []
         if self.no_input:
-            inside.append(Error(run.say(*for_attempt(run, path, "no_input", self.no_input, attempt))))
+            said = self.say(run, path, *for_attempt(run, path, "no_input", self.no_input, attempt))
+            inside.append(Error(*run.noted("no-input", (*path, "no_input"), said)))
         given: dict[str, Any] = {"dtmf_length": self.digits[1], "dtmf_stop": self.stop, "url": url}
         if run.dialect == "classic":
             given |= {"attempts": 1, "method": "GET"} | ({"timeout": self.timeout} if self.timeout is not None else {})

@@ -13,7 +13,8 @@ from app.flows.trail import SECRET
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
 from app.language.verbs import Dial, Error, Record, To
-from app.numbers import e164, masked
+from app.numbers import e164, is_emergency, masked
+from app.spots import RINGS, RINGS_LAST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +121,9 @@ class Dialling(Word):
             for target in rounds[0]
         ]
         inside = [Error(ringing.place(missed))] if missed is not None and missed.pieces else []
+        if self.record and run.dialect == "reference":
+            ringing.answer()
+        ringing.note(RINGS if rounds[1:] else RINGS_LAST, path)
         ringing.write(self._dial(ringing, targets, inside, path, timeout), path=path)
         computed = [target for target in rounds[0] if isinstance(target, Computed)]
         if len(computed) < len(rounds[0]):
@@ -128,8 +132,9 @@ class Dialling(Word):
             return
         run.pieces.append(Choice(_any(computed), merged(ringing.pieces), ends=False))
         run.take(ringing)
-        if missed is not None and missed.pieces:
-            run.pieces.append(Choice(_none(computed), merged(missed.pieces), missed.ends))
+        otherwise = merged([run.comment("refused", path), *(missed.pieces if missed is not None else [])])
+        if otherwise:
+            run.pieces.append(Choice(_none(computed), otherwise, missed is not None and missed.ends))
 
     def _targets(self, run: Run, path: Path) -> Iterator[Written | Computed]:
         for index, target in enumerate(self.to):
@@ -152,7 +157,7 @@ class Dialling(Word):
                 run.compiler.computed(where)
                 yield Computed(text.plain, run.compiler.policy, mark)
             return
-        if NUMBER.accepts(target.strip()) and not e164(target):
+        if NUMBER.accepts(target.strip()) and not e164(target) and not is_emergency(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
             mend = "write it with its country code, as +12015550188; an extension of yours is fine"
             run.warning(where, "dial-target", message, mend)

@@ -43,6 +43,15 @@ def _quick(pattern: str) -> bool:
     return not _STRANGE.search(pattern) and ways <= MOST_TRIES
 
 
+def begins_with_zero(match: str, least: int, most: int) -> bool:
+    """Whether a pattern may match digits that a zero begins, as far as samples tell; also where it cannot be tried."""
+    if not match or not _quick(match):
+        return True
+    cut = ((zeros, length - zeros) for length in {least, most} for zeros in {1, length // 2, length - 1, length} if zeros)
+    samples = ("0" * zeros + digit * others for zeros, others in cut for digit in "159")
+    return any(map(re.compile(match).fullmatch, samples))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Matching:
     """Digits and a pattern that may take long to match them."""

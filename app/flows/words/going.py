@@ -42,6 +42,8 @@ class Choose(Word):
         """A choice for each way; the last may go without a condition."""
         for index, way in enumerate(self.ways):
             self._way(run, (*path, index), way, last=index == len(self.ways) - 1)
+        if not run.ends:
+            run.note("no way", path)
 
     def _way(self, run: Run, path: Path, way: object, *, last: bool) -> None:
         strange = [key for key in way if key not in ("when", "goto")] if isinstance(way, dict) else [str(way)]
@@ -55,6 +57,7 @@ class Choose(Word):
                 said = "choose: the ways after one without when are never reached"
                 run.error(path, "after-the-end", said, "give it a when, or put it last")
                 return
+            run.note(f"way to {node}", path)
             run.goto(node, (*path, "goto"))
             return
         if not isinstance(when, str):
@@ -62,6 +65,7 @@ class Choose(Word):
             return
         condition = run.expression(when, (*path, "when"), "when")
         under = run.branch(inner=False)
+        under.note(f"way to {node}", path)
         under.goto(node, (*path, "goto"))
         if condition is not None:
             run.choose(condition.holds, under, ("choose", f"{when} → {node}", condition.uses))
@@ -98,6 +102,7 @@ class Set(Word):
             made = run.expression(source, here, name)
             if made is not None:
                 mark = run.mark_of("set", f"{name} = {source}", made.uses)
+                run.keeps(name, made.sample, here, run.step + 1)
                 run.act(_setting(name, made.holds, mark, run.compiler.secrets), here, f"{name!r} is set")
 
 

@@ -67,12 +67,19 @@ class LookUp(Word):
         default = {} if self.default is None else typed(self.default)
         mark = run.mark_of("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
         answer = Answer(asking, self.into, default, mark)
+        run.keeps(self.into, default, (*path, "default"), run.step)
         run.act(answer.take, path, "another server is asked")
-        if self.otherwise:
+        if not self.otherwise:
+            fails, found = run.comment("fails", path), run.comment("found", path)
+            if fails:
+                run.pieces.append(Choice(answer.failed, (fails,), ends=False, other=(found,)))
+        else:
             failed = run.branch(inner=False)
+            failed.note("fails", path)
             failed.goto(self.otherwise, (*path, "otherwise"))
             run.pieces.append(Choice(answer.failed, merged(failed.pieces), ends=True))
             run.absorb(failed)
+            run.note("found", path)
 
     def _asking(self, run: Run, path: Path) -> Callable[[Turn], Lookup] | None:
         url = url_of(self.url, run, (*path, "url"))
@@ -199,7 +206,7 @@ class Sms(Word):
         computed = "{{" in self.to or "{%" in self.to
         if computed:
             run.compiler.computed((*path, "to"))
-        elif self.to:
+        elif e164(self.to):
             run.compiler.dialled(self.to, (*path, "to"))
 
         def payload(turn: Turn) -> dict[str, Any]:

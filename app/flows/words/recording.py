@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pydantic
 
 from app.flows.words.outside import Notice, cause_notice
-from app.flows.words.word import Duration, OneKey, Word
+from app.flows.words.word import Duration, OneKey, Spoken
 from app.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BEEP_PATH: Final = "/media/beep.wav"
 """Our own beep, for a dialect without a tone."""
 
 
-class Voicemail(Word):
+class Voicemail(Spoken):
     """Take a message."""
 
     plain: ClassVar[str] = "greeting"
@@ -41,7 +41,7 @@ class Voicemail(Word):
         if self.notify is not None:
             cause_notice(self.notify, run, (*path, "notify"), kind="voicemail")
         if self.greeting:
-            run.write(run.say(self.greeting, (*path, "greeting")), path=path)
+            run.write(self.say(run, path, self.greeting, (*path, "greeting")), path=path)
         if run.dialect == "reference":
             run.write(BEEP, path=path)
         elif run.static:
@@ -53,7 +53,7 @@ class Voicemail(Word):
         asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
         run.write(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
         if self.thanks:
-            run.write(run.say(self.thanks, (*path, "thanks")), path=path)
+            run.write(self.say(run, path, self.thanks, (*path, "thanks")), path=path)
 
 
 def _beep(turn: Turn) -> str:

@@ -12,11 +12,13 @@ from app.flows.expressions.functions import BY_NAME
 from app.flows.expressions.scope import SCOPE
 from app.flows.files import form, validate
 from app.flows.values import keys_of, value_of
+from app.flows.voices import voice_of
 from app.language.values import KEY, KEYS, MS, duration
 
 if TYPE_CHECKING:
     from app.flows.places import Path
     from app.flows.writing import Run
+    from app.language import Say
 
 NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
 """The name of a value."""
@@ -77,6 +79,22 @@ class Word(pydantic.BaseModel):
 
     def write(self, run: Run, path: Path) -> None:
         """Write what the word means into a run."""
+
+
+class Spoken(Word):
+    """A word that says something."""
+
+    voice: Annotated[dict[str, str], form("voice")] = pydantic.Field(
+        {}, description="The voice of its texts where it is another than the file's, as {lang: es-US}."
+    )
+
+    def say(self, run: Run, path: Path, text: str, here: Path) -> Say:
+        """A text that stands ``here``, in the word's voice."""
+        return run.say(text, here, self.voice_in(run, path))
+
+    def voice_in(self, run: Run, path: Path) -> dict[str, str]:
+        """What it is said in."""
+        return voice_of(self.voice, (*path, "voice"), run.compiler.report)
 
 
 def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noqa: ANN401 - dicts, lists and texts

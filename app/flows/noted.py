@@ -1,0 +1,33 @@
+"""Where calls come by in a flow, noted in the documents of rehearsals while they are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.spots import Spot
+
+if TYPE_CHECKING:
+    from app.flows.places import Path, Report
+
+
+class Noted:
+    """Those of one flow: ``spots`` are all that its calls can come by. Nothing is noted in documents for calls."""
+
+    def __init__(self, report: Report, *, wanted: bool) -> None:
+        self._report = report
+        self._wanted = wanted
+        self._spots: dict[Spot, None] = {}
+
+    @property
+    def spots(self) -> tuple[Spot, ...]:
+        """What coverage counts."""
+        return tuple(self._spots)
+
+    def comment(self, node: str, what: str, path: Path, *, key: bool) -> str:
+        """A comment for a document; nothing where none is wanted."""
+        if not self._wanted:
+            return ""
+        place = self._report.place(path, key=key)
+        made = Spot(node.partition(".")[0], place.line, place.column, what)
+        self._spots.update(dict.fromkeys(made.counted))
+        return made.comment()

@@ -1,0 +1,76 @@
+"""The shape of scenarios, which stand under ``tests`` in a flow file; live calls never look at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import pydantic
+
+from app.flows.files import form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Scenario(pydantic.BaseModel):
+    """A call that is rehearsed, and what is expected of it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str = pydantic.Field(min_length=1, description="What it shows, as a sentence.")
+    at: str = pydantic.Field(
+        "", description="When the call comes, on the clock of the file, as 2026-11-23 10:00; else a Wednesday at ten."
+    )
+    from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
+        "", description="Who rings, as +12015550999, or anonymous."
+    )
+    to: str = pydantic.Field("", description="The number that is rung; else the first of the file.")
+    caller_name: str = pydantic.Field("", description="The caller's name, as the network tells it.")
+    attestation: Literal["A", "B", "C"] | None = pydantic.Field(None, description="The caller's STIR/SHAKEN level.")
+    keys: Annotated[Any, form("script")] = pydantic.Field(
+        None, description="What the caller presses, as 1,2# (a comma waits for the next question), or a list."
+    )
+    callee: Annotated[Any, form("callee")] = pydantic.Field(
+        "answer", description="What those who are rung do; by target, or a list with one for each dial."
+    )
+    lookups: dict[str, Annotated[Any, form("anything")]] = pydantic.Field(
+        {}, description="What lookups find, by the name under into or by URL; fails: there is no answer."
+    )
+    calls_today: Annotated[int, pydantic.Field(ge=1)] = pydantic.Field(
+        1, description="How often the caller rang today, this call included."
+    )
+    answers_itself: bool | None = pydantic.Field(None, description="Whether Opentact's app answers calls by itself.")
+    expect: Annotated[list[Any], form("expectations")] = pydantic.Field(
+        [], description="What happens, in this order; what happens in between need not be named."
+    )
+
+
+class Known:
+    """A word of ``expect``: the verb of the step that is meant, what a plain value means, and its other fields."""
+
+    def __init__(self, verb: str, plain: str, *fields: str) -> None:
+        self.verb = verb
+        self.plain = plain
+        self.fields = (*([plain] if plain else []), *fields, "node")
+
+
+EXPECTED: Final[Mapping[str, Known]] = {
+    "say": Known("Say", "text", "lang", "gender", "tag"),
+    "play": Known("Play", "url", "record", "tag"),
+    "dial": Known("Dial", "to", "result", "by", "tag"),
+    "voicemail": Known("Record", "", "asr"),
+    "record": Known("Record", "tag", "asr"),
+    "gather": Known("Gather", "digits", "result", "tag"),
+    "sms": Known("sms", "text", "to", "from"),
+    "notify": Known("notify", "url", "payload"),
+    "lookup": Known("lookup", "into", "url", "method", "result"),
+    "hangup": Known("Hangup", "tag"),
+    "answer": Known("Answer", "tag"),
+    "hold": Known("Hold", "tag"),
+    "pause": Known("Pause", "tag"),
+    "tone": Known("Tone", "tag"),
+    "callback": Known("Callback", "url", "tag"),
+}
+OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+WHOLE: Final = ("outcome", "nodes", "not")
+"""Words of ``expect`` that are about the whole call, wherever they stand."""

@@ -1,0 +1,53 @@
+"""One thing that Opentact reported, in whichever envelope: what reads events makes it, the journal remembers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class Happened(NamedTuple):
+    """One report of Opentact's.
+
+    ``kind`` is its ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or one that nobody knows yet).
+    ``key`` is the same however often and from wherever (websocket, webhook, search) the same report comes: the uuid of a
+    2024 event, of a 2022 one its type, its entity's uuid, state and timestamp as one text. ``at`` is when it happened by
+    Opentact's clock, in seconds since 1970; where it does not say, when it came.
+
+    The entities are mappings as Opentact wrote them, by its own names and with its own texts of time, empty where there is
+    none: ``call`` the call, ``step`` what the call's document did (``call_flow``'s command: ``name, success, reason, path``
+    and the like), ``sms`` the message. ``state`` is that of what is reported; ``seconds`` how long the call has lasted, in
+    whole seconds whichever unit the envelope uses. ``raw`` is the whole report. ``source``: ``wss, webhook, sms, search``.
+    """
+
+    kind: str
+    key: str
+    at: float
+    raw: Mapping[str, Any]
+    message: str = ""
+    state: str = ""
+    seconds: int | None = None
+    call: Mapping[str, Any] = NOTHING
+    step: Mapping[str, Any] = NOTHING
+    sms: Mapping[str, Any] = NOTHING
+    source: str = "wss"
+
+
+class Settled(NamedTuple):
+    """What became of an effect (``app.outside.Effect``): ``result`` is ``sent, failed, dropped`` or ``repeated``.
+
+    ``reason`` says why. ``at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to
+    be sent, without secrets.
+    """
+
+    kind: str
+    key: str
+    at: float
+    result: str
+    reason: str = ""
+    call: str = ""
+    payload: Mapping[str, Any] = NOTHING

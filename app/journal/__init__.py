@@ -1,0 +1,23 @@
+"""What happened: calls, turns, decisions, events, messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.journal.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.calls import Turn
+    from app.settings import Settings
+
+__all__ = ["Journal", "journal_of"]
+
+
+def journal_of(settings: Settings, told: Callable[[Turn], list[dict[str, Any]]]) -> Journal:
+    """That of an installation; ``told`` puts the trail of a turn into words. Raises SettingsError."""
+    from app.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands do without
+    from app.journal.sql import SqlStore  # noqa: PLC0415 - as above
+
+    return Journal(SqlStore(settings.journal_url), Spool(settings.data), told, settings.retention_days)

@@ -1,0 +1,145 @@
+"""Which call it was, where nobody said: with GET Opentact tells no uuid on the first turn.
+
+Such a call has an id of ours until a later turn or a report brings its uuid; then both are one. They are matched by caller,
+number and time. A caller who withholds the number is matched only where nobody else can be meant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select, update
+
+from app.journal.merging import merged
+from app.journal.tables import CALLS, EFFECTS, EVENTS, TURNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from app.journal.store import Row
+
+    Rows = dict[str, list[Row]]
+
+WINDOW: Final = 30.0
+"""Seconds within which two beginnings of the same caller and number are one call, as when a request is repeated …"""
+LASTS: Final = 4 * 3600.0
+"""… and for which a call may go on before its uuid is told."""
+_BELONGING: Final = (TURNS, EFFECTS, EVENTS)
+_BEGINS: Final = 1
+
+
+def identified(connection: Connection, rows: Rows) -> None:
+    """Find the calls of a batch that are one though their ids differ, in it and in the database, and make them one."""
+    calls = _by_id(rows.get("calls", ()))
+    strange = [row for row in calls.values() if row["provisional"]]
+    known = [row for row in calls.values() if not row["provisional"] and row["parent"] is None and row["started"]]
+    if strange:
+        _find_homes(connection, rows, calls, strange)
+    if known:
+        _adopt(connection, rows, calls, known)
+    if calls:
+        rows["calls"] = [calls[id_] for id_ in sorted(calls)]  # in one order: two who write never wait for each other
+
+
+def _by_id(rows: Iterable[Row]) -> dict[str, Row]:
+    calls: dict[str, Row] = {}
+    for row in rows:
+        there = calls.get(row["id"])
+        calls[row["id"]] = row if there is None else merged(there, row)
+    return calls
+
+
+def _find_homes(connection: Connection, rows: Rows, calls: dict[str, Row], strange: list[Row]) -> None:
+    """Give what is of no known call to the call that it must be of."""
+    there = _between(connection, strange)
+    for row in strange:
+        others = [*calls.values(), *(other for other in there if other["id"] not in calls)]
+        home = _home(row, others)
+        if home is not None:
+            del calls[row["id"]]
+            _rename(rows, row["id"], home["id"])
+            calls[home["id"]] = _both(home, row)
+
+
+def _home(row: Row, others: Iterable[Row]) -> Row | None:
+    """The call that a row without a uuid is of: the last that it can be."""
+    found = [other for other in others if other["id"] != row["id"] and _may_be(row, other)]
+    if row["caller"] is None and (row["provisional"] == _BEGINS or len(found) != 1):
+        return None
+    return max(found, key=lambda other: (other["started"], other["id"]), default=None)
+
+
+def _may_be(row: Row, other: Row) -> bool:
+    """Whether a row without a uuid may be of another call."""
+    if other["parent"] or other["started"] is None or (other["caller"], other["number"]) != (row["caller"], row["number"]):
+        return False
+    late: float = row["started"] - other["started"]
+    if row["provisional"] == _BEGINS:
+        return abs(late) <= WINDOW and not (other["hangup"] and other["hangup"] < row["started"])
+    return -WINDOW <= late <= LASTS and bool(other["direction"] == "in")
+
+
+def _between(connection: Connection, rows: list[Row]) -> list[Row]:
+    """The calls in the database that rows without a uuid may be of."""
+    wanted = select(CALLS).where(CALLS.c.parent.is_(None), *_near(rows))
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def _near(rows: list[Row]) -> Iterator[ColumnElement[bool]]:
+    """What a call has that one of these may be: its caller, its number, about its time."""
+    at = [row["started"] for row in rows]
+    yield CALLS.c.started.between(min(at) - LASTS, max(at) + WINDOW)
+    for column in (CALLS.c.caller, CALLS.c.number):
+        values = {row[column.name] for row in rows}
+        named = column.in_(sorted(values - {None}))
+        yield named | column.is_(None) if None in values else named
+
+
+def _adopt(connection: Connection, rows: Rows, calls: dict[str, Row], known: list[Row]) -> None:
+    """Take what waits under an id of ours to the calls whose uuids are told now."""
+    wanted = select(CALLS).where(CALLS.c.provisional.isnot(None), *_near(known))
+    waiting = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()}
+    waiting |= {id_: row for id_, row in calls.items() if row["provisional"]}
+    for row in known if waiting else ():
+        for other in _adopted(row, waiting.values()):
+            del waiting[other["id"]]
+            calls.pop(other["id"], None)
+            _rename(rows, other["id"], row["id"])
+            _move(connection, other["id"], row["id"])
+            calls[row["id"]] = _both(calls[row["id"]], other)
+
+
+def _adopted(row: Row, waiting: Iterable[Row]) -> list[Row]:
+    """Those without a uuid that are this call: the one that is nearest."""
+    same = [other for other in waiting if (other["caller"], other["number"]) == (row["caller"], row["number"])]
+    near = [other for other in same if -WINDOW <= row["started"] - other["started"] <= _reach(row)]
+    if row["caller"] is None and len(near) != 1:
+        return []
+    return sorted(near, key=lambda other: (abs(row["started"] - other["started"]), other["id"]))[:1]
+
+
+def _reach(row: Row) -> float:
+    """How long before what is told a call may have begun: a report tells when it did, a turn does not."""
+    return LASTS if row["init"] is None and row["state"] is None else WINDOW
+
+
+def _both(one: Row, other: Row) -> Row:
+    """Two rows as one, under the id of the first."""
+    return merged(one, {**other, "id": one["id"], "provisional": one["provisional"]})
+
+
+def _rename(rows: Rows, old: str, new: str) -> None:
+    for table in _BELONGING:
+        for row in rows.get(table.name, ()):
+            if row["call"] == old:
+                row["call"] = new
+
+
+def _move(connection: Connection, old: str, new: str) -> None:
+    """What is in the database of one id becomes another's."""
+    for table in _BELONGING:
+        moving: Any = update(table).where(table.c.call == old).values(call=new)
+        connection.execute(moving)
+    connection.execute(CALLS.delete().where(CALLS.c.id == old))

@@ -1,0 +1,315 @@
+"""The memory of an installation. Nobody waits for it: what happened is taken at once, and written by a thread of its own.
+
+While the database is gone it waits in files; what is acknowledged is in the one or on the other, and on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import structlog
+
+from app.errors import JournalError, StoreGone, StoreRefused
+from app.journal.entries import entries_of
+from app.journal.retention import Retention
+from app.journal.story import row_of, story_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from app.answered import Answered
+    from app.calls import Turn
+    from app.happened import Happened, Settled
+    from app.journal.spool import Spool
+    from app.journal.store import Entry, Filter, Store
+
+CAPACITY: Final = 20_000
+"""Things that may wait in memory to be written."""
+PAUSE: Final = 0.05
+"""Seconds between two looks at what waits: it is written within twice that, where the database is there."""
+BATCH: Final = 1_000
+"""Things that are written in one transaction."""
+_AGAIN: Final = 1.0
+"""Seconds after which a database that was gone is tried again."""
+_PATIENCE: Final = 10.0
+"""Seconds for which whoever wants to know that something is written waits."""
+_SAID_AGAIN: Final = 10.0
+"""Seconds between two lines of the log that say what had to be dropped."""
+
+_Done = concurrent.futures.Future[None]
+
+
+class _Waiting(NamedTuple):
+    """Something that is to be written, and who waits for it."""
+
+    entries: list[Entry]
+    done: _Done | None
+
+
+class Journal:
+    """What happened. ``remember`` is for whoever must not wait, ``record_now`` for whoever must be sure."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        told: Callable[[Turn], list[dict[str, Any]]],
+        retention_days: int | None = None,
+    ) -> None:
+        """``told`` puts the trail of a turn into words."""
+        self._store = store
+        self._spool = spool
+        self._told = told
+        self._retention = Retention(store, retention_days) if retention_days is not None else None
+        self._coming: collections.deque[tuple[Answered | Happened | Settled, _Done | None]] = collections.deque()
+        self._held: list[_Waiting] = []
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._lost = 0
+        self._said = float("-inf")
+        self._gone = "it was not opened yet"
+        self._retry_at = 0.0
+        self._spooled = True
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._done_here: dict[tuple[str, str], None] = {}
+        self._thread: threading.Thread | None = None
+
+    def remember(self, what: Answered | Happened | Settled) -> None:
+        """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
+        if len(self._coming) < CAPACITY:
+            self._coming.append((what, None))
+        else:
+            self._lost += 1
+
+    async def record_now(self, *happened: Happened) -> None:
+        """Write reports; they are on the disk when this returns. Raises JournalError where they may not be."""
+        if self._thread is None or self._stopping.is_set() or len(self._coming) + len(happened) > CAPACITY:
+            raise JournalError("nothing can be written now")
+        waiting = [_Done() for _ in happened]
+        self._coming.extend(zip(happened, waiting, strict=True))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        except TimeoutError:
+            raise JournalError(f"it was not written within {_PATIENCE:.0f} seconds") from None
+
+    async def calls(self, wanted: Filter) -> list[dict[str, Any]]:
+        """Rows of the call log, the newest first. Raises StoreGone."""
+        return await asyncio.to_thread(lambda: [row_of(call) for call in self._store.calls(wanted)])
+
+    async def story(self, call: str) -> dict[str, Any] | None:
+        """All that happened in a call, in order; None where there is none of that id. Raises StoreGone."""
+        told = await asyncio.to_thread(self._store.told, call)
+        return None if told is None else story_of(told)
+
+    async def once(self, kind: str, key: str) -> bool:
+        """Whether nobody did something yet: true for one who asks, of all processes and restarts. Raises StoreGone."""
+        return await asyncio.to_thread(self._store.claim, kind, key, time.time())
+
+    async def once_or_here(self, kind: str, key: str) -> bool:
+        """As ``once``; where the database is gone, whether nobody in this process did it yet."""
+        first = (kind, key) not in self._done_here
+        self._done_here[kind, key] = None
+        if len(self._done_here) > CAPACITY:
+            del self._done_here[next(iter(self._done_here))]
+        with contextlib.suppress(StoreGone):
+            return first and await self.once(kind, key)
+        return first
+
+    async def newest_event(self) -> float | None:
+        """When the newest report happened that came as an event (seconds since 1970). Raises StoreGone."""
+        return await asyncio.to_thread(self._store.newest_event)
+
+    async def hold(self, name: str, holder: str, seconds: float) -> bool:
+        """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone."""
+        return await asyncio.to_thread(self._store.hold, name, holder, time.time(), seconds)
+
+    def start(self) -> None:
+        """Begin to write, in a thread that ends with the process; the database need not be there."""
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+        if self._retention is not None:
+            self._retention.start()
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Write what waits, and end."""
+        self._stopping.set()
+        self._wake.set()
+        if self._retention is not None:
+            self._retention.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=grace)
+        self._store.close()
+
+    def state(self) -> dict[str, Any]:
+        """How it is: ``database`` (ok; gone: the log says why), what waits in memory and in files, what was dropped."""
+        return {
+            "database": "gone" if self._gone else "ok",
+            "waiting": len(self._coming) + len(self._held),
+            "spooled_bytes": self._spool.bytes,
+            "dropped": self._counts["dropped"] + self._lost,
+        }
+
+    def counts(self) -> Mapping[str, int]:
+        """How much was ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
+        return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(PAUSE)
+            self._wake.clear()
+            self._flush()
+        self._retry_at = 0.0
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write all that waits now, or what of it can be."""
+        try:
+            while self._coming or self._held:
+                self._take()
+                if self._held and not self._write():
+                    return
+            if self._spooled:
+                self._back()
+        except Exception as error:  # noqa: BLE001 - the thread goes on whatever breaks
+            _log().exception("the journal broke", error=type(error).__name__)
+        finally:
+            self._say_lost()
+
+    def _take(self) -> None:
+        """Make rows of what came, as far as there is room."""
+        while self._coming and len(self._held) < BATCH:
+            what, done = self._coming.popleft()
+            try:
+                self._held.append(_Waiting(entries_of(what, self._told), done))
+            except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is written
+                self._counts["refused"] += 1
+                _log().exception("something cannot be remembered", error=type(error).__name__)
+                _settle(done, JournalError(f"it cannot be remembered: {type(error).__name__}"))
+
+    def _write(self) -> bool:
+        """Write what is held to the database, else to the files; whether that could be done at all."""
+        entries = [entry for waiting in self._held for entry in waiting.entries]
+        if self._reachable():
+            try:
+                self._store.write(entries)
+            except StoreGone as error:
+                self._lose(error)
+            except StoreRefused:
+                return self._write_each()
+            else:
+                return self._over("written")
+        try:
+            self._spooled = True
+            self._spool.append(entries)
+        except (OSError, JournalError) as error:
+            return self._keep(error)
+        return self._over("spooled")
+
+    def _write_each(self) -> bool:
+        """Find out what is refused; all else is written, unless the database goes in between."""
+        while self._held:
+            first = self._held[0]
+            try:
+                self._store.write(first.entries)
+            except StoreRefused as error:
+                self._refused(error)
+                _settle(first.done, error)
+            except StoreGone as error:
+                self._lose(error)
+                return True
+            else:
+                self._counts["written"] += 1
+                _settle(first.done)
+            del self._held[0]
+        return True
+
+    def _over(self, became: str) -> bool:
+        """What was held is on a disk: whoever waits is told."""
+        held, self._held = self._held, []
+        self._counts[became] += len(held)
+        for waiting in held:
+            _settle(waiting.done)
+        return True
+
+    def _keep(self, error: Exception) -> bool:
+        """Neither database nor disk takes anything: whoever waits is told, the rest is tried again."""
+        held, self._held = self._held, [waiting for waiting in self._held if waiting.done is None]
+        for waiting in held:
+            _settle(waiting.done, JournalError(f"neither the database nor the disk takes it: {error}"))
+        self._say("nothing can be written: what happens waits in memory", reason=str(error), waiting=len(self._coming))
+        return False
+
+    def _refused(self, error: Exception) -> None:
+        self._counts["refused"] += 1
+        _log().error("the database refuses something for good", reason=str(error))
+
+    def _reachable(self) -> bool:
+        """Whether the database may be written to now; where it is back, all that waits in files is written first."""
+        if self._gone and time.monotonic() < self._retry_at:
+            return False
+        return not (self._spooled or self._gone) or self._back()
+
+    def _back(self) -> bool:
+        """Open the database if need be, and write what waits in files; whether that went well."""
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            if self._gone:
+                self._store.open()
+            while self._spool.drain(self._replay):
+                pass
+        except (StoreGone, OSError) as error:
+            self._lose(error)
+            return False
+        if self._gone:
+            _log().info("the journal is written to its database")
+        self._gone, self._spooled = "", False
+        return True
+
+    def _replay(self, entries: list[Entry]) -> None:
+        """Write a segment; what of it is refused is left out."""
+        try:
+            self._store.write(entries)
+        except StoreRefused:
+            for entry in entries:
+                try:
+                    self._store.write([entry])
+                except StoreRefused as error:
+                    self._refused(error)
+
+    def _lose(self, error: Exception) -> None:
+        """The database is gone: say so once, and try again later."""
+        self._retry_at = time.monotonic() + _AGAIN
+        if not self._gone or self._said == float("-inf"):
+            self._say("the database is gone: what happens waits in files, calls are answered", reason=str(error))
+        self._gone = str(error) or type(error).__name__
+
+    def _say_lost(self) -> None:
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            self._counts["dropped"] += lost
+            self._say("the journal dropped what happened: too much waits", count=lost)
+
+    def _say(self, event: str, **more: Any) -> None:  # noqa: ANN401 - plain values
+        now = time.monotonic()
+        if now - self._said >= _SAID_AGAIN:
+            self._said = now
+            _log().error(event, dropped=self._counts["dropped"], **more)
+
+
+def _settle(done: _Done | None, error: Exception | None = None) -> None:
+    if done is not None and done.set_running_or_notify_cancel():
+        done.set_exception(error) if error else done.set_result(None)
+
+
+def _log() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.journal")
+    return log

@@ -1,0 +1,95 @@
+"""How a row that comes again grows into the one that is there: in Python within a batch, in SQL beyond it, by one rule."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import func
+from sqlalchemy.sql.functions import GenericFunction
+
+from app.journal.tables import GREATER, KEPT, MERGED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column, Connection, Dialect, Function, Insert, Table
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from app.journal.store import Row
+
+
+class greater(GenericFunction[Any]):  # noqa: N801 - a function of SQL
+    """The greater of two values; a value where the other is NULL."""
+
+    inherit_cache = True
+
+
+class lesser(GenericFunction[Any]):  # noqa: N801 - as above
+    """The lesser of two values; a value where the other is NULL."""
+
+    inherit_cache = True
+
+
+INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""How each dialect inserts."""
+_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
+    ("postgresql", "greater"): "greatest",
+    ("postgresql", "lesser"): "least",
+}
+
+
+@compiles(greater)
+@compiles(lesser)
+def _compiled(element: GenericFunction[Any], compiler: SQLCompiler, **given: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
+    """SQLite's max and min of two are NULL where one is; PostgreSQL's greatest and least are not."""
+    old, new = (compiler.process(clause, **given) for clause in element.clauses)
+    name = _NAMES[compiler.dialect.name, element.name]
+    return (
+        f"{name}({old}, {new})"
+        if compiler.dialect.name == "postgresql"
+        else f"coalesce({name}({old}, {new}), {old}, {new})"
+    )
+
+
+class Writing:
+    """How rows are written: a statement for each table, compiled once, since batches are many."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        insert = INSERTS[dialect.name]
+        inserts: dict[str, Insert] = {name: insert(table).on_conflict_do_nothing() for name, table in KEPT.items()}
+        inserts |= {name: _merging(insert, table) for name, table in MERGED.items()}
+        self._compiled = {name: statement.compile(dialect=dialect) for name, statement in inserts.items()}
+
+    def write(self, connection: Connection, table: str, rows: Sequence[Row]) -> None:
+        """Write rows, each with all columns of the table."""
+        compiled: Any = self._compiled[table]
+        given: Any = rows if compiled.positiontup is None else [*map(itemgetter(*compiled.positiontup), rows)]
+        connection.exec_driver_sql(compiled.string, given)
+
+
+def _merging(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - either dialect's
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table)
+    grown = {column.name: _grown(column, statement.excluded[column.name]) for column in table.c if column.name not in keys}
+    grown.pop("provisional", None)
+    made: Insert = statement.on_conflict_do_update(index_elements=keys, set_=grown)
+    return made
+
+
+def _grown(column: Column[Any], new: Column[Any]) -> Function[Any]:
+    return func.greater(column, new) if column.name in GREATER else func.lesser(column, new)
+
+
+def merged(old: Row, new: Row) -> Row:
+    """Two rows of one key as one."""
+    both = dict(old)
+    for name, value in new.items():
+        there = both[name]
+        if value is None or value == there:
+            continue
+        if there is None or (value > there if name in GREATER else value < there):
+            both[name] = value
+    return both

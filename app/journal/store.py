@@ -1,0 +1,73 @@
+"""What the journal needs of a database; ``sql`` is the one that is there, for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+Row: TypeAlias = "dict[str, Any]"
+Entry: TypeAlias = "tuple[str, Row]"
+"""A table's name, and a row of it with all its columns: plain values only, so that it can wait in a file."""
+
+
+class Filter(NamedTuple):
+    """Which calls; what is empty does not matter. Moments are seconds since 1970, ``limit`` None is all of them."""
+
+    number: str = ""
+    caller: str = ""
+    flow: str = ""
+    outcome: str = ""
+    state: str = ""
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+
+
+class Told(NamedTuple):
+    """All that is kept of one call: its row, those of its legs, and the rows of each other table, oldest first."""
+
+    call: Row
+    legs: Sequence[Row]
+    turns: Sequence[Row]
+    events: Sequence[Row]
+    messages: Sequence[Row]
+    recordings: Sequence[Row]
+    transcripts: Sequence[Row]
+    effects: Sequence[Row]
+
+
+class Store(Protocol):
+    """Keeps the journal. Everything here waits for the database, and raises StoreGone where it cannot be reached."""
+
+    def open(self) -> None:
+        """Make the tables, or bring them up to date; any number of processes may do so at once."""
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write all of these durably, or none; what is there already is merged. Raises StoreRefused where one is wrong."""
+
+    def calls(self, wanted: Filter) -> Iterator[Row]:
+        """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""
+
+    def told(self, call: str) -> Told | None:
+        """All that is kept of a call; None where there is none of that id."""
+
+    def newest_event(self) -> float | None:
+        """When the newest report happened that the websocket or a search brought; None where there is none."""
+
+    def claim(self, kind: str, key: str, at: float) -> bool:
+        """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
+
+    def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
+        """Whether a lease is this holder's, from now on for some seconds."""
+
+    def erase_before(self, moment: float, most: int) -> int:
+        """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""
+
+    def forget(self, number: str, mentioned: re.Pattern[str], on_progress: Callable[[int], None]) -> Mapping[str, int]:
+        """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
+
+    def close(self) -> None:
+        """End all connections."""

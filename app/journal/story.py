@@ -1,0 +1,204 @@
+"""The story of a call in order: asked, decided because, answered, reported by Opentact, messages, what was sent outside.
+
+Moments are texts (ISO 8601, UTC); our own are of our clock, reported ones of Opentact's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import CallflowsError
+from app.journal.ranks import cause, plain
+from app.language import from_xml
+from app.language.element import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.journal.store import Row, Told
+
+_SKEW: Final = 2.0
+"""Seconds by which Opentact's clock may be behind ours."""
+
+ROW: Final = (
+    "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
+    "turns", "legs",
+)  # fmt: skip
+"""The fields of a row of the call log."""
+
+
+def row_of(call: Row) -> dict[str, Any]:
+    """A row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` how long it lasted."""
+    ended = call["hangup"] or call["destroy"] or call["finished"]
+    number, text = cause(call["cause"])
+    return {
+        "id": call["id"],
+        "number": call["number"] or "",
+        "from": call["caller"] or "",
+        "flow": call["flow"] or "",
+        "state": plain(call["state"]),
+        "started": moment(call["started"]),
+        "answered": moment(call["answer"]),
+        "ended": moment(ended),
+        "seconds": _seconds(call, call["destroy"] or call["finished"] or ended),
+        "cause": number,
+        "cause_text": text,
+        "outcome": plain(call["outcome"]),
+        "turns": call.get("turns", 0),
+        "legs": call.get("legs", 0),
+    }
+
+
+def _seconds(call: Row, ended: float | None) -> int | None:
+    """Whole seconds, rounded up as Opentact does; what it says itself where that is more."""
+    lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
+    known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
+    return max(known) if known else None
+
+
+def moment(at: float | None) -> str | None:
+    """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(round(at, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def story_of(told: Told) -> dict[str, Any]:
+    """The story: ``call, legs, story``.
+
+    ``call`` is as in the log, with ``name, app, attestation``; ``legs`` each as a call, with whom it rang under ``to``;
+    ``story`` what happened, oldest first, each with ``at`` and ``what``.
+    """
+    call = row_of({**told.call, "turns": len(told.turns), "legs": len(told.legs)})
+    call |= {name: told.call[name] or "" for name in ("name", "app", "attestation")}
+    legs = [{**row_of(leg), "to": leg["number"] or ""} for leg in told.legs]
+    for leg in legs:
+        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"]
+    return {"call": call, "legs": legs, "story": _ordered(told)}
+
+
+def _ordered(told: Told) -> list[dict[str, Any]]:
+    documents = [zlib.decompress(turn["document"]).decode() for turn in told.turns]
+    turns = [*zip(told.turns, documents, strict=True)]
+    happened = [
+        *(entry for number, (turn, document) in enumerate(turns, 1) for entry in _turn(number, turn, document)),
+        *(_reported(event, turns) for event in told.events),
+        *({**_times(row, "at"), "what": "message", **_message(row)} for row in told.messages),
+        *({**_times(row, "at"), "what": "recorded", "url": row["url"] or "", **_raw(row)} for row in told.recordings),
+        *({**_times(row, "at"), "what": "transcribed", "text": row["text"] or "", **_raw(row)} for row in told.transcripts),
+        *({**_times(row, "at", "settled"), "what": "caused", **_effect(row)} for row in told.effects),
+    ]
+    happened.sort(key=lambda entry: (entry["at"] is None, entry["at"] or 0.0))
+    return [{**entry, "at": moment(entry["at"])} for entry in happened]
+
+
+def _times(row: Row, *names: str) -> dict[str, Any]:
+    return {"at": next((row[name] for name in names if row[name] is not None), None)}
+
+
+def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
+    """A turn: what was asked, each decision, and the answer."""
+    told = json.loads(turn["told"])
+    query = f"?{turn['query']}" if turn["query"] else ""
+    yield {
+        "at": turn["at"],
+        "what": "asked",
+        "turn": number,
+        "method": turn["method"],
+        "url": f"{turn['path']}{query}",
+        "pressed": turn["pressed"] or "",
+        "told": told,
+    }
+    for decision in json.loads(turn["trail"]):
+        yield {"at": turn["at"], "what": "decided", "turn": number, **decision}
+    yield {
+        "at": turn["at"] + turn["seconds"],
+        "what": "answered",
+        "turn": number,
+        "outcome": turn["outcome"],
+        "flow": turn["flow"],
+        "node": turn["node"],
+        "version": turn["version"],
+        "status": turn["status"],
+        "ms": round(turn["seconds"] * 1000, 3),
+        "cause": turn["cause"],
+        "detail": turn["detail"],
+        "document": document,
+    }
+
+
+def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
+    """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
+    raw = json.loads(event["raw"])
+    step = _step(raw)
+    said: dict[str, Any] = {
+        "at": event["at"],
+        "what": "reported",
+        "kind": event["kind"],
+        "state": event["state"],
+        "message": event["message"],
+        "call": event["call"],
+    }
+    if step:
+        said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
+        turn = _turn_of(str(step.get("path") or ""), event["at"], turns)
+        said |= {"turn": turn} if turn else {}
+    return {**said, "raw": raw}
+
+
+def _step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022)."""
+    payload = raw.get("payload")
+    for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _turn_of(path: str, at: float, turns: list[tuple[Row, str]]) -> int | None:
+    """The turn whose document has an element at a path: the last that was answered by then."""
+    numbers = [
+        number
+        for number, (turn, document) in enumerate(turns, 1)
+        if path and turn["at"] <= at + _SKEW and path in _paths(document)
+    ]
+    return numbers[-1] if numbers else None
+
+
+def _paths(document: str) -> set[str]:
+    try:
+        return {path for path, _ in paths(from_xml(document.encode()))}
+    except CallflowsError:
+        return set()
+
+
+def _message(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "direction": row["direction"] or "",
+        "from": row["sender"] or "",
+        "to": row["recipient"] or "",
+        "text": row["text"] or "",
+        "state": plain(row["state"]),
+        "delivered": None if row["delivered"] is None else bool(row["delivered"]),
+        "reason": row["reason"] or "",
+    }
+
+
+def _raw(row: Row) -> dict[str, Any]:
+    return {"id": row["id"], "raw": json.loads(row["raw"] or "{}")}
+
+
+def _effect(row: Row) -> dict[str, Any]:
+    return {
+        "kind": row["kind"],
+        "key": row["key"],
+        "payload": json.loads(row["payload"] or "{}"),
+        "result": plain(row["result"]),
+        "reason": row["reason"] or "",
+        "settled": moment(row["settled"]),
+    }

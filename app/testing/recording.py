@@ -1,0 +1,127 @@
+"""A rehearsed call as a scenario, ready to be pasted under ``tests``: it passes as long as the flow does what it did."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from app.rehearsal.transcript import HANGS_UP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
+
+    from app.rehearsal.rehearsing import Rehearsal
+    from app.rehearsal.transcript import Did, Step, Transcript
+
+_PLAIN: Final = {"Say": ("say", "text"), "Play": ("play", "url"), "Dial": ("dial", "to"), "lookup": ("lookup", "into")}
+_OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+_LINE: Final = 120
+
+
+def as_scenario(call: Transcript, rehearsal: Rehearsal, name: str = "", zone: tzinfo | None = None) -> str:
+    """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``."""
+    said: dict[str, Any] = {"name": name or _name(call)}
+    if call.began is not None:
+        said["at"] = _moment(call, zone)
+    said |= {"from": rehearsal.caller_id or "anonymous", "to": call.number}
+    given = {"caller_name": rehearsal.name, "attestation": rehearsal.attestation}
+    said |= {key: value for key, value in given.items() if value}
+    said |= {"keys": keys} if (keys := _keys(call.did)) else {}
+    said |= {"callee": callee} if (callee := _callee(call.steps)) else {}
+    said |= {"lookups": lookups} if (lookups := _lookups(call, rehearsal.lookups)) else {}
+    said |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
+    said |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
+    return scenario_text({**said, "expect": [*_expected(call)]})
+
+
+def scenario_text(said: Mapping[str, Any]) -> str:
+    """A scenario as YAML: an item of the list under ``tests``, as deep as it stands there."""
+    text = yaml.safe_dump([dict(said)], sort_keys=False, allow_unicode=True, width=_LINE)
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def _name(call: Transcript) -> str:
+    return f"a call comes to {', '.join(call.nodes)}" if call.nodes else "a call"
+
+
+def _moment(call: Transcript, zone: tzinfo | None) -> str:
+    """The moment with its offset, on the clock of the zone: no clock shows it twice."""
+    began = call.began
+    assert began is not None  # noqa: S101 - asked before
+    return began.astimezone(zone or began.tzinfo).isoformat(" ", "seconds")
+
+
+def _keys(did: list[Did]) -> list[Any]:
+    """What the caller did, as a script does it; nothing is pressed behind its end anyway."""
+    acts: list[Any] = []
+    waits_since: float | None = None
+    for one in did:
+        if one.act is None:
+            waits_since = one.at if waits_since is None else waits_since
+            continue
+        waited = one.at + one.after - (one.at if waits_since is None else waits_since)
+        if waited > 0 and (one.after or one.act == HANGS_UP):
+            acts.append({"wait": f"{round(waited * 1000)}ms"})
+        acts.append(one.act)
+        waits_since = None
+    while acts and acts[-1] == "":
+        acts.pop()
+    return acts
+
+
+def _callee(steps: list[Step]) -> Any:  # noqa: ANN401 - a word, or a list of words and mappings
+    """What those who were rung did; nothing where they answered."""
+    rung = [_rung(step) for step in steps if step["verb"] == "Dial" and "result" in step]
+    if all(one == "answer" for one in rung):
+        return None
+    return rung[0] if len(rung) == 1 else rung
+
+
+def _rung(step: Step) -> Any:  # noqa: ANN401 - a word, or a mapping
+    if step["result"] != "answered":
+        return step["result"]
+    by, targets = step.get("by", ""), step["to"]
+    return "answer" if not targets or by == targets[0] else {by: "answer", "else": "no-answer"}
+
+
+def _lookups(call: Transcript, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What lookups gave: as the rehearsal had it, else as the trail has it."""
+    found = {name: value for name, value in told.items() if isinstance(name, str)}
+    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == "lookup"):
+        into = decision["rule"].partition(" = ")[0]
+        if into not in found and decision["outcome"] == "found":
+            found[into] = decision["detail"]["result"]
+    return found
+
+
+def _expected(call: Transcript) -> Iterator[Any]:
+    """What happened, as it is expected again."""
+    for step in call.steps:
+        verb = step["verb"]
+        if verb in _PLAIN:
+            word, field = _PLAIN[verb]
+            if step.get(field):
+                yield {word: _literal(step[field])}
+        elif verb == "Record":
+            tag = step.get("tag", "")
+            yield "voicemail" if tag == "voicemail" else {"record": _literal(tag)} if tag else "record"
+        elif verb == "Hangup":
+            yield {"hangup": _literal(step["tag"])} if step.get("tag") else "hangup"
+        elif verb == "sms":
+            yield {"sms": {"to": step["to"], "text": _literal(step["text"])}}
+        elif verb == "notify":
+            yield {"notify": _literal(step["url"])}
+    if call.outcome in _OUTCOMES:
+        yield {"outcome": call.outcome}
+    if call.nodes:
+        yield {"nodes": call.nodes}
+
+
+def _literal(value: Any) -> Any:  # noqa: ANN401 - a text, or several
+    """A text that is not taken for a regular expression."""
+    if isinstance(value, str) and len(value) > len("//") and value.strip().startswith("/") and value.strip().endswith("/"):
+        return f"/^{re.escape(' '.join(value.split()))}$/"
+    return value

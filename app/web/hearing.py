@@ -1,0 +1,74 @@
+"""What Opentact reports, whichever way it comes: it is remembered, and what is to be done then is done, once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from app.happened import Happened
+    from app.journal import Journal
+
+    Act = Callable[[Happened], Awaitable[None]]
+
+KNOWN: Final = 20_000
+"""Reports that are known by their keys: the same one comes by several ways, and more than once."""
+MOST: Final = 1_000
+"""Reports that are acted on at once; of more only what is remembered stays."""
+
+
+class Hearing:
+    """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal."""
+
+    def __init__(self, journal: Journal, acts: Sequence[Act]) -> None:
+        self._journal = journal
+        self._acts = acts
+        self._known: dict[str, None] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def written(self, *reports: Happened) -> None:
+        """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
+        await self._journal.record_now(*reports)
+        for report in reports:
+            self._act(report)
+
+    async def heard(self, report: Happened) -> None:
+        """Take a report that is written soon."""
+        self._journal.remember(report)
+        self._act(report)
+
+    def _act(self, report: Happened) -> None:
+        if not self._acts or report.key in self._known:
+            return
+        self._known[report.key] = None
+        if len(self._known) > KNOWN:
+            del self._known[next(iter(self._known))]
+        if len(self._tasks) >= MOST:
+            _log().error("too much is reported at once: a report is only remembered", kind=report.kind)
+            return
+        task = asyncio.create_task(self._done(report))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _done(self, report: Happened) -> None:
+        for act in self._acts:
+            try:
+                await act(report)
+            except Exception as error:  # noqa: BLE001 - others act all the same
+                _log().exception("what was reported was not acted on", kind=report.kind, error=type(error).__name__)
+
+    async def stop(self, grace: float) -> None:
+        """Finish what is being done, within that many seconds."""
+        if self._tasks:
+            await asyncio.wait([*self._tasks], timeout=grace)
+        for task in [*self._tasks]:
+            task.cancel()
+
+
+def _log() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.hearing")
+    return log

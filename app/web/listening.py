@@ -1,0 +1,103 @@
+"""The event websocket in the server: one process of an installation listens, by a lease in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from app.errors import JournalError
+from app.opentact import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app.happened import Happened
+    from app.journal import Journal
+    from app.opentact import Opentact
+    from app.opentact.event import Event
+    from app.settings import Settings
+
+LEASE: Final = "events"
+SECONDS: Final = 15.0
+"""How long a lease is good; whoever has it takes it again three times as often."""
+
+
+class Listening:
+    """Listens while the lease is this process's, and hands over what it hears.
+
+    Where the database is gone, nobody can say who listens: then every process does, since what is heard twice is known, and
+    what nobody hears is lost.
+    """
+
+    def __init__(
+        self, settings: Settings, opentact: Opentact, journal: Journal, heard: Callable[[Happened], Awaitable[None]]
+    ) -> None:
+        self._settings = settings
+        self._opentact = opentact
+        self._journal = journal
+        self._heard = heard
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._events: Events | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def state(self) -> dict[str, Any]:
+        """How the connection is; who listens elsewhere has none of its own."""
+        if self._events is None:
+            return {"connected": False, "problem": "another process of this installation listens"}
+        return self._events.health.as_json()
+
+    async def _run(self) -> None:
+        while True:
+            if await self._ours():
+                await self._listen()
+            await asyncio.sleep(SECONDS / 3)
+
+    async def _ours(self) -> bool:
+        """Whether the lease is this process's for the next seconds."""
+        try:
+            return await self._journal.hold(LEASE, self._holder, SECONDS)
+        except JournalError:
+            return True
+
+    async def _listen(self) -> None:
+        """Listen as long as the lease is ours."""
+        types, last = self._settings.event_types, await self._last()
+        self._events = events = Events(self._opentact, self._settings.opentact_events_url, types=types, last=last)
+        listening = asyncio.create_task(events.run(self._on_event))
+        try:
+            while await self._ours() and not listening.done():
+                await asyncio.wait([listening], timeout=SECONDS / 3)
+        finally:
+            self._events = None
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+        structlog.get_logger("callflows.events").info("another process listens to events now")
+
+    async def _last(self) -> datetime | None:
+        """When the newest event that is known happened: what came since is searched for."""
+        try:
+            at = await self._journal.newest_event()
+        except JournalError:
+            return None
+        return datetime.fromtimestamp(at, UTC) if at is not None else None
+
+    async def _on_event(self, event: Event) -> None:
+        await self._heard(event.happened())

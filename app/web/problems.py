@@ -1,0 +1,31 @@
+"""Errors to programs and people: problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads it
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+def said_as_problems(app: FastAPI) -> None:
+    """Have every error of an app be problem details."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
+        return problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def broken(_request: Request, _error: Exception) -> Response:
+        return problem(500, "Something broke; the log says what.")
+
+
+def problem(status: int, detail: str) -> Response:
+    """The answer that says what is wrong."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -1,0 +1,79 @@
+"""Asynchronous control: a call that Opentact has parked gets its document by REST, from the same engine.
+
+platform: on the first event of a call a document is posted to the live call; without one it times out after typically 30
+seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from app.web.engine import OK, Going
+from app.web.requests import entity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app.happened import Happened
+    from app.web.engine import Engine
+
+FIRST_STATES: Final = frozenset({"init", "ringing", "online", "live"})
+"""States of which the first that is reported of a call is its first event."""
+REMEMBERED: Final = 10_000
+"""Calls that are known to have their document."""
+
+
+class Pushing:
+    """Has the engine answer calls that are reported, each once, and posts the documents.
+
+    ``push`` posts a document to a live call by its uuid, and raises where it cannot; ``once`` says whether nobody, of all
+    replicas, did it yet for a call. ``base`` is the URL under which Opentact reaches the server.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        push: Callable[[str, bytes], Awaitable[Any]],
+        once: Callable[[str, str], Awaitable[bool]],
+        base: str,
+    ) -> None:
+        self._engine = engine
+        self._push = push
+        self._once = once
+        self._base = base
+        self._known: dict[str, None] = {}
+
+    async def heard(self, happened: Happened) -> None:
+        """Push a call's document where this is the first that is heard of it; never raises."""
+        call = happened.call
+        uuid = str(call.get("uuid") or "")
+        inbound = call.get("direction") == "in" and not call.get("parent")
+        if not uuid or not inbound or happened.state not in FIRST_STATES or uuid in self._known:
+            return
+        self._known[uuid] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        try:
+            if await self._once("push", uuid):
+                await self._answer(uuid, json.dumps(dict(call)).encode())
+        except Exception as error:
+            log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
+            log.exception("a call did not get its document", call=uuid, error=type(error).__name__)
+
+    async def _answer(self, uuid: str, body: bytes) -> None:
+        began = time.perf_counter()
+        fields, _ = entity(body)
+        try:
+            reply = self._engine.first(fields, body, lambda: self._base)
+            if isinstance(reply, Going):
+                reply = await self._engine.gone_on(reply)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+            reply = self._engine.broken(error)
+        status, document = reply[:2]
+        assert status == OK  # noqa: S101 - nobody strange is behind an event
+        await self._push(uuid, document)
+        self._engine.over(began, ("PUSH", "/call", b""), fields, reply)

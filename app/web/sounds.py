@@ -1,0 +1,37 @@
+"""Sounds of our own, for dialects that have none."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import wave
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+
+def sounds(beep_path: str) -> APIRouter:
+    """``/media/…``."""
+    router = APIRouter()
+    sound = beep()
+
+    @router.get(beep_path, summary="A beep, for a dialect without a tone")
+    async def media_beep() -> Response:
+        return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
+
+    return router
+
+
+def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
+    """A wav file of a tone, fading in and out within 10 ms so that it does not click."""
+    samples, fade = int(seconds * rate), rate // 100
+    levels = (min(1.0, i / fade, (samples - 1 - i) / fade) * 0.4 for i in range(samples))
+    wave_form = [int(32767 * level * math.sin(2 * math.pi * hz * i / rate)) for i, level in enumerate(levels)]
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(struct.pack(f"<{samples}h", *wave_form))
+    return file.getvalue()

@@ -1,0 +1,200 @@
+"""What every database must do for the journal: the same of SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from kept import answered, ids, rows, story, write
+from reports import CALL, CALLER, NUMBER, START, many, report, reports, sample
+from sqlalchemy import create_engine, inspect
+
+from app.errors import SettingsError, StoreGone, StoreRefused
+from app.journal import migrations
+from app.journal.sql import SqlStore, url_of
+from app.journal.tables import HEAD, METADATA
+
+
+def opened(url: str) -> int:
+    """In a process of its own: how many tables there are when it has opened the store."""
+    store = SqlStore(url)
+    store.open()
+    store.close()
+    engine = create_engine(url_of(url))
+    found = len(inspect(engine).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_many_processes_that_start_at_once_make_the_tables_once(url):
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(4, mp_context=spawn) as processes:
+        found = [*processes.map(opened, [url] * 8)]
+    assert found == [len(METADATA.tables) + 1] * 8
+
+
+@pytest.mark.usefixtures("store")
+def test_the_migrations_make_the_tables_that_the_code_knows(engine):
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_code_knows():
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == HEAD
+
+
+@pytest.mark.usefixtures("store")
+def test_a_database_made_by_a_newer_version_is_said_and_left_alone(url, engine):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    again = SqlStore(url)
+    with pytest.raises(StoreGone, match="newer"):
+        again.open()
+    again.close()
+
+
+def test_the_samples_are_read_without_loss(store):
+    write(store, *reports())
+    (row,) = rows(store)
+    assert row == {
+        "id": CALL,
+        "number": NUMBER,
+        "from": CALLER,
+        "flow": "",
+        "state": "destroyed",
+        "started": "2026-02-19T16:24:45.961Z",
+        "answered": "2026-02-19T16:24:47.302Z",
+        "ended": "2026-02-19T16:24:55.818Z",
+        "seconds": 10,
+        "cause": 16,
+        "cause_text": "NORMAL_CLEARING",
+        "outcome": "",
+        "turns": 0,
+        "legs": 1,
+    }
+    told = story(store, CALL)
+    (leg,) = told["legs"]
+    assert (leg["to"], leg["state"], leg["cause"], leg["cause_text"]) == ("ann", "hangup", 18, "NO_USER_RESPONSE")
+    raws = [entry["raw"] for entry in told["story"] if entry["what"] == "reported"]
+    samples = [sample(name) for name in ("event-2024-call-init", "event-2022-call-flow-answer", "event-2024-call-live")]
+    assert [raw for raw in samples if raw not in raws] == []
+
+
+def test_a_report_that_comes_again_is_kept_once(store):
+    report_ = report(sample("event-2024-call-init"))
+    write(store, report_, report_)
+    write(store, report_._replace(source="webhook"))
+    assert len(story(store, CALL)["story"]) == 1
+
+
+def test_nothing_of_a_batch_is_kept_where_one_thing_is_refused(store):
+    broken = ("events", {**dict.fromkeys(("key", "kind", "call", "state", "message", "source", "raw"), "x"), "at": None})
+    with pytest.raises(StoreRefused):
+        store.write([("calls", {**_call("one")}), broken])
+    assert ids(store) == []
+
+
+def _call(id_: str) -> dict[str, object]:
+    return {**dict.fromkeys(column.name for column in METADATA.tables["calls"].c), "id": id_, "started": 1.0}
+
+
+def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
+    write(store, *reports())
+    write(store, answered(START, call=CALL), answered(START + 5, call=CALL), answered(START + 100, call="later"))
+    assert [(row["id"], row["turns"], row["legs"]) for row in rows(store)] == [("later", 1, 0), (CALL, 2, 1)]
+    assert ids(store, limit=1) == ["later"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"number": "+12015550123"}, {"a", "b"}),
+        ({"caller": "+12015550111"}, {"b"}),
+        ({"flow": "desk"}, {"a", "b", "c"}),
+        ({"flow": "none"}, set()),
+        ({"outcome": "answered"}, {"a", "b", "c"}),
+        ({"outcome": "fallback"}, set()),
+        ({"state": "live"}, {"d"}),
+        ({"state": "destroyed"}, set()),
+        ({"since": 200.0}, {"b", "c", "d"}),
+        ({"until": 200.0}, {"a"}),
+        ({"since": 200.0, "until": 300.0, "caller": "+12015550111"}, {"b"}),
+    ],
+    ids=lambda value: str(sorted(value)),
+)
+def test_calls_are_filtered(store, wanted, found):
+    live = sample("event-2024-call-live")
+    live["call"] |= {"uuid": "d", "to": "12015550188"}
+    write(
+        store,
+        answered(100.0, call="a"),
+        answered(200.0, call="b", **{"from": "+12015550111"}),
+        answered(300.0, call="c", to="12015550124"),
+        report(live),
+    )
+    assert set(ids(store, **wanted)) == found
+
+
+def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
+    fine = answered(100.0, call="a")
+    write(store, fine, answered(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback")))
+    write(store, answered(102.0, call="a"))
+    assert [row["outcome"] for row in rows(store, outcome="fallback")] == ["fallback"]
+
+
+def test_a_key_is_claimed_once_whoever_claims_it(store, url):
+    again = SqlStore(url)
+    assert store.claim("sms", "a", 1.0)
+    assert not again.claim("sms", "a", 2.0)
+    assert again.claim("sms", "b", 2.0)
+    assert again.claim("notify", "a", 2.0)
+    again.close()
+
+
+def test_a_lease_is_one_holders_until_it_ends(store):
+    assert store.hold("events", "one", 100.0, 10.0)
+    assert not store.hold("events", "two", 105.0, 10.0)
+    assert store.hold("events", "one", 105.0, 10.0)
+    assert not store.hold("events", "two", 114.0, 10.0)
+    assert store.hold("events", "two", 115.0, 10.0)
+    assert not store.hold("events", "one", 116.0, 10.0)
+
+
+def test_what_is_too_old_is_erased_in_bounded_batches(store):
+    write(store, *many(50))
+    write(store, *(r for r in reports() if not r.call), answered(START + 1000, call="young"))
+    store.claim("sms", "old", START)
+    first = store.erase_before(START + 500, 3)
+    assert len(ids(store)) == 8
+    assert first > 3
+    while store.erase_before(START + 5000, 3):
+        pass
+    assert ids(store) == []
+    assert store.claim("sms", "old", START)
+
+
+def test_what_is_young_is_not_erased(store):
+    write(store, answered(1000.0, call="young"))
+    assert store.erase_before(1000.0, 100) == 0
+    assert ids(store) == ["young"]
+
+
+def test_a_database_that_is_nowhere_is_gone(tmp_path):
+    for url in (f"sqlite:///{tmp_path}", "postgresql://nobody@127.0.0.1:1/none"):
+        with pytest.raises(StoreGone):
+            SqlStore(url).open()
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "nonsense"])
+def test_only_two_kinds_of_databases_are_taken(url):
+    with pytest.raises(SettingsError):
+        SqlStore(url)
+
+
+def test_no_password_is_in_the_name_of_a_database():
+    assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").name

@@ -1,0 +1,605 @@
+"""Opentact's events over connections that break, lie and fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+import structlog
+from small_platform import (
+    AUTHENTICATED,
+    EMAIL,
+    FOR_EVER,
+    NOW,
+    PASSWORD,
+    REFUSED,
+    TOKEN,
+    Answer,
+    Platform,
+    Waits,
+    client,
+    fine,
+    run,
+    sample,
+    until,
+    welcoming,
+    wrong,
+)
+
+from app.errors import SettingsError
+from app.opentact import Events
+from app.opentact.connection import Beat, accepted
+from app.opentact.event import event_of
+from app.opentact.events import OVERLAP, STABLE
+from app.opentact.subscriptions import LASTS
+
+CALL = sample("2024-call-init")
+CALLS = [sample(name) for name in ("2024-call-init", "2024-call-live", "2024-call-destroyed")]
+QUICK = Beat(open_within=20, auth_within=20, close_within=0.1, ping_every=20, pong_within=20)
+
+
+async def nothing(_since, _until):
+    return
+    yield
+
+
+@pytest.fixture
+def platform():
+    return Platform()
+
+
+@contextlib.asynccontextmanager
+async def listening(platform, *, token=TOKEN, login=False, waits=None, beat=QUICK, fill=nothing, types=(), **given):
+    """Events of a platform, and the list that they come into."""
+    pace = (waits or Waits()).pace()
+    extra = {"email": EMAIL, "password": PASSWORD} if login else {}
+    async with platform.serving(), client(platform, token, **extra) as opentact:
+        yield Events(opentact, platform.events_url, types=types, pace=pace, beat=beat, fill=fill, **given)
+
+
+def come(platform, count, **given):
+    """The first events, and how it is then."""
+
+    async def one():
+        found = []
+        async with listening(platform, **given) as events, contextlib.aclosing(aiter(events)) as stream:
+            async for event in stream:
+                found.append(event)
+                if len(found) == count:
+                    break
+            return found, dataclasses.replace(events.health)
+
+    return run(one())
+
+
+def types_of(found):
+    return [event.type for event in found]
+
+
+# Connected
+
+
+def test_events_come_once_the_token_is_accepted(platform):
+    platform.sessions = [welcoming(*CALLS)]
+    found, health = come(platform, 4)
+    assert platform.shown == [{"type": "auth", "payload": TOKEN}]
+    assert [event.state for event in found[1:]] == ["init", "live", "destroyed"]
+    assert [event.key for event in found[1:]] == [call["uuid"] for call in CALLS]
+    assert (health.connected, health.events, health.last_event, health.since) == (True, 4, NOW, NOW)
+    assert (health.gaps, health.reconnects, health.problem) == (0, 0, "")
+    assert json.dumps(health.as_json())
+
+
+def test_both_envelopes_twice_and_unknown_types_come_as_they_are(platform):
+    unknown = {"type": "call_transcript", "uuid": "t", "payload": {"text": "hi"}}
+    platform.sessions = [welcoming(sample("2022-balance"), CALL, CALL, unknown)]
+    found, _ = come(platform, 5)
+    assert types_of(found) == ["auth", "balance", "call_state", "call_state", "call_transcript"]
+    assert found[2].key == found[3].key
+
+
+@pytest.mark.parametrize("frame", ["nonsense", "[]", b"\xff\xfe\x00", '"text"', "{"])
+def test_a_malformed_frame_is_counted_and_harms_no_other(platform, frame):
+    platform.sessions = [welcoming(frame, frame, CALL)]
+    with structlog.testing.capture_logs() as lines:
+        found, health = come(platform, 2)
+    assert found[1].state == "init"
+    assert health.malformed == 2
+    assert [line["count"] for line in lines if line["event"] == "frames are no events"] == [1, 2]
+
+
+def test_a_text_frame_that_is_no_utf8_is_malformed_and_no_end(platform):
+    async def session(connection):
+        await welcoming(ends=True)(connection)
+        await connection.send(b"\xff", text=True)
+        await connection.send(json.dumps(CALL))
+        await connection.wait_closed()
+
+    platform.sessions = [session]
+    found, health = come(platform, 2)
+    assert (found[1].state, health.malformed, health.reconnects) == ("init", 1, 0)
+
+
+def test_an_event_that_comes_before_the_token_is_accepted_is_kept(platform):
+    async def session(connection):
+        await connection.send(json.dumps(CALL))
+        await welcoming()(connection)
+
+    platform.sessions = [session]
+    found, _ = come(platform, 2)
+    assert types_of(found) == ["call_state", "auth"]
+
+
+def test_whoever_takes_events_may_break(platform):
+    platform.sessions = [welcoming(*CALLS)]
+    taken = []
+
+    async def one():
+        done = asyncio.Event()
+
+        async def take(event):
+            taken.append(event.state)
+            if event.state == "destroyed":
+                done.set()
+            raise RuntimeError(event.state)
+
+        async with listening(platform) as events:
+            task = asyncio.create_task(events.run(take))
+            await done.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    run(one())
+    assert taken == ["", "init", "live", "destroyed"]
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    ("said", "fine_"),
+    [
+        ({"message": "WSS connection x@1.2.3.4 - success auth fail@example.org"}, True),
+        ({"message": "WSS connection x@1.2.3.4 - failed auth success@example.org"}, False),
+        ({"message": "Success"}, True),
+        ({"message": "unsuccessful"}, False),
+        ({"message": "", "success": True}, True),
+        ({"message": "success auth", "success": False}, False),
+        ({"payload": {"success": True}}, True),
+        ({"message": "hello"}, False),
+        ({}, False),
+    ],
+)
+def test_success_is_told_from_failure(said, fine_):
+    assert accepted(event_of({"type": "auth", **said}, NOW)) is fine_
+
+
+async def closing(connection):
+    await connection.close(4001, "bad token")
+
+
+async def refusing(connection):
+    await connection.send(json.dumps(REFUSED))
+    await connection.wait_closed()
+
+
+@pytest.mark.parametrize("session", [closing, refusing])
+def test_a_token_that_is_refused_is_renewed_and_the_connection_opened_at_once(platform, session):
+    platform.sessions = [session, welcoming(CALL)]
+    waits = Waits()
+    found, _ = come(platform, 3 if session is refusing else 2, login=True, waits=waits)
+    assert found[-1].state == "init"
+    assert [shown["payload"] for shown in platform.shown] == [TOKEN, "jwt.1.sig"]
+    assert waits.waited == []
+
+
+def test_a_token_that_nobody_answers_counts_as_refused(platform):
+    async def silent(connection):
+        await connection.wait_closed()
+
+    platform.sessions = [silent, welcoming(CALL)]
+    beat = Beat(open_within=20, auth_within=2.0, close_within=0.1)
+    come(platform, 2, login=True, beat=beat)
+    assert [shown["payload"] for shown in platform.shown] == [TOKEN, "jwt.1.sig"]
+
+
+def test_a_token_that_cannot_be_renewed_is_tried_again_after_growing_waits(platform):
+    platform.sessions = [closing, closing, closing, closing, welcoming(CALL)]
+    waits = Waits()
+    with structlog.testing.capture_logs() as lines:
+        come(platform, 2, waits=waits)
+    assert waits.waited[:4] == [0.5, 1.0, 2.0, 4.0]
+    said = [line for line in lines if line["event"] == "no connection to Opentact's events"]
+    assert len(said) == 1
+    assert "4001 bad token" in said[0]["reason"]
+
+
+def test_a_handshake_that_is_forbidden_renews_the_token(platform):
+    answers = [403, None]
+
+    def process_request(connection, _request):
+        status = answers.pop(0) if answers else None
+        return connection.respond(status, "no") if status else None
+
+    async def one():
+        platform.sessions = [welcoming(CALL)]
+        async with platform.serving(process_request=process_request), client(platform, email=EMAIL, password=PASSWORD) as o:
+            events = Events(o, platform.events_url, types=(), pace=Waits().pace(), beat=QUICK, fill=nothing)
+            async with contextlib.aclosing(aiter(events)) as stream:
+                await anext(stream)
+        return platform.shown
+
+    assert run(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
+
+
+def test_no_token_is_logged_even_where_everything_is(platform, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def telling(connection):
+        await connection.close(4001, f"bad {TOKEN}")
+
+    platform.sessions = [telling, welcoming(CALL)]
+    with structlog.testing.capture_logs() as lines:
+        come(platform, 2)
+    client_lines = [record for record in caplog.records if record.name != "websockets.server"]
+    assert not any(TOKEN in record.getMessage() for record in client_lines)
+    assert "bad" in repr(lines)
+    assert TOKEN not in repr(lines)
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://api.opentact.org/wss", "https://api.opentact.org/wss", "wss://", "wss://a@b", "wss://b?token=x"]
+)
+def test_a_url_that_a_token_must_not_be_sent_to_is_refused(platform, url):
+    with pytest.raises(SettingsError, match="CALLFLOWS_OPENTACT_EVENTS_URL"):
+        Events(client(platform), url)
+
+
+def test_a_token_is_not_sent_on_to_another_host(platform):
+    other = Platform()
+
+    async def one():
+        async with other.serving():
+
+            def process_request(connection, _request):
+                response = connection.respond(302, "")
+                response.headers["Location"] = other.events_url
+                return response
+
+            waits = Waits()
+            async with platform.serving(process_request=process_request), client(platform) as opentact:
+                events = Events(opentact, platform.events_url, types=(), pace=waits.pace(), beat=QUICK, fill=nothing)
+                task = asyncio.create_task(events.run(nothing))
+                await until(lambda: len(waits.waited) >= 3)
+                task.cancel()
+            return events.health.problem
+
+    assert "not followed" in run(one())
+    assert (other.connections, other.shown) == (0, [])
+
+
+# Broken connections
+
+
+async def dropping(connection):
+    await welcoming(CALL, ends=True)(connection)
+    connection.transport.abort()
+
+
+def stable(session, waits):
+    """A session that lasts as long as a good one."""
+
+    async def lasting(connection):
+        waits.time += STABLE
+        await session(connection)
+
+    return lasting
+
+
+def test_a_good_connection_that_ends_is_opened_again_at_once(platform):
+    waits = Waits()
+
+    async def good(connection):
+        await welcoming(CALL)(connection) if platform.connections > 1 else await dropping(connection)
+
+    platform.sessions = [good]
+
+    async def one():
+        async with listening(platform, waits=waits) as events, contextlib.aclosing(aiter(events)) as stream:
+            await anext(stream)
+            waits.time += STABLE
+            found = [await anext(stream) for _ in range(3)]
+            return found, dataclasses.replace(events.health)
+
+    found, health = run(one())
+    assert types_of(found) == ["call_state", "auth", "call_state"]
+    assert (health.reconnects, health.gaps) == (1, 1)
+    assert waits.waited[0] == 0.0
+
+
+def test_connections_that_end_at_once_are_opened_after_growing_waits(platform):
+    platform.sessions = [welcoming(ends=True)] * 5 + [welcoming(CALL)]
+    waits = Waits()
+    _, health = come(platform, 7, waits=waits)
+    assert waits.waited[:5] == [0.0, 1.0, 2.0, 4.0, 8.0]
+    assert health.reconnects == 5
+
+
+def test_waits_are_jittered_and_bounded():
+    for chance, least in ((0.0, 60.0), (1.0, 30.0)):
+        pace = Waits().pace(chance)
+        assert pace.before(0) == 0.5 * (least / 60)
+        assert pace.before(100) == pace.before(10**9) == least
+
+
+def test_an_unreachable_platform_is_tried_for_ever(platform):
+    waits = Waits()
+
+    async def one():
+        async with platform.serving():
+            pass
+        async with client(platform) as opentact:
+            events = Events(opentact, platform.events_url, types=(), pace=waits.pace(), beat=QUICK)
+            task = asyncio.create_task(events.run(nothing))
+            await until(lambda: len(waits.waited) >= 20)
+            assert not task.done()
+            task.cancel()
+            return events.health
+
+    health = run(one())
+    assert waits.waited[-1] == 60.0
+    assert not health.connected
+    assert health.problem
+
+
+def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
+    seen = asyncio.Event()
+
+    async def silent(connection):
+        await connection.send(json.dumps(AUTHENTICATED))
+        connection.transport.pause_reading()
+        await seen.wait()
+        connection.transport.abort()
+
+    platform.sessions = [silent, welcoming(CALL)]
+    beat = Beat(open_within=20, auth_within=20, close_within=0.05, ping_every=0.05, pong_within=2.0)
+
+    async def one():
+        found = []
+        async with listening(platform, beat=beat) as events, contextlib.aclosing(aiter(events)) as stream:
+            async for event in stream:
+                found.append(event)
+                if event.type == "call_state":
+                    break
+            seen.set()
+            return found, dataclasses.replace(events.health)
+
+    found, health = run(one())
+    assert types_of(found) == ["auth", "auth", "call_state"]
+    assert health.gaps == 1
+
+
+# Gaps
+
+
+class Filling:
+    def __init__(self, *answers):
+        self.asked = []
+        self.answers = [*answers]
+
+    async def __call__(self, since, until):
+        self.asked.append((since, until))
+        answer = self.answers.pop(0) if self.answers else []
+        if isinstance(answer, Exception):
+            raise answer
+        for said in answer:
+            yield event_of(said, until, found=True)
+
+
+def test_a_gap_is_filled_in_from_what_was_heard_last(platform):
+    waits = Waits()
+    fill = Filling([CALLS[2]])
+
+    async def later(connection):
+        waits.day = NOW + timedelta(minutes=5)
+        await welcoming()(connection)
+
+    platform.sessions = [welcoming(CALL, ends=True), later]
+    found, health = come(platform, 4, waits=waits, fill=fill)
+    assert [event.found for event in found] == [False, False, False, True]
+    assert fill.asked == [(NOW - OVERLAP, NOW + timedelta(minutes=5) + OVERLAP)]
+    assert (health.found, health.gaps) == (1, 1)
+
+
+def test_without_a_gap_nothing_is_searched(platform):
+    platform.sessions = [welcoming(*CALLS)]
+    fill = Filling()
+    come(platform, 4, fill=fill)
+    assert fill.asked == []
+
+
+def test_what_happened_since_the_newest_event_that_is_known_is_filled_in_at_the_start(platform):
+    fill = Filling([CALL])
+    found, _ = come(platform, 2, fill=fill, last=NOW - timedelta(hours=1))
+    assert found[1].found
+    assert fill.asked[0][0] == NOW - timedelta(hours=1) - OVERLAP
+
+
+def test_a_search_that_fails_is_tried_until_it_finds(platform):
+    waits = Waits()
+    fill = Filling(OSError("gone"), RuntimeError("bug"), [CALL])
+    found, _ = come(platform, 2, fill=fill, last=NOW, waits=waits)
+    assert found[1].found
+    assert len(fill.asked) == 3
+    assert waits.waited[:2] == [0.5, 1.0]
+
+
+def test_events_that_come_while_a_gap_is_filled_in_do_not_wait(platform):
+    platform.sessions = [welcoming(*CALLS)]
+
+    async def slow(_since, _until):
+        await asyncio.sleep(FOR_EVER)
+        yield
+
+    found, _ = come(platform, 4, fill=slow, last=NOW)
+    assert found[3].state == "destroyed"
+
+
+def test_a_gap_in_which_another_connection_ends_goes_on(platform):
+    waits = Waits()
+    since = []
+
+    async def never(begin, _until):
+        since.append(begin)
+        await asyncio.sleep(FOR_EVER)
+        yield
+
+    async def later(connection):
+        waits.day += timedelta(minutes=5)
+        await welcoming(CALL, ends=True)(connection)
+
+    platform.sessions = [later, later, later, welcoming(CALL)]
+    _, health = come(platform, 8, fill=never, waits=waits)
+    assert {*since} <= {NOW + timedelta(minutes=5) - OVERLAP}
+    assert health.gaps == 1
+
+
+# Subscriptions
+
+
+def subscription(**given):
+    return {
+        "uuid": "s",
+        "channel": "wss",
+        "type": "call_record",
+        "is_active": True,
+        "expired_on": "2027-01-02T07:36:44.784Z",
+        **given,
+    }
+
+
+def subscribed(platform, there, *, types=("call_record",), waits=None, done=lambda _platform: True):
+    """What is asked of subscriptions by somebody who listens, once it looked."""
+    platform.routes.setdefault("GET /event/subscription", fine(there))
+
+    async def one():
+        async with listening(platform, types=types, waits=waits) as events:
+            task = asyncio.create_task(events.run(nothing))
+            await until(lambda: platform.count("GET /event/subscription") and done(platform))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            return events.health
+
+    return run(one()), platform.bodies("POST /event/subscription")
+
+
+def test_a_subscription_that_is_there_is_left_alone(platform):
+    assert subscribed(platform, [subscription()])[1] == []
+    assert subscribed(Platform(), [subscription(expired_on=None)])[1] == []
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        [],
+        [subscription(is_active=False)],
+        [subscription(expired_on="2026-03-08T00:00:00Z")],
+        [subscription(expired_on="2025-01-01T00:00:00Z")],
+        [subscription(channel="email")],
+        [subscription(type="auth")],
+    ],
+)
+def test_a_subscription_that_is_missing_inactive_or_about_to_end_is_made(platform, there):
+    _, (made,) = subscribed(platform, there, done=lambda p: p.bodies("POST /event/subscription"))
+    end = (NOW + LASTS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert made == {"is_active": True, "expired_on": end, "channel": "wss", "type": "call_record"}
+
+
+def test_a_type_that_is_refused_is_reported_and_not_fatal(platform):
+    platform.sessions = [welcoming(CALL)]
+
+    def answer(asked):
+        return wrong(400, "no such type") if asked.body["type"] == "call_state" else fine({"uuid": "s"}, 201)
+
+    platform.routes["POST /event/subscription"] = answer
+    health, made = subscribed(
+        platform, [], types=("call_state", "call_record"), done=lambda p: len(p.bodies("POST /event/subscription")) == 2
+    )
+    assert [*health.refused] == ["call_state"]
+    assert "no such type" in health.refused["call_state"]
+    assert [body["type"] for body in made] == ["call_state", "call_record"]
+    assert health.events == 2
+
+
+def test_subscriptions_that_cannot_be_looked_at_now_are_looked_at_again(platform):
+    platform.routes["GET /event/subscription"] = [*[wrong(500)] * 9, fine([])]
+    _, made = subscribed(platform, None, done=lambda p: p.bodies("POST /event/subscription"))
+    assert len(made) == 1
+
+
+def test_a_subscription_is_renewed_while_this_goes_on(platform):
+    waits = Waits()
+
+    class Hourly(Waits):
+        async def sleep(self, seconds):
+            self.waited.append(seconds)
+            await asyncio.sleep(0)
+            self.day += timedelta(seconds=seconds)
+
+    waits = Hourly()
+    ends = NOW + timedelta(days=8)
+    platform.routes["GET /event/subscription"] = lambda _asked: fine([subscription(expired_on=ends.isoformat())])
+
+    async def one():
+        async with listening(platform, types=("call_record",), waits=waits) as events:
+            task = asyncio.create_task(events.run(nothing))
+            await until(lambda: platform.bodies("POST /event/subscription"))
+            looked = platform.count("GET /event/subscription")
+            await until(lambda: platform.count("GET /event/subscription") >= looked + 50)
+            task.cancel()
+
+    run(one())
+    assert platform.count("GET /event/subscription") > 24
+    assert len(platform.bodies("POST /event/subscription")) == 1
+
+
+def test_a_subscription_that_somebody_removed_is_made_again(platform):
+    class Hourly(Waits):
+        async def sleep(self, seconds):
+            self.day += timedelta(seconds=seconds)
+            await asyncio.sleep(0)
+
+    _, made = subscribed(platform, [], waits=Hourly(), done=lambda p: len(p.bodies("POST /event/subscription")) > 1)
+    assert len(made) > 1
+
+
+def test_numbers_are_masked_in_what_is_logged(platform):
+    platform.routes["POST /event/subscription"] = wrong(400, "the number +13125550168 is not yours")
+    health, _ = subscribed(platform, [], done=lambda p: p.bodies("POST /event/subscription"))
+    assert "the number …0168 is" in health.refused["call_record"]
+
+
+def test_an_old_subscription_that_is_in_the_way_is_replaced(platform):
+    platform.routes["POST /event/subscription"] = [wrong(409, "exists"), fine({"uuid": "new"})]
+    subscribed(platform, [subscription(is_active=False)], done=lambda p: len(p.bodies("POST /event/subscription")) == 2)
+    asked = [f"{asked.method} {asked.path}" for asked in platform.asked]
+    assert asked[1:] == ["POST /event/subscription", "DELETE /event/subscription/s", "POST /event/subscription"]
+
+
+def test_without_wanted_types_subscriptions_are_not_touched(platform):
+    platform.sessions = [welcoming(CALL)]
+    come(platform, 2, types=())
+    assert platform.asked == []
+
+
+def test_rest_may_be_down_and_events_come_all_the_same(platform):
+    platform.sessions = [welcoming(*CALLS)]
+    platform.routes["GET /event/subscription"] = Answer("<html>", 502)
+    found, _ = come(platform, 4, types=("call_record",))
+    assert found[3].state == "destroyed"

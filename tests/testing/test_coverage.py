@@ -1,0 +1,126 @@
+"""What no scenario reached: nodes, keys, conditions and everything that may go wrong."""
+
+from __future__ import annotations
+
+import pytest
+from folders import missing
+
+HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
+OTHER = "  other:\n    - say: Other.\n"
+
+
+def scenarios(*said: str) -> str:
+    return "tests:\n" + "".join(f"  - {{name: number {index}, {one}}}\n" for index, one in enumerate(said))
+
+
+@pytest.mark.parametrize(
+    ("steps", "scenario", "left"),
+    [
+        (
+            "    - menu: {prompt: Press 1., keys: {1: other}, no_input: Well?, no_match: No., otherwise: other}\n",
+            "keys: 1",
+            ["start: no-input", "start: no-match", "start: otherwise"],
+        ),
+        (
+            "    - menu: {prompt: Press 1., keys: {1: other}, no_input: Well?, no_match: No., otherwise: other}\n",
+            "keys: '9,,'",
+            ["start: key 1"],
+        ),
+        (
+            "    - when: caller.anonymous\n      say: Who?\n    - goto: other\n",
+            "from: anonymous",
+            ["start: does not hold"],
+        ),
+        (
+            "    - when: caller.anonymous\n      goto: other\n    - say: You.\n",
+            "keys: 1",
+            ["start: holds", "the node other"],
+        ),
+        (
+            "    - choose: [{when: caller.anonymous, goto: other}]\n    - say: You.\n    - goto: other\n",
+            "from: anonymous",
+            ["start: no way"],
+        ),
+        (
+            "    - choose: [{when: caller.anonymous, goto: other}, {goto: other}]\n",
+            "keys: 1",
+            ["start: way to other"],
+        ),
+        (
+            "    - dial: {to: +12015550188, no_answer: other}\n",
+            "callee: answer",
+            ["start: nobody answers", "the node other"],
+        ),
+        ("    - dial: {to: +12015550188}\n    - goto: other\n", "callee: busy", ["start: answered"]),
+        (
+            "    - dial: {to: [+12015550188, +12015550189], ring: in-turn, no_answer: other}\n",
+            "callee: [busy, answer]",
+            ["start: nobody answers", "the node other"],
+        ),
+        ("    - dial: {to: +12015550188, record: true}\n    - goto: other\n", "callee: answer", ["start: nobody answers"]),
+        (
+            "    - dial: {to: '{{ caller.number }}', no_answer: other}\n",
+            "callee: answer",
+            ["start: nobody answers", "start: refused", "the node other"],
+        ),
+        (
+            "    - dial: {to: '{{ caller.number }}', no_answer: other}\n",
+            "from: +18765550142",
+            ["start: answered", "start: nobody answers"],
+        ),
+        (
+            "    - lookup: {url: 'https://crm.example.com/x', into: found, otherwise: other}\n    - goto: other\n",
+            "lookups: {found: 1}",
+            ["start: fails"],
+        ),
+        (
+            "    - lookup: {url: 'https://crm.example.com/x', into: found}\n    - goto: other\n",
+            "lookups: {found: fails}",
+            ["start: found"],
+        ),
+        (
+            "    - collect: {into: pin, digits: 4, prompt: PIN., no_input: Well?, otherwise: other}\n    - goto: other\n",
+            "keys: '1234'",
+            ["start: no-input", "start: otherwise", "start: no-match"],
+        ),
+        (
+            "    - gather: {dtmf_length: 1, dtmf: {1: [goto: other], 2: []}, default: [say: No.], error: [say: Well?]}\n",
+            "keys: 2",
+            ["start: key 1", "start: no-match", "start: no-input", "the node other"],
+        ),
+        ("    - geo: {states: NJ, do: [say: Hi.]}\n    - goto: other\n", "from: +12015550999", ["start: does not hold"]),
+        ("    - say: Hello.\n", "keys: 1", ["the node other"]),
+    ],
+)
+def test_what_a_scenario_does_not_reach_is_missing(steps, scenario, left, tmp_path):
+    assert sorted(missing(tmp_path, HEAD + steps + OTHER + scenarios(scenario))) == sorted(left)
+
+
+def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_path):
+    """The document has the whole flow in it; only one key is pressed."""
+    steps = "    - menu: {prompt: Press., keys: {1: other, 2: third}}\n"
+    third = "  third:\n    - when: caller.anonymous\n      hangup\n    - dial: +12015550188\n".replace(
+        "hangup\n", "hangup:\n"
+    )
+    assert missing(tmp_path, HEAD + steps + OTHER + third + scenarios("keys: 1")) == [
+        "start: key 2",
+        "the node third",
+        "third: holds",
+        "third: does not hold",
+        "third: answered",
+        "third: nobody answers",
+    ]
+
+
+@pytest.mark.parametrize("dialect", ["reference", "classic"])
+def test_a_caller_who_hangs_up_did_not_come_by_what_follows(dialect, tmp_path):
+    steps = "    - say: Hello.\n    - pause: {length: 5s, dtmf_stop: '#'}\n"
+    steps += "    - when: caller.anonymous\n      say: You.\n    - goto: other\n"
+    text = f"dialect: {dialect}\n" + HEAD + steps + OTHER + scenarios("keys: hangup")
+    assert missing(tmp_path, text) == ["start: holds", "start: does not hold", "the node other"]
+
+
+def test_coming_back_to_a_node_is_no_new_visit(tmp_path):
+    steps = "    - collect: {into: pin, digits: 2, prompt: PIN.}\n    - goto: other\n"
+    text = HEAD + steps + OTHER + "tests: [{name: a, keys: '12', expect: [nodes: [start, other]]}]\n"
+    assert missing(tmp_path, text) == ["start: no-match"]

@@ -1,0 +1,111 @@
+"""Callers at random find what is wrong, by the shortest way, each time alike."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from folders import SETTINGS, folder_of, only, ran
+
+from app.flows.words.dialling import Computed
+from app.testing.exploring import explore
+
+HEAD = "numbers: +12015550123\nnodes:\n  start:\n"
+MENU = (
+    "    - menu: {prompt: Press 1 or 2., keys: {1: fine, 2: other}, attempts: 1, otherwise: fine}\n  fine: [say: Fine.]\n"
+)
+
+
+def fault(path, text: str, **more):
+    folder = folder_of(path, acme=text)
+    found = explore([folder], SETTINGS, examples=more.get("examples", 200), seconds=60, seed=more.get("seed", 1))
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "keys"),
+    [
+        ("numbers: +12015550123\nnodes:\n  start:\n    - when: caller.anonymous\n      say: Who?\n", "dead air", None),
+        (
+            f"{HEAD}{MENU}  other:\n    - set: {{x: '1'}}\n    - say: '{{{{ call.from_ * 100000 }}}}'\n",
+            "the caller got the fallback",
+            ["2"],
+        ),
+        (
+            f"{HEAD}{MENU}  other:\n    - say: Round.\n    - set: {{x: '1'}}\n    - say: And.\n    - goto: other\n",
+            "it never ends",
+            ["2"],
+        ),
+        (
+            "auto_answer: auto\n" + HEAD + "    - dial: {to: +12015550188, no_answer: out}\n  out: [hangup: {tag: x}]\n",
+            None,
+            None,
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_by_the_shortest_way(text, wrong, keys, tmp_path):
+    found = fault(tmp_path, text)
+    assert (found is None) if wrong is None else found.wrong.startswith(wrong), found
+    if found is not None and keys is not None:
+        assert only(yaml.safe_load(found.scenario))["keys"] == keys
+
+
+def test_the_scenario_that_is_printed_shows_the_fault_when_it_is_run(tmp_path):
+    text = f"{HEAD}{MENU}  other:\n    - set: {{x: '1'}}\n    - say: '{{{{ call.from_ * 100000 }}}}'\n"
+    found = fault(tmp_path, text)
+    again = only(ran(folder_of(tmp_path, acme=f"{text}tests:\n{found.scenario}")))
+    assert again.wrong == found.wrong
+
+
+def test_a_flow_that_answers_what_is_left_over_is_rung_at_a_number_of_its_own(tmp_path):
+    rest = HEAD.replace("+12015550123", "rest") + "    - when: caller.anonymous\n      say: Who?\n"
+    other = "numbers: +12015550100\nnodes: {start: [say: Hello.]}\n"
+    found = explore([folder_of(tmp_path, acme=rest, other=other)], SETTINGS, examples=50, seconds=60, seed=1)
+    assert [(one.flow, one.wrong.partition(":")[0]) for one in found] == [("acme", "dead air")]
+
+
+def test_what_is_said_before_the_line_is_answered_is_dead_air(tmp_path):
+    (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say><Hangup/></Response>")
+    found = fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10)
+    assert found.wrong == "dead air: Say before the line is answered: nobody may hear it"
+    (tmp_path / "acme.xml.j2").write_text("<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
+    assert fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10) is None
+
+
+def test_times_at_the_edges_of_hours_are_tried(tmp_path):
+    text = (
+        "timezone: America/New_York\nhours: {office: {mon: 09:00-17:30}}\n"
+        f"{HEAD}    - when: now.weekday == 'mon' and now.time == '17:30'\n      hangup:\n    - say: Hello.\n"
+    )
+    assert fault(tmp_path, text) is None, "a hangup that is written is meant"
+    found = fault(
+        tmp_path, text.replace("hangup:", "say: '{{ 1 / caller.calls_today | int * 0 }}'").replace("* 0 }}", "}}")
+    )
+    assert found is None
+    found = fault(tmp_path, text.replace("hangup:", "say: '{{ 1 / (now.minute - 30) }}'"))
+    assert "at: 2026-11-23 17:30" in found.scenario
+
+
+def test_the_same_seed_finds_the_same(tmp_path):
+    text = f"{HEAD}{MENU}  other:\n    - when: caller.anonymous\n      say: '{{{{ call.to * 100000 }}}}'\n    - say: Bye.\n"
+    assert fault(tmp_path, text, seed=7) == fault(tmp_path, text, seed=7)
+
+
+def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
+    text = (
+        f"{HEAD}    - say: Hello.\n    - lookup: {{url: 'https://crm.example.com/x', into: who, default: {{age: 1}}}}\n"
+        "    - when: who.age + 1 > 18\n      say: Grown up.\n    - say: Goodbye.\n"
+    )
+    found = fault(tmp_path, text)
+    assert found is not None
+    assert "the caller got the fallback" in found.wrong
+    assert "lookups" in found.scenario
+
+
+def test_a_dial_that_the_policy_refuses_is_found_even_if_the_engine_would_dial_it(tmp_path, monkeypatch):
+    def careless(self, turn):
+        turn.found[self] = self._text(turn)
+
+    monkeypatch.setattr(Computed, "decide", careless)
+    text = f"dial_policy: {{regions: [US]}}\n{HEAD}    - dial: '{{{{ caller.number }}}}'\n    - say: Bye.\n"
+    found = fault(tmp_path, text)
+    assert found.wrong.startswith("a forbidden dial")

@@ -1,0 +1,44 @@
+"""There is one engine: whoever plays the platform knows nothing of flows, hours and policies."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import app
+
+ROOT = Path(app.__file__).parent
+ENGINE = ("app.flows", "app.web", "app.effects", "app.server")
+ASKED = {"app.flows.hours.wall_clock"}
+"""What reads a moment as people write it; it decides nothing."""
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def test_the_platform_that_is_played_imports_nothing_of_the_engine():
+    files = [*(ROOT / "rehearsal").rglob("*.py")]
+    assert len(files) > 10
+    strange = {str(file): sorted(name for name in imports(file) if name.startswith(ENGINE)) for file in files}
+    assert {file: names for file, names in strange.items() if names} == {}
+
+
+def test_tests_of_flows_ring_the_engine_and_evaluate_no_hours_conditions_or_policies_of_their_own():
+    """They load flow files and ring the server; the explorer judges who is dialled by the dial policy itself."""
+    deciding = ("app.flows.hours", "app.flows.expressions", "app.flows.screening", "app.flows.dialing", "app.flows.pieces")
+    for file in (ROOT / "testing").rglob("*.py"):
+        decides = {name for name in imports(file) if name.startswith(deciding)} - ASKED
+        allowed = {"app.flows.dialing.policy"} if file.name == "harm.py" else set()
+        assert decides <= allowed, file
+
+
+def test_a_rehearsal_is_put_together_where_the_server_is():
+    running = imports(ROOT / "testing" / "running.py")
+    assert "app.server" in running

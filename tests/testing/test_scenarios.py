@@ -1,0 +1,243 @@
+"""Scenarios in flow files: what they say, what is wrong with them, and how one that fails is told."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from folders import folder_of, only, ran, results
+
+from app.testing.telling import data, failed, junit
+
+FLOW = """\
+numbers: [+12015550123]
+timezone: America/New_York
+groups:
+  sales: {to: [+12015550188, ann@acme.sip.opentact.org]}
+  support: {to: [+12015550190, +12015550191], ring: in-turn}
+hours:
+  office: {mon-fri: 09:00-18:00}
+nodes:
+  start:
+    - when: not hours.office.open
+      goto: closed
+    - say: Welcome   to Acme{% if caller.name %}, {{ caller.name }}{% endif %}.
+    - menu: {prompt: Press 1 or 2., keys: {1: sales, 2: support}, no_input: I heard nothing., otherwise: message}
+  sales:
+    - lookup: {url: "https://crm.example.com/{{ caller.number }}", into: who, default: {vip: false}}
+    - when: who.vip
+      sms: {text: "A VIP is calling: {{ who.name }}", to: +12015550188}
+    - dial: {to: sales, no_answer: message}
+  support:
+    - dial: {to: support, no_answer: message}
+  closed:
+    - say: We are closed.
+    - hangup: {tag: closed}
+  message:
+    - notify: {url: "https://ops.example.com/x", payload: {who: "{{ caller.number }}", calls: "{{ caller.calls_today }}"}}
+    - voicemail: {greeting: Leave a message.}
+    - play: https://example.com/bye.mp3
+"""
+OPEN = "    at: 2026-11-23 10:00\n"
+
+
+def file(*scenarios: str) -> str:
+    return f"{FLOW}tests:\n" + "".join(f"  - name: number {index}\n{one}" for index, one in enumerate(scenarios))
+
+
+def verdict(path, scenario: str):
+    return only(results(path, file(scenario)))
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "    keys: 1\n    expect: [say: Welcome to Acme., dial: sales]",
+        "    keys: 1\n    expect: [say: /^Welcome/, say: '/Press [12]/', dial: [ann@acme.sip.opentact.org, +12015550188]]",
+        "    keys: 1\n    callee: busy\n    expect: [dial: {to: sip:ann@acme.sip.opentact.org}]\n#FAILS",
+        "    keys: 1\n    caller_name: Ann\n    expect: [say: 'Acme, Ann.', nodes: [start, sales]]",
+        "    keys: 1\n    callee: busy\n    expect: [dial: {to: sales, result: busy}, voicemail, hangup]",
+        "    keys: 1\n    callee: {sales: no-answer}\n    expect: [voicemail, nodes: [start, sales, message]]",
+        "    keys: 2\n    callee: [busy, answer]\n    expect: [dial: support, dial: {to: support, by: 12015550191}]",
+        "    keys: 2\n    callee: {support: busy}\n    expect: [dial: +12015550190, dial: +12015550191, record: voicemail]",
+        "    keys: 1\n    lookups: {who: {vip: true, name: Ann}}\n    expect: [lookup: who, sms: {text: Ann}]",
+        "    keys: 1\n    lookups: {who: {vip: false}}\n    expect: [lookup: {into: who, result: found}, not: [sms]]",
+        "    keys: 1\n    lookups: {who: fails}\n    expect: [lookup: {result: failed}, not: [sms]]",
+        "    keys: ''\n    calls_today: 4\n    expect: [notify: {url: /ops/, payload: {calls: 4}}, play: https://example.com/bye.mp3]",
+        "    keys: hangup\n    expect: [outcome: caller-hung-up, not: [dial, voicemail]]",
+        "    keys: ['', {wait: 2s}, hangup]\n    expect: [say: I heard nothing., outcome: caller-hung-up]",
+        "    keys: [{press: 1}]\n    from: anonymous\n    expect: [dial, outcome: hung-up]",
+    ],
+)
+def test_what_is_expected_and_happens_is_fine(scenario, tmp_path):
+    wanted = "#FAILS" not in scenario
+    ran_ = verdict(tmp_path, OPEN + scenario.replace("#FAILS", "") + "\n")
+    assert ran_.passed is wanted, "\n".join(failed(ran_))
+
+
+@pytest.mark.parametrize(
+    ("expected", "why"),
+    [
+        ("say: Welcome to Acne", "the next Say has text 'Welcome   to Acme.'"),
+        ("say: /^to Acme/", "the next Say has text 'Welcome   to Acme.'"),
+        ("dial: support", "the next Dial has to ['+12015550188', 'ann@acme.sip.opentact.org']"),
+        ("dial: +12015550188", "the next Dial has to ['+12015550188', 'ann@acme.sip.opentact.org']"),
+        ("voicemail", "there is no Record in the call"),
+        ("outcome: caller-hung-up", "it was hung-up"),
+        ("nodes: [start, support]", "they were start, sales"),
+        ("not: [say: Press 1]", "it happened"),
+        ("not: dial", "it happened"),
+        ("hangup: done", "the next Hangup has tag None"),
+    ],
+)
+def test_what_is_expected_and_does_not_happen_is_told_with_its_place_and_why(expected, why, tmp_path):
+    text = file(f"{OPEN}    keys: 1\n    expect:\n      - {expected}\n")
+    ran_ = only(results(tmp_path, text))
+    assert not ran_.passed
+    line = text.splitlines().index(f"      - {expected}") + 1
+    assert ran_.missed is not None
+    column = 9 + expected.startswith("not: ") * 5 + expected.startswith("not: [")
+    assert (ran_.missed.line, ran_.missed.column, ran_.missed.why) == (line, column, why)
+    assert f"acme.yaml:{line}:{column}: expected" in "\n".join(failed(ran_))
+
+
+def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tmp_path):
+    ran_ = verdict(tmp_path, f"{OPEN}    keys: '1,#'\n    expect: [say: Press 1, say: Goodbye, dial: sales]\n")
+    lines = [*failed(ran_)]
+    arrow = next(index for index, line in enumerate(lines) if line.startswith("  ->"))
+    assert lines[arrow].endswith("expected from here on: say: Goodbye")
+    assert lines[arrow - 1].startswith("  ok")
+    assert "“Press 1 or 2.”" in lines[arrow - 1]
+    assert "keys 1 (matched)" in lines[arrow + 1]
+    assert any("did not get to: Press(keys='#')" in line for line in lines)
+
+
+def test_order_matters_and_what_came_too_early_is_said(tmp_path):
+    ran_ = verdict(tmp_path, f"{OPEN}    keys: 1\n    expect: [dial: sales, say: Welcome]\n")
+    assert ran_.missed is not None
+    assert ran_.missed.why == "it happened, but before what is expected above it"
+
+
+def test_the_clock_is_that_of_the_file_unless_it_carries_an_offset(tmp_path):
+    closed = "    expect: [say: We are closed., hangup: closed]\n"
+    text = file(
+        f"    at: 2026-11-23 08:59\n{closed}",
+        f"    at: 2026-11-23 13:59+00:00\n{closed}",
+        f"    at: 2026-11-23 18:00\n{closed}",
+        "    at: 2026-11-23 14:00Z\n    expect: [say: Welcome]\n",
+    )
+    assert [one.passed for one in results(tmp_path, text)] == [True] * 4
+
+
+def test_without_a_moment_the_call_comes_on_a_wednesday_at_ten_and_check_says_so(tmp_path):
+    folder = folder_of(tmp_path, acme=file("    keys: 1\n    expect: [say: Welcome]\n"))
+    assert [problem.rule for problem in folder.problems] == ["test-time"]
+    call = only(ran(folder)).call
+    assert call.began.isoformat() == "2026-03-04T10:00:00-05:00"
+
+
+def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
+    text = "numbers: +12015550123\nnodes: {start: [say: Hello.]}\ntests: [{name: it greets, expect: [say: Hello]}]\n"
+    folder = folder_of(tmp_path, acme=text)
+    assert folder.problems == ()
+    assert only(ran(folder)).passed
+
+
+@pytest.mark.parametrize(
+    ("scenario", "rule", "says"),
+    [
+        ("    expects: []\n", "unknown-key", "did you mean 'expect'?"),
+        ("    keys: 1x\n", "test-script", "'1x' are no keys"),
+        ("    keys: [{wai: 2s}]\n", "test-script", "did you mean 'wait'?"),
+        ("    callee: bussy\n", "test-script", "did you mean 'busy'?"),
+        ("    callee: [answer, {sales: never}]\n", "test-script", "'never' is nothing that a callee does"),
+        ("    attestation: D\n", "value", "attestation"),
+        ("    calls_today: 0\n", "value", "calls_today"),
+        ("    to: sales\n", "number", "'sales' is not a number"),
+        ("    at: tomorrow\n", "value", "'tomorrow' is no moment"),
+        ("    expect: [sey: Hello]\n", "unknown-key", "did you mean 'say'?"),
+        ("    expect: [say: Hello, {say: a, dial: b}]\n", "shape", "an expectation is one word"),
+        ("    expect: [say: {txt: Hello}]\n", "unknown-key", "did you mean 'text'?"),
+        ("    expect: [say: /(/]\n", "value", "is no regular expression"),
+        ("    expect: [outcome: hangup]\n", "value", "did you mean 'hung-up'?"),
+        ("    expect: [not: [outcome: ended]]\n", "unknown-key", "outcome is no step"),
+        ("    expect: Hello\n", "shape", "expect: must be a list"),
+        ("    expect: [dial: slaes]\n", "dial-target", "did you mean 'sales'?"),
+        ("    expect: [nodes: [start, mesage]]\n", "unknown-node", "did you mean 'message'?"),
+        ("    lookups: {hwo: 1}\n", "unknown-key", "did you mean 'who'?"),
+    ],
+)
+def test_what_is_wrong_with_a_scenario_is_said_with_its_place(scenario, rule, says, tmp_path):
+    text = file(OPEN * ("at:" not in scenario) + scenario)
+    folder = folder_of(tmp_path, acme=text)
+    problem = only([one for one in folder.problems if one.severity == "error"])
+    assert problem.rule == rule
+    assert says in str(problem)
+    assert problem.line == len(text.splitlines())
+    assert not folder.chosen[0].problems, "a live call does not suffer from a scenario"
+
+
+def test_two_scenarios_with_one_name_and_a_flow_without_a_number_are_told(tmp_path):
+    text = "numbers: rest\nnodes: {start: [say: Hello.]}\ntests: [{name: a}, {name: a, to: +12015550123}]\n"
+    folder = folder_of(tmp_path, acme=text)
+    assert [problem.rule for problem in folder.errors] == ["test-number", "test-name"]
+
+
+def test_a_flow_that_answers_a_prefix_is_rung_at_a_number_of_it(tmp_path):
+    text = "numbers: +1201556*\nnodes: {start: [say: 'You rang {{ number }}.']}\n"
+    text += "tests: [{name: a, expect: [say: +12015560100]}]\n"
+    assert only(results(tmp_path, text)).passed
+
+
+def test_another_flow_that_answers_is_a_failure(tmp_path):
+    other = "numbers: +12015550124\nnodes: {start: [say: Hello.]}\n"
+    acme = "numbers: rest\nnodes: {start: [say: Hello.]}\ntests: [{name: a, to: +12015550124, expect: [say: Hello]}]\n"
+    ran_ = only(ran(folder_of(tmp_path, acme=acme, other=other)))
+    assert not ran_.passed
+    assert ran_.wrong == "the call was answered by 'other'"
+
+
+def test_a_fallback_fails_whatever_is_expected(tmp_path):
+    text = """\
+numbers: +12015550123
+nodes:
+  start:
+    - say: "{{ 'x' * 2000000 }}"
+fallback: [say: Sorry.]
+tests: [{name: a, expect: [say: Sorry.]}]
+"""
+    ran_ = only(results(tmp_path, text))
+    assert not ran_.passed
+    assert "the caller got the fallback" in ran_.wrong
+
+
+def test_a_broken_flow_runs_no_scenarios_and_says_why(tmp_path):
+    folder = folder_of(tmp_path, acme=FLOW.replace("keys: {1: sales", "keys: {1: slaes") + "tests: [{name: a}]\n")
+    assert [problem.rule for problem in folder.errors] == ["unknown-node"]
+    assert folder.cases == ()
+
+
+def test_an_override_of_today_changes_no_test(tmp_path):
+    (tmp_path / "overrides.yaml").write_text(
+        "- {flow: acme, hours: office, state: closed, from: 2020-01-01, until: 2199-01-01}\n"
+    )
+    ran_ = verdict(tmp_path, f"{OPEN}    keys: 1\n    expect: [say: Welcome]\n")
+    assert ran_.passed
+
+
+def test_results_are_data_and_junit(tmp_path):
+    good, bad = results(tmp_path, file(f"{OPEN}    keys: 1\n", f"{OPEN}    keys: 1\n    expect: [voicemail]\n"))
+    assert data(good)["passed"] is True
+    told = json.loads(json.dumps(data(bad)))
+    assert told["missed"]["expected"] == "voicemail"
+    assert told["call"]["steps"][0]["verb"] == "Answer"
+    junit([good, bad], tmp_path / "out.xml", ["x.yaml:1:1: error: wrong"])
+    root = ET.parse(tmp_path / "out.xml").getroot()  # noqa: S314 - our own
+    assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in root] == [
+        ("acme", "2", "1"),
+        ("files", "1", None),
+    ]
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None
+    assert "expected voicemail" in (failure.text or "")

@@ -1,0 +1,112 @@
+"""A call that is parked gets its document by REST, from the engine that answers all others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from door import DESK, KEY, SAMPLES, Door, says
+
+from app.happened import Happened
+from app.language import from_xml
+from app.web.pushing import Pushing
+
+CALL = {**json.loads((SAMPLES / "call.json").read_text()), "direction": "in"}
+BASE = "https://calls.example.com"
+
+
+def reported(state="init", **fields):
+    return Happened("call_state", f"key-{state}", 0.0, {}, state=state, call={**CALL, **fields})
+
+
+class Platform:
+    """Takes documents for live calls."""
+
+    def __init__(self, *, fails=False):
+        self.pushed = []
+        self.claimed = set()
+        self.fails = fails
+
+    async def push(self, uuid, document):
+        if self.fails:
+            raise OSError("nobody is there")
+        self.pushed.append((uuid, document))
+
+    async def once(self, kind, key):
+        first = (kind, key) not in self.claimed
+        self.claimed.add((kind, key))
+        return first
+
+
+def pushed(door, *reports, platform=None):
+    platform = platform or Platform()
+    pushing = Pushing(door.engine, platform.push, platform.once, BASE)
+
+    async def run():
+        for report in reports:
+            await pushing.heard(report)
+
+    asyncio.run(run())
+    return platform.pushed
+
+
+def test_the_first_event_of_a_call_has_its_flow_answer(tmp_path):
+    ((uuid, document),) = pushed(Door(tmp_path), reported())
+    assert uuid == CALL["uuid"]
+    assert says(from_xml(document))[0] == "Hello WIRELESS CALLER from +12015550999."
+    assert f'url="{BASE}/call/desk/menu?ticket='.encode() in document
+
+
+def test_a_call_gets_one_document_whatever_else_is_reported_of_it(tmp_path):
+    door = Door(tmp_path)
+    assert len(pushed(door, reported(), reported("ringing"), reported("live"), reported())) == 1
+
+
+def test_of_several_replicas_one_answers(tmp_path):
+    platform = Platform()
+    for _ in range(2):
+        pushed(Door(tmp_path), reported(), platform=platform)
+    assert len(platform.pushed) == 1
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        reported("hangup"),
+        reported(direction="out"),
+        reported(parent={"uuid": "another"}),
+        reported(uuid=None),
+        Happened("sms", "m", 0.0, {}, sms={"uuid": "m"}),
+    ],
+    ids=["over already", "outbound", "a leg", "no uuid", "a message"],
+)
+def test_what_is_no_arriving_call_gets_no_document(tmp_path, report):
+    assert pushed(Door(tmp_path), report) == []
+
+
+def test_an_unknown_number_gets_the_apology(tmp_path):
+    ((_, document),) = pushed(Door(tmp_path), reported(to="12015550199", tn={"tn": 12015550199}))
+    assert says(from_xml(document)) == ["We are sorry, your call cannot be taken right now. Please try again later."]
+
+
+def test_a_flow_that_breaks_says_its_fallback(tmp_path):
+    flow = DESK.replace("{{ caller.name }}", "{{ 1 // 0 }}")
+    ((_, document),) = pushed(Door(tmp_path, flow), reported())
+    assert says(from_xml(document)) == ["The desk is sorry."]
+
+
+def test_a_document_that_cannot_be_pushed_keeps_no_other_call_from_its_own(tmp_path):
+    door = Door(tmp_path)
+    assert pushed(door, reported(), platform=Platform(fails=True)) == []
+    assert len(pushed(door, reported())) == 1
+
+
+def test_a_pushed_answer_is_counted_and_remembered_as_any_other(tmp_path):
+    answers = []
+    door = Door(tmp_path, remember=answers.append)
+    pushed(door, reported())
+    (answered,) = answers
+    assert (answered.method, answered.outcome.kind, answered.told["call"]) == ("PUSH", "answered", CALL["uuid"])
+    assert b'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in door.tally.exposition()
+    assert KEY not in door.log.getvalue()

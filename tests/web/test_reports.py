@@ -1,0 +1,143 @@
+"""What Opentact tells us by HTTP is safely written before it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+import httpx
+import pytest
+from door import HERE, SAMPLES, settings
+from fastapi import FastAPI
+
+from app.errors import JournalError
+from app.journal import journal_of
+from app.journal.store import Filter
+from app.server import create_app
+from app.web.requests import Trust
+from app.web.webhooks import webhooks
+
+CALL = json.loads((SAMPLES / "call.json").read_text())
+
+
+class Written:
+    """Takes what happened, or cannot."""
+
+    def __init__(self, *, broken=False):
+        self.reports = []
+        self.broken = broken
+
+    async def __call__(self, *reports):
+        if self.broken:
+            raise JournalError("the disk is full")
+        self.reports += reports
+
+
+def told(written, path, *, method="POST", client=HERE, token=(), **more):
+    app = FastAPI()
+    app.include_router(webhooks(Trust(settings(token=token)), written))
+
+    async def ask():
+        transport = httpx.ASGITransport(app=app, client=(client, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
+            return await http.request(method, path, **more)
+
+    return asyncio.run(ask())
+
+
+def test_a_state_comes_by_post_with_the_whole_call():
+    written = Written()
+    reply = told(written, "/webhook?state=live&from=%2B12015550999&to=12015550123", json=CALL)
+    assert (reply.status_code, reply.json()) == (200, {"success": True})
+    (report,) = written.reports
+    assert (report.kind, report.state, report.source) == ("call_state", "live", "webhook")
+    assert report.call["uuid"] == CALL["uuid"]
+
+
+def test_a_state_comes_by_get_with_nothing_but_numbers():
+    written = Written()
+    assert told(written, "/webhook?state=hangup&from=%2B12015550999&to=12015550123", method="GET").status_code == 200
+    (report,) = written.reports
+    assert (report.state, report.call["from"], report.call["to"]) == ("hangup", "+12015550999", "12015550123")
+
+
+@pytest.mark.parametrize("form", ["json", "form", "query"])
+def test_a_message_comes_as_json_form_or_query(form):
+    written = Written()
+    said = {"state": "success", "from": "+12015550999", "to": "12015550123", "message": "When are you open?"}
+    more = {"json": {"json": said}, "form": {"data": said}, "query": {"params": said}}[form]
+    assert told(written, "/sms", **more).status_code == 200
+    (report,) = written.reports
+    assert report.kind == "sms"
+    assert {name: report.sms[name] for name in said} == said
+
+
+def test_an_event_in_its_envelope_is_taken_as_it_is():
+    written = Written()
+    event = {
+        "timestamp": "2026-11-23T15:00:00Z",
+        "type": "sms",
+        "message": "SMS",
+        "payload": {"uuid": "m1", "message": "Hi"},
+    }
+    assert told(written, "/sms", json=event).status_code == 200
+    assert written.reports[0].sms["uuid"] == "m1"
+
+
+def test_the_same_report_has_the_same_key_however_often_it_comes():
+    written = Written()
+    for _ in range(2):
+        told(written, "/webhook?state=live", json=CALL)
+        told(written, "/sms", json={"state": "success", "from": "1", "to": "2", "message": "Hi"})
+    assert len({report.key for report in written.reports}) == 2
+
+
+def test_what_is_not_written_is_not_acknowledged():
+    reply = told(Written(broken=True), "/sms", json={"message": "Hi"})
+    assert reply.status_code == 503
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert int(reply.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/sms"])
+def test_strangers_are_refused(path):
+    written = Written()
+    refused = [
+        told(written, path, json={"state": "live"}, token=("sesame",)),
+        told(written, f"{path}?token=wrong", json={"state": "live"}, token=("sesame",)),
+        told(written, path, json={"state": "live"}, client="203.0.113.9"),
+    ]
+    assert [reply.status_code for reply in refused] == [403, 403, 403]
+    assert told(written, f"{path}?token=sesame", json={"state": "live"}, token=("sesame",)).status_code == 200
+    assert "sesame" not in json.dumps(written.reports[0].raw)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"[]", 400), (b'"x"', 400), (b"", 400), (b"[" * 100_000, 400), (b"x" * 300_000, 413)],
+)
+def test_what_cannot_be_read_is_said(body, status):
+    reply = told(Written(), "/webhook", content=body)
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
+    async def run():
+        app = create_app(settings(flows=tmp_path, data=tmp_path / "data"))
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(app._rest.router.lifespan_context(app._rest))  # noqa: SLF001 - as uvicorn does
+            transport = httpx.ASGITransport(app=app, client=(HERE, 1))
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://flows.test"))
+            replies = [await http.post(f"/webhook?state={state}", json=CALL) for state in ("live", "hangup", "ringing")]
+        return [reply.status_code for reply in replies]
+
+    assert asyncio.run(run()) == [200, 200, 200]
+
+    async def read():
+        journal = journal_of(settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
+        journal._store.open()  # noqa: SLF001 - as its thread does
+        return await journal.calls(Filter())
+
+    (row,) = asyncio.run(read())
+    assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")
