@@ -26,7 +26,7 @@ from app.rehearsal.asking import Web
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
 from app.rehearsal.rehearsing import OWN, Rehearsal
 from app.settings import Settings
-from app.web.answering import Answering
+from app.web.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -69,10 +69,10 @@ async def on_stage(flows: Path, dialect: str = "reference") -> AsyncIterator[Web
 def live(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> Iterator[str]:
     """The URL of a server on loopback, whose clock stands."""
 
-    def stands(*given: Any, **named: Any) -> Answering:
-        return Answering(*given, **named, clock=lambda: at)
+    def stands(**named: Any) -> Engine:
+        return Engine(**named, clock=lambda: at)
 
-    with mock.patch.object(server, "Answering", stands):
+    with mock.patch.object(server, "Engine", stands):
         app = server.create_app(settings_of(flows, dialect, data=data, workers=1))
     here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=here.run)
@@ -119,8 +119,10 @@ async def ring(web: Web, at: datetime | None, keys: Any = "", callee: str = "ans
 
 
 def plain(transcript: Transcript) -> dict[str, Any]:
-    """A transcript without what differs from call to call: ids, tickets, hosts and milliseconds."""
+    """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
     told = transcript.told()
+    for step in told["steps"]:
+        step.pop("node", None)
     for asked in told["requests"]:
         del asked["ms"], asked["trail"]
         asked["url"] = asked["url"].partition("&call=")[0]

@@ -109,14 +109,22 @@ def test_a_stop_key_alone_is_another_key_in_reference_and_no_input_in_classic(di
 
 
 @pytest.mark.parametrize(
-    ("dialect", "account"), [("reference", []), ("classic", ["https://crm.example.com/accounts/000012"])]
+    ("match", "reference", "classic"),
+    [("", "Six digits.", "You are 000012."), (', match: "[1-9][0-9]*"', "Six digits.", "Six digits.")],
 )
-def test_too_few_digits_are_no_match_in_reference_and_padded_in_classic(dialect, account, tmp_path):
-    async def call():
-        async with on_stage(flows_of("account-lookup", tmp_path), dialect) as web:
-            return await ring(web, MONDAY, "12")
+def test_too_few_digits_are_padded_in_classic_unless_the_flow_says_that_no_zero_begins_them(
+    match, reference, classic, tmp_path
+):
+    asked = f"into: code, digits: 6, prompt: Code., no_match: Six digits., attempts: 1, otherwise: nobody{match}"
+    steps = f"[collect: {{{asked}}}, say: 'You are {{{{ code }}}}.', hangup]"
+    (tmp_path / "acme.yaml").write_text(f"numbers: rest\nnodes:\n  start: {steps}\n  nobody: [hangup]\n")
 
-    assert [step["url"] for step in asyncio.run(call()).steps if step["verb"] == "lookup"] == account
+    async def call(dialect):
+        async with on_stage(tmp_path, dialect) as web:
+            return [step.get("text") for step in (await ring(web, MONDAY, "12")).steps]
+
+    assert reference in asyncio.run(call("reference"))
+    assert classic in asyncio.run(call("classic"))
 
 
 @pytest.mark.parametrize("template", FLOWS)
