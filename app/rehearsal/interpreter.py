@@ -136,7 +136,6 @@ class Interpreter(Line):
         self._documents += 1
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
-        self.standing = len(self.transcript.requests) - 1
         response = from_xml(document, extensions=self.extensions)
         self._dialect = dialect_of(document)
         self.notes = notes_of(document)
@@ -163,12 +162,10 @@ class Interpreter(Line):
 
     async def branch(self, element: Element, path: str) -> None:
         """Run what stands in a branch."""
-        self.visit(path)
         await self._commands(element.children, f"{path}.")
 
     async def command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
         """Run one command, and its Error where it fails."""
-        self.visit(path)
         self.doing = path
         open_spots = self.come_by(path)
         self.interrupted()

@@ -119,8 +119,6 @@ class Line:
         """Recordings that run: their tags, and when they began."""
         self.doing = ""
         """The path of the command that runs."""
-        self.standing = 0
-        """Which request's document runs."""
 
     @property
     def at(self) -> float:
@@ -154,10 +152,6 @@ class Line:
             step["node"] = self._node
         self.transcript.steps.append(step)
         return step
-
-    def visit(self, path: str) -> None:
-        """Note that an element runs."""
-        self.transcript.visited.append((self.standing, path))
 
     def come_by(self, path: str) -> tuple[Spot, ...]:
         """Note where in the flow the call comes by; gives those spots of which it is known later what becomes of them."""

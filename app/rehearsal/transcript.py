@@ -56,7 +56,6 @@ class Transcript:
     """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
 
     ``assumed`` is what was chosen where the documentation is silent.
-    ``visited`` are the elements that ran, by the request whose document they stand in and their path.
     """
 
     number: str
@@ -67,7 +66,6 @@ class Transcript:
     steps: list[Step] = dataclasses.field(default_factory=list)
     requests: list[Asked] = dataclasses.field(default_factory=list)
     assumed: list[str] = dataclasses.field(default_factory=list)
-    visited: list[tuple[int, str]] = dataclasses.field(default_factory=list)
     did: list[Did] = dataclasses.field(default_factory=list)
     began: datetime | None = None
     came: list[Spot] = dataclasses.field(default_factory=list)

@@ -119,9 +119,10 @@ async def ring(web: Web, at: datetime | None, keys: Any = "", callee: str = "ans
 
 
 def plain(transcript: Transcript) -> dict[str, Any]:
-    """A transcript without what differs from call to call (ids, tickets, hosts, milliseconds), and what only ours tells."""
+    """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
     told = transcript.told()
-    told["steps"] = [{name: did for name, did in step.items() if name != "node"} for step in told["steps"]]
+    for step in told["steps"]:
+        step.pop("node", None)
     for asked in told["requests"]:
         del asked["ms"], asked["trail"]
         asked["url"] = asked["url"].partition("&call=")[0]

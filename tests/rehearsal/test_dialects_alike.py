@@ -108,13 +108,23 @@ def test_a_stop_key_alone_is_another_key_in_reference_and_no_input_in_classic(di
     assert said in [step.get("text") for step in asyncio.run(call()).steps[:6]]
 
 
-@pytest.mark.parametrize("dialect", ["reference", "classic"])
-def test_too_few_digits_are_no_match_where_a_number_does_not_begin_with_zero(dialect, tmp_path):
-    async def call():
-        async with on_stage(flows_of("account-lookup", tmp_path), dialect) as web:
-            return await ring(web, MONDAY, "12")
+@pytest.mark.parametrize(
+    ("match", "reference", "classic"),
+    [("", "Six digits.", "You are 000012."), (', match: "[1-9][0-9]*"', "Six digits.", "Six digits.")],
+)
+def test_too_few_digits_are_padded_in_classic_unless_the_flow_says_that_no_zero_begins_them(
+    match, reference, classic, tmp_path
+):
+    asked = f"into: code, digits: 6, prompt: Code., no_match: Six digits., attempts: 1, otherwise: nobody{match}"
+    steps = f"[collect: {{{asked}}}, say: 'You are {{{{ code }}}}.', hangup]"
+    (tmp_path / "acme.yaml").write_text(f"numbers: rest\nnodes:\n  start: {steps}\n  nobody: [hangup]\n")
 
-    assert not [step["url"] for step in asyncio.run(call()).steps if step["verb"] == "lookup"]
+    async def call(dialect):
+        async with on_stage(tmp_path, dialect) as web:
+            return [step.get("text") for step in (await ring(web, MONDAY, "12")).steps]
+
+    assert reference in asyncio.run(call("reference"))
+    assert classic in asyncio.run(call("classic"))
 
 
 @pytest.mark.parametrize("template", FLOWS)
