@@ -76,7 +76,10 @@ def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bo
         document = exported(static, settings)
     with progress("loading") as on_progress:
         loaded = load(settings.flows, options_of(settings), on_progress)
-    return wanted_of(settings, loaded, app=app, product=product, take=take, static=static, document=document)
+    reading = [name for name, flow in loaded.book.flows.items() if flow.messages]
+    return wanted_of(
+        settings, loaded, app=app, product=product, take=take, static=static, document=document, reading=reading
+    )
 
 
 def _show(plan: Plan, output: TableFormat) -> None:

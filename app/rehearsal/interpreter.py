@@ -139,7 +139,7 @@ class Interpreter(Line):
         response = from_xml(document, extensions=self.extensions)
         self._dialect = dialect_of(document)
         self.notes = notes_of(document)
-        asked = self.transcript.requests[self.standing]
+        asked = self.transcript.requests[-1]
         if not self.notes and asked.node:
             self.come(Spot(asked.node, 1, 1, NODE))
         return response
