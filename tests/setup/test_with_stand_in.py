@@ -1,4 +1,4 @@
-"""Connected to the stand-in, end to end: an app is made, the number rings here, a call is answered, and all is taken back."""
+"""Connected to the stand-in: an app is made, the number rings here, a call is answered, and all is taken back."""
 
 from __future__ import annotations
 
