@@ -27,6 +27,7 @@ from app.flows.words.recording import BEEP_PATH
 from app.flows.workers import Workers
 from app.flows.workshop import Workshop
 from app.journal import Journal, journal_of
+from app.numbers import Mask
 from app.rehearsal.stage import Stage
 from app.settings import Settings, unknown
 from app.settings import load as load_settings
@@ -86,7 +87,8 @@ class House:
         self.trust = Trust(settings)
         self.journal = journal_of(settings, trail.told)
         self.opentact = opentact_of(settings)
-        self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states)
+        mask = Mask(keys_of(settings)[0])
+        self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states, mask)
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shelf = Shelf(library.loaded.book)
@@ -262,9 +264,14 @@ async def _nowhere(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN4
     await send({"type": "http.response.body", "body": b""})
 
 
+def keys_of(settings: Settings) -> list[bytes]:
+    """The keys of an installation: those of the settings, or one that is kept. Raises SettingsError."""
+    return [key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)]
+
+
 def signer_of(settings: Settings) -> Signer:
-    """What signs tickets: the keys of the settings, or one that is kept. Raises SettingsError."""
-    return Signer([key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)])
+    """What signs tickets. Raises SettingsError."""
+    return Signer(keys_of(settings))
 
 
 def library_of(settings: Settings, on_progress: Progress | None = None) -> Library:

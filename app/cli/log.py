@@ -42,6 +42,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     since: Annotated[str, typer.Option(help="A moment (2026-11-23, 2026-11-23T10:00Z), or how long ago: 2h, 7d.")] = "",
     until: Annotated[str, typer.Option(help="As above; what began then is not shown.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="How many; else 50 for people, and all for programs.")] = None,
+    mask: Annotated[
+        str, typer.Option("--masked", metavar="NUMBER", help="Print how the server's log writes a number.")
+    ] = "",
     scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario to paste.")] = False,  # noqa: FBT002
     output: Annotated[LogFormat, typer.Option("--format", help="How calls are shown.")] = LogFormat.text,
 ) -> None:
@@ -49,6 +52,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     from app.journal.store import Filter
     from app.journal.story import row_of
 
+    if mask:
+        _masked(mask)
+        return
     store = _store()
     if call is not None:
         _scenario(store, call) if scenario else _story(store, call, output)
@@ -61,6 +67,14 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     rows = map(row_of, store.calls(wanted)) if store is not None else iter(())
     shown = {LogFormat.text: _table, LogFormat.json: _json, LogFormat.jsonl: _lines, LogFormat.csv: _csv}
     shown[output](rows)
+
+
+def _masked(number: str) -> None:
+    """How a number stands in the log, so that its lines can be searched for."""
+    from app.numbers import Mask
+    from app.server import keys_of
+
+    print(Mask(keys_of(settings_of())[0])(number))
 
 
 def _store() -> SqlStore | None:

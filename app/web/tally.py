@@ -51,8 +51,13 @@ class Tally:
         line: Callable[[Mapping[str, Any]], str],
         out: TextIO | Log,
         flows: Callable[[], Mapping[str, int]] | None = None,
+        mask: Callable[[str], str] = masked,
     ) -> None:
-        """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state."""
+        """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state.
+
+        ``mask`` writes numbers so that they may stand in a log.
+        """
+        self._mask = mask
         self._flows = flows
         self._others: list[tuple[str, str, list[str], Callable[[], Mapping[Any, int]]]] = []
         self._render = line
@@ -123,10 +128,10 @@ class Tally:
         """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
         at, seconds, outcome, caller, number, call = answered
         if outcome.kind != "answered" or not self._quick:
-            return self._render(_fields(answered))
+            return self._render(_fields(answered, self._mask))
         return (
             f'{_beginning(outcome.flow, outcome.node)}, "timestamp": "{_second(int(at))}.{int(at % 1 * 1000):03}Z", '
-            f'"caller": {_quoted(masked(caller))}, "number": {_masked_number(number)}, "call": {_quoted(call)}, '
+            f'"caller": {_quoted(self._mask(caller))}, "number": {_quoted(self._mask(number))}, "call": {_quoted(call)}, '
             f'"ms": {seconds * 1000:.3f}}}'
         )
 
@@ -172,7 +177,7 @@ def _counter(name: str, says: str, labels: Sequence[str], counts: Mapping[tuple[
     return family
 
 
-def _fields(answered: Counted) -> dict[str, Any]:
+def _fields(answered: Counted, mask: Callable[[str], str]) -> dict[str, Any]:
     """An answer as a log line says it; only where something went wrong is more said than of every call."""
     at, seconds, outcome, caller, number, call = answered
     fine = outcome.kind == "answered"
@@ -182,28 +187,19 @@ def _fields(answered: Counted) -> dict[str, Any]:
         "timestamp": f"{_second(int(at))}.{int(at % 1 * 1000):03}Z",
         "flow": outcome.flow,
         "node": outcome.node,
-        "caller": masked(caller),
-        "number": masked(number),
+        "caller": mask(caller),
+        "number": mask(number),
         "call": call,
         "ms": round(seconds * 1000, 3),
     }
     if not fine:
-        fields |= {"cause": outcome.cause, "detail": _NUMBERS.sub(_masked, outcome.detail)}
+        fields |= {"cause": outcome.cause, "detail": _NUMBERS.sub(lambda found: mask(found[0]), outcome.detail)}
     if outcome.trace:
-        fields["exception"] = _NUMBERS.sub(_masked, outcome.trace)
+        fields["exception"] = _NUMBERS.sub(lambda found: mask(found[0]), outcome.trace)
     return fields
 
 
 _NUMBERS: Final = re.compile(r"\+?[0-9]{7,}")
-
-
-def _masked(number: re.Match[str]) -> str:
-    return masked(number[0])
-
-
-@functools.lru_cache(maxsize=4096)
-def _masked_number(number: str) -> str:
-    return _quoted(masked(number))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,0 +1,50 @@
+"""In the log a number is its last four digits and a keyed hash, by which its lines are found."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+from door import Door
+
+from app.numbers import Mask
+from app.web.log import line_of
+from app.web.tally import Tally
+
+
+def logged(tmp_path, key, **fields):
+    out = io.StringIO()
+    door = Door(tmp_path)
+    door.tally = Tally(line_of("json"), out, mask=Mask(key))
+    door.engine._tally = door.tally  # noqa: SLF001 - its log
+    door.ask(params={"from": "+12015550999", "to": "12015550123", **fields})
+    door.tally.flush()
+    return json.loads(out.getvalue())
+
+
+def test_a_line_has_the_last_four_digits_and_a_hash_and_never_the_number(tmp_path):
+    line = logged(tmp_path, b"a key")
+    assert re.fullmatch("…0999\\.[0-9a-f]{8}", line["caller"])
+    assert re.fullmatch("…0123\\.[0-9a-f]{8}", line["number"])
+    assert "5550999" not in json.dumps(line)
+
+
+def test_the_same_number_has_the_same_hash_however_it_is_written(tmp_path):
+    mask = Mask(b"a key")
+    assert {mask(written) for written in ("+12015550999", "12015550999", "+1 (201) 555-0999")} == {mask("+12015550999")}
+    assert logged(tmp_path, b"a key")["caller"] == mask("12015550999")
+
+
+def test_nobody_without_the_key_finds_the_hash():
+    assert Mask(b"a key")("+12015550999") != Mask(b"another")("+12015550999")
+
+
+def test_who_withholds_the_number_leaves_nothing(tmp_path):
+    assert logged(tmp_path, b"a key", **{"from": ""})["caller"] == ""
+
+
+def test_a_number_in_what_went_wrong_is_masked_too(tmp_path):
+    line = logged(tmp_path, b"a key", to="12015550199")
+    assert "2015550199" not in json.dumps(line)
+    assert Mask(b"a key")("+12015550199") in line["detail"]
