@@ -76,7 +76,7 @@ def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bo
         document = exported(static, settings)
     with progress("loading") as on_progress:
         loaded = load(settings.flows, options_of(settings), on_progress)
-    reading = [name for name, flow in loaded.book.flows.items() if flow.messages]
+    reading = [name for name, flow in loaded.book.flows.items() if flow.messages and flow.messages.ways]
     return wanted_of(
         settings, loaded, app=app, product=product, take=take, static=static, document=document, reading=reading
     )
