@@ -35,10 +35,12 @@ def identified(connection: Connection, rows: Rows) -> None:
     calls = _by_id(rows.get("calls", ()))
     strange = [row for row in calls.values() if row["provisional"]]
     known = [row for row in calls.values() if not row["provisional"] and row["parent"] is None and row["started"]]
-    if strange:
-        _find_homes(connection, rows, calls, strange)
-    if known:
-        _adopt(connection, rows, calls, known)
+    if strange or known:
+        of_calls = _of_calls(rows)
+        if strange:
+            _find_homes(connection, of_calls, calls, strange)
+        if known:
+            _adopt(connection, of_calls, calls, known)
     if calls:
         rows["calls"] = [calls[id_] for id_ in sorted(calls)]  # in one order: two who write never wait for each other
 
@@ -51,16 +53,34 @@ def _by_id(rows: Iterable[Row]) -> dict[str, Row]:
     return calls
 
 
-def _find_homes(connection: Connection, rows: Rows, calls: dict[str, Row], strange: list[Row]) -> None:
+def _of_calls(rows: Rows) -> dict[str, list[Row]]:
+    """What belongs to each call of a batch."""
+    found: dict[str, list[Row]] = {}
+    for table in _BELONGING:
+        for row in rows.get(table.name, ()):
+            found.setdefault(row["call"], []).append(row)
+    return found
+
+
+def _by_parties(calls: Iterable[Row]) -> dict[tuple[Any, Any], dict[str, Row]]:
+    """Calls by who rang whom, and by their ids."""
+    found: dict[tuple[Any, Any], dict[str, Row]] = {}
+    for call in calls:
+        found.setdefault((call["caller"], call["number"]), {})[call["id"]] = call
+    return found
+
+
+def _find_homes(connection: Connection, of_calls: dict[str, list[Row]], calls: dict[str, Row], strange: list[Row]) -> None:
     """Give what is of no known call to the call that it must be of."""
     there = _between(connection, strange)
+    near = _by_parties([*there, *calls.values()])
     for row in strange:
-        others = [*calls.values(), *(other for other in there if other["id"] not in calls)]
-        home = _home(row, others)
+        others = near[row["caller"], row["number"]]
+        home = _home(row, others.values())
         if home is not None:
-            del calls[row["id"]]
-            _rename(rows, row["id"], home["id"])
-            calls[home["id"]] = _both(home, row)
+            del calls[row["id"]], others[row["id"]]
+            _rename(of_calls, row["id"], home["id"])
+            calls[home["id"]] = others[home["id"]] = _both(home, row)
 
 
 def _home(row: Row, others: Iterable[Row]) -> Row | None:
@@ -97,23 +117,23 @@ def _near(rows: list[Row]) -> Iterator[ColumnElement[bool]]:
         yield named | column.is_(None) if None in values else named
 
 
-def _adopt(connection: Connection, rows: Rows, calls: dict[str, Row], known: list[Row]) -> None:
+def _adopt(connection: Connection, of_calls: dict[str, list[Row]], calls: dict[str, Row], known: list[Row]) -> None:
     """Take what waits under an id of ours to the calls whose uuids are told now."""
     wanted = select(CALLS).where(CALLS.c.provisional.isnot(None), *_near(known))
-    waiting = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()}
-    waiting |= {id_: row for id_, row in calls.items() if row["provisional"]}
+    there = [dict(row) for row in connection.execute(wanted).mappings()]
+    waiting = _by_parties([*there, *(row for row in calls.values() if row["provisional"])])
     for row in known if waiting else ():
-        for other in _adopted(row, waiting.values()):
-            del waiting[other["id"]]
+        same = waiting.get((row["caller"], row["number"]), {})
+        for other in _adopted(row, same.values()):
+            del same[other["id"]]
             calls.pop(other["id"], None)
-            _rename(rows, other["id"], row["id"])
+            _rename(of_calls, other["id"], row["id"])
             _move(connection, other["id"], row["id"])
             calls[row["id"]] = _both(calls[row["id"]], other)
 
 
-def _adopted(row: Row, waiting: Iterable[Row]) -> list[Row]:
-    """Those without a uuid that are this call: the one that is nearest."""
-    same = [other for other in waiting if (other["caller"], other["number"]) == (row["caller"], row["number"])]
+def _adopted(row: Row, same: Iterable[Row]) -> list[Row]:
+    """Those without a uuid, between the same parties, that are this call: the one that is nearest."""
     near = [other for other in same if -WINDOW <= row["started"] - other["started"] <= _reach(row)]
     if row["caller"] is None and len(near) != 1:
         return []
@@ -130,11 +150,11 @@ def _both(one: Row, other: Row) -> Row:
     return merged(one, {**other, "id": one["id"], "provisional": one["provisional"]})
 
 
-def _rename(rows: Rows, old: str, new: str) -> None:
-    for table in _BELONGING:
-        for row in rows.get(table.name, ()):
-            if row["call"] == old:
-                row["call"] = new
+def _rename(of_calls: dict[str, list[Row]], old: str, new: str) -> None:
+    moved = of_calls.pop(old, [])
+    for row in moved:
+        row["call"] = new
+    of_calls.setdefault(new, []).extend(moved)
 
 
 def _move(connection: Connection, old: str, new: str) -> None:

@@ -9,33 +9,36 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
-import functools
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
-from app.ended import VOICEMAIL
+from app.answered import Answered
 from app.errors import JournalError, StoreGone, StoreRefused
-from app.journal.ends import ended_of, held_of
 from app.journal.entries import entries_of
+from app.journal.questions import Reading
 from app.journal.retention import Retention
-from app.journal.story import row_of, story_of
+from app.journal.share import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from app.answered import Answered
     from app.calls import Turn
-    from app.ended import Ended
     from app.happened import Happened, Settled
     from app.journal.spool import Spool
-    from app.journal.store import Entry, Filter, Store
-    from app.outside import Effect
+    from app.journal.store import Entry, Store
 
 CAPACITY: Final = 20_000
 """Things that may wait in memory to be written."""
+TURNS: Final = 2_000
+"""Turns that may wait: each holds its document."""
+TURNS_AT_ONCE: Final = 200
+SHARE: Final = 0.1
+BURST: Final = 0.25
+"""Of a processor, what writing turns may take in the long run, and (seconds) at once: callers are answered by the same
+processor. It is more than a thousand turns a second."""
 PAUSE: Final = 0.05
 """Seconds between two looks at what waits: it is written within twice that, where the database is there."""
 BATCH: Final = 1_000
@@ -57,15 +60,7 @@ class _Waiting(NamedTuple):
     done: _Done | None
 
 
-class Over(NamedTuple):
-    """A call that has ended; ``held`` are effects that waited for that."""
-
-    flow: str
-    end: Ended
-    held: list[Effect]
-
-
-class Journal:
+class Journal(Reading):
     """What happened. ``remember`` is for whoever must not wait, ``record_now`` for whoever must be sure."""
 
     def __init__(
@@ -76,11 +71,13 @@ class Journal:
         retention_days: int | None = None,
     ) -> None:
         """``told`` puts the trail of a turn into words."""
-        self._store = store
+        super().__init__(store)
         self._spool = spool
         self._told = told
         self._retention = Retention(store, retention_days) if retention_days is not None else None
         self._coming: collections.deque[tuple[Answered | Happened | Settled, _Done | None]] = collections.deque()
+        self._turns: collections.deque[Answered] = collections.deque()
+        self._share = Share(SHARE, BURST)
         self._held: list[_Waiting] = []
         self._counts: collections.Counter[str] = collections.Counter()
         self._lost = 0
@@ -90,15 +87,19 @@ class Journal:
         self._spooled = True
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._done_here: dict[tuple[str, str], None] = {}
         self._thread: threading.Thread | None = None
 
     def remember(self, what: Answered | Happened | Settled) -> None:
         """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
-        if len(self._coming) < CAPACITY:
-            self._coming.append((what, None))
+        if isinstance(what, Answered):
+            taken = len(self._turns) < TURNS
+            if taken:
+                self._turns.append(what)
         else:
-            self._lost += 1
+            taken = len(self._coming) < CAPACITY
+            if taken:
+                self._coming.append((what, None))
+        self._lost += not taken
 
     async def record_now(self, *happened: Happened) -> None:
         """Write reports; they are on the disk when this returns. Raises JournalError where they may not be."""
@@ -112,61 +113,6 @@ class Journal:
                 await asyncio.gather(*map(asyncio.wrap_future, waiting))
         except TimeoutError:
             raise JournalError(f"it was not written within {_PATIENCE:.0f} seconds") from None
-
-    async def calls(self, wanted: Filter) -> list[dict[str, Any]]:
-        """Rows of the call log, the newest first. Raises StoreGone."""
-        return await asyncio.to_thread(lambda: [row_of(call) for call in self._store.calls(wanted)])
-
-    async def story(self, call: str) -> dict[str, Any] | None:
-        """All that happened in a call, in order; None where there is none of that id. Raises StoreGone."""
-        told = await asyncio.to_thread(self._store.told, call)
-        return None if told is None else story_of(told)
-
-    async def once(self, kind: str, key: str) -> bool:
-        """Whether nobody did something yet: true for one who asks, of all processes and restarts. Raises StoreGone."""
-        return await asyncio.to_thread(self._store.claim, kind, key, time.time())
-
-    async def once_or_here(self, kind: str, key: str) -> bool:
-        """As ``once``; where the database is gone, whether nobody in this process did it yet."""
-        first = (kind, key) not in self._done_here
-        self._done_here[kind, key] = None
-        if len(self._done_here) > CAPACITY:
-            del self._done_here[next(iter(self._done_here))]
-        with contextlib.suppress(StoreGone):
-            return first and await self.once(kind, key)
-        return first
-
-    async def opted_out(self, number: str, other: str) -> bool:
-        """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await asyncio.to_thread(self._store.opted_out, number, other)
-
-    async def opt_out(self, number: str, other: str, at: float) -> bool:
-        """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await asyncio.to_thread(functools.partial(self._store.opt, number, other, at, out=True))
-
-    async def opt_in(self, number: str, other: str, at: float) -> bool:
-        """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await asyncio.to_thread(functools.partial(self._store.opt, number, other, at, out=False))
-
-    async def over(self, call: str) -> Over | None:
-        """A call that has ended: its flow, its end, and the effects of a kind that wait for it. Raises StoreGone."""
-        told = await asyncio.to_thread(self._store.told, call)
-        if told is None:
-            return None
-        return Over(told.call["flow"] or "", ended_of(told), held_of(told.effects, VOICEMAIL))
-
-    async def held(self, before: float, most: int) -> list[Effect]:
-        """Effects that waited for the end of a call since before a moment. Raises StoreGone."""
-        rows = await asyncio.to_thread(self._store.held, VOICEMAIL, before, most)
-        return held_of(rows, VOICEMAIL)
-
-    async def newest_event(self) -> float | None:
-        """When the newest report happened that came as an event (seconds since 1970). Raises StoreGone."""
-        return await asyncio.to_thread(self._store.newest_event)
-
-    async def hold(self, name: str, holder: str, seconds: float) -> bool:
-        """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone."""
-        return await asyncio.to_thread(self._store.hold, name, holder, time.time(), seconds)
 
     def start(self) -> None:
         """Begin to write, in a thread that ends with the process; the database need not be there."""
@@ -183,13 +129,14 @@ class Journal:
             self._retention.stop()
         if self._thread is not None:
             self._thread.join(timeout=grace)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
     def state(self) -> dict[str, Any]:
         """How it is: ``database`` (ok; gone: the log says why), what waits in memory and in files, what was dropped."""
         return {
             "database": "gone" if self._gone else "ok",
-            "waiting": len(self._coming) + len(self._held),
+            "waiting": len(self._coming) + len(self._turns) + len(self._held),
             "spooled_bytes": self._spool.bytes,
             "dropped": self._counts["dropped"] + self._lost,
         }
@@ -209,27 +156,44 @@ class Journal:
     def _flush(self) -> None:
         """Write all that waits now, or what of it can be."""
         try:
-            while self._coming or self._held:
-                self._take()
-                if self._held and not self._write():
-                    return
+            while (due := self._turns_due()) or self._coming or self._held:
+                with self._share if due else contextlib.nullcontext():
+                    self._take(TURNS_AT_ONCE if due else 0)
+                    if self._held and not self._write():
+                        return
             if self._spooled:
                 self._back()
         except Exception as error:  # noqa: BLE001 - the thread goes on whatever breaks
             _log().exception("the journal broke", error=type(error).__name__)
+            self._let_go(error)
         finally:
             self._say_lost()
 
-    def _take(self) -> None:
-        """Make rows of what came, as far as there is room."""
+    def _let_go(self, error: Exception) -> None:
+        """Give up what was to be written when the journal broke, so that all else is: it may be what broke it."""
+        held, self._held = self._held, []
+        self._counts["refused"] += len(held)
+        for waiting in held:
+            _settle(waiting.done, JournalError(f"it cannot be written: {type(error).__name__}"))
+
+    def _turns_due(self) -> bool:
+        """Whether turns are to be written now: as many as take no more than their share of the processor."""
+        return bool(self._turns) and (self._stopping.is_set() or self._share.left())
+
+    def _take(self, turns: int) -> None:
+        """Make rows of what came, as far as there is room: what others report first, then some of our own turns."""
         while self._coming and len(self._held) < BATCH:
-            what, done = self._coming.popleft()
-            try:
-                self._held.append(_Waiting(entries_of(what, self._told), done))
-            except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is written
-                self._counts["refused"] += 1
-                _log().exception("something cannot be remembered", error=type(error).__name__)
-                _settle(done, JournalError(f"it cannot be remembered: {type(error).__name__}"))
+            self._hold(*self._coming.popleft())
+        for _ in range(min(len(self._turns), turns, BATCH - len(self._held))):
+            self._hold(self._turns.popleft(), None)
+
+    def _hold(self, what: Answered | Happened | Settled, done: _Done | None) -> None:
+        try:
+            self._held.append(_Waiting(entries_of(what, self._told), done))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is written
+            self._counts["refused"] += 1
+            _log().exception("something cannot be remembered", error=type(error).__name__)
+            _settle(done, JournalError(f"it cannot be remembered: {type(error).__name__}"))
 
     def _write(self) -> bool:
         """Write what is held to the database, else to the files; whether that could be done at all."""

@@ -209,7 +209,7 @@ def _reaching() -> Iterator[None]:
         raise StoreGone(_said(error)) from error
     except StatementError as error:
         raise StoreRefused(_said(error)) from error
-    except (SQLAlchemyError, UnicodeError) as error:
+    except (SQLAlchemyError, ValueError, TypeError, ArithmeticError) as error:  # what the driver cannot even send
         raise StoreRefused(_said(error)) from error
 
 

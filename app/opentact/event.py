@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+_LONGEST_CALL: Final = 10.0**9
+"""Seconds; false of what is no number, too."""
 UNKNOWN: Final = "unknown"
 """The type of an event that names none."""
 _MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Moment)
@@ -70,12 +72,17 @@ class Event:
             raw=self.raw,
             message=self.text,
             state=self.state,
-            seconds=None if self.seconds is None else math.ceil(self.seconds),
+            seconds=_whole(self.seconds),
             call=entity,
             step=self.call_flow.said if self.call_flow is not None else {},
             sms=self.message.said if self.message is not None else {},
             source=source or ("search" if self.found else "wss"),
         )
+
+
+def _whole(seconds: float | None) -> int | None:
+    """Whole seconds, rounded up as Opentact does; None where no call lasts so long."""
+    return math.ceil(seconds) if seconds is not None and abs(seconds) <= _LONGEST_CALL else None
 
 
 def events_of(frame: str | bytes, received: datetime) -> list[Event]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.flows.workshop import Workshop
     from app.happened import Happened
     from app.journal import Journal
+    from app.journal.questions import Over
     from app.outside import Effect, Effects, Found, Lookup
 
 ENDS: Final = frozenset({"hangup", "destroyed", "offline"})
@@ -27,6 +28,8 @@ SETTLES: Final = 5.0
 """Seconds after which what else is reported of a call is there: events come in any order."""
 LONGEST: Final = 4 * 3600.0
 """Seconds after which what waits for the end of a call waits no more: nobody reported it."""
+AGAIN: Final = (5.0, 15.0, 60.0, 300.0, 900.0)
+"""Seconds between attempts while the database is gone, or has nothing of the call yet."""
 _SWEEP: Final = 600.0
 _MOST: Final = 100
 
@@ -52,6 +55,7 @@ class Ending:
         self._hears = hears
         self._sleep = sleep
         self._sweeping: asyncio.Task[None] | None = None
+        self._settling: dict[str, asyncio.Task[None]] = {}
 
     async def lookup(self, asked: Lookup) -> Found:
         """As the outside does it."""
@@ -68,14 +72,28 @@ class Ending:
         uuid = str(call.get("uuid") or "")
         if not uuid or happened.state not in ENDS or call.get("direction") != "in" or call.get("parent"):
             return
-        await self._sleep(SETTLES)
-        if await self._journal.once_or_here("ended", uuid):
-            await self._over(uuid)
+        if uuid not in self._settling:
+            self._settling[uuid] = task = asyncio.create_task(self._settled(uuid))
+            task.add_done_callback(lambda _: self._settling.pop(uuid, None))
 
-    async def _over(self, uuid: str) -> None:
-        over = await self._journal.over(uuid)
-        if over is None:
+    async def _settled(self, uuid: str) -> None:
+        """Wait until what else is reported of a call is written, and do what is to be done then."""
+        for wait in (SETTLES, *AGAIN):
+            await self._sleep(wait)
+            try:
+                over = await self._journal.over(uuid)
+                if over is None:
+                    continue
+                if await self._journal.once("ended", uuid):
+                    await self._done(over)
+            except JournalError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the end of another call is not to blame
+                _log().exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
             return
+        _log().error("the end of a call was not acted on: nothing is known of it", call=uuid)
+
+    async def _done(self, over: Over) -> None:
         for effect in over.held:
             self._outside.cause(completed(effect, over.end))
         flow = self._shelf.newest(over.flow) or self._shelf.book.answering(over.end.to)
@@ -90,18 +108,23 @@ class Ending:
 
     async def stop(self) -> None:
         """End."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.gather(self._sweeping, return_exceptions=True)
+        tasks = [*self._settling.values(), *([self._sweeping] if self._sweeping is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep(self) -> None:
         """Do what waited for an end that nobody reported."""
-        log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.ending")
         while True:
-            await self._sleep(_SWEEP)
             try:
                 for effect in await self._journal.held(time.time() - LONGEST, _MOST):
-                    log.warning("the end of a call was not reported: its voicemail is told without a recording")
+                    _log().warning("the end of a call was not reported: its voicemail is told without a recording")
                     self._outside.cause(effect)
             except JournalError as error:
-                log.warning("what waits for the end of calls cannot be found", reason=str(error))
+                _log().warning("what waits for the end of calls cannot be found", reason=str(error))
+            await self._sleep(_SWEEP)
+
+
+def _log() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.ending")
+    return log

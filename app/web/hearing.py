@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from app.errors import JournalError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 KNOWN: Final = 20_000
 """Reports that are known by their keys: the same one comes by several ways, and more than once."""
+AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
+"""Seconds between attempts to act while the database is gone."""
 MOST: Final = 1_000
 """Reports that are acted on at once; of more only what is remembered stays."""
 
@@ -33,6 +37,7 @@ class Hearing:
         self._first = first
         self._known: dict[str, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lost = 0
 
     async def written(self, *reports: Happened) -> None:
         """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
@@ -50,12 +55,14 @@ class Hearing:
     def _act(self, report: Happened, acts: Sequence[Act]) -> None:
         if not acts or report.key in self._known:
             return
+        if len(self._tasks) >= MOST:
+            self._lost += 1
+            if self._lost & (self._lost - 1) == 0:  # the first, second, fourth, eighth, …
+                _log().error("too much is reported at once: reports are only remembered", count=self._lost)
+            return
         self._known[report.key] = None
         if len(self._known) > KNOWN:
             del self._known[next(iter(self._known))]
-        if len(self._tasks) >= MOST:
-            _log().error("too much is reported at once: a report is only remembered", kind=report.kind)
-            return
         task = asyncio.create_task(self._done(report, acts))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -63,9 +70,20 @@ class Hearing:
     async def _done(self, report: Happened, acts: Sequence[Act]) -> None:
         for act in acts:
             try:
-                await act(report)
+                await self._tried(act, report)
             except Exception as error:  # noqa: BLE001 - others act all the same
                 _log().exception("what was reported was not acted on", kind=report.kind, error=type(error).__name__)
+
+    async def _tried(self, act: Act, report: Happened) -> None:
+        """Act, again and again while the database is gone: a STOP must not be forgotten with it."""
+        for wait in AGAIN:
+            try:
+                await act(report)
+            except JournalError:
+                await asyncio.sleep(wait)
+            else:
+                return
+        await act(report)
 
     async def stop(self, grace: float) -> None:
         """Finish what is being done, within that many seconds."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -68,8 +69,11 @@ class Listening:
 
     async def _run(self) -> None:
         while True:
-            if await self._ours():
-                await self._listen()
+            try:
+                if await self._ours():
+                    await self._listen()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                structlog.get_logger("callflows.events").exception("listening broke", error=type(error).__name__)
             await asyncio.sleep(SECONDS / 3)
 
     async def _ours(self) -> bool:
@@ -100,7 +104,7 @@ class Listening:
             at = await self._journal.newest_event()
         except JournalError:
             return None
-        return datetime.fromtimestamp(at, UTC) if at is not None else None
+        return datetime.fromtimestamp(min(at, time.time()), UTC) if at is not None else None
 
     async def _on_event(self, event: Event) -> None:
         await self._heard(event.happened())

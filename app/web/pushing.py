@@ -6,12 +6,14 @@ seconds.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from app.errors import TooManyRequests, Unavailable
 from app.web.engine import OK, Going
 from app.web.requests import entity
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 FIRST_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States of which the first that is reported of a call is its first event."""
+AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts to post a document; all together less than a call is parked for."""
 REMEMBERED: Final = 10_000
 """Calls that are known to have their document."""
 
@@ -40,7 +44,9 @@ class Pushing:
         push: Callable[[str, bytes], Awaitable[Any]],
         once: Callable[[str, str], Awaitable[bool]],
         base: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._sleep = sleep
         self._engine = engine
         self._push = push
         self._once = once
@@ -75,5 +81,18 @@ class Pushing:
             reply = self._engine.broken(error)
         status, document = reply[:2]
         assert status == OK  # noqa: S101 - nobody strange is behind an event
+        try:
+            await self._pushed(uuid, document)
+        finally:
+            self._engine.over(began, ("PUSH", "/call", b""), fields, reply)
+
+    async def _pushed(self, uuid: str, document: bytes) -> None:
+        """Post a document, again where that may help: within the time for which a call is parked silence is the worst."""
+        for wait in AGAIN:
+            try:
+                await self._push(uuid, document)
+            except (Unavailable, TooManyRequests):
+                await self._sleep(wait)
+            else:
+                return
         await self._push(uuid, document)
-        self._engine.over(began, ("PUSH", "/call", b""), fields, reply)

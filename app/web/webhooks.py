@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Take = Callable[..., Awaitable[None]]
 
+AGAIN: Final = 60
+"""Seconds within which the same words, that name no call and no message, are one report."""
 _NOT_TOLD: Final = frozenset({"token"})
 """What stands in a query and is no part of what was said."""
 
@@ -81,7 +83,7 @@ def _events(request: Request, body: bytes, kind: str) -> list[Any]:
     if not said and not asked:
         raise Malformed("nothing is said: neither in the query nor in a body")
     now = datetime.now(UTC)
-    envelope = said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind)
+    envelope = said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind, now)
     return events_of(json.dumps(envelope), now)
 
 
@@ -93,6 +95,9 @@ def _said(form: str, body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
+        form_of = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if b"=" in body else {}
+        if form_of:
+            return form_of
         raise Malformed("the body is neither JSON nor a form") from None
     if not isinstance(said, dict):
         raise Malformed("the body is no object")
@@ -104,11 +109,13 @@ def _is_envelope(said: Mapping[str, Any]) -> bool:
     return isinstance(said.get("payload"), dict) and isinstance(said.get("type"), str)
 
 
-def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str) -> dict[str, Any]:
+def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
     """A bare entity in the envelope of 2022; the query's state is what is reported."""
     if asked.get("state"):
         entity["state"] = asked["state"]
     if kind == "call_state":
         entity.setdefault("direction", "in")
     when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
+    if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
+        when = {"received": int(now.timestamp()) // AGAIN}
     return {**when, "type": kind, "message": f"{kind} by webhook", "payload": entity}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -141,3 +142,40 @@ def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
 
     (row,) = asyncio.run(read())
     assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")
+
+
+def test_two_calls_that_tell_nothing_but_numbers_are_two_when_they_are_minutes_apart(monkeypatch):
+    written = Written()
+    for minute in (0, 5):
+        told_at = datetime(2026, 11, 23, 15, minute, tzinfo=UTC)
+        monkeypatch.setattr(
+            "app.web.webhooks.datetime", type("Then", (), {"now": staticmethod(lambda _zone, at=told_at: at)})
+        )
+        for _ in range(2):
+            told(written, "/webhook?state=live&from=%2B12015550999&to=12015550123", method="GET")
+    assert len({report.key for report in written.reports}) == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"duration": 1e300},
+        {"duration": 2**70},
+        {"created_on": "0001-01-01T00:00:00+05:00"},
+        {"init_on": "9999-12-31T23:59:59-05:00"},
+        {"from": ["a"], "to": {"b": 1}, "tn": "x"},
+        {"state": 7, "records": "none", "children": [1, None]},
+    ],
+    ids=str,
+)
+def test_an_odd_report_is_taken_and_keeps_no_other_from_being_written(odd, tmp_path):
+    async def run():
+        app = create_app(settings(flows=tmp_path, data=tmp_path / "data"))
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(app._rest.router.lifespan_context(app._rest))  # noqa: SLF001 - as uvicorn does
+            transport = httpx.ASGITransport(app=app, client=(HERE, 1))
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://flows.test"))
+            strange = {"uuid": "odd", "direction": "in", "state": "live", **odd}
+            return [(await http.post("/webhook", content=json.dumps(body))).status_code for body in (strange, CALL)]
+
+    assert asyncio.run(run()) == [200, 200]
