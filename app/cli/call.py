@@ -74,7 +74,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         screen.show_all(told)
     else:
         rehearsal = rehearsal_of(settings, number, caller, keys or "", callee or "answer", strict=strict)
-        rehearsal.name, rehearsal.attestation = name, attestation or ""
+        rehearsal.name, rehearsal.attestation = name, attestation.value if attestation else ""
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
         _played(rehearsal, screen, person=keys is None and sys.stdin.isatty(), callee=callee)
         told, zone = asyncio.run(rung(rehearsal, settings, at, here=not url, real=real, noted=record))

@@ -270,7 +270,9 @@ def forget(
     store = _store()
     if store is None:
         return
-    if sys.stdin.isatty() and not yes:
+    if not yes and not sys.stdin.isatty():
+        fail("callflows: nothing was done: there is nobody to ask; --yes answers", 2)
+    if not yes:
         typer.confirm(f"Erase all that is remembered of {number}? It cannot be brought back.", abort=True)
     with progress("looking") as on_progress:
         looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)

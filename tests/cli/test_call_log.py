@@ -173,12 +173,12 @@ def test_what_is_no_moment_is_said_with_the_mend():
 
 @pytest.mark.usefixtures("kept")
 def test_a_number_is_forgotten():
-    done = run("forget", "12015550999")
+    done = run("forget", "12015550999", "--yes")
     assert done.code == 0
     assert done.out == "…0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
     assert [row["id"] for row in listed()] == ["three", "two"]
     assert "0999" not in run("log", "two", "--format", "json").out
-    assert "nothing was remembered of it" in run("forget", "+12015550999").out
+    assert "nothing was remembered of it" in run("forget", "+12015550999", "--yes").out
 
 
 @pytest.mark.usefixtures("kept")
