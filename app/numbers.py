@@ -140,13 +140,17 @@ class Mask:
     """Writes numbers for logs: the last four digits, and a hash by which who has the key finds all lines of a number."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = hashlib.blake2b(key, digest_size=32, person=b"callflows mask").digest()
-        self._cached = lru_cache(maxsize=16_384)(self._written)
+        own = hashlib.blake2b(key, digest_size=32, person=b"callflows mask").digest()
+        self._begun = hashlib.blake2b(digest_size=4, key=own)
+        self._cached = lru_cache(maxsize=2_048)(self._written)
 
     def __call__(self, number: str) -> str:
         """As ``…0999.3fa9c1d2``; the same however the number is written."""
         return self._cached(number)
 
     def _written(self, number: str) -> str:
-        digest = hashlib.blake2b((e164(number) or number).encode("utf-8", "replace"), digest_size=4, key=self._key)
-        return f"{masked(number)}.{digest.hexdigest()}" if number else ""
+        if not number:
+            return ""
+        digest = self._begun.copy()
+        digest.update((e164(number) or number).encode("utf-8", "replace"))
+        return f"{masked(number)}.{digest.hexdigest()}"

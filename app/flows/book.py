@@ -98,9 +98,10 @@ class Flow:
         """
         pieces = self._ready.get((node, entry)) or self._prepare(node, entry)
         turn.zone, turn.sight = self.zone, self.sight
-        out: list[str] = []
+        out = [PROLOGUE]
         run(pieces, turn, out)
-        document = f"{PROLOGUE}{''.join(out)}{EPILOGUE}".encode()
+        out.append(EPILOGUE)
+        document = "".join(out).encode()
         if len(document) > MAX_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES}")
         return document

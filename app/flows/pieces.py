@@ -67,18 +67,19 @@ class Form:
         parts: list[Piece] = [*texts, *holes]
         self._texts = tuple(texts)
         self._holes: tuple[Any, ...] = tuple(holes)
-        self._order: Callable[[tuple[Any, ...]], Any] = itemgetter(*(parts.index(piece) for piece in row))
+        order = [parts.index(piece) for piece in row] if len(row) > 1 else [slice(1)]
+        self._order: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
-    def text(self, turn: Turn) -> str:
-        """The form, filled in for a turn."""
-        return "".join(self._order((*self._texts, *[hole(turn) for hole in self._holes])))
+    def write(self, turn: Turn, out: list[str]) -> None:
+        """Write the form, filled in for a turn."""
+        out += self._order((*self._texts, *[hole(turn) for hole in self._holes]))
 
 
 def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
     """Write a prepared run for a turn; whether it ended before its last piece."""
     for piece in pieces:
         if type(piece) is Form:
-            out.append(piece.text(turn))
+            piece.write(turn, out)
         elif type(piece) is Choice:
             holds = piece.holds(turn)
             if piece.mark is not None:

@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 20_000
 """Things that may wait in memory to be written."""
-TURNS: Final = 2_000
-"""Turns that may wait: each holds its document."""
-TURNS_AT_ONCE: Final = 200
-SHARE: Final = 0.1
-BURST: Final = 0.25
-"""Of a processor, what writing turns may take in the long run, and (seconds) at once: callers are answered by the same
-processor. It is more than a thousand turns a second."""
+TURNS: Final = 400
+"""Turns that may wait: each holds its document …"""
+FEW: Final = 50
+"""… and while callers need the processor: what waits long is dropped in the end, and costs callers the cache."""
+TURNS_AT_ONCE: Final = 100
+SHARE: Final = 0.03
+BURST: Final = 0.02
+BUSY: Final = 0.2
+"""Of a processor, what writing turns may take in the long run, and (seconds) at once, where answering takes more than
+``BUSY`` of it. Below that all turns are written: it is thousands of calls a second."""
 PAUSE: Final = 0.05
 """Seconds between two looks at what waits: it is written within twice that, where the database is there."""
 BATCH: Final = 1_000
@@ -77,7 +80,8 @@ class Journal(Reading):
         self._retention = Retention(store, retention_days) if retention_days is not None else None
         self._coming: collections.deque[tuple[Answered | Happened | Settled, _Done | None]] = collections.deque()
         self._turns: collections.deque[Answered] = collections.deque()
-        self._share = Share(SHARE, BURST)
+        self._share: Share
+        self._room = TURNS
         self._held: list[_Waiting] = []
         self._counts: collections.Counter[str] = collections.Counter()
         self._lost = 0
@@ -92,9 +96,11 @@ class Journal(Reading):
     def remember(self, what: Answered | Happened | Settled) -> None:
         """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
         if isinstance(what, Answered):
-            taken = len(self._turns) < TURNS
+            taken = len(self._turns) < self._room
             if taken:
                 self._turns.append(what)
+                if len(self._turns) == TURNS // 2:
+                    self._wake.set()
         else:
             taken = len(self._coming) < CAPACITY
             if taken:
@@ -115,7 +121,11 @@ class Journal(Reading):
             raise JournalError(f"it was not written within {_PATIENCE:.0f} seconds") from None
 
     def start(self) -> None:
-        """Begin to write, in a thread that ends with the process; the database need not be there."""
+        """Begin to write, in a thread that ends with the process; the database need not be there.
+
+        The thread that calls this is the one that answers callers.
+        """
+        self._share = Share(SHARE, BURST, BUSY)
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
         if self._retention is not None:
@@ -178,7 +188,11 @@ class Journal(Reading):
 
     def _turns_due(self) -> bool:
         """Whether turns are to be written now: as many as take no more than their share of the processor."""
-        return bool(self._turns) and (self._stopping.is_set() or self._share.left())
+        if not self._turns or self._stopping.is_set():
+            return bool(self._turns)
+        left = self._share.left()
+        self._room = FEW if self._share.busy else TURNS
+        return left
 
     def _take(self, turns: int) -> None:
         """Make rows of what came, as far as there is room: what others report first, then some of our own turns."""

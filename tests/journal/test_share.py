@@ -1,0 +1,60 @@
+"""What writing turns down may take beside answering."""
+
+from __future__ import annotations
+
+import threading
+import types
+
+from app.journal.share import LOOK, Share
+
+
+def made(share=0.1, burst=0.5, busy=0.2):
+    """A share, and the clocks that it looks at: of the wall, of who writes, of who answers."""
+    times = types.SimpleNamespace(wall=0.0, writing=0.0, answering=0.0)
+    given = {"clock": lambda: times.wall, "used": lambda: times.writing, "answering": lambda: times.answering}
+    return Share(share, burst, busy, **given), times
+
+
+def look(share, times, busy):
+    """Time passes in which the answering thread takes this share of the processor; whether something is left after it."""
+    times.wall += 2 * LOOK
+    times.answering += busy * 2 * LOOK
+    return share.left()
+
+
+def write(share, times, seconds):
+    with share:
+        times.writing += seconds
+
+
+def test_while_nobody_answers_everything_is_written():
+    share, times = made()
+    for _ in range(20):
+        assert look(share, times, busy=0.1)
+        write(share, times, 10)
+
+
+def test_while_callers_are_answered_it_has_its_share_and_no_more():
+    share, times = made(share=0.1, burst=0.5)
+    written = 0
+    for _ in range(1000):
+        while look(share, times, busy=0.9):
+            write(share, times, 0.01)
+            written += 1
+    assert 0.1 * times.wall <= written * 0.01 <= 0.1 * times.wall + 0.5 + 0.01
+
+
+def test_it_is_all_there_again_when_answering_takes_less():
+    share, times = made()
+    while look(share, times, busy=0.9):
+        write(share, times, 0.1)
+    assert look(share, times, busy=0.1)
+    assert not share.busy
+
+
+def test_a_thread_that_has_ended_answers_nobody():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(Share(0.1, 0.0, 0.2)))
+    thread.start()
+    thread.join()
+    assert found[0].left()
