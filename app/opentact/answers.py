@@ -104,12 +104,19 @@ def for_a_log(error: BaseException) -> str:
 
 
 def rows_of(payload: object, request: str) -> tuple[list[dict[str, Any]], int | None]:
-    """The rows of a list or of a page of a search, and how many there are in all where it says so."""
+    """The rows of a list or of a page of a search, and how many there are in all where it says so.
+
+    A ``count`` of as many as the page has may be the page's own.
+    """
     total = None
     if isinstance(payload, dict):
-        counts = (payload.get(name) for name in ("total", "count"))
-        total = next((count for count in counts if isinstance(count, int)), None)
-        payload = next((value for value in payload.values() if isinstance(value, list)), payload)
+        said = payload
+        payload = next((value for value in said.values() if isinstance(value, list)), said)
+        said_count, said_total = said.get("count"), said.get("total")
+        if isinstance(said_total, int):
+            total = said_total
+        elif isinstance(said_count, int) and said_count > len(payload):
+            total = said_count
     if payload is None:
         return [], total
     if not isinstance(payload, list):

@@ -48,7 +48,8 @@ async def searched(
 ) -> AsyncIterator[R]:
     """The rows of a search, of which ``take`` (1-100) are asked for at once. Raises OpentactError.
 
-    It ends where a page is short, where Opentact says that there are no more, and where it repeats a page.
+    It ends where Opentact says that there are no more, else with a page that is empty or repeats the one before: a page
+    may have fewer rows than were asked for.
     """
     if not 1 <= take <= MOST:
         raise ValueError(f"take: a page has 1 to {MOST} rows")
@@ -56,11 +57,11 @@ async def searched(
     while True:
         request = Request("POST", path, names=names or {}, body={**body, "take": take, "skip": skip}, safe=True)
         rows, total = rows_of(await rest.ask(request), str(request))
-        if rows == before:
+        if not rows or rows == before:
             return
         for row in rows:
             yield record_of(kind, row, request)
         skip += len(rows)
-        if len(rows) < take or (total is not None and skip >= total):
+        if total is not None and skip >= total:
             return
         before = rows

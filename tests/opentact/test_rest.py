@@ -400,16 +400,16 @@ def test_an_empty_id_is_refused_before_everything_is_deleted(platform, empty):
     assert platform.asked == []
 
 
-def paged(rows, *, total=False):
+def paged(rows, *, total="", most=100):
     def answer(asked):
-        page = rows[asked.body["skip"] : asked.body["skip"] + asked.body["take"]]
-        return fine({"items": page, "total": len(rows)} if total else page)
+        page = rows[asked.body["skip"] : asked.body["skip"] + min(asked.body["take"], most)]
+        return fine({"items": page, total: len(rows)} if total else page)
 
     return answer
 
 
-@pytest.mark.parametrize(("count", "pages"), [(0, 1), (1, 1), (99, 1), (100, 2), (250, 3)])
-def test_a_search_brings_all_pages(platform, count, pages):
+@pytest.mark.parametrize(("count", "skips"), [(0, [0]), (1, [0, 1]), (100, [0, 100]), (250, [0, 100, 200, 250])])
+def test_a_search_brings_all_pages(platform, count, skips):
     rows = [{"uuid": str(number)} for number in range(count)]
     platform.routes["POST /lease/tn/search"] = paged(rows)
 
@@ -418,12 +418,22 @@ def test_a_search_brings_all_pages(platform, count, pages):
 
     assert asking(platform, leases) == [row["uuid"] for row in rows]
     asked = platform.bodies("POST /lease/tn/search")
-    assert [body["skip"] for body in asked] == [100 * page for page in range(pages)]
+    assert [body["skip"] for body in asked] == skips
     assert all((body["take"], body["state"]) == (100, "NJ") for body in asked)
 
 
+@pytest.mark.parametrize("total", ["", "total", "count"])
+def test_pages_may_be_shorter_than_what_was_asked_for(platform, total):
+    platform.routes["POST /lease/tn/search"] = paged([{"uuid": str(number)} for number in range(24)], total=total, most=10)
+
+    async def leases(opentact):
+        return [lease.uuid async for lease in opentact.numbers.leases()]
+
+    assert len(asking(platform, leases)) == 24
+
+
 def test_a_search_that_says_how_many_there_are_is_not_asked_for_more(platform):
-    platform.routes["POST /lease/tn/search"] = paged([{"uuid": str(number)} for number in range(100)], total=True)
+    platform.routes["POST /lease/tn/search"] = paged([{"uuid": str(number)} for number in range(100)], total="total")
 
     async def leases(opentact):
         return [lease.uuid async for lease in opentact.numbers.leases()]
