@@ -1,4 +1,4 @@
-"""The README is the product's face: what it shows is run here."""
+"""The README is the product's face, and the pages of ``docs`` stand behind it: what they show is run here."""
 
 from __future__ import annotations
 
@@ -32,23 +32,43 @@ from app.testing.scenarios import problems_of
 from app.testing.telling import failed
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+PAGES = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+README = PAGES["README"]
 OPTIONS = Options(Signer([b"readme"]), "Sorry.")
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in BLOCKS if kind == language]
+def blocks(language: str, page: str = "README") -> list[str]:
+    found = re.findall(r"^ *```(\w+)\n(.*?)^ *```", PAGES[page], re.MULTILINE | re.DOTALL)
+    return [text for kind, text in found if kind == language]
+
+
+PYTHON = {
+    "test": blocks("python", "rehearsal")[0],
+    "program": blocks("python", "flows")[0],
+    "builder": blocks("python", "flows")[1],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    """To a file of the project, and to a title that it has."""
+    file = ROOT / ("README.md" if page == "README" else f"docs/{page}.md")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGES[page]):
+        path, _, title = target.partition("#")
+        led = (file.parent / path) if path else file
+        assert led.is_file(), target
+        titles = re.findall(r"^#+ (.*)$", led.read_text(encoding="utf-8"), re.MULTILINE) if title else []
+        assert not title or title in {re.sub(r"[^\w -]", "", said.lower()).replace(" ", "-") for said in titles}, target
 
 
 def test_the_python_block_runs_and_prints_what_stands_below_it():
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(blocks("python")[-1], "README.md", "exec"), {})  # noqa: S102 - the README's own code
-    assert printed.getvalue() == blocks("xml")[1]
+        exec(compile(PYTHON["builder"], "flows.md", "exec"), {})  # noqa: S102 - the page's own code
+    assert printed.getvalue() == blocks("xml", "flows")[0]
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=["test", "program", "builder"])
+@pytest.mark.parametrize("block", PYTHON.values(), ids=PYTHON)
 def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     file = tmp_path / "readme.py"
     file.write_text(block)
@@ -60,13 +80,13 @@ def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
 def test_the_test_of_a_flow_passes(monkeypatch):
     monkeypatch.chdir(ROOT)
     names: dict[str, Any] = {}
-    exec(compile(blocks("python")[0], "README.md", "exec"), names)  # noqa: S102 - the README's own code
+    exec(compile(PYTHON["test"], "rehearsal.md", "exec"), names)  # noqa: S102 - the page's own code
     names["test_nobody_in_sales_means_a_message"]()
 
 
 def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
     file = tmp_path / "acme.yaml"
-    file.write_text(blocks("yaml")[0] + blocks("yaml")[2], encoding="utf-8")
+    file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
     assert check_paths([file], OPTIONS, look=problems_of) == []
     (folder,) = folders_of([file], OPTIONS)
     (ran,) = asyncio.run(run(folder, folder.cases, Settings()))
@@ -86,7 +106,7 @@ def test_the_commands_that_test_flows_run_as_they_stand():
 
 def test_the_program_answers_a_call(tmp_path):
     file = tmp_path / "acme.py"
-    file.write_text(blocks("python")[1], encoding="utf-8")
+    file.write_text(PYTHON["program"], encoding="utf-8")
     flow = load(tmp_path, OPTIONS).book.answering("+12015550124")
     turn = Turn({"from": "+12015550999", "to": "12015550124"}, base=lambda: "https://calls.example.com")
     with pytest.raises(Pending) as pending:
@@ -106,7 +126,7 @@ def test_the_flow_file_has_no_problem(tmp_path):
 
 def test_the_rules_on_texts_have_no_problem_beside_the_flow(tmp_path):
     file = tmp_path / "acme.yaml"
-    file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
+    file.write_text(blocks("yaml")[0] + blocks("yaml", "flows")[0], encoding="utf-8")
     assert check_paths([file], OPTIONS) == []
 
 
@@ -135,7 +155,7 @@ def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday(
 
 
 def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
-    section = README.partition("## Start from a template")[2].partition("```sh\n")[2].partition("```")[0]
+    section = README.partition("Eleven templates are a beginning")[2].partition("```sh\n")[2].partition("```")[0]
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 4
     for command in commands:
@@ -170,7 +190,7 @@ def test_the_picture_is_that_of_the_shipped_front_desk():
 
 
 def test_every_setting_is_in_the_table():
-    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    table = PAGES["operation"].partition("## Settings")[2].partition("\n## ")[0]
     missing = [name for name in Settings.model_fields if f"`{name.upper()}`" not in table]
     assert missing == []
 
@@ -206,7 +226,7 @@ def test_every_setting_is_in_the_table():
     ],
 )
 def test_every_command_is_in_the_table(command):
-    assert f"`callflows {command}" in README.partition("## Commands")[2].partition("\n## ")[0]
+    assert f"`callflows {command}" in PAGES["commands"]
 
 
 def test_the_two_commands_install_the_same_way():
