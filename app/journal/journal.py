@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 20_000
 """Things that may wait in memory to be written."""
-TURNS: Final = 400
+TURNS: Final = 500
 """Turns that may wait: each holds its document …"""
-FEW: Final = 50
+FEW: Final = 200
 """… and while callers need the processor: what waits long is dropped in the end, and costs callers the cache."""
 TURNS_AT_ONCE: Final = 100
 SHARE: Final = 0.03
 BURST: Final = 0.02
-BUSY: Final = 0.2
+BUSY: Final = 0.25
 """Of a processor, what writing turns may take in the long run, and (seconds) at once, where answering takes more than
 ``BUSY`` of it. Below that all turns are written: it is thousands of calls a second."""
 PAUSE: Final = 0.05

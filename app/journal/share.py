@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-LOOK: Final = 0.02
+LOOK: Final = 0.1
 """Seconds over which it is seen how busy the answering thread is."""
 
 
