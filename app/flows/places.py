@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from app.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Path: TypeAlias = "tuple[str | int, ...]"
 """Where something stands in a file: ``("nodes", "start", 0, "say")``."""
@@ -29,14 +33,36 @@ class Report:
         self.problems: list[Problem] = []
         self.places: dict[Path, Place] = {(): Place(1, 1)}
         self.keys: dict[Path, Place] = {}
+        self._wrong: set[Path] = set()
+        self._errors_only = False
 
     def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
         """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
+        self._wrong.add(path)
         self._say("error", path, rule, message, mend, key=key, line=line)
 
     def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
         """Something is probably not meant."""
-        self._say("warning", path, rule, message, mend, key=key, line=0)
+        if not self._errors_only:
+            self._say("warning", path, rule, message, mend, key=key, line=0)
+
+    @contextlib.contextmanager
+    def errors_only(self) -> Iterator[None]:
+        """While this holds, only errors are said: what stands here was read in part, and doubts may come of that."""
+        before, self._errors_only = self._errors_only, True
+        try:
+            yield
+        finally:
+            self._errors_only = before
+
+    def wrong_at(self, path: Path) -> bool:
+        """Whether there is an error at a path, or at something inside."""
+        return any(wrong[: len(path)] == path for wrong in self._wrong)
+
+    def same(self, path: Path, other: Path) -> None:
+        """Have what is at ``path``, and inside it, known by another path too."""
+        for known in (self.places, self.keys):
+            known |= {(*other, *one[len(path) :]): place for one, place in known.items() if one[: len(path)] == path}
 
     def _say(
         self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int

@@ -54,6 +54,8 @@ class Reach:
         self.edges: Mapping[str, set[str]] = _sets(names)
         self.silent: Mapping[str, set[str]] = _sets(names)
         self.unasked: Mapping[str, set[str]] = _sets(names)
+        self.lost = False
+        """Whether it is not known of all that leads on where it leads."""
         self.leads: Mapping[str, set[Lead]] = collections.defaultdict(set)
         """By node, where it leads from which of its steps."""
         self.time_asked: Path | None = None

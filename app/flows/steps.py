@@ -6,7 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.errors import suggestion
+from app.errors import nearest, suggestion
+from app.flows.shapes import ALIKE
 from app.flows.verbs import verb_step
 from app.flows.words.asking import Collect, Menu
 from app.flows.words.dialling import Dialling
@@ -52,14 +53,21 @@ STEPS: Final[Mapping[str, Step]] = {
 
 
 def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | None]:
-    """A step's key, value and condition; an empty key, with an error said, where it is none."""
+    """A step's key, value and condition; an empty key where it cannot be told.
+
+    What is wrong is said; of what is misspelt the right key is given, so that its value is looked at too.
+    """
     if isinstance(step, str):
         step = {step: ""}
         run.compiler.report.keys[*path, *step] = run.compiler.report.place(path)
     if not isinstance(step, dict):
         run.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
         return "", None, None
+    step = _with_when(step, path, run)
     when = step.get("when")
+    if when is not None and not isinstance(when, str):
+        run.error((*path, "when"), "shape", "when: must be an expression")
+        when = None
     words = [key for key in step if key != "when"]
     if len(words) != 1:
         said = (
@@ -68,20 +76,29 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
             else "a step with when needs something to do"
         )
         run.error(path, "shape", said, "write each as a step of its own, or indent what belongs to the first")
-        return "", None, None
+        return "", None, when
     word = words[0]
     if step[word] is UNREAD:
-        return "", None, None
+        return "", None, when
     if word not in STEPS:
         first = word.partition(" ")[0]
         meant = f"write {first}: {word[len(first) + 1 :]}" if first in STEPS else ""
-        near = meant or suggestion(word, [*STEPS]) or f"there are {', '.join(STEPS)}"
+        near = meant or suggestion(word, STEPS) or f"there are {', '.join(STEPS)}"
         run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
-        return "", None, None
-    if when is not None and not isinstance(when, str):
-        run.error((*path, "when"), "shape", "when: must be an expression")
-        return "", None, None
+        right = nearest(word, STEPS, ALIKE)
+        run.compiler.report.same((*path, word), (*path, right))
+        return right if step[word] else "", step[word], when
     return word, step[word], when
+
+
+def _with_when(step: dict[str, Any], path: Path, run: Run) -> dict[str, Any]:
+    """A step whose ``when`` is spelt rightly; that it is not is said."""
+    strange = "" if "when" in step or len(step) == 1 else nearest("when", step, ALIKE)
+    if not strange or strange in STEPS:
+        return step
+    run.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
+    run.compiler.report.same((*path, strange), (*path, "when"))
+    return {"when" if key == strange else key: value for key, value in step.items()}
 
 
 def key_of(step: object) -> str:

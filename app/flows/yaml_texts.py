@@ -51,6 +51,15 @@ def read_yaml(text: bytes, report: Report) -> Any:  # noqa: ANN401 - dicts, list
     return _Walk(decoded, report).value(root, (), 0)
 
 
+def texts_in(value: object) -> Iterator[str]:
+    """Every text in plain data, but for keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value if isinstance(value, list) else value.values():
+            yield from texts_in(part)
+
+
 class _TooDeep(yaml.MarkedYAMLError):
     pass
 
