@@ -73,7 +73,7 @@ def _near(written: str) -> str:
 
     names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
     name = written.strip().casefold()
-    near = names.get(nearest(name, names), "")
+    near = names.get(nearest(name, names, 0.75), "")
     return f"did you mean {near}?" if near else ""
 
 
