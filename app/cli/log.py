@@ -180,7 +180,7 @@ def _scenario(store: SqlStore | None, call: str) -> None:
     from app.testing.replaying import rehearsal_of
 
     rehearsal = rehearsal_of(_story_of(store, call))
-    told, zone = asyncio.run(rung(rehearsal, settings_of(), noted=True))
+    told, zone = asyncio.run(rung(rehearsal, settings_of()))
     say("rehearsed again with the flows as they are now; keys pressed within one document are not known")
     print(as_scenario(told, rehearsal, zone=zone), end="")
 

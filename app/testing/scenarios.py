@@ -19,6 +19,7 @@ from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
 from app.rehearsal.rehearsing import STRANGER, Rehearsal
 from app.testing.around import around
 from app.testing.expecting import Expecting, expecting
+from app.testing.who import no_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +125,9 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
         ScriptedCallees(callee)
     except ScenarioError as error:
         report.error((*path, "callee"), "test-script", error.message, error.mend)
+    wrong = no_caller(said.from_) if said.from_ else ""
+    if wrong:
+        report.error((*path, "from"), "number", f"from: {wrong}")
     _look_at_lookups(said, path, report, there)
     if not said.at and flow.timed:
         mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
