@@ -48,11 +48,17 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     ] = "+12015550999",
     name: Annotated[str, typer.Option(help="The caller's name, as the network tells it.")] = "",
     keys: Annotated[
-        str | None, typer.Option(help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none.')
+        str | None,
+        typer.Option(
+            help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none. Else a terminal asks.'
+        ),
     ] = None,
-    at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock.')] = "",
-    callee: Annotated[Callee | None, typer.Option(help="What those who are dialled do.")] = None,
-    attestation: Annotated[Level | None, typer.Option(help="The caller's STIR/SHAKEN level.")] = None,
+    at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock; else now.')] = "",
+    callee: Annotated[
+        Callee | None,
+        typer.Option(help="What those who are dialled do; else a terminal asks, and they answer where there is none."),
+    ] = None,
+    attestation: Annotated[Level | None, typer.Option(help="The caller's STIR/SHAKEN level; else none is told.")] = None,
     url: Annotated[str, typer.Option(help="A call-control URL elsewhere, with its token.")] = "",
     via: Annotated[str, typer.Option(help="A stand-in that rings, as http://127.0.0.1:8100.")] = "",
     method: Annotated[Method, typer.Option(help="How the call-control URL is asked.")] = Method.POST,
@@ -60,7 +66,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     aloud: Annotated[bool, typer.Option("--say", help="Speak what is said (needs espeak-ng).")] = False,  # noqa: FBT002
     real: Annotated[bool, typer.Option("--real", help="Really look up, notify and send.")] = False,  # noqa: FBT002
     strict: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")
+        bool, typer.Option("--strict-platform", help="Refuse to go on where it depends on what is not documented.")
     ] = False,
     record: Annotated[bool, typer.Option("--record", help="Print the call as a scenario to paste.")] = False,  # noqa: FBT002
     output: Annotated[TableFormat, typer.Option("--format", help="How the call is told.")] = TableFormat.text,
