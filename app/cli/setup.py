@@ -31,7 +31,7 @@ def connect(
     yes: YES = False,  # noqa: FBT002 - an option
     output: FORMAT = TableFormat.text,
 ) -> None:
-    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; once it is done, the next is empty.
+    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; done, the next is empty.
 
     Numbers that a flow claims exactly are given to the app. Exit 1: Opentact refuses, or something cannot be had.
     """

@@ -45,6 +45,8 @@ class Run(Texts):
         self.inner = inner
         self.attempt = 0
         self.given = False
+        self.sure = True
+        """Whether every call that gets here comes by what is written."""
         self.elsewhere = False
         """The steps that follow are written in another entry."""
         self.following = ""
@@ -62,7 +64,7 @@ class Run(Texts):
             static=self.static,
             inner=self.inner or inner,
         )
-        made.step, made.attempt, made.given = self.step, self.attempt, self.given
+        made.step, made.attempt, made.given, made.sure = self.step, self.attempt, self.given, False
         made.following = self.following if not inner else ""
         if not inner:
             made.inner, made.silent, made.here, made.asked = self.inner, self.silent, self.here, self.asked
@@ -186,9 +188,11 @@ class Run(Texts):
 
     def keeps(self, name: str, sample: object, path: Path, step: int) -> None:
         """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
+        if self.sure:
+            self.compiler.reach.kept_at[name].add((self.node, self.step))
         if sample is not None:
             written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
-            self.compiler.links.known.append(Known(name, written, self.node, step, path))
+            self.compiler.links.known.append(Known(name, written, self.node, self.step, step, path))
 
     # Going elsewhere
 
