@@ -59,6 +59,12 @@ class Report:
         """Whether there is an error at a path, or at something inside."""
         return any(wrong[: len(path)] == path for wrong in self._wrong)
 
+    def also(self, path: Path, other: Path, many: int = 0) -> None:
+        """Have the place of a value, and of that many parts of it, known by another path too."""
+        self.places.setdefault(other, self.place(path))
+        for index in range(many):
+            self.places.setdefault((*other, index), self.place((*path, index)))
+
     def same(self, path: Path, other: Path) -> None:
         """Have what is at ``path``, and inside it, known by another path too."""
         for known in (self.places, self.keys):

@@ -102,7 +102,7 @@ def _unknown(model: type[Any], name: object, where: Path, report: Report) -> Non
 
 
 def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:  # noqa: ANN401 - pydantic's details
-    name = where[-1] if where else "file"
+    name = next((part for part in reversed(where) if isinstance(part, str)), "file")
     match error["type"]:
         case "extra_forbidden":
             _unknown(model, name, where, report)
@@ -111,7 +111,7 @@ def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:
         case "list_type":
             report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
         case "dict_type" | "model_type" | "model_attributes_type":
-            report.error(where, "shape", f"{name}: must be a mapping of keys and values")
+            report.error(where, "shape", f"{name}: must be a mapping of keys and values", "as key: value, without -")
         case "string_type":
             report.error(where, "shape", f"{name}: must be a text")
         case "too_short" | "string_too_short":

@@ -32,6 +32,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
+_NOTHING: Final = ("", "~", "null")
 _BRANCHES: Final = (Response, To, DTMF, Default, Error, Dial)
 WORDS: Final[Mapping[str, type[Word]]] = {
     "goto": Goto,
@@ -75,14 +76,20 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
             if words
             else "a step with when needs something to do"
         )
-        run.error(path, "shape", said, "write each as a step of its own, or indent what belongs to the first")
+        mend = (
+            "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
+        )
+        run.error(path, "shape", said, mend)
         return "", None, when
     word = words[0]
     if step[word] is UNREAD:
         return "", None, when
+    if word in _NOTHING:
+        run.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
+        return "", None, when
     if word not in STEPS:
-        first = word.partition(" ")[0]
-        meant = f"write {first}: {word[len(first) + 1 :]}" if first in STEPS else ""
+        first = word.replace(":", " ").partition(" ")[0]
+        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEPS else ""
         near = meant or suggestion(word, STEPS) or f"there are {', '.join(STEPS)}"
         run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
         right = nearest(word, STEPS, ALIKE)

@@ -95,7 +95,7 @@ def _plain(cls: type[Element], value: Any, path: Path, run: Run) -> dict[str, An
     """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
     report = run.compiler.report
     name = plain_name(cls)
-    if not value and report.place(path).cut:
+    if not value and (report.place(path).cut or report.wrong_at(path)):
         run.prose("", path)
         return None
     if value and not name:

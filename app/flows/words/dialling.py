@@ -172,8 +172,9 @@ class Dialling(Word):
         try:
             made = Written(To(target.strip()))
         except BuildError as error:
-            near = suggestion(target, [*run.compiler.groups])
-            run.error(where, "dial-target", f"to: {_said(error)}", near or _MEND)
+            number = f"did you mean {e164(target)!r}?" if e164(target) else ""
+            near = number or suggestion(target, run.compiler.groups) or _MEND
+            run.error(where, "dial-target", f"to: {_said(error)}", near)
             return
         run.compiler.dialled(target.strip(), where)
         yield made

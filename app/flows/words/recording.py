@@ -43,7 +43,7 @@ class Voicemail(Spoken):
         if self.notify is not None:
             here: Path = (*path, "notify")
             if not isinstance(self.notify, dict):
-                run.compiler.report.same(here, (*here, "url"))
+                run.compiler.report.also(here, (*here, "url"))
             given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
             notice: Notice | None = validate(Notice, given, here, run.compiler.report)
             if notice is not None:

@@ -110,7 +110,7 @@ def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noq
             run.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
             return
         key = (cls.plain,)
-        run.compiler.report.places.setdefault((*path, *key), run.compiler.report.place(path))
+        run.compiler.report.also(path, (*path, *key), len(value) if isinstance(value, list) else 0)
         value = {cls.plain: value}
     declared = run.compiler.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():
