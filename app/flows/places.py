@@ -35,10 +35,13 @@ class Report:
         self.keys: dict[Path, Place] = {}
         self._wrong: set[Path] = set()
         self._errors_only = False
+        self._same: set[tuple[Path, Path]] = set()
+        self._inside: dict[Path, list[Path]] = {}
+        """By path, what stands in it."""
 
     def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
         """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
-        self._wrong.add(path)
+        self._wrong.update(path[:depth] for depth in range(len(path) + 1))
         self._say("error", path, rule, message, mend, key=key, line=line)
 
     def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
@@ -57,7 +60,7 @@ class Report:
 
     def wrong_at(self, path: Path) -> bool:
         """Whether there is an error at a path, or at something inside."""
-        return any(wrong[: len(path)] == path for wrong in self._wrong)
+        return path in self._wrong
 
     def also(self, path: Path, other: Path, many: int = 0) -> None:
         """Have the place of a value, and of that many parts of it, known by another path too."""
@@ -67,8 +70,19 @@ class Report:
 
     def same(self, path: Path, other: Path) -> None:
         """Have what is at ``path``, and inside it, known by another path too."""
-        for known in (self.places, self.keys):
-            known |= {(*other, *one[len(path) :]): place for one, place in known.items() if one[: len(path)] == path}
+        if (path, other) in self._same:
+            return
+        self._same.add((path, other))
+        if not self._inside:
+            for one in {**self.places, **self.keys}:
+                self._inside.setdefault(one[:-1], []).append(one)
+        left = [path]
+        while left:
+            one = left.pop()
+            left += [inner for inner in self._inside.get(one, ()) if inner != one]
+            for known in (self.places, self.keys):
+                if one in known:
+                    known[*other, *one[len(path) :]] = known[one]
 
     def _say(
         self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import itertools
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ from app.language.values import BLANK
 from app.language.verbs import Gather, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.language.dialects import Reading, TextReading
     from app.language.element import Element
@@ -143,6 +144,30 @@ def _places(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int,
         if id(node) in wanted and index < len(begins):
             wanted[id(node)] = begins[index]
     return [wanted[id(node)] for node in nodes]
+
+
+def places_in(document: bytes) -> dict[str, tuple[int, int]]:
+    """Line and column of each element of a document that can be read, by its path as events name it."""
+    found: dict[str, tuple[int, int]] = {}
+    within: list[tuple[str, Iterator[int]]] = []
+    parser = expat.ParserCreate()
+
+    def start(tag: str, _: object) -> None:
+        if not within:
+            within.append(("", itertools.count()))
+        elif tag == SWITCH:
+            within.append(within[-1])
+        else:
+            before, index = within[-1]
+            path = f"{before}{READING[tag].element.row.name}[{next(index)}]"
+            found[path] = (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1)
+            within.append((f"{path}.", itertools.count()))
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: within.pop()
+    with contextlib.suppress(expat.ExpatError, ValueError):
+        parser.Parse(document, True)  # noqa: FBT003 - expat's own signature
+    return found
 
 
 def _as_written(reason: str, tag: str, reading: Reading) -> str:

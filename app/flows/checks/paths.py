@@ -11,7 +11,7 @@ from app.flows.checks.across import across
 from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
 from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load, load_files
 from app.flows.places import Report
-from app.language import Dial, errors_in, from_xml
+from app.language import Dial, errors_in, from_xml, places_in
 from app.language.element import paths
 from app.language.rows import Evidence
 
@@ -140,14 +140,17 @@ def check_document(file: Path, extensions: Extensions) -> list[Problem]:
     errors = errors_in(document, extensions=extensions)
     if errors:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
-    said = dict.fromkeys(_undocumented(from_xml(document, extensions=extensions)))
-    return [Problem(str(file), 1, 1, "warning", "undocumented", one) for one in said]
+    places = places_in(document)
+    return [
+        Problem(str(file), *places.get(path, (1, 1)), "warning", "undocumented", f"{path}: {said}")
+        for path, said in _undocumented(from_xml(document, extensions=extensions))
+    ]
 
 
-def _undocumented(response: Response) -> Iterable[str]:
-    """What stands in a document and in no page of the reference."""
+def _undocumented(response: Response) -> Iterable[tuple[str, str]]:
+    """What stands in a document and in no page of the reference, by its path."""
     for path, element in paths(response):
         if element.row.evidence is Evidence.NAMED:
-            yield f"{path}: of <{element.row.name}> only the name is known"
+            yield path, f"of <{element.row.name}> only the name is known"
         if isinstance(element, Dial) and "timeout" in element.attributes:
-            yield f"{path}: the timeout of <Dial> is not documented, its unit is presumed"
+            yield path, "the timeout of <Dial> is not documented, its unit is presumed"
