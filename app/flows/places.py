@@ -76,13 +76,17 @@ class Report:
         if not self._inside:
             for one in {**self.places, **self.keys}:
                 self._inside.setdefault(one[:-1], []).append(one)
-        left = [path]
+        left, found = [path], []
         while left:
             one = left.pop()
+            found.append(one)
             left += [inner for inner in self._inside.get(one, ()) if inner != one]
+        for one in found:
+            made = (*other, *one[len(path) :])
+            self._inside.setdefault(made[:-1], []).append(made)
             for known in (self.places, self.keys):
                 if one in known:
-                    known[*other, *one[len(path) :]] = known[one]
+                    known[made] = known[one]
 
     def _say(
         self, severity: Literal["error", "warning"], path: Path, rule: str, message: str, mend: str, *, key: bool, line: int

@@ -301,7 +301,6 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
         ("start:\n    - say:Hello", (4, 7), "write say: Hello"),
         ("start:\n    - when:\n      say: a", (4, 12), "there is no expression"),
         ("start:\n    - dial: [+1 201 555 0188]", (4, 14), "did you mean '+12015550188'?"),
-        ("start: &steps [say: a, do: *steps]", (3, 10), "repeats itself without end"),
     ],
 )
 def test_what_people_write_is_answered_with_the_mend_at_its_place(nodes, place, said):
