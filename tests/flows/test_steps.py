@@ -282,7 +282,7 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
         ("- saay: a", "did you mean 'say'?"),
         ("- Say: a", "did you mean 'say'?"),
         ("- say hello", "say hello"),
-        ("- ''", "no step ''"),
+        ("- ''", "the step is empty"),
         ("- {when: [a], say: b}", "expression"),
         ("- {when: {a: b}, say: b}", "expression"),
         ("- goto: [a]", "text"),

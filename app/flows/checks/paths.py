@@ -141,10 +141,11 @@ def check_document(file: Path, extensions: Extensions) -> list[Problem]:
     if errors:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
     places = places_in(document)
-    return [
-        Problem(str(file), *places.get(path, (1, 1)), "warning", "undocumented", f"{path}: {said}")
+    told = [
+        (places.get(path, (1, 1)), f"{path}: {said}")
         for path, said in _undocumented(from_xml(document, extensions=extensions))
     ]
+    return [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
 
 
 def _undocumented(response: Response) -> Iterable[tuple[str, str]]:
