@@ -45,7 +45,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class CallflowsError(Exception):
@@ -296,9 +296,22 @@ class SettingsError(CallflowsError):
     """The installation is configured wrongly."""
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """``did you mean 'sales'?`` where one of ``known`` is near enough, else nothing."""
+    near = nearest(word, known)
+    return f"did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """The one of ``known`` that is most like a word, in any case, with ``-`` or ``_``; nothing where none is ``alike``."""
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong already
 
-    near = get_close_matches(word, known, n=1, cutoff=0.6) or [k for k in known if k.lower() == word.lower()]
-    return f"did you mean {near[0]!r}?" if near else ""
+    plain: dict[str, str] = {}
+    for one in known:
+        plain.setdefault(_plainly(one), one)
+    near = get_close_matches(_plainly(word), plain, n=1, cutoff=alike)
+    return plain[near[0]] if near else ""
+
+
+def _plainly(word: str) -> str:
+    return word.casefold().replace("_", "-").replace(" ", "-")

@@ -25,6 +25,7 @@ _ENDS: Final = {
 }
 """Of what is known only when it is over: what became of it, by the step's result."""
 _COMMENT: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
+_OURS: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
 
 
 class Spot(NamedTuple):
@@ -57,6 +58,11 @@ class Spot(NamedTuple):
         """What became of it; None where another will tell."""
         what = _ENDS[self.what].get(result)
         return None if what is None else self._replace(what=what)
+
+
+def without(document: str) -> str:
+    """A document without our comments."""
+    return _OURS.sub("", document)
 
 
 def read(comment: str) -> Spot | None:

@@ -43,14 +43,22 @@ class Method(StrEnum):
 
 def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number that is rung, as +12015550123.")],
-    caller: Annotated[str, typer.Option("--from", metavar="NUMBER", help="Who rings; empty: withheld.")] = "+12015550999",
+    caller: Annotated[
+        str, typer.Option("--from", metavar="NUMBER", help="Who rings: a number, a SIP user; empty: withheld.")
+    ] = "+12015550999",
     name: Annotated[str, typer.Option(help="The caller's name, as the network tells it.")] = "",
     keys: Annotated[
-        str | None, typer.Option(help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none.')
+        str | None,
+        typer.Option(
+            help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none. Else a terminal asks.'
+        ),
     ] = None,
-    at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock.')] = "",
-    callee: Annotated[Callee | None, typer.Option(help="What those who are dialled do.")] = None,
-    attestation: Annotated[Level | None, typer.Option(help="The caller's STIR/SHAKEN level.")] = None,
+    at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock; else now.')] = "",
+    callee: Annotated[
+        Callee | None,
+        typer.Option(help="What those who are dialled do; else a terminal asks, and they answer where there is none."),
+    ] = None,
+    attestation: Annotated[Level | None, typer.Option(help="The caller's STIR/SHAKEN level; else none is told.")] = None,
     url: Annotated[str, typer.Option(help="A call-control URL elsewhere, with its token.")] = "",
     via: Annotated[str, typer.Option(help="A stand-in that rings, as http://127.0.0.1:8100.")] = "",
     method: Annotated[Method, typer.Option(help="How the call-control URL is asked.")] = Method.POST,
@@ -58,7 +66,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     aloud: Annotated[bool, typer.Option("--say", help="Speak what is said (needs espeak-ng).")] = False,  # noqa: FBT002
     real: Annotated[bool, typer.Option("--real", help="Really look up, notify and send.")] = False,  # noqa: FBT002
     strict: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")
+        bool, typer.Option("--strict-platform", help="Refuse to go on where it depends on what is not documented.")
     ] = False,
     record: Annotated[bool, typer.Option("--record", help="Print the call as a scenario to paste.")] = False,  # noqa: FBT002
     output: Annotated[TableFormat, typer.Option("--format", help="How the call is told.")] = TableFormat.text,
@@ -66,6 +74,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
 ) -> None:
     """Ring a flow: a caller in the terminal, with no phone, no account, and no effects."""
     _fitting(at=at, url=url, via=via, record=record)
+    _known(number, caller, elsewhere=bool(url or via))
     settings = settings_of(flows=flows)
     screen = Screen(Voice.found() if aloud else None, quiet=output is TableFormat.json)
     if via:
@@ -77,7 +86,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         rehearsal.name, rehearsal.attestation = name, attestation.value if attestation else ""
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
         _played(rehearsal, screen, person=keys is None and sys.stdin.isatty(), callee=callee)
-        told, zone = asyncio.run(rung(rehearsal, settings, at, here=not url, real=real, noted=record))
+        told, zone = asyncio.run(rung(rehearsal, settings, at, here=not url, real=real))
     if screen.quiet:
         print(visible(json.dumps(told.told(), ensure_ascii=False, indent=2)))
     screen.end(told, trace=trace)
@@ -90,11 +99,24 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
 def _fitting(*, at: str, url: str, via: str, record: bool) -> None:
     """Refuse options that do not go together."""
     if at and (url or via):
-        fail("callflows: --at sets the clock of our own engine; a server elsewhere has its own: leave --at or --url out", 2)
+        other = "--url" if url else "--via"
+        fail(f"callflows: --at sets the clock of our own engine, and {other} rings another: leave one of the two out", 2)
     if url and via:
         fail("callflows: --url and --via: name the one that is to be asked", 2)
     if record and (url or via):
         fail("callflows: --record is for flows of ours: a server elsewhere has no scenarios", 2)
+
+
+def _known(number: str, caller: str, *, elsewhere: bool) -> None:
+    """Refuse what cannot be rung, and who cannot ring; a server elsewhere may have short numbers too."""
+    from app.testing.who import no_caller, no_number
+
+    wrong = "" if elsewhere and number.lstrip("+").isdecimal() else no_number(number)
+    if wrong:
+        fail(f"callflows: {wrong}", 2)
+    wrong = no_caller(caller)
+    if wrong:
+        fail(f"callflows: --from: {wrong}", 2)
 
 
 def _played(rehearsal: Rehearsal, screen: Screen, *, person: bool, callee: str | None) -> None:

@@ -66,9 +66,9 @@ class Format(StrEnum):
 @app.command(epilog="Example: callflows serve --port 8080")
 def serve(
     flows: FLOWS = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on; else the setting, 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting, 8000.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer; else the setting, 1.")] = None,
 ) -> None:
     """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
     import uvicorn
@@ -120,7 +120,9 @@ def _greet(settings: Settings, loaded: Loaded | None) -> None:
 
 @app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them; else --flows.")
+    ] = None,
     flows: FLOWS = None,
     output: Annotated[Format, typer.Option("--format", help="How problems are shown.")] = Format.text,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from app.flows.loader import Progress
     from app.settings import Settings
 
-FLOWS = Annotated[Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files.")]
+FLOWS = Annotated[
+    Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
+]
 _MANY: Final = 200
 """Files from which on a bar shows how far it is."""
 

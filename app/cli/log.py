@@ -48,7 +48,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario to paste.")] = False,  # noqa: FBT002
     output: Annotated[LogFormat, typer.Option("--format", help="How calls are shown.")] = LogFormat.text,
 ) -> None:
-    """List calls, the newest first, or tell the whole story of one: asked, decided because, answered, reported."""
+    """List calls, the newest first, or tell the whole story of one: what was asked, decided and why, answered, reported."""
     from app.journal.store import Filter
     from app.journal.story import row_of
 
@@ -180,7 +180,7 @@ def _scenario(store: SqlStore | None, call: str) -> None:
     from app.testing.replaying import rehearsal_of
 
     rehearsal = rehearsal_of(_story_of(store, call))
-    told, zone = asyncio.run(rung(rehearsal, settings_of(), noted=True))
+    told, zone = asyncio.run(rung(rehearsal, settings_of()))
     say("rehearsed again with the flows as they are now; keys pressed within one document are not known")
     print(as_scenario(told, rehearsal, zone=zone), end="")
 

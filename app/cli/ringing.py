@@ -53,16 +53,14 @@ class Rung(NamedTuple):
     zone: tzinfo | None = None
 
 
-async def rung(
-    rehearsal: Rehearsal, settings: Settings, at: str = "", *, here: bool = True, real: bool = False, noted: bool = False
-) -> Rung:
-    """Ring our own engine, or a server elsewhere; ``noted``: the call tells by which nodes it came."""
+async def rung(rehearsal: Rehearsal, settings: Settings, at: str = "", *, here: bool = True, real: bool = False) -> Rung:
+    """Ring our own engine, whose documents tell by which nodes a call comes, or a server elsewhere."""
     from app.rehearsal.asking import Web
 
     if not here:
         async with Web(reaches=True) as network:
             return Rung(await rehearsal.ring(network))
-    options = dataclasses.replace(options_of(settings), annotated=noted)
+    options = dataclasses.replace(options_of(settings), annotated=True)
     async with _engine(rehearsal, settings, options, at, real=real) as (network, zone):
         return Rung(await rehearsal.ring(network), zone)
 

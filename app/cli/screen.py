@@ -76,6 +76,10 @@ class Screen:
 
     def show_all(self, transcript: Transcript) -> None:
         """A call that is over."""
+        from app.rehearsal.telling import opening
+
+        for line in opening(transcript) if not self.quiet else ():
+            print(line)
         for step in transcript.steps:
             self.show(step)
 

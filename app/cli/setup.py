@@ -31,9 +31,9 @@ def connect(
     yes: YES = False,  # noqa: FBT002 - an option
     output: FORMAT = TableFormat.text,
 ) -> None:
-    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; a second one is empty.
+    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; done, the next is empty.
 
-    Numbers are given to the app that a flow claims exactly. Exit 1: Opentact refuses, or something cannot be had.
+    Numbers that a flow claims exactly are given to the app. Exit 1: Opentact refuses, or something cannot be had.
     """
     from app.setup.connecting import connect as connecting
     from app.setup.connecting import returning

@@ -46,14 +46,16 @@ NUMBERS = Annotated[
 FAULTS = Annotated[
     list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the beginning, as fail_share=0.1.")
 ]
-STRICT = Annotated[bool, typer.Option("--strict-platform", help="Refuse to go on where the documentation is silent.")]
+STRICT = Annotated[bool, typer.Option("--strict-platform", help="Refuse what depends on what is not documented.")]
 
 
 def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     number: NUMBERS = None,
-    url: Annotated[str, typer.Option(help="Their call-control URL; without one, calls wait for pushed XML.")] = "",
+    url: Annotated[
+        str, typer.Option(help="The call-control URL of its numbers; without one, calls wait for pushed XML.")
+    ] = "",
     method: Annotated[Asked, typer.Option(help="How that URL is asked.")] = Asked.POST,
-    webhook: Annotated[str, typer.Option(help="Their state webhook.")] = "",
+    webhook: Annotated[str, typer.Option(help="The state webhook of its numbers.")] = "",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8100,
     pace: Annotated[float, typer.Option(min=0.01, max=100_000, help="How many times quicker calls run.")] = 20.0,
@@ -67,7 +69,7 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
     fault: FAULTS = None,
     strict: STRICT = False,  # noqa: FBT002 - an option
-    rules: Annotated[bool, typer.Option("--rules", help="Print what it does where that is silent.")] = False,  # noqa: FBT002
+    rules: Annotated[bool, typer.Option("--rules", help="Print what it does where nothing is documented.")] = False,  # noqa: FBT002
     output: Annotated[TableFormat, typer.Option("--format", help="How --rules are printed.")] = TableFormat.text,
     flows: FLOWS = None,
 ) -> None:

@@ -14,7 +14,7 @@ from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, s
 if TYPE_CHECKING:
     from app.settings import Settings
     from app.testing.coverage import Covered
-    from app.testing.exploring import Fault
+    from app.testing.exploring import Explored
     from app.testing.running import Folder, Ran
 
 _EXAMPLES: Final = 100
@@ -22,7 +22,7 @@ _SECONDS: Final = 60.0
 
 
 def run_tests(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
-    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, or folders of them.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, or folders of them; else --flows.")] = None,
     only: Annotated[
         str, typer.Option("-k", "--only", metavar="PATTERN", help="Only scenarios whose flow or name has this.")
     ] = "",
@@ -44,16 +44,16 @@ def run_tests(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     if only and not results:
         fail(f"callflows: no scenario has {only!r} in its name, or in that of its flow", 2)
     found = _coverage(folders, results) if coverage else []
-    faults = _explored(folders, settings, examples, seconds, seed) if explore else []
+    explored = _explored(folders, settings, examples, seconds, seed) if explore else []
     if junit is not None:
         _junit(results, junit, errors)
     if output is TableFormat.json:
-        print(json.dumps(_data(results, found, faults, coverage=coverage, explore=explore, errors=errors), indent=2))
+        print(json.dumps(_data(results, found, explored, coverage=coverage, explore=explore, errors=errors), indent=2))
     else:
         for problem in problems:
             say(str(problem))
-        _show(results, found, faults, explore=explore)
-    wrong = bool(errors) or bool(faults) or not all(ran.passed for ran in results)
+        _show(results, found, explored, explore=explore)
+    wrong = bool(errors) or any(one.fault for one in explored) or not all(ran.passed for ran in results)
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -85,7 +85,7 @@ def _coverage(folders: list[Folder], results: list[Ran]) -> list[Covered]:
     return [one for folder in folders for one in covered(folder.chosen, [ran.call for ran in results])]
 
 
-def _explored(folders: list[Folder], settings: Settings, examples: int, seconds: float, seed: int) -> list[Fault]:
+def _explored(folders: list[Folder], settings: Settings, examples: int, seconds: float, seed: int) -> list[Explored]:
     try:
         from app.testing.exploring import explore
     except ModuleNotFoundError:
@@ -103,7 +103,7 @@ def _junit(results: list[Ran], file: Path, errors: list[str]) -> None:
         fail(f"callflows: {file}: {error.strerror}", 2)
 
 
-def _show(results: list[Ran], coverage: list[Covered], faults: list[Fault], *, explore: bool) -> None:
+def _show(results: list[Ran], coverage: list[Covered], explored: list[Explored], *, explore: bool) -> None:
     from app.testing.coverage import lines
     from app.testing.telling import failed
 
@@ -112,19 +112,25 @@ def _show(results: list[Ran], coverage: list[Covered], faults: list[Fault], *, e
             print(*failed(ran), "", sep="\n")
     for line in lines(coverage):
         print(line)
+    width = max((len(one.file) for one in explored), default=0)
+    for one in explored:
+        none = "  (no number leads to it, or there was no time)" if not one.callers else ""
+        print(f"{one.file:<{width}}  {one.callers:>4} caller(s) at random{none}")
+    faults = [one.fault for one in explored if one.fault is not None]
     for fault in faults:
         print(f"\n{fault.file}: {fault.flow}: {fault.wrong}\n\n{fault.scenario}")
     wrong = sum(not ran.passed for ran in results)
-    say(
-        f"{len(results)} scenario(s), {wrong} failed" + (f"; {len(faults)} flow(s) went wrong at random" if explore else "")
-    )
+    callers = f"; {sum(one.callers for one in explored)} caller(s) at random, {len(faults)} flow(s) went wrong"
+    say(f"{len(results)} scenario(s), {wrong} failed{callers if explore else ''}")
 
 
 def _data(
-    results: list[Ran], found: list[Covered], faults: list[Fault], *, coverage: bool, explore: bool, errors: list[str]
+    results: list[Ran], found: list[Covered], explored: list[Explored], *, coverage: bool, explore: bool, errors: list[str]
 ) -> dict[str, Any]:
     from app.testing.telling import coverage_data, data
 
     made: dict[str, Any] = {"scenarios": [data(ran) for ran in results], "errors": errors}
     made |= {"coverage": coverage_data(found)} if coverage else {}
-    return made | ({"explored": [fault._asdict() for fault in faults]} if explore else {})
+    faults = [one.fault._asdict() for one in explored if one.fault is not None]
+    callers = [{"flow": one.flow, "file": one.file, "callers": one.callers} for one in explored]
+    return made | ({"explored": faults, "callers": callers} if explore else {})

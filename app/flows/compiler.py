@@ -33,6 +33,7 @@ from app.flows.prompts import Prompts
 from app.flows.reach import Reach
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
+from app.flows.words.dialling import look_at_group
 from app.flows.writing import Run
 from app.language import Dialect, Extensions, Hangup
 
@@ -178,11 +179,13 @@ class Compiler:
         zone = zone_of(self.file.timezone, ("timezone",), self.report)
         fallback = self._fallback()
         documents = self._made()
+        self._look_at_groups()
+        if self.file.dial_policy:
+            _ = self.policy  # which is read, and what is wrong with it said
         self.links.load(self.nodes, self.reach, self.dialect)
         messages, missed = messages_of(self), missed_of(self)
         look_round(self)
-        if not self.report.broken:
-            look(self)
+        look(self)
         return Flow(
             name=self.name,
             file=self.report.file,
@@ -203,6 +206,11 @@ class Compiler:
             spots=self.noted.spots,
             timed=self.reach.time_asked is not None,
         )
+
+    def _look_at_groups(self) -> None:
+        """Say what is wrong with groups that nobody rings."""
+        for name in self.groups.keys() - self.groups_used:
+            look_at_group(name, Run(self, START))
 
     def _fallback(self) -> bytes:
         """The document served when anything goes wrong; and what a Callback's Error says."""

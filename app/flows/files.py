@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import pydantic
 
-from app.errors import suggestion
-from app.flows.book import REST, Claim
+from app.errors import nearest
+from app.flows.book import REST, START, Claim
+from app.flows.shapes import validate
 from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 
@@ -37,6 +38,8 @@ def _nothing(value: object) -> object:
 
 
 Steps = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("steps or nothing")]
+_ENDS: Final[Mapping[str, str]] = {"hangup": ""}
+"""Stands for steps that cannot be read."""
 Rules = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("messages")]
 
 
@@ -44,6 +47,7 @@ class FlowFile(pydantic.BaseModel):
     """What a flow file says, as far as its shape goes; steps are looked at by the compiler."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"nodes": {START: [_ENDS]}}
 
     numbers: Annotated[list[str], pydantic.BeforeValidator(_listed), form("texts")] = pydantic.Field(
         [],
@@ -103,59 +107,25 @@ def read(text: bytes, report: Report) -> FlowFile | None:
     elif "template" in data:
         data["nodes"] = {}
     data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
+    nodes = data.get("nodes")
     flow: FlowFile | None = validate(FlowFile, data, (), report)
+    if flow is not None and isinstance(nodes, dict):
+        read = {**flow.nodes}
+        flow.nodes.clear()
+        for name, given in nodes.items():
+            flow.nodes[name] = read[name] if name in read else _meant(given, ("nodes", name), report)
     return flow
 
 
-def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
-    """``data`` as a pydantic model; what is wrong is said in ``report`` and left out, None where nothing is left."""
-    try:
-        return model.model_validate(data)
-    except pydantic.ValidationError as errors:
-        wrong = errors.errors(include_url=False)
-        for error in wrong:
-            where = (*path, *(part for part in error["loc"] if part != "[key]"))
-            _explain(model, error, where, report)
-        return _without(model, data, {error["loc"][0] for error in wrong if error["loc"]})
-
-
-def _without(model: type[Any], data: object, keys: set[Any]) -> Any:  # noqa: ANN401 - the model's instance
-    """What is right of ``data``, so that one pass finds all that is wrong; None where too little is left."""
-    try:
-        return (
-            model.model_validate({key: value for key, value in data.items() if key not in keys})
-            if isinstance(data, dict)
-            else None
-        )
-    except pydantic.ValidationError:
-        return None
-
-
-def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:  # noqa: ANN401 - pydantic's details
-    name = where[-1] if where else "file"
-    match error["type"]:
-        case "extra_forbidden":
-            known = [field.alias or key for key, field in model.model_fields.items()]
-            near = suggestion(str(name), known)
-            report.error(
-                where, "unknown-key", f"there is no key {name!r} here", near or f"there are {', '.join(known)}", key=True
-            )
-        case "missing":
-            report.error(where[:-1], "missing-key", f"{name} is missing")
-        case "list_type":
-            report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
-        case "dict_type" | "model_type" | "model_attributes_type":
-            report.error(where, "shape", f"{name}: must be a mapping of keys and values")
-        case "string_type":
-            report.error(where, "shape", f"{name}: must be a text")
-        case "literal_error":
-            report.error(where, "value", f"{name}: must be {error['ctx']['expected']}, not {error['input']!r}")
-        case "too_short" | "string_too_short":
-            report.error(where, "value", f"{name}: must not be empty")
-        case "value_error":
-            report.error(where, "value", f"{name}: {error['ctx']['error']}")
-        case _:
-            report.error(where, "value", f"{name}: {error['msg'].lower()}, not {error['input']!r:.60}")
+def _meant(given: object, path: Path, report: Report) -> list[Any]:
+    """The steps that an author probably means by what is no list of them, which is said; so that they are looked at too."""
+    if not isinstance(given, dict) or not given:
+        return [_ENDS]
+    steps = [given] if "when" in given else [{key: value} for key, value in given.items()]
+    for index, step in enumerate(steps):
+        for key in step:
+            report.same((*path, key), (*path, index, key))
+    return steps
 
 
 def claims(numbers: Sequence[str], report: Report) -> Iterator[Claim]:
@@ -194,5 +164,16 @@ def zone_of(name: str, path: Path, report: Report) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        report.error(path, "timezone", f"timezone: there is no zone {name!r}", "as America/New_York")
+        report.error(path, "timezone", f"timezone: there is no zone {name!r}", _zone_near(name) or "as America/New_York")
         return None
+
+
+def _zone_near(name: str) -> str:
+    """The zone that is probably meant, by its name or by its city alone."""
+    region, _, city = name.rpartition("/")
+    zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
+    cities: dict[str, str] = {}
+    for zone in zones:
+        cities.setdefault(zone.rpartition("/")[2], zone)
+    near = cities.get(nearest(city, cities, 0.8), "")
+    return f"did you mean {near!r}?" if near else ""

@@ -28,12 +28,13 @@ _CALL: Final = ("call", "from", "to")
 class Known:
     """What is known of a value that a step keeps: ``written`` is JSON that is no longer than the value may be.
 
-    ``step`` is the first of its node that may carry it.
+    It is got at the step ``at`` of a node; ``step`` is the first that may carry it.
     """
 
     name: str
     written: str
     node: str
+    at: int
     step: int
     path: Path
 

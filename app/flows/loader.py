@@ -14,6 +14,7 @@ from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
 from app.flows.places import Report
 from app.flows.yaml_texts import MAX_BYTES, read_yaml
 from app.language import Extensions
+from app.language.verbs import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -190,21 +191,21 @@ def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
         data = read_yaml(read_bounded(file), report)
     except OSError as error:
         return Extensions(), list(unreadable(file, error).problems)
-    if data is not None and not (
-        isinstance(data, dict)
-        and all(
-            isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values()) for kinds in data.values()
-        )
-    ):
-        report.error(
-            (), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", "as Dial: {callerId: text}"
-        )
-    if data is None or report.broken:
+    if data is None:
         return Extensions(), report.problems
-    extensions = Extensions()
+    mend = "as Dial: {callerId: text}"
+    if not isinstance(data, dict):
+        report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", mend)
+        return Extensions(), report.problems
+    made: dict[str, dict[str, str]] = {}
     for element, kinds in data.items():
-        try:
-            extensions = Extensions({**extensions.kinds, **Extensions.declare({element: kinds}).kinds})
-        except LanguageError as error:
-            report.error((element,), "extension", str(error), key=True)
-    return extensions, report.problems
+        if not isinstance(kinds, dict) or not all(isinstance(kind, str) for kind in kinds.values()):
+            report.error((element,), "shape", f"{element}: must be a mapping of attributes and kinds", mend)
+            continue
+        for attribute, kind in kinds.items():
+            try:
+                Extensions.declare({element: {attribute: kind}})
+                made.setdefault(element, {})[attribute] = kind
+            except LanguageError as error:
+                report.error((element, attribute) if element in ELEMENTS else (element,), "extension", str(error), key=True)
+    return Extensions.declare(made), report.problems

@@ -81,6 +81,8 @@ class Prompts:
             raise ExpressionError("the expression is too long", "ask in several steps") from None
 
     def _condition(self, source: str) -> Condition:
+        if not source.strip():
+            raise ExpressionError("there is no expression", "as caller.anonymous")
         if "{{" in source or "{%" in source:
             raise ExpressionError("when takes a bare expression, without braces", "leave the braces out")
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from app.flows.links import Known
     from app.flows.places import Path
 
 CARRIED: Final = {
@@ -54,8 +55,12 @@ class Reach:
         self.edges: Mapping[str, set[str]] = _sets(names)
         self.silent: Mapping[str, set[str]] = _sets(names)
         self.unasked: Mapping[str, set[str]] = _sets(names)
+        self.lost = False
+        """Whether it is not known of all that leads on where it leads."""
         self.leads: Mapping[str, set[Lead]] = collections.defaultdict(set)
         """By node, where it leads from which of its steps."""
+        self.kept_at: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
+        """By name, the nodes and steps at which it gets another value, whichever way the call goes."""
         self.time_asked: Path | None = None
         """Where the time is asked for first."""
         self.attestation_asked: Path | None = None
@@ -76,20 +81,22 @@ class Reach:
         self.edges[node].add(lead.node)
         self.leads[node].add(lead)
 
-    def after(self, node: str, step: int) -> set[str]:
-        """The nodes that are fetched by a call that has got to a step."""
+    def after(self, known: Known) -> set[str]:
+        """The nodes that are fetched by a call that has got a value, while it has that value."""
         fetched: set[str] = set()
-        first = {node: step}
-        left = [node]
+        seen = {(known.node, known.step, known.at + 1)}
+        left = [*seen]
         while left:
-            here = left.pop()
+            here, entry, first = left.pop()
+            ends = min((at for node, at in self.kept_at[known.name] if node == here and at >= first), default=None)
             for lead in self.leads[here]:
-                if lead.at < first[here]:
+                if lead.at < entry or (ends is not None and lead.at > ends):
                     continue
                 fetched |= {lead.node} if lead.fetched else set()
-                if lead.step < first.get(lead.node, lead.step + 1):
-                    first[lead.node] = lead.step
-                    left.append(lead.node)
+                on = (lead.node, lead.step, lead.step)
+                if on not in seen:
+                    seen.add(on)
+                    left.append(on)
         return fetched
 
     def _looked_at(self, node: str) -> set[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
 from app.flows.files import form
+from app.flows.shapes import SOMETHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ class Scenario(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
+    instead: ClassVar[Mapping[str, Any]] = {"name": SOMETHING}
     name: str = pydantic.Field(min_length=1, description="What it shows, as a sentence.")
     at: str = pydantic.Field(
         "", description="When the call comes, on the clock of the file, as 2026-11-23 10:00; else a Wednesday at ten."

@@ -6,7 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.errors import suggestion
+from app.errors import nearest, suggestion
+from app.flows.shapes import ALIKE
 from app.flows.verbs import verb_step
 from app.flows.words.asking import Collect, Menu
 from app.flows.words.dialling import Dialling
@@ -31,6 +32,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
+_NOTHING: Final = ("", "~", "null")
 _BRANCHES: Final = (Response, To, DTMF, Default, Error, Dial)
 WORDS: Final[Mapping[str, type[Word]]] = {
     "goto": Goto,
@@ -52,14 +54,21 @@ STEPS: Final[Mapping[str, Step]] = {
 
 
 def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | None]:
-    """A step's key, value and condition; an empty key, with an error said, where it is none."""
+    """A step's key, value and condition; an empty key where it cannot be told.
+
+    What is wrong is said; of what is misspelt the right key is given, so that its value is looked at too.
+    """
     if isinstance(step, str):
         step = {step: ""}
         run.compiler.report.keys[*path, *step] = run.compiler.report.place(path)
     if not isinstance(step, dict):
         run.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
         return "", None, None
+    step = _with_when(step, path, run)
     when = step.get("when")
+    if when is not None and not isinstance(when, str):
+        run.error((*path, "when"), "shape", "when: must be an expression")
+        when = None
     words = [key for key in step if key != "when"]
     if len(words) != 1:
         said = (
@@ -67,21 +76,36 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
             if words
             else "a step with when needs something to do"
         )
-        run.error(path, "shape", said, "write each as a step of its own, or indent what belongs to the first")
-        return "", None, None
+        mend = (
+            "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
+        )
+        run.error(path, "shape", said, mend)
+        return "", None, when
     word = words[0]
     if step[word] is UNREAD:
-        return "", None, None
+        return "", None, when
+    if word in _NOTHING:
+        run.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
+        return "", None, when
     if word not in STEPS:
-        first = word.partition(" ")[0]
-        meant = f"write {first}: {word[len(first) + 1 :]}" if first in STEPS else ""
-        near = meant or suggestion(word, [*STEPS]) or f"there are {', '.join(STEPS)}"
+        first = word.replace(":", " ").partition(" ")[0]
+        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEPS else ""
+        near = meant or suggestion(word, STEPS) or f"there are {', '.join(STEPS)}"
         run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
-        return "", None, None
-    if when is not None and not isinstance(when, str):
-        run.error((*path, "when"), "shape", "when: must be an expression")
-        return "", None, None
+        right = nearest(word, STEPS, ALIKE)
+        run.compiler.report.same((*path, word), (*path, right))
+        return right if step[word] else "", step[word], when
     return word, step[word], when
+
+
+def _with_when(step: dict[str, Any], path: Path, run: Run) -> dict[str, Any]:
+    """A step whose ``when`` is spelt rightly; that it is not is said."""
+    strange = "" if "when" in step or len(step) == 1 else nearest("when", step, ALIKE)
+    if not strange or strange in STEPS:
+        return step
+    run.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
+    run.compiler.report.same((*path, strange), (*path, "when"))
+    return {"when" if key == strange else key: value for key, value in step.items()}
 
 
 def key_of(step: object) -> str:

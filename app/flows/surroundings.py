@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app.calls import Now
+from app.errors import nearest
 from app.flows.expressions.scope import LEAF, MOMENT
-from app.flows.files import validate
 from app.flows.hours.reading import read_hours
 from app.flows.places import Report
+from app.flows.shapes import validate
 from app.flows.voices import voice_of
 from app.flows.words.dialling import Group
 from app.flows.words.word import name_of
@@ -220,7 +221,7 @@ class Kept:
         secrets: set[str] = set()
         sets: list[tuple[str, str]] = []
         for word, value in _steps(nodes):
-            name = value.get("into")
+            name = value.get("into" if "into" in value else nearest("into", value, 0.75))
             if word == "set":
                 sets += [(name, source) for name, source in value.items() if isinstance(source, str)]
             elif isinstance(name, str):
@@ -230,6 +231,7 @@ class Kept:
         self.secrets = frozenset(_tainted(secrets, sets))
 
 
+_KEEP: Final = ("set", "collect", "lookup")
 _YES: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 
 
@@ -240,8 +242,9 @@ def _steps(value: object) -> Iterator[tuple[str, Any]]:
             yield from _steps(part)
     elif isinstance(value, dict):
         for key, part in value.items():
-            if key in ("set", "collect", "lookup") and isinstance(part, dict):
-                yield key, part
+            if isinstance(part, dict):
+                word = key if key in _KEEP or "into" not in part else "collect"
+                yield from [(word, part)] if word in _KEEP else []
             yield from _steps(part)
 
 

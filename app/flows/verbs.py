@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from app.errors import BuildError, suggestion
+from app.errors import BuildError, nearest, suggestion
+from app.flows.shapes import ALIKE
 from app.flows.values import keys_of, value_of
 from app.language.values import URL
 from app.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
@@ -41,7 +42,8 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
         return
     inside: list[Element] = []
     given: dict[str, Any] = {**run.compiler.voice} if cls is Say else {}
-    for key, part in keys.items():
+    for written, part in keys.items():
+        key = _key(cls, written, keys, path, run)
         if key in CHILDREN:
             inside += _children(cls, key, part, (*path, key), run)
         else:
@@ -63,6 +65,19 @@ def verb_step(cls: type[Element], value: Any, path: Path, run: Run) -> None:  # 
     run.write(made, path=path)
 
 
+def _key(cls: type[Element], written: str, keys: Mapping[str, Any], path: Path, run: Run) -> str:
+    """A verb's key, spelt rightly; that it is not is said."""
+    known = [*cls.row.attributes, *CHILDREN]
+    declared = written in known or run.compiler.options.extensions.kind(cls.row.name, written) is not None
+    right = "" if declared else nearest(written, known, ALIKE)
+    if not right or right in keys:
+        return written
+    mend = f"did you mean {right!r}?"
+    run.error((*path, written), "unknown-key", f"{path[-1]}: there is no {written!r}", mend, key=True)
+    run.compiler.report.same((*path, written), (*path, right))
+    return right
+
+
 def _look_at_audio(url: object, path: Path, run: Run) -> None:
     """Say that a sound is of no kind that Opentact plays, as far as its address tells."""
     file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL.accepts(url) else ""
@@ -80,7 +95,7 @@ def _plain(cls: type[Element], value: Any, path: Path, run: Run) -> dict[str, An
     """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
     report = run.compiler.report
     name = plain_name(cls)
-    if not value and report.place(path).cut:
+    if not value and (report.place(path).cut or report.wrong_at(path)):
         run.prose("", path)
         return None
     if value and not name:

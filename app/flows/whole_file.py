@@ -41,7 +41,22 @@ def _settle(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """While this holds, whoever else asks for it waits. The lock is a file beside it, which stays."""
-    with file.with_name(f".{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    """While this holds, whoever else asks for it waits. The lock is a file beside it, which whoever has it takes away."""
+    beside = file.with_name(f".{file.name}.lock")
+    while True:
+        with beside.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is(lock.fileno(), beside):
+                try:
+                    yield
+                finally:
+                    beside.unlink(missing_ok=True)
+                return
+
+
+def _is(handle: int, file: Path) -> bool:
+    """Whether an open file is still the one of that name: whoever had the lock before has taken it away."""
+    try:
+        return os.path.samestat(os.fstat(handle), file.stat())
+    except FileNotFoundError:
+        return False

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from app.errors import suggestion
+from app.errors import nearest
 from app.flows.answered import Once, answered_by
 from app.flows.book import Entry
 from app.flows.links import Known
 from app.flows.pieces import Choice, merged
 from app.flows.reach import Lead
+from app.flows.shapes import SOMETHING
 from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
 from app.flows.texts import Texts
+from app.flows.yaml_texts import texts_in
 from app.language import Callback, Error
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ class Run(Texts):
         self.inner = inner
         self.attempt = 0
         self.given = False
+        self.sure = True
+        """Whether every call that gets here comes by what is written."""
         self.elsewhere = False
         """The steps that follow are written in another entry."""
         self.following = ""
@@ -59,7 +64,7 @@ class Run(Texts):
             static=self.static,
             inner=self.inner or inner,
         )
-        made.step, made.attempt, made.given = self.step, self.attempt, self.given
+        made.step, made.attempt, made.given, made.sure = self.step, self.attempt, self.given, False
         made.following = self.following if not inner else ""
         if not inner:
             made.inner, made.silent, made.here, made.asked = self.inner, self.silent, self.here, self.asked
@@ -77,10 +82,10 @@ class Run(Texts):
             here = (*path, index)
             self.following = key_of(steps[index + 1]) if index + 1 < len(steps) else "?" * self.inner
             if self.ends:
-                if not self.elsewhere:
-                    mend = "the flow has gone elsewhere, or ended, before it"
-                    self.error(here, "after-the-end", "this step is never reached", mend)
-                return
+                if self.elsewhere:
+                    return
+                self._never(step, here)
+                continue
             if not self.inner:
                 at_entry = entry if entry and index == first else Entry()
                 self.step, self.attempt, self.given = index, at_entry.attempt, at_entry.given
@@ -88,6 +93,19 @@ class Run(Texts):
                     self._break(index)
                     return
             self._one(step, here)
+
+    def _never(self, step: object, path: Path) -> None:
+        """Say of a step that no call gets to it, and what else is wrong with it."""
+        self.error(path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it")
+        self._aside(step, path)
+
+    def _aside(self, step: object, path: Path) -> None:
+        """Say what is wrong with a step that does not count."""
+        aside = self.branch(inner=False)
+        aside.step, aside.attempt, aside.given = int(path[-1]) if not self.inner else self.step, 0, False
+        aside.silent, aside.asked = False, True
+        with self.compiler.report.errors_only():
+            aside._one(step, path)  # noqa: SLF001 - its own
 
     def _break(self, step: int) -> None:
         """Go on at a step of this node in a document of its own, which knows whether the line was answered."""
@@ -105,8 +123,30 @@ class Run(Texts):
 
     def _one(self, step: object, path: Path) -> None:
         word, value, when = verb_or_word(step, path, self)
-        if not word:
-            return
+        if word:
+            report = self.compiler.report
+            with report.errors_only() if report.wrong_at(path) else contextlib.nullcontext():
+                self._done(word, value, when, path)
+        else:
+            self._several(step, path)
+            if when is not None:
+                self.expression(when, (*path, "when"), "when")
+        if self.compiler.report.wrong_at(path):
+            self._trust(step)
+
+    def _several(self, step: object, path: Path) -> None:
+        """Say what else is wrong with a step that is several, which is said."""
+        done = [(key, value) for key, value in step.items() if key in STEPS and value] if isinstance(step, dict) else []
+        for key, value in done if len(done) > 1 else []:
+            self._aside({key: value}, path)
+
+    def _trust(self, step: object) -> None:
+        """Of a step that is wrong it is not known what it does: it may be heard, and lead to any node that it names."""
+        self.silent = self.mute = False
+        self.asked = True
+        self.compiler.reach.edges[self.node].update(self.compiler.nodes.keys() & {*texts_in(step)})
+
+    def _done(self, word: str, value: Any, when: str | None, path: Path) -> None:  # noqa: ANN401 - dicts, lists and texts
         if when is None or (not self.inner and self.attempt):
             STEPS[word](value, (*path, word), self)
             return
@@ -148,9 +188,11 @@ class Run(Texts):
 
     def keeps(self, name: str, sample: object, path: Path, step: int) -> None:
         """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
+        if self.sure:
+            self.compiler.reach.kept_at[name].add((self.node, self.step))
         if sample is not None:
             written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
-            self.compiler.links.known.append(Known(name, written, self.node, step, path))
+            self.compiler.links.known.append(Known(name, written, self.node, self.step, step, path))
 
     # Going elsewhere
 
@@ -193,9 +235,14 @@ class Run(Texts):
     def known(self, node: str, path: Path) -> bool:
         """Whether there is such a node; notes that this one leads to it."""
         nodes = self.compiler.nodes
+        if node == SOMETHING:
+            self.compiler.reach.lost = True
+            return False
         if node not in nodes:
-            near = suggestion(node, [*nodes]) or f"there are {', '.join(self.compiler.file.nodes)}"
-            self.error(path, "unknown-node", f"no node is named {node!r}", near)
+            near = nearest(node, nodes)
+            mend = f"did you mean {near!r}?" if near else f"there are {', '.join(self.compiler.file.nodes)}"
+            self.error(path, "unknown-node", f"no node is named {node!r}", mend)
+            self.compiler.reach.edges[self.node].update([near] if near else [])
             return False
         self.compiler.reach.edges[self.node].add(node)
         return True

@@ -48,11 +48,30 @@ def read_yaml(text: bytes, report: Report) -> Any:  # noqa: ANN401 - dicts, list
         report.places["#", lost.start()] = Place(decoded.count("\n", 0, lost.start()) + 1, 1)
         said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
         report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
-    return _Walk(decoded, report).value(root, (), 0)
+    try:
+        return _Walk(decoded, report).value(root, (), 0)
+    except _TooMuch as much:
+        message = "the file is nested too deeply, or repeats itself without end"
+        report.error(much.path, "yaml", message, "write out what an alias stands for")
+        return None
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text in plain data, but for keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value if isinstance(value, list) else value.values():
+            yield from texts_in(part)
 
 
 class _TooDeep(yaml.MarkedYAMLError):
     pass
+
+
+class _TooMuch(Exception):
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
 
 def _bounded(text: str) -> None:
@@ -81,6 +100,11 @@ def _not_yaml(error: yaml.YAMLError, text: str, report: Report) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         report.places[()] = Place(mark.line + 1, mark.column + 1)
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position]
+        report.places[()] = Place(before.count("\n") + 1, error.position - before.rfind("\n"))
+        report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[error.position]):04X}", "take it out")
+        return
     problem = str(getattr(error, "problem", None) or error)
     said = f"{getattr(error, 'context', '')} {problem}"
     mend = next((mend for known, mend in _MENDS.items() if known in said), "")
@@ -97,10 +121,16 @@ _QUOTE_BRACES: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
 _LOST: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
 _MENDS: Final = {
     "'\\t'": "indent with spaces, not tabs",
+    "a tab character": "indent with spaces, not tabs",
+    "alphabetic or numeric character": "write star for the * key; a text that begins with * or & must be quoted",
+    "undefined alias": "write star for the * key; a text that begins with * must be quoted",
+    "another document": "a file is one flow: take the line --- out",
     "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
     "mapping values are not allowed": 'a text with ": " in it must be quoted',
     "did not find expected ',' or '}'": _LOST,
     "did not find expected node content": _LOST,
+    "did not find expected key": "indent alike what belongs together",
+    "did not find expected '-' indicator": "indent alike what belongs together",
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
 }
@@ -119,8 +149,7 @@ class _Walk:
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:  # noqa: ANN401
         self._seen += 1
         if depth > _MAX_DEPTH or self._seen > _MAX_NODES:
-            self._report.error(path, "yaml", "the file is nested too deeply, or repeats itself without end")
-            return ""
+            raise _TooMuch(path)
         below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCKS else 0
         self._report.places[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1, self._cut(node), below)
         if isinstance(node, yaml.MappingNode):
@@ -144,7 +173,7 @@ class _Walk:
 
     def _items(self, node: yaml.MappingNode, path: Path, depth: int) -> Iterator[tuple[str, Any]]:
         seen: dict[str, Place] = {}
-        for key, value in node.value:
+        for key, value in self._merged(node):
             place = Place(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._report.places[(*path, "?")] = place
@@ -166,6 +195,19 @@ class _Walk:
             self._text(name, (*path, name), key=True)
             yield name, self.value(value, (*path, name), depth + 1)
 
+    def _merged(self, node: yaml.MappingNode, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The items of a mapping, with those of what ``<<`` merges into it; its own win."""
+        own = [(key, value) for key, value in node.value if not _merges(key, value)]
+        if len(own) == len(node.value) or depth > _MAX_DEPTH:
+            return own
+        names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+        for _, value in (item for item in node.value if _merges(*item)):
+            for other in [value] if isinstance(value, yaml.MappingNode) else value.value:
+                items = [item for item in self._merged(other, depth + 1) if item[0].value not in names]
+                names |= {key.value for key, _ in items if isinstance(key, yaml.ScalarNode)}
+                own += items
+        return own
+
     def _cut(self, node: yaml.Node) -> str:
         """What follows a plain text on its line and is a comment to YAML."""
         if not self._comments or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED:
@@ -174,6 +216,13 @@ class _Walk:
         rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
         found = _COMMENT.match(rest)
         return found[1].rstrip() if found else ""
+
+
+def _merges(key: yaml.Node, value: yaml.Node) -> bool:
+    """Whether it is YAML's merge key, with one mapping or several."""
+    several = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    plain = isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style not in _QUOTED
+    return plain and all(isinstance(one, yaml.MappingNode) for one in several)
 
 
 RESERVED: Final = re.compile("[\ufdd0-\ufdd3]")

@@ -2,7 +2,7 @@
 
 from app.language.dialects import Extensions
 from app.language.markup import to_xml
-from app.language.reading import from_xml
+from app.language.reading import errors_in, from_xml, places_in
 from app.language.rows import Dialect
 from app.language.verbs import (
     DTMF,
@@ -66,6 +66,8 @@ __all__ = [
     "To",
     "Tone",
     "Unhold",
+    "errors_in",
     "from_xml",
+    "places_in",
     "to_xml",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import itertools
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +12,7 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from app.errors import BuildError, DocumentError, suggestion
+from app.errors import BuildError, DocumentError, nearest, suggestion
 from app.language.dialects import BRANCHES, NO_EXTENSIONS, READING, SWITCH, Extensions
 from app.language.element import MAX_DEPTH
 from app.language.markup import MAX_BYTES
@@ -18,7 +20,7 @@ from app.language.values import BLANK
 from app.language.verbs import Gather, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.language.dialects import Reading, TextReading
     from app.language.element import Element
@@ -36,29 +38,61 @@ def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Resp
         raise DocumentError(1, 1, f"the document has {len(document)} bytes, more than {MAX_BYTES}")
     root = _parse(document)
     try:
-        if root.tag != Response.__name__:
-            raise _At(root, f"the root is {_element(root.tag)}, not <{Response.__name__}>")  # noqa: TRY301 - one way out
-        response = _Reader(extensions).element(root, READING[Response.__name__], 1)
+        response = _Reader(extensions).root(root)
     except _At as at:
-        line, column = _place(document, at.node)
+        ((line, column),) = _places(document, root, [at.node])
         raise DocumentError(line, column, at.reason) from None
     assert isinstance(response, Response)  # noqa: S101 - for the type checker; the root was asked above
     return response
 
 
+def errors_in(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> list[DocumentError]:
+    """Everything for which ``from_xml`` would refuse a document, in order; of what is no XML, what stands before that."""
+    try:
+        from_xml(document, extensions=extensions)
+    except DocumentError as error:
+        first = error
+    else:
+        return []
+    try:
+        root, end = _parse(document), None
+    except DocumentError as error:
+        root, end = _parsed_before(document), error
+    if root is None:
+        return [first]
+    reader = _Finder(extensions)
+    reader.root(root)
+    places = _places(document, root, [at.node for at in reader.found])
+    found = [(place, at.reason) for place, at in zip(places, reader.found, strict=True)]
+    if end is not None:
+        whole = {id(at) for at in reader.found if at.whole}
+        before = [one for one, at in zip(found, reader.found, strict=True) if id(at) not in whole]
+        found = [one for one in before if one[0] < (end.line, end.column)] + [((end.line, end.column), end.reason)]
+    return [DocumentError(*place, reason) for place, reason in sorted(dict.fromkeys(found))]
+
+
 class _At(Exception):
-    def __init__(self, node: Any, reason: str) -> None:  # noqa: ANN401 - lxml's element
+    """What is wrong at an element; ``whole``: it depends on everything inside."""
+
+    def __init__(self, node: Any, reason: str, *, whole: bool = False) -> None:  # noqa: ANN401 - lxml's element
         self.node = node
         self.reason = reason
+        self.whole = whole
 
 
 _DOCTYPE: Final = re.compile(r"((?>[^<]|<\?(?>.*?\?>)|<!--(?>.*?-->))*+)<!DOCTYPE", re.DOTALL)
 _ENTITIES: Final = "entities and document types are refused"
 
 
-_PARSER: Final = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-)
+_HARMLESS: Final[Mapping[str, Any]] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+_PARSER: Final = etree.XMLParser(**_HARMLESS)
 
 
 def _parse(document: bytes) -> Any:  # noqa: ANN401 - lxml's element
@@ -88,25 +122,52 @@ def _doctype(document: bytes) -> tuple[int, int] | None:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def _place(document: bytes, node: Any) -> tuple[int, int]:  # noqa: ANN401 - lxml's element
-    """Line and column of an element's ``<``; lxml itself only knows the line on which its start tag ends."""
-    wanted = next(i for i, other in enumerate(node.getroottree().getroot().iter()) if other is node)
-    seen = -1
-    place = (int(node.sourceline or 1), 1)
+def _parsed_before(document: bytes) -> Any:  # noqa: ANN401 - lxml's element, or None
+    """What can be read of a document that is no XML."""
+    if len(document) > MAX_BYTES or _doctype(document):
+        return None
+    try:
+        return etree.fromstring(document, etree.XMLParser(recover=True, **_HARMLESS))
+    except (etree.XMLSyntaxError, ValueError, LookupError):
+        return None
+
+
+def _places(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int, int]]:  # noqa: ANN401 - lxml's elements
+    """Line and column of each element's ``<``; lxml itself only knows the line on which its start tag ends."""
+    begins: list[tuple[int, int]] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda *_: begins.append((parser.CurrentLineNumber, parser.CurrentColumnNumber + 1))
+    with contextlib.suppress(expat.ExpatError, ValueError):
+        parser.Parse(document, True)  # noqa: FBT003 - expat's own signature
+    wanted = {id(node): (int(node.sourceline or 1), 1) for node in nodes}
+    for index, node in enumerate(root.iter("*")):
+        if id(node) in wanted and index < len(begins):
+            wanted[id(node)] = begins[index]
+    return [wanted[id(node)] for node in nodes]
+
+
+def places_in(document: bytes) -> dict[str, tuple[int, int]]:
+    """Line and column of each element of a document that can be read, by its path as events name it."""
+    found: dict[str, tuple[int, int]] = {}
+    within: list[tuple[str, Iterator[int]]] = []
     parser = expat.ParserCreate()
 
-    def start(_name: str, _attributes: dict[str, str]) -> None:
-        nonlocal seen, place
-        seen += 1
-        if seen == wanted:
-            place = (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1)
+    def start(tag: str, _: object) -> None:
+        if not within:
+            within.append(("", itertools.count()))
+        elif tag == SWITCH:
+            within.append(within[-1])
+        else:
+            before, index = within[-1]
+            path = f"{before}{READING[tag].element.row.name}[{next(index)}]"
+            found[path] = (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1)
+            within.append((f"{path}.", itertools.count()))
 
     parser.StartElementHandler = start
-    try:
+    parser.EndElementHandler = lambda _: within.pop()
+    with contextlib.suppress(expat.ExpatError, ValueError):
         parser.Parse(document, True)  # noqa: FBT003 - expat's own signature
-    except (expat.ExpatError, ValueError):
-        return place
-    return place
+    return found
 
 
 def _as_written(reason: str, tag: str, reading: Reading) -> str:
@@ -129,31 +190,56 @@ def _element(tag: str) -> str:
 
 
 class _Reader:
-    """Reads elements; ``node`` is lxml's element throughout."""
+    """Reads elements; ``node`` is lxml's element throughout. What is wrong is raised, as _At."""
 
-    __slots__ = ("_extensions",)
+    __slots__ = ("_extensions", "found")
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
+        self.found: list[_At] = []
 
-    def element(self, node: Any, reading: Reading, depth: int) -> Element:  # noqa: ANN401
+    def _wrong(self, node: Any, reason: str, *, whole: bool = False) -> None:  # noqa: ANN401
+        raise _At(node, reason, whole=whole)
+
+    def root(self, node: Any) -> Element | None:  # noqa: ANN401
+        if node.tag != Response.__name__:
+            self._wrong(node, f"the root is {_element(node.tag)}, not <{Response.__name__}>")
+        return self.element(node, READING[Response.__name__], 1)
+
+    def element(self, node: Any, reading: Reading, depth: int) -> Element | None:  # noqa: ANN401
+        """It; None where something in it is wrong, and was not raised."""
+        before = len(self.found)
         if depth > MAX_DEPTH:
-            raise _At(node, f"more than {MAX_DEPTH} elements inside each other")
+            self._wrong(node, f"more than {MAX_DEPTH} elements inside each other")
+            return None
         attributes: dict[str, object] = {}
         if len(node.attrib) > MAX_ATTRIBUTES:
-            raise _At(node, f"<{_shown(node.tag)}> has more than {MAX_ATTRIBUTES} attributes")
+            self._wrong(node, f"<{_shown(node.tag)}> has more than {MAX_ATTRIBUTES} attributes")
         items = node.items()
         extra = self._attributes(node, reading, items, attributes) if items else _NONE
         text = node.text
         if reading.text is not None:
             self._text(node, reading.text, text or "", attributes)
         elif text is not None and text.strip(BLANK):
-            raise _At(node, f"<{node.tag}> takes no text, but {reading.element.row.takes}")
+            self._wrong(node, f"<{node.tag}> takes no text, but {reading.element.row.takes}")
+        own = len(self.found)
         children = self._children(node, reading.element, depth) if len(node) else ()
+        if len(self.found) > before:
+            if own == before:
+                self._needed(node, reading, attributes)
+            return None
         try:
             return reading.element.of(tuple(children), attributes, extra)
         except BuildError as error:
-            raise _At(node, _as_written(str(error), node.tag, reading)) from None
+            self._wrong(node, _as_written(str(error), node.tag, reading), whole=True)
+            return None
+
+    def _needed(self, node: Any, reading: Reading, attributes: Mapping[str, object]) -> None:  # noqa: ANN401
+        """Say which attributes are missing of an element of whose children one is wrong."""
+        for name in reading.element.row.required:
+            if name not in attributes:
+                needs = f"<{reading.element.row.name}> needs {name}"
+                self._wrong(node, _as_written(needs, node.tag, reading), whole=True)
 
     def _attributes(
         self,
@@ -172,11 +258,11 @@ class _Reader:
                 continue
             attribute, read = found
             if attribute.name in attributes:
-                raise _At(node, f"<{node.tag}> {name}: given twice, as {attribute.name} too")
+                self._wrong(node, f"<{node.tag}> {name}: given twice, as {attribute.name} too")
             try:
                 attributes[attribute.name] = read(text)
             except ValueError as error:
-                raise _At(node, f"<{node.tag}> {name}: {error}") from None
+                self._wrong(node, f"<{node.tag}> {name}: {error}")
         return extra or _NONE
 
     def _declared(self, node: Any, reading: Reading, name: str, text: str) -> str:  # noqa: ANN401
@@ -185,11 +271,12 @@ class _Reader:
             known = [*reading.names]
             near = suggestion(name, known)
             has = f"it has {', '.join(known) or 'none'}{'; ' + near if near else ''}"
-            raise _At(node, f"<{node.tag}> has no attribute {_shown(name)} ({has})")
+            self._wrong(node, f"<{node.tag}> has no attribute {_shown(name)} ({has})")
+            return text
         try:
             kind.read(text)
         except ValueError as error:
-            raise _At(node, f"<{node.tag}> {name}: {error}") from None
+            self._wrong(node, f"<{node.tag}> {name}: {error}")
         return text
 
     def _text(self, node: Any, meaning: TextReading, text: str, attributes: dict[str, object]) -> None:  # noqa: ANN401
@@ -198,12 +285,12 @@ class _Reader:
         blank = not text.strip(BLANK)
         if name in attributes:
             if not blank:
-                raise _At(node, f"<{node.tag}> {name}: given twice, as text and as attribute")
+                self._wrong(node, f"<{node.tag}> {name}: given twice, as text and as attribute")
         elif not blank or may_be_blank:
             try:
                 attributes[name] = read(text)
             except ValueError as error:
-                raise _At(node, f"<{node.tag}> {name}: {error}") from None
+                self._wrong(node, f"<{node.tag}> {name}: {error}")
 
     def _children(self, node: Any, parent: type[Element], depth: int) -> list[Element]:  # noqa: ANN401
         children: list[Element] = []
@@ -211,22 +298,45 @@ class _Reader:
         for child in node:
             tail = child.tail
             if tail is not None and tail.strip(BLANK):
-                raise _At(node, f"<{node.tag}> has text after <{_shown(child.tag)}>, where none is allowed")
+                self._wrong(node, f"<{node.tag}> has text after <{_shown(child.tag)}>, where none is allowed")
             reading = READING.get(child.tag)
             if reading is not None and reading.element in inside:
-                children.append(self.element(child, reading, depth + 1))
+                made = self.element(child, reading, depth + 1)
+                if made is not None:
+                    children.append(made)
             elif child.tag == SWITCH and node.tag == Gather.__name__:
                 children += self._branches(child, depth)
             else:
-                raise _At(child, _misplaced(child.tag, node.tag, inside))
+                self._misplaced(child, node, inside, depth)
         return children
+
+    def _misplaced(self, child: Any, node: Any, inside: frozenset[type[Element]], depth: int) -> None:  # noqa: ANN401, ARG002
+        self._wrong(child, _misplaced(child.tag, node.tag, inside))
 
     def _branches(self, switch: Any, depth: int) -> list[Element]:  # noqa: ANN401
         if switch.items():
-            raise _At(switch, f"<{SWITCH}> has no attribute {_shown(switch.items()[0][0])} (it has none)")
+            self._wrong(switch, f"<{SWITCH}> has no attribute {_shown(switch.items()[0][0])} (it has none)")
         if switch.text is not None and switch.text.strip(BLANK):
-            raise _At(switch, f"<{SWITCH}> takes no text, but Case, Default, Error")
+            self._wrong(switch, f"<{SWITCH}> takes no text, but Case, Default, Error")
         return self._children(switch, Gather, depth)
+
+
+class _Finder(_Reader):
+    """Goes on where something is wrong; everything that is, is ``found``."""
+
+    __slots__ = ()
+
+    def _wrong(self, node: Any, reason: str, *, whole: bool = False) -> None:  # noqa: ANN401
+        self.found.append(_At(node, reason, whole=whole))
+
+    def _misplaced(self, child: Any, node: Any, inside: frozenset[type[Element]], depth: int) -> None:  # noqa: ANN401
+        """Look into it too, as what it is, or is beyond doubt meant to be."""
+        if not isinstance(child.tag, str):  # an entity, in what is no XML
+            return
+        super()._misplaced(child, node, inside, depth)
+        reading = READING.get(child.tag) or READING.get(nearest(child.tag, READING, 0.75))
+        if reading is not None:
+            self.element(child, reading, depth + 1)
 
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})

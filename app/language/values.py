@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from app.characters import FORBIDDEN
+from app.errors import nearest
 
 _SHOWN: Final = 60
 BLANK: Final = " \t\n\r"
@@ -40,9 +41,17 @@ class Kind:
         return f"<Kind {self.name}>"
 
     def refusal(self, value: object) -> ValueError:
-        """The error for ``value``, quoted short."""
+        """The error for ``value``, quoted short, with what it is probably meant to be."""
         shown = repr(value)
-        return ValueError(f"must be {self.says}, not {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}")
+        near = self.near(value) if isinstance(value, str) and len(value) <= _SHOWN else ""
+        mend = f" (did you mean {near!r}?)" if near else ""
+        return ValueError(f"must be {self.says}, not {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}{mend}")
+
+    def near(self, text: str) -> str:
+        """What a text that is none of this kind is probably meant to be; nothing where that is not plain."""
+        address = f"https://{text}" if "." in text and "://" not in text else ""
+        tried = (text.strip(), text.replace("_", "-"), text.upper(), text.lower(), address)
+        return next((one for one in tried if one != text and self.accepts(one)), "")
 
     def take(self, value: object) -> object:
         """A Python value, checked and in the form that is kept."""
@@ -93,6 +102,10 @@ class Choice(Kind):
         super().__init__(name, f"{', '.join(choices[:-1])} or {choices[-1]}", "|".join(spelled))
         self.choices = choices
         self.any_case = any_case
+
+    def near(self, text: str) -> str:
+        """The word that is most like it."""
+        return nearest(text, self.choices)
 
     def take(self, value: object) -> object:
         """A word, checked."""
@@ -218,7 +231,7 @@ TARGET: Final = Kind("target", "a number or a SIP address", f"{NUMBER.pattern}|{
 KEY: Final = Kind("key", "one key: 0-9, * or #", "[0-9*#]")
 STOP_KEY: Final = Kind("stop key", "one key: 0-9, *, # or (classic only) +", "[0-9*#+]")
 KEYS: Final = Kind("keys", "keys: one or more of 0-9, * and #", "[0-9*#]+")
-LANGUAGE: Final = Kind("language", "a language tag such as en-US", r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+LANGUAGE: Final = Kind("language", "a language tag such as en-US", r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 FREQUENCIES: Final = Several("frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?")
 DECIBEL: Final = _Decibel("dB", "0 or below, in dB with at most three decimals", r"-[0-9]{1,6}(\.[0-9]{1,3})?|0(\.0{1,3})?")
 STATES: Final = Several("states", "two-letter codes in capitals with commas between", "[A-Z]{2}")

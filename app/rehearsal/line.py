@@ -12,9 +12,11 @@ from app.errors import DocumentError
 from app.language import from_xml
 from app.language.dialects import NO_EXTENSIONS
 from app.rehearsal import platform
+from app.rehearsal.asking import HERE
 from app.rehearsal.parties import Awaiting, HangsUp, Keys
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import HANGS_UP, Asked, Did, Transcript
+from app.spots import without
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -114,6 +116,7 @@ class Line:
         self.zone = zone
         self.watching = watching
         self.curls = curls
+        self.transcript.answers_itself = self.answered
         self._began = self.transcript.began = clock.now()
         self.recording: dict[str, float] = {}
         """Recordings that run: their tags, and when they began."""
@@ -266,7 +269,8 @@ class Line:
         for step in self.transcript.steps[known:]:  # what our own engine did meanwhile
             await self.caller.hear(step)
         asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error or asked.error
-        asked.document = reply.body.decode("utf-8", "replace")
+        document = reply.body.decode("utf-8", "replace")
+        asked.document = without(document) if url.startswith(HERE) else document
         return reply
 
 

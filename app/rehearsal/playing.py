@@ -74,7 +74,7 @@ async def pause(line: Interpreter, command: Pause, path: str) -> None:
         stopped = await _stopped(line, path, began + length, stop)
         step.update({"result": "stopped", "digits": stop} if stopped else {"result": "over"})
     finally:
-        step["seconds"] = round(line.at - began, 3)
+        step["seconds"] = length if step.get("result") == "over" else round(line.at - began, 3)
 
 
 async def _stopped(line: Interpreter, path: str, until: float, stop: str) -> bool:

@@ -59,18 +59,16 @@ def _said(step: Step) -> str:  # noqa: C901, PLR0911 - one case a verb
             return f"{pressed} ({step['result']})"
         case "Pause" if "result" in step:
             return (
-                f"{step['digits']} pressed after {step['seconds']:g} s"
-                if "digits" in step
-                else f"{step['seconds']:g} s pass"
+                f"{step['digits']} pressed after {_seconds(step):g} s" if "digits" in step else f"{_seconds(step):g} s pass"
             )
         case "Pause":
-            return f"silence, {step['seconds']:g} s"
+            return f"silence, {_seconds(step):g} s"
         case "Dial":
-            by = f" by {shown(step['by'])}, {step.get('seconds', 0):g} s" if step.get("by") else ""
+            by = f" by {shown(step['by'])}, {_seconds(step):g} s" if step.get("by") else ""
             result = f": {step['result']}{by}" if "result" in step else ""
             return f"dials {shown(', '.join(step['to']))}{result}"
         case "Record":
-            seconds = f", {step['seconds']:g} s" if "seconds" in step else ""
+            seconds = f", {_seconds(step):g} s" if "seconds" in step else ""
             return f"records {shown(step.get('tag', ''))}{seconds}".replace("  ", " ")
         case "Callback":
             return f"goes on at {shown(step['url'].partition('?')[0].removeprefix(HERE))}{_tag(step)}"
@@ -82,8 +80,15 @@ def _said(step: Step) -> str:  # noqa: C901, PLR0911 - one case a verb
             return f"notifies {shown(step['url'])}"
         case "lookup":
             return f"looks up {shown(step['into'])}: {step['result']}"
+    step = {**step, "seconds": _seconds(step)} if "seconds" in step else step
     did = [f"{name} {shown(value)}" for name, value in step.items() if name not in _SHOWN_LATER and name != "reason"]
     return " ".join([step["verb"].lower(), ", ".join(did)]).strip()
+
+
+def _seconds(step: Step) -> float:
+    """How long a step lasted, in tenths: what is less is of the clock that played it."""
+    tenths = round(float(step.get("seconds", 0)), 1)
+    return int(tenths) if tenths == int(tenths) else tenths
 
 
 def _tag(step: Step) -> str:
@@ -96,8 +101,15 @@ def ending(transcript: Transcript) -> str:
     return f"{ENDINGS[transcript.outcome]}{error}"
 
 
+def opening(transcript: Transcript) -> Iterator[str]:
+    """How the line was answered, where no document did."""
+    if transcript.answers_itself:
+        yield f"{clocked(0):>7}  answered by the app itself"
+
+
 def lines(transcript: Transcript) -> Iterator[str]:
     """The whole call, a line each."""
+    yield from opening(transcript)
     for step in transcript.steps:
         yield f"{clocked(step['at']):>7}  {told(step)}"
     yield f"{clocked(transcript.seconds):>7}  {ending(transcript)}"

@@ -55,7 +55,7 @@ class Asked:
 class Transcript:
     """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
 
-    ``assumed`` is what was chosen where the documentation is silent.
+    ``assumed`` is what was chosen where the documentation is silent; ``answers_itself``: the app answered, not a document.
     """
 
     number: str
@@ -70,6 +70,7 @@ class Transcript:
     began: datetime | None = None
     came: list[Spot] = dataclasses.field(default_factory=list)
     """Where in the flow the call came by, as far as documents tell."""
+    answers_itself: bool = False
 
     @property
     def flow(self) -> str:
@@ -88,6 +89,7 @@ class Transcript:
         requests = [Asked(**{name: value for name, value in asked.items() if name in known}) for asked in told["requests"]]
         whole = cls(told["number"], told["from"], told["outcome"], told.get("error", ""), told.get("seconds", 0.0))
         whole.steps, whole.requests = told["steps"], requests
+        whole.answers_itself = bool(told.get("answers_itself"))
         return whole
 
     def told(self) -> dict[str, Any]:
@@ -98,4 +100,10 @@ class Transcript:
             requests.append({**kept, **({"error": asked.error} if asked.error else {})})
         whole = {"number": self.number, "from": self.from_, "outcome": self.outcome, "seconds": round(self.seconds, 1)}
         wrong = {"error": self.error} if self.error else {}
-        return {**whole, **wrong, "steps": self.steps, "requests": requests}
+        itself = {"answers_itself": True} if self.answers_itself else {}
+        return {**whole, **wrong, **itself, "steps": [_rounded(step) for step in self.steps], "requests": requests}
+
+
+def _rounded(step: Step) -> Step:
+    """A step with tenths of seconds: what is less is of the clock that played it."""
+    return {name: round(value, 1) if name in ("at", "seconds") else value for name, value in step.items()}

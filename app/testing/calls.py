@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import FlowError, ScenarioError
 from app.flows.compiler import Options
-from app.flows.files import validate
 from app.flows.loader import flow_files
 from app.flows.places import Report
 from app.flows.scenarios import Scenario
+from app.flows.shapes import validate
 from app.flows.tickets import Signer
 from app.rehearsal.telling import lines
 from app.settings import load

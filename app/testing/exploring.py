@@ -50,6 +50,15 @@ class Fault(NamedTuple):
     transcript: list[str]
 
 
+class Explored(NamedTuple):
+    """A flow to which callers at random came: how many, none where no number leads to it; and the fault that one found."""
+
+    flow: str
+    file: str
+    callers: int
+    fault: Fault | None = None
+
+
 class Wrong(Exception):
     """A call came to harm."""
 
@@ -62,24 +71,25 @@ def explore(
     seconds: float,
     seed: int,
     on_progress: Progress | None = None,
-) -> list[Fault]:
+) -> list[Explored]:
     """Let callers at random loose on every flow; ``seconds`` are for all flows, each has a like part of them."""
-    todo = [(folder, flow, _number(folder, flow)) for folder in folders for flow in folder.chosen if not flow.problems]
-    todo = [(folder, flow, number) for folder, flow, number in todo if number]
-    faults: list[Fault] = []
+    right = [(folder, flow, _number(folder, flow)) for folder in folders for flow in folder.chosen if not flow.problems]
+    todo = [(folder, flow, number) for folder, flow, number in right if number]
+    explored = [Explored(flow.name, flow.file, 0) for _, flow, number in right if not number]
     for done, (folder, flow, number) in enumerate(todo):
         told = on_progress and partial(_further, on_progress, done * examples, len(todo) * examples)
         with asyncio.Runner() as runner:
             stage = on_stage(folder, settings)
             network = runner.run(stage.__aenter__())
             try:
-                fault = _Exploring(folder, flow, number, runner, network, told).run(examples, seconds / len(todo), seed)
+                exploring = _Exploring(folder, flow, number, runner, network, told)
+                fault = exploring.run(examples, seconds / len(todo), seed)
             finally:
                 runner.run(stage.__aexit__(None, None, None))
-        faults += [fault] if fault is not None else []
+        explored.append(Explored(flow.name, flow.file, exploring.callers, fault))
         if told is not None:
             told(examples)
-    return faults
+    return explored
 
 
 def _number(folder: Folder, flow: Flow) -> str:
@@ -109,6 +119,7 @@ class _Exploring:
         self._number = number
         self._told = told
         self._rang = 0
+        self.callers = 0
         self._flow = flow
         self._runner = runner
         self._network = network
@@ -145,6 +156,7 @@ class _Exploring:
 
     def _ring(self, said: dict[str, Any]) -> None:
         """Ring as one caller. Raises Wrong."""
+        self.callers += 1
         call = self._call(said)
         harm = self._harms.of(call, answers_itself=bool(said.get("answers_itself")))
         if harm is not None:

@@ -8,10 +8,10 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ScenarioError, suggestion
-from app.flows.files import validate
 from app.flows.hours.wall_clock import begin_of
 from app.flows.places import Report
 from app.flows.scenarios import Scenario
+from app.flows.shapes import SOMETHING, validate
 from app.flows.words.outside import typed
 from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
@@ -19,6 +19,7 @@ from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
 from app.rehearsal.rehearsing import STRANGER, Rehearsal
 from app.testing.around import around
 from app.testing.expecting import Expecting, expecting
+from app.testing.who import no_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def _cases(flow: Flow, data: dict[str, Any], report: Report) -> Iterator[Case]:
         said = validate(Scenario, given, path, report)
         if said is None:
             continue
-        if said.name in named:
+        if said.name in named and said.name != SOMETHING:
             report.error((*path, "name"), "test-name", f"name: line {named[said.name]} is named so already", "name it anew")
         named[said.name] = report.place(path).line
         case = case_of(flow, said, path, report, there)
@@ -118,10 +119,15 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
     callee = _by_member(said.callee, there)
     try:
         acts = script(said.keys)
+    except ScenarioError as error:
+        report.error((*path, "keys"), "test-script", error.message, error.mend)
+    try:
         ScriptedCallees(callee)
     except ScenarioError as error:
-        key = "callee" if error.message.startswith("callee") else "keys"
-        report.error((*path, key), "test-script", error.message, error.mend)
+        report.error((*path, "callee"), "test-script", error.message, error.mend)
+    wrong = no_caller(said.from_) if said.from_ else ""
+    if wrong:
+        report.error((*path, "from"), "number", f"from: {wrong}")
     _look_at_lookups(said, path, report, there)
     if not said.at and flow.timed:
         mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"

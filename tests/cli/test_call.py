@@ -153,7 +153,10 @@ def test_the_moment_is_on_the_flows_clock_unless_it_has_an_offset(at, open_):
     [
         (("--at", "tomorrow"), "--at: 'tomorrow' is no moment"),
         (("--at", "2026-11-23 10:00", "--url", "http://127.0.0.1:9/"), "--at sets the clock of our own engine"),
-        (("--at", "2026-11-23 10:00", "--via", "http://127.0.0.1:9"), "--at sets the clock of our own engine"),
+        (("--at", "2026-11-23 10:00", "--via", "http://127.0.0.1:9"), "and --via rings another"),
+        (("--from", "ann smith"), "'ann smith' is nobody who can ring"),
+        (("--from", "+1201"), "a SIP user as ann"),
+        (("--from", "2015550111"), "write +12015550111"),
         (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "name the one"),
         (("--via", "http://127.0.0.1:9"), "is a stand-in there?"),
         (("--keys", "1,x"), "'x' are no keys"),
@@ -168,6 +171,28 @@ def test_what_is_used_wrongly_is_said_with_the_mend_and_nothing_rings(arguments,
     assert done.code == 2
     assert said in done.err
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [("hello", "as +12015550123"), ("2015550123", "write +12015550123"), ("1", "")]
+)
+def test_what_is_no_number_is_not_rung(number, said, flows):
+    done = run("call", number, *flow(flows, "hangup")[2:])
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_each_step_tells_its_node_and_no_document_how_that_is_known(flows):
+    steps = "menu: {prompt: Press., keys: {1: other}, attempts: 1, otherwise: other}\n  other:\n    - say: Other."
+    for more in ((), ("--record",)):
+        call = told(*flow(flows, steps), "--keys", "1", *more)
+        assert [(step["verb"], step["node"]) for step in call["steps"] if step["verb"] in ("Gather", "Say")] == [
+            ("Say", "start"),
+            ("Gather", "start"),
+            ("Say", "other"),
+        ]
+        assert all("<!--" not in asked["document"] for asked in call["requests"])
+    assert "<!--" not in run(*flow(flows, steps), "--keys", "1", "--record", "--trace").out
 
 
 def test_who_rings_is_told_to_the_flow(flows):
@@ -201,10 +226,16 @@ def test_a_trace_shows_requests_decisions_with_values_documents_and_what_is_not_
     assert "rehearsal.invalid" not in run(*FRONT_DESK, *MONDAY, "--keys", "#").out
 
 
-def test_a_strict_platform_refuses_where_the_documentation_is_silent():
-    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--strict-platform")
+def test_a_strict_platform_refuses_where_the_call_depends_on_what_is_not_documented():
+    done = run(*FRONT_DESK, *MONDAY, "--keys", "", "--strict-platform")
     assert done.code == 1
-    assert "the caller ID that a callee is shown: the documentation does not say" in done.out
+    assert "the time for input: the documentation does not say" in done.out
+
+
+def test_what_is_only_shown_is_said_and_refused_by_no_strict_platform():
+    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--strict-platform", "--trace")
+    assert done.code == 0
+    assert "not documented: the caller ID that a callee is shown" in done.out
 
 
 def test_a_server_elsewhere_is_rung_with_its_token_and_without_flows_of_ones_own():

@@ -46,6 +46,20 @@ def test_an_override_is_written_said_and_taken_back(folder):
     assert (done.code, done.out) == (0, "1 override(s) taken back\n")
 
 
+def test_nothing_is_left_of_overrides_that_are_taken_back_but_what_people_wrote(folder):
+    before = sorted(path.name for path in folder.iterdir())
+    until = ("--until", "2099-12-24 18:00", "--flows", str(folder))
+    for _ in range(2):
+        run("override", "desk", "office", "closed", *until)
+        assert sorted(path.name for path in folder.iterdir()) == sorted([*before, "overrides.yaml"])
+        run("override", "desk", "office", "normal", "--flows", str(folder))
+        assert sorted(path.name for path in folder.iterdir()) == before
+    (folder / "overrides.yaml").write_text("# Ann is away in May.\n")
+    run("override", "desk", "office", "closed", *until)
+    run("override", "desk", "office", "normal", "--flows", str(folder))
+    assert (folder / "overrides.yaml").read_text() == "# Ann is away in May.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -67,12 +67,15 @@ def test_its_first_line_says_that_it_is_an_imitation_and_it_ends_when_it_is_told
 
 def test_serve_and_stand_in_and_call_work_together_at_once(tmp_path):
     (tmp_path / "callflows").mkdir()
-    flow = "numbers: +12015550123\nnodes: {start: [{say: Hello there.}, hangup]}\n"
+    flow = "numbers: +12015550123\nnodes: {start: [{say: Hello there.}, {pause: {length: 120s, dtmf_stop: '#'}}, hangup]}\n"
     (tmp_path / "callflows" / "desk.yaml").write_text(flow, encoding="utf-8")
     with running("serve", folder=tmp_path) as (served, _):
         options = ("--number", "+12015550123", "--url", f"{served}/call", "--pace", "1000")
         with running("stand-in", *options, folder=tmp_path) as (there, _):
             done = run("call", "+12015550123", "--via", there, "--format", "json")
+            lines = run("call", "+12015550123", "--via", there).out.splitlines()
+    assert lines[0].split() == ["0:00", "answered", "by", "the", "app", "itself"]
+    assert lines[2].endswith("120 s pass")
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert [step["text"] for step in told["steps"] if step["verb"] == "Say"] == ["Hello there."]

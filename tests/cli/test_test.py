@@ -72,6 +72,7 @@ def test_results_are_json_and_junit(folder):
     assert [one["passed"] for one in told["scenarios"]] == [True, False]
     assert told["coverage"][0]["total"] == 5
     assert (told["explored"], told["errors"]) == ([], [])
+    assert told["callers"] == [{"flow": "acme", "file": "callflows/acme.yaml", "callers": 5}]
     assert [suite.get("failures") for suite in ET.parse("out.xml").getroot()] == ["1"]  # noqa: S314 - our own
 
 
@@ -103,7 +104,14 @@ def test_a_path_that_goes_wrong_is_printed_as_a_scenario(folder):
     assert done.code == 1
     assert "callflows/acme.yaml: acme: the caller got the fallback" in done.out
     assert "\n  - name: the caller got the fallback\n" in done.out
-    assert "1 flow(s) went wrong at random" in done.err
+    assert "1 flow(s) went wrong" in done.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_how_many_callers_came_at_random_is_said_by_flow_and_in_all():
+    done = run("test", "--explore", "--examples", "7")
+    assert (done.code, done.out) == (0, "callflows/acme.yaml     7 caller(s) at random\n")
+    assert done.err == "1 scenario(s), 0 failed; 7 caller(s) at random, 0 flow(s) went wrong\n"
 
 
 def test_check_says_what_is_wrong_with_scenarios_and_serves_the_flow_all_the_same(folder):

@@ -75,6 +75,29 @@ def test_values_that_are_too_long_only_together_are_a_warning():
     assert said(setting("a", f"'{HALF}'") + setting("a", f"'{HALF}'") + BOTH + GO_ON) == []
 
 
+OTHER = setting("a", "1")
+
+
+@pytest.mark.parametrize(
+    ("steps", "nodes"),
+    [
+        (f"{BOTH}{SET}{OTHER}{GO_ON}", THERE),
+        (f"{BOTH}{SET}- say: '{{{{ a }}}}'\n{OTHER}{GO_ON}", None),
+        (f"{BOTH}{SET}- goto: mid", f"  mid:\n    - set: {{a: '1'}}\n    {GO_ON}\n{THERE}"),
+    ],
+    ids=["at once", "when it is carried already", "in another node"],
+)
+def test_a_value_counts_until_it_is_another(steps, nodes):
+    assert said(steps, nodes or THERE) == ([] if nodes else [("error", "a")])
+
+
+def test_a_value_that_may_stay_counts():
+    assert said(f"{BOTH}{SET}- when: caller.anonymous\n  set: {{a: '1'}}\n{GO_ON}") == [("error", "a")]
+    round_ = f"{BOTH}{OTHER}- menu: {{prompt: P., keys: {{1: there}}, otherwise: mid}}"
+    mid = f"  mid:\n    {SET}    - menu: {{prompt: P., keys: {{1: start}}, otherwise: there}}\n"
+    assert said(round_, mid + THERE) == [("error", "a")]
+
+
 def test_digits_are_counted_as_sealed_where_they_are_secret():
     many = "".join(f"- collect: {{into: a{i}, digits: 40, prompt: P.}}\n" for i in range(48))
     told = "- say: '" + "".join(f"{{{{ a{i} }}}}" for i in range(48)) + "'"

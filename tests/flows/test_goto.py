@@ -96,7 +96,8 @@ def test_a_node_is_named_so_that_it_can_stand_in_a_url(name):
 
 def test_every_node_with_a_wrong_name_is_named():
     made = compiled("nodes:\n  start: [hangpu]\n  a b: [hangup]\n  c d: [hangup]\n")
-    assert sorted(made.rules) == ["node-name", "node-name", "unknown-step"]
+    assert sorted({*made.rules}) == ["node-name", "unknown-step", "unreachable-node"]
+    assert [problem.line for problem in made.problems if problem.rule == "node-name"] == [3, 4]
 
 
 # Any flow at all

@@ -561,7 +561,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("mno: 09:00-10:00", "did you mean 'mon'?"),
         ("holiday: US", "did you mean 'holidays'?"),
         ("holidays: Germany", "did you mean DE?"),
-        ("holidays: Germani", "did you mean 'germany'?"),
+        ("holidays: Germani", "did you mean DE?"),
         ("holidays: US-NK", "there are "),
         ("holidays: DE-Bayren", "did you mean 'bayern'?"),
         ("mon: 00:00-00:00", "00:00-24:00 is the whole day"),

@@ -149,8 +149,8 @@ def test_branches_stand_only_in_a_gather(key):
 
 def test_a_step_after_the_end_is_an_error():
     for end in ("hangup", "goto: other", "callback: https://x.example.com"):
-        made = compiled(starting(f"- {end}\n- say: Never.") + "  other: [hangup]\n")
-        assert made.rules == ["after-the-end"]
+        made = compiled(starting(f"- {end}\n- say: Never.\n- goto: other") + "  other: [hangup]\n")
+        assert [(problem.rule, problem.line) for problem in made.problems] == [("after-the-end", 6), ("after-the-end", 7)]
 
 
 def test_a_step_after_an_end_under_a_condition_is_none():
@@ -282,7 +282,7 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
         ("- saay: a", "did you mean 'say'?"),
         ("- Say: a", "did you mean 'say'?"),
         ("- say hello", "say hello"),
-        ("- ''", "no step ''"),
+        ("- ''", "the step is empty"),
         ("- {when: [a], say: b}", "expression"),
         ("- {when: {a: b}, say: b}", "expression"),
         ("- goto: [a]", "text"),

@@ -283,3 +283,45 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
     made = compiled(octets)
     assert made.flow is None
     assert made.problems
+
+
+# What people write
+
+
+@pytest.mark.parametrize(
+    ("nodes", "place", "said"),
+    [
+        ("start: [say: a\0b]", (3, 17), "it holds U+0000 (take it out)"),
+        ("start:\n    - menu: {prompt: Press star., keys: {*: start}}", (4, 43), "write star for the * key"),
+        ("start: *nobody", (3, 10), "a text that begins with * must be quoted"),
+        ("start:\n    - say: a\n\t\t- say: b", (5, 1), "indent with spaces, not tabs"),
+        ("start:\n    - say: a\n     - say: b", (5, 6), "indent alike"),
+        ("start: [say: a]\n---\nnodes: {}", (4, 1), "a file is one flow"),
+        ("start:\n    -\n    - say: a", (4, 6), "the step is empty"),
+        ("start:\n    - say:Hello", (4, 7), "write say: Hello"),
+        ("start:\n    - when:\n      say: a", (4, 12), "there is no expression"),
+        ("start:\n    - dial: [+1 201 555 0188]", (4, 14), "did you mean '+12015550188'?"),
+    ],
+)
+def test_what_people_write_is_answered_with_the_mend_at_its_place(nodes, place, said):
+    problems = compiled(f"numbers: rest\nnodes:\n  {nodes}\n").problems
+    (problem,) = [problem for problem in problems if problem.severity == "error"]
+    assert said in str(problem)
+    assert (problem.line, problem.column) == place
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("9-17", "09:00-17:00"), ("9am-5pm", "09:00-17:00"), ("0900-1730", "09:00-17:30"), ("9.30-12.00", "09:30-12:00")],
+)
+def test_a_window_that_is_written_otherwise_is_answered_with_the_right_one(written, meant):
+    text = f"hours: {{office: {{mon: {written}}}}}\nnodes: {{start: [say: '{{{{ hours.office.open }}}}']}}\n"
+    assert f"(did you mean {meant}?)" in "\n".join(map(str, compiled(text).problems))
+
+
+def test_what_is_merged_is_there_and_a_mappings_own_wins():
+    merged = "  b: {<<: *a, timeout: 30s}\n  c: {<<: [{ring: in-turn}, *a]}\n"
+    groups = f"groups:\n  a: &a {{to: [+12015550188], timeout: 20s}}\n{merged}"
+    flow = flow_of(f"numbers: rest\n{groups}nodes: {{start: [dial: b, dial: c]}}\n")
+    assert document(flow).count('<Dial timeout="30000"><To>+12015550188</To>') == 1
+    assert document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1

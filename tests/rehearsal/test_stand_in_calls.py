@@ -49,7 +49,7 @@ def test_our_own_server_answers_a_call_of_the_stand_in(method, tmp_path):
     first = "Hello Ann from +12015550999, attested A." if method == "POST" else "Hello from +12015550999, attested unknown."
     assert [" ".join(text.split()) for text in says(told)] == [first, "Press 1.", "You came to (201) 555-0123."]
     assert [request["method"] for request in told["requests"]] == [method, "GET"]
-    assert set(told) == {"number", "from", "outcome", "seconds", "steps", "requests"}
+    assert set(told) == {"number", "from", "outcome", "seconds", "answers_itself", "steps", "requests"}
 
 
 def test_our_own_server_tries_another_way_when_nobody_answers(tmp_path):

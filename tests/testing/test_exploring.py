@@ -18,7 +18,7 @@ MENU = (
 def fault(path, text: str, **more):
     folder = folder_of(path, acme=text)
     found = explore([folder], SETTINGS, examples=more.get("examples", 200), seconds=60, seed=more.get("seed", 1))
-    return found[0] if found else None
+    return found[0].fault
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,12 @@ def test_a_flow_that_answers_what_is_left_over_is_rung_at_a_number_of_its_own(tm
     rest = HEAD.replace("+12015550123", "rest") + "    - when: caller.anonymous\n      say: Who?\n"
     other = "numbers: +12015550100\nnodes: {start: [say: Hello.]}\n"
     found = explore([folder_of(tmp_path, acme=rest, other=other)], SETTINGS, examples=50, seconds=60, seed=1)
-    assert [(one.flow, one.wrong.partition(":")[0]) for one in found] == [("acme", "dead air")]
+    assert [(one.flow, one.fault and one.fault.wrong.partition(":")[0]) for one in found] == [
+        ("acme", "dead air"),
+        ("other", None),
+    ]
+    assert found[0].callers >= 1
+    assert found[1].callers == 50
 
 
 def test_what_is_said_before_the_line_is_answered_is_dead_air(tmp_path):

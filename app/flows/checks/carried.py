@@ -17,13 +17,14 @@ def look_at_tickets(compiler: Compiler) -> None:
     """Say what is too big to be carried, as far as it can be known: what is written out, and digits.
 
     One value alone that is too big is an error: no call could go on from there. Several that are too big together are a
-    warning, as no call may have them all. What a caller or another server tells is not known, and counts as nothing.
+    warning, as no call may have them all. A value counts until it is another, whichever way the call goes. What a caller or
+    another server tells is not known, and counts as nothing.
     """
     links, reach = compiler.links, compiler.reach
     known = [*dict.fromkeys(links.known)]
     if sum(len(one.written) for one in known) * _SEALED <= MAX_STATE:
         return
-    after = {one: {node for node in reach.after(one.node, one.step) if one.name in links.keeps[node]} for one in known}
+    after = {one: {node for node in reach.after(one) if one.name in links.keeps[node]} for one in known}
     alone = [one for one in known if any(links.size(node, [one], compiler.version) > MAX_STATE for node in after[one])]
     for one in alone:
         message = f"{one.name}: it is longer than the {MAX_STATE} bytes that a call can carry on"

@@ -6,12 +6,12 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-from app.errors import DocumentError, Problem
+from app.errors import Problem
 from app.flows.checks.across import across
 from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
 from app.flows.loader import EXTENSIONS, FLOW_SUFFIXES, declared, flow_files, is_flow, load, load_files
 from app.flows.places import Report
-from app.language import Dial, from_xml
+from app.language import Dial, errors_in, from_xml, places_in
 from app.language.element import paths
 from app.language.rows import Evidence
 
@@ -132,20 +132,26 @@ def check_overrides(folder: Path, options: Options, book: FlowBook | None = None
 
 
 def check_document(file: Path, extensions: Extensions) -> list[Problem]:
-    """What is wrong with an XML document: the first thing, as nothing is read beyond it; else what is not documented."""
+    """What is wrong with an XML document; of one that is right, what is not documented."""
     try:
-        response = from_xml(file.read_bytes(), extensions=extensions)
-    except DocumentError as error:
-        return [Problem(str(file), error.line, error.column, "error", "document", error.reason)]
+        document = file.read_bytes()
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
-    return [Problem(str(file), 1, 1, "warning", "undocumented", said) for said in dict.fromkeys(_undocumented(response))]
+    errors = errors_in(document, extensions=extensions)
+    if errors:
+        return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
+    places = places_in(document)
+    told = [
+        (places.get(path, (1, 1)), f"{path}: {said}")
+        for path, said in _undocumented(from_xml(document, extensions=extensions))
+    ]
+    return [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
 
 
-def _undocumented(response: Response) -> Iterable[str]:
-    """What stands in a document and in no page of the reference."""
+def _undocumented(response: Response) -> Iterable[tuple[str, str]]:
+    """What stands in a document and in no page of the reference, by its path."""
     for path, element in paths(response):
         if element.row.evidence is Evidence.NAMED:
-            yield f"{path}: of <{element.row.name}> only the name is known"
+            yield path, f"of <{element.row.name}> only the name is known"
         if isinstance(element, Dial) and "timeout" in element.attributes:
-            yield f"{path}: the timeout of <Dial> is not documented, its unit is presumed"
+            yield path, "the timeout of <Dial> is not documented, its unit is presumed"

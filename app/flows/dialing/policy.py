@@ -15,7 +15,8 @@ import pydantic
 
 from app.errors import suggestion
 from app.flows.dialing.plans import E164, TYPES, looked, regions_of
-from app.flows.files import form, validate
+from app.flows.files import form
+from app.flows.shapes import validate
 from app.numbers import is_emergency, masked
 
 if TYPE_CHECKING:

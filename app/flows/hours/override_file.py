@@ -132,6 +132,9 @@ def _rewrite(folder: File, change: Callable[[str], str]) -> None:
     file = (folder / OVERRIDES).resolve()
     with locked(file):
         new = change(file.read_text(encoding="utf-8") if file.exists() else "")
+        if new.strip() in ("", _HEADER.strip()):  # nothing of anybody's is left
+            file.unlink(missing_ok=True)
+            return
         if not blank(new):
             _entries(new)
         replace(file, new)

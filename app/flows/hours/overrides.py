@@ -13,8 +13,9 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.errors import suggestion
+from app.errors import nearest, suggestion
 from app.flows.hours.wall_clock import begin_of, end_of
+from app.flows.shapes import ALIKE
 from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
@@ -116,51 +117,52 @@ class _Entry:
 
     def override(self) -> Override | None:
         """It, or None with what is wrong said."""
-        if not self._shaped():
+        if not isinstance(self._given, dict):
+            self._report.error(self._path, "shape", "an override is a mapping", f"of {', '.join(_KEYS)}")
             return None
-        given: dict[str, str] = self._given  # type: ignore[assignment]
-        named = self._named(given["flow"], given["hours"])
-        zone = self._flows[given["flow"]].zone if self._flows and given["flow"] in self._flows else None
-        state = given["state"].lower()
-        if state not in _STATES:
+        given = self._texts(self._given)
+        named = self._named(given)
+        zone = self._flows[given["flow"]].zone if self._flows and given.get("flow") in self._flows else None
+        state = given.get("state", "").lower()
+        if state not in _STATES and "state" in given:
             self._wrong("state", f"state: must be open or closed, not {given['state']!r}", suggestion(state, _STATES))
         begins = self._moment("from", given["from"], zone or UTC) if "from" in given else None
-        until = self._moment("until", given["until"], zone or UTC)
+        until = self._moment("until", given["until"], zone or UTC) if "until" in given else None
         if begins is not None and until is not None and until.astimezone(UTC) <= begins.astimezone(UTC):
             self._wrong("until", "until: it ends before it begins", "until comes after from")
-            return None
-        if not named or state not in _STATES or until is None or (begins is None and "from" in given):
+        if until is None or not named or self._report.wrong_at(self._path):
             return None
         return Override(given["flow"], given["hours"], state == "open", begins, until)
 
-    def _shaped(self) -> bool:
-        """Whether it has the keys that it needs, each with a text."""
-        if not isinstance(self._given, dict):
-            self._report.error(self._path, "shape", "an override is a mapping", f"of {', '.join(_KEYS)}")
-            return False
-        right = True
-        for key, value in self._given.items():
+    def _texts(self, given: Mapping[str, object]) -> dict[str, str]:
+        """What stands under the keys that there are; of a key that is misspelt beyond doubt too. What is wrong is said."""
+        made: dict[str, str] = {}
+        for key, value in given.items():
+            right = key if key in _KEYS else nearest(key, _KEYS, ALIKE)
             if key not in _KEYS:
                 mend = suggestion(key, _KEYS) or f"there are {', '.join(_KEYS)}"
                 self._report.error((*self._path, key), "unknown-key", f"there is no key {key!r} here", mend, key=True)
-                right = False
+                self._report.same((*self._path, key), (*self._path, right))
             elif not isinstance(value, str):
                 self._report.error((*self._path, key), "shape", f"{key}: must be a text")
-                right = False
+            if right and isinstance(value, str) and (right == key or right not in given):
+                made[right] = value
         for key in _KEYS:
-            if key not in self._given and key != "from":
+            if key not in made and key not in given and key != "from":
                 self._report.error(self._path, "missing-key", f"{key} is missing")
-                right = False
-        return right
+        return made
 
-    def _named(self, flow: str, hours: str) -> bool:
-        if self._flows is None:
-            return True
+    def _named(self, given: Mapping[str, str]) -> bool:
+        """Whether there are such hours; that there are not is said."""
+        if self._flows is None or "flow" not in given:
+            return self._flows is None
+        flow, hours = given["flow"], given.get("hours")
         known = self._flows.get(flow)
         if known is None:
-            self._wrong("flow", f"there is no flow {flow!r}", suggestion(flow, [*self._flows]))
-        elif hours not in known.hours:
-            mend = suggestion(hours, [*known.hours]) or f"it has {', '.join(known.hours) or 'none'}"
+            mend = suggestion(flow, self._flows) or f"there are {', '.join(self._flows) or 'none with hours'}"
+            self._wrong("flow", f"there is no flow {flow!r}", mend)
+        elif hours is not None and hours not in known.hours:
+            mend = suggestion(hours, known.hours) or f"it has {', '.join(known.hours) or 'none'}"
             self._wrong("hours", f"{flow} has no hours {hours!r}", mend)
         return known is not None and hours in known.hours
 

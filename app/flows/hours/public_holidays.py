@@ -8,7 +8,7 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from app.errors import suggestion
+from app.errors import nearest, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,8 @@ def _near(written: str) -> str:
 
     names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
     name = written.strip().casefold()
-    return f"did you mean {names[name]}?" if name in names else suggestion(name, [*names])
+    near = names.get(nearest(name, names, 0.75), "")
+    return f"did you mean {near}?" if near else ""
 
 
 def _parts(country: str) -> dict[str, str]:

@@ -171,7 +171,7 @@ def _windows(value: object, path: Path, report: Report) -> list[_Placed]:
 def _window(text: str, key: str, path: Path, report: Report) -> Window | None:
     found = _window_of(text)
     if found is None:
-        mend = "write closed, alone" if text.lower() == "closed" else _WINDOW_MEND
+        mend = "write closed, alone" if text.lower() == "closed" else _window_near(text) or _WINDOW_MEND
         report.error(path, "hours-window", f"{key}: {text!r} is no window", mend)
         return None
     begins, ends = found
@@ -187,6 +187,22 @@ def _window_of(text: str) -> tuple[int, int] | None:
     if len(times) != 2 or times[0] is None or times[1] is None or times[0] == DAY:  # noqa: PLR2004 - a begin and an end
         return None
     return times[0], times[1]
+
+
+def _window_near(text: str) -> str:
+    """What window is probably meant by one that is written otherwise, as 9-17, 0900-1700, 9am-5pm."""
+    times = []
+    for written in _DASH.split(text.strip().lower()):
+        found = _TIME.fullmatch(written)
+        if found is None or (found[3] and not 1 <= int(found[1]) <= 12):  # noqa: PLR2004 - a clock of twelve hours
+            return ""
+        hour = int(found[1]) % 12 + 12 * (found[3] == "pm") if found[3] else int(found[1])
+        times.append(f"{hour:02}:{found[2] or '00'}")
+    window = "-".join(times)
+    return f"did you mean {window}?" if _window_of(window) is not None else ""
+
+
+_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2}))?\s*(am|pm)?")
 
 
 def _texts(value: object, path: Path, report: Report) -> Iterator[tuple[str, Path]]:

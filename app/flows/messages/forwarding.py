@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import suggestion
 from app.flows.messages.rules import texted
+from app.flows.shapes import SOMETHING
 from app.numbers import e164
 
 if TYPE_CHECKING:
@@ -45,15 +46,16 @@ def _members(run: Run, group: str, path: Path) -> list[tuple[str, Path]]:
     """The numbers of a group, with their places."""
     run.compiler.groups_used.add(group)
     found = []
-    for index, member in enumerate(run.compiler.groups[group].to):
+    members = run.compiler.groups[group].to
+    for index, member in enumerate(members):
         listed: Path = ("groups", group, "to", index)
         place = listed if listed in run.compiler.report.places else ("groups", group, index)
         if e164(member):
             found.append((e164(member), place if place in run.compiler.report.places else ("groups", group)))
-        else:
+        elif member != SOMETHING:
             said = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
             run.warning(path, "number", said, "name the numbers instead of the group")
-    if not found:
+    if not found and SOMETHING not in members:
         run.error(path, "number", f"forward: there is no number in the group {group!r}", _MEND)
     return found
 

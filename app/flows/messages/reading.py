@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.flows.expressions.scope import LEAF, MOMENT, SCOPE
-from app.flows.files import claims_at, validate
+from app.flows.files import claims_at
 from app.flows.messages.forwarding import forwarding
 from app.flows.messages.message import PLAINLY, STOP, words_of
 from app.flows.messages.paper import Beside
 from app.flows.messages.rule import ACTIONS, Rule
 from app.flows.messages.rules import MESSAGES, Messages, Wanted, Way, described, texted
+from app.flows.shapes import validate
 from app.flows.steps import STEPS
 from app.flows.words.lengths import look_at_length
 from app.flows.words.outside import Notice, data_of, url_of
@@ -41,7 +42,7 @@ def messages_of(compiler: Compiler) -> Messages:
     """The rules of a file; what is wrong with them is said."""
     reading = _Reading(compiler)
     ways = [way for index, given in enumerate(compiler.file.messages) if (way := reading.way(index, given)) is not None]
-    if compiler.file.messages and not reading.ended:
+    if compiler.file.messages and not (reading.ended or reading.unsure):
         message = "messages: a text that meets none of the rules is answered by nothing"
         mend = "end with a rule without keyword and when, as - ignore: true"
         compiler.report.warning(("messages",), "message-else", message, mend, key=True)
@@ -56,6 +57,8 @@ class _Reading:
         self.run = Beside.seeing(compiler, MESSAGES, SEEN)
         self.forwards: dict[Path, str] = {}
         self.ended = False
+        self.unsure = False
+        """Whether a rule that is wrong may be meant for all texts."""
         self._taken: dict[str, int] = {}
         self._rule: Path = ()
 
@@ -65,15 +68,17 @@ class _Reading:
         self.run.step = index
         if not isinstance(given, dict):
             self.run.error(path, "shape", "messages: a rule is keyword, when and what is done", "as - reply: Thank you.")
+            self.unsure = True
             return None
         self._of_steps(given, path)
         known = {key: value for key, value in given.items() if key in Rule.model_fields or key not in STEPS}
         rule: Rule | None = validate(Rule, known, path, self.run.compiler.report)
         if rule is None:
+            self.unsure = True
             return None
         keywords = self._keywords(rule, path)
         condition = self.run.expression(rule.when, (*path, "when"), "when") if rule.when else None
-        right = given.keys() <= Rule.model_fields.keys()
+        right = given.keys() <= Rule.model_fields.keys() and not self.run.compiler.report.wrong_at(path)
         self._reached(rule, keywords, path, right=right)
         if right:
             self._does(rule, path)
@@ -128,6 +133,7 @@ class _Reading:
         if not rule.when:
             self._taken |= dict.fromkeys(keywords, self.run.step)
             self.ended = self.ended or (right and not rule.keyword)
+            self.unsure = self.unsure or not right
 
     # What is done
 

@@ -12,6 +12,7 @@ from app.flows.book import Entry
 from app.flows.checks.flow import look_at_prompts
 from app.flows.files import form
 from app.flows.pieces import Choice, merged
+from app.flows.shapes import SOMETHING
 from app.flows.trail import SECRET
 from app.flows.words.digits import Reading, begins_with_zero, pattern
 from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Spoken, Texts, for_attempt
@@ -72,6 +73,7 @@ class Question(Spoken):
 class Menu(Question):
     """Offer choices by key."""
 
+    instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": SOMETHING}}
     keys: dict[Keys, NodeName] = pydantic.Field(description="The node for each key: 0-9, star, hash, or several such.")
     stop: OneKey = pydantic.Field("", description="A key that ends the input.")
 
@@ -115,6 +117,7 @@ class Menu(Question):
         """Say what a caller could not press, or would have to guess."""
         if not self.keys:
             run.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
+            run.known(SOMETHING, path)
         for word, key in (("star", "*"), ("hash", "#")):
             if all((*path, "keys", name) in run.compiler.report.keys for name in (word, key)):
                 said = f"keys: {word} and {key} are one key"
@@ -196,6 +199,7 @@ class Menu(Question):
 class Collect(Question):
     """Take digits, and go on with them."""
 
+    instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     returns: ClassVar[bool] = True
     into: GivenName = pydantic.Field(description="The name under which the digits are kept.")
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_digits), form("digits")] = pydantic.Field(

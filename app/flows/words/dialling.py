@@ -9,6 +9,7 @@ import pydantic
 from app.errors import BuildError, suggestion
 from app.flows.files import Steps  # noqa: TC001 - pydantic reads it
 from app.flows.pieces import Choice, merged
+from app.flows.shapes import SOMETHING
 from app.flows.trail import SECRET
 from app.flows.words.word import Duration, NodeName, Some, Word
 from app.language.values import NUMBER
@@ -17,7 +18,7 @@ from app.numbers import e164, is_emergency, masked
 from app.spots import RINGS, RINGS_LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from app.calls import Turn
     from app.flows.dialing.policy import Policy
@@ -37,6 +38,7 @@ class Group(pydantic.BaseModel):
     """A hunt group of a file: whom to ring, and how."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"to": SOMETHING}
     to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
     timeout: Duration | None = pydantic.Field(None, description="How long to ring.")
@@ -52,6 +54,7 @@ class Dialling(Word):
     """Ring people."""
 
     plain: ClassVar[str] = "to"
+    instead: ClassVar[Mapping[str, Any]] = {"to": SOMETHING}
     verb: ClassVar[str] = "Dial"
     to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
@@ -150,6 +153,8 @@ class Dialling(Word):
                 yield from self._target(run, within, member)
 
     def _target(self, run: Run, where: Path, target: str) -> Iterator[Written | Computed]:
+        if target == SOMETHING:
+            return
         if "{{" in target or "{%" in target:
             text = run.template(target, where)
             if text is not None and text.constant is None:
@@ -167,8 +172,9 @@ class Dialling(Word):
         try:
             made = Written(To(target.strip()))
         except BuildError as error:
-            near = suggestion(target, [*run.compiler.groups])
-            run.error(where, "dial-target", f"to: {_said(error)}", near or _MEND)
+            number = f"did you mean {e164(target)!r}?" if e164(target) else ""
+            near = number or suggestion(target, run.compiler.groups) or _MEND
+            run.error(where, "dial-target", f"to: {_said(error)}", near)
             return
         run.compiler.dialled(target.strip(), where)
         yield made
@@ -197,6 +203,14 @@ class Dialling(Word):
             given["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *run.metas(self.meta, (*path, "meta")), **given)
         return Record(dial, tag="conversation") if self.record and run.dialect == "reference" else dial
+
+
+def look_at_group(name: str, run: Run) -> None:
+    """Say what is wrong with whom a group rings."""
+    used, dials = {*run.compiler.groups_used}, {**run.compiler.dials}
+    for _ in Dialling(to=[name])._targets(run, ()):  # noqa: SLF001 - its own
+        pass
+    run.compiler.groups_used, run.compiler.dials = used, dials
 
 
 class Computed:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from app.flows.files import form
+from app.flows.shapes import SOMETHING, validate
 from app.flows.trail import SECRET
 from app.flows.values import plain_value
 from app.flows.words.word import NodeName, Word, name_of
 from app.kept import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from app.calls import Turn
     from app.flows.places import Path
@@ -31,6 +32,15 @@ class Goto(Word):
         run.goto(self.node, path)
 
 
+class Way(pydantic.BaseModel):
+    """A way of a choice."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"goto": SOMETHING}
+    when: str | None = None
+    goto: str
+
+
 class Choose(Word):
     """Go on at the node of the first condition that holds."""
 
@@ -45,23 +55,23 @@ class Choose(Word):
         if not run.ends:
             run.note("no way", path)
 
-    def _way(self, run: Run, path: Path, way: object, *, last: bool) -> None:
-        strange = [key for key in way if key not in ("when", "goto")] if isinstance(way, dict) else [str(way)]
-        if strange or not isinstance(way, dict) or not isinstance(way.get("goto"), str):
+    def _way(self, run: Run, path: Path, given: object, *, last: bool) -> None:
+        if not isinstance(given, dict):
             mend = "as - when: customer.vip, and below it goto: sales"
             run.error(path, "shape", "choose: each way is a when and a goto", mend)
             return
-        when, node = way.get("when"), way["goto"]
+        way: Way | None = validate(Way, given, path, run.compiler.report)
+        if way is None:
+            return
+        when, node = way.when, way.goto
         if when is None:
             if not last:
                 said = "choose: the ways after one without when are never reached"
                 run.error(path, "after-the-end", said, "give it a when, or put it last")
+                run.known(node, (*path, "goto"))
                 return
             run.note(f"way to {node}", path)
             run.goto(node, (*path, "goto"))
-            return
-        if not isinstance(when, str):
-            run.error((*path, "when"), "shape", "when: must be an expression")
             return
         condition = run.expression(when, (*path, "when"), "when")
         under = run.branch(inner=False)

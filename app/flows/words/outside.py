@@ -20,7 +20,7 @@ from app.numbers import e164, masked
 from app.outside import Effect, Found, Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from app.calls import Turn
     from app.flows.places import Path
@@ -40,6 +40,7 @@ _NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 class LookUp(Word):
     """Ask another server, and remember its answer."""
 
+    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "into": "unread"}
     url: Annotated[str, URL] = pydantic.Field(description="Where to ask.")
     into: GivenName = pydantic.Field(description="The name under which the answer is kept.")
     method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="How it is asked.")
@@ -137,6 +138,7 @@ class Notice(pydantic.BaseModel):
     """A webhook to be sent."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
     url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
 
@@ -144,6 +146,7 @@ class Notice(pydantic.BaseModel):
 class Notify(Word):
     """Tell another server, once the answer is on its way."""
 
+    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
     plain: ClassVar[str] = "url"
     url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
@@ -180,6 +183,7 @@ def cause_notice(word: Notice | Notify, run: Run, path: Path, *, kind: Literal["
 class Sms(Word):
     """Send a text message, once the answer is on its way."""
 
+    instead: ClassVar[Mapping[str, Any]] = {"text": "?"}
     plain: ClassVar[str] = "text"
     text: str = pydantic.Field(min_length=1, description="What to write.")
     to: str = pydantic.Field("", description="To whom; else to the caller.")

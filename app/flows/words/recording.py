@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
+from app.flows.files import form
+from app.flows.shapes import validate
 from app.flows.words.outside import Notice, cause_notice
 from app.flows.words.word import Duration, OneKey, Spoken
 from app.language.verbs import Pause, Play, Record, Tone
@@ -29,7 +31,7 @@ class Voicemail(Spoken):
     stop: OneKey = pydantic.Field("#", description="The key that ends the message.")
     transcribe: bool = pydantic.Field(default=False, description="Whether the message is transcribed.")
     thanks: str = pydantic.Field("", description="What is said after the message.")
-    notify: Notice | None = pydantic.Field(None, description="A webhook that tells of the message.")
+    notify: Annotated[Any, form("notice")] = pydantic.Field(None, description="A webhook that tells of the message.")
 
     @classmethod
     def there(cls, value: object) -> bool:
@@ -39,7 +41,13 @@ class Voicemail(Spoken):
     def write(self, run: Run, path: Path) -> None:
         """Greeting, beep, a recording that a key ends, thanks."""
         if self.notify is not None:
-            cause_notice(self.notify, run, (*path, "notify"), kind="voicemail")
+            here: Path = (*path, "notify")
+            if not isinstance(self.notify, dict):
+                run.compiler.report.also(here, (*here, "url"))
+            given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
+            notice: Notice | None = validate(Notice, given, here, run.compiler.report)
+            if notice is not None:
+                cause_notice(notice, run, here, kind="voicemail")
         if self.greeting:
             run.write(self.say(run, path, self.greeting, (*path, "greeting")), path=path)
         if run.dialect == "reference":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -10,12 +11,15 @@ import pydantic
 from app.errors import BuildError
 from app.flows.expressions.functions import BY_NAME
 from app.flows.expressions.scope import SCOPE
-from app.flows.files import form, validate
+from app.flows.files import form
+from app.flows.shapes import validate
 from app.flows.values import keys_of, value_of
 from app.flows.voices import voice_of
 from app.language.values import KEY, KEYS, MS, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.flows.places import Path
     from app.flows.writing import Run
     from app.language import Say
@@ -65,6 +69,8 @@ class Word(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     plain: ClassVar[str] = ""
+    instead: ClassVar[Mapping[str, Any]] = {}
+    """What stands for keys that are needed and could not be read."""
     verb: ClassVar[str] = ""
     """The verb whose declared attributes it takes too."""
     open: ClassVar[bool] = False
@@ -104,7 +110,7 @@ def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noq
             run.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
             return
         key = (cls.plain,)
-        run.compiler.report.places.setdefault((*path, *key), run.compiler.report.place(path))
+        run.compiler.report.also(path, (*path, *key), len(value) if isinstance(value, list) else 0)
         value = {cls.plain: value}
     declared = run.compiler.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():
@@ -113,8 +119,11 @@ def word_step(cls: type[Word], value: Any, path: Path, run: Run) -> None:  # noq
         }
         extra = {key: declared[key].write(part) for key, part in given.items() if part is not None}
         value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
-    made = validate(cls, value, path, run.compiler.report)
-    if made is not None:
+    report = run.compiler.report
+    made = validate(cls, value, path, report)
+    if made is None:
+        return
+    with report.errors_only() if report.wrong_at(path) else contextlib.nullcontext():
         try:
             made.write(run, path)
         except BuildError as error:
