@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from app.errors import NotAuthenticated, OpentactError, TooManyRequests, Unavailable
-from app.opentact.answers import for_a_log
 from app.opentact.event import Event, event_of
 from app.opentact.records import Call, Record
 
@@ -60,7 +59,7 @@ class Filling:
             except (Unavailable, TooManyRequests, NotAuthenticated):
                 raise
             except OpentactError as error:
-                _log().warning("what was missed cannot be searched", type=kind, reason=for_a_log(error))
+                _log().warning("what was missed cannot be searched", type=kind, reason=str(error))
                 if error.status not in _MASKS_REFUSED:
                     return
             else:

@@ -175,7 +175,7 @@ def test_what_is_no_moment_is_said_with_the_mend():
 def test_a_number_is_forgotten():
     done = run("forget", "12015550999", "--yes")
     assert done.code == 0
-    assert done.out == "…0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
+    assert done.out == "...0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
     assert [row["id"] for row in listed()] == ["three", "two"]
     assert "0999" not in run("log", "two", "--format", "json").out
     assert "nothing was remembered of it" in run("forget", "+12015550999", "--yes").out
