@@ -285,14 +285,14 @@ def _text(value: object) -> str | None:
 
 
 def _moment(written: object) -> float | None:
-    """A time as Opentact writes it, in seconds since 1970; without a zone it is UTC."""
+    """A time as Opentact writes it, in seconds since 1970; without a zone it is UTC. None: it is in no year."""
     if not isinstance(written, str):
         return None
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _json(value: object) -> str:

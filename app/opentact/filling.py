@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
@@ -49,6 +50,16 @@ class Filling:
             async for record in self._found(kind, search, attempts):
                 if _touched(record, since, until):
                     yield _event(kind, record, until)
+
+    async def executed(self, call: str, app: str, since: datetime, until: datetime) -> list[Event]:
+        """What of the documents of a call was executed; ``app`` is the uuid of its SIP Control App, where that is known.
+
+        Raises OpentactError.
+        """
+        logs = partial(self._opentact.apps.logs, app) if app else self._logs
+        found = self._found("call_flow", logs, [_span(since, until), {}])
+        events = [_event("call_flow", record, until) async for record in found]
+        return [event for event in events if event.call_uuid == call]
 
     async def _found(self, kind: str, search: Search, attempts: list[dict[str, Any]]) -> AsyncIterator[Record]:
         """What a search finds; where its masks are refused, what it finds without them."""
