@@ -67,8 +67,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     """
     settings = settings or load_settings()
     log = Log()
-    log_to(log, settings.log_format)
-    house = House(settings, library or library_of(settings), log)
+    mask = Mask(keys_of(settings)[0])
+    log_to(log, settings.log_format, mask)
+    house = House(settings, library or library_of(settings), log, mask)
     house.warn()
     app = FastAPI(title="callflows", lifespan=house.open, description="Answers the calls of numbers on Opentact.")
     said_as_problems(app)
@@ -81,13 +82,12 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 class House:
     """All that one process of an installation has."""
 
-    def __init__(self, settings: Settings, library: Library, log: Log) -> None:
+    def __init__(self, settings: Settings, library: Library, log: Log, mask: Mask) -> None:
         self.settings = settings
         self.library = library
         self.trust = Trust(settings)
         self.journal = journal_of(settings, trail.told)
         self.opentact = opentact_of(settings)
-        mask = Mask(keys_of(settings)[0])
         self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states, mask)
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -106,6 +106,11 @@ class SqlStore:
         with self._reading() as connection:
             return asking.told(connection, call)
 
+    def ids(self, prefix: str, most: int) -> Sequence[str]:
+        """Up to ``most`` ids of calls and legs that begin so, in order."""
+        with self._reading() as connection:
+            return asking.ids(connection, prefix, most)
+
     def newest_event(self) -> float | None:
         """When the newest report happened that the websocket or a search brought; None where there is none."""
         with self._reading() as connection:

@@ -54,6 +54,9 @@ class Store(Protocol):
     def told(self, call: str) -> Told | None:
         """All that is kept of a call; None where there is none of that id."""
 
+    def ids(self, prefix: str, most: int) -> Sequence[str]:
+        """Up to ``most`` ids of calls and legs that begin so, in order."""
+
     def newest_event(self) -> float | None:
         """When the newest report happened that the websocket or a search brought; None where there is none."""
 

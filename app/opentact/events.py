@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from app.errors import OpentactError, SettingsError
-from app.opentact.answers import for_a_log
+from app.numbers import masked_in
 from app.opentact.connection import Beat, Lost, Refused, accepted, frame_of, opened, why
 from app.opentact.event import Event, Malformed, events_of
 from app.opentact.filling import Filling
@@ -217,12 +217,12 @@ class Events:
             except OpentactError as error:
                 wait = self._pace.before(attempt)
                 attempt += 1
-                _log().warning("subscriptions cannot be looked at", reason=for_a_log(error))
+                _log().warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
                 for kind in {*ensured.refused} - {*self.health.refused}:
                     _log().warning("events cannot be subscribed to", type=kind, reason=ensured.refused[kind])
-                self.health.refused = dict(ensured.refused)
+                self.health.refused = {kind: masked_in(said) for kind, said in ensured.refused.items()}
             await self._pace.sleep(wait)
 
     async def _fill_in(self, queue: asyncio.Queue[Event]) -> None:
@@ -258,15 +258,16 @@ class Events:
 
     def _lost(self, error: Exception) -> None:
         reason = self._reason(error)
-        if reason != self.health.problem:
+        problem = masked_in(reason)
+        if problem != self.health.problem:
             _log().warning("no connection to Opentact's events", reason=reason)
-        self.health.problem = reason
+        self.health.problem = problem
         self.health.since = self.health.since or self._pace.now()
 
     def _reason(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = for_a_log(error) if isinstance(error, OpentactError) else why(error)
+        said = str(error) if isinstance(error, OpentactError) else why(error)
         if isinstance(error, Refused):
             said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
         return "".join(sign if sign.isprintable() else " " for sign in self._opentact.hide(said))[:500]

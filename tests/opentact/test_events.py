@@ -582,7 +582,7 @@ def test_a_subscription_that_somebody_removed_is_made_again(platform):
 def test_numbers_are_masked_in_what_is_logged(platform):
     platform.routes["POST /event/subscription"] = wrong(400, "the number +13125550168 is not yours")
     health, _ = subscribed(platform, [], done=lambda p: p.bodies("POST /event/subscription"))
-    assert "the number …0168 is" in health.refused["call_record"]
+    assert "the number ...0168 is" in health.refused["call_record"]
 
 
 def test_an_old_subscription_that_is_in_the_way_is_replaced(platform):

@@ -92,7 +92,7 @@ class Inbox:
         taken = await self._taken(message)
         say = _log().warning if taken.outcome in ("unknown-number", "broken") else _log().info
         why = {"detail": taken.detail} if taken.detail else {}
-        say("message", outcome=taken.outcome, flow=taken.flow, sender=masked(message.sender), to=masked(message.to), **why)
+        say("message", outcome=taken.outcome, flow=taken.flow, sender=message.sender, to=message.to, **why)
         return taken
 
     async def _taken(self, message: Message) -> Taken:
