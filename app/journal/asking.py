@@ -52,12 +52,6 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield CALLS.c.started < wanted.until
 
 
-def newest_event(connection: Connection) -> float | None:
-    """When the newest report happened that came by the websocket or was found by search; None where there is none."""
-    heard = EVENTS.c.source.in_(("wss", "search"))
-    return connection.execute(select(func.max(EVENTS.c.at)).where(heard)).scalar()
-
-
 def held(connection: Connection, kind: str, before: float, most: int) -> list[Row]:
     """Effects of a kind that were wanted before a moment, and of which nothing became yet, the oldest first."""
     waits = (EFFECTS.c.kind == kind) & EFFECTS.c.settled.is_(None) & (EFFECTS.c.at < before)

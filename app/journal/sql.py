@@ -6,7 +6,7 @@ import contextlib
 import pathlib
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -106,11 +106,6 @@ class SqlStore:
         with self._reading() as connection:
             return asking.told(connection, call)
 
-    def newest_event(self) -> float | None:
-        """When the newest report happened that the websocket or a search brought; None where there is none."""
-        with self._reading() as connection:
-            return asking.newest_event(connection)
-
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
         insert = INSERTS[self._engine.dialect.name]
@@ -134,16 +129,20 @@ class SqlStore:
         with self._reading() as connection:
             return asking.held(connection, kind, before, most)
 
-    def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds."""
+    def hold(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
+        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
         insert = INSERTS[self._engine.dialect.name]
-        new = insert(LEASES).values(name=name, holder=holder, until=now + seconds)
+        held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
         free = (LEASES.c.holder == holder) | (LEASES.c.until <= now)
-        taken = new.on_conflict_do_update(
-            index_elements=["name"], set_={"holder": holder, "until": now + seconds}, where=free
-        )
+        new = insert(LEASES).values(name=name, **held)
+        taken = new.on_conflict_do_update(index_elements=["name"], set_=held, where=free)
         with self._writing() as connection:
             return connection.execute(taken.returning(LEASES.c.name)).first() is not None
+
+    def mark(self, name: str) -> float | None:
+        """The mark of a lease, whoever set it last; None where nobody did."""
+        with self._reading() as connection:
+            return connection.execute(select(LEASES.c.mark).where(LEASES.c.name == name)).scalar()
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

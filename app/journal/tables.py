@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA: Final = MetaData()
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration."""
 
 
@@ -184,8 +184,9 @@ LEASES: Final = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", Double, nullable=False),
+    Column("mark", Double),
 )
-"""What one process of all does, for as long as it says so again."""
+"""What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
 
 _GREATEST: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",
