@@ -55,6 +55,7 @@ class SqlStore:
     def open(self) -> None:
         """Make the tables, or bring them up to date; any number of processes may do so at once."""
         self._engine.dispose()
+        self._opened = None
         if self.file is not None:
             with _reaching():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +72,12 @@ class SqlStore:
 
     def _look_at_file(self) -> None:
         """SQLite writes on to a file that was taken away, where nobody ever finds it: that is a database that is gone."""
-        if self.file is not None and _identity(self.file) != self._opened:
+        if self._opened is not None and self.file is not None and _identity(self.file) != self._opened:
             raise StoreGone(f"{self.file} is gone, or is another file than it was")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
+        self._look_at_file()
         with _reaching(), self._engine.begin() as connection:
             yield connection
 
@@ -89,7 +91,6 @@ class SqlStore:
         rows: dict[str, list[Row]] = {}
         for table, row in entries:
             rows.setdefault(table, []).append({**row})
-        self._look_at_file()
         with self._writing() as connection:
             identified(connection, rows)
             for table in _ORDER:
@@ -120,7 +121,6 @@ class SqlStore:
 
     def opt(self, number: str, other: str, at: float, *, out: bool) -> bool:
         """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
-        self._look_at_file()
         with self._writing() as connection:
             return optouts.said(connection, number, other, at, out=out)
 
