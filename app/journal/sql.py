@@ -14,6 +14,7 @@ from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing, optouts
 from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
+from app.journal.patience import Impatient, slowly
 from app.journal.schema import is_current, migrate
 from app.journal.tables import CLAIMS, LEASES
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 5
 """Seconds for which a connection, or whoever else writes in SQLite, is awaited."""
+_CONNECTED: Final = 3
+"""Seconds for which PostgreSQL is awaited when connecting."""
 _SLOWEST: Final = 60_000
 """Milliseconds that a statement may take in PostgreSQL."""
 _ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
@@ -62,7 +65,7 @@ class SqlStore:
         with self._reading() as connection:
             current = is_current(connection)
         if not current:
-            with self._writing() as connection:
+            with slowly(), self._writing() as connection:
                 migrate(connection)
         self._opened = _identity(self.file) if self.file is not None else None
 
@@ -99,7 +102,7 @@ class SqlStore:
 
     def calls(self, wanted: Filter) -> Iterator[Row]:
         """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""
-        with self._reading() as connection:
+        with slowly(), self._reading() as connection:
             yield from asking.calls(connection, wanted)
 
     def told(self, call: str) -> Told | None:
@@ -146,12 +149,12 @@ class SqlStore:
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""
-        with self._writing() as connection:
+        with slowly(), self._writing() as connection:
             return erasing.before(connection, moment, most)
 
     def forget(self, number: str, mentioned: re.Pattern[str], on_progress: Callable[[int], None]) -> Mapping[str, int]:
         """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
-        with _reaching():
+        with slowly(), _reaching():
             return erasing.forget(self._engine, number, mentioned, on_progress)
 
 
@@ -179,8 +182,14 @@ def url_of(written: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        options = {"connect_timeout": _PATIENCE, "options": f"-c statement_timeout={_SLOWEST}"}
-        return create_engine(url, pool_size=5, pool_timeout=_PATIENCE, pool_recycle=1800, connect_args=options)
+        options = {"connect_timeout": _CONNECTED, "options": f"-c statement_timeout={_SLOWEST}"}
+        engine = create_engine(url, pool_size=5, pool_timeout=_PATIENCE, pool_recycle=1800, connect_args=options)
+
+        @event.listens_for(engine, "do_connect")
+        def connects(_dialect: object, _record: object, given: Any, more: Any) -> Impatient:  # noqa: ANN401 - psycopg's
+            return Impatient.connect(*given, **more)
+
+        return engine
     engine = create_engine(url, pool_timeout=_PATIENCE, connect_args={"timeout": _PATIENCE})
 
     @event.listens_for(engine, "connect")
