@@ -119,7 +119,12 @@ class House:
             return None
         from app.web.listening import Listening  # noqa: PLC0415 - heavy, and an installation may do without
 
-        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard)
+        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard, self._unfinished)
+
+    def _unfinished(self) -> float | None:
+        """When the oldest happened that was reported and is not acted on yet."""
+        waiting = (self.hearing.unfinished(), self._ending.unfinished())
+        return min((at for at in waiting if at is not None), default=None)
 
     def _acts(self) -> list[Any]:
         """What is done when something is reported."""

@@ -18,6 +18,7 @@ FLOORS = (
         "errors",
         "happened",
         "kept",
+        "known",
         "numbers",
         "outside",
         "settings",

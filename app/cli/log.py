@@ -92,14 +92,18 @@ def _masked(number: str) -> None:
 
 
 def _store() -> SqlStore | None:
-    """The journal's database; None where there is none yet."""
+    """The journal's database; None where there is none yet. Raises StoreGone."""
+    from app.errors import StoreGone
     from app.journal.sql import SqlStore
 
     store = SqlStore(settings_of().journal_url)
     if store.file is not None and not store.file.exists():
         say(f"no call was remembered yet: there is no {store.file}")
         return None
-    store.open()
+    try:
+        store.open()
+    except StoreGone as error:
+        raise StoreGone(f"{store.name} cannot be read: {error}") from error
     return store
 
 

@@ -58,12 +58,6 @@ def ids(connection: Connection, prefix: str, most: int) -> list[str]:
     return [*connection.scalars(select(CALLS.c.id).where(begins).order_by(CALLS.c.id).limit(most))]
 
 
-def newest_event(connection: Connection) -> float | None:
-    """When the newest report happened that came by the websocket or was found by search; None where there is none."""
-    heard = EVENTS.c.source.in_(("wss", "search"))
-    return connection.execute(select(func.max(EVENTS.c.at)).where(heard)).scalar()
-
-
 def held(connection: Connection, kind: str, before: float, most: int) -> list[Row]:
     """Effects of a kind that were wanted before a moment, and of which nothing became yet, the oldest first."""
     waits = (EFFECTS.c.kind == kind) & EFFECTS.c.settled.is_(None) & (EFFECTS.c.at < before)

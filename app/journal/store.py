@@ -57,9 +57,6 @@ class Store(Protocol):
     def ids(self, prefix: str, most: int) -> Sequence[str]:
         """Up to ``most`` ids of calls and legs that begin so, in order."""
 
-    def newest_event(self) -> float | None:
-        """When the newest report happened that the websocket or a search brought; None where there is none."""
-
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
 
@@ -72,8 +69,11 @@ class Store(Protocol):
     def held(self, kind: str, before: float, most: int) -> Sequence[Row]:
         """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
 
-    def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds."""
+    def hold(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
+        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
+
+    def mark(self, name: str) -> float | None:
+        """The mark of a lease, whoever set it last; None where nobody did."""
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

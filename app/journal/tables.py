@@ -13,7 +13,7 @@ from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Ta
 METADATA: Final = MetaData()
 BEGINS: Final = 1
 GOES_ON: Final = 2
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration."""
 
 
@@ -187,8 +187,9 @@ LEASES: Final = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", Double, nullable=False),
+    Column("mark", Double),
 )
-"""What one process of all does, for as long as it says so again."""
+"""What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
 
 _GREATEST: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",

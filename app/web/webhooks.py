@@ -5,6 +5,8 @@ They are answered when what they said is safely written, and not before.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +14,8 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from python_multipart import parse_form
+from python_multipart.exceptions import FormParserError
 
 from app.errors import JournalError
 from app.opentact.event import Malformed, events_of
@@ -21,12 +25,18 @@ from app.web.requests import MAX_BODY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from python_multipart.multipart import Field, File
+
     from app.web.requests import Trust
 
     Take = Callable[..., Awaitable[None]]
 
 AGAIN: Final = 60
 """Seconds within which the same words, that name no call and no message, are one report."""
+MOST: Final = 1_000
+"""Events that may be told at once."""
+_OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
+"""What is an object in an envelope or an entity (platform: tn, also a number)."""
 _NOT_TOLD: Final = frozenset({"token"})
 """What stands in a query and is no part of what was said."""
 
@@ -57,6 +67,8 @@ async def _taken(request: Request, trust: Trust, take: Take, kind: str) -> Respo
         reports = [event.happened("webhook") for event in _events(request, body, kind)]
     except Malformed as error:
         return problem(400, str(error))
+    if len(reports) > MOST:
+        return problem(413, f"over {MOST} events are told at once")
     try:
         await take(*reports)
     except JournalError as error:
@@ -77,36 +89,72 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _events(request: Request, body: bytes, kind: str) -> list[Any]:
-    """What a request says, whether by JSON, form or query; as an envelope already, or the bare entity. Raises Malformed."""
+    """What a request says, by JSON, form or query: envelopes, or bare entities; one, or a list. Raises Malformed."""
     asked = {name: value for name, value in request.query_params.items() if name not in _NOT_TOLD}
     said = _said(request.headers.get("content-type", ""), body)
-    if not said and not asked:
+    if not said and (isinstance(said, list) or not asked):
         raise Malformed("nothing is said: neither in the query nor in a body")
     now = datetime.now(UTC)
-    envelope = said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind, now)
-    return events_of(json.dumps(envelope), now)
+    if isinstance(said, dict):
+        rows = [said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind, now)]
+    else:
+        rows = [row if _is_envelope(row) else _envelope({**row}, {}, kind, now) for row in said]
+    return events_of(json.dumps(rows), now)
 
 
-def _said(form: str, body: bytes) -> dict[str, Any]:
+def _said(form: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:
     if not body.strip():
         return {}
-    if "x-www-form-urlencoded" in form:
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    if "multipart/form-data" in form.lower():
+        return _whole(_multipart(form, body))
+    if "x-www-form-urlencoded" in form.lower():
+        return _whole(_urlencoded(body))
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        form_of = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if b"=" in body else {}
+        form_of = _urlencoded(body) if b"=" in body else {}
         if form_of:
-            return form_of
+            return _whole(form_of)
         raise Malformed("the body is neither JSON nor a form") from None
-    if not isinstance(said, dict):
-        raise Malformed("the body is no object")
+    if not all(isinstance(row, dict) for row in (said if isinstance(said, list) else [said])):
+        raise Malformed("the body is no object, and no list of objects")
+    return said  # type: ignore[no-any-return]  # as was just looked at
+
+
+def _urlencoded(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _multipart(form: str, body: bytes) -> dict[str, str]:
+    """The parts by name, files too. Raises Malformed."""
+    said: dict[str, str] = {}
+
+    def field(part: Field) -> None:
+        said[(part.field_name or b"").decode("utf-8", "replace")] = (part.value or b"").decode("utf-8", "replace")
+
+    def file(part: File) -> None:
+        part.file_object.seek(0)
+        said[(part.field_name or b"").decode("utf-8", "replace")] = part.file_object.read().decode("utf-8", "replace")
+
+    try:
+        parse_form({"Content-Type": form.encode("latin-1")}, io.BytesIO(body), field, file)
+    except (FormParserError, ValueError) as error:
+        raise Malformed(f"the form cannot be read: {error}") from None
+    return said
+
+
+def _whole(form: Mapping[str, str]) -> dict[str, Any]:
+    """A form with what can only be an object as one: it is written as JSON there."""
+    said: dict[str, Any] = dict(form)
+    for name in _OBJECTS & form.keys():
+        with contextlib.suppress(ValueError, RecursionError):
+            said[name] = json.loads(form[name])
     return said
 
 
 def _is_envelope(said: Mapping[str, Any]) -> bool:
     """Whether it is an event as the websocket brings them."""
-    return isinstance(said.get("payload"), dict) and isinstance(said.get("type"), str)
+    return isinstance(said.get("type"), str) and ("payload" in said or isinstance(said.get("call"), dict))
 
 
 def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
