@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.ended import Ended
-    from app.journal.store import Filter, Store
+    from app.journal.store import Filter, Lease, Store
     from app.outside import Effect
 
 T = TypeVar("T")
@@ -100,6 +100,6 @@ class Reading:
         """
         return await self._asked(self._store.hold, name, holder, time.time(), seconds, mark)
 
-    async def mark(self, name: str) -> float | None:
-        """The mark of a lease, whoever held it last; None where there is none. Raises StoreGone."""
-        return await self._asked(self._store.mark, name)
+    async def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did. Raises StoreGone."""
+        return await self._asked(self._store.lease, name)

@@ -16,6 +16,7 @@ from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
 from app.journal.patience import Impatient, slowly
 from app.journal.schema import is_current, migrate
+from app.journal.store import Lease
 from app.journal.tables import CLAIMS, LEASES
 
 if TYPE_CHECKING:
@@ -147,10 +148,11 @@ class SqlStore:
         with self._writing() as connection:
             return connection.execute(taken.returning(LEASES.c.name)).first() is not None
 
-    def mark(self, name: str) -> float | None:
-        """The mark of a lease, whoever set it last; None where nobody did."""
+    def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did."""
         with self._reading() as connection:
-            return connection.execute(select(LEASES.c.mark).where(LEASES.c.name == name)).scalar()
+            found = connection.execute(select(LEASES.c.holder, LEASES.c.mark).where(LEASES.c.name == name)).first()
+        return Lease(*found) if found is not None else None
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

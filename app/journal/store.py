@@ -26,6 +26,13 @@ class Filter(NamedTuple):
     limit: int | None = None
 
 
+class Lease(NamedTuple):
+    """Who held a lease last, and the mark (seconds since 1970) that is kept with it."""
+
+    holder: str
+    mark: float | None
+
+
 class Told(NamedTuple):
     """All that is kept of one call: its row, those of its legs, and the rows of each other table, oldest first."""
 
@@ -72,8 +79,8 @@ class Store(Protocol):
     def hold(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
         """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
 
-    def mark(self, name: str) -> float | None:
-        """The mark of a lease, whoever set it last; None where nobody did."""
+    def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did."""
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

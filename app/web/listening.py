@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
+import pathlib
 import socket
 import time
 import uuid
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 LEASE: Final = "events"
 SECONDS: Final = 15.0
 """How long a lease is good; whoever has it takes it again three times as often."""
-
-
 FURTHEST: Final = 86_400.0
 """Seconds by which the mark lies behind at most for what is not acted on yet."""
+_HERE: Final[set[str]] = set()
+"""The holders that this process has been."""
 
 
 class Listening:
@@ -58,7 +60,8 @@ class Listening:
         self._heard = heard
         self._unfinished = unfinished
         self._since: datetime | None = None
-        self._holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._holder = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        _HERE.add(self._holder)
         self._events: Events | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -94,9 +97,22 @@ class Listening:
     async def _ours(self) -> bool:
         """Whether the lease is this process's for the next seconds."""
         try:
-            return await self._journal.hold(LEASE, self._holder, SECONDS, self._mark())
+            ours = await self._journal.hold(LEASE, self._holder, SECONDS, self._mark())
+            if not ours and (lease := await self._journal.lease(LEASE)) and self._is_gone(lease.holder):
+                await self._journal.hold(LEASE, lease.holder, 0.0)
+                ours = await self._journal.hold(LEASE, self._holder, SECONDS, self._mark())
         except JournalError:
             return True
+        return ours
+
+    @staticmethod
+    def _is_gone(holder: str) -> bool:
+        """Whether a holder was a process here that was killed: nobody need wait until its lease runs out."""
+        where, _, rest = holder.partition("/")
+        if where != place() or holder in _HERE:
+            return False
+        pid = int(rest.partition("/")[0])
+        return pid == os.getpid() or not _runs(pid)
 
     async def _listen(self) -> None:
         """Listen as long as the lease is ours; where the database was gone at first, until it says what was missed."""
@@ -125,9 +141,10 @@ class Listening:
         """Find out up to when all is known, unless this process knows itself; whether that could be found out."""
         if self._since is None:
             try:
-                at = await self._journal.mark(LEASE)
+                lease = await self._journal.lease(LEASE)
             except JournalError:
                 return False
+            at = lease.mark if lease is not None else None
             self._since = datetime.fromtimestamp(min(at or time.time(), time.time()), UTC)
         return True
 
@@ -140,3 +157,23 @@ class Listening:
 
     async def _on_event(self, event: Event) -> None:
         await self._heard(event.happened())
+
+
+def place() -> str:
+    """Where a process id means one process: this host, since it was started, and of its spaces of ids this one."""
+    told = [socket.gethostname(), str(uuid.getnode())]
+    with contextlib.suppress(OSError):
+        told.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        told.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\0".join(told).encode(), digest_size=8).hexdigest()
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -39,6 +39,14 @@ _OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_
 """What is an object in an envelope or an entity (platform: tn, also a number)."""
 _NOT_TOLD: Final = frozenset({"token"})
 """What stands in a query and is no part of what was said."""
+_MOMENTS: Final = {
+    "init": "init_on",
+    "ringing": "ring_on",
+    "live": "answer_on",
+    "hangup": "hangup_on",
+    "destroyed": "destroy_on",
+}
+"""When a call came to a state. When it was modified is no such moment: it stays the same through all of them."""
 
 
 def webhooks(trust: Trust, take: Take) -> APIRouter:
@@ -158,12 +166,15 @@ def _is_envelope(said: Mapping[str, Any]) -> bool:
 
 
 def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
-    """A bare entity in the envelope of 2022; the query's state is what is reported."""
+    """A bare entity in the envelope of 2022; the query's state is what is reported, when a call says that it was."""
     if asked.get("state"):
         entity["state"] = asked["state"]
+    own = "modified_on"
     if kind == "call_state":
         entity.setdefault("direction", "in")
-    when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
+        own = _MOMENTS.get(str(entity.get("state")), "")
+    when = {"timestamp": entity[own]} if entity.get(own) else {}
     if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
         when = {"received": int(now.timestamp()) // AGAIN}
-    return {**when, "type": kind, "message": f"{kind} by webhook", "payload": entity}
+    who = f"{entity.get('from') or 'nobody'} > {entity.get('to') or 'nobody'} - {entity.get('state') or 'no state'}"
+    return {**when, "type": kind, "message": f"by webhook {who}", "payload": entity}

@@ -166,12 +166,12 @@ def test_a_lease_is_one_holders_until_it_ends(store):
 
 
 def test_a_lease_keeps_up_to_when_all_is_done_for_whoever_holds_it_next(store):
-    assert store.mark("events") is None
+    assert store.lease("events") is None
     assert store.hold("events", "one", 100.0, 10.0, 99.5)
     assert store.hold("events", "one", 105.0, 0.0)
     assert store.hold("events", "two", 106.0, 10.0)
     assert not store.hold("events", "one", 107.0, 10.0, 106.5)
-    assert store.mark("events") == 99.5
+    assert store.lease("events") == ("two", 99.5)
 
 
 def test_what_is_too_old_is_erased_in_bounded_batches(store):

@@ -60,7 +60,8 @@ class Ours:
             return [text for (text,) in connection.exec_driver_sql("SELECT text FROM messages ORDER BY text")]
 
     def since(self):
-        return time.time() - (self.store.mark(LEASE) or 0)
+        lease = self.store.lease(LEASE)
+        return time.time() - ((lease and lease.mark) or 0)
 
 
 async def until(holds, seconds=30):
@@ -145,5 +146,19 @@ def test_where_the_database_is_gone_at_first_what_was_missed_is_found_when_it_is
                     database.come()
                     await until(lambda: second.texts() == ["missed", "now"])
                     await until(lambda: second.since() < 60)
+
+    run(work())
+
+
+@pytest.mark.parametrize(("pid", "taken"), [(2**22 + 1, True), (1, False)], ids=["killed", "running"])
+def test_the_lease_of_a_process_here_that_was_killed_is_taken_over_at_once(pid, taken, tmp_path):
+    async def work():
+        async with there(pace=200) as it:
+            store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+            store.open()
+            store.hold(LEASE, f"{listening_module.place()}/{pid}/0a1b2c3d", time.time(), 1000.0)
+            async with ours(it, tmp_path) as made:
+                with contextlib.nullcontext() if taken else pytest.raises(TimeoutError):
+                    await until(lambda: made.connected, 10 if taken else 1)
 
     run(work())

@@ -56,6 +56,19 @@ def test_a_state_comes_by_post_with_the_whole_call():
     assert report.call["uuid"] == CALL["uuid"]
 
 
+def test_a_state_happened_when_the_call_says_so_else_when_it_was_told():
+    moments = {"modified_on": "2026-02-19T16:24:45.982Z", "answer_on": "2026-02-19T16:24:47.302Z"}
+    written, began = Written(), datetime.now(UTC).timestamp()
+    for state in ("live", "hangup"):
+        told(written, f"/webhook?state={state}&from=%2B12015550999&to=12015550123", json={**CALL, **moments})
+    live, hangup = written.reports
+    assert datetime.fromtimestamp(live.at, UTC).isoformat(timespec="milliseconds") == "2026-02-19T16:24:47.302+00:00"
+    assert hangup.at >= began
+    assert [report.message for report in written.reports] == [
+        f"by webhook {CALL['from']} > {CALL['to']} - {state}" for state in ("live", "hangup")
+    ]
+
+
 def test_a_state_comes_by_get_with_nothing_but_numbers():
     written = Written()
     assert told(written, "/webhook?state=hangup&from=%2B12015550999&to=12015550123", method="GET").status_code == 200
