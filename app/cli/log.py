@@ -211,12 +211,12 @@ def _scenario(store: SqlStore | None, call: str) -> None:
 
     from app.cli.ringing import rung
     from app.testing.recording import as_scenario
-    from app.testing.replaying import rehearsal_of
+    from app.testing.replaying import replay_of
 
-    rehearsal = rehearsal_of(_story_of(store, call))
+    rehearsal, unknown = replay_of(_story_of(store, call))
     told, zone = asyncio.run(rung(rehearsal, settings_of()))
-    say("rehearsed again with the flows as they are now; keys pressed within one document are not known")
-    print(as_scenario(told, rehearsal, zone=zone), end="")
+    say("rehearsed again with the flows as they are now")
+    print(as_scenario(told, rehearsal, zone=zone, unknown=unknown), end="")
 
 
 def _story(store: SqlStore | None, call: str, output: LogFormat, *, documents: bool) -> None:

@@ -225,6 +225,14 @@ def test_what_is_no_moment_is_said_with_the_mend():
 
 
 @pytest.mark.usefixtures("kept")
+def test_a_call_is_printed_as_a_scenario():
+    done = run("log", "one", "--as-scenario")
+    assert done.code == 0
+    assert done.out.startswith("  - name: a call comes to start\n    at: '2026-11-23 10:00:00")
+    assert "- say: Hello.\n" in done.out
+
+
+@pytest.mark.usefixtures("kept")
 def test_a_number_is_forgotten():
     done = run("forget", "12015550999", "--yes")
     assert done.code == 0

@@ -207,3 +207,13 @@ def test_only_two_kinds_of_databases_are_taken(url):
 
 def test_no_password_is_in_the_name_of_a_database():
     assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").name
+
+
+def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/data/journal.db")
+    store.open()
+    write(store, *many(3))
+    assert {
+        file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "data").iterdir() if file.stat().st_mode & 0o077
+    } == {}
+    store.close()
