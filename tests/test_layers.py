@@ -21,6 +21,7 @@ FLOORS = (
         "known",
         "numbers",
         "outside",
+        "probes",
         "settings",
         "spots",
         "states",

@@ -68,6 +68,15 @@ def refusals(taken):
 # Each once
 
 
+def test_a_text_that_goes_out_is_one_line_of_the_log_however_often_it_is_reported():
+    phone = Phone()
+    with structlog.testing.capture_logs() as lines:
+        for state in ("created", "success", "success"):
+            phone.take("Come in.", type="smso", state=state, uuid="m", from_=OURS, to=ME)
+        phone.take("Come in.", type="smso", uuid="n", from_=OURS, to=ME)
+    assert [line["outcome"] for line in lines] == ["outbound", "outbound"]
+
+
 def test_a_text_is_answered_from_the_number_that_it_came_to():
     taken = Phone().take("Hi")
     (effect,) = taken.effects
