@@ -14,6 +14,8 @@ import typer
 from app.cli.given import FLOWS, TableFormat, fail, say, settings_of
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from app.language import Extensions
     from app.rehearsal.stand_in.options import Options
     from app.rehearsal.stand_in.serving import StandIn
@@ -66,6 +68,7 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     token: Annotated[str, typer.Option(help="A token as the portal makes them.")] = "",
     token_life: Annotated[int, typer.Option(min=1, help="Seconds that a token of GET /auth is valid.")] = 24 * 3600,
     balance: Annotated[float, typer.Option(help="What the account has.")] = 100.0,
+    zone: Annotated[str, typer.Option(help="That of native Schedule, as America/New_York.")] = "UTC",
     seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
     fault: FAULTS = None,
     strict: STRICT = False,  # noqa: FBT002 - an option
@@ -91,6 +94,7 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         strict=strict,
         faults=_faults(fault or []),
         extensions=_extensions(flows),
+        zone=_zone(zone),
     )
     try:
         asyncio.run(_serve(options, host, port))
@@ -157,6 +161,15 @@ def _faults(given: list[str]) -> dict[str, str]:
         except ValidationError as error:
             fail(f"callflows: --fault {name}={value}: {error.errors()[0]['msg']}", 2)
     return faults
+
+
+def _zone(name: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError):  # LookupError: there is none of that name
+        fail(f"callflows: --zone: {name!r} is no time zone: write it as America/New_York", 2)
 
 
 def _extensions(flows: Any) -> Extensions:  # noqa: ANN401 - a folder

@@ -39,7 +39,7 @@ from app.language import (
     from_xml,
 )
 from app.rehearsal import platform, playing
-from app.rehearsal.dialects import dialect_of
+from app.rehearsal.dialects import Spelled, spelled
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
 from app.rehearsal.notes import END, notes_of
@@ -50,7 +50,6 @@ from app.spots import NODE, Spot
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.language import Dialect
     from app.language.element import Element
     from app.language.verbs import Command
     from app.rehearsal.ringing import Ringing
@@ -73,7 +72,7 @@ class Interpreter(Line):
     def __init__(self, ringing: Ringing, **line: Any) -> None:  # noqa: ANN401 - as Line has them
         super().__init__(ringing, **line)
         self._documents = 0
-        self._dialect: Dialect = "reference"
+        self._spelled = Spelled("reference", {})
         self._handler: tuple[str, Error] | None = None
 
     # The call
@@ -137,7 +136,7 @@ class Interpreter(Line):
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
         response = from_xml(document, extensions=self.extensions)
-        self._dialect = dialect_of(document)
+        self._spelled = spelled(document, response)
         self.notes = notes_of(document)
         asked = self.transcript.requests[-1]
         if not self.notes and asked.node:
@@ -148,7 +147,7 @@ class Interpreter(Line):
         """Run a whole document."""
         handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
         self._handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
-        if self._dialect == "classic":  # which has no Answer: the app answers by itself
+        if self._spelled.dialect == "classic":  # which has no Answer: the app answers by itself
             await self.lift()
         await self._commands(response.children, "")
 
@@ -250,7 +249,7 @@ class Interpreter(Line):
             case Dial():
                 await playing.dial(self, command, path)
             case Gather():
-                await Gathering(self, command, path, self._dialect).run()
+                await Gathering(self, command, path, self._spelled.gathers[path]).run()
             case Callback():
                 await playing.callback(self, command, path)
             case Curl():

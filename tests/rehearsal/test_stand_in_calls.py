@@ -312,6 +312,23 @@ def test_those_who_are_dialled_behave_as_they_are_told_for_all_calls():
     assert run(rung()) == ["busy", "answered"]
 
 
+def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_named_rule():
+    document = "<Response><Answer/><Dial><To>{}</To></Dial><Hangup/></Response>"
+
+    async def rung(to: str) -> tuple[dict[str, Any], list[str]]:
+        async with there() as it:
+            await it.payload("POST", "/order", {"items": [{"tn": "12015550124", "features": ["voice"]}]})
+            await it.keep(document.format(to))
+            uuid = await it.begin()
+            told = await it.over(uuid)
+            return told["steps"][1], [*it.served.calls.of(uuid).line.rules.used]
+
+    step, used = run(rung("12015550124"))
+    assert (step["result"], step["by"], "own-number" in used) == ("answered", "12015550124", True)
+    assert "own-number" not in run(rung("12015550125"))[1]
+    assert "own-number" not in run(rung("12015550124@acme.sip.opentact.org"))[1]
+
+
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [
