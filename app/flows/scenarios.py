@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import pydantic
 
 from app.flows.files import form
+from app.flows.words.word import Texts  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,15 @@ class Scenario(pydantic.BaseModel):
         1, description="How often the caller rang today, this call included."
     )
     answers_itself: bool | None = pydantic.Field(None, description="Whether Opentact's app answers calls by itself.")
+    dialect: Literal["reference", "classic"] | None = pydantic.Field(
+        None, description="The dialect for this scenario, whatever the file and the settings say."
+    )
+    hours: dict[str, Literal["open", "closed"]] = pydantic.Field(
+        {}, description="Hours of the file that are open, or closed, for that day, whatever time it is."
+    )
+    lists: dict[str, Texts] = pydantic.Field(
+        {}, description="Who is in a list of the file too: a number, a prefix as +1201*, anonymous, or several."
+    )
     expect: Annotated[list[Any], form("expectations")] = pydantic.Field(
         [], description="What happens, in this order; what happens in between need not be named."
     )
