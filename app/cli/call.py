@@ -46,7 +46,8 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     caller: Annotated[str, typer.Option("--from", metavar="NUMBER", help="Who rings; empty: withheld.")] = "+12015550999",
     name: Annotated[str, typer.Option(help="The caller's name, as the network tells it.")] = "",
     keys: Annotated[
-        str | None, typer.Option(help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none.')
+        str | None,
+        typer.Option(help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none; hangup, hangup 3s.'),
     ] = None,
     at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock.')] = "",
     callee: Annotated[Callee | None, typer.Option(help="What those who are dialled do.")] = None,

@@ -29,7 +29,7 @@ class Scenario(pydantic.BaseModel):
     caller_name: str = pydantic.Field("", description="The caller's name, as the network tells it.")
     attestation: Literal["A", "B", "C"] | None = pydantic.Field(None, description="The caller's STIR/SHAKEN level.")
     keys: Annotated[Any, form("script")] = pydantic.Field(
-        None, description="What the caller presses, as 1,2# (a comma waits for the next question), or a list."
+        None, description="What the caller does: 1,2# (a comma waits for the next question), hangup, hangup 3s; or a list."
     )
     callee: Annotated[Any, form("callee")] = pydantic.Field(
         "answer", description="What those who are rung do; by target, or a list with one for each dial."
@@ -81,6 +81,9 @@ EXPECTED: Final[Mapping[str, Known]] = {
     "tone": Known("Tone", "tag"),
     "callback": Known("Callback", "url", "tag"),
 }
-OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+CALLER_HUNG_UP: Final = "caller-hung-up"
+OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
+DURING: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")
+"""Words of ``expect`` in whose verbs a caller may hang up."""
 WHOLE: Final = ("outcome", "nodes", "not")
 """Words of ``expect`` that are about the whole call, wherever they stand."""
