@@ -18,7 +18,7 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from app.errors import JournalError
-from app.opentact.event import Malformed, events_of
+from app.opentact.event import Malformed, events_of, moment_of
 from app.web.problems import problem
 from app.web.requests import MAX_BODY
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from python_multipart.multipart import Field, File
 
+    from app.happened import Happened
     from app.web.requests import Trust
 
     Take = Callable[..., Awaitable[None]]
@@ -35,6 +36,16 @@ AGAIN: Final = 60
 """Seconds within which the same words, that name no call and no message, are one report."""
 MOST: Final = 1_000
 """Events that may be told at once."""
+_BARE: Final = " by webhook"
+"""What the words on a bare entity end with: they are ours."""
+MOMENTS: Final = {
+    "init": "init_on",
+    "ringing": "ring_on",
+    "live": "answer_on",
+    "hangup": "hangup_on",
+    "destroyed": "destroy_on",
+}
+"""platform: the field of a call that has the moment of a state."""
 _OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
 """What is an object in an envelope or an entity (platform: tn, also a number)."""
 _NOT_TOLD: Final = frozenset({"token"})
@@ -64,7 +75,7 @@ async def _taken(request: Request, trust: Trust, take: Take, kind: str) -> Respo
     if body is None:
         return problem(413, f"the body has over {MAX_BODY} bytes")
     try:
-        reports = [event.happened("webhook") for event in _events(request, body, kind)]
+        reports = _reports(request, body, kind)
     except Malformed as error:
         return problem(400, str(error))
     if len(reports) > MOST:
@@ -88,7 +99,7 @@ async def _body(request: Request) -> bytes | None:
     return read
 
 
-def _events(request: Request, body: bytes, kind: str) -> list[Any]:
+def _reports(request: Request, body: bytes, kind: str) -> list[Happened]:
     """What a request says, by JSON, form or query: envelopes, or bare entities; one, or a list. Raises Malformed."""
     asked = {name: value for name, value in request.query_params.items() if name not in _NOT_TOLD}
     said = _said(request.headers.get("content-type", ""), body)
@@ -99,7 +110,22 @@ def _events(request: Request, body: bytes, kind: str) -> list[Any]:
         rows = [said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind, now)]
     else:
         rows = [row if _is_envelope(row) else _envelope({**row}, {}, kind, now) for row in said]
-    return events_of(json.dumps(rows), now)
+    reports = [event.happened("webhook") for event in events_of(json.dumps(rows), now)]
+    return [report._replace(at=_at(report, now)) if report.message.endswith(_BARE) else report for report in reports]
+
+
+def _at(report: Happened, now: datetime) -> float:
+    """When a call came into the state that a bare entity tells: its own moment, else its last change, else now.
+
+    One that was not changed since it was made says nothing of later states.
+    """
+    if report.kind != "call_state":
+        return report.at
+    call = report.call
+    own = call.get(MOMENTS.get(report.state, "")) or (call.get("created_on") if report.state == "init" else None)
+    changed = call.get("modified_on") if call.get("modified_on") != call.get("created_on") else None
+    moment = moment_of(own or changed)
+    return moment.timestamp() if moment is not None else now.timestamp()
 
 
 def _said(form: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:
@@ -166,4 +192,4 @@ def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str, now: 
     when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
     if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
         when = {"received": int(now.timestamp()) // AGAIN}
-    return {**when, "type": kind, "message": f"{kind} by webhook", "payload": entity}
+    return {**when, "type": kind, "message": f"{kind} {entity.get('state') or ''}{_BARE}", "payload": entity}
