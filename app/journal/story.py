@@ -17,7 +17,7 @@ from app.language import from_xml
 from app.language.element import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from app.journal.store import Row, Told
 
@@ -89,7 +89,7 @@ def _ordered(told: Told) -> list[dict[str, Any]]:
     turns = [*zip(told.turns, documents, strict=True)]
     happened = [
         *(entry for number, (turn, document) in enumerate(turns, 1) for entry in _turn(number, turn, document)),
-        *(_reported(event, turns) for event in told.events),
+        *(_reported(event, turns) for event in _each_once(told.events)),
         *({**_times(row, "at"), "what": "message", **_message(row)} for row in told.messages),
         *({**_times(row, "at"), "what": "recorded", "url": row["url"] or "", **_raw(row)} for row in told.recordings),
         *({**_times(row, "at"), "what": "transcribed", "text": row["text"] or "", **_raw(row)} for row in told.transcripts),
@@ -132,6 +132,22 @@ def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
         "detail": turn["detail"],
         "document": document,
     }
+
+
+def _each_once(events: Sequence[Row]) -> Iterator[Row]:
+    """The reports; what a search found of what was reported anyway is left out: it has another key and says less."""
+    told = [(_what(event), event["at"]) for event in events if event["source"] != "search"]
+    for event in events:
+        what, at = (_what(event), event["at"]) if event["source"] == "search" else (None, 0.0)
+        near = math.inf if event["kind"] == "call_state" else _SKEW
+        if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
+            yield event
+
+
+def _what(event: Row) -> tuple[str, str, str]:
+    """What a report is about: a call's state is reached once, an element may be run again."""
+    step = step_of(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
+    return event["kind"], event["call"] or "", str(step.get("name") or "") if step else event["state"]
 
 
 def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:

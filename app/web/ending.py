@@ -119,7 +119,8 @@ class Ending:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep(self) -> None:
-        """Do what waited for an end that nobody reported."""
+        """Do what waited for an end that nobody reported; not at once, as the database may have to be made."""
+        await self._sleep(SETTLES)
         while True:
             try:
                 for effect in await self._journal.held(time.time() - LONGEST, _MOST):

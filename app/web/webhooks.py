@@ -18,7 +18,7 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from app.errors import JournalError
-from app.opentact.event import Malformed, events_of
+from app.opentact.event import Malformed, events_of, moment_of
 from app.web.problems import problem
 from app.web.requests import MAX_BODY
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from python_multipart.multipart import Field, File
 
+    from app.happened import Happened
     from app.web.requests import Trust
 
     Take = Callable[..., Awaitable[None]]
@@ -35,18 +36,20 @@ AGAIN: Final = 60
 """Seconds within which the same words, that name no call and no message, are one report."""
 MOST: Final = 1_000
 """Events that may be told at once."""
-_OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
-"""What is an object in an envelope or an entity (platform: tn, also a number)."""
-_NOT_TOLD: Final = frozenset({"token"})
-"""What stands in a query and is no part of what was said."""
-_MOMENTS: Final = {
+_BARE: Final = " by webhook"
+"""What the words on a bare entity end with: they are ours."""
+MOMENTS: Final = {
     "init": "init_on",
     "ringing": "ring_on",
     "live": "answer_on",
     "hangup": "hangup_on",
     "destroyed": "destroy_on",
 }
-"""When a call came to a state. When it was modified is no such moment: it stays the same through all of them."""
+"""platform: the field of a call that has the moment of a state."""
+_OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
+"""What is an object in an envelope or an entity (platform: tn, also a number)."""
+_NOT_TOLD: Final = frozenset({"token"})
+"""What stands in a query and is no part of what was said."""
 
 
 def webhooks(trust: Trust, take: Take) -> APIRouter:
@@ -72,7 +75,7 @@ async def _taken(request: Request, trust: Trust, take: Take, kind: str) -> Respo
     if body is None:
         return problem(413, f"the body has over {MAX_BODY} bytes")
     try:
-        reports = [event.happened("webhook") for event in _events(request, body, kind)]
+        reports = _reports(request, body, kind)
     except Malformed as error:
         return problem(400, str(error))
     if len(reports) > MOST:
@@ -96,7 +99,7 @@ async def _body(request: Request) -> bytes | None:
     return read
 
 
-def _events(request: Request, body: bytes, kind: str) -> list[Any]:
+def _reports(request: Request, body: bytes, kind: str) -> list[Happened]:
     """What a request says, by JSON, form or query: envelopes, or bare entities; one, or a list. Raises Malformed."""
     asked = {name: value for name, value in request.query_params.items() if name not in _NOT_TOLD}
     said = _said(request.headers.get("content-type", ""), body)
@@ -107,7 +110,21 @@ def _events(request: Request, body: bytes, kind: str) -> list[Any]:
         rows = [said if _is_envelope(said) else _envelope({**asked, **said}, asked, kind, now)]
     else:
         rows = [row if _is_envelope(row) else _envelope({**row}, {}, kind, now) for row in said]
-    return events_of(json.dumps(rows), now)
+    reports = [event.happened("webhook") for event in events_of(json.dumps(rows), now)]
+    return [report._replace(at=_at(report, now)) if report.message.endswith(_BARE) else report for report in reports]
+
+
+def _at(report: Happened, now: datetime) -> float:
+    """When a call came into the state that a bare entity tells: the state's own moment, else now.
+
+    When it was changed last is no such moment: platform: that stays the same through all states.
+    """
+    if report.kind != "call_state":
+        return report.at
+    call = report.call
+    own = call.get(MOMENTS.get(report.state, "")) or (call.get("created_on") if report.state == "init" else None)
+    moment = moment_of(own)
+    return moment.timestamp() if moment is not None else now.timestamp()
 
 
 def _said(form: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:
@@ -166,15 +183,12 @@ def _is_envelope(said: Mapping[str, Any]) -> bool:
 
 
 def _envelope(entity: dict[str, Any], asked: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
-    """A bare entity in the envelope of 2022; the query's state is what is reported, when a call says that it was."""
+    """A bare entity in the envelope of 2022; the query's state is what is reported."""
     if asked.get("state"):
         entity["state"] = asked["state"]
-    own = "modified_on"
     if kind == "call_state":
         entity.setdefault("direction", "in")
-        own = _MOMENTS.get(str(entity.get("state")), "")
-    when = {"timestamp": entity[own]} if entity.get(own) else {}
+    when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
     if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
         when = {"received": int(now.timestamp()) // AGAIN}
-    who = f"{entity.get('from') or 'nobody'} > {entity.get('to') or 'nobody'} - {entity.get('state') or 'no state'}"
-    return {**when, "type": kind, "message": f"by webhook {who}", "payload": entity}
+    return {**when, "type": kind, "message": f"{kind} {entity.get('state') or ''}{_BARE}", "payload": entity}
