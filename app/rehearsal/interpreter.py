@@ -124,6 +124,7 @@ class Interpreter(Line):
         except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
+        self.recordings |= {tag: self.at - began for tag, began in self.recording.items()}  # nobody stopped them
         transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
         await self.state("hangup")
         await self.state("destroyed")

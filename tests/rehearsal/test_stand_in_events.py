@@ -210,6 +210,25 @@ def test_the_recording_of_a_caller_who_hangs_up_is_reported():
     assert event["payload"]["transcript"]
 
 
+def test_each_recording_that_was_begun_is_reported_once_by_its_tag_also_where_nobody_stops_it():
+    document = """<Response><Answer/><RecordStart tag="a"/><RecordStart tag="b"/><RecordStart tag="c"/>
+    <Pause length="9000"/><RecordStop tag="a"/><RecordStop tag="a"/><RecordStart tag="d"/><RecordWait/><Hangup/>
+    </Response>"""
+
+    async def told() -> list[tuple[str, int]]:
+        async with there(pace=2_000) as it:
+            await it.keep(document)
+            await it.payload("POST", "/event/subscription", {"type": "call_record"})
+            async with it.listening() as listener:
+                await it.begin()
+                await listener.ended()
+                return [(event["payload"]["tag"], event["payload"]["duration"]) for event in listener.of("call_record")]
+
+    recorded = run(told())
+    assert [tag for tag, _ in recorded] == ["a", "d", "b", "c"]
+    assert all(seconds >= 9 for tag, seconds in recorded if tag != "d")
+
+
 def test_nothing_is_queued_for_those_who_come_later():
     async def told() -> list[str]:
         async with there() as it:
