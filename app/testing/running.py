@@ -178,17 +178,21 @@ async def run(folder: Folder, cases: Iterable[Case], settings: Settings, on_prog
 async def _ran(case: Case, folder: Folder, network: Network) -> Ran:
     rehearsal = ringing(case, folder)
     call = await rehearsal.ring(network)
-    left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ()))
+    left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ())) if not case.texts else ()
     return Ran(case, call, wrong_with(call, case.flow), case.expected.missed(call), left)
 
 
 def wrong_with(call: Transcript, flow: str) -> str:
     """What no call may come to, whatever is expected; nothing where it did not."""
+    if call.outcome == "texted" and not call.flow:
+        return f"no flow took the text: {call.requests[-1].error}"
     if call.flow != flow:
         return f"the call was answered by {call.flow!r}" if call.flow else "no flow answered the call"
     fell = next((asked for asked in call.requests if asked.outcome not in ("", "answered")), None)
     if fell is not None:
-        return f"the caller got the {fell.error}"
+        return (
+            f"the text could not be taken: {fell.error}" if call.outcome == "texted" else f"the caller got the {fell.error}"
+        )
     if call.outcome in ("error", "loop"):
         return f"{'it went wrong' if call.outcome == 'error' else 'it never ends'}: {call.error}"
     return ""

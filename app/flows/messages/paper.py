@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from app.flows.prompts import Prompts
 from app.flows.writing import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.flows.compiler import Compiler
     from app.flows.expressions.scope import Scope
     from app.flows.places import Path
+
+
+_TOLD: Final[Mapping[str, tuple[str, object]]] = {
+    "holds": ("when", True),
+    "does not hold": ("when", False),
+    "refused": ("sms", "refused"),
+    "sent": ("sms", "caused"),
+}
+"""What a call may come by, by the word and the outcome in the trail."""
 
 
 class Beside(Run):
@@ -36,8 +47,11 @@ class Beside(Run):
         made.own = self.own
         return made
 
-    def comment(self, what: str, path: Path, *, key: bool = False) -> str:  # noqa: ARG002 - as ``Paper`` says
-        """Nothing: no call comes by here."""
+    def comment(self, what: str, path: Path, *, key: bool = False) -> str:
+        """Nothing, as no document comes by here: the trail tells of conditions."""
+        if what in _TOLD:
+            word, outcome = _TOLD[what]
+            self.compiler.noted.decided((self.node, self.step, word, outcome), what, path, key=key)
         return ""
 
     def one(self, step: object, path: Path) -> None:
