@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 20_000
 """Things that may wait in memory to be written."""
-TURNS: Final = 500
+TURNS: Final = 300
 """Turns that may wait: each holds its document …"""
-FEW: Final = 200
+FEW: Final = 100
 """… and while callers need the processor: what waits long is dropped in the end, and costs callers the cache."""
 TURNS_AT_ONCE: Final = 100
 SHARE: Final = 0.03

@@ -14,7 +14,7 @@ from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing, optouts
 from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
-from app.journal.patience import Impatient, slowly
+from app.journal.patience import slowly
 from app.journal.schema import is_current, migrate
 from app.journal.store import Lease
 from app.journal.tables import CLAIMS, LEASES
@@ -190,6 +190,8 @@ def url_of(written: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
+        from app.journal.impatient import Impatient  # noqa: PLC0415 - heavy, and most do without
+
         options = {"connect_timeout": _CONNECTED, "options": f"-c statement_timeout={_SLOWEST}"}
         engine = create_engine(url, pool_size=5, pool_timeout=_PATIENCE, pool_recycle=1800, connect_args=options)
 
