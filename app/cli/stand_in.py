@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.given import FLOWS, TableFormat, fail, say, settings_of
+from app.cli.given import FLOWS, ZONE, TableFormat, fail, say, settings_of, zone_of
 
 if TYPE_CHECKING:
     from app.language import Extensions
@@ -67,6 +67,7 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     token_life: Annotated[int, typer.Option(min=1, help="Seconds that a token of GET /auth is valid.")] = 24 * 3600,
     balance: Annotated[float, typer.Option(help="What the account has.")] = 100.0,
     seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
+    zone: ZONE = "",
     fault: FAULTS = None,
     strict: STRICT = False,  # noqa: FBT002 - an option
     rules: Annotated[bool, typer.Option("--rules", help="Print what it does where nothing is documented.")] = False,  # noqa: FBT002
@@ -88,6 +89,7 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         token_life=token_life,
         balance=balance,
         seed=seed,
+        zone=zone_of(zone),
         strict=strict,
         faults=_faults(fault or []),
         extensions=_extensions(flows),

@@ -100,6 +100,7 @@ def test_the_rules_are_those_of_the_xml_and_its_own():
         (("--number", "+12015550123", "--url", "localhost:8000"), "write it as http://127.0.0.1:8000/call"),
         (("--webhook", "ftp://x"), "--webhook"),
         (("--fault", "slw=100"), "did you mean 'slow'?"),
+        (("--zone", "Nowhere"), "there is no zone 'Nowhere'"),
         (("--fault", "fail_share=2"), "less than or equal to 1"),
     ],
 )

@@ -262,7 +262,7 @@ def test_who_hangs_up_does_not_wait_for_a_server_that_is_slow():
 
 def test_xml_that_is_pushed_while_somebody_is_rung_waits_until_it_is_answered():
     async def rung() -> dict[str, Any]:
-        async with there(pace=20) as it, it.listening() as listener:
+        async with there(pace=2) as it, it.listening() as listener:
             profile = await it.payload("POST", "/profile/outbound_voice", {"name": "all"})
             body = {"outbound_voice_profile": profile["uuid"], "phones": [12015550188], "tn_lease": "12015550123"}
             await it.payload("POST", "/batch", {**body, "xml": SAY.format("The batch's")})
@@ -319,6 +319,7 @@ def test_those_who_are_dialled_behave_as_they_are_told_for_all_calls():
         ({"to": NUMBER, "keys": "12x"}, 400, "are no keys"),
         ({"to": NUMBER, "callee": "sing"}, 400, "nothing that a callee does"),
         ({"to": NUMBER, "pace": 0}, 400, "params.pace"),
+        ({"to": NUMBER, "talks": 1e300}, 400, "params.talks"),
         ({"to": NUMBER, "kees": "1"}, 400, "params.kees"),
         ({}, 400, "params.to"),
     ],
@@ -331,6 +332,20 @@ def test_a_call_that_cannot_be_rung_is_refused_with_the_reason(given, status, sa
 
     found, text = run(rung())
     assert (found, said in text) == (status, True), text
+
+
+@pytest.mark.parametrize(("target", "outcome"), [(NUMBER, "error"), ("+12015550199", "ended")])
+def test_whom_a_dial_to_a_number_of_the_account_reaches_is_not_documented(target, outcome):
+    """A number that is another's is rung like anybody."""
+
+    async def rung(*, strict: bool) -> dict[str, Any]:
+        async with there(strict=strict) as it:
+            await it.keep(f"<Response><Dial timeout='9000'><To>{target}</To></Dial><Hangup/></Response>")
+            return await it.call()
+
+    assert run(rung(strict=False))["outcome"] == "hung-up"
+    told = run(rung(strict=True))
+    assert ("a Dial to a number of the account" in told.get("error", "")) is (outcome == "error")
 
 
 def test_many_calls_run_at_once():

@@ -102,6 +102,8 @@ class Reporter:
     async def ring(self, targets: Sequence[str], path: str) -> Taken:
         """Legs to all targets; they ring until the caller knows how it went."""
         self._rang = False
+        if any(self._platform.leases.find(target) is not None for target in targets):
+            self.line.rules.decide(silences.OWN_NUMBER)
         for target in targets:
             leg = self._ringing[target] = self._dialled(target)
             self._leg.children.append(leg)

@@ -49,6 +49,9 @@ CALL_PAYLOAD: Final = Silence("call-payload", "the unit of a call's duration in 
 OUTBOUND: Final = Silence(
     "outbound", "what a batch's call does while it rings", "it waits for the callee, then runs the XML"
 )
+OWN_NUMBER: Final = Silence(
+    "own-number", "a Dial to a number of the account", "it is answered as callees are told, and its app is not asked"
+)
 CREATED: Final = Silence("created", "the status of what was made", "201; 202 for a message, a batch and XML for a call")
 UNKNOWN_FIELDS: Final = Silence("unknown-fields", "fields of a body that are not known", "they are refused with 400")
 SWITCH: Final = Silence("switch", "the body of /sip/domain/{domain}/switch", "it is always refused")
