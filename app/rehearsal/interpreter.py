@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from app.errors import DocumentError, PlatformSilent
 from app.language import (
-    DTMF,
     Answer,
     Call,
     Callback,
     Curl,
-    Default,
     Dial,
     Error,
     Gather,
@@ -42,7 +40,7 @@ from app.rehearsal import platform, playing
 from app.rehearsal.dialects import dialect_of
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
-from app.rehearsal.notes import END, notes_of
+from app.rehearsal.notes import BRANCHES, END, branches_of, notes_of
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
 from app.spots import NODE, Spot
@@ -141,7 +139,9 @@ class Interpreter(Line):
         self.notes = notes_of(document)
         asked = self.transcript.requests[-1]
         if not self.notes and asked.node:
-            self.come(Spot(asked.node, 1, 1, NODE))
+            self.come(Spot(asked.node, 0, 0, NODE))
+            self.notes = branches_of(response, asked.node)
+            self.transcript.offered += [spot for spots in self.notes.values() for one in spots for spot in one.counted]
         return response
 
     async def run(self, response: Response) -> None:
@@ -155,7 +155,7 @@ class Interpreter(Line):
     async def _commands(self, commands: Iterable[Element], within: str) -> None:
         """Run commands in order; what is no command among them is skipped."""
         for index, command in enumerate(commands):
-            if isinstance(command, (Error, DTMF, Default)):
+            if isinstance(command, BRANCHES):
                 continue
             await self.command(command, f"{within}{command.row.name}[{index}]")
         self.come_by(f"{within}{END}")
