@@ -50,7 +50,8 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     keys: Annotated[
         str | None,
         typer.Option(
-            help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none. Else a terminal asks.'
+            help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none; hangup, hangup 3s. '
+            "Else a terminal asks."
         ),
     ] = None,
     at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock; else now.')] = "",

@@ -81,16 +81,17 @@ class Screen:
         for line in opening(transcript) if not self.quiet else ():
             print(line)
         for step in transcript.steps:
-            self.show(step)
+            if not step.get("ended"):
+                self.show(step)
 
     def end(self, transcript: Transcript, *, trace: bool) -> None:
         """How it ended, and what was asked and decided."""
-        from app.rehearsal.telling import clocked, ending, shown, traced
+        from app.rehearsal.telling import clocked, ending, lines_of_end, shown, traced
 
         self._drain()
         if self.quiet:
             return
-        print(f"{clocked(transcript.seconds):>7}  {ending(transcript)}")
+        print(f"{clocked(transcript.seconds):>7}  {ending(transcript)}", *lines_of_end(transcript), sep="\n")
         for asked in transcript.requests:
             if trace:
                 print("", *traced(asked), sep="\n")

@@ -31,6 +31,7 @@ from app.flows.places import Path, Report
 from app.flows.programmed import program_flow
 from app.flows.prompts import Prompts
 from app.flows.reach import Reach
+from app.flows.supposed import NOTHING, Supposed, overriding
 from app.flows.surroundings import Kept, Surroundings
 from app.flows.templates import documents as documents_of_template
 from app.flows.words.dialling import look_at_group
@@ -72,6 +73,8 @@ class Options:
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
     annotated: bool = False
     """Whether documents say in comments where in the flow they come by: for rehearsals, never for calls."""
+    supposed: Supposed = NOTHING
+    """What a rehearsal supposes."""
 
 
 class Node(NamedTuple):
@@ -146,14 +149,15 @@ class Compiler:
         self.options = options
         self.reads = reads
         self.folder = FilePath(report.file).parent
-        self.dialect: Dialect = file.dialect or options.dialect
+        self.dialect: Dialect = options.supposed.dialect or file.dialect or options.dialect
         self.nodes: dict[str, Node] = {
             name: Node(tuple(steps), ("nodes", name), None) for name, steps in file.nodes.items()
         }
         found = Kept(file.nodes)
         self.secrets = found.secrets
-        overrides = partial(options.overrides.of, name)
-        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, overrides)
+        supposed = options.supposed
+        overrides = overriding(supposed, name, partial(options.overrides.of, name))
+        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, overrides, supposed)
         self.groups = self.around.groups
         self.groups_used: set[str] = set()
         self.voice = self.around.voice

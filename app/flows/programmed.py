@@ -44,7 +44,7 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
     if START not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START!r}", "every flow begins at start")
     version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
-    dialect: Dialect = told["dialect"] or options.dialect
+    dialect: Dialect = options.supposed.dialect or told["dialect"] or options.dialect
     program = _Program(name, str(file), source, version, told["timezone"], dialect, options)
     entries = (Entry(), Entry(answered=True))
     return Flow(

@@ -8,6 +8,7 @@ import pydantic
 
 from app.flows.files import form
 from app.flows.shapes import SOMETHING
+from app.flows.words.word import Texts  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ class Scenario(pydantic.BaseModel):
     caller_name: str = pydantic.Field("", description="The caller's name, as the network tells it.")
     attestation: Literal["A", "B", "C"] | None = pydantic.Field(None, description="The caller's STIR/SHAKEN level.")
     keys: Annotated[Any, form("script")] = pydantic.Field(
-        None, description="What the caller presses, as 1,2# (a comma waits for the next question), or a list."
+        None, description="What the caller does: 1,2# (a comma waits for the next question), hangup, hangup 3s; or a list."
     )
     callee: Annotated[Any, form("callee")] = pydantic.Field(
         "answer", description="What those who are rung do; by target, or a list with one for each dial."
@@ -42,6 +43,15 @@ class Scenario(pydantic.BaseModel):
         1, description="How often the caller rang today, this call included."
     )
     answers_itself: bool | None = pydantic.Field(None, description="Whether Opentact's app answers calls by itself.")
+    dialect: Literal["reference", "classic"] | None = pydantic.Field(
+        None, description="The dialect for this scenario, whatever the file and the settings say."
+    )
+    hours: dict[str, Literal["open", "closed"]] = pydantic.Field(
+        {}, description="Hours of the file that are open, or closed, for that day, whatever time it is."
+    )
+    lists: dict[str, Texts] = pydantic.Field(
+        {}, description="Who is in a list of the file too: a number, a prefix as +1201*, anonymous, or several."
+    )
     expect: Annotated[list[Any], form("expectations")] = pydantic.Field(
         [], description="What happens, in this order; what happens in between need not be named."
     )
@@ -73,6 +83,9 @@ EXPECTED: Final[Mapping[str, Known]] = {
     "tone": Known("Tone", "tag"),
     "callback": Known("Callback", "url", "tag"),
 }
-OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+CALLER_HUNG_UP: Final = "caller-hung-up"
+OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
+DURING: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")
+"""Words of ``expect`` in whose verbs a caller may hang up."""
 WHOLE: Final = ("outcome", "nodes", "not")
 """Words of ``expect`` that are about the whole call, wherever they stand."""

@@ -21,7 +21,8 @@ from app.flows.words.word import name_of
 from app.kept import NOTHING, Nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from zoneinfo import ZoneInfo
 
     from app.calls import Turn
     from app.errors import Problem
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from app.flows.hours.overrides import Override
     from app.flows.places import Place
     from app.flows.screening.callers import CallerList
+    from app.flows.supposed import Supposed
 
 _NAMES: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOURS: Final[Seen] = {"open": LEAF, "next_opening": MOMENT, "next_closing": MOMENT}
@@ -47,12 +49,14 @@ class Surroundings:
         folder: pathlib.Path,
         reads: set[pathlib.Path],
         dial_regions: frozenset[str] | None,
-        overrides: Callable[[str], tuple[Override, ...]],
+        overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[Override]],
+        supposed: Supposed,
     ) -> None:
-        """``overrides`` gives those of the flow's hours by name; every file that is read is put into ``reads``."""
+        """``overrides`` gives those of hours by name, at a moment; every file that is read is put into ``reads``."""
         self._file = file
         self._dial_regions = dial_regions
         self._overrides = overrides
+        self._supposed = supposed
         self._report = report
         self.voice = voice_of(file.voice, ("voice",), report)
         self.groups = self._groups()
@@ -100,6 +104,7 @@ class Surroundings:
             made[name], problems = _read_list(
                 name, file, self._report.file, self._report.place(path), _signature(file), today()
             )
+            made[name] = self._supposed.listed(made[name])
             self._report.problems += [problem for problem in problems if problem not in self._report.problems]
         return made
 
@@ -125,10 +130,13 @@ class Surroundings:
     def sight(self, name: str, turn: Turn) -> object:
         """What a turn sees by a name."""
         if name == "hours":
-            return OnDemand(lambda asked: Open(self.hours[asked].at(turn.now.at, turn.zone, self._overrides(asked))))
+            return OnDemand(lambda asked: self._open(asked, turn.now.at, turn.zone))
         if name == "lists":
             return OnDemand(lambda asked: self.lists[asked].at(turn.now.at, turn.zone))
         return self.variables
+
+    def _open(self, name: str, at: datetime, zone: ZoneInfo | None) -> Open:
+        return Open(self.hours[name].at(at, zone, self._overrides(name, at, zone)))
 
 
 class OnDemand(dict[str, Any]):

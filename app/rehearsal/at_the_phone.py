@@ -32,7 +32,9 @@ class PersonCalling:
             self._hear(step)
 
     async def does(self, awaiting: Awaiting) -> Does:
-        """Ask the person."""
+        """Ask the person, who hears out what sounds."""
+        if awaiting.kind == "sound":
+            return None
         prompt = "keys" if awaiting.kind == "keys" else f"{awaiting.verb.lower()}: Enter goes on"
         while True:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from app.errors import ScenarioError, suggestion
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from app.rehearsal.transcript import Step
 
 _KEYS: Final = re.compile("[0-9*#]*")
+_HANGS_UP: Final = re.compile("hang-?up(.*)")
 Behaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
 BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
@@ -37,7 +39,12 @@ class Wait:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HangUp:
-    """The line is put down when keys are next awaited, or in the next conversation, also while that only rings."""
+    """The line is put down when keys are next awaited, or in the next conversation, also while that only rings.
+
+    With ``after``, it is put down that many seconds after what was done before, or the call began, whatever happens then.
+    """
+
+    after: float | None = None
 
 
 Act: TypeAlias = Press | Wait | HangUp
@@ -46,7 +53,7 @@ Act: TypeAlias = Press | Wait | HangUp
 def script(written: object) -> tuple[Act, ...]:
     """A caller's script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
 
-    Raises ScenarioError.
+    ``hangup 3s``, or ``{hangup: 3s}``, puts the line down at any moment. Raises ScenarioError.
     """
     if isinstance(written, (list, tuple)):
         return tuple(act for part in written for act in _acts(part))
@@ -57,39 +64,49 @@ def _acts(part: object) -> Sequence[Act]:
     if isinstance(part, dict):
         return [_timed(part)]
     text = "" if part is None else str(part).replace(" ", "")
-    if text in ("hangup", "hang-up"):
-        return [HangUp()]
-    if not text:
-        return [Press("")]
-    groups = text.split(",")
-    for group in groups:
-        if not _KEYS.fullmatch(group):
-            raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
-    return [Press(group) for group in groups]
+    return [_act(group) for group in text.split(",")]
+
+
+def _act(group: str) -> Act:
+    """``12#``, ``hangup``, ``hangup3s``."""
+    hangs_up = _HANGS_UP.fullmatch(group)
+    if hangs_up:
+        return HangUp(_seconds("hangup", hangs_up[1]) if hangs_up[1] else None)
+    if not _KEYS.fullmatch(group):
+        raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
+    return Press(group)
 
 
 def _timed(part: Mapping[Any, Any]) -> Act:
-    """``{wait: 20s}``, ``{press: 12}``."""
+    """``{wait: 20s}``, ``{press: 12}``, ``{hangup: 3s}``."""
     if set(part) == {"press"}:
         (act,) = _acts(part["press"])
         return act
+    if set(part) == {"hangup"}:
+        return HangUp(_seconds("hangup", part["hangup"]))
     if set(part) != {"wait"}:
-        near = suggestion(str(next(iter(part), "")), ["wait", "press"]) or "as {wait: 20s}"
+        near = suggestion(str(next(iter(part), "")), ["wait", "press", "hangup"]) or "as {wait: 20s}"
         raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
+    return Wait(_seconds("wait", part["wait"]))
+
+
+def _seconds(word: str, written: object) -> float:
     try:
-        return Wait(duration(str(part["wait"])) / 1000)
+        return duration(str(written)) / 1000
     except ValueError as error:
-        raise ScenarioError(f"wait: {error}", "as {wait: 20s}") from None
+        raise ScenarioError(f"{word}: {error}", f"as {{{word}: 20s}}") from None
 
 
 class ScriptedCaller:
     """Does what stands in a script, one act after the other, and then nothing any more."""
 
     def __init__(self, acts: Sequence[Act] = (), patience: float | None = None) -> None:
-        """``patience``: hangs up so many seconds after the call began, when something could be done."""
+        """``patience``: hangs up so many seconds after the call began."""
         self._acts = [*acts]
         self._patience = patience
         self._not_before = 0.0
+        self._since = 0.0
+        """When something was done last."""
         self.heard: list[Step] = []
 
     @property
@@ -103,19 +120,29 @@ class ScriptedCaller:
 
     async def does(self, awaiting: Awaiting) -> Does:
         """The next of the script, as far as it fits."""
-        until = awaiting.at + awaiting.within
+        at, until = self._next(awaiting), awaiting.at + awaiting.within
+        if self._patience is not None and self._patience <= min(at, until):
+            return HangsUp(max(0.0, self._patience - awaiting.at))
+        if at > until:
+            return None
+        act = self._acts.pop(0)
+        if isinstance(act, HangUp):
+            return HangsUp(at - awaiting.at)
+        pressed = act.keys if isinstance(act, Press) else ""
+        self._since = at if pressed else until
+        return Keys(pressed, at - awaiting.at) if pressed else None
+
+    def _next(self, awaiting: Awaiting) -> float:
+        """When the next of the script is done, as far as it is something that can be done now; else never."""
+        act = self._acts[0] if self._acts else None
+        if isinstance(act, HangUp) and act.after is not None:
+            return max(awaiting.at, self._since + act.after)
+        if awaiting.kind == "sound":
+            return inf
         while self._acts and isinstance(self._acts[0], Wait):
             self._not_before = max(self._not_before, awaiting.at) + self._acts.pop(0).seconds  # type: ignore[union-attr]
-        at = max(awaiting.at, self._not_before)
-        able = self._acts and at <= until and (awaiting.kind == "keys" or isinstance(self._acts[0], HangUp))
-        if self._patience is not None and self._patience <= (at if able else until):
-            return HangsUp(max(0.0, self._patience - awaiting.at))
-        if not able:
-            return None
-        if isinstance(self._acts[0], HangUp):
-            return HangsUp(at - awaiting.at)
-        act = self._acts.pop(0)
-        return Keys(act.keys, at - awaiting.at) if isinstance(act, Press) and act.keys else None
+        able = self._acts and (awaiting.kind == "keys" or isinstance(self._acts[0], HangUp))
+        return max(awaiting.at, self._not_before) if able else inf
 
 
 class ScriptedCallees:

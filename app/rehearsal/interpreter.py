@@ -224,7 +224,7 @@ class Interpreter(Line):
     async def _handle(self, error: Error, path: str, reason: str) -> None:
         if error.attributes.get("play"):
             await self.hear("Error", path, text=reason, **tagged(error))
-            await self.sleep(len(reason) * platform.SPEAKING)
+            await self.lasts("Error", path, len(reason) * platform.SPEAKING)
         await self.branch(error, path)
 
     # The verbs

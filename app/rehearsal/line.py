@@ -6,7 +6,7 @@ What verbs share; it knows none of them.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from app.errors import DocumentError
 from app.language import from_xml
@@ -218,15 +218,31 @@ class Line:
         does = await self.caller.does(Awaiting("keys", verb, path, at, within, stop))
         if isinstance(does, HangsUp) and does.after <= within:
             self.transcript.did.append(Did(at, HANGS_UP, does.after))
-            await self.sleep(does.after)
-            raise Ends("caller-hung-up")
+            await self._left(path, does.after)
         if not isinstance(does, Keys) or not does.pressed or does.after > within:
-            self.transcript.did.append(Did(at, ""))
+            self.transcript.did.append(Did(at, "", within))
             await self.sleep(within)
             return ""
         self.transcript.did.append(Did(at, does.pressed, does.after))
         await self.sleep(does.after)
         return does.pressed
+
+    async def lasts(self, verb: str, path: str, seconds: float, *, sound: bool = True) -> None:
+        """Let time pass in which the caller can but hang up: while something sounds, else in a conversation."""
+        at = self.at
+        does = await self.caller.does(Awaiting("sound" if sound else "conversation", verb, path, at, seconds))
+        if isinstance(does, HangsUp) and does.after <= seconds:
+            self.transcript.did.append(Did(at, HANGS_UP, does.after, sound))
+            await self._left(path, does.after)
+        if not sound:
+            self.transcript.did.append(Did(at, None))
+        await self.sleep(seconds)
+
+    async def _left(self, path: str, after: float) -> NoReturn:
+        """The caller hangs up in a command, after so many seconds. Raises Ends."""
+        await self.sleep(after)
+        self.transcript.during = path
+        raise Ends("caller-hung-up")
 
     # Requests
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 class Awaiting:
     """What the caller could do now. ``at`` is seconds since the call began, ``within`` how long keys are waited for.
 
-    ``kind``: keys are awaited (by a Gather or a Pause, the ``verb``), or the caller is in a conversation.
+    ``kind``: keys are awaited (by a Gather or a Pause, the ``verb``), the caller is in a conversation, or something
+    sounds, in which he can do nothing but hang up.
     """
 
-    kind: Literal["keys", "conversation"]
+    kind: Literal["keys", "conversation", "sound"]
     verb: str
     path: str
     at: float

@@ -8,8 +8,6 @@ from app.language import Call, Error, Geo, Meta, RecordStart, RecordWait, Reject
 from app.rehearsal import platform
 from app.rehearsal.conditions import caller_is_in, field_is, is_scheduled
 from app.rehearsal.line import NOT_OK, OK, PATIENCE, Ends, Failed, GoesOn, tagged
-from app.rehearsal.parties import Awaiting, HangsUp
-from app.rehearsal.transcript import HANGS_UP, Did
 
 if TYPE_CHECKING:
     from app.language import (
@@ -35,7 +33,7 @@ async def answer(line: Interpreter, command: Answer, path: str) -> None:
     """The line is answered; the delay is waited for behind that."""
     await line.hear("Answer", path, **tagged(command))
     await line.lift()
-    await line.sleep(_seconds(command, "delay", 0.0))
+    await line.lasts("Answer", path, _seconds(command, "delay", 0.0))
 
 
 async def say(line: Interpreter, command: Say, path: str) -> None:
@@ -43,7 +41,7 @@ async def say(line: Interpreter, command: Say, path: str) -> None:
     text = str(command.attributes.get("text", ""))
     voice = {name: command.attributes[name] for name in ("lang", "gender") if name in command.attributes}
     await line.hear("Say", path, text=text, **voice, **_times(command), **_early(line), **tagged(command))
-    await line.sleep(len(text) * platform.SPEAKING * _loop(command))
+    await line.lasts("Say", path, len(text) * platform.SPEAKING * _loop(command))
 
 
 async def play(line: Interpreter, command: Play, path: str) -> None:
@@ -52,12 +50,12 @@ async def play(line: Interpreter, command: Play, path: str) -> None:
     if recording is None:
         url = command.attributes["url"]
         await line.hear("Play", path, url=url, **_times(command), **_early(line), **tagged(command))
-        await line.sleep(platform.PLAYING * _loop(command))
+        await line.lasts("Play", path, platform.PLAYING * _loop(command))
         return
     if recording not in line.recordings:
         raise Failed(f"there is no recording {recording!r}")
     await line.hear("Play", path, record=recording, **_times(command), **tagged(command))
-    await line.sleep(line.recordings[recording] * _loop(command))
+    await line.lasts("Play", path, line.recordings[recording] * _loop(command))
 
 
 async def pause(line: Interpreter, command: Pause, path: str) -> None:
@@ -65,16 +63,19 @@ async def pause(line: Interpreter, command: Pause, path: str) -> None:
     length, stop = _seconds(command, "length", 1.0), str(command.attributes.get("dtmf_stop", ""))
     began = line.at
     step = await line.hear("Pause", path, seconds=length, **tagged(command))
-    if not stop:
-        await line.sleep(length)
-        return
-    if line.buffer:
+    if stop and line.buffer:
         line.rules.decide(platform.EARLY_KEYS)
+    over = False
     try:
-        stopped = await _stopped(line, path, began + length, stop)
-        step.update({"result": "stopped", "digits": stop} if stopped else {"result": "over"})
+        if stop:
+            over = not await _stopped(line, path, began + length, stop)
+            step.update({"result": "over"} if over else {"result": "stopped", "digits": stop})
+        else:
+            await line.lasts("Pause", path, length)
+            over = True
     finally:
-        step["seconds"] = length if step.get("result") == "over" else round(line.at - began, 3)
+        if not over and (stop or line.at > began):  # what is too long to be waited for stays as it was asked for
+            step["seconds"] = round(line.at - began, 3)
 
 
 async def _stopped(line: Interpreter, path: str, until: float, stop: str) -> bool:
@@ -96,7 +97,7 @@ async def tone(line: Interpreter, command: Tone, path: str) -> None:
     cadence = _seconds(command, "don", 0.0) + _seconds(command, "doff", 0.0)
     hz = {"hz": command.attributes["hz"]} if "hz" in command.attributes else {}
     await line.hear("Tone", path, **hz, **_early(line), **tagged(command))
-    await line.sleep(min(longest, cadence * _loop(command)) if cadence else longest)
+    await line.lasts("Tone", path, min(longest, cadence * _loop(command)) if cadence else longest)
 
 
 async def hold(line: Interpreter, command: Hold, path: str) -> None:
@@ -106,20 +107,9 @@ async def hold(line: Interpreter, command: Hold, path: str) -> None:
     began = line.at
     step = await line.hear("Hold", path, seconds=longest, **tagged(command))
     try:
-        await converse(line, "Hold", path, longest)
+        await line.lasts("Hold", path, longest, sound=False)
     finally:
         step["seconds"] = round(line.at - began, 3)
-
-
-async def converse(line: Interpreter, verb: str, path: str, seconds: float) -> None:
-    """Time in which the caller does nothing but may hang up."""
-    does = await line.caller.does(Awaiting("conversation", verb, path, line.at, seconds))
-    hangs_up = isinstance(does, HangsUp) and does.after <= seconds
-    line.transcript.did.append(Did(line.at, HANGS_UP if hangs_up else None, does.after if does is not None else 0.0))
-    if isinstance(does, HangsUp) and hangs_up:
-        await line.sleep(does.after)
-        raise Ends("caller-hung-up")
-    await line.sleep(seconds)
 
 
 async def hang_up(line: Interpreter, command: Hangup | Reject, path: str) -> None:
@@ -143,7 +133,7 @@ async def record(line: Interpreter, command: Record, path: str) -> None:
             await line.branch(command, path)
         else:
             line.rules.decide(platform.RECORD_EMPTY)
-            await converse(line, "Record", path, min(longest, platform.EMPTY_RECORD))
+            await line.lasts("Record", path, min(longest, platform.EMPTY_RECORD), sound=False)
     finally:
         seconds = min(line.at - began, longest)
         line.recordings[tag] = seconds
@@ -166,7 +156,7 @@ async def recorder(line: Interpreter, command: RecordStart | RecordStop | Record
         step["result"] = "over already"
         return
     if isinstance(command, RecordWait):
-        await converse(line, "RecordWait", path, platform.EMPTY_RECORD)
+        await line.lasts("RecordWait", path, platform.EMPTY_RECORD, sound=False)
     line.recordings[tag] = line.at - line.recording.pop(tag)
     step["seconds"] = round(line.recordings[tag], 3)
 
@@ -182,7 +172,9 @@ async def dial(line: Interpreter, command: Dial, path: str) -> None:
     step = await line.hear("Dial", path, to=targets, **shown, **_recorded(command), **tagged(command))
     taken = await line.callees.ring(targets, path)
     try:
-        await converse(line, "Dial", path, rings if taken.result == "no-answer" else min(rings, platform.PICKING_UP))
+        await line.lasts(
+            "Dial", path, rings if taken.result == "no-answer" else min(rings, platform.PICKING_UP), sound=False
+        )
     except (Ends, GoesOn):
         step["result"] = "cancelled"
         raise
@@ -195,7 +187,7 @@ async def dial(line: Interpreter, command: Dial, path: str) -> None:
     await line.lift()
     began = line.at
     try:
-        await converse(line, "Dial", path, taken.talks)
+        await line.lasts("Dial", path, taken.talks, sound=False)
     finally:
         step["seconds"] = round(line.at - began, 3)
 

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from app.characters import clean
+from app.ended import VOICEMAIL, completed
 from app.outside import Found
 from app.rehearsal.over import ended
 
@@ -38,6 +39,8 @@ class Scene:
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     effects: list[Effect] = dataclasses.field(default_factory=list)
+    held: list[Effect] = dataclasses.field(default_factory=list)
+    """Those that wait for the end of the call."""
     stage: Stage | None = None
     """Ours, where it is our engine that answered."""
     flow: str = ""
@@ -93,18 +96,30 @@ class Stage:
         scene.effects.append(effect)
         if self._real is not None:
             self._real.cause(effect)
-        word = "notify" if effect.kind == "voicemail" else effect.kind
+        if effect.kind == VOICEMAIL:
+            scene.held.append(effect)
+        else:
+            self._note(effect)
+
+    def _note(self, effect: Effect) -> None:
+        word = "notify" if effect.kind == VOICEMAIL else effect.kind
         did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
-        scene.line.note(word, "", **did)
+        _SCENE.get().line.note(word, "", **did)
 
     async def over(self) -> None:
-        """The call has ended: what its flow does then."""
+        """The call has ended: what was held until then, and what its flow does then."""
         scene = _SCENE.get()
-        turn = await self._after(scene.flow, ended(scene.line, scene.calls_today)) if self._after is not None else None
+        call, steps = ended(scene.line, scene.calls_today), scene.line.transcript.steps
+        known = len(steps)
+        for effect in scene.held:
+            self._note(completed(effect, call))
+        turn = await self._after(scene.flow, call) if self._after is not None else None
         if turn is not None:
             scene.line.transcript.requests[-1].trail += self._told(turn)
             for effect in turn.effects:
                 self.cause(effect)
+        for step in steps[known:]:
+            step["ended"] = True
 
     def remember(self, answered: Answered) -> None:
         """Put what was decided beside the request."""

@@ -25,7 +25,7 @@ ENDINGS: Final = {
 }
 _LONGEST: Final = 2_000
 _LINES: Final = 100
-_SHOWN_LATER: Final = frozenset({"verb", "path", "at", "lang", "gender", "node"})
+_SHOWN_LATER: Final = frozenset({"verb", "path", "at", "lang", "gender", "node", "ended"})
 _UNSEEN: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -98,7 +98,8 @@ def _tag(step: Step) -> str:
 def ending(transcript: Transcript) -> str:
     """How the call ended, in words."""
     error = f": {shown(transcript.error)}" if transcript.error else ""
-    return f"{ENDINGS[transcript.outcome]}{error}"
+    during = f" during {' in '.join(reversed(transcript.interrupted)).lower()}" if transcript.interrupted else ""
+    return f"{ENDINGS[transcript.outcome]}{during}{error}"
 
 
 def opening(transcript: Transcript) -> Iterator[str]:
@@ -111,8 +112,17 @@ def lines(transcript: Transcript) -> Iterator[str]:
     """The whole call, a line each."""
     yield from opening(transcript)
     for step in transcript.steps:
-        yield f"{clocked(step['at']):>7}  {told(step)}"
+        if not step.get("ended"):
+            yield f"{clocked(step['at']):>7}  {told(step)}"
     yield f"{clocked(transcript.seconds):>7}  {ending(transcript)}"
+    yield from lines_of_end(transcript)
+
+
+def lines_of_end(transcript: Transcript) -> Iterator[str]:
+    """What is done when the call has ended, a line each."""
+    for step in transcript.steps:
+        if step.get("ended"):
+            yield f"{'then':>7}  {told(step)}"
 
 
 def traced(asked: Asked) -> Iterator[str]:

@@ -18,17 +18,21 @@ Step: TypeAlias = "dict[str, Any]"
 
 
 HANGS_UP: Final = "hangup"
+_BRANCHES: Final = frozenset({"DTMF", "Default", "Error"})
+"""What stands in them runs behind the command in which they stand."""
 
 
 class Did(NamedTuple):
     """What a caller did when something could be done, ``at`` seconds after the call began, and how long after that.
 
     ``act``: the keys pressed (none: nothing was, where keys were awaited), ``hangup``, or None: nothing in a conversation.
+    ``sound``: nothing but hanging up could be done.
     """
 
     at: float
     act: str | None
     after: float = 0.0
+    sound: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,6 +59,7 @@ class Asked:
 class Transcript:
     """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
 
+    ``during`` is the path of the command in which the caller hung up; steps with ``ended`` are what is done then.
     ``assumed`` is what was chosen where the documentation is silent; ``answers_itself``: the app answered, not a document.
     """
 
@@ -63,6 +68,7 @@ class Transcript:
     outcome: Ending = "ended"
     error: str = ""
     seconds: float = 0.0
+    during: str = ""
     steps: list[Step] = dataclasses.field(default_factory=list)
     requests: list[Asked] = dataclasses.field(default_factory=list)
     assumed: list[str] = dataclasses.field(default_factory=list)
@@ -80,6 +86,15 @@ class Transcript:
         return next((asked.flow for asked in self.requests if asked.flow), "")
 
     @property
+    def interrupted(self) -> list[str]:
+        """The verbs in which the caller hung up, the innermost last; none where he did not."""
+        verbs: list[str] = []
+        for part in filter(None, self.during.split(".")):
+            verb = part.partition("[")[0]
+            verbs = [] if verb in _BRANCHES else [*verbs, verb]
+        return verbs
+
+    @property
     def nodes(self) -> list[str]:
         """The nodes that the call came to, in order, as far as documents tell."""
         return [spot.node for spot in self.came if spot.what == NODE]
@@ -90,7 +105,7 @@ class Transcript:
         known = {field.name for field in dataclasses.fields(Asked)}
         requests = [Asked(**{name: value for name, value in asked.items() if name in known}) for asked in told["requests"]]
         whole = cls(told["number"], told["from"], told["outcome"], told.get("error", ""), told.get("seconds", 0.0))
-        whole.steps, whole.requests = told["steps"], requests
+        whole.during, whole.steps, whole.requests = told.get("during", ""), told["steps"], requests
         whole.answers_itself = bool(told.get("answers_itself"))
         return whole
 
@@ -101,7 +116,7 @@ class Transcript:
             kept = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
             requests.append({**kept, **({"error": asked.error} if asked.error else {})})
         whole = {"number": self.number, "from": self.from_, "outcome": self.outcome, "seconds": round(self.seconds, 1)}
-        wrong = {"error": self.error} if self.error else {}
+        wrong = {"error": self.error} if self.error else {"during": self.during} if self.during else {}
         itself = {"answers_itself": True} if self.answers_itself else {}
         return {**whole, **wrong, **itself, "steps": [_rounded(step) for step in self.steps], "requests": requests}
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 class Around(NamedTuple):
-    """Groups with their members, nodes, and the names under which lookups keep what they find."""
+    """Groups with their members, nodes, the names under which lookups keep what they find, and those of hours and lists."""
 
     groups: Mapping[str, tuple[str, ...]]
     nodes: tuple[str, ...]
     kept: tuple[str, ...]
+    hours: tuple[str, ...]
+    lists: tuple[str, ...]
 
     def members(self, name: str) -> tuple[str, ...]:
         """Those of a group; whoever is none is alone."""
@@ -35,7 +37,13 @@ def around(data: object, nodes: tuple[str, ...] = ()) -> Around:
         groups[name] = tuple(map(str, members if isinstance(members, list) else [members]))
     steps = steps_in(given.get("nodes"))
     kept = [step["into"] for word, step in steps if word == "lookup" and isinstance(step.get("into"), str)]
-    return Around(groups, tuple(_mapping(given.get("nodes"))) or nodes, tuple(dict.fromkeys(kept)))
+    return Around(
+        groups=groups,
+        nodes=tuple(_mapping(given.get("nodes"))) or nodes,
+        kept=tuple(dict.fromkeys(kept)),
+        hours=tuple(_mapping(given.get("hours"))),
+        lists=tuple(_mapping(given.get("lists"))),
+    )
 
 
 def around_of(flow: Flow) -> Around:

@@ -169,9 +169,13 @@ def _case(flow: Flow, number: str, said: dict[str, Any], there: Around) -> Case:
 
 def _now(folder: Folder, case: Case, settings: Settings) -> Transcript:
     """The call, rung to its end, also where a loop runs already."""
+    try:
+        book = folder.book(case)
+    except FlowError as error:
+        raise ScenarioError(error.problems[0].message, error.problems[0].mend) from None
 
     async def ring() -> Transcript:
-        async with on_stage(folder, settings) as network:
+        async with on_stage(folder, settings, book) as network:
             return await ringing(case, folder).ring(network)
 
     try:

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.errors import suggestion
-from app.flows.scenarios import EXPECTED, OUTCOMES, WHOLE, Known
+from app.flows.scenarios import CALLER_HUNG_UP, DURING, EXPECTED, OUTCOMES, WHOLE, Known
 from app.language.values import TARGET
 from app.numbers import e164
 
@@ -53,13 +53,29 @@ class Missed(NamedTuple):
     fitted: tuple[int, ...] = ()
 
 
+class Outcome(NamedTuple):
+    """How a call ends, and in which verb the caller hangs up, where that is said; and the place."""
+
+    shown: str
+    how: str
+    during: str
+    line: int
+    column: int
+
+    def wrong(self, call: Transcript) -> str:
+        """How it ended otherwise."""
+        if self.how != call.outcome or (self.during and self.during not in call.interrupted):
+            return f"it was {call.outcome}{f' during {call.interrupted[-1].lower()}' if call.interrupted else ''}"
+        return ""
+
+
 @dataclasses.dataclass(slots=True)
 class Expecting:
     """All that a scenario expects."""
 
     steps: list[Expected] = dataclasses.field(default_factory=list)
     nots: list[Expected] = dataclasses.field(default_factory=list)
-    outcome: tuple[str, int, int] | None = None
+    outcome: Outcome | None = None
     nodes: tuple[list[str], int, int] | None = None
 
     def missed(self, call: Transcript) -> Missed | None:
@@ -79,9 +95,8 @@ class Expecting:
             index = next((i for i, step in enumerate(call.steps) if one.fits(step)), None)
             if index is not None:
                 yield Missed(f"not {one.shown}", one.line, one.column, "it happened", index - 1, fitted)
-        if self.outcome is not None and self.outcome[0] != call.outcome:
-            outcome, line, column = self.outcome
-            yield Missed(f"outcome: {outcome}", line, column, f"it was {call.outcome}", None, fitted)
+        if self.outcome is not None and (wrong := self.outcome.wrong(call)):
+            yield Missed(self.outcome.shown, self.outcome.line, self.outcome.column, wrong, None, fitted)
         if self.nodes is not None and self.nodes[0] != call.nodes:
             nodes, line, column = self.nodes
             yield Missed(f"nodes: {', '.join(nodes)}", line, column, f"they were {', '.join(call.nodes)}", None, fitted)
@@ -119,10 +134,7 @@ def expecting(written: Sequence[Any], path: Path, report: Report, there: Around)
         word, value = _word(one, here, report)
         place = report.place(here)
         if word == "outcome":
-            if value not in OUTCOMES:
-                near = suggestion(str(value), OUTCOMES) or f"there are {', '.join(OUTCOMES)}"
-                report.error((*here, word), "value", f"outcome: no call ends as {value!r}", near)
-            made.outcome = str(value), place.line, place.column
+            made.outcome = _outcome(value, (*here, word), report)._replace(line=place.line, column=place.column)
         elif word == "nodes":
             made.nodes = _nodes(value, (*here, word), report, there), place.line, place.column
         elif word == "not":
@@ -131,6 +143,27 @@ def expecting(written: Sequence[Any], path: Path, report: Report, there: Around)
         elif word:
             _add(made.steps, one, here, report, there)
     return made
+
+
+def _outcome(value: object, path: Path, report: Report) -> Outcome:
+    """``caller-hung-up``, ``{is: caller-hung-up, during: say}``, or ``{during: say}``."""
+    given = value if isinstance(value, dict) else {"is": value}
+    during = str(given.get("during", ""))
+    how = str(given.get("is", CALLER_HUNG_UP if during else ""))
+    for key in given:
+        if key not in ("is", "during"):
+            report.error((*path, key), "unknown-key", f"outcome: there is no {key!r}", "it has is and during", key=True)
+    if how not in OUTCOMES:
+        near = suggestion(how, OUTCOMES) or f"there are {', '.join(OUTCOMES)}"
+        here = (*path, "is") if isinstance(value, dict) and "is" in value else path
+        report.error(here, "value", f"outcome: no call ends as {how!r}", near)
+    if during and (during not in DURING or how != CALLER_HUNG_UP):
+        near = suggestion(during, DURING) or f"there are {', '.join(DURING)}"
+        said = (
+            f"outcome: nobody hangs up during {during!r}" if during not in DURING else f"outcome: {how} is during nothing"
+        )
+        report.error((*path, "during"), "value", said, near if during not in DURING else f"as is: {CALLER_HUNG_UP}")
+    return Outcome(_shown("outcome", value), how, EXPECTED[during].verb if during in DURING else "", 0, 0)
 
 
 def _add(steps: list[Expected], one: object, path: Path, report: Report, there: Around) -> None:
@@ -243,6 +276,12 @@ def _within(wanted: object) -> Looks:
 def _is_in(wanted: object, found: object) -> bool:
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(_is_in(part, found.get(key)) for key, part in wanted.items())
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(wanted) == len(found)
+            and all(_is_in(part, other) for part, other in zip(wanted, found, strict=True))
+        )
     if isinstance(found, bool):
         return str(found).lower() == str(wanted).lower()
     return str(found) == str(wanted)

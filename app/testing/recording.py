@@ -58,12 +58,17 @@ def _keys(did: list[Did]) -> list[Any]:
     """What the caller did, as a script does it; nothing is pressed behind its end anyway."""
     acts: list[Any] = []
     waits_since: float | None = None
+    since = 0.0
     for one in did:
         if one.act is None:
             waits_since = one.at if waits_since is None else waits_since
             continue
+        if one.sound:
+            acts.append({"hangup": f"{round((one.at + one.after - since) * 1000)}ms"})
+            break
+        since = one.at + one.after
         waited = one.at + one.after - (one.at if waits_since is None else waits_since)
-        if waited > 0 and (one.after or one.act == HANGS_UP):
+        if waited > 0 and one.act and (one.after or one.act == HANGS_UP):
             acts.append({"wait": f"{round(waited * 1000)}ms"})
         acts.append(one.act)
         waits_since = None

@@ -8,9 +8,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from app.errors import Problem
+from app.errors import FlowError, Problem
 from app.flows.book import FlowBook
-from app.flows.loader import Loaded, flow_files, for_all_flows, is_flow, load_files
+from app.flows.loader import Loaded, flow_files, for_all_flows, is_flow, load_files, read_flow
+from app.flows.supposed import NOTHING
 from app.rehearsal.asking import Web
 from app.server import rehearsing
 from app.testing.scenarios import cases_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from app.flows.book import Flow
     from app.flows.compiler import Options
     from app.flows.loader import Progress
+    from app.flows.supposed import Supposed
     from app.rehearsal.asking import Network
     from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Transcript
@@ -42,11 +44,25 @@ class Folder:
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
     """What is wrong with the chosen files, scenarios included."""
+    books: dict[tuple[str, Supposed], FlowBook] = dataclasses.field(default_factory=dict, repr=False)
+    """Its book where something is supposed of a flow, made when it is first asked for."""
 
     @property
     def errors(self) -> list[Problem]:
         """What must be mended before their tests say anything."""
         return [problem for problem in self.problems if problem.severity == "error"]
+
+    def book(self, case: Case) -> FlowBook:
+        """The flows, with what a scenario supposes of its own. Raises FlowError where that cannot be."""
+        if case.supposed == NOTHING:
+            return self.loaded.book
+        key = (case.flow, case.supposed)
+        if key not in self.books:
+            made = read_flow(Path(case.file), dataclasses.replace(self.options, supposed=case.supposed))
+            if made.flow is None:
+                raise FlowError([problem for problem in made.problems if problem.severity == "error"])
+            self.books[key] = self.loaded.book.changed({case.flow: made.flow})
+        return self.books[key]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +112,21 @@ def _folder(folder: Path, chosen: set[Path] | None, options: Options, on_progres
         of_flow, wrong = cases_of(flow)
         found += wrong
         cases += of_flow if not flow.problems else []
-    return Folder(loaded, for_all, flows, tuple(cases), tuple(found))
+    made = Folder(loaded, for_all, flows, (), ())
+    possible = [case for case in cases if _possible(case, made, found)]
+    return dataclasses.replace(made, cases=tuple(possible), problems=tuple(found))
+
+
+def _possible(case: Case, folder: Folder, problems: list[Problem]) -> bool:
+    """Whether the flow can be what a scenario supposes; why not is said."""
+    try:
+        folder.book(case)
+    except FlowError as error:
+        first = error.problems[0]
+        said = f"the flow cannot be so, as line {first.line} says: {first.message}"
+        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.mend))
+        return False
+    return True
 
 
 def _strange(path: Path) -> Problem:
@@ -105,9 +135,9 @@ def _strange(path: Path) -> Problem:
 
 
 @contextlib.asynccontextmanager
-async def on_stage(folder: Folder, settings: Settings) -> AsyncIterator[Network]:
-    """The folder's flows, to be rung."""
-    async with rehearsing(settings, folder.loaded.book, folder.options.signer) as app, Web(app) as web:
+async def on_stage(folder: Folder, settings: Settings, book: FlowBook | None = None) -> AsyncIterator[Network]:
+    """The folder's flows, to be rung; or those of another ``book`` of it."""
+    async with rehearsing(settings, book or folder.loaded.book, folder.options.signer) as app, Web(app) as web:
         yield web
 
 
@@ -133,8 +163,16 @@ async def run(folder: Folder, cases: Iterable[Case], settings: Settings, on_prog
             on_progress(done, len(cases))
         return ran
 
-    async with on_stage(folder, settings) as network:
-        return [*await asyncio.gather(*(one(case, network) for case in cases))]
+    books: dict[int, tuple[FlowBook, list[Case]]] = {}
+    for case in cases:
+        book = folder.book(case)
+        books.setdefault(id(book), (book, []))[1].append(case)
+    results: dict[int, Ran] = {}
+    for book, of_book in books.values():
+        async with on_stage(folder, settings, book) as network:
+            for ran in await asyncio.gather(*(one(case, network) for case in of_book)):
+                results[id(ran.case)] = ran
+    return [results[id(case)] for case in cases]
 
 
 async def _ran(case: Case, folder: Folder, network: Network) -> Ran:

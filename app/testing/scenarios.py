@@ -12,6 +12,7 @@ from app.flows.hours.wall_clock import begin_of
 from app.flows.places import Report
 from app.flows.scenarios import Scenario
 from app.flows.shapes import SOMETHING, validate
+from app.flows.supposed import Supposed, entry_of
 from app.flows.words.outside import typed
 from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
@@ -52,6 +53,8 @@ class Case:
     callee: Any
     lookups: dict[str, Any]
     expected: Expecting
+    supposed: Supposed
+    """What is supposed of the flow."""
 
     def rehearsal(self) -> Rehearsal:
         """The call, with people of its own."""
@@ -129,7 +132,7 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
     if wrong:
         report.error((*path, "from"), "number", f"from: {wrong}")
     _look_at_lookups(said, path, report, there)
-    if not said.at and flow.timed:
+    if not said.at and flow.timed and not (there.hours and {*there.hours} <= {*said.hours}):
         mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
         report.warning(path, "test-time", f"the flow asks what time it is, and {said.name!r} has no at", mend)
     return Case(
@@ -145,6 +148,27 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
         callee=callee,
         lookups={name: typed(value) for name, value in said.lookups.items()},
         expected=expecting(said.expect, (*path, "expect"), report, there),
+        supposed=_supposed(said, path, report, there),
+    )
+
+
+def _supposed(said: Scenario, path: Path, report: Report, there: Around) -> Supposed:
+    """What is supposed of the flow; names and numbers that there are none of are said."""
+    for key, given, known in (("hours", said.hours, there.hours), ("lists", said.lists, there.lists)):
+        for name in given:
+            if name not in known:
+                near = suggestion(name, known) or (f"there are {', '.join(known)}" if known else f"the file has no {key}")
+                report.error((*path, key, name), "unknown-key", f"{key}: nothing is named {name!r}", near, key=True)
+    for name, listed in said.lists.items():
+        for index, written in enumerate(listed):
+            if not entry_of(written):
+                listed_at = (*path, "lists", name, index)
+                here = listed_at if listed_at in report.places else listed_at[:-1]
+                report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
+    return Supposed(
+        said.dialect,
+        tuple(sorted((name, state == "open") for name, state in said.hours.items())),
+        tuple(sorted((name, tuple(listed)) for name, listed in said.lists.items())),
     )
 
 

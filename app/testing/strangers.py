@@ -83,7 +83,7 @@ def _acts(flow: Flow, text: str, steps: list[tuple[str, dict[str, Any]]]) -> st.
     worth = sorted({*_DIGITS.findall(text)})[:50]
     keys = [st.sampled_from(known)] * 2 if known else []
     keys += digits + ([st.sampled_from(worth)] if worth and digits else [])
-    return st.one_of(*keys, st.sampled_from(["", "#", "*", "9", "12", "1#"]), st.just("hangup"))
+    return st.one_of(*keys, st.sampled_from(["", "#", "*", "9", "12", "1#", "hangup 2s"]), st.just("hangup"))
 
 
 def _moments(text: str) -> st.SearchStrategy[str]:

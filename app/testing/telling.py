@@ -36,13 +36,17 @@ def _call(ran: Ran) -> Iterator[str]:
     arrow = f"  ->       expected from here on: {missed.expected}" if missed is not None else ""
     if after == -1:
         yield arrow
+    mark = "->" if missed is not None and after is None else "  "
+    end = f"  {mark} {clocked(ran.call.seconds):>6}  {ending(ran.call)}"
     for index, step in enumerate(ran.call.steps):
+        if step.get("ended") and end:
+            yield end
+            end = ""
         tick = "ok" if missed is not None and index in missed.fitted else "  "
-        yield f"  {tick} {clocked(step['at']):>6}  {told(step)}"
+        yield f"  {tick} {'then' if step.get('ended') else clocked(step['at']):>6}  {told(step)}"
         if index == after:
             yield arrow
-    mark = "->" if missed is not None and after is None else "  "
-    yield f"  {mark} {clocked(ran.call.seconds):>6}  {ending(ran.call)}"
+    yield from [end] if end else []
 
 
 def data(ran: Ran) -> dict[str, Any]:

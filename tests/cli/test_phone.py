@@ -144,7 +144,7 @@ def test_h_and_the_end_of_the_input_hang_up(typed, ring):
     phone.types(typed)
     code, shown = phone.end()
     assert code == 0
-    assert shown.endswith("the caller hung up\n")
+    assert "the caller hung up during" in shown.splitlines()[-1]
 
 
 def test_lines_that_are_typed_ahead_are_all_read(ring):
@@ -188,7 +188,7 @@ def test_a_caller_hangs_up_in_the_conversation(ring):
     phone.types("h\n")
     code, shown = phone.end()
     assert code == 0
-    assert shown.endswith("the caller hung up\n")
+    assert "the caller hung up during" in shown.splitlines()[-1]
 
 
 def test_control_c_ends_it_at_once(ring):

@@ -166,6 +166,10 @@ def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
         ("    expect: [dial: slaes]\n", "dial-target", "did you mean 'sales'?"),
         ("    expect: [nodes: [start, mesage]]\n", "unknown-node", "did you mean 'message'?"),
         ("    lookups: {hwo: 1}\n", "unknown-key", "did you mean 'who'?"),
+        ("    hours: {offise: open}\n", "unknown-key", "did you mean 'office'?"),
+        ("    hours: {office: ajar}\n", "value", "must be 'open' or 'closed'"),
+        ("    lists: {spam: +12015550142}\n", "unknown-key", "the file has no lists"),
+        ("    dialect: classical\n", "value", "dialect"),
     ],
 )
 def test_what_is_wrong_with_a_scenario_is_said_with_its_place(scenario, rule, says, tmp_path):

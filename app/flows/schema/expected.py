@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.flows.scenarios import EXPECTED, OUTCOMES, Scenario
+from app.flows.scenarios import DURING, EXPECTED, OUTCOMES, Scenario
 from app.flows.schema.forms import TEXT, Form, of_model
 
 _ANYTHING: Final[Form] = {}
@@ -16,7 +16,7 @@ def tests() -> dict[str, Form]:
     """What stands under ``tests``, and what several of its keys take."""
     behaviour = {"enum": ["answer", "busy", "no-answer"]}
     by_target = {"type": ["string", "object"], "additionalProperties": behaviour}
-    wait = {"type": "object", "additionalProperties": False, "properties": {"wait": TEXT, "press": TEXT}}
+    wait = {"type": "object", "additionalProperties": False, "properties": {"wait": TEXT, "press": TEXT, "hangup": TEXT}}
     expected = {"$ref": "#/definitions/expected"}
     return {
         "tests": {"type": ["array", "null"], "items": of_model(Scenario)},
@@ -51,7 +51,14 @@ def _expected(word: str) -> Form:
 
 def _whole(expected: Form) -> dict[str, Form]:
     return {
-        "outcome": {"enum": [*OUTCOMES], "description": "How the call ends."},
+        "outcome": {
+            "type": ["string", "object"],
+            "description": "How the call ends, and in which step the caller hangs up: {is: caller-hung-up, during: say}.",
+            "if": {"type": "string"},
+            "then": {"enum": [*OUTCOMES]},
+            "properties": {"is": {"enum": [*OUTCOMES]}, "during": {"enum": [*DURING]}},
+            "additionalProperties": False,
+        },
         "nodes": {"type": "array", "items": TEXT, "description": "The nodes that the call comes to, all of them in order."},
         "not": {"type": "array", "items": expected, "description": "What happens nowhere in the call."},
     }

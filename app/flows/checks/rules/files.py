@@ -90,6 +90,10 @@ FILES: Final[Mapping[str, Rule]] = {
         "What a scenario has its caller or callees do is nothing that they can do: the scenario is not run.",
         'Write keys: "1,2#" (a comma waits), or [1, {wait: 20s}, hangup]; callee: answer, busy or no-answer.',
     ),
+    "test-supposed": Rule(
+        "A scenario supposes a dialect in which the flow cannot be written: there is no call to rehearse.",
+        "Mend what the message says of the flow, or take the dialect out of the scenario.",
+    ),
     "test-time": Rule(
         "The flow asks what time it is, and a scenario does not say when it rings: it tests a Wednesday at ten only.",
         "Say it: at: 2026-11-23 10:00, on the clock of the file.",
