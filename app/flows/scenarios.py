@@ -52,6 +52,9 @@ class Scenario(pydantic.BaseModel):
     lists: dict[str, Texts] = pydantic.Field(
         {}, description="Who is in a list of the file too: a number, a prefix as +1201*, anonymous, or several."
     )
+    breaks: Texts = pydantic.Field(
+        [], description="A node that breaks when a call asks for it, or several: the caller gets the fallback there."
+    )
     expect: Annotated[list[Any], form("expectations")] = pydantic.Field(
         [], description="What happens, in this order; what happens in between need not be named."
     )

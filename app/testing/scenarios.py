@@ -165,10 +165,17 @@ def _supposed(said: Scenario, path: Path, report: Report, there: Around) -> Supp
                 listed_at = (*path, "lists", name, index)
                 here = listed_at if listed_at in report.places else listed_at[:-1]
                 report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
+    for index, node in enumerate(said.breaks):
+        if node not in there.nodes:
+            near = suggestion(node, there.nodes) or f"there are {', '.join(there.nodes)}"
+            listed_at = (*path, "breaks", index)
+            here = listed_at if listed_at in report.places else listed_at[:-1]
+            report.error(here, "unknown-node", f"breaks: no node is named {node!r}", near)
     return Supposed(
         said.dialect,
         tuple(sorted((name, state == "open") for name, state in said.hours.items())),
         tuple(sorted((name, tuple(listed)) for name, listed in said.lists.items())),
+        tuple(sorted(said.breaks)),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from folders import OPTIONS, missing
+from folders import OPTIONS, missing, results
 
 from app.testing import rehearse
 from app.testing.coverage import covered, said
 from app.testing.running import folders_of
+from app.testing.telling import failed
 
 HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
 OTHER = "  other:\n    - say: Other.\n"
@@ -128,6 +129,37 @@ def test_coming_back_to_a_node_is_no_new_visit(tmp_path):
     steps = "    - collect: {into: pin, digits: 2, prompt: PIN.}\n    - goto: other\n"
     text = HEAD + steps + OTHER + "tests: [{name: a, keys: '12', expect: [nodes: [start, other]]}]\n"
     assert missing(tmp_path, text) == ["start: no-match"]
+
+
+FALLBACK = """\
+fallback:
+  - say: We are sorry.
+  - dial: +12015550188
+  - say: Nobody.
+"""
+
+
+def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp_path):
+    steps = "    - say: Hello.\n    - goto: other\n  other:\n    - notify: https://crm.example.com/x\n    - say: Other.\n"
+    text = HEAD + steps + FALLBACK
+    assert missing(tmp_path, text + scenarios("expect: [say: Other.]")) == [
+        "fallback: is served",
+        "fallback: answered",
+        "fallback: nobody answers",
+    ]
+    broken = scenarios(
+        "breaks: other, expect: [say: Hello., say: We are sorry., dial: {node: fallback}, not: [say: Other.]]",
+        "breaks: [start, other], callee: busy, expect: [say: We are sorry., say: Nobody., not: [say: Hello.]]",
+        "expect: [say: Hello., say: Other.]",
+    )
+    done = results(tmp_path, text + broken)
+    assert [one.passed for one in done] == [True] * 3, "\n".join(line for one in done for line in failed(one))
+    assert missing(tmp_path, text + broken) == []
+
+
+def test_where_nothing_broke_a_scenario_that_says_so_fails(tmp_path):
+    (one,) = results(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
+    assert one.wrong == "nothing broke: no document of other was asked for"
 
 
 PROGRAM = """\
