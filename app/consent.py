@@ -51,6 +51,19 @@ class OptOutsInMemory:
         return out != was
 
 
+class OnceInMemory:
+    """What was done, as this process knows it: an ``app.outside.Done``."""
+
+    def __init__(self) -> None:
+        self._done: set[tuple[str, str]] = set()
+
+    async def once(self, kind: str, key: str) -> bool:
+        """As ``Done`` says."""
+        first = (kind, key) not in self._done
+        self._done.add((kind, key))
+        return first
+
+
 def party(written: str) -> str:
     """Either side of a message as it is remembered: E.164; a short code or a name as it was written, in small letters."""
     return e164(written) or written.strip().lower()

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import gc
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from fastapi import FastAPI
 
+from app.consent import OnceInMemory, OptOutsInMemory
 from app.effects import Live
 from app.flows import trail
 from app.flows.checks.across import across, since
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from app.flows.book import FlowBook
     from app.flows.loader import Loaded, Progress
     from app.opentact import Opentact
+    from app.spots import Spot
+    from app.web.hearing import Act
     from app.web.listening import Listening
 
 
@@ -130,10 +134,8 @@ class House:
 
     def _texting(self) -> Texting:
         """What takes texts that come in."""
-        settings = self.settings
-        sentences = Sentences(settings.message_stopped, settings.message_started, settings.message_help)
         journal, do = self.journal, self._workshop.do
-        inbox = Inbox(lambda: self._shelf.book, sentences, optouts=journal, done=journal, do=do)
+        inbox = Inbox(lambda: self._shelf.book, sentences_of(self.settings), optouts=journal, done=journal, do=do)
         return Texting(inbox, lambda: self._shelf.book, self._outside)
 
     def _count(self) -> None:
@@ -236,7 +238,12 @@ async def rehearsing(
     async def over(flow: str, call: Ended) -> Turn | None:
         return await after(book.flows[flow], call, workshop.do)
 
-    stage = Stage(trail.told, real, over)
+    def texting() -> Act:
+        own, done, clock = OptOutsInMemory(), OnceInMemory(), lambda: stage.now().timestamp()
+        inbox = Inbox(lambda: book, sentences_of(settings), optouts=own, done=done, do=workshop.do, clock=clock, quiet=True)
+        return Texting(inbox, lambda: book, stage, stage.took).heard
+
+    stage = Stage(trail.told, real, over, came=partial(came_by, book), texting=texting)
     workshop = Workshop(stage, Workers("app.flows.workshop:work"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
@@ -253,15 +260,23 @@ async def rehearsing(
             clock=stage.now,
             remember=stage.remember,
         )
-        yield Answering(_nowhere, engine, Trust(here))
+        rest = FastAPI(openapi_url=None)
+        rest.include_router(webhooks(Trust(here), stage.heard))
+        yield Answering(rest, engine, Trust(here))
     finally:
         await workshop.stop()
 
 
-async def _nowhere(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-    """What an engine has that is only rehearsed, beside calls."""
-    await send({"type": "http.response.start", "status": 404, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
+def sentences_of(settings: Settings) -> Sentences:
+    """What an installation says by itself to who writes STOP, START and HELP."""
+    return Sentences(settings.message_stopped, settings.message_started, settings.message_help)
+
+
+def came_by(book: FlowBook, flow: str, turn: Turn) -> list[Spot]:
+    """The places beside the nodes of a flow by which a turn came."""
+    spots = book.flows[flow].beside
+    keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
+    return [spots[key] for key in keys if key in spots]
 
 
 def keys_of(settings: Settings) -> list[bytes]:

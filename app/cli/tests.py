@@ -26,7 +26,7 @@ def run_tests(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     only: Annotated[
         str, typer.Option("-k", "--only", metavar="PATTERN", help="Only scenarios whose flow or name has this.")
     ] = "",
-    coverage: Annotated[bool, typer.Option("--coverage", help="Say which nodes and branches none reached.")] = False,  # noqa: FBT002
+    coverage: Annotated[bool, typer.Option("--coverage", help="Say which nodes, branches and rules none reached.")] = False,  # noqa: FBT002
     explore: Annotated[bool, typer.Option("--explore", help="Let callers at random loose on every flow.")] = False,  # noqa: FBT002
     examples: Annotated[int, typer.Option(min=1, help="Callers at random for each flow.")] = _EXAMPLES,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long exploring may take in all.")] = _SECONDS,
@@ -35,7 +35,7 @@ def run_tests(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     output: Annotated[TableFormat, typer.Option("--format", help="How results are shown.")] = TableFormat.text,
     flows: FLOWS = None,
 ) -> None:
-    """Run the scenarios that stand under tests in flow files: no phone, no account, no effects."""
+    """Run the scenarios of calls and texts that stand under tests in flow files: no phone, no account, no effects."""
     settings = settings_of(flows=flows)
     folders = _folders(paths or [settings.flows], settings)
     problems = [problem for folder in folders for problem in folder.problems]

@@ -86,6 +86,8 @@ class Flow:
     """What it does when a call has ended that nobody took."""
     spots: tuple[Spot, ...] = ()
     """All that calls can come by, where its documents are made for rehearsals."""
+    beside: Mapping[tuple[str, int, str, object], Spot] = dataclasses.field(default_factory=dict)
+    """Those of the spots that the trail tells: node, step, word and outcome of what is decided about texts and ends."""
     timed: bool = False
     """Whether it asks what time it is."""
     _ready: dict[tuple[str, Entry], tuple[Piece, ...]] = dataclasses.field(default_factory=dict, repr=False)

@@ -208,6 +208,7 @@ class Compiler:
             messages=messages,
             missed=missed,
             spots=self.noted.spots,
+            beside=self.noted.beside,
             timed=self.reach.time_asked is not None,
         )
 

@@ -78,5 +78,8 @@ def missed_of(compiler: Compiler) -> Missed | None:
         beside.step = index
         if _possible(step, index, compiler):
             beside.one(step, ("missed", index))
+            if isinstance(step, dict) and "when" not in step:
+                word = next(iter(step), "")
+                compiler.noted.decided((MISSED, index, word, "caused"), word, ("missed", index))
     counts = "caller.calls_today" in compiler.reach.uses[MISSED]
     return Missed(prepared(merged(beside.pieces)), apart=beside.prompts.apart, counts=counts)

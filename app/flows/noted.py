@@ -17,6 +17,8 @@ class Noted:
         self._report = report
         self._wanted = wanted
         self._spots: dict[Spot, None] = {}
+        self.beside: dict[tuple[str, int, str, object], Spot] = {}
+        """Those beside the nodes, by what the trail says there: node, step, word, outcome."""
 
     @property
     def spots(self) -> tuple[Spot, ...]:
@@ -31,3 +33,11 @@ class Noted:
         made = Spot(node.partition(".")[0].removesuffix(":"), place.line, place.column, what)
         self._spots.update(dict.fromkeys(made.counted))
         return made.comment()
+
+    def decided(self, mark: tuple[str, int, str, object], what: str, path: Path, *, key: bool = False) -> None:
+        """Note what may be decided beside the nodes: no document says so, and the trail does."""
+        if self._wanted:
+            place = self._report.place(path, key=key)
+            spot = Spot(mark[0].removesuffix(":"), place.line, place.column, what)
+            self._spots[spot] = None
+            self.beside[mark] = spot

@@ -8,14 +8,14 @@ import pydantic
 
 from app.flows.files import form
 from app.flows.shapes import SOMETHING
-from app.flows.words.word import Texts  # noqa: TC001 - pydantic reads it
+from app.flows.words.word import Duration, Texts  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class Scenario(pydantic.BaseModel):
-    """A call that is rehearsed, and what is expected of it."""
+    """A call, or text messages, that are rehearsed, and what is expected of them."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +30,10 @@ class Scenario(pydantic.BaseModel):
     to: str = pydantic.Field("", description="The number that is rung; else the first of the file.")
     caller_name: str = pydantic.Field("", description="The caller's name, as the network tells it.")
     attestation: Literal["A", "B", "C"] | None = pydantic.Field(None, description="The caller's STIR/SHAKEN level.")
+    text: Annotated[Any, form("texted")] = pydantic.Field(
+        None,
+        description="A text message instead of a call, or several one after the other: [STOP, {text: Hello, after: 10s}].",
+    )
     keys: Annotated[Any, form("script")] = pydantic.Field(
         None, description="What the caller does: 1,2# (a comma waits for the next question), hangup, hangup 3s; or a list."
     )
@@ -60,6 +64,16 @@ class Scenario(pydantic.BaseModel):
     )
 
 
+class Written(pydantic.BaseModel):
+    """A text message of several."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    text: str = pydantic.Field(min_length=1, description="What it says.")
+    from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field("", description="Who writes, if somebody else.")
+    after: Duration = pydantic.Field(60_000, description="How long after the text before it.")
+
+
 class Known:
     """A word of ``expect``: the verb of the step that is meant, what a plain value means, and its other fields."""
 
@@ -85,7 +99,14 @@ EXPECTED: Final[Mapping[str, Known]] = {
     "pause": Known("Pause", "tag"),
     "tone": Known("Tone", "tag"),
     "callback": Known("Callback", "url", "tag"),
+    "text": Known("text", "text", "from", "to", "result"),
+    "reply": Known("sms", "text", "to", "from"),
+    "forward": Known("sms", "to", "text", "from"),
+    "ignored": Known("text", "text", "from", "to", "result"),
+    "refused": Known("refused", "reason", "word"),
 }
+OF_TEXTS: Final = ("text", "reply", "forward", "ignored", "refused", "sms", "notify", "lookup")
+"""Words of ``expect`` that fit a text message; the first five of them fit nothing else."""
 CALLER_HUNG_UP: Final = "caller-hung-up"
 OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
 DURING: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from app.language.dialects import NO_EXTENSIONS
@@ -11,7 +13,7 @@ from app.rehearsal.asking import HERE
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
 from app.rehearsal.clock import VirtualClock
 from app.rehearsal.interpreter import Interpreter
-from app.rehearsal.line import PATIENCE
+from app.rehearsal.line import OK, PATIENCE
 from app.rehearsal.platform import Rules
 from app.rehearsal.ringing import Ringing
 from app.rehearsal.stage import Scene, enter
@@ -34,9 +36,20 @@ STRANGER: Final = "+12015550999"
 """Who rings where nobody is named; a number that nobody can have."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text:
+    """A text message, ``after`` so many seconds of the one before; ``sender`` is the caller where nobody is named."""
+
+    text: str
+    sender: str = ""
+    after: float = 60.0
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Rehearsal:
-    """A call to be rehearsed. ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
+    """A call to be rehearsed, or ``texts`` one after the other.
+
+    ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
 
     ``url`` is the call-control URL, asked by ``method`` and waited for ``patience`` seconds. ``lookups`` and
     ``calls_today`` are what our own engine is told.
@@ -62,6 +75,7 @@ class Rehearsal:
     zone: ZoneInfo | None = None
     watching: Watching | None = None
     clock: Clock | None = None
+    texts: tuple[Text, ...] = ()
 
     def line(self, network: Network) -> Interpreter:
         """The platform's side of the call."""
@@ -92,10 +106,32 @@ class Rehearsal:
         line = self.line(network)
         scene = Scene(line, self.lookups, self.calls_today)
         enter(scene)
+        if self.texts:
+            return await self._texted(line)
         transcript = await line.ring(self.url, self.method, self.patience)
         if scene.stage is not None:
             await scene.stage.over()
         return transcript
+
+    async def _texted(self, line: Interpreter) -> Transcript:
+        """Have the texts come in, as Opentact tells of them. platform 1.5: the message callback."""
+        for index, text in enumerate(self.texts):
+            await line.clock.sleep(text.after if index else 0.0)
+            told = {
+                "uuid": str(uuid.uuid4()),
+                "type": "smsi",
+                "state": "success",
+                "from": _plain(text.sender or self.caller_id),
+                "to": line.ringing.to,
+                "message": text.text,
+                "modified_on": line.clock.now().isoformat(),
+            }
+            reply = await line.asked("POST", f"{HERE}/sms", json.dumps(told).encode(), self.patience)
+            if reply.status != OK:
+                line.transcript.outcome, line.transcript.error = "error", reply.error or f"the status is {reply.status}"
+                return line.transcript
+        line.transcript.outcome, line.transcript.seconds = "texted", line.at
+        return line.transcript
 
 
 def _plain(written: str) -> str:

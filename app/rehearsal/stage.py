@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from app.characters import clean
 from app.ended import VOICEMAIL, completed
@@ -15,14 +15,59 @@ from app.outside import Found
 from app.rehearsal.over import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.answered import Answered
     from app.calls import Turn
     from app.ended import Ended
+    from app.happened import Happened
     from app.outside import Effect, Effects, Lookup
     from app.rehearsal.line import Line
+    from app.spots import Spot
+
+    Heard = Callable[[Happened], Awaitable[None]]
+
+
+class Message(Protocol):
+    """A text that came in."""
+
+    @property
+    def number(self) -> str:
+        """The number of ours, in E.164."""
+
+    @property
+    def sender(self) -> str:
+        """Who wrote: E.164, else a short code or a name."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+
+
+class Taken(Protocol):
+    """What our engine made of a text."""
+
+    @property
+    def outcome(self) -> str:
+        """``matched``, ``unmatched``, ``stopped``, ``started``, ``helped``, or why no flow looked at it."""
+
+    @property
+    def flow(self) -> str:
+        """The flow that took it."""
+
+    @property
+    def effects(self) -> Sequence[Effect]:
+        """What is caused."""
+
+    @property
+    def detail(self) -> str:
+        """Why it is broken."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """What was decided."""
+
 
 FAILS: Final = "fails"
 """As the answer of a lookup: there is none."""
@@ -41,6 +86,10 @@ class Scene:
     effects: list[Effect] = dataclasses.field(default_factory=list)
     held: list[Effect] = dataclasses.field(default_factory=list)
     """Those that wait for the end of the call."""
+    texting: Heard | None = None
+    """What takes the texts of this scene."""
+    writer: str = ""
+    """Who wrote the text that is taken."""
     stage: Stage | None = None
     """Ours, where it is our engine that answered."""
     flow: str = ""
@@ -58,7 +107,8 @@ class Stage:
     """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
 
     ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same; ``after`` gives the turn of a
-    flow, by its name, in which it does what it does when a call has ended.
+    flow, by its name, in which it does what it does when a call has ended; ``came`` says by which places beside its nodes
+    a turn of a flow came; ``texting`` makes what takes the texts of one scene.
     """
 
     def __init__(
@@ -66,10 +116,14 @@ class Stage:
         told: Callable[[Turn], list[dict[str, Any]]],
         real: Effects | None = None,
         after: Callable[[str, Ended], Awaitable[Turn | None]] | None = None,
+        came: Callable[[str, Turn], Iterable[Spot]] | None = None,
+        texting: Callable[[], Heard] | None = None,
     ) -> None:
         self._told = told
         self._real = real
         self._after = after
+        self._came = came
+        self._texting = texting
 
     def now(self) -> datetime:
         """The moment on the clock of the call."""
@@ -104,7 +158,9 @@ class Stage:
     def _note(self, effect: Effect) -> None:
         word = "notify" if effect.kind == VOICEMAIL else effect.kind
         did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
-        _SCENE.get().line.note(word, "", **did)
+        writer = _SCENE.get().writer
+        kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
+        _SCENE.get().line.note(word, "", **did, **kind)
 
     async def over(self) -> None:
         """The call has ended: what was held until then, and what its flow does then."""
@@ -115,11 +171,42 @@ class Stage:
             self._note(completed(effect, call))
         turn = await self._after(scene.flow, call) if self._after is not None else None
         if turn is not None:
-            scene.line.transcript.requests[-1].trail += self._told(turn)
+            self._trailed(scene.flow, turn)
             for effect in turn.effects:
                 self.cause(effect)
         for step in steps[known:]:
             step["ended"] = True
+
+    def _trailed(self, flow: str, turn: Turn) -> None:
+        """Note what was decided beside the nodes of a flow."""
+        transcript = _SCENE.get().line.transcript
+        transcript.requests[-1].trail += self._told(turn)
+        transcript.came += self._came(flow, turn) if self._came is not None else ()
+
+    async def heard(self, *reports: Happened) -> None:
+        """Take what is reported in this scene: a text that comes in."""
+        scene = _SCENE.get()
+        if self._texting is None:
+            return
+        take = scene.texting = scene.texting or self._texting()
+        for report in reports:
+            await take(report)
+
+    def took(self, message: Message, taken: Taken) -> None:
+        """Note what became of a text, and what was refused; its effects follow."""
+        scene = _SCENE.get()
+        asked = scene.line.transcript.requests[-1]
+        asked.flow, asked.outcome = taken.flow, "broken" if taken.outcome == "broken" else "answered"
+        asked.error = clean(taken.detail) or ("" if taken.flow else taken.outcome)
+        scene.writer = message.sender
+        ignored = {} if taken.effects else {"ignored": True}
+        said = {"from": message.sender, "to": message.number, "text": message.text}
+        scene.line.note("text", "", **said, result=taken.outcome, **ignored)
+        if taken.turn is not None:
+            self._trailed(taken.flow, taken.turn)
+            for mark, outcome, _, detail in taken.turn.trail:
+                if outcome == "refused":
+                    scene.line.note("refused", "", word=mark.word, reason=detail["refused"])
 
     def remember(self, answered: Answered) -> None:
         """Put what was decided beside the request."""

@@ -20,6 +20,7 @@ ENDINGS: Final = {
     "hung-up": "hung up",
     "caller-hung-up": "the caller hung up",
     "ended": "the document ended without Hangup, and the call with it",
+    "texted": "no more texts come",
     "loop": "it never ends",
     "error": "it went wrong",
 }
@@ -47,7 +48,7 @@ def told(step: Step) -> str:
     return f"{_said(step)}{failed}"
 
 
-def _said(step: Step) -> str:  # noqa: C901, PLR0911 - one case a verb
+def _said(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a verb
     match step["verb"]:
         case "Say":
             unheard = "  (before the line is answered)" if step.get("unanswered") else ""
@@ -74,8 +75,19 @@ def _said(step: Step) -> str:  # noqa: C901, PLR0911 - one case a verb
             return f"goes on at {shown(step['url'].partition('?')[0].removeprefix(HERE))}{_tag(step)}"
         case "Hangup":
             return f"hangs up{_tag(step)}"
+        case "text":
+            nothing = ", and nothing is done" if step.get("ignored") else ""
+            return (
+                f"{shown(step['from'])} writes to {shown(step['to'])}: “{shown(step['text'])}” ({step['result']}{nothing})"
+            )
+        case "refused":
+            return f"{step['word']} refused"
         case "sms":
-            return f"text message to {shown(step['to'])} from {shown(step['from'])}: “{shown(step['text'])}”"
+            return (
+                f"{step['as']} to {shown(step['to'])}: “{shown(step['text'])}”"
+                if "as" in step
+                else f"text message to {shown(step['to'])} from {shown(step['from'])}: “{shown(step['text'])}”"
+            )
         case "notify":
             return f"notifies {shown(step['url'])}"
         case "lookup":

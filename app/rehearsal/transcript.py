@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from app.spots import Spot
 
-Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "loop", "error"]
+Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "texted", "loop", "error"]
 Step: TypeAlias = "dict[str, Any]"
 """``verb`` (an element's name, or the word of an effect), ``path``, ``at`` (seconds since the call began), what it did."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Looks: TypeAlias = "Callable[[Any], bool]"
 _REGULAR: Final = re.compile("/(.+)/", re.DOTALL)
-_PARTLY: Final = frozenset({"text"})
+_PARTLY: Final = frozenset({"text", "reason"})
 """Fields of which a part is enough."""
 
 
@@ -198,6 +198,10 @@ def _looks(
     """What a step is known by, field by field."""
     if word == "voicemail":
         yield "tag", _same("voicemail")
+    if word in ("reply", "forward"):
+        yield "as", _same(word)
+    if word == "ignored":
+        yield "ignored", _same("true")
     fields = value if isinstance(value, dict) else {known.plain: value} if value not in ("", None) else {}
     for field, wanted in fields.items():
         here = (*path, field) if isinstance(value, dict) else path
@@ -206,6 +210,8 @@ def _looks(
             report.error(here, "unknown-key", f"{word}: there is no {field!r}", near, key=True)
         elif field == "to" and known.verb == "Dial":
             yield field, _targets(wanted, here, report, there)
+        elif word == "forward" and field == "to" and wanted in there.groups:
+            yield field, _member(there.groups[str(wanted)])
         elif field == "payload":
             yield field, _within(wanted)
         else:
@@ -252,6 +258,12 @@ def _targets(wanted: object, path: Path, report: Report, there: Around) -> Looks
             report.error(path, "dial-target", f"dial: {target!r} is nobody that can be rung", near)
     exactly = {_plain(str(one)) for one in _listed(wanted)}
     return lambda found: {_plain(one) for one in found or ()} == exactly
+
+
+def _member(group: Sequence[str]) -> Looks:
+    """One of a group."""
+    members = {_plain(one) for one in group}
+    return lambda found: _plain(str(found)) in members
 
 
 def _nodes(value: object, path: Path, report: Report, there: Around) -> list[str]:

@@ -87,7 +87,7 @@ def _callee(steps: list[Step]) -> Any:  # noqa: ANN401 - a word, or a list of wo
 
 def _rung(step: Step) -> Any:  # noqa: ANN401 - a word, or a mapping
     if step["result"] != "answered":
-        return step["result"]
+        return "no-answer" if step["result"] == "cancelled" else step["result"]
     by, targets = step.get("by", ""), step["to"]
     return "answer" if not targets or by == targets[0] else {by: "answer", "else": "no-answer"}
 

@@ -178,19 +178,22 @@ async def run(folder: Folder, cases: Iterable[Case], settings: Settings, on_prog
 async def _ran(case: Case, folder: Folder, network: Network) -> Ran:
     rehearsal = ringing(case, folder)
     call = await rehearsal.ring(network)
-    left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ()))
+    left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ())) if not case.texts else ()
     return Ran(case, call, wrong_with(call, case.flow, case.supposed.breaks), case.expected.missed(call), left)
 
 
 def wrong_with(call: Transcript, flow: str, breaks: Sequence[str] = ()) -> str:
     """What no call may come to, whatever is expected; nothing where it did not. ``breaks``: it is to come to a fallback."""
+    if call.outcome == "texted" and not call.flow:
+        return f"no flow took the text: {call.requests[-1].error}"
     if call.flow != flow:
         return f"the call was answered by {call.flow!r}" if call.flow else "no flow answered the call"
     fell = next((asked for asked in call.requests if asked.outcome not in ("", "answered")), None)
     if fell is None and breaks:
         return f"nothing broke: no document of {' or '.join(breaks)} was asked for"
     if fell is not None and not (breaks and fell.outcome == "fallback"):
-        return f"the caller got the {fell.error}"
+        what = "the text could not be taken:" if call.outcome == "texted" else "the caller got the"
+        return f"{what} {fell.error}"
     if call.outcome in ("error", "loop"):
         return f"{'it went wrong' if call.outcome == 'error' else 'it never ends'}: {call.error}"
     return ""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import ScenarioError, suggestion
 from app.flows.hours.wall_clock import begin_of
 from app.flows.places import Report
-from app.flows.scenarios import Scenario
+from app.flows.scenarios import OF_TEXTS, Scenario, Written
 from app.flows.shapes import SOMETHING, validate
 from app.flows.supposed import Supposed, entry_of
 from app.flows.words.outside import typed
 from app.flows.yaml_texts import read_yaml
 from app.numbers import e164
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
-from app.rehearsal.rehearsing import STRANGER, Rehearsal
+from app.rehearsal.rehearsing import STRANGER, Rehearsal, Text
 from app.testing.around import around
 from app.testing.expecting import Expecting, expecting
 from app.testing.who import no_caller
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
 _LONGEST: Final = 11
+_ONLY_TEXTS: Final = 5
+_OF_CALLS: Final = frozenset({"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself"})
 _FILL: Final = "5550100"
 
 
@@ -55,6 +57,8 @@ class Case:
     expected: Expecting
     supposed: Supposed
     """What is supposed of the flow."""
+    texts: tuple[Text, ...] = ()
+    """The texts that come in, where it is no call."""
 
     def rehearsal(self) -> Rehearsal:
         """The call, with people of its own."""
@@ -69,6 +73,7 @@ class Case:
             lookups=self.lookups,
             calls_today=self.said.calls_today,
             answers_itself=self.said.answers_itself,
+            texts=self.texts,
         )
 
 
@@ -149,7 +154,42 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
         lookups={name: typed(value) for name, value in said.lookups.items()},
         expected=expecting(said.expect, (*path, "expect"), report, there),
         supposed=_supposed(said, path, report, there),
+        texts=_texts(said, path, report),
     )
+
+
+def _texts(said: Scenario, path: Path, report: Report) -> tuple[Text, ...]:
+    """The texts that come in; what fits a call only, or texts only, is said."""
+    words = [next(iter(one), "") if isinstance(one, dict) else one for one in said.expect]
+    if said.text is None:
+        for index, word in enumerate(words):
+            if word in OF_TEXTS[:_ONLY_TEXTS]:
+                report.error(
+                    (*path, "expect", index),
+                    "test-text",
+                    f"expect: {word} is of texts, and this is a call",
+                    "name it: text: hours",
+                )
+        return ()
+    for key in sorted(_OF_CALLS & said.model_fields_set):
+        report.error((*path, key), "test-text", f"{key}: a text message has none", "take it out, or the text", key=True)
+    for index, word in enumerate(words):
+        if word not in ("not", *OF_TEXTS):
+            report.error(
+                (*path, "expect", index),
+                "test-text",
+                f"expect: nothing of a text is {word}",
+                f"there are {', '.join(OF_TEXTS)}",
+            )
+    made = []
+    for index, one in enumerate(said.text if isinstance(said.text, list) else [said.text]):
+        here: Path = (*path, "text", index) if isinstance(said.text, list) else (*path, "text")
+        written = validate(Written, one if isinstance(one, dict) else {"text": one}, here, report)
+        if written is not None:
+            made.append(Text(written.text, written.from_, written.after / 1000))
+    if not made and not report.broken:
+        report.error((*path, "text"), "test-text", "text: there is no text", "as text: hours")
+    return tuple(made)
 
 
 def _supposed(said: Scenario, path: Path, report: Report, there: Around) -> Supposed:

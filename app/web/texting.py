@@ -11,18 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.flows.book import FlowBook
-    from app.flows.messages.inbox import Inbox
+    from app.flows.messages.inbox import Inbox, Taken
+    from app.flows.messages.message import Message
     from app.happened import Happened
     from app.outside import Effects
 
 
 class Texting:
-    """Hands texts to an inbox. ``book`` gives the flows as they are now."""
+    """Hands texts to an inbox. ``book`` gives the flows as they are now; ``remember`` is told what became of each."""
 
-    def __init__(self, inbox: Inbox, book: Callable[[], FlowBook], outside: Effects) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        book: Callable[[], FlowBook],
+        outside: Effects,
+        remember: Callable[[Message, Taken], None] | None = None,
+    ) -> None:
         self._inbox = inbox
         self._book = book
         self._outside = outside
+        self._remember = remember
 
     async def heard(self, happened: Happened) -> None:
         """Take a text that came in, if it is one. Raises what the inbox raises: then it may come again."""
@@ -30,6 +38,8 @@ class Texting:
             return
         message = message_of({**happened.sms, "type": self._type(happened)}, happened.at)
         taken = await self._inbox.take(message)
+        if self._remember is not None:
+            self._remember(message, taken)
         for effect in taken.effects:
             self._outside.cause(effect)
 

@@ -30,7 +30,7 @@ OPTIONS = Options(SIGNER, APOLOGY)
 ROOT = Path(app.__file__).parent
 ARGUMENT = {"error": 1, "warning": 1, "_say": 1, "Problem": 4, "Doubt": 1}
 """Which argument is the rule, by what is called."""
-TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-time"}
+TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"}
 """Rules of scenarios; each is broken in tests/testing."""
 ELSEWHERE = {"defect", "no-file", "no-folder", "not-static", "too-deep", "too-long", "unreadable"} | TESTS
 """Rules that no file in the folder can break; each is broken below."""

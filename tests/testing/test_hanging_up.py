@@ -96,7 +96,7 @@ def test_what_nobody_can_do_is_told(scenario, says, tmp_path):
 def test_a_hang_up_in_the_middle_of_a_prompt_is_recorded_as_it_was(tmp_path):
     folder_of(tmp_path, acme=FLOW)
     call = rehearse(tmp_path, "+12015550123", keys="1,hangup 3s")
-    assert "- hangup: 3000ms" not in as_scenario(call.transcript, Rehearsal(number="+12015550123"))
+    assert "    callee: no-answer\n" in as_scenario(call.transcript, Rehearsal(number="+12015550123"))
     call = rehearse(tmp_path, "+12015550123", keys="hangup 4s")
     assert "- hangup: 4000ms" in as_scenario(call.transcript, Rehearsal(number="+12015550123"))
     call.expects({"outcome": {"during": "play"}})

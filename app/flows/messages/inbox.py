@@ -78,7 +78,10 @@ class Inbox:
         done: Done,
         do: Do,
         clock: Callable[[], float] = time.time,
+        quiet: bool = False,
     ) -> None:
+        """``quiet``: the log is told nothing."""
+        self._quiet = quiet
         self._book = book
         self._sentences = sentences
         self._optouts = optouts
@@ -90,6 +93,8 @@ class Inbox:
     async def take(self, message: Message) -> Taken:
         """What is to be done about a message, the first time that it comes; the same message again gives no effects."""
         taken = await self._taken(message)
+        if self._quiet:
+            return taken
         say = _log().warning if taken.outcome in ("unknown-number", "broken") else _log().info
         why = {"detail": taken.detail} if taken.detail else {}
         say("message", outcome=taken.outcome, flow=taken.flow, sender=masked(message.sender), to=masked(message.to), **why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from app.flows.prompts import Prompts
 from app.flows.writing import Run
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from app.flows.compiler import Compiler
     from app.flows.expressions.scope import Scope
     from app.flows.places import Path
+
+
+_HOLDS: Final = {"holds": True, "does not hold": False}
 
 
 class Beside(Run):
@@ -36,8 +39,10 @@ class Beside(Run):
         made.own = self.own
         return made
 
-    def comment(self, what: str, path: Path, *, key: bool = False) -> str:  # noqa: ARG002 - as ``Paper`` says
-        """Nothing: no call comes by here."""
+    def comment(self, what: str, path: Path, *, key: bool = False) -> str:
+        """Nothing, as no document comes by here: the trail tells of conditions."""
+        if what in _HOLDS:
+            self.compiler.noted.decided((self.node, self.step, "when", _HOLDS[what]), what, path, key=key)
         return ""
 
     def one(self, step: object, path: Path) -> None:

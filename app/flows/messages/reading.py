@@ -83,11 +83,15 @@ class _Reading:
         if right:
             self._does(rule, path)
         acts = [*self._acts(rule, path)]
+        noted, said = self.run.compiler.noted, described(given, keywords)
+        noted.decided((MESSAGES, index, "rule", True), f"rule {said}", path)
+        if condition is not None and not keywords:
+            noted.decided((MESSAGES, index, "rule", False), f"rule {said} does not hold", path)
         return Way(
             index=index,
             keywords=frozenset(keywords),
             holds=condition.holds if condition is not None else None,
-            mark=self.run.mark_of("rule", described(given, keywords), _uses(keywords, condition)),
+            mark=self.run.mark_of("rule", said, _uses(keywords, condition)),
             acts=tuple(acts),
             replies=rule.reply is not None,
             ignores=rule.ignore,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.flows.scenarios import DURING, EXPECTED, OUTCOMES, Scenario
+from app.flows.scenarios import DURING, EXPECTED, OUTCOMES, Scenario, Written
 from app.flows.schema.forms import TEXT, Form, of_model
 
 _ANYTHING: Final[Form] = {}
@@ -20,6 +20,7 @@ def tests() -> dict[str, Form]:
     expected = {"$ref": "#/definitions/expected"}
     return {
         "tests": {"type": ["array", "null"], "items": of_model(Scenario)},
+        "texted": {"type": [*TEXT["type"], "array"], "items": {**of_model(Written), "type": ["object", *TEXT["type"]]}},
         "script": {"type": [*TEXT["type"], "array"], "items": {**wait, "type": ["object", *TEXT["type"]]}},
         "callee": {**by_target, "type": ["string", "object", "array"], "items": by_target},
         "anything": _ANYTHING,

@@ -94,6 +94,10 @@ FILES: Final[Mapping[str, Rule]] = {
         "A scenario supposes a dialect in which the flow cannot be written: there is no call to rehearse.",
         "Mend what the message says of the flow, or take the dialect out of the scenario.",
     ),
+    "test-text": Rule(
+        "A scenario of a text message has or expects what only calls have, or the other way round: it shows nothing.",
+        "Take the text out where a call is meant, or what is of calls where a text is.",
+    ),
     "test-time": Rule(
         "The flow asks what time it is, and a scenario does not say when it rings: it tests a Wednesday at ten only.",
         "Say it: at: 2026-11-23 10:00, on the clock of the file.",

@@ -1,0 +1,134 @@
+"""Text messages in scenarios: taken by the inbox that is live, and what it does is expected."""
+
+from __future__ import annotations
+
+import pytest
+from folders import folder_of, missing, only, results
+
+from app.testing import rehearse
+from app.testing.telling import failed
+
+FLOW = """\
+numbers: +12015550123
+timezone: America/New_York
+dial_policy: {regions: [US]}
+hours:
+  office: {mon-fri: 09:00-18:00}
+lists: {vip: vip.csv}
+groups:
+  sales: {to: [+12015550188, +12015550189]}
+nodes:
+  start:
+    - dial: {to: sales}
+missed:
+  - when: caller.calls_today > 1
+    notify: https://ops.example.com/again
+  - sms: Sorry that we missed you.
+messages:
+  - keyword: [hours, open]
+    reply: "{% if hours.office.open %}We are open.{% else %}We are closed.{% endif %}"
+  - keyword: urgent
+    when: not hours.office.open
+    forward: sales
+    notify: {url: "https://ops.example.com/pages", payload: {said: "{{ message.text }}"}}
+  - when: caller in lists.vip
+    forward: "{{ message.words | last }}"
+  - keyword: spam
+    ignore: true
+  - forward: +12015550188
+tests:
+"""
+AT = "at: 2026-11-23 10:00"
+
+
+@pytest.fixture(autouse=True)
+def lists(tmp_path):
+    (tmp_path / "vip.csv").write_text("+12015550177\n")
+
+
+def verdict(path, scenario: str):
+    return only(results(path, f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n"))
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "text: Hours, expect: [reply: We are open., not: [forward, notify]]",
+        "text: Hours, hours: {office: closed}, expect: [reply: {to: +12015550999, from: +12015550123, text: /closed/}]",
+        "text: Urgent!, hours: {office: closed}, expect: [forward: sales, notify: {payload: {said: Urgent!}}]",
+        "text: urgent, expect: [forward: {to: +12015550188, text: '+12015550999: urgent'}, not: [notify, reply]]",
+        "text: spam, expect: [ignored, not: [sms]]",
+        "text: Hello, from: +12015550144, expect: [forward: {text: '+12015550144: Hello'}, not: [ignored]]",
+        "text: call +12015550166, lists: {vip: +12015550999}, expect: [forward: +12015550166]",
+        "text: call +8821234567, lists: {vip: +12015550999}, expect: [ignored, refused: {word: forward}, not: [forward]]",
+        "text: [STOP, hours, START, hours], expect: [ignored: hours, refused: STOP, text: {result: started}, reply: open]",
+        "text: HELP, expect: [text: {text: HELP, result: helped}, reply]",
+        "text: [hours, {text: hours, after: 10s}], expect: [reply, refused: less than 60 seconds ago]",
+        "text: [hours, hours], expect: [reply, reply, not: [refused]]",
+        "text: [hours, {text: hours, from: +12015550144}], expect: [reply: {to: +12015550999}, reply: {to: +12015550144}]",
+        "text: hours, from: '72345', expect: [ignored, refused: short code, not: [sms]]",
+    ],
+)
+def test_what_is_done_about_a_text_is_expected(scenario, tmp_path):
+    ran_ = verdict(tmp_path, scenario)
+    assert ran_.passed, "\n".join(failed(ran_))
+
+
+def test_a_difference_is_marked_in_what_happened(tmp_path):
+    shown = [*failed(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
+    assert "expected reply: We are open: the next sms has text" in shown[1]
+    assert shown[2].startswith("  ok   0:00  +12015550999 writes to +12015550123: “STOP” (stopped)")
+    assert shown[3] == "  ->       expected from here on: reply: We are open"
+    assert shown[4].startswith("       0:00  reply to +12015550999: “")
+    assert shown[5].startswith("       1:00  +12015550999 writes to +12015550123: “hours” (matched, and nothing is done)")
+    assert shown[6] == "       1:00  reply refused: it said STOP, and wants no messages from this number"
+    assert shown[7] == "       1:00  no more texts come"
+
+
+def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
+    text = f"{FLOW}  - {{name: a, {AT}, text: STOP}}\n  - {{name: b, {AT}, text: hours, expect: [reply]}}\n"
+    assert [one.passed for one in results(tmp_path, text)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "says"),
+    [
+        ("keys: 1, text: hours", "keys: a text message has none"),
+        ("text: hours, expect: [say: Hello]", "nothing of a text is say"),
+        ("expect: [reply: Hello]", "reply is of texts, and this is a call"),
+        ("text: []", "there is no text"),
+        ("text: [{txt: hours}]", "did you mean 'text'?"),
+        ("text: [{text: hours, after: 3}]", "did you mean 3s?"),
+    ],
+)
+def test_what_fits_no_text_or_no_call_is_told(scenario, says, tmp_path):
+    errors = folder_of(tmp_path, acme=f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n").errors
+    assert any(says in str(problem) for problem in errors), errors
+
+
+def test_a_text_from_a_number_of_ours_is_taken_by_no_flow_and_says_so(tmp_path):
+    assert verdict(tmp_path, "text: hours, from: +12015550123").wrong == "no flow took the text: own-number"
+
+
+def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp_path):
+    scenarios = [
+        "name: a, text: hours",
+        "name: b, text: Hello, lists: {vip: +12015550999}",
+        "name: c, callee: no-answer",
+        "name: d",
+    ]
+    text = FLOW + "".join(f"  - {{{AT}, {one}}}\n" for one in scenarios)
+    assert missing(tmp_path, text) == [
+        "missed: holds",
+        "messages: rule keyword urgent and when not hours.office.open",
+        "messages: rule when caller in lists.vip does not hold",
+        "messages: rule keyword spam",
+        "messages: rule else",
+    ]
+
+
+def test_a_text_is_written_in_a_test_of_your_own(tmp_path):
+    folder_of(tmp_path, acme=FLOW)
+    call = rehearse(tmp_path, "+12015550123", at="2026-11-23 10:00", text=["hours", {"text": "spam", "after": "5s"}])
+    call.expects({"reply": "We are open."}, "ignored")
+    assert [message["as"] for message in call.messages] == ["reply"]
