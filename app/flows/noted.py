@@ -36,7 +36,7 @@ class Noted:
 
     def decided(self, mark: tuple[str, int, str, object], what: str, path: Path, *, key: bool = False) -> None:
         """Note what may be decided beside the nodes: no document says so, and the trail does."""
-        if self._wanted:
+        if self._wanted and mark not in self.beside:
             place = self._report.place(path, key=key)
             spot = Spot(mark[0].removesuffix(":"), place.line, place.column, what)
             self._spots[spot] = None

@@ -122,9 +122,20 @@ def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp
         "missed: holds",
         "messages: rule keyword urgent and when not hours.office.open",
         "messages: rule when caller in lists.vip does not hold",
+        "messages: forward",
         "messages: rule keyword spam",
         "messages: rule else",
     ]
+
+
+def test_a_text_that_meets_no_rule_and_a_number_that_the_policy_refuses_are_branches(tmp_path):
+    text = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
+    text += "    - sms: {text: Hi., to: '{{ caller.number }}'}\n    - say: Bye.\n"
+    text += "messages:\n  - {keyword: hi, forward: '{{ message.words | last }}'}\ntests:\n"
+    first = text + "  - {name: a}\n  - {name: b, text: hi +12015550142}\n"
+    assert missing(tmp_path, first) == ["start: refused", "messages: no rule", "messages: forward refused"]
+    more = "  - {name: c, from: +18765550142}\n  - {name: d, text: hi +18765550142}\n  - {name: e, text: Hello}\n"
+    assert missing(tmp_path, first + more) == []
 
 
 def test_a_text_is_written_in_a_test_of_your_own(tmp_path):

@@ -73,6 +73,8 @@ def _computed(run: Run, source: str, path: Path, index: int) -> Iterator[Act]:
         return
     run.compiler.computed(path)
     policy = run.compiler.policy
+    for outcome, what in (("caused", "forward"), ("refused", "forward refused")):
+        run.compiler.noted.decided((run.node, run.step, "forward", outcome), what, path)
     mark, place, flow = run.mark_of("forward", source, text.uses), f"{run.step}/forward/{index}", run.compiler.name
 
     def forward(turn: Turn, message: Message) -> Iterator[Wanted]:

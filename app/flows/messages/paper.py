@@ -8,12 +8,20 @@ from app.flows.prompts import Prompts
 from app.flows.writing import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.flows.compiler import Compiler
     from app.flows.expressions.scope import Scope
     from app.flows.places import Path
 
 
-_HOLDS: Final = {"holds": True, "does not hold": False}
+_TOLD: Final[Mapping[str, tuple[str, object]]] = {
+    "holds": ("when", True),
+    "does not hold": ("when", False),
+    "refused": ("sms", "refused"),
+    "sent": ("sms", "caused"),
+}
+"""What a call may come by, by the word and the outcome in the trail."""
 
 
 class Beside(Run):
@@ -41,8 +49,9 @@ class Beside(Run):
 
     def comment(self, what: str, path: Path, *, key: bool = False) -> str:
         """Nothing, as no document comes by here: the trail tells of conditions."""
-        if what in _HOLDS:
-            self.compiler.noted.decided((self.node, self.step, "when", _HOLDS[what]), what, path, key=key)
+        if what in _TOLD:
+            word, outcome = _TOLD[what]
+            self.compiler.noted.decided((self.node, self.step, word, outcome), what, path, key=key)
         return ""
 
     def one(self, step: object, path: Path) -> None:

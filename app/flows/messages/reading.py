@@ -13,6 +13,7 @@ from app.flows.messages.rule import ACTIONS, Rule
 from app.flows.messages.rules import MESSAGES, Messages, Wanted, Way, described, texted
 from app.flows.shapes import validate
 from app.flows.steps import STEPS
+from app.flows.trail import Mark
 from app.flows.words.lengths import look_at_length
 from app.flows.words.outside import Notice, data_of, url_of
 from app.outside import Effect
@@ -46,8 +47,12 @@ def messages_of(compiler: Compiler) -> Messages:
         message = "messages: a text that meets none of the rules is answered by nothing"
         mend = "end with a rule without keyword and when, as - ignore: true"
         compiler.report.warning(("messages",), "message-else", message, mend, key=True)
+    none = None
+    if compiler.file.messages and not reading.ended:
+        none = Mark(MESSAGES, -1, "rule", "none", frozenset(), compiler.secrets)
+        compiler.noted.decided((MESSAGES, -1, "rule", True), "no rule", ("messages",), key=True)
     forwards = claims_at(reading.forwards, compiler.report)
-    return Messages(compiler.name, tuple(ways), forwards, reading.run.prompts.apart)
+    return Messages(compiler.name, tuple(ways), forwards, reading.run.prompts.apart, none)
 
 
 class _Reading:

@@ -77,12 +77,16 @@ class Way:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Messages:
-    """A flow's rules. ``forwards`` are the numbers that its author wrote out; ``apart``: workers are needed."""
+    """A flow's rules. ``forwards`` are the numbers that its author wrote out; ``apart``: workers are needed.
+
+    ``none`` is what the trail says of a text that meets none of them; nothing where every text meets one.
+    """
 
     flow: str
     ways: tuple[Way, ...] = ()
     forwards: tuple[Claim, ...] = ()
     apart: bool = False
+    none: Mark | None = None
 
     def decide(self, message: Message, turn: Turn, sentences: Sentences, *, opted_out: bool = False) -> Decided:
         """What is to be done about a message; ``opted_out`` is whether its sender wants no messages until now.
@@ -106,6 +110,8 @@ class Messages:
                 turn.trail.append((way.mark, False, turn.values, None))
             elif way.meets(turn):
                 return way
+        if self.none is not None:
+            turn.trail.append((self.none, True, turn.values, None))
         return None
 
     def _of(self, said: Said, turn: Turn) -> Way | None:

@@ -226,7 +226,10 @@ class Sms(Word):
                 "": refused,
             }
 
-        _cause(run, path, "sms", payload, self.text)
+        refused = _cause(run, path, "sms", payload, self.text)
+        fails, sent = (run.comment(what, path) for what in ("refused", "sent")) if computed else ("", "")
+        if fails:
+            run.pieces.append(Choice(refused, (fails,), ends=False, other=(sent,)))
 
     def _number(self, run: Run, path: Path, key: str) -> Render | None:
         written = getattr(self, key)
@@ -237,8 +240,14 @@ class Sms(Word):
         return text.plain if text is not None else None
 
 
-def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, Any]], says: str) -> None:  # noqa: ANN401
-    """An effect of the turn, and a line in its trail.
+def _cause(
+    run: Run,
+    path: Path,
+    kind: Any,  # noqa: ANN401 - as Effect has it
+    payload: Callable[[Turn], dict[str, Any]],
+    says: str,
+) -> Callable[[Turn], bool]:
+    """An effect of the turn, and a line in its trail; gives whether it was refused.
 
     A text is sent once a call, step and target; anybody else is told once for each URL by which a call comes here.
     """
@@ -249,6 +258,7 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
     def do(turn: Turn) -> None:
         made = payload(turn)
         refused = made.pop("", "")
+        turn.found[do] = bool(refused)
         once = made["to"] if kind == "sms" else turn.told.get("ticket", "").rpartition(".")[2]
         if not refused:
             now, before = (f"{call}/{once}/{flow}/{node}/{step}" if call else "" for call in calls_of(turn))
@@ -259,6 +269,7 @@ def _cause(run: Run, path: Path, kind: Any, payload: Callable[[Turn], dict[str, 
         )
 
     run.act(do, path, f"{kind} is an effect")
+    return lambda turn: turn.found[do]
 
 
 def url_of(source: str, run: Run, path: Path) -> Callable[[Turn], str] | None:
