@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
 _LONGEST: Final = 11
-_ONLY_TEXTS: Final = 5
-_OF_CALLS: Final = frozenset({"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself"})
+_ONLY_TEXTS: Final = 4
+_OF_CALLS: Final = frozenset(
+    {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
+)
 _FILL: Final = "5550100"
 
 
@@ -72,6 +74,7 @@ class Case:
             callees=ScriptedCallees(self.callee),
             lookups=self.lookups,
             calls_today=self.said.calls_today,
+            opted_out=self.said.opted_out,
             answers_itself=self.said.answers_itself,
             texts=self.texts,
         )

@@ -342,6 +342,15 @@ def test_nothing_outside_is_asked_or_told_unless_it_is_wanted(flows, monkeypatch
         assert sorted((asked.method, asked.target) for asked in there.asked) == [("GET", "/crm"), ("POST", "/notified")]
 
 
+def test_a_voicemail_is_really_told_when_its_call_is_over_with_what_was_recorded(flows, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "127.0.0.0/8")
+    with elsewhere({"/left": ""}) as there:
+        command = flow(flows, f"voicemail: {{greeting: Speak., max: 9s, notify: '{there.url}/left'}}")
+        run(*command, "--real", "--keys", "")
+    (asked,) = there.asked
+    assert [(one["tag"], one["seconds"]) for one in json.loads(asked.body)["recordings"]] == [("voicemail", 9)]
+
+
 def test_a_curl_is_asked_only_where_that_is_wanted(flows):
     with elsewhere({"/curled": ""}) as there:
         arguments = flow(flows, f"curl: {{url: '{there.url}/curled'}}\n    - hangup")
