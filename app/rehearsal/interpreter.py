@@ -123,6 +123,8 @@ class Interpreter(Line):
         except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
+        self.left_running = {tag: self.at - began for tag, began in self.recording.items()}
+        self.recordings |= self.left_running
         transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
         await self.state("hangup")
         await self.state("destroyed")

@@ -194,20 +194,30 @@ def test_a_balance_event_has_the_documented_shape():
     assert event["message"] == "New balance is 99.99"
 
 
-def test_the_recording_of_a_caller_who_hangs_up_is_reported():
-    async def told() -> dict[str, Any]:
-        async with there() as it:
-            await it.keep(MENU)
-            await it.payload("POST", "/event/subscription", {"type": "call_record"})
-            async with it.listening() as listener:
-                await it.begin(keys=["2", "hangup"])
-                await listener.ended()
-                (event,) = listener.of("call_record")
-                return event
+async def recorded(document: str, keys: list[str]) -> dict[str, Any]:
+    """What the one event of a recording says."""
+    async with there() as it:
+        await it.keep(document)
+        await it.payload("POST", "/event/subscription", {"type": "call_record"})
+        async with it.listening() as listener:
+            await it.begin(keys=keys)
+            await listener.ended()
+            (event,) = listener.of("call_record")
+            return dict(event["payload"])
 
-    event = run(told())
-    assert event["payload"]["tag"] == "message"
-    assert event["payload"]["transcript"]
+
+def test_the_recording_of_a_caller_who_hangs_up_is_reported():
+    told = run(recorded(MENU, ["2", "hangup"]))
+    assert told["tag"] == "message"
+    assert told["transcript"]
+
+
+def test_a_recording_that_nobody_stops_ends_with_the_call_and_is_reported():
+    told = run(
+        recorded('<Response><Answer/><RecordStart tag="all"/><Hold timeout="60000"/></Response>', ["hangup after 20s"])
+    )
+    assert told["tag"] == "all"
+    assert told["duration"] >= 20
 
 
 def test_nothing_is_queued_for_those_who_come_later():

@@ -59,6 +59,8 @@ class Reporter:
         if state == "hangup":
             self._end_legs()
             self._leg.cause = self._leg.cause or CAUSES["answered"]
+            for tag, seconds in self.line.left_running.items():
+                self._recorded(tag, seconds, asr=False)
         self._enter(self._leg, state)
         if state == "destroyed":
             self._charge()
@@ -164,15 +166,19 @@ class Reporter:
     def _record(self, element: Element, path: str) -> None:
         """A recording can be had, and its transcript where it was asked for."""
         step: dict[str, Any] = next((step for step in reversed(self.line.transcript.steps) if step["path"] == path), {})
+        attributes = element.attributes
+        self._recorded(str(attributes.get("tag", "")), step.get("seconds", 0.0), asr=bool(attributes.get("asr")))
+
+    def _recorded(self, tag: str, seconds: float, *, asr: bool) -> None:
         uuid = self._ids.uuid()
         record: Row = {
             "uuid": uuid,
             "created_on": moment(self.line.clock.now()),
-            "tag": str(element.attributes.get("tag", "")),
-            "duration": math.ceil(step.get("seconds", 0.0)),
+            "tag": tag,
+            "duration": math.ceil(seconds),
             "url": f"https://records.invalid/{uuid}.wav",
         }
-        if element.attributes.get("asr"):
+        if asr:
             record["transcript"] = "What was said is not known in a rehearsal."
             self._platform.account.charge(silences.MINUTE_COST, "call_asr")
         self._leg.records.append(record)
