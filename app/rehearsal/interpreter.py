@@ -34,7 +34,6 @@ from app.language import (
     Schedule,
     Tone,
     Unhold,
-    from_xml,
 )
 from app.rehearsal import platform, playing
 from app.rehearsal.dialects import dialect_of
@@ -136,7 +135,7 @@ class Interpreter(Line):
         self._documents += 1
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
-        response = from_xml(document, extensions=self.extensions)
+        response = self.read(document)
         self._dialect = dialect_of(document)
         self.notes = notes_of(document)
         asked = self.transcript.requests[-1]

@@ -194,7 +194,7 @@ def test_a_balance_event_has_the_documented_shape():
     assert event["message"] == "New balance is 99.99"
 
 
-async def recorded(document: str, keys: list[str]) -> dict[str, Any]:
+async def recorded(document: str, keys: list[Any]) -> dict[str, Any]:
     """What the one event of a recording says."""
     async with there() as it:
         await it.keep(document)
@@ -213,9 +213,8 @@ def test_the_recording_of_a_caller_who_hangs_up_is_reported():
 
 
 def test_a_recording_that_nobody_stops_ends_with_the_call_and_is_reported():
-    told = run(
-        recorded('<Response><Answer/><RecordStart tag="all"/><Hold timeout="60000"/></Response>', ["hangup after 20s"])
-    )
+    document = '<Response><Answer/><RecordStart tag="all"/><Hold timeout="60000"/></Response>'
+    told = run(recorded(document, [{"wait": "20s"}, "hangup"]))
     assert told["tag"] == "all"
     assert told["duration"] >= 20
 
