@@ -109,11 +109,15 @@ def _why(expected: Expected, steps: Sequence[Step], begin: int) -> str:
         return "it happened, but before what is expected above it"
     alike = [step for step in steps[begin:] if step["verb"] == expected.verb]
     if not alike:
-        return f"there is no {expected.verb} {'after that' if begin else 'in the call'}"
+        return f"there is no {expected.verb} {'after that' if begin else 'at all' if _is_texts(steps) else 'in the call'}"
     nearest = max(alike, key=lambda step: _likeness(expected.shown, step))
     wrong = [field for field, look in expected.looks if not look(nearest.get(field))]
     which = "next" if nearest is alike[0] else "nearest"
     return f"the {which} {expected.verb} has {', '.join(f'{field} {_brief(nearest.get(field))}' for field in wrong)}"
+
+
+def _is_texts(steps: Sequence[Step]) -> bool:
+    return any(step["verb"] == "text" for step in steps)
 
 
 def _likeness(shown: str, step: Step) -> float:
