@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 256
 """Characters of a number, a name or an id that are looked at; nothing real is longer."""
+BEGAN: Final = "began"
+"""A field of ours, which no request can bring: when a call began of which nobody told the uuid (seconds since 1970). Its
+tickets carry it, so that what comes later is known to be of that call."""
 
 
 _COUNT: Final = re.compile("[0-9]{1,9}")

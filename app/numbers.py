@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.withheld import RESTRICTED, address_of, is_withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UNKNOWN: Final = "unknown"
 """Stands for what was not told."""
@@ -21,6 +24,8 @@ _ATTESTED: Final = re.compile(
     re.IGNORECASE,
 )
 _EMERGENCY: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
+_STRANGE: Final = re.compile("[^A-Za-z0-9@._+-]")
+_NUMBERS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,}")
 _LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
@@ -132,8 +137,14 @@ def is_emergency(written: str) -> bool:
 
 
 def masked(number: str) -> str:
-    """A number for logs: its last four digits."""
-    return f"…{number[-4:]}" if len(number) > 4 else "…" if number else ""  # noqa: PLR2004 - the four
+    """A number for logs: its last four digits. Plain ASCII, so that it stands alike in every log."""
+    shown = _STRANGE.sub("?", number[-4:]) if len(number) > 4 else ""  # noqa: PLR2004 - the four
+    return f"...{shown}" if number else ""
+
+
+def masked_in(text: str, mask: Callable[[str], str] = masked) -> str:
+    """A text for logs: all numbers in it as ``mask`` writes them; what only looks like one within a uuid stays."""
+    return _NUMBERS.sub(lambda found: found[0] if "-" in found[0] else mask(found[0]), text)
 
 
 class Mask:
@@ -145,7 +156,7 @@ class Mask:
         self._cached = lru_cache(maxsize=2_048)(self._written)
 
     def __call__(self, number: str) -> str:
-        """As ``…0999.3fa9c1d2``; the same however the number is written."""
+        """As ``...0999.3fa9c1d2``; the same however the number is written."""
         return self._cached(number)
 
     def _written(self, number: str) -> str:

@@ -71,8 +71,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     """
     settings = settings or load_settings()
     log = Log()
-    log_to(log, settings.log_format)
-    house = House(settings, library or library_of(settings), log)
+    mask = Mask(keys_of(settings)[0])
+    log_to(log, settings.log_format, mask)
+    house = House(settings, library or library_of(settings), log, mask)
     house.warn()
     app = FastAPI(title="callflows", lifespan=house.open, description="Answers the calls of numbers on Opentact.")
     said_as_problems(app)
@@ -85,13 +86,12 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 class House:
     """All that one process of an installation has."""
 
-    def __init__(self, settings: Settings, library: Library, log: Log) -> None:
+    def __init__(self, settings: Settings, library: Library, log: Log, mask: Mask) -> None:
         self.settings = settings
         self.library = library
         self.trust = Trust(settings)
         self.journal = journal_of(settings, trail.told)
         self.opentact = opentact_of(settings)
-        mask = Mask(keys_of(settings)[0])
         self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states, mask)
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,7 +123,12 @@ class House:
             return None
         from app.web.listening import Listening  # noqa: PLC0415 - heavy, and an installation may do without
 
-        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard)
+        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard, self._unfinished)
+
+    def _unfinished(self) -> float | None:
+        """When the oldest happened that was reported and is not acted on yet."""
+        waiting = (self.hearing.unfinished(), self._ending.unfinished())
+        return min((at for at in waiting if at is not None), default=None)
 
     def _acts(self) -> list[Any]:
         """What is done when something is reported."""

@@ -80,4 +80,4 @@ def number_of(written: str) -> str:
 
 def told(said: dict[str, Any], names: Sequence[str]) -> list[str]:
     """What Opentact tells besides, where it does: what is known of these fields is only their names."""
-    return [str(said.get(name) or "") for name in names]
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value or "") for value in map(said.get, names)]

@@ -6,16 +6,20 @@ import asyncio
 import json
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.given import FLOWS, ZONE, TableFormat, fail, settings_of, zone_of
+from app.cli.given import FLOWS, ZONE, TableFormat, fail, say, settings_of, zone_of
 from app.cli.ringing import rehearsal_of, rung, rung_via
 from app.cli.screen import Listening, Screen, Voice, visible
 
 if TYPE_CHECKING:
     from app.rehearsal.rehearsing import Rehearsal
+
+
+NO_POST: Final = (405, 501)
+"""What servers say that do not take POST."""
 
 
 class Callee(StrEnum):
@@ -50,8 +54,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     keys: Annotated[
         str | None,
         typer.Option(
-            help='Keys, as 1,2#: a comma waits until keys are next awaited; "" presses none; hangup, hangup 3s. '
-            "Else a terminal asks."
+            help='Keys, as 1,2#: a comma waits to be asked; "" presses none; hangup, hangup 3s. Else a terminal asks.'
         ),
     ] = None,
     at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock; else now.')] = "",
@@ -93,6 +96,8 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     if screen.quiet:
         print(visible(json.dumps(told.told(), ensure_ascii=False, indent=2)))
     screen.end(told, trace=trace)
+    if told.requests and told.requests[0].method == "POST" and told.requests[0].status in NO_POST:
+        say("callflows: the server does not take POST; to ask it by GET, as an app in Opentact may: --method GET")
     if record:
         screen.record(told, rehearsal, clock)
     wrong = told.outcome in ("loop", "error") or any(request.error for request in told.requests)

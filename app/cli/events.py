@@ -61,9 +61,7 @@ async def _print(stream: Events, shown: frozenset[str], count: int | None, outpu
     async with contextlib.aclosing(aiter(stream)) as found:
         left = count
         async for event in found:
-            if event.type == "auth" and "auth" not in shown:
-                say(f"connected: {event.text}")
-            elif not shown or event.type in shown:
+            if event.type in shown or (not shown and event.type != "auth"):
                 print(_line(event) if output is TableFormat.text else _json(event), flush=True)
                 left = None if left is None else left - 1
                 if left == 0:

@@ -46,11 +46,8 @@ def zone_of(written: str) -> ZoneInfo | None:
     """The zone that ``--zone`` names; None where none is named."""
     from zoneinfo import ZoneInfo, available_timezones
 
-    from app.errors import suggestion
-
     if written and written not in available_timezones():
-        near = suggestion(written, sorted(available_timezones())) or "as America/New_York"
-        fail(f"callflows: --zone: there is no zone {written!r} ({near})", 2)
+        fail(f"callflows: --zone: {written!r} is no time zone: write it as America/New_York", 2)
     return ZoneInfo(written) if written else None
 
 

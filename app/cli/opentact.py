@@ -12,7 +12,7 @@ import typer
 
 from app.cli.asking import FORMAT, LIMIT, YES, ask, number_of, show_records, some, told
 from app.cli.dialling import batch, push
-from app.cli.given import TableFormat, confirm, fail
+from app.cli.given import TableFormat, confirm, fail, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +157,8 @@ def messages_list(
 
     found = ask(lambda client: some(client.messages.search(which, order={"created_on": "DESC"}), limit, output))
     show_records(found, columns, output)
+    if not found:
+        say("there are no messages")
 
 
 @opentact.command(epilog="Example: callflows opentact apps --format json")

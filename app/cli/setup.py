@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,11 +20,26 @@ if TYPE_CHECKING:
     from app.setup.doctor.results import Result
 
 
-def connect(
+def connect(  # noqa: PLR0913, PLR0917 - an option each
     flows: FLOWS = None,
     app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; made where it is missing.")] = "",
-    product: Annotated[str, typer.Option(help="What a new app is made of, where Opentact offers several.")] = "",
-    take: Annotated[bool, typer.Option("--take", help="Take numbers from other apps and connections too.")] = False,  # noqa: FBT002 - an option
+    product: Annotated[
+        str,
+        typer.Option(
+            help="The product that a new app is made of, by its name or number. Only where Opentact offers several: "
+            "then it lists them."
+        ),
+    ] = "",
+    take: Annotated[  # noqa: FBT002 - an option
+        bool,
+        typer.Option(
+            "--take",
+            help="Numbers that another app or SIP connection has are taken from it. Without, they stay there and are said.",
+        ),
+    ] = False,
+    max_minutes: Annotated[
+        int, typer.Option(min=0, max=10_080, help="Minutes that a call may last; a new app has 240, another what it has.")
+    ] = 0,
     static: Annotated[str, typer.Option(metavar="FLOW", help="Have Opentact keep this flow's static document.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Restore what was there before.")] = False,  # noqa: FBT002 - an option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,  # noqa: FBT002 - an option
@@ -39,11 +54,9 @@ def connect(
     from app.setup.connecting import returning
     from app.setup.connecting.ledger import Ledger
 
-    if remove and (static or take or product or app):
-        fail(
-            "callflows: --remove restores everything that connect changed: it takes no --app, --product, --take, --static",
-            2,
-        )
+    if remove and (static or take or product or app or max_minutes):
+        options = "--app, --product, --take, --max-minutes, --static"
+        fail(f"callflows: --remove restores everything that connect changed: it takes no {options}", 2)
     settings = settings_of(flows=flows)
     ledger = Ledger(settings.data)
     if remove:
@@ -51,7 +64,7 @@ def connect(
     else:
         from app.opentact.pace import now
 
-        wanted = _wanted(settings, app, product, static, take=take)
+        wanted = _wanted(settings, app, product, static, take=take, max_minutes=max_minutes)
         plan = ask(lambda client: connecting.planned(client, wanted, ledger, now()))
     _show(plan, output)
     complete = plan.complete
@@ -65,7 +78,7 @@ def connect(
     raise typer.Exit(0 if complete else 1)
 
 
-def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bool) -> Wanted:
+def _wanted(settings: Settings, app: str, product: str, static: str, **more: Any) -> Wanted:  # noqa: ANN401 - as wanted_of has it
     from app.flows.loader import load
     from app.setup.connecting.wanted import wanted_of
 
@@ -77,9 +90,7 @@ def _wanted(settings: Settings, app: str, product: str, static: str, *, take: bo
     with progress("loading") as on_progress:
         loaded = load(settings.flows, options_of(settings), on_progress)
     reading = [name for name, flow in loaded.book.flows.items() if flow.messages and flow.messages.ways]
-    return wanted_of(
-        settings, loaded, app=app, product=product, take=take, static=static, document=document, reading=reading
-    )
+    return wanted_of(settings, loaded, app=app, product=product, static=static, document=document, reading=reading, **more)
 
 
 def _show(plan: Plan, output: TableFormat) -> None:
@@ -91,7 +102,7 @@ def _show(plan: Plan, output: TableFormat) -> None:
     for note in plan.notes:
         say(str(note))
     if not plan.steps:
-        say("nothing to do: Opentact is as it should be")
+        say("nothing to do: Opentact is as it should be" if plan.complete else "nothing can be done before that is mended")
 
 
 def _reached(settings: Settings) -> None:

@@ -18,7 +18,6 @@ from app.effects.lookups import found
 from app.effects.outbox import Outbox
 from app.effects.webhooks import Webhooks
 from app.errors import OptedOut, OutsideError
-from app.numbers import masked
 
 if TYPE_CHECKING:
     import ssl
@@ -137,9 +136,9 @@ class Live:
     async def _text(self, effect: Effect) -> None:
         number, to = (party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
         if self._optouts is not None and not effect.confirms and await self._optouts.opted_out(number, to):
-            raise OptedOut(f"{masked(to)} said STOP to {masked(number)}, and wants no messages from it")
+            raise OptedOut(f"{to} said STOP to {number}, and wants no messages from it")
         if self._sms is None:
-            raise OutsideError(f"messages cannot be sent by this installation (to {masked(to)})")
+            raise OutsideError(f"messages cannot be sent by this installation (to {to})")
         async with asyncio.timeout(_SMS_SECONDS):
             await self._sms(effect)
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from app.calls import BEGAN
 from app.flows.book import Entry
 from app.kept import Values
 
@@ -63,7 +64,7 @@ class Links:
 
     def load(self, nodes: Iterable[str], reach: Reach, dialect: Dialect) -> None:
         """Work out what the tickets of each node must carry; where they lead is known by now."""
-        untold = _CALL if dialect == "classic" else ()
+        untold = (*_CALL, BEGAN) if dialect == "classic" else (BEGAN,)
         for node in nodes:
             self.carries[node] = tuple(sorted({*reach.carried(node), *untold}))
             self.keeps[node] = reach.kept(node)

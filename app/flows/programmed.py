@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from app.calls import BEGAN
 from app.flows.apart import result
 from app.flows.book import START, Entry, Flow, apology_of
 from app.flows.files import claims, zone_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from app.flows.compiler import Options
     from app.language import Dialect
 
-_TOLD: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls")
+_TOLD: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", BEGAN)
 _TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 
 

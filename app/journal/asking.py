@@ -52,10 +52,10 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield CALLS.c.started < wanted.until
 
 
-def newest_event(connection: Connection) -> float | None:
-    """When the newest report happened that came by the websocket or was found by search; None where there is none."""
-    heard = EVENTS.c.source.in_(("wss", "search"))
-    return connection.execute(select(func.max(EVENTS.c.at)).where(heard)).scalar()
+def ids(connection: Connection, prefix: str, most: int) -> list[str]:
+    """Ids of calls and legs that begin so."""
+    begins = CALLS.c.id.startswith(prefix, autoescape=True)
+    return [*connection.scalars(select(CALLS.c.id).where(begins).order_by(CALLS.c.id).limit(most))]
 
 
 def held(connection: Connection, kind: str, before: float, most: int) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import PydanticSerializationError, to_json
 
 from app.answered import Answered
+from app.calls import BEGAN
 from app.characters import clean
 from app.happened import Happened
 from app.journal.ranks import MESSAGE_STATES, OUTCOMES, RESULTS, STATES, cause_of, ranked
@@ -26,7 +27,7 @@ from app.journal.secrets import (
     without_digits,
     without_secrets,
 )
-from app.journal.tables import MERGED
+from app.journal.tables import BEGINS, GOES_ON, MERGED
 from app.numbers import UNKNOWN, attested, caller_number, e164
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _MOMENTS: Final = (
     ("finished", "finished_on", ""),
 )
 """A column, the field of a call entity (platform: its names), and the state that a call which has it has reached."""
+_BEGINNINGS: Final = frozenset({"init", "online", "ringing"})
 PROVISIONAL: Final = "~"
 """How the id of a call begins whose uuid is not known yet."""
 
@@ -102,15 +104,16 @@ def _answered(answered: Answered, words: Words) -> list[Entry]:
 
 
 def _open(fields: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if name not in NEVER}
+    return {name: value for name, value in fields.items() if name not in NEVER and name != BEGAN}
 
 
 def _call_of_turn(answered: Answered, call: str) -> Row:
+    """The call of a turn; without a uuid by when it began, which a later turn knows of its ticket."""
     fields, outcome = answered.told, answered.outcome
     return {
         **_BLANK["calls"],
         "id": call,
-        "provisional": (1 if answered.path.rstrip("/").count("/") == 1 else 2) if call[0] == PROVISIONAL else None,
+        "provisional": BEGINS if call[0] == PROVISIONAL else None,
         "direction": "in",
         "caller": caller_number(fields.get("from", "")) or None,
         "name": fields.get("name") or None,
@@ -119,7 +122,7 @@ def _call_of_turn(answered: Answered, call: str) -> Row:
         "attestation": _attested(fields.get("attestation")),
         "flow": outcome.flow or None,
         "outcome": ranked(OUTCOMES, outcome.kind),
-        "started": answered.at,
+        "started": float(fields.get(BEGAN) or answered.at),
     }
 
 
@@ -198,7 +201,8 @@ def _call(entity: Mapping[str, Any], at: float, happened: Happened | None = None
     row["started"] = min(known) if known else at
     if row["id"] is None and happened is not None and (row["caller"] or row["number"]):
         key = hashlib.blake2b(happened.key.encode("utf-8", "replace"), digest_size=16).hexdigest()
-        row |= {"id": f"{PROVISIONAL}{key}", "provisional": 2, "started": happened.at, "direction": direction or "in"}
+        goes_on = BEGINS if state in _BEGINNINGS else GOES_ON
+        row |= {"id": f"{PROVISIONAL}{key}", "provisional": goes_on, "started": happened.at, "direction": direction or "in"}
     return row
 
 
@@ -281,14 +285,14 @@ def _text(value: object) -> str | None:
 
 
 def _moment(written: object) -> float | None:
-    """A time as Opentact writes it, in seconds since 1970; without a zone it is UTC."""
+    """A time as Opentact writes it, in seconds since 1970; without a zone it is UTC. None: it is in no year."""
     if not isinstance(written, str):
         return None
     try:
         moment = datetime.fromisoformat(written)
-    except ValueError:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _json(value: object) -> str:

@@ -1,7 +1,9 @@
 """Which call it was, where nobody said: with GET Opentact tells no uuid on the first turn.
 
 Such a call has an id of ours until a later turn or a report brings its uuid; then both are one. They are matched by caller,
-number and time. A caller who withholds the number is matched only where nobody else can be meant.
+number and when the call began, which a later turn knows of its ticket exactly, and a report of Opentact's clock.
+What is apart by more than a moment is never taken for one. A caller who withholds the number is matched only where nobody
+else can be meant.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 
 from app.journal.merging import merged
-from app.journal.tables import CALLS, EFFECTS, EVENTS, TURNS
+from app.journal.tables import BEGINS, CALLS, EFFECTS, EVENTS, GOES_ON, TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
 WINDOW: Final = 30.0
 """Seconds within which two beginnings of the same caller and number are one call, as when a request is repeated …"""
 LASTS: Final = 4 * 3600.0
-"""… and for which a call may go on before its uuid is told."""
+"""… and for which a call may go on of which a report tells no uuid."""
 _BELONGING: Final = (TURNS, EFFECTS, EVENTS)
-_BEGINS: Final = 1
 
 
 def identified(connection: Connection, rows: Rows) -> None:
@@ -84,11 +85,20 @@ def _find_homes(connection: Connection, of_calls: dict[str, list[Row]], calls: d
 
 
 def _home(row: Row, others: Iterable[Row]) -> Row | None:
-    """The call that a row without a uuid is of: the last that it can be."""
+    """The call that a row without a uuid is of: that which began with it; of one that goes on, the last."""
     found = [other for other in others if other["id"] != row["id"] and _may_be(row, other)]
-    if row["caller"] is None and (row["provisional"] == _BEGINS or len(found) != 1):
-        return None
-    return max(found, key=lambda other: (other["started"], other["id"]), default=None)
+    if row["provisional"] == GOES_ON:
+        if row["caller"] is None and len(found) != 1:
+            return None
+        return max(found, key=lambda other: (other["started"], other["id"]), default=None)
+    return _nearest(row, found, surely=row["caller"] is None)
+
+
+def _nearest(row: Row, found: Iterable[Row], *, surely: bool) -> Row | None:
+    """Of calls that began about when this one did the nearest; ``surely``: only one of which a ticket tells it."""
+    if surely:
+        found = [other for other in found if other["started"] == row["started"] and other["state"] is row["state"] is None]
+    return min(found, key=lambda other: (abs(row["started"] - other["started"]), other["id"]), default=None)
 
 
 def _may_be(row: Row, other: Row) -> bool:
@@ -96,9 +106,10 @@ def _may_be(row: Row, other: Row) -> bool:
     if other["parent"] or other["started"] is None or (other["caller"], other["number"]) != (row["caller"], row["number"]):
         return False
     late: float = row["started"] - other["started"]
-    if row["provisional"] == _BEGINS:
+    if row["provisional"] == BEGINS:
         return abs(late) <= WINDOW and not (other["hangup"] and other["hangup"] < row["started"])
-    return -WINDOW <= late <= LASTS and bool(other["direction"] == "in")
+    over = other["hangup"] and other["hangup"] + WINDOW < row["started"]
+    return -WINDOW <= late <= LASTS and other["direction"] == "in" and not over
 
 
 def _between(connection: Connection, rows: list[Row]) -> list[Row]:
@@ -110,7 +121,8 @@ def _between(connection: Connection, rows: list[Row]) -> list[Row]:
 def _near(rows: list[Row]) -> Iterator[ColumnElement[bool]]:
     """What a call has that one of these may be: its caller, its number, about its time."""
     at = [row["started"] for row in rows]
-    yield CALLS.c.started.between(min(at) - LASTS, max(at) + WINDOW)
+    before = LASTS if any(row["provisional"] == GOES_ON for row in rows) else WINDOW
+    yield CALLS.c.started.between(min(at) - before, max(at) + WINDOW)
     for column in (CALLS.c.caller, CALLS.c.number):
         values = {row[column.name] for row in rows}
         named = column.in_(sorted(values - {None}))
@@ -124,7 +136,8 @@ def _adopt(connection: Connection, of_calls: dict[str, list[Row]], calls: dict[s
     waiting = _by_parties([*there, *(row for row in calls.values() if row["provisional"])])
     for row in known if waiting else ():
         same = waiting.get((row["caller"], row["number"]), {})
-        for other in _adopted(row, same.values()):
+        other = _adopted(row, same.values())
+        if other is not None:
             del same[other["id"]]
             calls.pop(other["id"], None)
             _rename(of_calls, other["id"], row["id"])
@@ -132,17 +145,10 @@ def _adopt(connection: Connection, of_calls: dict[str, list[Row]], calls: dict[s
             calls[row["id"]] = _both(calls[row["id"]], other)
 
 
-def _adopted(row: Row, same: Iterable[Row]) -> list[Row]:
-    """Those without a uuid, between the same parties, that are this call: the one that is nearest."""
-    near = [other for other in same if -WINDOW <= row["started"] - other["started"] <= _reach(row)]
-    if row["caller"] is None and len(near) != 1:
-        return []
-    return sorted(near, key=lambda other: (abs(row["started"] - other["started"]), other["id"]))[:1]
-
-
-def _reach(row: Row) -> float:
-    """How long before what is told a call may have begun: a report tells when it did, a turn does not."""
-    return LASTS if row["init"] is None and row["state"] is None else WINDOW
+def _adopted(row: Row, same: Iterable[Row]) -> Row | None:
+    """What waits without a uuid, between the same parties, and is this call."""
+    near = [other for other in same if abs(row["started"] - other["started"]) <= WINDOW]
+    return _nearest(row, near, surely=row["caller"] is None and len(near) != 1)
 
 
 def _both(one: Row, other: Row) -> Row:

@@ -18,6 +18,7 @@ import structlog
 from app.answered import Answered
 from app.errors import JournalError, StoreGone, StoreRefused
 from app.journal.entries import entries_of
+from app.journal.opening import Opening
 from app.journal.questions import Reading
 from app.journal.retention import Retention
 from app.journal.share import Share
@@ -48,6 +49,11 @@ BATCH: Final = 1_000
 """Things that are written in one transaction."""
 _AGAIN: Final = 1.0
 """Seconds after which a database that was gone is tried again."""
+_OPENED: Final = 0.2
+"""Seconds for which the database is awaited when it is opened, before what happens goes to files …"""
+_AT_FIRST: Final = 4.0
+_AT_LAST: Final = 1.0
+"""… at the start, where it may have to be made, and at the end."""
 _PATIENCE: Final = 10.0
 """Seconds for which whoever wants to know that something is written waits."""
 _SAID_AGAIN: Final = 10.0
@@ -86,6 +92,8 @@ class Journal(Reading):
         self._counts: collections.Counter[str] = collections.Counter()
         self._lost = 0
         self._said = float("-inf")
+        self._opening = Opening(store)
+        self._first = True
         self._gone = "it was not opened yet"
         self._retry_at = 0.0
         self._spooled = True
@@ -277,8 +285,8 @@ class Journal(Reading):
         if time.monotonic() < self._retry_at:
             return False
         try:
-            if self._gone:
-                self._store.open()
+            if self._gone and not self._open():
+                return False
             while self._spool.drain(self._replay):
                 pass
         except (StoreGone, OSError) as error:
@@ -288,6 +296,11 @@ class Journal(Reading):
             _log().info("the journal is written to its database")
         self._gone, self._spooled = "", False
         return True
+
+    def _open(self) -> bool:
+        """Whether the database is open; begins to open it."""
+        first, self._first = self._first, False
+        return self._opening.done(_AT_FIRST if first else _AT_LAST if self._stopping.is_set() else _OPENED)
 
     def _replay(self, entries: list[Entry]) -> None:
         """Write a segment; what of it is refused is left out."""

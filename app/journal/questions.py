@@ -13,20 +13,19 @@ from app.ended import VOICEMAIL
 from app.errors import StoreGone
 from app.journal.ends import ended_of, held_of
 from app.journal.story import row_of, story_of
+from app.known import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.ended import Ended
-    from app.journal.store import Filter, Store
+    from app.journal.store import Filter, Lease, Store
     from app.outside import Effect
 
 T = TypeVar("T")
 THREADS: Final = 8
 PATIENCE: Final = 1.0
 """Seconds for which it is asked whether something was done, where that must not wait."""
-REMEMBERED: Final = 20_000
-"""Keys of what was done that this process knows itself."""
 
 
 class Over(NamedTuple):
@@ -42,7 +41,7 @@ class Reading:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._done_here: dict[tuple[str, str], None] = {}
+        self._done_here = Known()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="journal-asked")
 
     async def _asked(self, question: Callable[..., T], *given: Any) -> T:  # noqa: ANN401 - as the question has them
@@ -64,10 +63,7 @@ class Reading:
 
     async def once_or_here(self, kind: str, key: str) -> bool:
         """As ``once``; where the database is gone, whether nobody in this process did it yet."""
-        first = (kind, key) not in self._done_here
-        self._done_here[kind, key] = None
-        if len(self._done_here) > REMEMBERED:
-            del self._done_here[next(iter(self._done_here))]
+        first = self._done_here.new((kind, key))
         with contextlib.suppress(StoreGone, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 return first and await self.once(kind, key)
@@ -97,10 +93,13 @@ class Reading:
         rows = await self._asked(self._store.held, VOICEMAIL, before, most)
         return held_of(rows, VOICEMAIL)
 
-    async def newest_event(self) -> float | None:
-        """When the newest report happened that came as an event (seconds since 1970). Raises StoreGone."""
-        return await self._asked(self._store.newest_event)
+    async def hold(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
+        """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone.
 
-    async def hold(self, name: str, holder: str, seconds: float) -> bool:
-        """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone."""
-        return await self._asked(self._store.hold, name, holder, time.time(), seconds)
+        ``mark`` is kept with it: a moment up to which that is done.
+        """
+        return await self._asked(self._store.hold, name, holder, time.time(), seconds, mark)
+
+    async def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did. Raises StoreGone."""
+        return await self._asked(self._store.lease, name)

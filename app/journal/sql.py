@@ -6,7 +6,7 @@ import contextlib
 import pathlib
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -14,7 +14,9 @@ from app.errors import SettingsError, StoreGone, StoreRefused
 from app.journal import asking, erasing, optouts
 from app.journal.identity import identified
 from app.journal.merging import INSERTS, Writing
+from app.journal.patience import Impatient, slowly
 from app.journal.schema import is_current, migrate
+from app.journal.store import Lease
 from app.journal.tables import CLAIMS, LEASES
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 5
 """Seconds for which a connection, or whoever else writes in SQLite, is awaited."""
+_CONNECTED: Final = 3
+"""Seconds for which PostgreSQL is awaited when connecting."""
 _SLOWEST: Final = 60_000
 """Milliseconds that a statement may take in PostgreSQL."""
 _ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
@@ -55,13 +59,15 @@ class SqlStore:
     def open(self) -> None:
         """Make the tables, or bring them up to date; any number of processes may do so at once."""
         self._engine.dispose()
+        self._opened = None
         if self.file is not None:
             with _reaching():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
+                self.file.touch(mode=0o600)  # it has callers' numbers in it
         with self._reading() as connection:
             current = is_current(connection)
         if not current:
-            with self._writing() as connection:
+            with slowly(), self._writing() as connection:
                 migrate(connection)
         self._opened = _identity(self.file) if self.file is not None else None
 
@@ -71,11 +77,12 @@ class SqlStore:
 
     def _look_at_file(self) -> None:
         """SQLite writes on to a file that was taken away, where nobody ever finds it: that is a database that is gone."""
-        if self.file is not None and _identity(self.file) != self._opened:
+        if self._opened is not None and self.file is not None and _identity(self.file) != self._opened:
             raise StoreGone(f"{self.file} is gone, or is another file than it was")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
+        self._look_at_file()
         with _reaching(), self._engine.begin() as connection:
             yield connection
 
@@ -89,7 +96,6 @@ class SqlStore:
         rows: dict[str, list[Row]] = {}
         for table, row in entries:
             rows.setdefault(table, []).append({**row})
-        self._look_at_file()
         with self._writing() as connection:
             identified(connection, rows)
             for table in _ORDER:
@@ -98,7 +104,7 @@ class SqlStore:
 
     def calls(self, wanted: Filter) -> Iterator[Row]:
         """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""
-        with self._reading() as connection:
+        with slowly(), self._reading() as connection:
             yield from asking.calls(connection, wanted)
 
     def told(self, call: str) -> Told | None:
@@ -106,10 +112,10 @@ class SqlStore:
         with self._reading() as connection:
             return asking.told(connection, call)
 
-    def newest_event(self) -> float | None:
-        """When the newest report happened that the websocket or a search brought; None where there is none."""
+    def ids(self, prefix: str, most: int) -> Sequence[str]:
+        """Up to ``most`` ids of calls and legs that begin so, in order."""
         with self._reading() as connection:
-            return asking.newest_event(connection)
+            return asking.ids(connection, prefix, most)
 
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
@@ -125,7 +131,6 @@ class SqlStore:
 
     def opt(self, number: str, other: str, at: float, *, out: bool) -> bool:
         """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
-        self._look_at_file()
         with self._writing() as connection:
             return optouts.said(connection, number, other, at, out=out)
 
@@ -134,25 +139,30 @@ class SqlStore:
         with self._reading() as connection:
             return asking.held(connection, kind, before, most)
 
-    def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds."""
+    def hold(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
+        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
         insert = INSERTS[self._engine.dialect.name]
-        new = insert(LEASES).values(name=name, holder=holder, until=now + seconds)
+        held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
         free = (LEASES.c.holder == holder) | (LEASES.c.until <= now)
-        taken = new.on_conflict_do_update(
-            index_elements=["name"], set_={"holder": holder, "until": now + seconds}, where=free
-        )
+        new = insert(LEASES).values(name=name, **held)
+        taken = new.on_conflict_do_update(index_elements=["name"], set_=held, where=free)
         with self._writing() as connection:
             return connection.execute(taken.returning(LEASES.c.name)).first() is not None
 
+    def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did."""
+        with self._reading() as connection:
+            found = connection.execute(select(LEASES.c.holder, LEASES.c.mark).where(LEASES.c.name == name)).first()
+        return Lease(*found) if found is not None else None
+
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""
-        with self._writing() as connection:
+        with slowly(), self._writing() as connection:
             return erasing.before(connection, moment, most)
 
     def forget(self, number: str, mentioned: re.Pattern[str], on_progress: Callable[[int], None]) -> Mapping[str, int]:
         """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
-        with _reaching():
+        with slowly(), _reaching():
             return erasing.forget(self._engine, number, mentioned, on_progress)
 
 
@@ -180,8 +190,14 @@ def url_of(written: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        options = {"connect_timeout": _PATIENCE, "options": f"-c statement_timeout={_SLOWEST}"}
-        return create_engine(url, pool_size=5, pool_timeout=_PATIENCE, pool_recycle=1800, connect_args=options)
+        options = {"connect_timeout": _CONNECTED, "options": f"-c statement_timeout={_SLOWEST}"}
+        engine = create_engine(url, pool_size=5, pool_timeout=_PATIENCE, pool_recycle=1800, connect_args=options)
+
+        @event.listens_for(engine, "do_connect")
+        def connects(_dialect: object, _record: object, given: Any, more: Any) -> Impatient:  # noqa: ANN401 - psycopg's
+            return Impatient.connect(*given, **more)
+
+        return engine
     engine = create_engine(url, pool_timeout=_PATIENCE, connect_args={"timeout": _PATIENCE})
 
     @event.listens_for(engine, "connect")

@@ -26,6 +26,13 @@ class Filter(NamedTuple):
     limit: int | None = None
 
 
+class Lease(NamedTuple):
+    """Who held a lease last, and the mark (seconds since 1970) that is kept with it."""
+
+    holder: str
+    mark: float | None
+
+
 class Told(NamedTuple):
     """All that is kept of one call: its row, those of its legs, and the rows of each other table, oldest first."""
 
@@ -54,8 +61,8 @@ class Store(Protocol):
     def told(self, call: str) -> Told | None:
         """All that is kept of a call; None where there is none of that id."""
 
-    def newest_event(self) -> float | None:
-        """When the newest report happened that the websocket or a search brought; None where there is none."""
+    def ids(self, prefix: str, most: int) -> Sequence[str]:
+        """Up to ``most`` ids of calls and legs that begin so, in order."""
 
     def claim(self, kind: str, key: str, at: float) -> bool:
         """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
@@ -69,8 +76,11 @@ class Store(Protocol):
     def held(self, kind: str, before: float, most: int) -> Sequence[Row]:
         """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
 
-    def hold(self, name: str, holder: str, now: float, seconds: float) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds."""
+    def hold(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
+        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
+
+    def lease(self, name: str) -> Lease | None:
+        """Who held a lease last, and its mark; None where nobody ever did."""
 
     def erase_before(self, moment: float, most: int) -> int:
         """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""

@@ -17,7 +17,7 @@ from app.language import from_xml
 from app.language.element import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from app.journal.store import Row, Told
 
@@ -61,10 +61,13 @@ def _seconds(call: Row, ended: float | None) -> int | None:
 
 
 def moment(at: float | None) -> str | None:
-    """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``."""
+    """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``; None where that is no moment of the calendar."""
     if at is None:
         return None
-    return datetime.fromtimestamp(round(at, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(round(at, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def story_of(told: Told) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _ordered(told: Told) -> list[dict[str, Any]]:
     turns = [*zip(told.turns, documents, strict=True)]
     happened = [
         *(entry for number, (turn, document) in enumerate(turns, 1) for entry in _turn(number, turn, document)),
-        *(_reported(event, turns) for event in told.events),
+        *(_reported(event, turns) for event in _each_once(told.events)),
         *({**_times(row, "at"), "what": "message", **_message(row)} for row in told.messages),
         *({**_times(row, "at"), "what": "recorded", "url": row["url"] or "", **_raw(row)} for row in told.recordings),
         *({**_times(row, "at"), "what": "transcribed", "text": row["text"] or "", **_raw(row)} for row in told.transcripts),
@@ -131,6 +134,22 @@ def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
     }
 
 
+def _each_once(events: Sequence[Row]) -> Iterator[Row]:
+    """The reports; what a search found of what was reported anyway is left out: it has another key and says less."""
+    told = [(_what(event), event["at"]) for event in events if event["source"] != "search"]
+    for event in events:
+        what, at = (_what(event), event["at"]) if event["source"] == "search" else (None, 0.0)
+        near = math.inf if event["kind"] == "call_state" else _SKEW
+        if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
+            yield event
+
+
+def _what(event: Row) -> tuple[str, str, str]:
+    """What a report is about: a call's state is reached once, an element may be run again."""
+    step = step_of(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
+    return event["kind"], event["call"] or "", str(step.get("name") or "") if step else event["state"]
+
+
 def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
     """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
     raw = json.loads(event["raw"])
@@ -144,19 +163,49 @@ def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
         "call": event["call"],
     }
     if step:
+        path = str(event.get("path") or step.get("path") or "")
+        step = {**step, **({"path": path} if path else {})}
         said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
-        turn = _turn_of(str(step.get("path") or ""), event["at"], turns)
+        turn = _turn_of(path, event["at"], turns)
         said |= {"turn": turn} if turn else {}
     return {**said, "raw": raw}
 
 
 def step_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022)."""
+    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
+
+    Where it has a command of its own (2024, and the log of an app), that tells the rest, as its path.
+    """
     payload = raw.get("payload")
     for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
         if isinstance(found, dict):
-            return found
+            own = found.get("command")
+            return {**own, **found} if isinstance(own, dict) else found
     return {}
+
+
+def with_executed(told: Told, executed: Iterable[Row]) -> Told:
+    """What is kept of a call with its execution log (event rows); of what was reported of the same step only the place."""
+    reported = [*told.events]
+    added = []
+    keys = {event["key"] for event in reported}
+    for row in (row for row in executed if row["key"] not in keys):
+        step = step_of(json.loads(row["raw"]))
+        same = next((n for n, event in enumerate(reported) if _is_of(event, row["at"], step)), None)
+        if same is None:
+            added.append(row)
+        else:
+            reported[same] = {**reported[same], "path": str(step.get("path") or "")}
+    return told._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["key"])))
+
+
+def _is_of(event: Row, at: float, step: Mapping[str, Any]) -> bool:
+    """Whether a report, to which no place was given yet, is of a step that was executed."""
+    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _SKEW:
+        return False
+    said = step_of(json.loads(event["raw"]))
+    places = {str(one["path"]) for one in (said, step) if one.get("path")}
+    return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1
 
 
 def _turn_of(path: str, at: float, turns: list[tuple[Row, str]]) -> int | None:

@@ -11,7 +11,9 @@ from typing import Any, Final
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA: Final = MetaData()
-HEAD: Final = "0001"
+BEGINS: Final = 1
+GOES_ON: Final = 2
+HEAD: Final = "0002"
 """The newest migration."""
 
 
@@ -48,8 +50,9 @@ CALLS: Final = Table(
 )
 """A call or a leg that it dialled.
 
-``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: 1 where it begins a call, 2 where it goes
-on with one. ``outcome``, ``state`` and ``cause`` begin with their rank: see ``ranks``.
+``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: ``BEGINS`` where ``started`` is when the
+call began, ``GOES_ON`` where it is a moment of a call that goes on. ``outcome``, ``state`` and ``cause`` begin with their
+rank: see ``ranks``.
 """
 _TOP: Final = CALLS.c.parent.is_(None)
 _LISTED: Final[dict[str, Any]] = {"sqlite_where": _TOP, "postgresql_where": _TOP}
@@ -184,8 +187,9 @@ LEASES: Final = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", Double, nullable=False),
+    Column("mark", Double),
 )
-"""What one process of all does, for as long as it says so again."""
+"""What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
 
 _GREATEST: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",

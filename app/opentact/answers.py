@@ -7,7 +7,6 @@ Some pages show lists and made things without it, so a bare list, and an object 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +21,6 @@ from app.errors import (
     Unavailable,
     Unintelligible,
 )
-from app.numbers import masked
 
 Hide: TypeAlias = Callable[[str], str]
 
@@ -34,7 +32,6 @@ _ERRORS: Final[dict[int, type[OpentactError]]] = {
     429: TooManyRequests,
 }
 _BROKEN: Final = 500
-_DIGITS: Final = re.compile(r"\+?[0-9]{7,}")
 _LONGEST: Final = 500
 """Characters of a message that are kept."""
 
@@ -96,11 +93,6 @@ def _field(said: object, hide: Hide) -> Field:
 def _short(said: object, hide: Hide) -> str:
     """Words for one line of a log: no line breaks, no signs that steer a terminal."""
     return hide("".join(sign if sign.isprintable() else " " for sign in str(said)[:_LONGEST]))
-
-
-def for_a_log(error: BaseException) -> str:
-    """The words of an error with numbers masked, which Opentact may repeat."""
-    return _DIGITS.sub(lambda found: masked(found[0]), str(error))
 
 
 def rows_of(payload: object, request: str) -> tuple[list[dict[str, Any]], int | None]:

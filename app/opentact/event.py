@@ -106,7 +106,7 @@ def event_of(raw: Mapping[str, Any], received: datetime, *, found: bool = False)
     payload = raw.get("payload")
     parts = payload if isinstance(payload, dict) else {}
     kind = raw["type"] if isinstance(raw.get("type"), str) and raw["type"] else UNKNOWN
-    at = _moment(raw.get("timestamp" if old else "created_on")) or _moment(raw.get("modified_on"))
+    at = moment_of(raw.get("timestamp" if old else "created_on")) or moment_of(raw.get("modified_on"))
     call = _call(raw, kind)
     message = _message(raw, parts, kind)
     flow = raw.get("call_flow") if isinstance(raw.get("call_flow"), dict) else parts.get("command")
@@ -186,7 +186,8 @@ def _key(raw: Mapping[str, Any], kind: str, call: Call | None, message: Message 
     return f"{kind}/{entity.uuid}/{entity.state}{delivered}{path}/{at}"
 
 
-def _moment(said: object) -> datetime | None:
+def moment_of(said: object) -> datetime | None:
+    """A moment as Opentact writes it; None for what is none."""
     if said is None:
         return None
     try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from app.errors import OpentactError, SettingsError
-from app.opentact.answers import for_a_log
+from app.numbers import masked_in
 from app.opentact.connection import Beat, Lost, Refused, accepted, frame_of, opened, why
 from app.opentact.event import Event, Malformed, events_of
 from app.opentact.filling import Filling
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from app.opentact.tokens import Token
 
     Fill: TypeAlias = Callable[[datetime, datetime], AsyncIterator[Event]]
+    _Queue: TypeAlias = asyncio.Queue[Event | asyncio.Event]
+    """Events, and marks that are set when all before them is taken."""
 
 URL: Final = "wss://api.opentact.org/wss"
 TYPES: Final = ("call_record",)
@@ -76,8 +78,8 @@ class Health:
 class Events:
     """The events of an account: ``async for event in Events(opentact)``, or ``await Events(opentact).run(on_event)``.
 
-    ``types`` are subscribed to. ``last``: when the newest event that is known already happened; what came since is filled
-    in. ``fill`` gives the events of a time. The same event may come twice, and in any order: ``key`` tells.
+    ``types`` are subscribed to. ``last``: up to when all that happened is known already; what came since is filled in.
+    ``fill`` gives the events of a time. The same event may come twice, and in any order: ``key`` tells.
     """
 
     def __init__(
@@ -114,18 +116,27 @@ class Events:
                 except Exception as error:  # noqa: BLE001 - the next event is not to blame
                     _log().error("an event was not taken", type=event.type, key=event.key, error=type(error).__name__)
 
+    @property
+    def complete(self) -> datetime | None:
+        """Up to when all that happened is handed over; None before the first connection, where no ``last`` was given."""
+        return self.health.missing_since or self._heard
+
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
-        """Every event, for ever; never raises but when it is cancelled."""
-        queue: asyncio.Queue[Event] = asyncio.Queue(_CAPACITY)
+        """Every event, for ever; raises where connecting itself broke, which no platform can cause."""
+        queue: _Queue = asyncio.Queue(_CAPACITY)
         connecting = asyncio.create_task(self._connect(queue))
         try:
             while True:
-                yield await queue.get()
+                found = await _next_of(queue, connecting)
+                if isinstance(found, Event):
+                    yield found
+                else:
+                    found.set()
         finally:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    async def _connect(self, queue: asyncio.Queue[Event]) -> None:
+    async def _connect(self, queue: _Queue) -> None:
         """One session after the other: at once after a good one, then after growing waits."""
         attempt = 0
         while True:
@@ -139,7 +150,7 @@ class Events:
             attempt = 0 if good else attempt + 1
             await self._pace.sleep(wait)
 
-    async def _session(self, queue: asyncio.Queue[Event]) -> None:
+    async def _session(self, queue: _Queue) -> None:
         """From one connection to its end; where the token is refused and can be renewed, once more with another."""
         token = await self._opentact.token()
         try:
@@ -150,7 +161,7 @@ class Events:
                 raise
             await self._listen(another, queue)
 
-    async def _listen(self, token: Token, queue: asyncio.Queue[Event]) -> None:
+    async def _listen(self, token: Token, queue: _Queue) -> None:
         """Raises Refused, Lost, and whatever connecting raises."""
         async with opened(self._url, token, self._beat) as socket:
             await self._welcomed(socket, queue)
@@ -167,7 +178,7 @@ class Events:
                 self._closed()
             raise Lost(reason)
 
-    async def _welcomed(self, socket: ClientConnection, queue: asyncio.Queue[Event]) -> None:
+    async def _welcomed(self, socket: ClientConnection, queue: _Queue) -> None:
         """Wait until the token is accepted; what else comes is kept. Raises Refused."""
         try:
             async with asyncio.timeout(self._beat.auth_within):
@@ -183,7 +194,7 @@ class Events:
         except Lost as lost:
             raise Refused(f"{lost}, after it was shown the token") from None
 
-    async def _read(self, socket: ClientConnection, queue: asyncio.Queue[Event]) -> str:
+    async def _read(self, socket: ClientConnection, queue: _Queue) -> str:
         """Read until the connection ends; the reason."""
         try:
             while True:
@@ -217,15 +228,15 @@ class Events:
             except OpentactError as error:
                 wait = self._pace.before(attempt)
                 attempt += 1
-                _log().warning("subscriptions cannot be looked at", reason=for_a_log(error))
+                _log().warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
                 for kind in {*ensured.refused} - {*self.health.refused}:
                     _log().warning("events cannot be subscribed to", type=kind, reason=ensured.refused[kind])
-                self.health.refused = dict(ensured.refused)
+                self.health.refused = {kind: masked_in(said) for kind, said in ensured.refused.items()}
             await self._pace.sleep(wait)
 
-    async def _fill_in(self, queue: asyncio.Queue[Event]) -> None:
+    async def _fill_in(self, queue: _Queue) -> None:
         """Find what was missed, until it is found."""
         attempt = 0
         while (since := self.health.missing_since) is not None:
@@ -233,6 +244,7 @@ class Events:
                 async for event in self._fill(since - OVERLAP, self._pace.now() + OVERLAP):
                     self.health.found += 1
                     await queue.put(event)
+                await _taken(queue)
                 self.health.missing_since = None
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 _log().warning("what was missed cannot be found yet", reason=self._reason(error))
@@ -258,18 +270,40 @@ class Events:
 
     def _lost(self, error: Exception) -> None:
         reason = self._reason(error)
-        if reason != self.health.problem:
+        problem = masked_in(reason)
+        if problem != self.health.problem:
             _log().warning("no connection to Opentact's events", reason=reason)
-        self.health.problem = reason
+        self.health.problem = problem
         self.health.since = self.health.since or self._pace.now()
 
     def _reason(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = for_a_log(error) if isinstance(error, OpentactError) else why(error)
+        said = str(error) if isinstance(error, OpentactError) else why(error)
         if isinstance(error, Refused):
             said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
         return "".join(sign if sign.isprintable() else " " for sign in self._opentact.hide(said))[:500]
+
+
+async def _next_of(queue: _Queue, connecting: asyncio.Task[None]) -> Event | asyncio.Event:
+    """What comes next. Raises Lost where the task that fills the queue has ended."""
+    if queue.empty():
+        getting = asyncio.create_task(queue.get())
+        try:
+            await asyncio.wait([getting, connecting], return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+        finally:
+            getting.cancel()
+        raise Lost("the task that connects ended") from (None if connecting.cancelled() else connecting.exception())
+    return queue.get_nowait()
+
+
+async def _taken(queue: _Queue) -> None:
+    """Wait until all that is in a queue is taken, and done with."""
+    mark = asyncio.Event()
+    await queue.put(mark)
+    await mark.wait()
 
 
 def _log() -> structlog.typing.FilteringBoundLogger:

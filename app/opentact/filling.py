@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
 from app.errors import NotAuthenticated, OpentactError, TooManyRequests, Unavailable
-from app.opentact.answers import for_a_log
 from app.opentact.event import Event, event_of
 from app.opentact.records import Call, Record
 
@@ -51,6 +51,16 @@ class Filling:
                 if _touched(record, since, until):
                     yield _event(kind, record, until)
 
+    async def executed(self, call: str, app: str, since: datetime, until: datetime) -> list[Event]:
+        """What of the documents of a call was executed; ``app`` is the uuid of its SIP Control App, where that is known.
+
+        Raises OpentactError.
+        """
+        logs = partial(self._opentact.apps.logs, app) if app else self._logs
+        found = self._found("call_flow", logs, [_span(since, until), {}])
+        events = [_event("call_flow", record, until) async for record in found]
+        return [event for event in events if event.call_uuid == call]
+
     async def _found(self, kind: str, search: Search, attempts: list[dict[str, Any]]) -> AsyncIterator[Record]:
         """What a search finds; where its masks are refused, what it finds without them."""
         for masks in attempts:
@@ -60,7 +70,7 @@ class Filling:
             except (Unavailable, TooManyRequests, NotAuthenticated):
                 raise
             except OpentactError as error:
-                _log().warning("what was missed cannot be searched", type=kind, reason=for_a_log(error))
+                _log().warning("what was missed cannot be searched", type=kind, reason=str(error))
                 if error.status not in _MASKS_REFUSED:
                     return
             else:

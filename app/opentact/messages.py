@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from app.errors import OpentactError, OutsideError
 from app.opentact import paths
-from app.opentact.answers import for_a_log
 from app.opentact.numbers import digits, integer, lease_of, lost
 from app.opentact.pages import MOST, listed, record_of, searched
 from app.opentact.records import Message, Record
@@ -113,19 +112,14 @@ class Dialling:
 
 
 def texting(messages: Messages) -> Callable[[Effect], Awaitable[None]]:
-    """What sends the message of a step ``sms``. Raises OutsideError, whose words are fit for a log."""
+    """What sends the message of a step ``sms``. Raises OutsideError, whose words do not have the text."""
 
     async def send(effect: Effect) -> None:
         wanted = {name: str(effect.payload.get(name, "")) for name in ("from", "to", "text")}
         try:
             await messages.send(wanted["from"], wanted["to"], wanted["text"])
         except OpentactError as error:
-            raise OutsideError(_for_a_log(error, wanted)) from None
+            said = str(error)
+            raise OutsideError(said.replace(wanted["text"], "…") if wanted["text"] else said) from None
 
     return send
-
-
-def _for_a_log(error: OpentactError, wanted: dict[str, str]) -> str:
-    """The words of an error, without the numbers and the text that it may repeat."""
-    said = for_a_log(error)
-    return said.replace(wanted["text"], "…") if wanted["text"] else said

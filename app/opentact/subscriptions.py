@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from app.errors import Conflict, OpentactError, TooManyRequests, Unavailable
 from app.opentact import paths
-from app.opentact.answers import for_a_log
 from app.opentact.pages import listed, record_of
 from app.opentact.records import Subscription
 from app.opentact.rest import Request, Rest
@@ -81,7 +80,7 @@ class Wanted:
                 except (Unavailable, TooManyRequests):
                     raise
                 except OpentactError as error:
-                    refused[kind] = for_a_log(error)
+                    refused[kind] = str(error)
                 else:
                     self._made[kind] = now
                     made.append(kind)

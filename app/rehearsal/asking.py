@@ -22,6 +22,8 @@ HERE: Final = "http://rehearsal.invalid"
 """The host under which an engine in this process is asked."""
 _NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
 """Calls share a client, and what one is given is not told by another."""
+_NO_LIMITS: Final = httpx.Limits(max_connections=None)
+"""A call that waited for a connection of another's would take the wait for slowness of the server."""
 
 
 class Reply(NamedTuple):
@@ -52,7 +54,7 @@ class Web:
         self._reaches = reaches
         inside = httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000)) if app is not None else None  # type: ignore[arg-type]
         own = {f"all://{self._host}": inside} if inside is not None else {}
-        self._http = httpx.AsyncClient(mounts=own, trust_env=False, cookies=CookieJar(_NO_COOKIES))
+        self._http = httpx.AsyncClient(mounts=own, trust_env=False, cookies=CookieJar(_NO_COOKIES), limits=_NO_LIMITS)
 
     async def __aenter__(self) -> Self:
         return self

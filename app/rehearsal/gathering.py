@@ -39,14 +39,15 @@ class Gathering:
             await self._prompts()
             digits = await self._collected()
             branch = self._branch(digits)
-            matched = isinstance(branch, DTMF)
-            await self._step(digits, matched=matched)
+            matched, taken = isinstance(branch, DTMF), self._taken(digits)
+            result = self._result(digits, matched=matched)
+            await self._line.hear("Gather", self._path, digits=digits, result=result, **tagged(self._gather))
             if self._url and self._classic:
                 await self._asked_classic(digits, attempt, attempts)
             elif self._url and digits:
                 await self._asked(digits, matched=matched)
-            if matched or attempt == attempts:
-                await self._chosen(branch, digits, last=attempt > 1 and not matched)
+            if matched or taken or attempt == attempts:
+                await self._chosen(branch, digits, last=attempt > 1 and not (matched or taken))
                 return
 
     async def _prompts(self) -> None:
@@ -72,10 +73,15 @@ class Gathering:
             index = next(i for i, child in enumerate(self._gather.children) if child is branch)
             await self._line.branch(branch, f"{self._path}.{branch.row.name}[{index}]")
 
-    async def _step(self, digits: str, *, matched: bool) -> None:
-        missed = "collected" if self._url else "no-match"
-        result = "matched" if matched else missed if digits else "no-input"
-        await self._line.hear("Gather", self._path, digits=digits, result=result, **tagged(self._gather))
+    def _result(self, digits: str, *, matched: bool) -> str:
+        if matched or not digits:
+            return "matched" if matched else "no-input"
+        return "collected" if self._url or self._taken(digits) else "no-match"
+
+    def _taken(self, digits: str) -> bool:
+        """Whether these digits are what was wanted because any are: nobody looks at them, no branch and no URL."""
+        branches = (child for child in self._gather.children if isinstance(child, (DTMF, Default)))
+        return bool(digits) and not self._url and next(branches, None) is None
 
     # Keys
 

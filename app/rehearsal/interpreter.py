@@ -36,7 +36,7 @@ from app.language import (
     Unhold,
 )
 from app.rehearsal import platform, playing
-from app.rehearsal.dialects import dialect_of
+from app.rehearsal.dialects import Spelled, spelled
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
 from app.rehearsal.notes import BRANCHES, END, branches_of, notes_of
@@ -47,7 +47,6 @@ from app.spots import NODE, Spot
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.language import Dialect
     from app.language.element import Element
     from app.language.verbs import Command
     from app.rehearsal.ringing import Ringing
@@ -70,7 +69,7 @@ class Interpreter(Line):
     def __init__(self, ringing: Ringing, **line: Any) -> None:  # noqa: ANN401 - as Line has them
         super().__init__(ringing, **line)
         self._documents = 0
-        self._dialect: Dialect = "reference"
+        self._spelled = Spelled("reference", {})
         self._handler: tuple[str, Error] | None = None
 
     # The call
@@ -122,8 +121,7 @@ class Interpreter(Line):
         except (PlatformSilent, DocumentError) as error:
             transcript.outcome, transcript.error = "error", str(error)
         transcript.seconds = self.at
-        self.left_running = {tag: self.at - began for tag, began in self.recording.items()}
-        self.recordings |= self.left_running
+        self.recordings |= {tag: self.at - began for tag, began in self.recording.items()}  # nobody stopped them
         transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
         await self.state("hangup")
         await self.state("destroyed")
@@ -136,7 +134,7 @@ class Interpreter(Line):
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
         response = self.read(document)
-        self._dialect = dialect_of(document)
+        self._spelled = spelled(document, response)
         self.notes = notes_of(document)
         asked = self.transcript.requests[-1]
         if not self.notes and asked.node:
@@ -149,7 +147,7 @@ class Interpreter(Line):
         """Run a whole document."""
         handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
         self._handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
-        if self._dialect == "classic":  # which has no Answer: the app answers by itself
+        if self._spelled.dialect == "classic":  # which has no Answer: the app answers by itself
             await self.lift()
         await self._commands(response.children, "")
 
@@ -251,7 +249,7 @@ class Interpreter(Line):
             case Dial():
                 await playing.dial(self, command, path)
             case Gather():
-                await Gathering(self, command, path, self._dialect).run()
+                await Gathering(self, command, path, self._spelled.gathers[path]).run()
             case Callback():
                 await playing.callback(self, command, path)
             case Curl():

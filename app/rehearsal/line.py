@@ -120,8 +120,6 @@ class Line:
         self._began = self.transcript.began = clock.now()
         self.recording: dict[str, float] = {}
         """Recordings that run: their tags, and when they began."""
-        self.left_running: dict[str, float] = {}
-        """Recordings that the end of the call ended: their tags and seconds."""
         self.doing = ""
         """The path of the command that runs."""
         self._read_last: tuple[bytes, Response] | None = None

@@ -151,7 +151,7 @@ async def recorder(line: Interpreter, command: RecordStart | RecordStop | Record
     tag = tag or next(reversed([*line.recordings, *line.recording]), "")  # without one: the last that began
     if tag not in line.recording and tag not in line.recordings:
         raise Failed(f"there is no recording {tag!r}" if tag else "there is no recording")
-    step = await line.hear(command.row.name, path, **tagged(command))
+    step = await line.hear(command.row.name, path, **({"tag": tag} if tag else {}))
     if tag not in line.recording:
         step["result"] = "over already"
         return

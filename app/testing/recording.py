@@ -21,8 +21,13 @@ _OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
 _LINE: Final = 120
 
 
-def as_scenario(call: Transcript, rehearsal: Rehearsal, name: str = "", zone: tzinfo | None = None) -> str:
-    """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``."""
+def as_scenario(
+    call: Transcript, rehearsal: Rehearsal, name: str = "", zone: tzinfo | None = None, unknown: str = ""
+) -> str:
+    """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``.
+
+    ``unknown`` says from where on it is not known what was pressed: what comes then is not expected, and that is said.
+    """
     said: dict[str, Any] = {"name": name or _name(call)}
     if call.began is not None:
         said["at"] = _moment(call, zone)
@@ -34,7 +39,8 @@ def as_scenario(call: Transcript, rehearsal: Rehearsal, name: str = "", zone: tz
     said |= {"lookups": lookups} if (lookups := _lookups(call, rehearsal.lookups)) else {}
     said |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
     said |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
-    return scenario_text({**said, "expect": [*_expected(call)]})
+    text = scenario_text({**said, "expect": [*_expected(call, whole=not unknown)]})
+    return f"  # keys: ? {unknown}; this scenario hangs up there\n{text}" if unknown else text
 
 
 def scenario_text(said: Mapping[str, Any]) -> str:
@@ -102,8 +108,8 @@ def _lookups(call: Transcript, told: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _expected(call: Transcript) -> Iterator[Any]:
-    """What happened, as it is expected again."""
+def _expected(call: Transcript, *, whole: bool = True) -> Iterator[Any]:
+    """What happened, as it is expected again; how it ended only where the ``whole`` call is known."""
     for step in call.steps:
         verb = step["verb"]
         if verb in _PLAIN:
@@ -119,9 +125,9 @@ def _expected(call: Transcript) -> Iterator[Any]:
             yield {"sms": {"to": step["to"], "text": _literal(step["text"])}}
         elif verb == "notify":
             yield {"notify": _literal(step["url"])}
-    if call.outcome in _OUTCOMES:
+    if call.outcome in _OUTCOMES and whole:
         yield {"outcome": call.outcome}
-    if call.nodes:
+    if call.nodes and whole:
         yield {"nodes": call.nodes}
 
 

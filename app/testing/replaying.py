@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.rehearsal.callers import Press, ScriptedCallees, ScriptedCaller
+from app.errors import CallflowsError
+from app.language import from_xml
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
 from app.rehearsal.rehearsing import Rehearsal
 from app.rehearsal.stage import FAILS
+from app.testing.pressed import is_target, pressed, targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,37 +20,45 @@ _BUSY = "17"
 """ITU-T Q.850: user busy."""
 
 
-def rehearsal_of(story: Mapping[str, Any]) -> Rehearsal:
-    """The call of a story (of the journal), to be rehearsed with the flows as they are now.
+class Replay(NamedTuple):
+    """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not."""
 
-    Keys that were pressed within one document never came to us: they are not known, and nothing is pressed there.
-    """
+    rehearsal: Rehearsal
+    unknown: str
+
+
+def replay_of(story: Mapping[str, Any]) -> Replay:
+    """The call of a story (of the journal), to be rehearsed with the flows as they are now."""
     call = story["call"]
     asked = [entry for entry in story["story"] if entry["what"] == "asked"]
     decided = [entry for entry in story["story"] if entry["what"] == "decided"]
     calls = next((entry["told"].get("calls", "") for entry in asked), "")
-    return Rehearsal(
+    acts, unknown = pressed(story)
+    behaviours = {leg["to"]: _behaviour(leg) for leg in story["legs"]}
+    rung = {target: word for target in _targets(story) for to, word in behaviours.items() if is_target(target, to)}
+    rehearsal = Rehearsal(
         number=call["number"],
         caller_id=call["from"],
         name=call["name"],
         attestation=call["attestation"],
         at=datetime.fromisoformat(call["started"]) if call["started"] else None,
-        caller=ScriptedCaller([Press(_keys(entry["pressed"])) for entry in asked[1:] if _answers(entry)]),
-        callees=ScriptedCallees({**{leg["to"]: _behaviour(leg) for leg in story["legs"]}, "else": "no-answer"}),
+        caller=ScriptedCaller(acts),
+        callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
         lookups={name: value for entry in decided if entry["word"] == "lookup" for name, value in _found(entry)},
         calls_today=int(calls) if str(calls).isdecimal() else 1,
         method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",
     )
+    return Replay(rehearsal, unknown)
 
 
-def _answers(asked: Mapping[str, Any]) -> bool:
-    """Whether a request came of a Gather, pressed or not, and not of a Callback."""
-    return any(f"{name}=" in asked["url"] for name in ("dtmf", "code"))
-
-
-def _keys(pressed: str) -> str:
-    """What was pressed; of what is secret nothing is known."""
-    return pressed if not pressed.strip("0123456789*#") else ""
+def _targets(story: Mapping[str, Any]) -> list[str]:
+    """Everybody whom the documents of a story dial, as they write it."""
+    found: dict[str, None] = {}
+    for entry in story["story"]:
+        if entry["what"] == "answered":
+            with contextlib.suppress(CallflowsError):
+                found |= dict.fromkeys(targets(from_xml(entry["document"].encode())))
+    return [*found]
 
 
 def _behaviour(leg: Mapping[str, Any]) -> str:

@@ -28,8 +28,8 @@ SETTLES: Final = 5.0
 """Seconds after which what else is reported of a call is there: events come in any order."""
 LONGEST: Final = 4 * 3600.0
 """Seconds after which what waits for the end of a call waits no more: nobody reported it."""
-AGAIN: Final = (5.0, 15.0, 60.0, 300.0, 900.0)
-"""Seconds between attempts while the database is gone, or has nothing of the call yet."""
+AGAIN: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
+"""Seconds between attempts while the database is gone, or has nothing of the call yet: four hours."""
 _SWEEP: Final = 600.0
 _MOST: Final = 100
 
@@ -55,7 +55,7 @@ class Ending:
         self._hears = hears
         self._sleep = sleep
         self._sweeping: asyncio.Task[None] | None = None
-        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._settling: dict[str, tuple[float, asyncio.Task[None]]] = {}
 
     async def lookup(self, asked: Lookup) -> Found:
         """As the outside does it."""
@@ -73,8 +73,13 @@ class Ending:
         if not uuid or happened.state not in ENDS or call.get("direction") != "in" or call.get("parent"):
             return
         if uuid not in self._settling:
-            self._settling[uuid] = task = asyncio.create_task(self._settled(uuid))
+            task = asyncio.create_task(self._settled(uuid))
+            self._settling[uuid] = min(happened.at, time.time()), task
             task.add_done_callback(lambda _: self._settling.pop(uuid, None))
+
+    def unfinished(self) -> float | None:
+        """When the oldest call ended (seconds since 1970) of those whose end is not acted on yet; None where all are."""
+        return min((at for at, _ in self._settling.values()), default=None)
 
     async def _settled(self, uuid: str) -> None:
         """Wait until what else is reported of a call is written, and do what is to be done then."""
@@ -107,14 +112,15 @@ class Ending:
             self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """End."""
-        tasks = [*self._settling.values(), *([self._sweeping] if self._sweeping is not None else [])]
+        """End; of calls that have just ended ``unfinished`` told, and they are heard of again."""
+        tasks = [*(task for _, task in self._settling.values()), *([self._sweeping] if self._sweeping is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep(self) -> None:
-        """Do what waited for an end that nobody reported."""
+        """Do what waited for an end that nobody reported; not at once, as the database may have to be made."""
+        await self._sleep(SETTLES)
         while True:
             try:
                 for effect in await self._journal.held(time.time() - LONGEST, _MOST):

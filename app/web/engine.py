@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.answered import Answered, Outcome
-from app.calls import Turn
+from app.calls import BEGAN, Turn
 from app.errors import ForgedTicket, Overdue, StaleTicket, WorkFailed
 from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry, apology_of
@@ -105,6 +105,8 @@ class Engine:
     def first(self, fields: dict[str, str], body: bytes, base: Base) -> Reply | Going:
         """A call arrives."""
         turn = self._turn(fields, body, base) if body else Turn(fields, base=base, clock=self._clock)
+        if "call" not in fields:
+            fields[BEGAN] = f"{time.time():.6f}"
         flow = self._shelf.book.answering(turn.number)
         if flow is None:
             unknown = Outcome("unknown-number", cause="no flow has this number", detail=turn.number)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from app.errors import JournalError
+from app.known import Known
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -17,10 +19,8 @@ if TYPE_CHECKING:
 
     Act = Callable[[Happened], Awaitable[None]]
 
-KNOWN: Final = 20_000
-"""Reports that are known by their keys: the same one comes by several ways, and more than once."""
-AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
-"""Seconds between attempts to act while the database is gone."""
+AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
+"""Seconds between attempts to act while the database is gone: four hours."""
 MOST: Final = 1_000
 """Reports that are acted on at once; of more only what is remembered stays."""
 
@@ -28,29 +28,44 @@ MOST: Final = 1_000
 class Hearing:
     """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal.
 
-    What ``first`` raise, a webhook is told: what they do is as much to be relied on as what is written.
+    Where ``first`` cannot act since the database is gone, a webhook is told, that it comes again; whether it does is not
+    documented, so they are tried again all the same. Who acts claims that in the database before, so that it is never done
+    twice: what a process had claimed and not done yet when it was killed (a document to push, a reply) is not done.
     """
 
     def __init__(self, journal: Journal, acts: Sequence[Act], first: Sequence[Act] = ()) -> None:
         self._journal = journal
         self._acts = acts
         self._first = first
-        self._known: dict[str, None] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._known = Known()
+        self._tasks: dict[asyncio.Task[Any], float] = {}
         self._lost = 0
 
     async def written(self, *reports: Happened) -> None:
         """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
         await self._journal.record_now(*reports)
         for report in reports:
-            for act in self._first:
-                await act(report)
-            self._act(report, self._acts)
+            await self._first_of_all(report)
 
     async def heard(self, report: Happened) -> None:
         """Take a report that is written soon."""
         self._journal.remember(report)
         self._act(report, [*self._first, *self._acts])
+
+    async def _first_of_all(self, report: Happened) -> None:
+        for place, act in enumerate(self._first):
+            try:
+                await act(report)
+            except JournalError:
+                self._act(report, [*self._first[place:], *self._acts])
+                raise
+            except Exception as error:  # noqa: BLE001 - it is written: that others act, and what comes after, matters more
+                _broke(report, error)
+        self._act(report, self._acts)
+
+    def unfinished(self) -> float | None:
+        """When the oldest happened (seconds since 1970) of what is not acted on yet; None where all is."""
+        return min(self._tasks.values(), default=None)
 
     def _act(self, report: Happened, acts: Sequence[Act]) -> None:
         if not acts or report.key in self._known:
@@ -60,19 +75,17 @@ class Hearing:
             if self._lost & (self._lost - 1) == 0:  # the first, second, fourth, eighth, …
                 _log().error("too much is reported at once: reports are only remembered", count=self._lost)
             return
-        self._known[report.key] = None
-        if len(self._known) > KNOWN:
-            del self._known[next(iter(self._known))]
+        self._known.new(report.key)
         task = asyncio.create_task(self._done(report, acts))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = min(report.at, time.time())
+        task.add_done_callback(self._tasks.pop)
 
     async def _done(self, report: Happened, acts: Sequence[Act]) -> None:
         for act in acts:
             try:
                 await self._tried(act, report)
             except Exception as error:  # noqa: BLE001 - others act all the same
-                _log().exception("what was reported was not acted on", kind=report.kind, error=type(error).__name__)
+                _broke(report, error)
 
     async def _tried(self, act: Act, report: Happened) -> None:
         """Act, again and again while the database is gone: a STOP must not be forgotten with it."""
@@ -86,11 +99,15 @@ class Hearing:
         await act(report)
 
     async def stop(self, grace: float) -> None:
-        """Finish what is being done, within that many seconds."""
+        """Finish what is being done, within that many seconds; of the rest ``unfinished`` told, and it is heard again."""
         if self._tasks:
             await asyncio.wait([*self._tasks], timeout=grace)
         for task in [*self._tasks]:
             task.cancel()
+
+
+def _broke(report: Happened, error: Exception) -> None:
+    _log().error("what was reported was not acted on", kind=report.kind, error=type(error).__name__, exc_info=error)
 
 
 def _log() -> structlog.typing.FilteringBoundLogger:

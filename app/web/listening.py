@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
+import pathlib
 import socket
 import time
 import uuid
@@ -28,23 +30,38 @@ if TYPE_CHECKING:
 LEASE: Final = "events"
 SECONDS: Final = 15.0
 """How long a lease is good; whoever has it takes it again three times as often."""
+FURTHEST: Final = 86_400.0
+"""Seconds by which the mark lies behind at most for what is not acted on yet."""
+_HERE: Final[set[str]] = set()
+"""The holders that this process has been."""
 
 
 class Listening:
     """Listens while the lease is this process's, and hands over what it hears.
+
+    With the lease the moment is kept up to which all that happened is known and acted on (``unfinished`` gives when the
+    oldest happened that is not): whoever listens next has searched for what came since, and it moves on when that is found.
 
     Where the database is gone, nobody can say who listens: then every process does, since what is heard twice is known, and
     what nobody hears is lost.
     """
 
     def __init__(
-        self, settings: Settings, opentact: Opentact, journal: Journal, heard: Callable[[Happened], Awaitable[None]]
+        self,
+        settings: Settings,
+        opentact: Opentact,
+        journal: Journal,
+        heard: Callable[[Happened], Awaitable[None]],
+        unfinished: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._opentact = opentact
         self._journal = journal
         self._heard = heard
-        self._holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._unfinished = unfinished
+        self._since: datetime | None = None
+        self._holder = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        _HERE.add(self._holder)
         self._events: Events | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -58,8 +75,7 @@ class Listening:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             with contextlib.suppress(JournalError):
-                if await self._journal.hold(LEASE, self._holder, 0.0):
-                    self._task = None
+                await self._journal.hold(LEASE, self._holder, 0.0, self._mark())
 
     def state(self) -> dict[str, Any]:
         """How the connection is; who listens elsewhere has none of its own."""
@@ -72,6 +88,8 @@ class Listening:
             try:
                 if await self._ours():
                     await self._listen()
+                else:
+                    self._since = None
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 structlog.get_logger("callflows.events").exception("listening broke", error=type(error).__name__)
             await asyncio.sleep(SECONDS / 3)
@@ -79,32 +97,83 @@ class Listening:
     async def _ours(self) -> bool:
         """Whether the lease is this process's for the next seconds."""
         try:
-            return await self._journal.hold(LEASE, self._holder, SECONDS)
+            ours = await self._journal.hold(LEASE, self._holder, SECONDS, self._mark())
+            if not ours and (lease := await self._journal.lease(LEASE)) and self._is_gone(lease.holder):
+                await self._journal.hold(LEASE, lease.holder, 0.0)
+                ours = await self._journal.hold(LEASE, self._holder, SECONDS, self._mark())
         except JournalError:
             return True
+        return ours
+
+    @staticmethod
+    def _is_gone(holder: str) -> bool:
+        """Whether a holder was a process here that was killed: nobody need wait until its lease runs out."""
+        where, _, rest = holder.partition("/")
+        if where != place() or holder in _HERE:
+            return False
+        pid = int(rest.partition("/")[0])
+        return pid == os.getpid() or not _runs(pid)
 
     async def _listen(self) -> None:
-        """Listen as long as the lease is ours."""
-        types, last = self._settings.event_types, await self._last()
+        """Listen as long as the lease is ours; where the database was gone at first, until it says what was missed."""
+        known, types = await self._find_since(), self._settings.event_types
+        last = self._since or datetime.now(UTC)
         self._events = events = Events(self._opentact, self._settings.opentact_events_url, types=types, last=last)
         listening = asyncio.create_task(events.run(self._on_event))
         try:
-            while await self._ours() and not listening.done():
+            while ours := await self._ours():
+                if listening.done() or (not known and await self._find_since()):
+                    break
+                if known:
+                    self._since = events.complete
                 await asyncio.wait([listening], timeout=SECONDS / 3)
         finally:
             self._events = None
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
-        structlog.get_logger("callflows.events").info("another process listens to events now")
+            if known:
+                self._since = events.complete
+        if not ours:
+            structlog.get_logger("callflows.events").info("another process listens to events now")
 
-    async def _last(self) -> datetime | None:
-        """When the newest event that is known happened: what came since is searched for."""
-        try:
-            at = await self._journal.newest_event()
-        except JournalError:
+    async def _find_since(self) -> bool:
+        """Find out up to when all is known, unless this process knows itself; whether that could be found out."""
+        if self._since is None:
+            try:
+                lease = await self._journal.lease(LEASE)
+            except JournalError:
+                return False
+            at = lease.mark if lease is not None else None
+            self._since = datetime.fromtimestamp(min(at or time.time(), time.time()), UTC)
+        return True
+
+    def _mark(self) -> float | None:
+        """Up to when all is known, acted on, and on a disk; None where that is not known to have moved."""
+        if self._since is None or self._journal.state()["database"] != "ok":
             return None
-        return datetime.fromtimestamp(min(at, time.time()), UTC) if at is not None else None
+        now, unfinished = time.time(), self._unfinished()
+        return min(self._since.timestamp(), now, max(unfinished, now - FURTHEST) if unfinished is not None else now)
 
     async def _on_event(self, event: Event) -> None:
         await self._heard(event.happened())
+
+
+def place() -> str:
+    """Where a process id means one process: this host, since it was started, and of its spaces of ids this one."""
+    told = [socket.gethostname(), str(uuid.getnode())]
+    with contextlib.suppress(OSError):
+        told.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        told.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\0".join(told).encode(), digest_size=8).hexdigest()
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

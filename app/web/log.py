@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
+from app.numbers import masked, masked_in
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
 CAPACITY: Final = 16_000_000
 """Characters that may wait to be written."""
@@ -85,15 +87,29 @@ def line_of(form: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda fields: str(render(None, "", dict(fields)))
 
 
-def log_to(out: Log | TextIO, form: str) -> None:
-    """Structured log lines to ``out``."""
-    json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    people: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+_WHOLE: Final = frozenset({"caller", "number", "sender", "to"})
+"""Fields that are a number, or the login name that stands for one."""
+_NONE: Final = frozenset({"call", "version"})
+"""Fields that are none, whatever they look like."""
+
+
+def log_to(out: Log | TextIO, form: str, mask: Callable[[str], str] = masked) -> None:
+    """Structured log lines to ``out``; whoever says something says it whole, ``mask`` writes the numbers in it."""
+
+    def without_numbers(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in fields.items():
+            if isinstance(value, str) and name not in _NONE:
+                fields[name] = mask(value) if name in _WHOLE else masked_in(value, mask)
+        return fields
+
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            without_numbers,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(json_lines if form == "json" else people),
+            structlog.processors.JSONRenderer() if form == "json" else console,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(out),  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from app.errors import TooManyRequests, Unavailable
+from app.known import Known
 from app.web.engine import OK, Going
 from app.web.requests import entity
 
@@ -27,8 +28,6 @@ FIRST_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States of which the first that is reported of a call is its first event."""
 AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts to post a document; all together less than a call is parked for."""
-REMEMBERED: Final = 10_000
-"""Calls that are known to have their document."""
 
 
 class Pushing:
@@ -51,18 +50,15 @@ class Pushing:
         self._push = push
         self._once = once
         self._base = base
-        self._known: dict[str, None] = {}
+        self._known = Known()
 
     async def heard(self, happened: Happened) -> None:
         """Push a call's document where this is the first that is heard of it; never raises."""
         call = happened.call
         uuid = str(call.get("uuid") or "")
         inbound = call.get("direction") == "in" and not call.get("parent")
-        if not uuid or not inbound or happened.state not in FIRST_STATES or uuid in self._known:
+        if not uuid or not inbound or happened.state not in FIRST_STATES or not self._known.new(uuid):
             return
-        self._known[uuid] = None
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
         try:
             if await self._once("push", uuid):
                 await self._answer(uuid, json.dumps(dict(call)).encode())

@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 
 from app.calls import LONGEST, told
 from app.characters import clean
+from app.probes import is_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +98,7 @@ class Trust:
         if self._sources and not self._allowed(scope):
             return "the source address is not allowed"
         if token is not None and not self._known(token):
-            return "the token is missing or wrong"
+            return "doctor asked with a wrong token" if is_probe(token, self._tokens) else "the token is missing or wrong"
         return ""
 
     def local(self, scope: Mapping[str, Any]) -> bool:

@@ -13,7 +13,6 @@ import contextlib
 import functools
 import itertools
 import json
-import re
 import threading
 import time
 from json.encoder import encode_basestring_ascii as _quoted
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from app.numbers import masked
+from app.numbers import masked, masked_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -193,13 +192,10 @@ def _fields(answered: Counted, mask: Callable[[str], str]) -> dict[str, Any]:
         "ms": round(seconds * 1000, 3),
     }
     if not fine:
-        fields |= {"cause": outcome.cause, "detail": _NUMBERS.sub(lambda found: mask(found[0]), outcome.detail)}
+        fields |= {"cause": outcome.cause, "detail": masked_in(outcome.detail, mask)}
     if outcome.trace:
-        fields["exception"] = _NUMBERS.sub(lambda found: mask(found[0]), outcome.trace)
+        fields["exception"] = masked_in(outcome.trace, mask)
     return fields
-
-
-_NUMBERS: Final = re.compile(r"\+?[0-9]{7,}")
 
 
 @functools.lru_cache(maxsize=1024)

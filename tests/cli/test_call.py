@@ -165,7 +165,7 @@ def test_native_schedule_is_on_the_zone_that_is_given_else_utc(flows):
         (("--from", "2015550111"), "write +12015550111"),
         (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "name the one"),
         (("--via", "http://127.0.0.1:9"), "is a stand-in there?"),
-        (("--zone", "America/NewYork"), "did you mean 'America/New_York'?"),
+        (("--zone", "New York"), "'New York' is no time zone: write it as America/New_York"),
         (("--zone", "UTC", "--via", "http://127.0.0.1:9"), "callflows stand-in --zone"),
         (("--keys", "1,x"), "'x' are no keys"),
         (("--callee", "asleep"), "asleep"),

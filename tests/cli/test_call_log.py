@@ -151,7 +151,8 @@ def test_the_story_of_a_call_tells_in_order_what_was_asked_decided_answered_and_
     assert "<Say>Hello.</Say>" in answered["document"]
     assert reported["raw"]["call"]["state"] == "destroyed"
     assert story["call"]["seconds"] == 10
-    said = run("log", "one").out
+    assert "<Say>" not in run("log", "one").out
+    said = run("log", "one", "--documents").out
     for part in ("+12015550999 to +12015550123", "decided", "because caller.anonymous = False", "<Say>Hello.</Say>"):
         assert part in said
     assert [json.loads(line)["what"] for line in run("log", "one", "--format", "jsonl").out.splitlines()][-1] == "reported"
@@ -165,6 +166,58 @@ def test_a_call_that_nobody_knows_is_said():
 
 
 @pytest.mark.usefixtures("kept")
+def test_a_call_is_found_by_how_its_id_begins_where_that_is_no_other():
+    assert run("log", "on").out == run("log", "one").out
+    done = run("log", "t")
+    assert (done.code, done.out, done.err) == (2, "", "callflows: 't' may be any of three, two\n")
+    assert run("log", "%").code == 1
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(("option", "choice"), [("--outcome", "unknown-number"), ("--state", "destroyed")])
+def test_what_no_call_can_have_is_said_with_the_choices(option, choice):
+    done = run("log", option, "nope")
+    assert (done.code, done.out) == (2, "")
+    assert f"{option}: 'nope' is none: use " in done.err
+    assert choice in done.err
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.9999Z"])
+def test_a_time_that_is_in_no_year_breaks_nothing(odd):
+    call = {**DESTROYED, "uuid": "odd", **dict.fromkeys(("created_on", "answer_on", "hangup_on", "destroy_on"), odd)}
+    store = SqlStore("sqlite:///data/callflows.db")
+    store.open()
+    store.write(entries_of(Happened("call_state", "odd", -62135600000.0, {"call": call}, "odd", "live", call=call), told))
+    store.close()
+    for output in ("text", "json", "jsonl", "csv"):
+        assert run("log", "--format", output).code == 0
+    assert run("log", "odd").code == 0
+    assert "odd" in [row["id"] for row in listed()]
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_story_says_nothing_twice():
+    store = SqlStore("sqlite:///data/callflows.db")
+    store.open()
+    again = {"type": "call_state", "payload": DESTROYED}
+    record = {"uuid": "r", "url": "https://records.invalid/r.wav"}
+    for happened in (
+        Happened("call_state", "k2", 1795428009.3, again, "another way", "destroyed", 10, DESTROYED, source="webhook"),
+        Happened(
+            "call_record", "k3", 1795428009.4, {"payload": record}, "recorded", call={**DESTROYED, "records": [record]}
+        ),
+    ):
+        store.write(entries_of(happened, told))
+    store.close()
+    said = run("log", "one").out
+    assert said.count("destroyed\n") == 1
+    assert "call_record" not in said
+    assert said.count("https://records.invalid/r.wav") == 1
+    assert len(json.loads(run("log", "one", "--format", "json").out)["story"]) == 7
+
+
+@pytest.mark.usefixtures("kept")
 def test_what_is_no_moment_is_said_with_the_mend():
     done = run("log", "--since", "yesterday")
     assert done.code == 2
@@ -172,10 +225,18 @@ def test_what_is_no_moment_is_said_with_the_mend():
 
 
 @pytest.mark.usefixtures("kept")
+def test_a_call_is_printed_as_a_scenario():
+    done = run("log", "one", "--as-scenario")
+    assert done.code == 0
+    assert done.out.startswith("  - name: a call comes to start\n    at: '2026-11-23 10:00:00")
+    assert "- say: Hello.\n" in done.out
+
+
+@pytest.mark.usefixtures("kept")
 def test_a_number_is_forgotten():
     done = run("forget", "12015550999", "--yes")
     assert done.code == 0
-    assert done.out == "…0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
+    assert done.out == "...0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
     assert [row["id"] for row in listed()] == ["three", "two"]
     assert "0999" not in run("log", "two", "--format", "json").out
     assert "nothing was remembered of it" in run("forget", "+12015550999", "--yes").out

@@ -10,14 +10,17 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from shell import run
 
 from app.rehearsal import platform
+from app.rehearsal.stand_in.options import Options
 from app.rehearsal.stand_in.silences import ALL
 
 if TYPE_CHECKING:
@@ -82,6 +85,21 @@ def test_serve_and_stand_in_and_call_work_together_at_once(tmp_path):
     assert told["requests"][0]["url"].startswith(f"{served}/call?")
 
 
+def test_native_schedules_go_by_the_zone_that_is_given(tmp_path):
+    """Kiritimati is 25 hours before Niue: it is never the same day in both."""
+    schedule = "<Response><Schedule dow='{}'><Say>Now.</Say></Schedule></Response>"
+    with running("stand-in", "--number", "+12015550123", "--zone", "Pacific/Kiritimati", folder=tmp_path) as (there, _):
+        rest, headers = f"{there}/rest/sip/app", {"x-auth-token": Options().token}
+        (app,) = httpx.get(rest, headers=headers, trust_env=False).json()["payload"]
+        spoken = []
+        for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
+            file = {"file": schedule.format(f"{datetime.now(ZoneInfo(zone)):%a}".lower())}
+            httpx.post(f"{rest}/call/flow/{app['uuid']}", headers=headers, files=file, trust_env=False)
+            told = json.loads(run("call", "+12015550123", "--via", there, "--format", "json").out)
+            spoken.append([step["verb"] for step in told["steps"]])
+    assert spoken == [["Schedule", "Say"], ["Schedule"]]
+
+
 def test_the_rules_are_those_of_the_xml_and_its_own():
     printed = run("stand-in", "--rules")
     assert printed.code == 0
@@ -100,8 +118,8 @@ def test_the_rules_are_those_of_the_xml_and_its_own():
         (("--number", "+12015550123", "--url", "localhost:8000"), "write it as http://127.0.0.1:8000/call"),
         (("--webhook", "ftp://x"), "--webhook"),
         (("--fault", "slw=100"), "did you mean 'slow'?"),
-        (("--zone", "Nowhere"), "there is no zone 'Nowhere'"),
         (("--fault", "fail_share=2"), "less than or equal to 1"),
+        (("--zone", "New York"), "write it as America/New_York"),
     ],
 )
 def test_what_is_given_wrongly_is_refused_with_the_mend(options, said):

@@ -92,7 +92,7 @@ def test_who_said_stop_gets_nothing_but_the_confirmation_and_that_is_said(from_)
     with structlog.testing.capture_logs() as lines:
         assert sent(*effects, optouts=store) == (["b", "c", "d"], {"sent": 3, "refused": 1})
     (said,) = [line for line in lines if line["event"] == "sms refused"]
-    assert said["reason"] == "…0999 said STOP to …0123, and wants no messages from it"
+    assert said["reason"] == "+12015550999 said STOP to +12015550123, and wants no messages from it"
 
 
 def test_where_it_cannot_be_found_out_who_said_stop_nothing_is_sent():

@@ -448,4 +448,4 @@ def test_an_installation_that_sends_no_messages_says_so():
 
     with structlog.testing.capture_logs() as lines:
         assert run(one()) == {("sms", "failed"): 1}
-    assert lines[0]["reason"] == "messages cannot be sent by this installation (to …0999)"
+    assert lines[0]["reason"] == "messages cannot be sent by this installation (to +12015550999)"

@@ -1,4 +1,4 @@
-"""Databases that can go away and come back: SQLite whose folder is taken, PostgreSQL behind a wire that is cut."""
+"""Databases that go away and come back: SQLite whose folder is taken, PostgreSQL behind a wire that is cut, or hangs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Wire:
         self._to = (host, port)
         self._open: list[socket.socket] = []
         self._listening: socket.socket | None = None
+        self.carries = threading.Event()
+        """Not set: what is sent waits."""
+        self.carries.set()
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = int(found.getsockname()[1])
@@ -32,10 +35,20 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listening.accept()
+                self.carries.wait()
                 far = socket.create_connection(self._to)
                 self._open += [near, far]
                 for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while some := one.recv(65536):
+                self.carries.wait()
+                other.sendall(some)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
         for one in [self._listening, *self._open]:
@@ -44,15 +57,6 @@ class Wire:
                     one.shutdown(socket.SHUT_RDWR)
                 one.close()
         self._open, self._listening = [], None
-
-
-def _carry(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while some := one.recv(65536):
-            other.sendall(some)
-    for end in (one, other):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
 
 
 class Breakable:
@@ -71,6 +75,11 @@ class Breakable:
             self._wire.join()
             self.url = f"postgresql://{parts.username}@127.0.0.1:{self._wire.port}{parts.path}"
 
+    def hang(self) -> None:
+        """Take connections, and what is sent, and answer nothing, until it comes."""
+        assert self._wire is not None
+        self._wire.carries.clear()
+
     def go(self) -> None:
         if self._wire is not None:
             self._wire.cut()
@@ -79,7 +88,9 @@ class Breakable:
             self._place.touch()
 
     def come(self) -> None:
-        if self._wire is not None:
+        if self._wire is not None and not self._wire.carries.is_set():
+            self._wire.carries.set()
+        elif self._wire is not None:
             self._wire.join()
         else:
             self._place.unlink()

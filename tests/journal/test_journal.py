@@ -12,7 +12,7 @@ from gone import breakable
 from kept import answered, ids, nothing_decided, rows
 from reports import CALL, START, many, report, sample
 
-from app.errors import JournalError
+from app.errors import JournalError, StoreGone
 from app.journal import journal as journal_module
 from app.journal.journal import Journal
 from app.journal.spool import Spool
@@ -126,6 +126,28 @@ def test_with_the_database_gone_what_happens_waits_in_files_and_is_written_in_or
     assert len(ids(there)) == 52
     assert len(there.told(CALL).events) == 50
     assert journal.counts()["dropped"] == 0
+
+
+def test_a_database_that_never_answers_is_gone_and_nobody_waits_for_it_twice(away, journal, spool, there, monkeypatch):
+    if away.url.startswith("sqlite"):
+        pytest.skip("a file answers")
+    monkeypatch.setattr("app.journal.patience.QUICK", 0.5)
+    until(lambda: journal.state()["database"] == "ok")
+    away.hang()
+    first, *more = many(20)
+
+    async def record():
+        await journal.record_now(first)
+        for happened in more:
+            await asyncio.wait_for(journal.record_now(happened), 0.5)
+        with pytest.raises(StoreGone):
+            await journal.once("sms", "key")
+
+    asyncio.run(record())
+    assert (journal.state()["database"], spool.bytes > 0, journal.counts()["spooled"]) == ("gone", True, 20)
+    away.come()
+    until(lambda: journal.state()["database"] == "ok" and not spool.bytes)
+    assert len(ids(there)) == 4
 
 
 def test_with_no_database_at_the_start_calls_are_remembered_all_the_same(away, spool):

@@ -105,6 +105,18 @@ def test_a_message_grows_from_created_to_delivered_in_any_order(store, engine):
         assert row == ("4 success", 1, "Sorry we missed your call")
 
 
+def test_what_a_search_finds_of_what_was_reported_anyway_is_not_told_twice(store):
+    step, end = report(sample("event-2022-call-flow-answer")), report(sample("event-2024-call-destroyed"))
+    write(store, step, end)
+    before = [len(story(store, one.call["uuid"])["story"]) for one in (step, end)]
+    name = step.step["name"]
+    write(store, step._replace(key="a", at=step.at + 0.5, source="search", raw={"payload": {"command": {"name": name}}}))
+    write(store, end._replace(key="b", at=end.at + 90, source="search"))
+    assert [len(story(store, one.call["uuid"])["story"]) for one in (step, end)] == before
+    write(store, step._replace(key="c", source="search", raw={"payload": {"command": {"name": "Other"}}}))
+    assert len(story(store, step.call["uuid"])["story"]) == before[0] + 1
+
+
 def test_what_opentact_executed_is_told_with_the_turn_whose_document_it_was(store):
     document = b"<Response><Answer/><Say>Hi.</Say></Response>"
     write(store, answered(START + 0.1, call=CALL)._replace(document=document), answered(START + 60, call=CALL))

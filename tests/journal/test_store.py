@@ -165,6 +165,15 @@ def test_a_lease_is_one_holders_until_it_ends(store):
     assert not store.hold("events", "one", 116.0, 10.0)
 
 
+def test_a_lease_keeps_up_to_when_all_is_done_for_whoever_holds_it_next(store):
+    assert store.lease("events") is None
+    assert store.hold("events", "one", 100.0, 10.0, 99.5)
+    assert store.hold("events", "one", 105.0, 0.0)
+    assert store.hold("events", "two", 106.0, 10.0)
+    assert not store.hold("events", "one", 107.0, 10.0, 106.5)
+    assert store.lease("events") == ("two", 99.5)
+
+
 def test_what_is_too_old_is_erased_in_bounded_batches(store):
     write(store, *many(50))
     write(store, *(r for r in reports() if not r.call), answered(START + 1000, call="young"))
@@ -198,3 +207,13 @@ def test_only_two_kinds_of_databases_are_taken(url):
 
 def test_no_password_is_in_the_name_of_a_database():
     assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").name
+
+
+def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/data/journal.db")
+    store.open()
+    write(store, *many(3))
+    assert {
+        file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "data").iterdir() if file.stat().st_mode & 0o077
+    } == {}
+    store.close()

@@ -205,7 +205,7 @@ def test_the_step_sms_sends_its_message():
     assert platform.asked[0].body == {"from": "13125550168", "to": "13125550147", "message": "We are open."}
 
 
-def test_a_message_that_fails_says_why_without_numbers_and_text():
+def test_a_message_that_fails_says_why_without_its_text():
     from small_platform import wrong  # noqa: PLC0415 - only here
 
     platform = Platform()
@@ -214,8 +214,6 @@ def test_a_message_that_fails_says_why_without_numbers_and_text():
         asking(platform, lambda o: texting(o.messages)(effect()))
     said = str(caught.value)
     assert "[402]" in said
-    assert "5550147" not in said
-    assert "5550168" not in said
     assert "open" not in said
 
 

@@ -33,7 +33,7 @@ from small_platform import (
 
 from app.errors import SettingsError
 from app.opentact import Events
-from app.opentact.connection import Beat, accepted
+from app.opentact.connection import Beat, Lost, accepted
 from app.opentact.event import event_of
 from app.opentact.events import OVERLAP, STABLE
 from app.opentact.subscriptions import LASTS
@@ -431,6 +431,36 @@ def test_what_happened_since_the_newest_event_that_is_known_is_filled_in_at_the_
     assert fill.asked[0][0] == NOW - timedelta(hours=1) - OVERLAP
 
 
+def test_all_is_known_up_to_a_gap_until_what_happened_in_it_is_found_and_taken(platform):
+    early, complete = NOW - timedelta(hours=1), []
+
+    async def one():
+        async with listening(platform, fill=Filling([CALL, CALL]), last=early) as events:
+            complete.append(events.complete)
+            async with contextlib.aclosing(aiter(events)) as stream:
+                for _ in range(3):
+                    await anext(stream)
+                    await asyncio.sleep(0.05)
+                    complete.append(events.complete)
+                more = asyncio.create_task(anext(stream))
+                await until(lambda: events.complete != early)
+                more.cancel()
+                await asyncio.gather(more, return_exceptions=True)
+
+    run(one())
+    assert complete == [early] * 4
+
+
+def test_whoever_waits_for_events_is_told_when_connecting_itself_broke(platform):
+    class Breaks(Waits):
+        async def sleep(self, seconds):
+            raise ValueError(seconds)
+
+    platform.sessions = [welcoming(CALL, ends=True)]
+    with pytest.raises(Lost):
+        come(platform, 3, waits=Breaks())
+
+
 def test_a_search_that_fails_is_tried_until_it_finds(platform):
     waits = Waits()
     fill = Filling(OSError("gone"), RuntimeError("bug"), [CALL])
@@ -582,7 +612,7 @@ def test_a_subscription_that_somebody_removed_is_made_again(platform):
 def test_numbers_are_masked_in_what_is_logged(platform):
     platform.routes["POST /event/subscription"] = wrong(400, "the number +13125550168 is not yours")
     health, _ = subscribed(platform, [], done=lambda p: p.bodies("POST /event/subscription"))
-    assert "the number …0168 is" in health.refused["call_record"]
+    assert "the number ...0168 is" in health.refused["call_record"]
 
 
 def test_an_old_subscription_that_is_in_the_way_is_replaced(platform):

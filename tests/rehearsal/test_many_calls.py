@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from engines import on_stage
+from there import serving
 
-from app.rehearsal.asking import HERE
+from app.rehearsal.asking import HERE, Web
 from app.rehearsal.callers import ScriptedCaller, script
 from app.rehearsal.rehearsing import Rehearsal
 from app.rehearsal.telling import lines
@@ -121,3 +122,23 @@ def test_nothing_outside_is_reached_in_any_of_them(flows):
     assert "does not reach other servers" in other.error
     assert "does not reach other servers" in alike.error
     assert own.status == 404
+
+
+def test_a_server_that_answers_when_all_have_asked_is_asked_by_all_at_once():
+    """No call waits for a connection of another's, which would be counted as the server's slowness."""
+    callers = 250
+
+    async def calls():
+        there = asyncio.Barrier(callers)
+
+        async def answer(scope, _receive, send):
+            assert scope["type"] == "http"  # a lifespan is nothing of this app's
+            await asyncio.wait_for(there.wait(), 20)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"<Response><Hangup/></Response>"})
+
+        async with serving(answer) as url, Web(reaches=True) as web:
+            rung = (Rehearsal(number="1", url=url, method="GET", patience=10).ring(web) for _ in range(callers))
+            return await asyncio.gather(*rung)
+
+    assert {told.outcome for told in asyncio.run(calls())} == {"hung-up"}

@@ -160,8 +160,9 @@ def test_a_plain_server_of_static_documents_is_rehearsed_from_the_command_line(s
         "   0:01  hangs up (end)",
         "   0:01  hung up",
     ]
-    code, out, _ = called(tmp_path, "+12015550123", "--url", f"{static}/call", "--keys", "1")
+    code, out, err = called(tmp_path, "+12015550123", "--url", f"{static}/call", "--keys", "1")
     assert code == 1
+    assert err.endswith(": --method GET\n")
     assert "the status is 501; what a caller meets then is not documented" in out
 
 

@@ -312,6 +312,23 @@ def test_those_who_are_dialled_behave_as_they_are_told_for_all_calls():
     assert run(rung()) == ["busy", "answered"]
 
 
+def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_named_rule():
+    document = "<Response><Answer/><Dial><To>{}</To></Dial><Hangup/></Response>"
+
+    async def rung(to: str) -> tuple[dict[str, Any], list[str]]:
+        async with there() as it:
+            await it.payload("POST", "/order", {"items": [{"tn": "12015550124", "features": ["voice"]}]})
+            await it.keep(document.format(to))
+            uuid = await it.begin()
+            told = await it.over(uuid)
+            return told["steps"][1], [*it.served.calls.of(uuid).line.rules.used]
+
+    step, used = run(rung("12015550124"))
+    assert (step["result"], step["by"], "own-number" in used) == ("answered", "12015550124", True)
+    assert "own-number" not in run(rung("12015550125"))[1]
+    assert "own-number" not in run(rung("12015550124@acme.sip.opentact.org"))[1]
+
+
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [
@@ -332,20 +349,6 @@ def test_a_call_that_cannot_be_rung_is_refused_with_the_reason(given, status, sa
 
     found, text = run(rung())
     assert (found, said in text) == (status, True), text
-
-
-@pytest.mark.parametrize(("target", "outcome"), [(NUMBER, "error"), ("+12015550199", "ended")])
-def test_whom_a_dial_to_a_number_of_the_account_reaches_is_not_documented(target, outcome):
-    """A number that is another's is rung like anybody."""
-
-    async def rung(*, strict: bool) -> dict[str, Any]:
-        async with there(strict=strict) as it:
-            await it.keep(f"<Response><Dial timeout='9000'><To>{target}</To></Dial><Hangup/></Response>")
-            return await it.call()
-
-    assert run(rung(strict=False))["outcome"] == "hung-up"
-    told = run(rung(strict=True))
-    assert ("a Dial to a number of the account" in told.get("error", "")) is (outcome == "error")
 
 
 def test_many_calls_run_at_once():

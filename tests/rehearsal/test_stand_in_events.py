@@ -194,29 +194,39 @@ def test_a_balance_event_has_the_documented_shape():
     assert event["message"] == "New balance is 99.99"
 
 
-async def recorded(document: str, keys: list[Any]) -> dict[str, Any]:
-    """What the one event of a recording says."""
-    async with there() as it:
-        await it.keep(document)
-        await it.payload("POST", "/event/subscription", {"type": "call_record"})
-        async with it.listening() as listener:
-            await it.begin(keys=keys)
-            await listener.ended()
-            (event,) = listener.of("call_record")
-            return dict(event["payload"])
-
-
 def test_the_recording_of_a_caller_who_hangs_up_is_reported():
-    told = run(recorded(MENU, ["2", "hangup"]))
-    assert told["tag"] == "message"
-    assert told["transcript"]
+    async def told() -> dict[str, Any]:
+        async with there() as it:
+            await it.keep(MENU)
+            await it.payload("POST", "/event/subscription", {"type": "call_record"})
+            async with it.listening() as listener:
+                await it.begin(keys=["2", "hangup"])
+                await listener.ended()
+                (event,) = listener.of("call_record")
+                return event
+
+    event = run(told())
+    assert event["payload"]["tag"] == "message"
+    assert event["payload"]["transcript"]
 
 
-def test_a_recording_that_nobody_stops_ends_with_the_call_and_is_reported():
-    document = '<Response><Answer/><RecordStart tag="all"/><Hold timeout="60000"/></Response>'
-    told = run(recorded(document, [{"wait": "20s"}, "hangup"]))
-    assert told["tag"] == "all"
-    assert told["duration"] >= 20
+def test_each_recording_that_was_begun_is_reported_once_by_its_tag_also_where_nobody_stops_it():
+    document = """<Response><Answer/><RecordStart tag="a"/><RecordStart tag="b"/><RecordStart tag="c"/>
+    <Pause length="9000"/><RecordStop tag="a"/><RecordStop tag="a"/><RecordStart tag="d"/><RecordWait/><Hangup/>
+    </Response>"""
+
+    async def told() -> list[tuple[str, int]]:
+        async with there(pace=2_000) as it:
+            await it.keep(document)
+            await it.payload("POST", "/event/subscription", {"type": "call_record"})
+            async with it.listening() as listener:
+                await it.begin()
+                await listener.ended()
+                return [(event["payload"]["tag"], event["payload"]["duration"]) for event in listener.of("call_record")]
+
+    recorded = run(told())
+    assert [tag for tag, _ in recorded] == ["a", "d", "b", "c"]
+    assert all(seconds >= 9 for tag, seconds in recorded if tag != "d")
 
 
 def test_nothing_is_queued_for_those_who_come_later():

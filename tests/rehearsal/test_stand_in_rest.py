@@ -260,6 +260,11 @@ def test_a_search_that_is_wrong_is_refused_by_its_fields(body, field):
     assert refused(run(asked("POST", "/lease/tn/search", body))) == (400, [f"params.{field}"])
 
 
+def test_a_search_that_is_wrong_is_refused_where_there_is_nothing_to_find_too():
+    assert refused(run(asked("POST", "/call/search", {"created_on_to": "x"}))) == (400, ["params.created_on_to"])
+    assert refused(run(asked("POST", "/tn/search?page=-1&size=5", {}))) == (400, ["params.page"])
+
+
 def test_a_search_takes_ten_skips_and_orders():
     async def searched() -> list[list[int]]:
         async with there(number="") as it:
@@ -450,6 +455,55 @@ def test_a_page_of_the_web_cannot_have_the_stand_in_ring(headers, status):
             return (await http.post(f"{it.served.url}/stand-in/calls", content=body, headers=headers)).status_code
 
     assert run(posted()) == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "detail"),
+    [
+        ("POST", "/calls", b"{bad", 400, "Invalid JSON"),
+        ("POST", "/calls", b"[]", 400, "body: must be an object"),
+        ("POST", "/calls", b'{"keys": "1"}', 400, "to: Field required"),
+        ("POST", "/calls", b'{"to": "+12015550123", "pace": 0, "kees": 1}', 400, "kees: Extra inputs are not permitted"),
+        ("GET", "/calls", b"", 405, "Method Not Allowed"),
+        ("GET", "/nothing", b"", 404, "Not Found"),
+        ("DELETE", "/calls/nobody", b"", 404, "Call not found"),
+    ],
+)
+def test_its_own_door_says_what_is_wrong_as_problem_details_with_every_field(method, path, content, status, detail):
+    async def asked() -> httpx.Response:
+        async with there() as it:
+            headers = {"x-auth-token": "", "content-type": "application/json"}
+            url = f"{it.served.url}/stand-in{path}"
+            return await it.http.request(method, url, content=content, headers=headers)
+
+    reply = run(asked())
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+    told = reply.json()
+    assert {"type", "title", "status", "detail"} <= set(told)
+    assert told["status"] == status
+    assert detail in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "token", "status"),
+    [
+        ("GET", "/nothing", TOKEN, 404),
+        ("GET", "/sip/app/nothing", TOKEN, 404),
+        ("PUT", "/sip/app", TOKEN, 405),
+        ("GET", "/sip/app", "another", 401),
+        ("GET", "/sip/app", "", 401),
+    ],
+)
+def test_rest_refuses_in_the_documented_envelope(method, path, token, status):
+    async def asked() -> httpx.Response:
+        async with there() as it:
+            return await it.ask(method, path, headers={"x-auth-token": token})
+
+    reply = run(asked())
+    told = reply.json()
+    assert (reply.status_code, told["success"], told["status"]) == (status, False, status)
+    assert told["message"]
+    assert ("allow" in reply.headers) == (status == 405)
 
 
 def test_what_was_asked_of_our_urls_is_told():

@@ -77,6 +77,29 @@ def test_from_nothing_there_is_an_app_with_the_numbers_and_a_subscription(accoun
     assert only(account.subscriptions)["type"] == "call_record"
 
 
+def test_calls_of_a_new_app_are_bounded_and_those_of_another_where_that_is_wanted(account):
+    account.lease(NUMBER)
+    account.lease(OTHER)
+    assert "max_call_length_min: nothing → 240" in connected().out
+    app = only(account.apps)
+    assert app["max_call_length_min"] == 240
+    app["max_call_length_min"] = None
+    assert planned()["steps"] == []
+    connected("--max-minutes", "60")
+    assert app["max_call_length_min"] == 60
+
+
+def test_where_opentact_takes_no_bound_of_calls_the_app_is_made_without_and_that_is_said(account):
+    account.lease(NUMBER)
+    account.lease(OTHER)
+    fields = {"max_call_length_min": {"message": "is not known", "value": 240}}
+    account.breaks = lambda asked: (
+        wrong(400, "Bad request", fields=fields) if "max_call_length_min" in (asked.body or {}) else None
+    )
+    assert "does not take max_call_length_min" in connected().err
+    assert "max_call_length_min" not in only(account.apps)
+
+
 def test_numbers_by_a_prefix_or_rest_are_never_assigned(account):
     for number in (NUMBER, OTHER, THIRD, "+12025550123"):
         account.lease(number)
@@ -272,6 +295,9 @@ def test_a_number_that_the_account_does_not_have_is_said(account):
     assert done.code == 1
     assert f"{OTHER} (flow desk) is not a number of the account" in done.err
     assert account.holder(NUMBER) is not None
+    again = connect()
+    assert (again.code, "nothing to do" in again.err) == (1, False)
+    assert "nothing can be done before that is mended" in again.err
 
 
 def test_a_number_of_a_broken_flow_is_not_given_away(account, tmp_path):

@@ -78,7 +78,7 @@ def test_a_number_of_another_app_stays_there_and_is_taken_if_that_is_said_and_ri
     assert "Hello." in rung(platform)
     assert json.loads(run("connect", "--dry-run", "--format", "json").out)["steps"] == []
     results = json.loads(run("doctor", "--format", "json").out)
-    assert {result["check"] for result in results if result["level"] != "ok"} == {"public-url", "call-length"}
+    assert {result["check"] for result in results if result["level"] != "ok"} == {"public-url"}
     assert run("connect", "--remove", "--yes").code == 0
     assert state(platform) == before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from app.errors import JournalError
 from app.happened import Happened
@@ -88,3 +89,81 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
 
     asyncio.run(run())
     assert acted == ["a"]
+
+
+def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_all_the_same(monkeypatch):
+    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0, 0.0, 0.0))
+    tried, acted = [], []
+
+    async def first(report):
+        tried.append(report.key)
+        if report.key == "a" and tried.count("a") < 4:
+            raise JournalError("the database is gone")
+
+    async def act(report):
+        acted.append(report.key)
+
+    hearing = Hearing(Memory(), [act], first=[first])
+
+    async def run():
+        with pytest.raises(JournalError):
+            await hearing.written(report("a"))
+        await hearing.written(report("b"))
+        await hearing.stop(5)
+
+    asyncio.run(run())
+    assert tried.count("a") == 4
+    assert sorted(acted) == ["a", "b"]
+
+
+def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_being_done():
+    acted = []
+
+    async def breaks(_report):
+        raise ValueError("no")
+
+    async def act(report):
+        acted.append(report.key)
+
+    hearing = Hearing(Memory(), [act], first=[breaks, act])
+
+    async def run():
+        await hearing.written(report("a"), report("b"))
+        await hearing.stop(5)
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(run())
+    assert sorted(acted) == ["a", "a", "b", "b"]
+    assert [(line["event"], line["error"]) for line in lines] == [("what was reported was not acted on", "ValueError")] * 2
+
+
+def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypatch):
+    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0, 0.0, 0.0))
+    tried = []
+
+    def failing(error, times):
+        async def act(_report):
+            tried.append(error)
+            if tried.count(error) <= times:
+                raise error("no")
+
+        return act
+
+    heard(failing(JournalError, 3), failing(ValueError, 1), ways=[("heard", "a")])
+    assert tried == [JournalError] * 4 + [ValueError]
+
+
+def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
+    async def never(_report):
+        await asyncio.Event().wait()
+
+    hearing = Hearing(Memory(), [never])
+
+    async def run():
+        before = hearing.unfinished()
+        await hearing.heard(report("a"))
+        now = hearing.unfinished()
+        await hearing.stop(0)
+        return before, now
+
+    assert asyncio.run(run()) == (None, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,10 +24,13 @@ def until(true, seconds=20):
         time.sleep(0.05)
 
 
-def told(folder, *arguments, **environment):
+def log_of(folder, *arguments, check=True, **environment):
     command = [sys.executable, "-m", "app.cli", "log", "--format", "json", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
-    return json.loads(done.stdout)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=check)  # noqa: S603 - ours
+
+
+def told(folder, *arguments, **environment):
+    return json.loads(log_of(folder, *arguments, **environment).stdout)
 
 
 def test_the_calls_of_a_server_are_in_its_log(tmp_path):
@@ -72,6 +76,25 @@ def test_a_database_that_is_locked_for_long_makes_no_caller_wait(tmp_path):
         other.close()
         until(lambda: not journal_of(served.http)["waiting"] and not journal_of(served.http)["spooled_bytes"])
     assert len(told(tmp_path)) == 51
+
+
+def test_a_postgresql_that_takes_connections_and_never_answers_holds_up_nobody(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://user:secret@127.0.0.1:{silent.getsockname()[1]}/calls"
+        with serving(tmp_path, token=TOKEN, database_url=url) as served:
+            for number in range(20):
+                reply = served.http.get("/call", params={**ASKED, "call": f"call-{number}"}, timeout=2)
+                assert reply.status_code == 200
+            for number in range(20):
+                event = {"uuid": f"event-{number}", "type": "balance", "created_on": "2026-11-24T10:00:00Z", "payload": {}}
+                assert served.http.post("/webhook", params={"token": TOKEN}, json=event).status_code == 200
+            until(lambda: journal_of(served.http)["spooled_bytes"])
+        spooled = [line for file in (tmp_path / "data").glob("*.spool") for line in file.read_text().splitlines()]
+        done = log_of(tmp_path, check=False, CALLFLOWS_DATABASE_URL=url)
+    assert sum('"events"' in line for line in spooled) == 20
+    assert done.returncode == 2
+    assert done.stderr.startswith("callflows: postgresql+psycopg://user:***@127.0.0.1:")
+    assert "cannot be read: connection timeout expired" in done.stderr
 
 
 def test_two_workers_share_a_journal(tmp_path):

@@ -6,10 +6,12 @@ import io
 import json
 import re
 
+import pytest
+import structlog
 from door import Door
 
 from app.numbers import Mask
-from app.web.log import line_of
+from app.web.log import line_of, log_to
 from app.web.tally import Tally
 
 
@@ -25,8 +27,8 @@ def logged(tmp_path, key, **fields):
 
 def test_a_line_has_the_last_four_digits_and_a_hash_and_never_the_number(tmp_path):
     line = logged(tmp_path, b"a key")
-    assert re.fullmatch("…0999\\.[0-9a-f]{8}", line["caller"])
-    assert re.fullmatch("…0123\\.[0-9a-f]{8}", line["number"])
+    assert re.fullmatch(r"\.{3}0999\.[0-9a-f]{8}", line["caller"])
+    assert re.fullmatch(r"\.{3}0123\.[0-9a-f]{8}", line["number"])
     assert "5550999" not in json.dumps(line)
 
 
@@ -48,3 +50,40 @@ def test_a_number_in_what_went_wrong_is_masked_too(tmp_path):
     line = logged(tmp_path, b"a key", to="12015550199")
     assert "2015550199" not in json.dumps(line)
     assert Mask(b"a key")("+12015550199") in line["detail"]
+
+
+MASK = Mask(b"a key")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    ("number", "fields"),
+    [
+        ("+12015550999", {"sender": "+12015550999"}),
+        ("müller", {"to": "müller"}),
+        ("+12015550999", {"reason": "+12015550999 said STOP, and wants no messages"}),
+        ("12015550999", {"host": "sip:12015550999@example.com"}),
+    ],
+    ids=str,
+)
+def test_a_line_of_anything_has_the_hash_as_it_is_printed_for_a_search_whatever_the_encoding(form, number, fields):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    log_to(out, form, MASK)
+    structlog.get_logger("any").warning("said", **fields)
+    out.flush()
+    line = out.buffer.getvalue()
+    assert MASK(number).encode("ascii") in line
+    assert number.encode() not in line
+
+
+def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
+    out = io.StringIO()
+    log_to(out, "json", MASK)
+    try:
+        int("+12015550999x")
+    except ValueError:
+        structlog.get_logger("any").exception("broke", of="11111111-2222-4333-8444-555555555555", call="12345678")
+    line = json.loads(out.getvalue())
+    assert MASK("+12015550999") in line["exception"]
+    assert "2015550999" not in out.getvalue()
+    assert (line["of"], line["call"]) == ("11111111-2222-4333-8444-555555555555", "12345678")

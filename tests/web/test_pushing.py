@@ -8,11 +8,14 @@ import json
 import pytest
 from door import DESK, KEY, SAMPLES, Door, says
 
+from app.errors import NotFound, TooManyRequests, Unavailable
 from app.happened import Happened
 from app.language import from_xml
-from app.web.pushing import Pushing
+from app.web.pushing import AGAIN, Pushing
 
 CALL = {**json.loads((SAMPLES / "call.json").read_text()), "direction": "in"}
+PARKED = 30
+"""platform: seconds after which a call without a document times out."""
 BASE = "https://calls.example.com"
 
 
@@ -23,14 +26,18 @@ def reported(state="init", **fields):
 class Platform:
     """Takes documents for live calls."""
 
-    def __init__(self, *, fails=False):
+    def __init__(self, *fails):
         self.pushed = []
         self.claimed = set()
-        self.fails = fails
+        self.fails = [*fails]
+        self.waited = []
+
+    async def sleep(self, seconds):
+        self.waited.append(seconds)
 
     async def push(self, uuid, document):
         if self.fails:
-            raise OSError("nobody is there")
+            raise self.fails.pop(0)
         self.pushed.append((uuid, document))
 
     async def once(self, kind, key):
@@ -41,7 +48,7 @@ class Platform:
 
 def pushed(door, *reports, platform=None):
     platform = platform or Platform()
-    pushing = Pushing(door.engine, platform.push, platform.once, BASE)
+    pushing = Pushing(door.engine, platform.push, platform.once, BASE, platform.sleep)
 
     async def run():
         for report in reports:
@@ -98,8 +105,28 @@ def test_a_flow_that_breaks_says_its_fallback(tmp_path):
 
 def test_a_document_that_cannot_be_pushed_keeps_no_other_call_from_its_own(tmp_path):
     door = Door(tmp_path)
-    assert pushed(door, reported(), platform=Platform(fails=True)) == []
+    assert pushed(door, reported(), platform=Platform(OSError("nobody is there"))) == []
     assert len(pushed(door, reported())) == 1
+
+
+def broken(kind, times):
+    return [kind("no", request="POST /call", status=500)] * times
+
+
+@pytest.mark.parametrize("kind", [Unavailable, TooManyRequests])
+def test_a_document_is_pushed_again_while_that_may_help(tmp_path, kind):
+    platform = Platform(*broken(kind, 5))
+    assert len(pushed(Door(tmp_path), reported(), platform=platform)) == 1
+    assert platform.waited == [*AGAIN]
+    assert sum(AGAIN) < PARKED
+
+
+def test_a_document_is_pushed_no_more_when_the_call_is_parked_no_longer_or_the_platform_says_no(tmp_path):
+    door = Door(tmp_path)
+    for platform in (Platform(*broken(Unavailable, 6)), Platform(*broken(NotFound, 1))):
+        assert pushed(door, reported(), reported("ringing"), platform=platform) == []
+        assert platform.fails == []
+    assert platform.waited == []
 
 
 def test_a_pushed_answer_is_counted_and_remembered_as_any_other(tmp_path):

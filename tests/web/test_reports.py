@@ -56,6 +56,28 @@ def test_a_state_comes_by_post_with_the_whole_call():
     assert report.call["uuid"] == CALL["uuid"]
 
 
+@pytest.mark.parametrize(
+    ("state", "told_of", "at"),
+    [
+        ("live", {"answer_on": "2026-02-19T16:24:50Z"}, "2026-02-19T16:24:50+00:00"),
+        ("hangup", {"modified_on": "2026-02-19T16:25:00Z"}, "now"),
+        ("init", {}, "2026-02-19T16:24:45+00:00"),
+        ("hangup", {}, "now"),
+    ],
+    ids=["its own moment", "its last change, which is none of its states", "when it was made", "not told"],
+)
+def test_a_state_happened_when_the_call_says_so_else_when_it_is_told(state, told_of, at):
+    written = Written()
+    made = "2026-02-19T16:24:45Z"
+    call = {"uuid": "c", "direction": "in", "created_on": made, "modified_on": made, **told_of}
+    for _ in range(2):
+        told(written, f"/webhook?state={state}", json=call)
+    first, again = written.reports
+    assert (first.key, first.message) == (again.key, f"call_state {state} by webhook")
+    found = datetime.fromtimestamp(first.at, UTC)
+    assert found.isoformat() == at if at != "now" else found > datetime(2026, 3, 1, tzinfo=UTC)
+
+
 def test_a_state_comes_by_get_with_nothing_but_numbers():
     written = Written()
     assert told(written, "/webhook?state=hangup&from=%2B12015550999&to=12015550123", method="GET").status_code == 200
@@ -63,11 +85,14 @@ def test_a_state_comes_by_get_with_nothing_but_numbers():
     assert (report.state, report.call["from"], report.call["to"]) == ("hangup", "+12015550999", "12015550123")
 
 
-@pytest.mark.parametrize("form", ["json", "form", "query"])
+@pytest.mark.parametrize("form", ["json", "form", "multipart", "files", "query"])
 def test_a_message_comes_as_json_form_or_query(form):
     written = Written()
     said = {"state": "success", "from": "+12015550999", "to": "12015550123", "message": "When are you open?"}
-    more = {"json": {"json": said}, "form": {"data": said}, "query": {"params": said}}[form]
+    parts = {name: (None, value) for name, value in said.items()}
+    files = {name: (f"{name}.txt", value) for name, value in said.items()}
+    forms = {"json": {"json": said}, "form": {"data": said}, "query": {"params": said}}
+    more = (forms | {"multipart": {"files": parts}, "files": {"files": files}})[form]
     assert told(written, "/sms", **more).status_code == 200
     (report,) = written.reports
     assert report.kind == "sms"
@@ -84,6 +109,26 @@ def test_an_event_in_its_envelope_is_taken_as_it_is():
     }
     assert told(written, "/sms", json=event).status_code == 200
     assert written.reports[0].sms["uuid"] == "m1"
+
+
+def test_an_event_in_a_form_has_its_payload_as_json():
+    written = Written()
+    parts = {"type": (None, "sms"), "uuid": (None, "e1"), "payload": (None, json.dumps({"uuid": "m1", "message": "{1}"}))}
+    assert told(written, "/sms", files=parts).status_code == 200
+    assert (written.reports[0].key, written.reports[0].sms["message"]) == ("e1", "{1}")
+
+
+def test_a_list_is_its_envelopes_and_entities_in_order():
+    written = Written()
+    balance = {"timestamp": "2026-11-23T15:00:00Z", "type": "balance", "payload": 12.5}
+    new = {"uuid": "e1", "created_on": "2026-11-23T15:00:00Z", "type": "call_state", "call": CALL}
+    assert told(written, "/webhook?state=live", json=[new, balance, {**CALL, "state": "hangup"}]).status_code == 200
+    assert [(report.kind, report.state) for report in written.reports] == [
+        ("call_state", CALL["state"]),
+        ("balance", ""),
+        ("call_state", "hangup"),
+    ]
+    assert told(Written(broken=True), "/webhook", json=[new, balance]).status_code == 503
 
 
 def test_the_same_report_has_the_same_key_however_often_it_comes():
@@ -116,11 +161,26 @@ def test_strangers_are_refused(path):
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"{", 400), (b"[]", 400), (b'"x"', 400), (b"", 400), (b"[" * 100_000, 400), (b"x" * 300_000, 413)],
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b"[{}, 1]", 400),
+        (b"[" + b"{}," * 1000 + b"{}]", 413),
+        (b'"x"', 400),
+        (b"", 400),
+        (b"[" * 100_000, 400),
+        (b"x" * 300_000, 413),
+    ],
 )
 def test_what_cannot_be_read_is_said(body, status):
     reply = told(Written(), "/webhook", content=body)
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize("form", ["multipart/form-data", "multipart/form-data; boundary=x"])
+def test_a_form_that_cannot_be_read_is_said(form):
+    reply = told(Written(), "/webhook", content=b"--y nonsense", headers={"content-type": form})
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
 
 
 def test_what_was_acknowledged_is_in_the_call_log(tmp_path):

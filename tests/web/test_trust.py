@@ -7,6 +7,8 @@ import json
 import pytest
 from door import CALL, HERE, OPENTACT, Door, document, raw, says, urls
 
+from app.probes import probe
+
 TOKENS = ["first-token", "zweites-Tökèn-☎", "third_token-%&+"]
 
 
@@ -64,6 +66,18 @@ def test_a_refusal_tells_neither_the_token_nor_whether_the_number_exists(tmp_pat
     known, unknown = (refused(door.ask(params={"to": to, "token": "x"})) for to in ("12015550123", "12015550999"))
     assert known == unknown
     assert "sesame" not in known
+
+
+def test_doctor_is_refused_like_all_who_are_wrong_and_told_from_a_stranger(tmp_path, monkeypatch):
+    door = Door(tmp_path, token=["sesame", "zweites"])
+    for token in ("zweites", "sesame", "another"):
+        assert door.ask(params=with_token(probe(token))).status_code == 403
+    old = probe("sesame")
+    monkeypatch.setattr("app.probes.time.time", lambda: 1e10)
+    for token in (old, "doctor.", "doctor.1.", "doctor.²." + "0" * 32, old[:-1], old + "é"):
+        assert door.ask(params=with_token(token)).status_code == 403
+    causes = [line["cause"] for line in door.lines()]
+    assert causes == ["doctor asked with a wrong token"] * 2 + ["the token is missing or wrong"] * 7
 
 
 def test_a_token_is_as_long_as_it_was_made(tmp_path):

@@ -17,6 +17,7 @@ from app.flows.messages.message import ARRIVED, INBOUND, is_person, said_by
 from app.flows.messages.rules import Messages
 from app.flows.trail import told as in_words
 from app.flows.working import worked
+from app.known import Known
 from app.numbers import masked
 
 if TYPE_CHECKING:
@@ -89,15 +90,16 @@ class Inbox:
         self._do = do
         self._clock = clock
         self._limits = Limits()
+        self._outbound = Known()
 
     async def take(self, message: Message) -> Taken:
         """What is to be done about a message, the first time that it comes; the same message again gives no effects."""
         taken = await self._taken(message)
-        if self._quiet:
+        if self._quiet or (taken.outcome == "outbound" and not self._outbound.new(message.id)):
             return taken
         say = _log().warning if taken.outcome in ("unknown-number", "broken") else _log().info
         why = {"detail": taken.detail} if taken.detail else {}
-        say("message", outcome=taken.outcome, flow=taken.flow, sender=masked(message.sender), to=masked(message.to), **why)
+        say("message", outcome=taken.outcome, flow=taken.flow, sender=message.sender, to=message.to, **why)
         return taken
 
     async def _taken(self, message: Message) -> Taken:

@@ -58,8 +58,10 @@ def _page(request: Request, given: NumberSearch) -> tuple[int, int]:
         size, page = int(request.query_params.get("size", 10)), int(request.query_params.get("page", 0))
     except ValueError:
         raise wrong("page", "invalid integer number", request.url.query) from None
-    if not 1 <= size <= 100 or page < 0:  # noqa: PLR2004 - as take
+    if not 1 <= size <= 100:  # noqa: PLR2004 - as take
         raise wrong("size", "must be 1 to 100", size)
+    if page < 0:
+        raise wrong("page", "must be 0 or more", page)
     return size, size * page
 
 

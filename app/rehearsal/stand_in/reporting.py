@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from app.language import Dial, Record, RecordStop
+from app.language import Dial, Record, RecordStop, RecordWait
 from app.rehearsal.ringing import with_query
 from app.rehearsal.stand_in import legs, silences
 from app.rehearsal.stand_in.drawers import moment
@@ -58,9 +58,9 @@ class Reporter:
         """The call is in another state."""
         if state == "hangup":
             self._end_legs()
+            for tag in self.line.recording:
+                self._record(tag, self.line.recordings[tag])
             self._leg.cause = self._leg.cause or CAUSES["answered"]
-            for tag, seconds in self.line.left_running.items():
-                self._recorded(tag, seconds, asr=False)
         self._enter(self._leg, state)
         if state == "destroyed":
             self._charge()
@@ -79,8 +79,10 @@ class Reporter:
         self._log(command, path)
         happened = legs.command_of(self._leg, command, written(element), path, self._ids.uuid())
         self._platform.events.tell(happened, self._platform.account, self.line.clock.now())
-        if isinstance(element, (Record, RecordStop)) and success:
-            self._record(element, path)
+        if isinstance(element, (Record, RecordStop, RecordWait)) and success:
+            step = next(step for step in reversed(self.line.transcript.steps) if step["path"] == path)
+            if "seconds" in step:  # else it was over already
+                self._record(step.get("tag", ""), step["seconds"], asr="asr" in step)
 
     def nobody(self, result: str) -> None:
         """A call of a batch was not taken."""
@@ -104,7 +106,7 @@ class Reporter:
     async def ring(self, targets: Sequence[str], path: str) -> Taken:
         """Legs to all targets; they ring until the caller knows how it went."""
         self._rang = False
-        if any(self._platform.leases.find(target) is not None for target in targets):
+        if any(self._platform.leases.find(target) for target in targets if "@" not in target):
             self.line.rules.decide(silences.OWN_NUMBER)
         for target in targets:
             leg = self._ringing[target] = self._dialled(target)
@@ -163,13 +165,8 @@ class Reporter:
         app = self._leg.app["uuid"] if self._leg.app else ""
         self._platform.logs.append({**made, **done, "response": response, "state": state, "call": call, "app": app})
 
-    def _record(self, element: Element, path: str) -> None:
+    def _record(self, tag: str, seconds: float, *, asr: bool = False) -> None:
         """A recording can be had, and its transcript where it was asked for."""
-        step: dict[str, Any] = next((step for step in reversed(self.line.transcript.steps) if step["path"] == path), {})
-        attributes = element.attributes
-        self._recorded(str(attributes.get("tag", "")), step.get("seconds", 0.0), asr=bool(attributes.get("asr")))
-
-    def _recorded(self, tag: str, seconds: float, *, asr: bool) -> None:
         uuid = self._ids.uuid()
         record: Row = {
             "uuid": uuid,

@@ -47,9 +47,11 @@ def found(rows: Iterable[Row], search: Search, fields: Collection[str]) -> dict[
     for name in search.order:
         _known(f"order.{name}", name, fields)
     masks = {name: value for name, value in search.masks.items() if value is not None}
-    for name in masks:
+    for name, value in masks.items():
         span = _SPAN.fullmatch(name)
         _known(name, span[1] if span and name not in fields else name, fields)
+        if span and name not in fields:
+            _moment(name, value)
     fits = any if masks and search.mode == "OR" else all
     kept = [row for row in rows if fits(_fits(row, name, value, fields) for name, value in masks.items())]
     for name, way in reversed(search.order.items()):

@@ -51,7 +51,7 @@ class StandIn:
                 *callers.routes(platform, calls, self.messages),
                 WebSocketRoute("/wss", wss(platform)),
             ],
-            exception_handlers={Refused: _refused, HTTPException: _http, Exception: _broken},
+            exception_handlers={Refused: _refused, HTTPException: _http, Exception: _refused},
         )
         for number in platform.options.numbers:
             self._point(number)
@@ -129,14 +129,11 @@ def _digits(number: str) -> int:
     return int(found.lstrip("+"))
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    return error.answer() if isinstance(error, Refused) else Refused(500, "Internal error").answer()
+async def _refused(request: Request, error: Exception) -> Response:
+    refused = error if isinstance(error, Refused) else Refused(500, "Internal error")
+    return refused.problem() if request.url.path.startswith("/stand-in/") else refused.answer()
 
 
-async def _http(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return Refused(status, error.detail if isinstance(error, HTTPException) else "").answer()
-
-
-async def _broken(_: Request, __: Exception) -> Response:
-    return Refused(500, "Internal error").answer()
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    return await _refused(request, Refused(error.status_code, error.detail, headers=error.headers))

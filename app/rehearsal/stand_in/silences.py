@@ -50,7 +50,9 @@ OUTBOUND: Final = Silence(
     "outbound", "what a batch's call does while it rings", "it waits for the callee, then runs the XML"
 )
 OWN_NUMBER: Final = Silence(
-    "own-number", "a Dial to a number of the account", "it is answered as callees are told, and its app is not asked"
+    "own-number",
+    "what a Dial of another number of the account rings",
+    "a callee, as any number does: no app is asked, and it is the dialling call's leg and no call of its own",
 )
 CREATED: Final = Silence("created", "the status of what was made", "201; 202 for a message, a batch and XML for a call")
 UNKNOWN_FIELDS: Final = Silence("unknown-fields", "fields of a body that are not known", "they are refused with 400")

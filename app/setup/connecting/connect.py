@@ -10,7 +10,7 @@ from app.setup.connecting.found import account_of, connection_of, delivers, hold
 from app.setup.connecting.plan import Note, Plan
 from app.setup.connecting.steps import ChangeApp, GiveNumber, KeepDocument, MakeApp, Subscribe, refused
 from app.setup.connecting.texts import plan_of_texts, profile_of
-from app.setup.connecting.wanted import NAME
+from app.setup.connecting.wanted import LASTS_MIN, LONGEST, NAME
 from app.setup.shown import shown
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _app(wanted: Wanted, found: Found) -> Iterator[Step]:
     app = found.app
     if app is None:
         product, name = _product(wanted, found)
-        fields = {field: value for field, value in wanted.fields.items() if value is not None}
+        fields = {LONGEST: LASTS_MIN} | {field: value for field, value in wanted.fields.items() if value is not None}
         yield MakeApp(wanted.app or NAME, product, name, fields, tuple(app.uuid for app in found.apps))
         return
     after = {field: value for field, value in wanted.fields.items() if not _same(app.said.get(field), value)}

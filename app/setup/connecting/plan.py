@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from app.opentact import Opentact
     from app.setup.connecting.ledger import Ledger
@@ -54,8 +54,21 @@ class Step(Protocol):
     def intend(self, doing: Doing) -> None:
         """Write into the ledger what will be changed, and what is there before."""
 
-    async def do(self, doing: Doing) -> None:
+    async def do(self, doing: Doing, /) -> None:
         """Change it, and write into the ledger what came of it. Raises OpentactError."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Back:
+    """A step back, as Step; what it changes is in the ledger already."""
+
+    kind: str
+    lines: list[str]
+    told: dict[str, Any]
+    do: Callable[[Doing], Coroutine[Any, Any, None]]
+
+    def intend(self, doing: Doing) -> None:
+        """Nothing more is to be written down."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

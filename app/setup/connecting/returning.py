@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from app.errors import Conflict, NotFound
 from app.setup.connecting.found import account_of, connection_of, document_of
 from app.setup.connecting.ledger import digest
-from app.setup.connecting.plan import Doing, Note, Plan
+from app.setup.connecting.plan import Back, Note, Plan
 from app.setup.connecting.returning_texts import plan_of_texts_removal
 from app.setup.shown import differences, shown
 
@@ -20,174 +19,89 @@ if TYPE_CHECKING:
     from app.opentact.records import App, Lease
     from app.setup.connecting.found import Found
     from app.setup.connecting.ledger import Entries, KeptApp, KeptNumber, Ledger
-    from app.setup.connecting.plan import Step
+    from app.setup.connecting.plan import Doing, Step
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReturnNumber:
-    """A number goes back to whom it belonged to, or to nobody; ``ours`` is the app that has it, if it does."""
+def return_number(lease: str, kept: KeptNumber, ours: str, app: str) -> Back:
+    """A number goes back to the app and the connection that it belonged to; ``ours`` is the app that has it, if it does."""
+    number, connection = kept.number, kept.before_connection
 
-    kind: ClassVar[str] = "return-number"
-    lease: str
-    number: str
-    ours: str
-    app: str
-    connection: str
+    async def take(doing: Doing) -> None:
+        if ours:
+            await doing.opentact.apps.assign(ours, remove=[lease])
 
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        back = f"back to the SIP connection {self.connection}" if self.connection else "to nobody, as it was"
-        return [f"give {self.number} {f'back to the app {self.app}' if self.app else back}"]
+    async def give(doing: Doing) -> None:
+        if app:
+            await doing.opentact.apps.assign(app, add=[lease])
+        if connection:
+            await doing.opentact.connections.assign(connection, add=[lease])
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"number": self.number, "lease": self.lease, "app": self.app or None, "connection": self.connection or None}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
+    async def do(doing: Doing) -> None:
         """The old holder first, as in giving."""
         try:
-            await self._back(doing)
+            await give(doing)
         except Conflict:
-            await self._take(doing)
-            await self._back(doing)
+            await take(doing)
+            await give(doing)
         else:
-            if not self.app:
-                await self._take(doing)
-        doing.ledger.entries.numbers.pop(self.lease, None)
+            if not app:
+                await take(doing)
+        doing.ledger.entries.numbers.pop(lease, None)
 
-    async def _take(self, doing: Doing) -> None:
-        if self.ours:
-            await doing.opentact.apps.assign(self.ours, remove=[self.lease])
-
-    async def _back(self, doing: Doing) -> None:
-        if self.app:
-            await doing.opentact.apps.assign(self.app, add=[self.lease])
-        if self.connection:
-            await doing.opentact.connections.assign(self.connection, add=[self.lease])
+    back = f"back to the SIP connection {connection}" if connection else "to nobody, as it was"
+    line = f"give {number} {f'back to the app {app}' if app else back}"
+    told = {"number": number, "lease": lease, "app": app or None, "connection": connection or None}
+    return Back("return-number", [line], told, do)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestoreApp:
+def restore_app(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> Back:
     """Fields of an app are set to what they were."""
 
-    kind: ClassVar[str] = "restore-app"
-    uuid: str
-    name: str
-    before: Mapping[str, object]
-    after: Mapping[str, object]
+    async def do(doing: Doing) -> None:
+        await doing.opentact.apps.change(uuid, **after)
+        doing.ledger.entries.apps.pop(uuid, None)
 
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        restored = differences(self.before, self.after)
-        return [f"restore the app {self.name!r} ({self.uuid})", *(f"  {line}" for line in restored)]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        fields = {field: shown(value) for field, value in self.after.items()}
-        return {"app": self.uuid, "name": self.name, "fields": fields}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
-        await doing.opentact.apps.change(self.uuid, **self.after)
-        doing.ledger.entries.apps.pop(self.uuid, None)
+    lines = [f"restore the app {name!r} ({uuid})", *(f"  {line}" for line in differences(before, after))]
+    told = {"app": uuid, "name": name, "fields": {field: shown(value) for field, value in after.items()}}
+    return Back("restore-app", lines, told, do)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class DeleteApp:
+def delete_app(uuid: str, name: str) -> Back:
     """The app that connect made is removed."""
 
-    kind: ClassVar[str] = "delete-app"
-    uuid: str
-    name: str
-
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        return [f"delete the app {self.name!r} ({self.uuid}), which connect made"]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"app": self.uuid, "name": self.name}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
+    async def do(doing: Doing) -> None:
         with contextlib.suppress(NotFound):
-            await doing.opentact.apps.delete(self.uuid)
-        doing.ledger.entries.apps.pop(self.uuid, None)
-        doing.ledger.entries.documents.pop(self.uuid, None)
+            await doing.opentact.apps.delete(uuid)
+        doing.ledger.entries.apps.pop(uuid, None)
+        doing.ledger.entries.documents.pop(uuid, None)
+
+    return Back("delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, do)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unsubscribe:
+def unsubscribe(uuid: str, kind: str) -> Back:
     """A subscription that connect made is removed."""
 
-    kind: ClassVar[str] = "unsubscribe"
-    uuid: str
-    type: str
-
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        return [f"end the subscription to {self.type}"]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"subscription": self.uuid, "type": self.type}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
+    async def do(doing: Doing) -> None:
         with contextlib.suppress(NotFound):
-            await doing.opentact.subscriptions.delete(self.uuid)
-        doing.ledger.entries.subscriptions.pop(self.uuid, None)
+            await doing.opentact.subscriptions.delete(uuid)
+        doing.ledger.entries.subscriptions.pop(uuid, None)
+
+    return Back("unsubscribe", [f"end the subscription to {kind}"], {"subscription": uuid, "type": kind}, do)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestoreDocument:
+def restore_document(app: str, before: str) -> Back:
     """An app's static document is what it was, or there is none."""
 
-    kind: ClassVar[str] = "restore-document"
-    app: str
-    before: str
-
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        return ["restore the app's static document" if self.before else "remove the app's static document"]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"app": self.app, "bytes": len(self.before.encode())}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
-        if self.before:
-            await doing.opentact.apps.keep(self.app, self.before.encode())
+    async def do(doing: Doing) -> None:
+        if before:
+            await doing.opentact.apps.keep(app, before.encode())
         else:
             with contextlib.suppress(NotFound):
-                await doing.opentact.apps.forget(self.app)
-        doing.ledger.entries.documents.pop(self.app, None)
+                await doing.opentact.apps.forget(app)
+        doing.ledger.entries.documents.pop(app, None)
+
+    line = "restore the app's static document" if before else "remove the app's static document"
+    return Back("restore-document", [line], {"app": app, "bytes": len(before.encode())}, do)
 
 
 # The plan
@@ -238,7 +152,7 @@ def _number(lease: Lease, kept: KeptNumber, there: set[str]) -> Iterator[Step | 
         yield Note("missing", f"{kept.number} belonged to the app {before}, which is gone; it will belong to nobody")
         before = ""
     ours = kept.app if lease.app == kept.app else ""
-    yield ReturnNumber(lease.uuid, kept.number, ours, before, kept.before_connection)
+    yield return_number(lease.uuid, kept, ours, before)
 
 
 def _as_before(lease: Lease, kept: KeptNumber) -> bool:
@@ -251,7 +165,7 @@ def _documents(entries: Entries, documents: Mapping[str, str]) -> Iterator[Step 
         if uuid not in documents or made or documents[uuid] == kept.before:
             continue
         if digest(documents[uuid]) in kept.written or not documents[uuid]:
-            yield RestoreDocument(uuid, kept.before)
+            yield restore_document(uuid, kept.before)
         else:
             yield Note("warning", f"the static document of the app {uuid} is another one since; it stays")
 
@@ -260,7 +174,7 @@ def _subscriptions(entries: Entries, found: Found) -> Iterator[Step]:
     there = {one.uuid for one in found.subscriptions}
     for uuid, kept in entries.subscriptions.items():
         if uuid in there:
-            yield Unsubscribe(uuid, kept.type)
+            yield unsubscribe(uuid, kept.type)
 
 
 def _app(entries: Entries, found: Found, app: App, kept: KeptApp) -> Iterator[Step | Note]:
@@ -270,7 +184,7 @@ def _app(entries: Entries, found: Found, app: App, kept: KeptApp) -> Iterator[St
             text = f"the app {app.name!r}, which connect made, stays: it was given {', '.join(others)} since"
             yield Note("missing", text, "give them to another app, and delete it in the portal")
         else:
-            yield DeleteApp(app.uuid, app.name)
+            yield delete_app(app.uuid, app.name)
         return
     there = {field: app.said.get(field) for field in kept.before}
     after = {
@@ -280,4 +194,4 @@ def _app(entries: Entries, found: Found, app: App, kept: KeptApp) -> Iterator[St
     if others:
         yield Note("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
     if after:
-        yield RestoreApp(app.uuid, app.name, {field: there[field] for field in after}, after)
+        yield restore_app(app.uuid, app.name, {field: there[field] for field in after}, after)

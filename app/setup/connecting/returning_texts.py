@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from app.errors import NotFound
-from app.setup.connecting.plan import Note
+from app.setup.connecting.plan import Back, Note
 from app.setup.connecting.texts import CALLBACK, messaging_of
 from app.setup.shown import changed, shown
 
@@ -20,75 +19,38 @@ if TYPE_CHECKING:
     from app.setup.connecting.plan import Doing, Step
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestoreTexts:
+def restore_texts(lease: str, kept: KeptTexts) -> Back:
     """A number's texts go by the profile that it had, or not at all."""
+    number, before = kept.number, kept.before
 
-    kind: ClassVar[str] = "restore-texts"
-    lease: str
-    number: str
-    before: str
-    campaign: str
-
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        back = f"by the messaging profile {self.before} again" if self.before else "no more, as it was"
-        return [f"let {self.number} send and receive texts {back}"]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"number": self.number, "lease": self.lease, "profile": self.before or None}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
-        if self.before:
-            await doing.opentact.messages.enable(self.number, self.before, self.campaign)
+    async def do(doing: Doing) -> None:
+        if before:
+            await doing.opentact.messages.enable(number, before, kept.campaign)
         else:
             with contextlib.suppress(NotFound):
-                await doing.opentact.messages.disable(self.number)
-        doing.ledger.entries.texts.pop(self.lease, None)
+                await doing.opentact.messages.disable(number)
+        doing.ledger.entries.texts.pop(lease, None)
+
+    back = f"by the messaging profile {before} again" if before else "no more, as it was"
+    told = {"number": number, "lease": lease, "profile": before or None}
+    return Back("restore-texts", [f"let {number} send and receive texts {back}"], told, do)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestoreProfile:
+def restore_profile(uuid: str, name: str, *, made: bool, there: object = None, before: object = None) -> Back:
     """A messaging profile calls back whom it called; the one that connect made is removed."""
 
-    kind: ClassVar[str] = "restore-profile"
-    uuid: str
-    name: str
-    made: bool
-    there: object = None
-    before: object = None
-
-    @property
-    def lines(self) -> list[str]:
-        """As Step."""
-        named = f"the messaging profile {self.name!r} ({self.uuid})"
-        if self.made:
-            return [f"delete {named}, which connect made"]
-        return [f"restore {named}", f"  {CALLBACK}: {changed(self.there, self.before)}"]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """As Step."""
-        return {"profile": self.uuid, "delete": self.made, CALLBACK: shown(self.before)}
-
-    def intend(self, doing: Doing) -> None:
-        """It is in the ledger already."""
-
-    async def do(self, doing: Doing) -> None:
-        """As Step."""
-        if self.made:
+    async def do(doing: Doing) -> None:
+        if made:
             with contextlib.suppress(NotFound):
-                await doing.opentact.messages.delete_profile(self.uuid)
+                await doing.opentact.messages.delete_profile(uuid)
         else:
-            await doing.opentact.messages.change_profile(self.uuid, callback_url=self.before)
-        doing.ledger.entries.profiles.pop(self.uuid, None)
+            await doing.opentact.messages.change_profile(uuid, callback_url=before)
+        doing.ledger.entries.profiles.pop(uuid, None)
+
+    named = f"the messaging profile {name!r} ({uuid})"
+    restored = [f"restore {named}", f"  {CALLBACK}: {changed(there, before)}"]
+    lines = [f"delete {named}, which connect made"] if made else restored
+    return Back("restore-profile", lines, {"profile": uuid, "delete": made, CALLBACK: shown(before)}, do)
 
 
 def plan_of_texts_removal(entries: Entries, found: Found) -> Iterator[Step | Note]:
@@ -110,7 +72,7 @@ def _texts(lease: Lease, kept: KeptTexts) -> Iterator[Step | Note]:
     if told and there not in ("", kept.profile):
         yield Note("warning", f"{kept.number} has another messaging profile since; it stays so")
     else:
-        yield RestoreTexts(lease.uuid, kept.number, kept.before, kept.campaign)
+        yield restore_texts(lease.uuid, kept)
 
 
 def _profile(profile: Record, kept: KeptProfile, *, used: bool) -> Iterator[Step | Note]:
@@ -118,6 +80,6 @@ def _profile(profile: Record, kept: KeptProfile, *, used: bool) -> Iterator[Step
     if kept.made and used:
         yield Note("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
     elif kept.made:
-        yield RestoreProfile(profile.uuid, name, made=True)
+        yield restore_profile(profile.uuid, name, made=True)
     elif kept.ours(CALLBACK, there) and there != before:
-        yield RestoreProfile(profile.uuid, name, made=False, there=there, before=before)
+        yield restore_profile(profile.uuid, name, made=False, there=there, before=before)

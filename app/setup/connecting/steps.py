@@ -11,10 +11,13 @@ from app.opentact.subscriptions import LASTS
 from app.setup.connecting.ledger import KeptApp, KeptDocument, KeptNumber, KeptSubscription, Making, digest
 from app.setup.connecting.plan import Doing, Note
 from app.setup.connecting.refusals import ENDS
+from app.setup.connecting.wanted import LONGEST
 from app.setup.shown import differences, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from app.opentact.records import App
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,15 +49,26 @@ class MakeApp:
 
     async def do(self, doing: Doing) -> None:
         """As Step."""
-        made = await doing.opentact.apps.create(self.name, self.product, **self.fields)
+        made, fields = await self._made(doing)
         if not made.uuid:
             raise Unintelligible("the app is made, but Opentact does not say its id", mend="do it again: it will be found")
         entries = doing.ledger.entries
         kept = entries.apps[made.uuid] = KeptApp(name=self.name, made=True)
-        for field, value in self.fields.items():
+        for field, value in fields.items():
             kept.write(field, value)
         entries.making_app = None
         doing.app = made.uuid
+
+    async def _made(self, doing: Doing) -> tuple[App, Mapping[str, object]]:
+        """The app and its fields; without a bound for its calls where Opentact does not take that."""
+        try:
+            return await doing.opentact.apps.create(self.name, self.product, **self.fields), self.fields
+        except OpentactError as error:
+            if LONGEST not in str(error) and not any(LONGEST in path for path in error.fields):
+                raise
+        doing.notes.append(Note("warning", f"Opentact does not take {LONGEST}", "bound the app's calls in the portal"))
+        fields = {field: value for field, value in self.fields.items() if field != LONGEST}
+        return await doing.opentact.apps.create(self.name, self.product, **fields), fields
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ NAME: Final = "callflows"
 """The app's name, unless another is wanted."""
 TIMEOUT_MS: Final = 5_000
 """How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
+LONGEST: Final = "max_call_length_min"
+"""The field of an app that bounds its calls. Opentact tells it in events; that it takes it is not documented."""
+LASTS_MIN: Final = 240
+"""Minutes that a call of an app which is made may last, unless another bound is wanted."""
 CALL: Final = "/call"
 WEBHOOK: Final = "/webhook"
 SMS: Final = "/sms"
@@ -30,6 +34,7 @@ class Wanted:
     """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
 
     ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
+    ``max_minutes``: what a call may last; 0: 240 in an app that is made, and as it is in one that is there.
     Texts that come in to the numbers of flows that are ``reading`` them are told to ``callback``.
     """
 
@@ -44,6 +49,7 @@ class Wanted:
     document: bytes | None = None
     reading: frozenset[str] = frozenset()
     callback: str = ""
+    max_minutes: int = 0
 
 
 def wanted_of(
@@ -56,6 +62,7 @@ def wanted_of(
     static: str = "",
     document: bytes | None = None,
     reading: Collection[str] = (),
+    max_minutes: int = 0,
 ) -> Wanted:
     """What is wanted for these flows, of which those named are ``reading`` texts that come in.
 
@@ -65,7 +72,7 @@ def wanted_of(
     if not flows:
         wrong = next((str(problem) for problem in loaded.problems), f"there is no flow in {settings.flows}")
         raise SettingsError(f"there is nothing to connect: {wrong}")
-    fields = fields_of(settings)
+    fields = fields_of(settings) | ({LONGEST: max_minutes} if max_minutes else {})
     return Wanted(
         app=app,
         fields=fields,
@@ -78,6 +85,7 @@ def wanted_of(
         document=document,
         reading=frozenset(reading),
         callback=asked_at(settings, SMS),
+        max_minutes=max_minutes,
     )
 
 

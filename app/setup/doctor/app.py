@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.setup.connecting.found import connection_of, holder_told
-from app.setup.connecting.wanted import CALL, TIMEOUT_MS, WEBHOOK, asked_at, exact
+from app.setup.connecting.wanted import CALL, LASTS_MIN, TIMEOUT_MS, WEBHOOK, asked_at, exact
 from app.setup.doctor.account import CONNECT
 from app.setup.doctor.results import Finding
 from app.setup.doctor.written import written_in
@@ -90,9 +90,7 @@ async def call_length(_settings: Settings, account: Account) -> list[Finding]:
         return [Finding("ok", f"a call lasts {app.max_call_length_min} minutes at most")]
     told = "max_call_length_min" in app.said
     said = "the length of a call is not bounded" if told else "Opentact does not tell how long a call may last"
-    return [
-        Finding("warning", f"{said}: one that hangs costs money without end", "set the app's max_call_length_min, as 240")
-    ]
+    return [Finding("warning", f"{said}: one that hangs costs money without end", f"{CONNECT} --max-minutes {LASTS_MIN}")]
 
 
 async def answering(account: Account, loaded: Callable[[], Awaitable[Loaded]]) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from app.errors import OutsideError
+from app.probes import probe
 from app.settings import is_loopback
 from app.setup.asking import alive, asked
 from app.setup.doctor.results import Finding
@@ -45,7 +46,8 @@ async def closed(settings: Settings) -> list[Finding]:
     """Whether strangers are sent away: a call with a wrong token must be forbidden."""
     if not settings.public_url:
         return []
-    reply = await asked(f"{settings.public_url}/call", "POST", token=f"wrong-{secrets.token_urlsafe(12)}")
+    wrong = probe(settings.token[0].get_secret_value()) if settings.token else f"wrong-{secrets.token_urlsafe(12)}"
+    reply = await asked(f"{settings.public_url}/call", "POST", token=wrong)
     if reply.status == _FORBIDDEN:
         return [Finding("ok", "a call with a wrong token is forbidden")]
     said = f"a call with a wrong token is answered with {reply.status}, not {_FORBIDDEN}"

@@ -1,0 +1,45 @@
+"""With GET nobody tells which call it is: the tickets of a call know it by when it began."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from door import DESK, Door
+
+from app.flows.trail import told
+from app.journal.entries import entries_of
+from app.journal.sql import SqlStore
+from app.journal.store import Filter
+
+NOBODY = {"from": "anonymous", "to": "12015550123"}
+
+
+def back(reply):
+    return re.findall(r'(?:url|callback)="([^"]*/call/[^"]*)"', reply.text)[-1].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("dialect", ["reference", "classic"])
+def test_calls_of_callers_who_withhold_their_number_stay_apart_over_many_turns(tmp_path, dialect):
+    answers, pressed = [], "&code=1" if dialect == "classic" else "&dtmf=1&from=anonymous&tn=12015550123"
+    door = Door(tmp_path, DESK.replace("nodes:", f"dialect: {dialect}\nnodes:"), remember=answers.append)
+    one, other = door.ask(params=NOBODY), door.ask(params=NOBODY)
+    for _ in range(2):
+        one, other = (door.ask(f"{back(reply)}{pressed}") for reply in (one, other))
+    door.ask(f"{back(one)}{pressed}&call=one")
+    store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+    store.open()
+    for answer in answers:
+        store.write(entries_of(answer, told))
+    assert sorted((row["id"][0], row["turns"], row["flow"]) for row in store.calls(Filter())) == [
+        ("o", 4, "desk"),
+        ("~", 3, "desk"),
+    ]
+    assert all("began" not in str(store.told(row["id"])) for row in store.calls(Filter()))
+    store.close()
+
+
+def test_a_call_whose_uuid_is_told_carries_nothing_of_ours(tmp_path):
+    door = Door(tmp_path)
+    known, unknown = (len(back(door.ask(params={**NOBODY, **more}))) for more in ({"call": "one"}, {}))
+    assert known < unknown
