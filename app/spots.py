@@ -24,12 +24,14 @@ _ENDS: Final = {
     ASKS: {"holds": "holds", "does not hold": "does not hold"},
 }
 """Of what is known only when it is over: what became of it, by the step's result."""
+_OF: Final = " of "
+"""Stands between what happens and the path of the element, in a document that does not say where in the flow it is."""
 _COMMENT: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
 _OURS: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
 
 
 class Spot(NamedTuple):
-    """``what`` happens at a line and a column (from 1) of the flow file, in a node."""
+    """``what`` happens at a line and a column (from 1; 0: not known) of the flow file, in a node."""
 
     node: str
     line: int
@@ -45,19 +47,30 @@ class Spot(NamedTuple):
         """What coverage counts of it: itself, nothing, or what can become of it."""
         if self.what in (ON, OUT):
             return ()
-        if self.what in _ENDS:
-            return tuple(self._replace(what=what) for what in dict.fromkeys(_ENDS[self.what].values()))
+        if self.open:
+            return tuple(self._ending(what) for what in dict.fromkeys(_ENDS[self._kind].values()))
         return (self,)
+
+    @property
+    def _kind(self) -> str:
+        return self.what.partition(_OF)[0]
+
+    def of(self, path: str) -> Spot:
+        """The same of an element of a document."""
+        return self._replace(what=f"{self.what}{_OF}{path}")
+
+    def _ending(self, what: str) -> Spot:
+        return self._replace(what=f"{what}{self.what.removeprefix(self._kind)}")
 
     @property
     def open(self) -> bool:
         """Whether it is known only later what became of it."""
-        return self.what in _ENDS
+        return self._kind in _ENDS
 
     def ended(self, result: str) -> Spot | None:
         """What became of it; None where another will tell."""
-        what = _ENDS[self.what].get(result)
-        return None if what is None else self._replace(what=what)
+        what = _ENDS[self._kind].get(result)
+        return None if what is None else self._ending(what)
 
 
 def without(document: str) -> str:

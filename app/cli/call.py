@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.given import FLOWS, TableFormat, fail, say, settings_of
+from app.cli.given import FLOWS, ZONE, TableFormat, fail, say, settings_of, zone_of
 from app.cli.ringing import rehearsal_of, rung, rung_via
 from app.cli.screen import Listening, Screen, Voice, visible
 
@@ -66,6 +66,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     url: Annotated[str, typer.Option(help="A call-control URL elsewhere, with its token.")] = "",
     via: Annotated[str, typer.Option(help="A stand-in that rings, as http://127.0.0.1:8100.")] = "",
     method: Annotated[Method, typer.Option(help="How the call-control URL is asked.")] = Method.POST,
+    zone: ZONE = "",
     trace: Annotated[bool, typer.Option("--trace", help="Show requests, decisions and documents.")] = False,  # noqa: FBT002
     aloud: Annotated[bool, typer.Option("--say", help="Speak what is said (needs espeak-ng).")] = False,  # noqa: FBT002
     real: Annotated[bool, typer.Option("--real", help="Really look up, notify and send.")] = False,  # noqa: FBT002
@@ -77,7 +78,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     flows: FLOWS = None,
 ) -> None:
     """Ring a flow: a caller in the terminal, with no phone, no account, and no effects."""
-    _fitting(at=at, url=url, via=via, record=record)
+    _fitting(at=at, url=url, via=via, zone=zone, record=record)
     _known(number, caller, elsewhere=bool(url or via))
     settings = settings_of(flows=flows)
     screen = Screen(Voice.found() if aloud else None, quiet=output is TableFormat.json)
@@ -89,21 +90,24 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         rehearsal = rehearsal_of(settings, number, caller, keys or "", callee or "answer", strict=strict)
         rehearsal.name, rehearsal.attestation = name, attestation.value if attestation else ""
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
+        rehearsal.zone = zone_of(zone)
         _played(rehearsal, screen, person=keys is None and sys.stdin.isatty(), callee=callee)
-        told, zone = asyncio.run(rung(rehearsal, settings, at, here=not url, real=real))
+        told, clock = asyncio.run(rung(rehearsal, settings, at, here=not url, real=real))
     if screen.quiet:
         print(visible(json.dumps(told.told(), ensure_ascii=False, indent=2)))
     screen.end(told, trace=trace)
     if told.requests and told.requests[0].method == "POST" and told.requests[0].status in NO_POST:
         say("callflows: the server does not take POST; to ask it by GET, as an app in Opentact may: --method GET")
     if record:
-        screen.record(told, rehearsal, zone)
+        screen.record(told, rehearsal, clock)
     wrong = told.outcome in ("loop", "error") or any(request.error for request in told.requests)
     raise typer.Exit(1 if wrong else 0)
 
 
-def _fitting(*, at: str, url: str, via: str, record: bool) -> None:
+def _fitting(*, at: str, url: str, via: str, zone: str, record: bool) -> None:
     """Refuse options that do not go together."""
+    if zone and via:
+        fail("callflows: --zone is that of the platform, which --via has: callflows stand-in --zone", 2)
     if at and (url or via):
         other = "--url" if url else "--via"
         fail(f"callflows: --at sets the clock of our own engine, and {other} rings another: leave one of the two out", 2)

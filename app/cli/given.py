@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
 
     from app.flows.compiler import Options
     from app.flows.loader import Progress
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FLOWS = Annotated[
     Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
+]
+ZONE = Annotated[
+    str, typer.Option("--zone", metavar="ZONE", help="The zone of native Schedule, as America/New_York; else UTC.")
 ]
 _MANY: Final = 200
 """Files from which on a bar shows how far it is."""
@@ -36,6 +40,15 @@ def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - a setting each
     from app.settings import load
 
     return load(**{name: value for name, value in given.items() if value is not None})
+
+
+def zone_of(written: str) -> ZoneInfo | None:
+    """The zone that ``--zone`` names; None where none is named."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    if written and written not in available_timezones():
+        fail(f"callflows: --zone: {written!r} is no time zone: write it as America/New_York", 2)
+    return ZoneInfo(written) if written else None
 
 
 def options_of(settings: Settings) -> Options:

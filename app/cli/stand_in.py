@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.given import FLOWS, TableFormat, fail, say, settings_of
+from app.cli.given import FLOWS, ZONE, TableFormat, fail, say, settings_of, zone_of
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from app.language import Extensions
     from app.rehearsal.stand_in.options import Options
     from app.rehearsal.stand_in.serving import StandIn
@@ -68,8 +66,8 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     token: Annotated[str, typer.Option(help="A token as the portal makes them.")] = "",
     token_life: Annotated[int, typer.Option(min=1, help="Seconds that a token of GET /auth is valid.")] = 24 * 3600,
     balance: Annotated[float, typer.Option(help="What the account has.")] = 100.0,
-    zone: Annotated[str, typer.Option(help="That of native Schedule, as America/New_York.")] = "UTC",
     seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
+    zone: ZONE = "",
     fault: FAULTS = None,
     strict: STRICT = False,  # noqa: FBT002 - an option
     rules: Annotated[bool, typer.Option("--rules", help="Print what it does where nothing is documented.")] = False,  # noqa: FBT002
@@ -91,10 +89,10 @@ def stand_in(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         token_life=token_life,
         balance=balance,
         seed=seed,
+        zone=zone_of(zone),
         strict=strict,
         faults=_faults(fault or []),
         extensions=_extensions(flows),
-        zone=_zone(zone),
     )
     try:
         asyncio.run(_serve(options, host, port))
@@ -161,15 +159,6 @@ def _faults(given: list[str]) -> dict[str, str]:
         except ValidationError as error:
             fail(f"callflows: --fault {name}={value}: {error.errors()[0]['msg']}", 2)
     return faults
-
-
-def _zone(name: str) -> ZoneInfo:
-    from zoneinfo import ZoneInfo
-
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, LookupError):  # LookupError: there is none of that name
-        fail(f"callflows: --zone: {name!r} is no time zone: write it as America/New_York", 2)
 
 
 def _extensions(flows: Any) -> Extensions:  # noqa: ANN401 - a folder

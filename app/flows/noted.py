@@ -30,7 +30,7 @@ class Noted:
         if not self._wanted:
             return ""
         place = self._report.place(path, key=key)
-        made = Spot(node.partition(".")[0], place.line, place.column, what)
+        made = Spot(node.partition(".")[0].removesuffix(":"), place.line, place.column, what)
         self._spots.update(dict.fromkeys(made.counted))
         return made.comment()
 

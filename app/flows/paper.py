@@ -139,7 +139,7 @@ class Paper:
 
     def comment(self, what: str, path: Path, *, key: bool = False) -> str:
         """That a call comes by here, as documents of rehearsals say it; nothing in others."""
-        return "" if self.static else self.compiler.noted.comment(self.node, what, path, key=key)
+        return self.compiler.noted.comment(self.node, what, path, key=key)
 
     def note(self, what: str, path: Path, *, key: bool = False) -> None:
         """Write that a call comes by here, where the document is for a rehearsal; it takes no room."""

@@ -58,7 +58,7 @@ def program_flow(name: str, text: bytes, file: Path, report: Report, options: Op
         documents={node: dict.fromkeys(entries, (partial(program.document, node),)) for node in told["nodes"]},
         fallback=told["fallback"].encode() or apology_of(options.apology, dialect),
         apart=True,
-        spots=tuple(Spot(node, 1, 1, NODE) for node in told["nodes"]),
+        spots=tuple(Spot(node, line, 1, NODE) for node, line in told["nodes"].items()),
     )
 
 

@@ -46,6 +46,7 @@ class Scenario(pydantic.BaseModel):
     calls_today: Annotated[int, pydantic.Field(ge=1)] = pydantic.Field(
         1, description="How often the caller rang today, this call included."
     )
+    opted_out: bool = pydantic.Field(default=False, description="Whether the caller said STOP before: no sms is sent then.")
     answers_itself: bool | None = pydantic.Field(None, description="Whether Opentact's app answers calls by itself.")
     dialect: Literal["reference", "classic"] | None = pydantic.Field(
         None, description="The dialect for this scenario, whatever the file and the settings say."
@@ -55,6 +56,9 @@ class Scenario(pydantic.BaseModel):
     )
     lists: dict[str, Texts] = pydantic.Field(
         {}, description="Who is in a list of the file too: a number, a prefix as +1201*, anonymous, or several."
+    )
+    breaks: Texts = pydantic.Field(
+        [], description="A node that breaks when a call asks for it, or several: the caller gets the fallback there."
     )
     expect: Annotated[list[Any], form("expectations")] = pydantic.Field(
         [], description="What happens, in this order; what happens in between need not be named."
@@ -103,7 +107,7 @@ EXPECTED: Final[Mapping[str, Known]] = {
     "refused": Known("refused", "reason", "word"),
 }
 OF_TEXTS: Final = ("text", "reply", "forward", "ignored", "refused", "sms", "notify", "lookup")
-"""Words of ``expect`` that fit a text message; the first five of them fit nothing else."""
+"""Words of ``expect`` that fit a text message; the first four of them fit nothing else."""
 CALLER_HUNG_UP: Final = "caller-hung-up"
 OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
 DURING: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
+    from app.calls import Turn
+    from app.flows.book import Flow
     from app.language import Dialect
 
 _REASON: Final = "supposed"
@@ -22,11 +24,15 @@ _LONGEST_PREFIX: Final = 15
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Supposed:
-    """``hours`` are names with whether they are open on the day of the call, ``lists`` names with who is in them."""
+    """``hours`` are names with whether they are open on the day of the call, ``lists`` names with who is in them.
+
+    ``breaks`` are nodes that break when a call comes to ask for them.
+    """
 
     dialect: Dialect | None = None
     hours: tuple[tuple[str, bool], ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    breaks: tuple[str, ...] = ()
 
     def overrides(self, flow: str, name: str, at: datetime, zone: ZoneInfo | None) -> tuple[Override, ...]:
         """The override of hours at a moment: until the end of its day, so that there is a next opening."""
@@ -36,6 +42,16 @@ class Supposed:
         here = at.astimezone(zone or UTC)
         until = datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo)
         return (Override(flow, name, is_open, None, until),)
+
+    def breaking(self, flow: Flow) -> Flow:
+        """A flow in which nodes break: whoever asks for one gets what the engine answers then."""
+        if not self.breaks:
+            return flow
+        broken = {
+            node: dict.fromkeys(entries, (_break,)) if node.partition(".")[0] in self.breaks else entries
+            for node, entries in flow.documents.items()
+        }
+        return dataclasses.replace(flow, documents=broken, _ready={})
 
     def listed(self, made: CallerList) -> CallerList:
         """A list with those who are supposed to be in it."""
@@ -49,6 +65,10 @@ class Supposed:
             {**made.prefixes, **{entry[1:-1]: row for entry in more if entry[-1:] == "*"}},
             row if ANONYMOUS in more else made.anonymous,
         )
+
+
+def _break(_turn: Turn) -> str:
+    raise RuntimeError("the scenario says that it breaks")
 
 
 def entry_of(written: str) -> str:

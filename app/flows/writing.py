@@ -17,6 +17,7 @@ from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
 from app.flows.texts import Texts
 from app.flows.yaml_texts import texts_in
 from app.language import Callback, Error
+from app.spots import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -263,4 +264,5 @@ class Run(Texts):
     def sorry(self) -> str:
         """The fallback, as it stands in a document."""
         fallback = self.compiler.fallback
-        return fallback.removeprefix("<Answer/>") if self.answered else fallback
+        answers = self.answered and without(fallback).startswith("<Answer/>")
+        return fallback.replace("<Answer/>", "", 1) if answers else fallback

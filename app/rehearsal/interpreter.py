@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from app.errors import DocumentError, PlatformSilent
 from app.language import (
-    DTMF,
     Answer,
     Call,
     Callback,
     Curl,
-    Default,
     Dial,
     Error,
     Gather,
@@ -36,13 +34,12 @@ from app.language import (
     Schedule,
     Tone,
     Unhold,
-    from_xml,
 )
 from app.rehearsal import platform, playing
 from app.rehearsal.dialects import Spelled, spelled
 from app.rehearsal.gathering import Gathering
 from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
-from app.rehearsal.notes import END, notes_of
+from app.rehearsal.notes import BRANCHES, END, branches_of, notes_of
 from app.rehearsal.ringing import with_query
 from app.rehearsal.transcript import Asked
 from app.spots import NODE, Spot
@@ -136,12 +133,14 @@ class Interpreter(Line):
         self._documents += 1
         if self._documents > MOST_DOCUMENTS:
             raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
-        response = from_xml(document, extensions=self.extensions)
+        response = self.read(document)
         self._spelled = spelled(document, response)
         self.notes = notes_of(document)
         asked = self.transcript.requests[-1]
         if not self.notes and asked.node:
-            self.come(Spot(asked.node, 1, 1, NODE))
+            self.come(Spot(asked.node, 0, 0, NODE))
+            self.notes = branches_of(response, asked.node)
+            self.transcript.offered += [spot for spots in self.notes.values() for one in spots for spot in one.counted]
         return response
 
     async def run(self, response: Response) -> None:
@@ -155,7 +154,7 @@ class Interpreter(Line):
     async def _commands(self, commands: Iterable[Element], within: str) -> None:
         """Run commands in order; what is no command among them is skipped."""
         for index, command in enumerate(commands):
-            if isinstance(command, (Error, DTMF, Default)):
+            if isinstance(command, BRANCHES):
                 continue
             await self.command(command, f"{within}{command.row.name}[{index}]")
         self.come_by(f"{within}{END}")

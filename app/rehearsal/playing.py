@@ -65,16 +65,16 @@ async def pause(line: Interpreter, command: Pause, path: str) -> None:
     step = await line.hear("Pause", path, seconds=length, **tagged(command))
     if stop and line.buffer:
         line.rules.decide(platform.EARLY_KEYS)
+    over = False
     try:
-        if not stop:
+        if stop:
+            over = not await _stopped(line, path, began + length, stop)
+            step.update({"result": "over"} if over else {"result": "stopped", "digits": stop})
+        else:
             await line.lasts("Pause", path, length)
-            return
-        stopped = await _stopped(line, path, began + length, stop)
-        step.update({"result": "stopped", "digits": stop} if stopped else {"result": "over"})
+            over = True
     finally:
-        if step.get("result") == "over":
-            step["seconds"] = length
-        elif stop or line.at > began:  # what is too long to be waited for stays as it was asked for
+        if not over and (stop or line.at > began):  # what is too long to be waited for stays as it was asked for
             step["seconds"] = round(line.at - began, 3)
 
 

@@ -52,7 +52,7 @@ class Rehearsal:
     ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
 
     ``url`` is the call-control URL, asked by ``method`` and waited for ``patience`` seconds. ``lookups`` and
-    ``calls_today`` are what our own engine is told.
+    ``calls_today`` are what our own engine is told, ``opted_out`` whether the caller said STOP before.
     ``strict`` refuses to go on where the documentation is silent; ``zone`` is that of native Schedule.
     """
 
@@ -65,6 +65,7 @@ class Rehearsal:
     callees: Callees = dataclasses.field(default_factory=ScriptedCallees)
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
+    opted_out: bool = False
     url: str = OWN
     method: str = "POST"
     patience: float = PATIENCE
@@ -104,7 +105,7 @@ class Rehearsal:
     async def ring(self, network: Network) -> Transcript:
         """Rehearse it, from beginning to end."""
         line = self.line(network)
-        scene = Scene(line, self.lookups, self.calls_today)
+        scene = Scene(line, self.lookups, self.calls_today, self.opted_out)
         enter(scene)
         if self.texts:
             return await self._texted(line)

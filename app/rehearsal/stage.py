@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from app.characters import clean
+from app.consent import party
 from app.ended import VOICEMAIL, completed
 from app.outside import Found
 from app.rehearsal.over import ended
@@ -69,6 +70,8 @@ class Taken(Protocol):
         """What was decided."""
 
 
+STOPPED: Final = "it said STOP, and wants no messages from this number"
+"""Why a text is refused."""
 FAILS: Final = "fails"
 """As the answer of a lookup: there is none."""
 
@@ -83,7 +86,8 @@ class Scene:
     line: Line
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
-    effects: list[Effect] = dataclasses.field(default_factory=list)
+    opted_out: bool = False
+    """Whether the caller said STOP before to the number called."""
     held: list[Effect] = dataclasses.field(default_factory=list)
     """Those that wait for the end of the call."""
     texting: Heard | None = None
@@ -93,6 +97,11 @@ class Scene:
     stage: Stage | None = None
     """Ours, where it is our engine that answered."""
     flow: str = ""
+
+    def wants_none(self, effect: Effect) -> bool:
+        """Whether a text goes to the caller, who wants none."""
+        ringing, sides = self.line.ringing, (effect.payload.get("from"), effect.payload.get("to"))
+        return self.opted_out and tuple(party(str(side)) for side in sides) == (party(ringing.to), party(ringing.from_))
 
 
 _SCENE: ContextVar[Scene] = ContextVar("scene")
@@ -147,15 +156,16 @@ class Stage:
     def cause(self, effect: Effect) -> None:
         """Write an effect down."""
         scene = _SCENE.get()
-        scene.effects.append(effect)
-        if self._real is not None:
-            self._real.cause(effect)
         if effect.kind == VOICEMAIL:
             scene.held.append(effect)
+        elif effect.kind == "sms" and scene.wants_none(effect):
+            scene.line.note("refused", "", word="sms", reason=STOPPED)
         else:
-            self._note(effect)
+            self._caused(effect)
 
-    def _note(self, effect: Effect) -> None:
+    def _caused(self, effect: Effect) -> None:
+        if self._real is not None:
+            self._real.cause(effect)
         word = "notify" if effect.kind == VOICEMAIL else effect.kind
         did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
         writer = _SCENE.get().writer
@@ -168,7 +178,7 @@ class Stage:
         call, steps = ended(scene.line, scene.calls_today), scene.line.transcript.steps
         known = len(steps)
         for effect in scene.held:
-            self._note(completed(effect, call))
+            self._caused(completed(effect, call))
         turn = await self._after(scene.flow, call) if self._after is not None else None
         if turn is not None:
             self._trailed(scene.flow, turn)
@@ -182,6 +192,13 @@ class Stage:
         transcript = _SCENE.get().line.transcript
         transcript.requests[-1].trail += self._told(turn)
         transcript.came += self._came(flow, turn) if self._came is not None else ()
+        self._refused(turn)
+
+    def _refused(self, turn: Turn) -> None:
+        """Note what was not sent."""
+        for mark, outcome, _, detail in turn.trail:
+            if outcome == "refused" and mark.word != "dial":
+                _SCENE.get().line.note("refused", "", word=mark.word, reason=(detail or {}).get("refused", ""))
 
     async def heard(self, *reports: Happened) -> None:
         """Take what is reported in this scene: a text that comes in."""
@@ -204,9 +221,6 @@ class Stage:
         scene.line.note("text", "", **said, result=taken.outcome, **ignored)
         if taken.turn is not None:
             self._trailed(taken.flow, taken.turn)
-            for mark, outcome, _, detail in taken.turn.trail:
-                if outcome == "refused":
-                    scene.line.note("refused", "", word=mark.word, reason=detail["refused"])
 
     def remember(self, answered: Answered) -> None:
         """Put what was decided beside the request."""
@@ -215,6 +229,8 @@ class Stage:
         asked = _SCENE.get().line.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._told(answered.turn) if answered.turn is not None else []
+        if answered.turn is not None:
+            self._refused(answered.turn)
         if answered.outcome.kind == "answered":
             asked.node = answered.outcome.node.partition(".")[0]
         else:

@@ -76,6 +76,8 @@ class Transcript:
     began: datetime | None = None
     came: list[Spot] = dataclasses.field(default_factory=list)
     """Where in the flow the call came by, as far as documents tell."""
+    offered: list[Spot] = dataclasses.field(default_factory=list)
+    """Where calls can come by in documents of which only the document tells: those of a program."""
     answers_itself: bool = False
 
     @property

@@ -148,7 +148,7 @@ class Calls:
         case = _case(flow, number, said, there)
         transcript = _now(self._folder, case, self._settings)
         call = Call(transcript, there)
-        wrong = wrong_with(transcript, flow.name)
+        wrong = wrong_with(transcript, flow.name, case.supposed.breaks)
         if wrong:
             raise AssertionError(f"{wrong}\n{call}")
         return call

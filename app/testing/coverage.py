@@ -30,14 +30,24 @@ class Covered(NamedTuple):
 
 def covered(flows: Iterable[Flow], calls: Iterable[Transcript]) -> list[Covered]:
     """The coverage of flows by calls."""
-    came: dict[str, set[Spot]] = {}
+    of_flow: dict[str, list[Transcript]] = {}
     for call in calls:
-        came.setdefault(call.flow, set()).update(call.came)
-    made = []
-    for flow in flows:
-        missing = tuple(spot for spot in flow.spots if spot not in came.get(flow.name, ()))
-        made.append(Covered(flow.name, flow.file, len(flow.spots) - len(missing), missing))
-    return made
+        of_flow.setdefault(call.flow, []).append(call)
+    return [_covered(flow, of_flow.get(flow.name, ())) for flow in flows]
+
+
+def _covered(flow: Flow, calls: Sequence[Transcript]) -> Covered:
+    """What documents do not say of their place stands where their node begins."""
+    begins = {spot.node: spot for spot in flow.spots if spot.what == NODE}
+
+    def placed(spot: Spot) -> Spot:
+        node = begins.get(spot.node)
+        return spot if spot.line or node is None else spot._replace(line=node.line, column=node.column)
+
+    came = {placed(spot) for call in calls for spot in call.came}
+    spots = dict.fromkeys([*flow.spots, *(placed(spot) for call in calls for spot in call.offered)])
+    missing = tuple(spot for spot in spots if spot not in came)
+    return Covered(flow.name, flow.file, len(spots) - len(missing), missing)
 
 
 def lines(coverage: Sequence[Covered]) -> Iterator[str]:

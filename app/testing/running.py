@@ -17,7 +17,7 @@ from app.server import rehearsing
 from app.testing.scenarios import cases_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
@@ -61,7 +61,7 @@ class Folder:
             made = read_flow(Path(case.file), dataclasses.replace(self.options, supposed=case.supposed))
             if made.flow is None:
                 raise FlowError([problem for problem in made.problems if problem.severity == "error"])
-            self.books[key] = self.loaded.book.changed({case.flow: made.flow})
+            self.books[key] = self.loaded.book.changed({case.flow: case.supposed.breaking(made.flow)})
         return self.books[key]
 
 
@@ -179,20 +179,21 @@ async def _ran(case: Case, folder: Folder, network: Network) -> Ran:
     rehearsal = ringing(case, folder)
     call = await rehearsal.ring(network)
     left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ())) if not case.texts else ()
-    return Ran(case, call, wrong_with(call, case.flow), case.expected.missed(call), left)
+    return Ran(case, call, wrong_with(call, case.flow, case.supposed.breaks), case.expected.missed(call), left)
 
 
-def wrong_with(call: Transcript, flow: str) -> str:
-    """What no call may come to, whatever is expected; nothing where it did not."""
+def wrong_with(call: Transcript, flow: str, breaks: Sequence[str] = ()) -> str:
+    """What no call may come to, whatever is expected; nothing where it did not. ``breaks``: it is to come to a fallback."""
     if call.outcome == "texted" and not call.flow:
         return f"no flow took the text: {call.requests[-1].error}"
     if call.flow != flow:
         return f"the call was answered by {call.flow!r}" if call.flow else "no flow answered the call"
     fell = next((asked for asked in call.requests if asked.outcome not in ("", "answered")), None)
-    if fell is not None:
-        return (
-            f"the text could not be taken: {fell.error}" if call.outcome == "texted" else f"the caller got the {fell.error}"
-        )
+    if fell is None and breaks:
+        return f"nothing broke: no document of {' or '.join(breaks)} was asked for"
+    if fell is not None and not (breaks and fell.outcome == "fallback"):
+        what = "the text could not be taken:" if call.outcome == "texted" else "the caller got the"
+        return f"{what} {fell.error}"
     if call.outcome in ("error", "loop"):
         return f"{'it went wrong' if call.outcome == 'error' else 'it never ends'}: {call.error}"
     return ""

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
 _LONGEST: Final = 11
-_ONLY_TEXTS: Final = 5
-_OF_CALLS: Final = frozenset({"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself"})
+_ONLY_TEXTS: Final = 4
+_OF_CALLS: Final = frozenset(
+    {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
+)
 _FILL: Final = "5550100"
 
 
@@ -72,6 +74,7 @@ class Case:
             callees=ScriptedCallees(self.callee),
             lookups=self.lookups,
             calls_today=self.said.calls_today,
+            opted_out=self.said.opted_out,
             answers_itself=self.said.answers_itself,
             texts=self.texts,
         )
@@ -205,10 +208,17 @@ def _supposed(said: Scenario, path: Path, report: Report, there: Around) -> Supp
                 listed_at = (*path, "lists", name, index)
                 here = listed_at if listed_at in report.places else listed_at[:-1]
                 report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
+    for index, node in enumerate(said.breaks):
+        if node not in there.nodes:
+            near = suggestion(node, there.nodes) or f"there are {', '.join(there.nodes)}"
+            listed_at = (*path, "breaks", index)
+            here = listed_at if listed_at in report.places else listed_at[:-1]
+            report.error(here, "unknown-node", f"breaks: no node is named {node!r}", near)
     return Supposed(
         said.dialect,
         tuple(sorted((name, state == "open") for name, state in said.hours.items())),
         tuple(sorted((name, tuple(listed)) for name, listed in said.lists.items())),
+        tuple(sorted(said.breaks)),
     )
 
 

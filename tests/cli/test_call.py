@@ -148,6 +148,12 @@ def test_the_moment_is_on_the_flows_clock_unless_it_has_an_offset(at, open_):
     assert ("Welcome to Acme." in heard(told(*FRONT_DESK, "--at", at, "--keys", "1"))) == open_
 
 
+def test_native_schedule_is_on_the_zone_that_is_given_else_utc(flows):
+    command = flow(flows, "schedule: {time: '09:00:00-12:00:00', do: [say: Good morning.]}\n    - say: Hello.")
+    for zone, said in ((), ["Hello."]), (("--zone", "America/New_York"), ["Good morning.", "Hello."]):
+        assert heard(told(*command, "--at", "2026-11-23 15:00Z", *zone)) == said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -159,6 +165,8 @@ def test_the_moment_is_on_the_flows_clock_unless_it_has_an_offset(at, open_):
         (("--from", "2015550111"), "write +12015550111"),
         (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "name the one"),
         (("--via", "http://127.0.0.1:9"), "is a stand-in there?"),
+        (("--zone", "New York"), "'New York' is no time zone: write it as America/New_York"),
+        (("--zone", "UTC", "--via", "http://127.0.0.1:9"), "callflows stand-in --zone"),
         (("--keys", "1,x"), "'x' are no keys"),
         (("--callee", "asleep"), "asleep"),
         (("--attestation", "D"), "D"),
@@ -332,6 +340,15 @@ def test_nothing_outside_is_asked_or_told_unless_it_is_wanted(flows, monkeypatch
         assert there.asked == []
         assert heard(told(*arguments, "--real")) == ["Hello Ann."]
         assert sorted((asked.method, asked.target) for asked in there.asked) == [("GET", "/crm"), ("POST", "/notified")]
+
+
+def test_a_voicemail_is_really_told_when_its_call_is_over_with_what_was_recorded(flows, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "127.0.0.0/8")
+    with elsewhere({"/left": ""}) as there:
+        command = flow(flows, f"voicemail: {{greeting: Speak., max: 9s, notify: '{there.url}/left'}}")
+        run(*command, "--real", "--keys", "")
+    (asked,) = there.asked
+    assert [(one["tag"], one["seconds"]) for one in json.loads(asked.body)["recordings"]] == [("voicemail", 9)]
 
 
 def test_a_curl_is_asked_only_where_that_is_wanted(flows):

@@ -262,7 +262,7 @@ def test_who_hangs_up_does_not_wait_for_a_server_that_is_slow():
 
 def test_xml_that_is_pushed_while_somebody_is_rung_waits_until_it_is_answered():
     async def rung() -> dict[str, Any]:
-        async with there(pace=20) as it, it.listening() as listener:
+        async with there(pace=2) as it, it.listening() as listener:
             profile = await it.payload("POST", "/profile/outbound_voice", {"name": "all"})
             body = {"outbound_voice_profile": profile["uuid"], "phones": [12015550188], "tn_lease": "12015550123"}
             await it.payload("POST", "/batch", {**body, "xml": SAY.format("The batch's")})
@@ -336,6 +336,7 @@ def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_name
         ({"to": NUMBER, "keys": "12x"}, 400, "are no keys"),
         ({"to": NUMBER, "callee": "sing"}, 400, "nothing that a callee does"),
         ({"to": NUMBER, "pace": 0}, 400, "params.pace"),
+        ({"to": NUMBER, "talks": 1e300}, 400, "params.talks"),
         ({"to": NUMBER, "kees": "1"}, 400, "params.kees"),
         ({}, 400, "params.to"),
     ],

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from folders import missing
+from folders import OPTIONS, missing, results
+
+from app.testing import rehearse
+from app.testing.coverage import covered, said
+from app.testing.running import folders_of
+from app.testing.telling import failed
 
 HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
 OTHER = "  other:\n    - say: Other.\n"
@@ -124,3 +129,74 @@ def test_coming_back_to_a_node_is_no_new_visit(tmp_path):
     steps = "    - collect: {into: pin, digits: 2, prompt: PIN.}\n    - goto: other\n"
     text = HEAD + steps + OTHER + "tests: [{name: a, keys: '12', expect: [nodes: [start, other]]}]\n"
     assert missing(tmp_path, text) == ["start: no-match"]
+
+
+FALLBACK = """\
+fallback:
+  - say: We are sorry.
+  - dial: +12015550188
+  - say: Nobody.
+"""
+
+
+def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp_path):
+    steps = "    - say: Hello.\n    - goto: other\n  other:\n    - notify: https://crm.example.com/x\n    - say: Other.\n"
+    text = HEAD + steps + FALLBACK
+    assert missing(tmp_path, text + scenarios("expect: [say: Other.]")) == [
+        "fallback: is served",
+        "fallback: answered",
+        "fallback: nobody answers",
+    ]
+    broken = scenarios(
+        "breaks: other, expect: [say: Hello., say: We are sorry., dial: {node: fallback}, not: [say: Other.]]",
+        "breaks: [start, other], callee: busy, expect: [say: We are sorry., say: Nobody., not: [say: Hello.]]",
+        "expect: [say: Hello., say: Other.]",
+    )
+    done = results(tmp_path, text + broken)
+    assert [one.passed for one in done] == [True] * 3, "\n".join(line for one in done for line in failed(one))
+    assert missing(tmp_path, text + broken) == []
+
+
+def test_where_nothing_broke_a_scenario_that_says_so_fails(tmp_path):
+    (one,) = results(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
+    assert one.wrong == "nothing broke: no document of other was asked for"
+
+
+PROGRAM = """\
+from app import DTMF, Default, Dial, Error, Gather, Geo, Hangup, Response, Say, Turn, flow
+
+acme = flow("acme", numbers=["+12015550123"])
+
+
+@acme.node
+async def start(turn: Turn) -> Response:
+    menu = Gather(DTMF("1", Dial("+12015550188", Error(Say("Nobody.")))), DTMF("2"), Default(Say("No.")), dtmf_length=1)
+    return Response(Say("Press."), menu, Geo(Say("Jersey."), states="NJ"), Hangup())
+
+
+@acme.node
+async def other(turn: Turn) -> Response:
+    return Response(Say("Other."))
+"""
+
+ROUNDS = (("1", "+12015550999"), ("2", "+12125550999"))
+
+
+def test_branches_of_a_program_are_those_of_the_documents_that_it_gave(tmp_path):
+    (tmp_path / "acme.py").write_text(PROGRAM)
+    (folder,) = folders_of([tmp_path], OPTIONS)
+    calls = [rehearse(tmp_path, "+12015550123", keys=keys, from_=who) for keys, who in ROUNDS]
+    (one,) = covered(folder.chosen, [call.transcript for call in calls])
+    assert [(spot.line, said(spot)) for spot in one.missing] == [
+        (12, "the node other"),
+        (6, "start: nobody answers of Gather[1].DTMF[0].Dial[0]"),
+        (6, "start: no-match of Gather[1]"),
+    ]
+
+
+def test_branches_of_a_template_are_those_of_its_documents(tmp_path):
+    branches = '<DTMF value="1"><Say>One.</Say></DTMF><Error><Say>None.</Say></Error>'
+    (tmp_path / "acme.xml.j2").write_text(f'<Response><Gather dtmf_length="1">{branches}</Gather></Response>')
+    assert missing(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n" + scenarios("keys: 1")) == [
+        "start: no-input of Gather[0]"
+    ]

@@ -169,6 +169,8 @@ def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
         ("    hours: {offise: open}\n", "unknown-key", "did you mean 'office'?"),
         ("    hours: {office: ajar}\n", "value", "must be 'open' or 'closed'"),
         ("    lists: {spam: +12015550142}\n", "unknown-key", "the file has no lists"),
+        ("    breaks: mesage\n", "unknown-node", "did you mean 'message'?"),
+        ("    breaks: [start, mesage]\n", "unknown-node", "did you mean 'message'?"),
         ("    dialect: classical\n", "value", "dialect"),
     ],
 )

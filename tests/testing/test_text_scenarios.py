@@ -74,6 +74,19 @@ def test_what_is_done_about_a_text_is_expected(scenario, tmp_path):
     assert ran_.passed, "\n".join(failed(ran_))
 
 
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "callee: no-answer, opted_out: true, expect: [refused: {word: sms, reason: STOP}, not: [sms]]",
+        "callee: no-answer, expect: [sms: Sorry, not: [refused]]",
+        "callee: answer, opted_out: true, expect: [not: [refused, sms]]",
+    ],
+)
+def test_who_said_stop_before_the_call_gets_no_text_of_it(scenario, tmp_path):
+    ran_ = verdict(tmp_path, scenario)
+    assert ran_.passed, "\n".join(failed(ran_))
+
+
 def test_a_difference_is_marked_in_what_happened(tmp_path):
     shown = [*failed(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
     assert "expected reply: We are open: the next sms has text" in shown[1]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.numbers import e164
+from app.rehearsal.line import LONGEST
 from app.rehearsal.rehearsing import STRANGER
 
 LONGEST_SMS: Final = 918
@@ -241,12 +242,12 @@ class Ring(Body):
 
     to: str
     caller: Annotated[str, Field(alias="from", max_length=200)] = STRANGER
-    name: str = ""
+    name: Annotated[str, Field(max_length=200)] = ""
     keys: Any = None
     callee: Any = None
-    talks: Annotated[float, Field(ge=0)] = 30.0
+    talks: Annotated[float, Field(ge=0, le=LONGEST)] = 30.0
     attestation: Literal["", "A", "B", "C"] = ""
-    patience: Annotated[float, Field(ge=0)] | None = None
+    patience: Annotated[float, Field(ge=0, le=LONGEST)] | None = None
     pace: Annotated[float, Field(gt=0, le=100_000)] | None = None
     method: str = ""
     wait: bool = False

@@ -29,6 +29,7 @@ class Options:
     """``token`` is that of the portal, ``token_life`` that of a JWT in seconds; ``pace`` says how much quicker calls run.
 
     ``listing``: how event subscriptions are listed; None where that is not chosen. ``seed`` makes identities repeatable.
+    ``zone`` is that of native Schedule; None: UTC.
     """
 
     numbers: tuple[Number, ...] = ()
