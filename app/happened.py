@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOTHING: Final[Mapping[str, Any]] = {}
+MOMENTS: Final = {
+    "init": "init_on",
+    "ringing": "ring_on",
+    "live": "answer_on",
+    "hangup": "hangup_on",
+    "destroyed": "destroy_on",
+}
+"""The states of a call in their order, and the field of its entity (platform: its names) that has the moment of each."""
 
 
 class Happened(NamedTuple):

@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from app.answered import Answered
 from app.calls import BEGAN
 from app.characters import clean
-from app.happened import Happened
+from app.happened import MOMENTS, Happened
 from app.journal.ranks import MESSAGE_STATES, OUTCOMES, RESULTS, STATES, cause_of, ranked
 from app.journal.secrets import (
     MASK,
@@ -42,15 +42,9 @@ if TYPE_CHECKING:
 _BLANK: Final = {name: dict.fromkeys((column.name for column in table.c), None) for name, table in MERGED.items()}
 _LONGEST: Final = 1_000
 """Characters of a text from outside that are kept in a column of its own; all of it stands in ``raw``."""
-_MOMENTS: Final = (
-    ("init", "init_on", "init"),
-    ("ring", "ring_on", "ringing"),
-    ("answer", "answer_on", "live"),
-    ("hangup", "hangup_on", "hangup"),
-    ("destroy", "destroy_on", "destroyed"),
-    ("finished", "finished_on", ""),
-)
-"""A column, the field of a call entity (platform: its names), and the state that a call which has it has reached."""
+_FIELDS: Final = {**MOMENTS, "": "finished_on"}
+_MOMENTS: Final = tuple((field.removesuffix("_on"), field, state) for state, field in _FIELDS.items())
+"""A column, the field of a call entity, and the state that a call which has it has reached."""
 _BEGINNINGS: Final = frozenset({"init", "online", "ringing"})
 PROVISIONAL: Final = "~"
 """How the id of a call begins whose uuid is not known yet."""

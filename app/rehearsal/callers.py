@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.rehearsal.transcript import Step
 
 _KEYS: Final = re.compile("[0-9*#]*")
-_HANGS_UP: Final = re.compile("hang-?up(?:after)?(.*)")
+_HANGS_UP: Final = re.compile("hang-?up(.*)")
 Behaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
 BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 

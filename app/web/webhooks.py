@@ -18,6 +18,7 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from app.errors import JournalError
+from app.happened import MOMENTS
 from app.opentact.event import Malformed, events_of, moment_of
 from app.web.problems import problem
 from app.web.requests import MAX_BODY
@@ -38,14 +39,6 @@ MOST: Final = 1_000
 """Events that may be told at once."""
 _BARE: Final = " by webhook"
 """What the words on a bare entity end with: they are ours."""
-MOMENTS: Final = {
-    "init": "init_on",
-    "ringing": "ring_on",
-    "live": "answer_on",
-    "hangup": "hangup_on",
-    "destroyed": "destroy_on",
-}
-"""platform: the field of a call that has the moment of a state."""
 _OBJECTS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
 """What is an object in an envelope or an entity (platform: tn, also a number)."""
 _NOT_TOLD: Final = frozenset({"token"})

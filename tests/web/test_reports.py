@@ -47,6 +47,16 @@ def told(written, path, *, method="POST", client=HERE, token=(), **more):
     return asyncio.run(ask())
 
 
+@contextlib.asynccontextmanager
+async def served(folder):
+    """Asks a whole server, until it ends."""
+    app = create_app(settings(flows=folder, data=folder / "data"))
+    async with app._rest.router.lifespan_context(app._rest):  # noqa: SLF001 - as uvicorn does
+        transport = httpx.ASGITransport(app=app, client=(HERE, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
+            yield http
+
+
 def test_a_state_comes_by_post_with_the_whole_call():
     written = Written()
     reply = told(written, "/webhook?state=live&from=%2B12015550999&to=12015550123", json=CALL)
@@ -185,11 +195,7 @@ def test_a_form_that_cannot_be_read_is_said(form):
 
 def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
     async def run():
-        app = create_app(settings(flows=tmp_path, data=tmp_path / "data"))
-        async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(app._rest.router.lifespan_context(app._rest))  # noqa: SLF001 - as uvicorn does
-            transport = httpx.ASGITransport(app=app, client=(HERE, 1))
-            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://flows.test"))
+        async with served(tmp_path) as http:
             replies = [await http.post(f"/webhook?state={state}", json=CALL) for state in ("live", "hangup", "ringing")]
         return [reply.status_code for reply in replies]
 
@@ -230,11 +236,7 @@ def test_two_calls_that_tell_nothing_but_numbers_are_two_when_they_are_minutes_a
 )
 def test_an_odd_report_is_taken_and_keeps_no_other_from_being_written(odd, tmp_path):
     async def run():
-        app = create_app(settings(flows=tmp_path, data=tmp_path / "data"))
-        async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(app._rest.router.lifespan_context(app._rest))  # noqa: SLF001 - as uvicorn does
-            transport = httpx.ASGITransport(app=app, client=(HERE, 1))
-            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://flows.test"))
+        async with served(tmp_path) as http:
             strange = {"uuid": "odd", "direction": "in", "state": "live", **odd}
             return [(await http.post("/webhook", content=json.dumps(body))).status_code for body in (strange, CALL)]
 

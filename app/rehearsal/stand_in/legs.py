@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from app.happened import MOMENTS
 from app.rehearsal.stand_in.drawers import moment
 from app.rehearsal.stand_in.envelopes import Happened
 
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
 
     from app.rehearsal.stand_in.envelopes import Said, Year
 
-MOMENTS: Final = {
-    "init": "init_on",
-    "ringing": "ring_on",
-    "live": "answer_on",
-    "hangup": "hangup_on",
-    "destroyed": "destroy_on",
-}
 _SWITCH: Final = {
     "init": ("DOWN", "CS_INIT"),
     "ringing": ("RINGING", "CS_ROUTING"),
