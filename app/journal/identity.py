@@ -75,12 +75,13 @@ def _find_homes(connection: Connection, of_calls: dict[str, list[Row]], calls: d
     """Give what is of no known call to the call that it must be of."""
     there = _between(connection, strange)
     near = _by_parties([*there, *calls.values()])
-    for row in strange:
+    for id_ in [row["id"] for row in strange]:
+        row = calls[id_]
         others = near[row["caller"], row["number"]]
         home = _home(row, others.values())
         if home is not None:
-            del calls[row["id"]], others[row["id"]]
-            _rename(of_calls, row["id"], home["id"])
+            del calls[id_], others[id_]
+            _rename(of_calls, id_, home["id"])
             calls[home["id"]] = others[home["id"]] = _both(home, row)
 
 
@@ -102,8 +103,8 @@ def _nearest(row: Row, found: Iterable[Row], *, surely: bool) -> Row | None:
 
 
 def _may_be(row: Row, other: Row) -> bool:
-    """Whether a row without a uuid may be of another call."""
-    if other["parent"] or other["started"] is None or (other["caller"], other["number"]) != (row["caller"], row["number"]):
+    """Whether a row without a uuid may be of another call between the same two."""
+    if other["parent"] or other["started"] is None:
         return False
     late: float = row["started"] - other["started"]
     if row["provisional"] == BEGINS:

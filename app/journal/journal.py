@@ -272,7 +272,8 @@ class Journal(Reading):
 
     def _refused(self, error: Exception) -> None:
         self._counts["refused"] += 1
-        _log().error("the database refuses something for good", reason=str(error))
+        ours = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError, ArithmeticError)) else None
+        _log().error("the database refuses something for good", reason=str(error), exc_info=ours)
 
     def _reachable(self) -> bool:
         """Whether the database may be written to now; where it is back, all that waits in files is written first."""

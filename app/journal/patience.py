@@ -19,11 +19,11 @@ _LONG: Final = contextvars.ContextVar("long", default=False)
 @contextlib.contextmanager
 def slowly() -> Iterator[None]:
     """What is asked now may take long."""
-    _LONG.set(True)
+    before = _LONG.set(True)
     try:
         yield
     finally:
-        _LONG.set(False)
+        _LONG.reset(before)
 
 
 def patience() -> float:

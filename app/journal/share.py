@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -62,6 +63,8 @@ class Share:
 
 def _time_of_this_thread() -> Callable[[], float]:
     """Gives the seconds of a processor that the thread which asks now has had so far, whoever calls it."""
+    if sys.platform != "linux":  # elsewhere nobody tells it, and nobody is taken for busy
+        return lambda: 0.0
     clock = time.pthread_getcpuclockid(threading.get_ident())
 
     def used() -> float:

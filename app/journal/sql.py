@@ -63,7 +63,9 @@ class SqlStore:
         if self.file is not None:
             with _reaching():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                self.file.touch(mode=0o600)  # it has callers' numbers in it
+                self.file.touch()
+                with contextlib.suppress(PermissionError):
+                    self.file.chmod(0o600)  # it has callers' numbers in it
         with self._reading() as connection:
             current = is_current(connection)
         if not current:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.answered import Answered, Outcome
 from app.calls import BEGAN, Turn
-from app.errors import ForgedTicket, Overdue, StaleTicket, WorkFailed
+from app.errors import ForgedTicket, OpentactError, Overdue, StaleTicket, WorkFailed
 from app.flows.apart import Pending
 from app.flows.book import FIRST, START, Entry, apology_of
 from app.kept import Values
@@ -97,6 +97,11 @@ class Engine:
             self._remember(Answered(now - took, took, *asked, fields, status, document, outcome, turn))
         for effect in outcome.effects:
             self._outside.cause(effect)
+
+    def undelivered(self, reply: Reply, error: Exception) -> Reply:
+        """An answer that did not reach its call: nothing of it is caused."""
+        status, document, outcome, turn = reply
+        return status, document, _fallen(outcome.flow, outcome.node, error), turn
 
     def broken(self, error: Exception) -> Reply:
         """The answer where the engine itself broke."""
@@ -187,7 +192,7 @@ class Engine:
 
 def _fallen(flow: str, node: str, error: Exception) -> Outcome:
     """Why a fallback was served, for the log."""
-    quiet = isinstance(error, StaleTicket | LookupError | Overdue)
+    quiet = isinstance(error, StaleTicket | LookupError | Overdue | OpentactError | TimeoutError)
     trace = "" if quiet else "".join(traceback.format_exception(error))
     cause = type(error).__name__
     if isinstance(error, WorkFailed):

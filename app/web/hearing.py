@@ -23,6 +23,8 @@ AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
 """Seconds between attempts to act while the database is gone: four hours."""
 MOST: Final = 1_000
 """Reports that are acted on at once; of more only what is remembered stays."""
+MOST_WAITING: Final = 10_000
+"""Reports that wait for the database beside them: they keep no call from being acted on."""
 
 
 class Hearing:
@@ -39,13 +41,20 @@ class Hearing:
         self._first = first
         self._known = Known()
         self._tasks: dict[asyncio.Task[Any], float] = {}
+        self._waiting = 0
         self._lost = 0
 
     async def written(self, *reports: Happened) -> None:
         """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
         await self._journal.record_now(*reports)
+        gone: JournalError | None = None
         for report in reports:
-            await self._first_of_all(report)
+            try:
+                await self._first_of_all(report)
+            except JournalError as error:
+                gone = gone or error
+        if gone is not None:
+            raise gone
 
     async def heard(self, report: Happened) -> None:
         """Take a report that is written soon."""
@@ -70,7 +79,7 @@ class Hearing:
     def _act(self, report: Happened, acts: Sequence[Act]) -> None:
         if not acts or report.key in self._known:
             return
-        if len(self._tasks) >= MOST:
+        if len(self._tasks) - self._waiting >= MOST:
             self._lost += 1
             if self._lost & (self._lost - 1) == 0:  # the first, second, fourth, eighth, …
                 _log().error("too much is reported at once: reports are only remembered", count=self._lost)
@@ -93,10 +102,19 @@ class Hearing:
             try:
                 await act(report)
             except JournalError:
-                await asyncio.sleep(wait)
+                if self._waiting >= MOST_WAITING:
+                    raise
+                await self._wait(wait)
             else:
                 return
         await act(report)
+
+    async def _wait(self, seconds: float) -> None:
+        self._waiting += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting -= 1
 
     async def stop(self, grace: float) -> None:
         """Finish what is being done, within that many seconds; of the rest ``unfinished`` told, and it is heard again."""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 FIRST_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States of which the first that is reported of a call is its first event."""
 AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between attempts to post a document; all together less than a call is parked for."""
+"""Seconds between attempts to post a document."""
+PARKED: Final = 25.0
+"""Seconds for which it is attempted, all in all: a call is parked for typically 30."""
 
 
 class Pushing:
@@ -77,13 +79,19 @@ class Pushing:
             reply = self._engine.broken(error)
         status, document = reply[:2]
         assert status == OK  # noqa: S101 - nobody strange is behind an event
+        answered = time.perf_counter()
         try:
-            await self._pushed(uuid, document)
+            async with asyncio.timeout(PARKED):
+                await self._pushed(uuid, document)
+        except Exception as error:
+            reply = self._engine.undelivered(reply, error)
+            raise
         finally:
-            self._engine.over(began, ("PUSH", "/call", b""), fields, reply)
+            pushing = time.perf_counter() - answered
+            self._engine.over(began + pushing, ("PUSH", "/call", b""), fields, reply)
 
     async def _pushed(self, uuid: str, document: bytes) -> None:
-        """Post a document, again where that may help: within the time for which a call is parked silence is the worst."""
+        """Post a document, again where that may help, also where it may have arrived: silence is worst."""
         for wait in AGAIN:
             try:
                 await self._push(uuid, document)

@@ -130,7 +130,8 @@ def _said(form: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        form_of = _urlencoded(body) if b"=" in body else {}
+        torn = "json" in form.lower() or body.lstrip()[:1] in (b"{", b"[")
+        form_of = _urlencoded(body) if b"=" in body and not torn else {}
         if form_of:
             return _whole(form_of)
         raise Malformed("the body is neither JSON nor a form") from None

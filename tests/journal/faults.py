@@ -89,6 +89,8 @@ class Told(NamedTuple):
     """Seconds."""
     found: int
     """Calls that are in the log."""
+    gone: bool
+    """Whether the server said meanwhile that its database is gone."""
 
     def __str__(self) -> str:
         webhooks = f"webhooks sent {self.sent:,}, acknowledged {self.acknowledged:,}, told to come again {self.refused:,}"
@@ -237,6 +239,7 @@ def told(
             time.sleep(seconds)
             go(process.pid)
             time.sleep(seconds)
+            gone = httpx.get(f"{base}/readyz").json()["journal"]["database"] == "gone"
             come(process.pid)
             time.sleep(seconds)
         while any(httpx.get(f"{base}/readyz").json()["journal"][name] for name in ("waiting", "spooled_bytes")):
@@ -251,6 +254,7 @@ def told(
         sum(fine for _, fine, _ in calls),
         max(took for *_, took in calls),
         len({call for call, *_ in calls} & _keys(url, "SELECT call FROM turns")),
+        gone,
     )
 
 

@@ -18,4 +18,6 @@ def test_nothing_that_was_acknowledged_is_lost_with_the_database_or_the_room_on_
     told = fault("sqlite:///", tmp_path, 0.5)
     assert told.acknowledged >= 20
     assert told.missing == 0
+    assert told.gone
+    assert (told.refused > 0) == (fault is filled)
     assert told.answered == told.asked > 0

@@ -210,6 +210,8 @@ def test_no_password_is_in_the_name_of_a_database():
 
 
 def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "journal.db").touch(mode=0o644)
     store = SqlStore(f"sqlite:///{tmp_path}/data/journal.db")
     store.open()
     write(store, *many(3))

@@ -167,3 +167,47 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
         return before, now
 
     assert asyncio.run(run()) == (None, 0.0)
+
+
+def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now(monkeypatch):
+    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0,))
+    acted = []
+
+    async def first(report):
+        if report.key == "a" and not acted:
+            raise JournalError("the database is gone")
+
+    async def act(report):
+        acted.append(report.key)
+
+    hearing = Hearing(Memory(), [act], first=[first])
+
+    async def run():
+        with pytest.raises(JournalError):
+            await hearing.written(report("a"), report("b"))
+        await hearing.stop(5)
+
+    asyncio.run(run())
+    assert sorted(acted) == ["a", "b"]
+
+
+def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monkeypatch):
+    monkeypatch.setattr("app.web.hearing.MOST", 5)
+    acted = []
+
+    async def act(report):
+        if report.key.startswith("text"):
+            raise JournalError("the database is gone")
+        acted.append(report.key)
+
+    hearing = Hearing(Memory(), [act])
+
+    async def run():
+        for number in range(20):
+            await hearing.heard(report(f"text-{number}"))
+            await asyncio.sleep(0)
+        await hearing.heard(report("call"))
+        await hearing.stop(0.05)
+
+    asyncio.run(run())
+    assert acted == ["call"]

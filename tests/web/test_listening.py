@@ -115,7 +115,7 @@ def test_a_gap_that_could_not_be_filled_is_filled_after_a_restart_whatever_came_
     assert run(work()) == [*missed, "now"]
 
 
-def test_what_was_not_acted_on_yet_is_heard_again_after_a_restart(tmp_path):
+def test_what_was_not_acted_on_yet_holds_back_the_moment_from_which_a_restart_searches(tmp_path):
     async def work():
         async with there(pace=200) as it, ours(it, tmp_path) as first:
             await until(lambda: first.connected and not first.listening.state()["missing_since"])

@@ -11,10 +11,11 @@ from door import DESK, KEY, SAMPLES, Door, says
 from app.errors import NotFound, TooManyRequests, Unavailable
 from app.happened import Happened
 from app.language import from_xml
-from app.web.pushing import AGAIN, Pushing
+from app.web import pushing as pushing_module
+from app.web.pushing import AGAIN, PARKED, Pushing
 
 CALL = {**json.loads((SAMPLES / "call.json").read_text()), "direction": "in"}
-PARKED = 30
+TIMES_OUT = 30
 """platform: seconds after which a call without a document times out."""
 BASE = "https://calls.example.com"
 
@@ -118,7 +119,7 @@ def test_a_document_is_pushed_again_while_that_may_help(tmp_path, kind):
     platform = Platform(*broken(kind, 5))
     assert len(pushed(Door(tmp_path), reported(), platform=platform)) == 1
     assert platform.waited == [*AGAIN]
-    assert sum(AGAIN) < PARKED
+    assert sum(AGAIN) < PARKED < TIMES_OUT
 
 
 def test_a_document_is_pushed_no_more_when_the_call_is_parked_no_longer_or_the_platform_says_no(tmp_path):
@@ -127,6 +128,25 @@ def test_a_document_is_pushed_no_more_when_the_call_is_parked_no_longer_or_the_p
         assert pushed(door, reported(), reported("ringing"), platform=platform) == []
         assert platform.fails == []
     assert platform.waited == []
+
+
+def test_a_push_that_takes_longer_than_a_call_is_parked_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(pushing_module, "PARKED", 0.05)
+
+    class Slow(Platform):
+        async def push(self, uuid, document):
+            await asyncio.sleep(30)
+            await super().push(uuid, document)
+
+    assert pushed(Door(tmp_path), reported(), platform=Slow()) == []
+
+
+def test_a_document_that_reached_no_call_is_not_remembered_as_an_answer(tmp_path):
+    answers = []
+    door = Door(tmp_path, remember=answers.append)
+    pushed(door, reported(), platform=Platform(*broken(NotFound, 1)))
+    (answered,) = answers
+    assert (answered.outcome.kind, answered.outcome.cause, answered.outcome.flow) == ("fallback", "NotFound", "desk")
 
 
 def test_a_pushed_answer_is_counted_and_remembered_as_any_other(tmp_path):

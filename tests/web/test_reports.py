@@ -193,6 +193,12 @@ def test_a_form_that_cannot_be_read_is_said(form):
     assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
 
 
+def test_json_that_is_cut_off_is_no_form():
+    written = Written()
+    assert told(written, "/webhook", content=b'{"uuid": "x", "url": "http://a?b=c"').status_code == 400
+    assert written.reports == []
+
+
 def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
     async def run():
         async with served(tmp_path) as http:
