@@ -55,6 +55,11 @@ def _international(written: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def plain(target: str) -> str:
+    """Whom one may ring, in one spelling: a number in E.164, else the address or the name without its scheme."""
+    return e164(target) or target.lower().removeprefix("sip:")
+
+
 def caller_number(written: str) -> str:
     """Who rings, as a request says it: a number in E.164, a login name, or nothing where it is withheld."""
     return written if _NANP_CALLER.fullmatch(written) else _caller_otherwise(written)

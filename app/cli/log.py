@@ -210,13 +210,15 @@ def _scenario(store: SqlStore | None, call: str) -> None:
     import asyncio
 
     from app.cli.ringing import rung
+    from app.flows.supposed import Supposed
     from app.testing.recording import as_scenario
     from app.testing.replaying import replay_of
 
-    rehearsal, unknown = replay_of(_story_of(store, call))
-    told, zone = asyncio.run(rung(rehearsal, settings_of()))
+    rehearsal, unknown, hours = replay_of(_story_of(store, call))
+    supposed = Supposed(hours=tuple((name, state == "open") for name, state in hours.items()))
+    told, zone = asyncio.run(rung(rehearsal, settings_of(), supposed=supposed))
     say("rehearsed again with the flows as they are now")
-    print(as_scenario(told, rehearsal, zone=zone, unknown=unknown), end="")
+    print(as_scenario(told, rehearsal, zone=zone, unknown=unknown, hours=hours), end="")
 
 
 def _story(store: SqlStore | None, call: str, output: LogFormat, *, documents: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.effects import Live
     from app.flows.book import FlowBook
     from app.flows.compiler import Options
+    from app.flows.supposed import Supposed
     from app.rehearsal.asking import Network
     from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Transcript
@@ -53,7 +54,15 @@ class Rung(NamedTuple):
     zone: tzinfo | None = None
 
 
-async def rung(rehearsal: Rehearsal, settings: Settings, at: str = "", *, here: bool = True, real: bool = False) -> Rung:
+async def rung(
+    rehearsal: Rehearsal,
+    settings: Settings,
+    at: str = "",
+    *,
+    here: bool = True,
+    real: bool = False,
+    supposed: Supposed | None = None,
+) -> Rung:
     """Ring our own engine, whose documents tell by which nodes a call comes, or a server elsewhere."""
     from app.rehearsal.asking import Web
 
@@ -61,6 +70,7 @@ async def rung(rehearsal: Rehearsal, settings: Settings, at: str = "", *, here: 
         async with Web(reaches=True) as network:
             return Rung(await rehearsal.ring(network))
     options = dataclasses.replace(options_of(settings), annotated=True)
+    options = dataclasses.replace(options, supposed=supposed or options.supposed)
     async with _engine(rehearsal, settings, options, at, real=real) as (network, zone):
         return Rung(await rehearsal.ring(network), zone)
 

@@ -61,6 +61,8 @@ class Reach:
         """By node, where it leads from which of its steps."""
         self.kept_at: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
         """By name, the nodes and steps at which it gets another value, whichever way the call goes."""
+        self.chosen: dict[Path, str] = {}
+        """The nodes to which keys of menus lead, by where that is written."""
         self.time_asked: Path | None = None
         """Where the time is asked for first."""
         self.attestation_asked: Path | None = None

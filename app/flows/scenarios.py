@@ -106,8 +106,9 @@ EXPECTED: Final[Mapping[str, Known]] = {
     "ignored": Known("text", "text", "from", "to", "result"),
     "refused": Known("refused", "reason", "word"),
 }
-OF_TEXTS: Final = ("text", "reply", "forward", "ignored", "refused", "sms", "notify", "lookup")
-"""Words of ``expect`` that fit a text message; the first four of them fit nothing else."""
+ONLY_TEXTS: Final = ("text", "reply", "forward", "ignored")
+OF_TEXTS: Final = (*ONLY_TEXTS, "refused", "sms", "notify", "lookup")
+"""Words of ``expect`` that fit a text message."""
 CALLER_HUNG_UP: Final = "caller-hung-up"
 OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
 DURING: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")

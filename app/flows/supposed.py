@@ -67,8 +67,12 @@ class Supposed:
         )
 
 
+class SupposedToBreak(Exception):
+    """A node breaks since a scenario says so."""
+
+
 def _break(_turn: Turn) -> str:
-    raise RuntimeError("the scenario says that it breaks")
+    raise SupposedToBreak("the scenario says that it breaks")
 
 
 def entry_of(written: str) -> str:

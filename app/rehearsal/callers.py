@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from app.errors import ScenarioError, suggestion
 from app.language.values import duration
+from app.numbers import plain
 from app.rehearsal.parties import HangsUp, Keys, Taken
 
 if TYPE_CHECKING:
@@ -29,12 +30,18 @@ class Press:
 
     keys: str
 
+    def __str__(self) -> str:
+        return f"press {self.keys}" if self.keys else "press nothing"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing is done for that many seconds, from when something could be done."""
 
     seconds: float
+
+    def __str__(self) -> str:
+        return f"wait {self.seconds:g}s"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +52,9 @@ class HangUp:
     """
 
     after: float | None = None
+
+    def __str__(self) -> str:
+        return "hangup" if self.after is None else f"hangup {self.after:g}s"
 
 
 Act: TypeAlias = Press | Wait | HangUp
@@ -62,7 +72,7 @@ def script(written: object) -> tuple[Act, ...]:
 
 def _acts(part: object) -> Sequence[Act]:
     if isinstance(part, dict):
-        return [_timed(part)]
+        return _timed(part)
     text = "" if part is None else str(part).replace(" ", "")
     return [_act(group) for group in text.split(",")]
 
@@ -77,24 +87,23 @@ def _act(group: str) -> Act:
     return Press(group)
 
 
-def _timed(part: Mapping[Any, Any]) -> Act:
+def _timed(part: Mapping[Any, Any]) -> Sequence[Act]:
     """``{wait: 20s}``, ``{press: 12}``, ``{hangup: 3s}``."""
     if set(part) == {"press"}:
-        (act,) = _acts(part["press"])
-        return act
+        return _acts(part["press"])
     if set(part) == {"hangup"}:
-        return HangUp(_seconds("hangup", part["hangup"]))
+        return [HangUp(_seconds("hangup", part["hangup"]))]
     if set(part) != {"wait"}:
         near = suggestion(str(next(iter(part), "")), ["wait", "press", "hangup"]) or "as {wait: 20s}"
         raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
-    return Wait(_seconds("wait", part["wait"]))
+    return [Wait(_seconds("wait", part["wait"]))]
 
 
 def _seconds(word: str, written: object) -> float:
     try:
         return duration(str(written)) / 1000
     except ValueError as error:
-        raise ScenarioError(f"{word}: {error}", f"as {{{word}: 20s}}") from None
+        raise ScenarioError(f"keys: {word}: {error}", f"as {{{word}: 20s}}") from None
 
 
 class ScriptedCaller:
@@ -134,15 +143,14 @@ class ScriptedCaller:
 
     def _next(self, awaiting: Awaiting) -> float:
         """When the next of the script is done, as far as it is something that can be done now; else never."""
+        while awaiting.kind != "sound" and self._acts and isinstance(wait := self._acts[0], Wait):
+            self._not_before = self._since = max(self._not_before, awaiting.at) + wait.seconds
+            del self._acts[0]
         act = self._acts[0] if self._acts else None
         if isinstance(act, HangUp) and act.after is not None:
             return max(awaiting.at, self._since + act.after)
-        if awaiting.kind == "sound":
-            return inf
-        while self._acts and isinstance(self._acts[0], Wait):
-            self._not_before = max(self._not_before, awaiting.at) + self._acts.pop(0).seconds  # type: ignore[union-attr]
-        able = self._acts and (awaiting.kind == "keys" or isinstance(self._acts[0], HangUp))
-        return max(awaiting.at, self._not_before) if able else inf
+        able = awaiting.kind == "keys" or (awaiting.kind != "sound" and isinstance(act, HangUp))
+        return max(awaiting.at, self._not_before) if able and act is not None else inf
 
 
 class ScriptedCallees:
@@ -162,7 +170,7 @@ class ScriptedCallees:
         """The first that answers takes it; else all are busy, or nobody is there."""
         by_target = self._behaviours[min(self._dials, len(self._behaviours) - 1)]
         self._dials += 1
-        words = [by_target.get(_plain(target)) or by_target.get("else", "answer") for target in targets]
+        words = [by_target.get(plain(target)) or by_target.get("else", "answer") for target in targets]
         for target, word in zip(targets, words, strict=True):
             if word == "answer":
                 return Taken("answered", target, self._talks)
@@ -171,7 +179,7 @@ class ScriptedCallees:
 
 def _by_target(written: object) -> dict[str, str]:
     if isinstance(written, dict):
-        return {_plain(str(target)): _behaviour(word) for target, word in written.items()}
+        return {plain(str(target)): _behaviour(word) for target, word in written.items()}
     return {"else": _behaviour(written)}
 
 
@@ -184,8 +192,3 @@ def _behaviour(word: object) -> str:
         near = suggestion(str(word), BEHAVIOURS) or f"use {', '.join(BEHAVIOURS)}"
         raise ScenarioError(f"callee: {word!r} is nothing that a callee does", near)
     return found
-
-
-def _plain(target: str) -> str:
-    """A target however it is written: with a plus or without, with ``sip:`` or without."""
-    return target.lower().removeprefix("sip:").lstrip("+")

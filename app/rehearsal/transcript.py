@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
+from app.language.dialects import BRANCHES
 from app.spots import NODE
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Step: TypeAlias = "dict[str, Any]"
 
 
 HANGS_UP: Final = "hangup"
-_BRANCHES: Final = frozenset({"DTMF", "Default", "Error"})
+_BRANCHES: Final = frozenset(element.__name__ for element in BRANCHES)
 """What stands in them runs behind the command in which they stand."""
 
 

@@ -96,7 +96,7 @@ class Call:
     def expects(self, *expected: dict[str, Any] | str) -> None:
         """Assert what ``expect`` of a scenario says, as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
         report = Report("expects")
-        wanted = expecting(_texts([*expected]), (), report, self._there)
+        wanted = expecting(_texts([*expected]), (), report, self._there, texts=self.outcome == "texted")
         if report.problems:
             raise ScenarioError(report.problems[0].message, report.problems[0].mend)
         missed = wanted.missed(self.transcript)

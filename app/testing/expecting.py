@@ -8,9 +8,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.errors import suggestion
-from app.flows.scenarios import CALLER_HUNG_UP, DURING, EXPECTED, OUTCOMES, WHOLE, Known
+from app.flows.scenarios import CALLER_HUNG_UP, DURING, EXPECTED, OF_TEXTS, ONLY_TEXTS, OUTCOMES, WHOLE, Known
 from app.language.values import TARGET
-from app.numbers import e164
+from app.numbers import e164, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,12 +130,12 @@ def _brief(found: object) -> str:
     return repr(found.get("data", found) if isinstance(found, dict) else found)
 
 
-def expecting(written: Sequence[Any], path: Path, report: Report, there: Around) -> Expecting:
-    """Expectations as they are written; what is wrong is said."""
+def expecting(written: Sequence[Any], path: Path, report: Report, there: Around, *, texts: bool = False) -> Expecting:
+    """Expectations of a call, or of ``texts``, as they are written; what is wrong is said."""
     made = Expecting()
     for index, one in enumerate(written):
         here: Path = (*path, index)
-        word, value = _word(one, here, report)
+        word, value = _word(one, here, report, texts=texts)
         place = report.place(here)
         if word == "outcome":
             made.outcome = _outcome(value, (*here, word), report)._replace(line=place.line, column=place.column)
@@ -143,9 +143,10 @@ def expecting(written: Sequence[Any], path: Path, report: Report, there: Around)
             made.nodes = _nodes(value, (*here, word), report, there), place.line, place.column
         elif word == "not":
             for number, part in enumerate(_listed(value)):
-                _add(made.nots, part, (*here, word, number) if isinstance(value, list) else (*here, word), report, there)
+                within = (*here, word, number) if isinstance(value, list) else (*here, word)
+                _add(made.nots, _word(part, within, report, texts=texts), within, report, there)
         elif word:
-            _add(made.steps, one, here, report, there)
+            _add(made.steps, (word, value), here, report, there)
     return made
 
 
@@ -170,8 +171,8 @@ def _outcome(value: object, path: Path, report: Report) -> Outcome:
     return Outcome(_shown("outcome", value), how, EXPECTED[during].verb if during in DURING else "", 0, 0)
 
 
-def _add(steps: list[Expected], one: object, path: Path, report: Report, there: Around) -> None:
-    word, value = _word(one, path, report)
+def _add(steps: list[Expected], said: tuple[str, Any], path: Path, report: Report, there: Around) -> None:
+    word, value = said
     if word in WHOLE:
         report.error(path, "unknown-key", f"not: {word} is no step", f"there are {', '.join(EXPECTED)}")
     elif word:
@@ -180,8 +181,8 @@ def _add(steps: list[Expected], one: object, path: Path, report: Report, there: 
         steps.append(Expected(_shown(word, value), place.line, place.column, known.verb, looks))
 
 
-def _word(one: object, path: Path, report: Report) -> tuple[str, Any]:
-    """The word and its value; no word, with an error said, where it is none."""
+def _word(one: object, path: Path, report: Report, *, texts: bool) -> tuple[str, Any]:
+    """The word and its value; no word, with an error said, where it is none, or none of calls or of texts."""
     if isinstance(one, str):
         one = {one: ""}
     if not isinstance(one, dict) or len(one) != 1:
@@ -192,6 +193,13 @@ def _word(one: object, path: Path, report: Report) -> tuple[str, Any]:
         known = [*EXPECTED, *WHOLE]
         near = suggestion(str(word), known) or f"there are {', '.join(known)}"
         report.error((*path, word), "unknown-key", f"expect: there is no {word!r}", near, key=True)
+        return "", None
+    if texts and word not in ("not", *OF_TEXTS):
+        said = f"expect: nothing of a text is {word}"
+        report.error(path, "test-text", said, f"there are {', '.join(OF_TEXTS)}")
+        return "", None
+    if not texts and word in ONLY_TEXTS:
+        report.error(path, "test-text", f"expect: {word} is of texts, and this is a call", "name it: text: hours")
         return "", None
     return str(word), value
 
@@ -239,35 +247,30 @@ def _text(wanted: str, path: Path, report: Report, *, partly: bool) -> Looks:
 
 
 def _same(wanted: str) -> Looks:
-    return lambda found: _plain(_folded(found)) == _plain(wanted)
+    return lambda found: plain(_folded(found)) == plain(wanted)
 
 
 def _folded(found: object) -> str:
     return " ".join(("true" if found is True else "" if found is None else str(found)).split())
 
 
-def _plain(target: str) -> str:
-    """A number however it is written."""
-    return e164(target) or target.lower().removeprefix("sip:")
-
-
 def _targets(wanted: object, path: Path, report: Report, there: Around) -> Looks:
     """These targets and no others, in any order; of a group, some: in turn they are rung one by one."""
     if isinstance(wanted, str) and wanted in there.groups:
-        members = {_plain(one) for one in there.groups[wanted]}
-        return lambda found: bool(found) and {_plain(one) for one in found} <= members
+        members = {plain(one) for one in there.groups[wanted]}
+        return lambda found: bool(found) and {plain(one) for one in found} <= members
     for target in map(str, _listed(wanted)):
         if not (e164(target) or TARGET.accepts(target)):
             near = suggestion(target, [*there.groups]) or "a number as +12015550188, ann@acme.sip.opentact.org, or a group"
             report.error(path, "dial-target", f"dial: {target!r} is nobody that can be rung", near)
-    exactly = {_plain(str(one)) for one in _listed(wanted)}
-    return lambda found: {_plain(one) for one in found or ()} == exactly
+    exactly = {plain(str(one)) for one in _listed(wanted)}
+    return lambda found: {plain(one) for one in found or ()} == exactly
 
 
 def _member(group: Sequence[str]) -> Looks:
     """One of a group."""
-    members = {_plain(one) for one in group}
-    return lambda found: _plain(str(found)) in members
+    members = {plain(one) for one in group}
+    return lambda found: plain(str(found)) in members
 
 
 def _nodes(value: object, path: Path, report: Report, there: Around) -> list[str]:

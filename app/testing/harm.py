@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.flows.compiler import opened
 from app.flows.places import Report
-from app.numbers import caller_number, e164
+from app.numbers import caller_number, plain
 from app.spots import OUT
 from app.testing.running import wrong_with
 
@@ -39,7 +39,7 @@ class Harms:
             compiler = opened(flow.name, Path(flow.file).read_bytes(), Report(flow.file), options)
         self._policy: Policy | None = compiler.policy if compiler is not None else None
         self._answers = compiler is None or compiler.file.auto_answer != "false"
-        self._written = {_plain(claim.number) for claim in flow.dials}
+        self._written = {plain(claim.number) for claim in flow.dials}
 
     def of(self, call: Transcript, *, answers_itself: bool) -> Harm | None:
         """The harm; None where the call came to none."""
@@ -62,10 +62,10 @@ class Harms:
         """Somebody is rung, or written to, whom neither the author named nor the policy allows."""
         if self._policy is None:
             return None
-        own = {_plain(caller_number(call.from_)), _plain(call.number)}
+        own = {plain(caller_number(call.from_)), plain(call.number)}
         for step in call.steps:
             for target in _targets(step):
-                allowed = _plain(target) in self._written or (step["verb"] == "sms" and _plain(target) in own)
+                allowed = plain(target) in self._written or (step["verb"] == "sms" and plain(target) in own)
                 refusal = "" if allowed else self._policy.refusal(target)
                 if refusal:
                     word = "dial" if step["verb"] == "Dial" else "sms"
@@ -81,7 +81,3 @@ def _unheard(call: Transcript) -> Harm | None:
 
 def _targets(step: Step) -> list[str]:
     return step["to"] if step["verb"] == "Dial" else [step["to"]] if step["verb"] == "sms" else []
-
-
-def _plain(target: str) -> str:
-    return e164(target) or target.lower().removeprefix("sip:")

@@ -7,12 +7,14 @@ are not known.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from app.errors import CallflowsError
 from app.language import Callback, Dial, Gather, Hangup, from_xml
+from app.language.dialects import BRANCHES
 from app.language.element import paths
-from app.numbers import e164
+from app.numbers import plain
 from app.rehearsal.callers import HangUp, Press
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     from app.language.element import Element
     from app.rehearsal.callers import Act
-
-_BRANCHES: Final = frozenset({"DTMF", "Default", "Error"})
 
 
 class Pressed(NamedTuple):
@@ -58,7 +58,8 @@ def pressed(story: Mapping[str, Any]) -> Pressed:
 
 def came_of_keys(asked: Mapping[str, Any]) -> bool:
     """Whether a request came of a Gather, pressed or not, and not of a Callback."""
-    return any(f"{name}=" in asked["url"] for name in ("dtmf", "code"))
+    told = parse_qsl(urlsplit(asked["url"]).query, keep_blank_values=True)
+    return any(name in ("dtmf", "code") for name, _ in told)
 
 
 def _keys(asked: Mapping[str, Any], number: int) -> str:
@@ -70,8 +71,8 @@ def _keys(asked: Mapping[str, Any], number: int) -> str:
 
 def is_target(target: str, rung: str) -> bool:
     """Whether whom Opentact rang is a target, of which it may only say the name."""
-    plain = target.removeprefix("sip:")
-    return rung in (target, plain, plain.partition("@")[0]) or bool(rung and e164(rung) == e164(plain))
+    wanted, found = plain(target), plain(rung)
+    return bool(found) and found in (wanted, wanted.partition("@")[0])
 
 
 def targets(element: Element) -> Iterator[str]:
@@ -127,7 +128,7 @@ class _Document:
         branches = {
             f"{path}.{branch.row.name}[{index}]": branch
             for index, branch in enumerate(gather.children)
-            if branch.row.name in _BRANCHES
+            if type(branch) in BRANCHES
         }
         taken = self._taken(branches)
         if taken is None or branches[taken].row.name == "Default":

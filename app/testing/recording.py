@@ -22,10 +22,16 @@ _LINE: Final = 120
 
 
 def as_scenario(
-    call: Transcript, rehearsal: Rehearsal, name: str = "", zone: tzinfo | None = None, unknown: str = ""
+    call: Transcript,
+    rehearsal: Rehearsal,
+    name: str = "",
+    zone: tzinfo | None = None,
+    unknown: str = "",
+    hours: Mapping[str, str] = {},
 ) -> str:
     """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``.
 
+    ``hours`` are what it supposes of them.
     ``unknown`` says from where on it is not known what was pressed: what comes then is not expected, and that is said.
     """
     said: dict[str, Any] = {"name": name or _name(call)}
@@ -37,6 +43,7 @@ def as_scenario(
     said |= {"keys": keys} if (keys := _keys(call.did)) else {}
     said |= {"callee": callee} if (callee := _callee(call.steps)) else {}
     said |= {"lookups": lookups} if (lookups := _lookups(call, rehearsal.lookups)) else {}
+    said |= {"hours": dict(hours)} if hours else {}
     said |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
     said |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
     text = scenario_text({**said, "expect": [*_expected(call, whole=not unknown)]})

@@ -14,17 +14,21 @@ from app.rehearsal.stage import FAILS
 from app.testing.pressed import is_target, pressed, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _BUSY = "17"
 """ITU-T Q.850: user busy."""
 
 
 class Replay(NamedTuple):
-    """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not."""
+    """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not.
+
+    ``hours`` are those that were asked for, with ``open`` or ``closed`` as they were found, whatever overrode them then.
+    """
 
     rehearsal: Rehearsal
     unknown: str
+    hours: Mapping[str, str]
 
 
 def replay_of(story: Mapping[str, Any]) -> Replay:
@@ -48,7 +52,17 @@ def replay_of(story: Mapping[str, Any]) -> Replay:
         calls_today=int(calls) if str(calls).isdecimal() else 1,
         method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",
     )
-    return Replay(rehearsal, unknown)
+    return Replay(rehearsal, unknown, _hours(decided))
+
+
+def _hours(decided: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The hours that were found alike all through a call."""
+    found: dict[str, set[str]] = {}
+    for entry in decided:
+        for name, value in entry["values"].items():
+            if name.startswith("hours."):
+                found.setdefault(name.split(".")[1], set()).add(str(value).partition(":")[0])
+    return {name: states.pop() for name, states in found.items() if len(states) == 1 and states <= {"open", "closed"}}
 
 
 def _targets(story: Mapping[str, Any]) -> list[str]:

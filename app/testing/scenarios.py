@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import ScenarioError, suggestion
 from app.flows.hours.wall_clock import begin_of
 from app.flows.places import Report
-from app.flows.scenarios import OF_TEXTS, Scenario, Written
+from app.flows.scenarios import Scenario, Written
 from app.flows.shapes import SOMETHING, validate
 from app.flows.supposed import Supposed, entry_of
 from app.flows.words.outside import typed
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
 _LONGEST: Final = 11
-_ONLY_TEXTS: Final = 4
 _OF_CALLS: Final = frozenset(
     {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
 )
@@ -155,35 +154,18 @@ def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Aroun
         acts=acts,
         callee=callee,
         lookups={name: typed(value) for name, value in said.lookups.items()},
-        expected=expecting(said.expect, (*path, "expect"), report, there),
+        expected=expecting(said.expect, (*path, "expect"), report, there, texts=said.text is not None),
         supposed=_supposed(said, path, report, there),
         texts=_texts(said, path, report),
     )
 
 
 def _texts(said: Scenario, path: Path, report: Report) -> tuple[Text, ...]:
-    """The texts that come in; what fits a call only, or texts only, is said."""
-    words = [next(iter(one), "") if isinstance(one, dict) else one for one in said.expect]
+    """The texts that come in; what they have that only calls can have is said."""
     if said.text is None:
-        for index, word in enumerate(words):
-            if word in OF_TEXTS[:_ONLY_TEXTS]:
-                report.error(
-                    (*path, "expect", index),
-                    "test-text",
-                    f"expect: {word} is of texts, and this is a call",
-                    "name it: text: hours",
-                )
         return ()
     for key in sorted(_OF_CALLS & said.model_fields_set):
         report.error((*path, key), "test-text", f"{key}: a text message has none", "take it out, or the text", key=True)
-    for index, word in enumerate(words):
-        if word not in ("not", *OF_TEXTS):
-            report.error(
-                (*path, "expect", index),
-                "test-text",
-                f"expect: nothing of a text is {word}",
-                f"there are {', '.join(OF_TEXTS)}",
-            )
     made = []
     for index, one in enumerate(said.text if isinstance(said.text, list) else [said.text]):
         here: Path = (*path, "text", index) if isinstance(said.text, list) else (*path, "text")

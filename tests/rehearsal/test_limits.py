@@ -243,6 +243,9 @@ def test_what_a_server_gives_one_call_no_other_call_tells():
         ([{"wait": "6s"}, "1"], None, Awaiting("keys", "Gather", "", 10.0, 5.0), None),
         ([{"wait": "3s"}, "hangup"], None, Awaiting("conversation", "Dial", "", 10.0, 5.0), HangsUp(3.0)),
         ("hangup", None, Awaiting("conversation", "Dial", "", 10.0, 5.0), HangsUp(0.0)),
+        ([{"wait": "2s"}, {"hangup": "30s"}], None, Awaiting("keys", "Gather", "", 5.0, 40.0), HangsUp(32.0)),
+        ([{"wait": "2s"}, {"hangup": "30s"}], None, Awaiting("keys", "Gather", "", 5.0, 10.0), None),
+        ([{"press": "1,2"}], None, Awaiting("keys", "Gather", "", 10.0, 5.0), Keys("1")),
         ("1", None, Awaiting("conversation", "Dial", "", 10.0, 5.0), None),
     ],
 )

@@ -159,7 +159,14 @@ def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp
 
 def test_where_nothing_broke_a_scenario_that_says_so_fails(tmp_path):
     (one,) = results(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
-    assert one.wrong == "nothing broke: no document of other was asked for"
+    assert one.wrong == "nothing broke: no document of other was asked for (inside another none breaks)"
+
+
+def test_what_breaks_by_itself_is_not_what_a_scenario_has_broken(tmp_path):
+    other = "  other:\n    - notify: https://crm.example.com/x\n    - say: Other {{ 1 // 0 }}.\n"
+    steps = f"    - goto: other\n{other}  third:\n    - say: Third.\n"
+    (one,) = results(tmp_path, HEAD + steps + FALLBACK + scenarios("breaks: third"))
+    assert "ZeroDivisionError" in one.wrong
 
 
 PROGRAM = """\

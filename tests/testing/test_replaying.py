@@ -10,6 +10,7 @@ from folders import SETTINGS, folder_of, only, ran
 from test_recording import recorded
 
 from app.rehearsal.callers import HangUp, Press, ScriptedCallees, ScriptedCaller, script
+from app.testing.pressed import came_of_keys
 from app.testing.recording import as_scenario
 from app.testing.replaying import replay_of
 from app.testing.running import on_stage
@@ -51,7 +52,7 @@ def story_of(call, legs=(), executed=()):
 
 def replayed(path, story):
     """The scenario of a story, and what it makes when it is run."""
-    rehearsal, unknown = replay_of(story)
+    rehearsal, unknown, _ = replay_of(story)
 
     async def ring():
         async with on_stage(folder_of(path, acme=FLOW), SETTINGS) as network:
@@ -106,6 +107,24 @@ def test_where_nothing_tells_what_was_pressed_that_is_said_and_only_what_came_be
     assert "Press a key." in scenario
     assert "ann@" not in scenario
     assert "outcome" not in scenario
+
+
+def test_hours_are_supposed_as_they_were_found_whatever_overrode_them():
+    def decided(**values):
+        return {"what": "decided", "word": "goto", "rule": "", "outcome": True, "values": values}
+
+    told = [
+        decided(**{"hours.office": "closed: override", "caller.name": "Ann"}),
+        decided(**{"hours.office": "closed: override", "hours.late": "open: mon 18:00-22:00"}),
+        decided(**{"hours.late": "closed: "}),
+    ]
+    row = {"number": "+12015550123", "from": "", "name": "", "attestation": "", "started": None}
+    assert replay_of({"call": row, "legs": [], "story": told}).hours == {"office": "closed"}
+
+
+def test_a_parameter_that_only_ends_as_that_of_keys_is_none_of_them():
+    assert not came_of_keys({"url": "/call/acme/a?ticket=x&postcode=1"})
+    assert came_of_keys({"url": "/call/acme/a?ticket=x&code="})
 
 
 def test_what_is_secret_is_not_known(tmp_path):

@@ -109,6 +109,8 @@ def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
         ("keys: 1, text: hours", "keys: a text message has none"),
         ("text: hours, expect: [say: Hello]", "nothing of a text is say"),
         ("expect: [reply: Hello]", "reply is of texts, and this is a call"),
+        ("expect: [not: {reply: Hello}]", "reply is of texts, and this is a call"),
+        ("text: hours, expect: [not: [say: Hello]]", "nothing of a text is say"),
         ("text: []", "there is no text"),
         ("text: [{txt: hours}]", "did you mean 'text'?"),
         ("text: [{text: hours, after: 3}]", "did you mean 3s?"),

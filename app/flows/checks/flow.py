@@ -100,6 +100,11 @@ def look_round(compiler: Compiler) -> None:
         message = "auto_answer: the classic dialect has no Answer, so none is written"
         mend = "let the app answer by itself, or use the reference dialect"
         report.warning(("auto_answer",), "dialect", message, mend)
+    for path, node in compiler.reach.chosen.items():
+        collects = any(isinstance(step, dict) and "collect" in step for step in file.nodes.get(node) or ())
+        if "digits" in compiler.reach.uses.get(node, ()) and not collects:
+            message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
+            report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")
     if compiler.reach.time_asked is not None and not file.timezone and not report.wrong_at(("timezone",)):
         message, mend = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
         report.warning(compiler.reach.time_asked, "no-timezone", message, mend)

@@ -108,7 +108,9 @@ class Menu(Question):
         """Whether all that it leads to exists, and the caller can choose."""
         self._look_at_keys(run, path)
         self.look_at_timeout(run, path)
-        exist = [run.known(node, self._place(run, path, keys)) for keys, node in self.keys.items()]
+        places = [(self._place(run, path, keys), node) for keys, node in self.keys.items()]
+        run.compiler.reach.chosen.update(places)
+        exist = [run.known(node, place) for place, node in places]
         if self.otherwise:
             exist.append(run.known(self.otherwise, (*path, "otherwise")))
         return all(exist) and bool(self.keys)

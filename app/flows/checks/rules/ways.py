@@ -30,6 +30,10 @@ WAYS: Final[Mapping[str, Rule]] = {
         "The dialect of XML that is written does not have this: it could not be done, or would be passed over.",
         "Write it another way, or set dialect: reference (or classic) in the file.",
     ),
+    "digits-empty": Rule(
+        "Digits are what a request brings. What a key of a menu leads to stands in the menu's document: there are none.",
+        "Lead each key to a node of its own, or ask with collect: {into: choice, digits: 1}, and use choice.",
+    ),
     "empty-text": Rule(
         "A text that is spoken is empty: callers hear nothing where they wait for something.",
         "Write what is to be said, or take the step out.",
