@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.errors import LanguageError, Problem
@@ -18,7 +19,6 @@ from app.language.verbs import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from app.flows.book import Flow
     from app.flows.compiler import Options
@@ -52,10 +52,17 @@ class Loaded:
         return any(problem.severity == "error" for problem in self.problems)
 
     @property
+    def broken_flows(self) -> list[str]:
+        """Those of which only the fallback is live, and those of which nothing is: their files cannot be read at all."""
+        known = [flow.name for flow in self.book.flows.values() if flow.problems]
+        wrong = {Path(problem.file) for problem in self.problems if problem.severity == "error"}
+        return known + sorted({file.stem for file in wrong if is_flow(file)} - self.book.flows.keys())
+
+    @property
     def states(self) -> dict[str, int]:
-        """How many flows are ``live``, ``stale`` (an earlier version is live) and ``broken`` (only their fallback is)."""
-        broken = sum(bool(flow.problems) for flow in self.book.flows.values())
-        return {"live": len(self.book.flows) - broken - len(self.stale), "stale": len(self.stale), "broken": broken}
+        """How many flows are ``live``, ``stale`` (an earlier version is live) and ``broken``."""
+        live = sum(not flow.problems for flow in self.book.flows.values()) - len(self.stale)
+        return {"live": live, "stale": len(self.stale), "broken": len(self.broken_flows)}
 
 
 def load(folder: Path, options: Options, on_progress: Progress | None = None) -> Loaded:

@@ -197,7 +197,7 @@ class Stage:
     def _refused(self, turn: Turn) -> None:
         """Note what was not sent."""
         for mark, outcome, _, detail in turn.trail:
-            if outcome == "refused" and mark.word != "dial":
+            if outcome == "refused":
                 _SCENE.get().line.note("refused", "", word=mark.word, reason=(detail or {}).get("refused", ""))
 
     async def heard(self, *reports: Happened) -> None:

@@ -29,8 +29,8 @@ def state(loaded: Callable[[], Loaded], others: Callable[[], Mapping[str, Any]],
     @router.get("/readyz", summary="Can answer calls")
     async def readyz() -> Response:
         now = loaded()
-        broken = [flow.name for flow in now.book.flows.values() if flow.problems]
-        flows = len(now.book.flows) - len(broken)
+        broken = now.broken_flows
+        flows = sum(not flow.problems for flow in now.book.flows.values())
         status = "ok" if flows else "no flow is loaded"
         body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale], **others()}
         return JSONResponse(body, status_code=200 if flows else 503)

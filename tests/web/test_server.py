@@ -69,6 +69,15 @@ def test_it_is_not_ready_without_any_flow(tmp_path, content):
     assert is_apology(asked(app, "/call", params=CALL))
 
 
+def test_a_file_that_cannot_be_read_at_all_is_broken_beside_those_that_answer(tmp_path):
+    (tmp_path / "desk.yaml").write_text(DESK, encoding="utf-8")
+    (tmp_path / "torn.yaml").write_text("numbers: [", encoding="utf-8")
+    app = create_app(settings(flows=tmp_path))
+    ready = asked(app, "/readyz").json()
+    assert (ready["flows"], ready["broken"]) == (1, ["torn"])
+    assert 'callflows_flows{state="broken"} 1.0' in asked(app, "/metrics").text
+
+
 def test_the_shipped_flows_are_served(capsys):
     app = create_app(settings(flows=SHIPPED))
     assert document(asked(app, "/call", params=CALL))

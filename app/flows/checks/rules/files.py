@@ -91,7 +91,7 @@ FILES: Final[Mapping[str, Rule]] = {
         'Write keys: "1,2#" (a comma waits), or [1, {wait: 20s}, hangup]; callee: answer, busy or no-answer.',
     ),
     "test-supposed": Rule(
-        "A scenario supposes a dialect in which the flow cannot be written: there is no call to rehearse.",
+        "A scenario supposes a dialect in which the flow cannot be written: `callflows test` says so, there is no call.",
         "Mend what the message says of the flow, or take the dialect out of the scenario.",
     ),
     "test-text": Rule(
