@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from app.outside import Effect
 
 
-class Outcome(NamedTuple):
+class AnswerOutcome(NamedTuple):
     """What became of a request of Opentact.
 
     ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why. ``effects`` are to
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     version: str = ""
 
 
-class Answered(NamedTuple):
+class AnsweredRequest(NamedTuple):
     """A request and its answer.
 
     ``at`` is when it came (seconds since 1970), ``seconds`` how long the answer took; ``path`` and ``query`` are as they
@@ -36,13 +36,13 @@ class Answered(NamedTuple):
     where no flow was asked.
     """
 
-    at: float
-    seconds: float
+    received_at: float
+    answer_seconds: float
     method: str
     path: str
     query: bytes
-    told: Mapping[str, str]
+    request_fields: Mapping[str, str]
     status: int
     document: bytes
-    outcome: Outcome
+    outcome: AnswerOutcome
     turn: Turn | None

@@ -12,50 +12,50 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from app.characters import clean
-from app.kept import NOTHING_KEPT
-from app.numbers import UNKNOWN, Number, attested, caller_number, e164
+from app.characters import clean_text
+from app.kept import NO_VARIABLES
+from app.numbers import UNKNOWN_VALUE, PhoneNumber, parse_attestation, parse_caller_number, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
-LONGEST: Final = 256
+MAX_FIELD_CHARACTERS: Final = 256
 """Characters of a number, a name or an id that are looked at; nothing real is longer."""
-BEGAN: Final = "began"
+CALL_BEGAN_FIELD: Final = "began"
 """A field of ours, which no request can bring: when a call began of which nobody told the uuid (seconds since 1970). Its
 tickets carry it, so that what comes later is known to be of that call."""
 
 
-_COUNT: Final = re.compile("[0-9]{1,9}")
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class Call:
+class CurrentCall:
     """The call: ``id`` and ``app`` are Opentact's uuids, ``attestation`` is STIR/SHAKEN's A, B or C."""
 
     __slots__ = ("app", "attestation", "from_", "id", "started", "to")
     FIELDS: Final = frozenset({"id", "from_", "to", "app", "started", "attestation"})
 
-    def __init__(self, told: Mapping[str, str], from_: str, to: str) -> None:
-        self.id = told.get("call", UNKNOWN)
+    def __init__(self, request_fields: Mapping[str, str], from_: str, to: str) -> None:
+        self.id = request_fields.get("call", UNKNOWN_VALUE)
         self.from_ = from_
         self.to = to
-        self.app = told.get("sca", UNKNOWN)
-        self.started = told.get("started", UNKNOWN)
-        self.attestation = attested(told.get("attestation", UNKNOWN))
+        self.app = request_fields.get("sca", UNKNOWN_VALUE)
+        self.started = request_fields.get("started", UNKNOWN_VALUE)
+        self.attestation = parse_attestation(request_fields.get("attestation", UNKNOWN_VALUE))
 
 
 class Caller:
     """Who rings. ``number`` is E.164, or a login name where a SIP user rings, or empty."""
 
-    __slots__ = ("_calls", "name", "number")
+    __slots__ = ("_calls_today", "name", "number")
     FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region", "state", "calls_today"})
 
-    def __init__(self, number: str, name: str, calls: str = "") -> None:
-        self.number = Number(number)
+    def __init__(self, number: str, name: str, calls_today: str = "") -> None:
+        self.number = PhoneNumber(number)
         self.name = name
-        self._calls = calls
+        self._calls_today = calls_today
 
     @property
     def national(self) -> str:
@@ -75,7 +75,7 @@ class Caller:
     @property
     def calls_today(self) -> int:
         """The caller's calls to this flow today, this one included; 0 where nobody counted."""
-        return int(self._calls) if _COUNT.fullmatch(self._calls) else 0
+        return int(self._calls_today) if _CALL_COUNT_PATTERN.fullmatch(self._calls_today) else 0
 
     @property
     def anonymous(self) -> bool:
@@ -83,22 +83,22 @@ class Caller:
         return not self.number
 
 
-class Now:
+class LocalTime:
     """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
 
-    __slots__ = ("at", "day", "hour", "minute", "month", "second", "weekday", "year")
+    __slots__ = ("day", "hour", "minute", "moment", "month", "second", "weekday", "year")
     FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
 
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-        self.year, self.month, self.day = at.year, at.month, at.day
-        self.hour, self.minute, self.second = at.hour, at.minute, at.second
-        self.weekday = _DAYS[at.weekday()]
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+        self.year, self.month, self.day = moment.year, moment.month, moment.day
+        self.hour, self.minute, self.second = moment.hour, moment.minute, moment.second
+        self.weekday = _WEEKDAYS[moment.weekday()]
 
     @property
     def date(self) -> str:
         """As 2026-11-23."""
-        return self.at.date().isoformat()
+        return self.moment.date().isoformat()
 
     @property
     def time(self) -> str:
@@ -106,16 +106,16 @@ class Now:
         return f"{self.hour:02}:{self.minute:02}"
 
     def __str__(self) -> str:
-        return self.at.isoformat(timespec="seconds")
+        return self.moment.isoformat(timespec="seconds")
 
 
 @lru_cache(maxsize=64)
-def _now(second: int, zone: ZoneInfo | None) -> Now:
+def _local_time(second: int, zone: ZoneInfo | None) -> LocalTime:
     """A second on a wall clock; the calls of one second share it."""
-    return Now(datetime.fromtimestamp(second, zone or UTC))
+    return LocalTime(datetime.fromtimestamp(second, zone or UTC))
 
 
-_SEEN: Final = frozenset({"hours", "lists", "variables"})
+_CONTEXT_NAMES: Final = frozenset({"hours", "lists", "variables"})
 
 
 class Turn:
@@ -133,33 +133,33 @@ class Turn:
     """
 
     __slots__ = (
-        "_base",
         "_clock",
-        "answers_itself",
+        "_get_base_url",
+        "auto_answer",
         "call",
         "caller",
+        "deferred_results",
+        "earlier_values",
         "effects",
-        "found",
+        "entered_digits",
         "hours",
-        "kept",
-        "link",
         "lists",
+        "make_ticket_url",
         "now",
         "number",
-        "pressed",
-        "results",
+        "request_fields",
+        "resolve",
         "results_used",
-        "sight",
-        "told",
+        "step_results",
         "trail",
         "values",
         "variables",
         "zone",
     )
 
-    call: Call
+    call: CurrentCall
     """The call."""
-    now: Now
+    now: LocalTime
     """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
     hours: Mapping[str, Any]
     """The flow's opening hours at this moment, by name."""
@@ -170,38 +170,42 @@ class Turn:
 
     def __init__(
         self,
-        told: Mapping[str, str],
+        request_fields: Mapping[str, str],
         *,
-        base: Callable[[], str],
-        answers_itself: bool | None = None,
+        get_base_url: Callable[[], str],
+        auto_answer: bool | None = None,
         clock: Callable[[], datetime] | float | None = None,
     ) -> None:
         """``clock`` gives the moment, or is one, in seconds since 1970; it is now where there is none."""
-        self.told = told
-        to = told.get("to") or told.get("tn") or ""
-        self.number = _called(to)
-        self.caller = Caller(caller_number(told.get("from", "")), told.get("name", ""), told.get("calls", ""))
-        self.answers_itself = answers_itself
-        self.pressed = told.get("dtmf") or told.get("code", "")
-        self.kept = NOTHING_KEPT
+        self.request_fields = request_fields
+        to = request_fields.get("to") or request_fields.get("tn") or ""
+        self.number = _parse_called_number(to)
+        self.caller = Caller(
+            parse_caller_number(request_fields.get("from", "")),
+            request_fields.get("name", ""),
+            request_fields.get("calls", ""),
+        )
+        self.auto_answer = auto_answer
+        self.entered_digits = request_fields.get("dtmf") or request_fields.get("code", "")
+        self.earlier_values = NO_VARIABLES
         self.zone: ZoneInfo | None = None
-        self.sight: Callable[[str, Turn], Any] | None = None
-        self.link: Callable[[str, Mapping[str, Any]], str] | None = None
-        self.results: list[Any] = []
-        self._base = base
+        self.resolve: Callable[[str, Turn], Any] | None = None
+        self.make_ticket_url: Callable[[str, Mapping[str, Any]], str] | None = None
+        self.deferred_results: list[Any] = []
+        self._get_base_url = get_base_url
         self._clock = clock
-        self.begin()
+        self.reset_progress()
 
-    def tell(self, name: str, value: str) -> None:
+    def add_field(self, name: str, value: str) -> None:
         """Tell one more field, that nobody outside can."""
-        self.told = {**self.told, name: value}
-        self.caller = Caller(self.caller.number, self.caller.name, self.told.get("calls", ""))
+        self.request_fields = {**self.request_fields, name: value}
+        self.caller = Caller(self.caller.number, self.caller.name, self.request_fields.get("calls", ""))
 
-    def begin(self) -> None:
+    def reset_progress(self) -> None:
         """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
-        self.values = self.kept
+        self.values = self.earlier_values
         self.results_used = 0
-        self.found: dict[Any, Any] = {}
+        self.step_results: dict[Any, Any] = {}
         self.trail: list[tuple[Any, ...]] = []
         self.effects: list[Any] = []
 
@@ -209,18 +213,18 @@ class Turn:
         """What most calls do not need is made when it is first asked for, and is a plain attribute from then on."""
         made: object
         if name == "call":
-            made = self.call = Call(self.told, self.caller.number, self.number)
+            made = self.call = CurrentCall(self.request_fields, self.caller.number, self.number)
         elif name == "now":
-            made = self.now = _now(int(self.second), self.zone)
-        elif name in _SEEN and self.sight is not None:
-            made = self.sight(name, self)
+            made = self.now = _local_time(int(self.timestamp), self.zone)
+        elif name in _CONTEXT_NAMES and self.resolve is not None:
+            made = self.resolve(name, self)
             setattr(self, name, made)
         else:
             raise AttributeError(name)
         return made
 
     @property
-    def second(self) -> float:
+    def timestamp(self) -> float:
         """The moment, in seconds since 1970."""
         if self._clock is None:
             self._clock = time.time()
@@ -229,29 +233,29 @@ class Turn:
     @property
     def digits(self) -> str:
         """What was pressed."""
-        return self.pressed
+        return self.entered_digits
 
     def url(self, node: str, **values: Any) -> str:  # noqa: ANN401 - plain data
         """The signed URL of another node of a program, which then finds ``values`` in ``turn.values``."""
-        if self.link is None:
+        if self.make_ticket_url is None:
             raise LookupError("only a node of a program makes URLs")
-        return self.link(node, values)
+        return self.make_ticket_url(node, values)
 
     @property
-    def base(self) -> str:
+    def base_url(self) -> str:
         """``https://host`` without a slash at its end."""
-        return self._base()
+        return self._get_base_url()
 
 
 @lru_cache(maxsize=4096)
-def _called(written: str) -> Number:
-    return Number(e164(written) or written.strip())
+def _parse_called_number(text: str) -> PhoneNumber:
+    return PhoneNumber(parse_e164(text) or text.strip())
 
 
-def told(value: object) -> str:
+def clean_field(value: object) -> str:
     """A field from outside as text: cleaned, and not longer than anything real."""
     if isinstance(value, str):
-        return clean(value[:LONGEST])
+        return clean_text(value[:MAX_FIELD_CHARACTERS])
     if value is None or isinstance(value, (dict, list)):
         return ""
-    return str(value).lower()[:LONGEST]
+    return str(value).lower()[:MAX_FIELD_CHARACTERS]

@@ -6,27 +6,27 @@ import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from app.calls import Turn
-from app.kept import Values
+from app.kept import Variables
 
 if TYPE_CHECKING:
     from app.outside import Effect
 
-VOICEMAIL: Final = "voicemail"
+VOICEMAIL_TAG: Final = "voicemail"
 """The tag of the Record that a voicemail is."""
-CONVERSATION: Final = "conversation"
+CONVERSATION_TAG: Final = "conversation"
 """The tag of the Record around a dial with ``record``: nobody may have taken that."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Leg:
+class ReportedLeg:
     """Somebody whom the call rang; ``answered``: he took it."""
 
-    to: str
-    answered: bool
+    target: str
+    was_answered: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Recording:
+class ReportedRecording:
     """What was recorded, as far as it was reported: an empty ``url`` or ``transcript`` was not."""
 
     url: str = ""
@@ -36,7 +36,7 @@ class Recording:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
+class CallRecord:
     """A call that came in and has ended.
 
     ``at`` is when (seconds since 1970), ``seconds`` how long it lasted, ``tags`` are those of the elements that were run,
@@ -46,31 +46,35 @@ class Ended:
     uuid: str
     from_: str
     to: str
-    at: float
-    seconds: int = 0
-    legs: tuple[Leg, ...] = ()
-    recordings: tuple[Recording, ...] = ()
+    ended_at: float
+    duration_seconds: int = 0
+    legs: tuple[ReportedLeg, ...] = ()
+    recordings: tuple[ReportedRecording, ...] = ()
     tags: tuple[str, ...] = ()
-    name: str = ""
-    calls: int = 0
+    caller_name: str = ""
+    calls_today: int = 0
 
     @property
-    def missed(self) -> bool:
+    def was_missed(self) -> bool:
         """Whether nobody took the call: no person, and no voicemail."""
-        left = any(recording.tag != CONVERSATION for recording in self.recordings)
-        return not (left or any(leg.answered for leg in self.legs) or VOICEMAIL in self.tags)
+        left = any(recording.tag != CONVERSATION_TAG for recording in self.recordings)
+        return not (left or any(leg.was_answered for leg in self.legs) or VOICEMAIL_TAG in self.tags)
 
-    def turn(self) -> Turn:
+    def make_turn(self) -> Turn:
         """The end as expressions see it."""
-        told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.name}
-        turn = Turn({**told, **({"calls": str(self.calls)} if self.calls else {})}, base=str, clock=self.at)
-        seen = {"seconds": self.seconds, "rang": bool(self.legs), "tags": [*self.tags]}
-        turn.kept = Values({"ended": seen})
-        turn.begin()
+        told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
+        turn = Turn(
+            {**told, **({"calls": str(self.calls_today)} if self.calls_today else {})},
+            get_base_url=str,
+            clock=self.ended_at,
+        )
+        seen = {"seconds": self.duration_seconds, "rang": bool(self.legs), "tags": [*self.tags]}
+        turn.earlier_values = Variables({"ended": seen})
+        turn.reset_progress()
         return turn
 
 
-def completed(effect: Effect, call: Ended) -> Effect:
+def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     """A ``voicemail`` effect with what was recorded: for whoever holds it back until that is reported, or the call is over.
 
     ``recordings`` is a list of ``{url, transcript, seconds, tag}``, empty where the caller left no message.
@@ -78,5 +82,5 @@ def completed(effect: Effect, call: Ended) -> Effect:
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):
         return effect
-    recordings = [dataclasses.asdict(recording) for recording in call.recordings]
+    recordings = [dataclasses.asdict(recording) for recording in record.recordings]
     return dataclasses.replace(effect, payload={**effect.payload, "body": {**body, "recordings": recordings}})

@@ -56,11 +56,11 @@ class LanguageError(CallflowsError):
     """Something that Opentact's XML does not have."""
 
 
-class BuildError(LanguageError, ValueError):
+class VerbBuildError(LanguageError, ValueError):
     """A verb was built wrongly; the message says what is allowed."""
 
 
-class DocumentError(LanguageError):
+class DocumentReadError(LanguageError):
     """A document that cannot be read.
 
     ``line`` and ``column`` count from 1; ``reason`` is the message without them.
@@ -92,15 +92,15 @@ class Problem:
     severity: Literal["error", "warning"]
     rule: str
     message: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         """As a person reads it: place, message, mend, rule."""
-        mend = f" ({self.mend})" if self.mend else ""
+        mend = f" ({self.fix})" if self.fix else ""
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{mend} [{self.rule}]"
 
 
-class FlowError(CallflowsError):
+class FlowFileError(CallflowsError):
     """A flow file is wrong."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -108,20 +108,20 @@ class FlowError(CallflowsError):
         self.problems = tuple(problems)
 
 
-class TemplateRefused(CallflowsError):
+class FlowCreationError(CallflowsError):
     """A flow cannot be begun from a template: the name, the number or the file is in the way."""
 
 
-class FlowProgramError(CallflowsError):
+class PythonFlowError(CallflowsError):
     """A flow that is a program is written wrongly."""
 
 
 class ExpressionError(CallflowsError):
     """A condition or a text cannot be evaluated; ``line`` counts from 1 within the text."""
 
-    def __init__(self, message: str, mend: str = "", line: int = 1) -> None:
+    def __init__(self, message: str, fix: str = "", line: int = 1) -> None:
         super().__init__(message)
-        self.mend = mend
+        self.fix = fix
         self.line = line
 
 
@@ -129,38 +129,38 @@ class TicketError(CallflowsError):
     """A signed URL cannot be used."""
 
 
-class ForgedTicket(TicketError):
+class ForgedTicketError(TicketError):
     """Nobody of ours signed it."""
 
 
-class StaleTicket(TicketError):
+class ExpiredTicketError(TicketError):
     """It is ours, but too old."""
 
 
-class WorkError(CallflowsError):
+class SandboxError(CallflowsError):
     """A process that runs an author's work gave no answer."""
 
 
-class Overdue(WorkError):
+class SandboxTimeoutError(SandboxError):
     """The answer did not come in time."""
 
 
-class WorkerDied(WorkError):
+class SandboxCrashError(SandboxError):
     """The process is gone: it crashed, ended itself, or could not be started."""
 
 
-class WorkFailed(WorkError):
+class AuthorCodeError(SandboxError):
     """The work raised an error: its type's name, its message, and where as Python prints it."""
 
-    def __init__(self, kind: str, message: str, trace: str = "") -> None:
-        super().__init__(kind, message, trace)
-        self.kind = kind
+    def __init__(self, error_type: str, message: str, trace: str = "") -> None:
+        super().__init__(error_type, message, trace)
+        self.error_type = error_type
         self.message = message
         self.trace = trace
 
     def __str__(self) -> str:
         """As the last line of a traceback: ``ValueError: no such account``."""
-        return f"{self.kind}: {self.message}"
+        return f"{self.error_type}: {self.message}"
 
 
 class RehearsalError(CallflowsError):
@@ -170,37 +170,37 @@ class RehearsalError(CallflowsError):
 class ScenarioError(RehearsalError):
     """A scenario or a script is written wrongly; ``mend`` says how to write it."""
 
-    def __init__(self, message: str, mend: str = "") -> None:
-        super().__init__(f"{message} ({mend})" if mend else message)
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(f"{message} ({fix})" if fix else message)
         self.message = message
-        self.mend = mend
+        self.fix = fix
 
 
-class PlatformSilent(RehearsalError):
+class UndocumentedBehaviourError(RehearsalError):
     """The documentation of the platform does not say what happens, and nothing is chosen."""
 
 
-class OutsideError(CallflowsError):
+class OutboundRequestError(CallflowsError):
     """A server outside gave no answer that can be used; the message says why, without what was asked and answered."""
 
 
-class RefusedURL(OutsideError):
+class BlockedRequestError(OutboundRequestError):
     """It must not be asked, now or later."""
 
 
-class OptedOut(OutsideError):
+class RecipientOptedOutError(OutboundRequestError):
     """Whoever would be written to said STOP, and wants no messages from this number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Field:
+class OpentactFieldProblem:
     """What Opentact says of one field of a request: why it is wrong, and the value that it saw."""
 
     message: str
     value: object = None
 
 
-class OpentactError(OutsideError):
+class OpentactError(OutboundRequestError):
     """Opentact refused something, or could not be asked.
 
     ``status`` is that of HTTP, or the one in the answer where HTTP says 200; None where there was no answer.
@@ -208,7 +208,7 @@ class OpentactError(OutsideError):
     request by its method and path with ids and numbers left out, and has no values, so that it may stand in a log.
     """
 
-    mend = ""
+    fix = ""
 
     def __init__(
         self,
@@ -216,67 +216,67 @@ class OpentactError(OutsideError):
         *,
         request: str = "",
         status: int | None = None,
-        fields: Mapping[str, Field] | None = None,
-        mend: str = "",
+        fields: Mapping[str, OpentactFieldProblem] | None = None,
+        fix: str = "",
     ) -> None:
         self.message = message
         self.request = request
         self.status = status
         self.fields = dict(fields or {})
-        self.mend = mend or self.mend
+        self.fix = fix or self.fix
         details = "; ".join(f"{path}: {field.message}" for path, field in self.fields.items())
         said = f"{message} ({details})" if details else message
         place = f"{request}: " if request else ""
-        super().__init__(f"{place}{said}{f' [{status}]' if status else ''}{f'; {self.mend}' if self.mend else ''}")
+        super().__init__(f"{place}{said}{f' [{status}]' if status else ''}{f'; {self.fix}' if self.fix else ''}")
 
 
-class NotAuthenticated(OpentactError):
+class OpentactAuthenticationError(OpentactError):
     """Opentact does not accept the token, or the email and the password."""
 
-    mend = "set CALLFLOWS_OPENTACT_TOKEN to a token that is valid, or CALLFLOWS_OPENTACT_EMAIL and _PASSWORD"
+    fix = "set CALLFLOWS_OPENTACT_TOKEN to a token that is valid, or CALLFLOWS_OPENTACT_EMAIL and _PASSWORD"
 
 
-class NotEnoughBalance(OpentactError):
+class OpentactBalanceError(OpentactError):
     """The account has not enough money."""
 
-    mend = "add money to the account in Opentact's portal"
+    fix = "add money to the account in Opentact's portal"
 
 
-class NotFound(OpentactError):
+class OpentactNotFoundError(OpentactError):
     """There is no such thing, or it is another account's."""
 
-    mend = "look at its id or number, and at whose token this is"
+    fix = "look at its id or number, and at whose token this is"
 
 
-class Conflict(OpentactError):
+class OpentactConflictError(OpentactError):
     """It is taken, or it is there already."""
 
-    mend = "look at what is there"
+    fix = "look at what is there"
 
 
-class TooManyRequests(OpentactError):
+class OpentactRateLimitError(OpentactError):
     """More was asked than Opentact allows; ``retry_after`` are the seconds that it wants to be left alone, if it said."""
 
-    mend = "ask again later"
+    fix = "ask again later"
     retry_after: float | None = None
 
 
-class Unavailable(OpentactError):
+class OpentactUnavailableError(OpentactError):
     """Opentact was not reached, did not answer in time, or broke (5xx).
 
     ``done`` says whether what was asked may have been done all the same.
     """
 
-    done: bool = False
+    may_have_happened: bool = False
 
 
-class Unintelligible(OpentactError):
+class OpentactResponseError(OpentactError):
     """The answer is not Opentact's: no JSON, or not in its envelope."""
 
-    mend = "see whether CALLFLOWS_OPENTACT_URL is that of Opentact's REST API"
+    fix = "see whether CALLFLOWS_OPENTACT_URL is that of Opentact's REST API"
 
 
-class NotDocumented(OpentactError):
+class OpentactUndocumentedError(OpentactError):
     """Opentact has it, but how it is asked is lost from the documentation; the message says where to fill it in."""
 
 
@@ -284,11 +284,11 @@ class JournalError(CallflowsError):
     """What happened cannot be written or read."""
 
 
-class StoreGone(JournalError):
+class JournalUnavailableError(JournalError):
     """The database cannot be reached, or cannot take anything; later it may."""
 
 
-class StoreRefused(JournalError):
+class JournalRejectionError(JournalError):
     """The database will never take this."""
 
 
@@ -296,22 +296,22 @@ class SettingsError(CallflowsError):
     """The installation is configured wrongly."""
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def format_suggestion(word: str, candidates: Iterable[str]) -> str:
     """``did you mean 'sales'?`` where one of ``known`` is near enough, else nothing."""
-    near = nearest(word, known)
+    near = find_nearest(word, candidates)
     return f"did you mean {near!r}?" if near else ""
 
 
-def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
     """The one of ``known`` that is most like a word, in any case, with ``-`` or ``_``; nothing where none is ``alike``."""
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong already
 
     plain: dict[str, str] = {}
-    for one in known:
-        plain.setdefault(_plainly(one), one)
-    near = get_close_matches(_plainly(word), plain, n=1, cutoff=alike)
+    for one in candidates:
+        plain.setdefault(_fold_word(one), one)
+    near = get_close_matches(_fold_word(word), plain, n=1, cutoff=min_similarity)
     return plain[near[0]] if near else ""
 
 
-def _plainly(word: str) -> str:
+def _fold_word(word: str) -> str:
     return word.casefold().replace("_", "-").replace(" ", "-")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOTHING: Final[Mapping[str, Any]] = {}
-MOMENTS: Final = {
+NO_ENTITY: Final[Mapping[str, Any]] = {}
+CALL_STATE_TIME_FIELDS: Final = {
     "init": "init_on",
     "ringing": "ring_on",
     "live": "answer_on",
@@ -18,7 +18,7 @@ MOMENTS: Final = {
 """The states of a call in their order, and the field of its entity (platform: its names) that has the moment of each."""
 
 
-class Happened(NamedTuple):
+class PlatformEvent(NamedTuple):
     """One report of Opentact's.
 
     ``kind`` is its ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or one that nobody knows yet).
@@ -34,18 +34,18 @@ class Happened(NamedTuple):
 
     kind: str
     key: str
-    at: float
+    occurred_at: float
     raw: Mapping[str, Any]
     message: str = ""
     state: str = ""
-    seconds: int | None = None
-    call: Mapping[str, Any] = NOTHING
-    step: Mapping[str, Any] = NOTHING
-    sms: Mapping[str, Any] = NOTHING
+    call_seconds: int | None = None
+    call: Mapping[str, Any] = NO_ENTITY
+    command: Mapping[str, Any] = NO_ENTITY
+    sms: Mapping[str, Any] = NO_ENTITY
     source: str = "wss"
 
 
-class Settled(NamedTuple):
+class EffectResult(NamedTuple):
     """What became of an effect (``app.outside.Effect``): ``result`` is ``sent, failed, refused, dropped`` or ``repeated``.
 
     ``reason`` says why. ``at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to
@@ -54,8 +54,8 @@ class Settled(NamedTuple):
 
     kind: str
     key: str
-    at: float
+    finished_at: float
     result: str
     reason: str = ""
     call: str = ""
-    payload: Mapping[str, Any] = NOTHING
+    payload: Mapping[str, Any] = NO_ENTITY

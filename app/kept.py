@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Never
 
 
-class Nothing:
+class MissingValue:
     """What a field is that looked-up data lacks, and a value that was never set: false, empty, equal to nothing said."""
 
     __slots__ = ()
@@ -24,7 +24,7 @@ class Nothing:
     __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
-        return other is None or isinstance(other, Nothing) or other == ""
+        return other is None or isinstance(other, MissingValue) or other == ""
 
     def __hash__(self) -> int:
         return 0
@@ -39,24 +39,24 @@ class Nothing:
         return False
 
     def __reduce__(self) -> str:
-        return "NOTHING"
+        return "MISSING"
 
-    def _never(self, _other: object) -> bool:
+    def _compare_as_false(self, _other: object) -> bool:
         return False
 
-    __lt__ = __le__ = __gt__ = __ge__ = _never
+    __lt__ = __le__ = __gt__ = __ge__ = _compare_as_false
 
 
-NOTHING: Final = Nothing()
+MISSING: Final = MissingValue()
 
 
-class Values(dict[str, Any]):
+class Variables(dict[str, Any]):
     """What was set, collected or looked up, by name; what was not is nothing."""
 
     __slots__ = ()
 
-    def __missing__(self, _name: str) -> Nothing:
-        return NOTHING
+    def __missing__(self, _name: str) -> MissingValue:
+        return MISSING
 
 
-NOTHING_KEPT: Final = Values()
+NO_VARIABLES: Final = Variables()

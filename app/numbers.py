@@ -7,41 +7,41 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from app.withheld import RESTRICTED, address_of, is_withheld
+from app.withheld import RESTRICTED_KEYPAD_NUMBER, extract_sip_address, is_anonymous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-UNKNOWN: Final = "unknown"
+UNKNOWN_VALUE: Final = "unknown"
 """Stands for what was not told."""
 
-_NANP: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
-_NANP_CALLER: Final = re.compile(rf"\+1(?!{RESTRICTED})[2-9][0-9]{{9}}")
-_NUMBER: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
-_ATTESTED: Final = re.compile(
+_NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
+_NANP_CALLER_PATTERN: Final = re.compile(rf"\+1(?!{RESTRICTED_KEYPAD_NUMBER})[2-9][0-9]{{9}}")
+_NUMBER_PATTERN: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
+_ATTESTATION_PATTERN: Final = re.compile(
     r"(?:(?:tn[-_ ]?validation[-_ ]?)?passed[-_ ]|attest(?:ation)?[-_ :=]*|level[-_ :=]*)?"
     r"(a|b|c|full|partial|gateway)(?:[-_ ](?:attestation|attested|passthrough|diverted))?",
     re.IGNORECASE,
 )
-_EMERGENCY: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
-_STRANGE: Final = re.compile("[^A-Za-z0-9@._+-]")
-_NUMBERS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,}")
-_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
+_EMERGENCY_NUMBERS: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
+_UNLOGGABLE_CHARACTER: Final = re.compile("[^A-Za-z0-9@._+-]")
+_NUMBER_OR_UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,}")
+_ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
-def e164(written: str) -> str:
+def parse_e164(text: str) -> str:
     """A number however it is written, in E.164; nothing where it is none.
 
     Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
     region is never assumed.
     """
-    nanp = _NANP.fullmatch(written)
-    return f"+{nanp[1]}" if nanp else _international(written)
+    nanp = _NANP_PATTERN.fullmatch(text)
+    return f"+{nanp[1]}" if nanp else _parse_international(text)
 
 
 @lru_cache(maxsize=16_384)
-def _international(written: str) -> str:
-    found = _NUMBER.fullmatch(written.strip())
+def _parse_international(text: str) -> str:
+    found = _NUMBER_PATTERN.fullmatch(text.strip())
     if not found:
         return ""
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
@@ -55,32 +55,32 @@ def _international(written: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def plain(target: str) -> str:
+def normalize_target(target: str) -> str:
     """Whom one may ring, in one spelling: a number in E.164, else the address or the name without its scheme."""
-    return e164(target) or target.lower().removeprefix("sip:")
+    return parse_e164(target) or target.lower().removeprefix("sip:")
 
 
-def caller_number(written: str) -> str:
+def parse_caller_number(text: str) -> str:
     """Who rings, as a request says it: a number in E.164, a login name, or nothing where it is withheld."""
-    return written if _NANP_CALLER.fullmatch(written) else _caller_otherwise(written)
+    return text if _NANP_CALLER_PATTERN.fullmatch(text) else _parse_unusual_caller(text)
 
 
 @lru_cache(maxsize=16_384)
-def _caller_otherwise(written: str) -> str:
-    if is_withheld(written):
+def _parse_unusual_caller(text: str) -> str:
+    if is_anonymous(text):
         return ""
-    address = address_of(written)
-    return e164(address) or address
+    address = extract_sip_address(text)
+    return parse_e164(address) or address
 
 
-def _national(number: str) -> str:
+def _format_national(number: str) -> str:
     if number.startswith("+1") and len(number) == len("+12015550123"):
         return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
-    return _national_elsewhere(number)
+    return _format_national_outside_nanp(number)
 
 
 @lru_cache(maxsize=4096)
-def _national_elsewhere(number: str) -> str:
+def _format_national_outside_nanp(number: str) -> str:
     import phonenumbers  # noqa: PLC0415 - as above
 
     try:
@@ -91,24 +91,24 @@ def _national_elsewhere(number: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _region(number: str) -> str:
+def _find_region(number: str) -> str:
     import phonenumbers  # noqa: PLC0415 - as above
 
     try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN_VALUE
     except phonenumbers.NumberParseException:
-        return UNKNOWN
+        return UNKNOWN_VALUE
 
 
-def _state(number: str) -> str:
+def _find_state(number: str) -> str:
     if not number.startswith("+1"):
-        return UNKNOWN
-    from app.states import state_of  # noqa: PLC0415 - very heavy, and few flows ask
+        return UNKNOWN_VALUE
+    from app.states import find_number_state  # noqa: PLC0415 - very heavy, and few flows ask
 
-    return state_of(number) or UNKNOWN
+    return find_number_state(number) or UNKNOWN_VALUE
 
 
-class Number(str):
+class PhoneNumber(str):
     """A telephone number in E.164, or what stood in its place; a text like any other."""
 
     __slots__ = ()
@@ -116,57 +116,57 @@ class Number(str):
     @property
     def national(self) -> str:
         """As it is written in its own country: ``(201) 555-0123``."""
-        return _national(self)
+        return _format_national(self)
 
     @property
     def state(self) -> str:
         """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
-        return _state(self)
+        return _find_state(self)
 
     @property
     def region(self) -> str:
         """The country, as ``US``; ``unknown`` where the number does not tell."""
-        return _region(self)
+        return _find_region(self)
 
 
-def attested(written: str) -> str:
+def parse_attestation(text: str) -> str:
     """STIR/SHAKEN's level however it is written (``A``, ``full``, ``TN-Validation-Passed-A``): A, B, C, else unknown."""
-    found = _ATTESTED.fullmatch(written.strip())
+    found = _ATTESTATION_PATTERN.fullmatch(text.strip())
     level = found[1].lower() if found else ""
-    return _LEVELS.get(level, level.upper()) or UNKNOWN
+    return _ATTESTATION_LEVELS.get(level, level.upper()) or UNKNOWN_VALUE
 
 
-def is_emergency(written: str) -> bool:
+def is_emergency_number(text: str) -> bool:
     """Whether it is a number of emergency services, or one as short that is like them."""
-    return re.sub(r"[ ().\-]", "", written.strip()).removeprefix("+") in _EMERGENCY
+    return re.sub(r"[ ().\-]", "", text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS
 
 
-def masked(number: str) -> str:
+def mask_number(number: str) -> str:
     """A number for logs: its last four digits. Plain ASCII, so that it stands alike in every log."""
-    shown = _STRANGE.sub("?", number[-4:]) if len(number) > 4 else ""  # noqa: PLR2004 - the four
+    shown = _UNLOGGABLE_CHARACTER.sub("?", number[-4:]) if len(number) > 4 else ""  # noqa: PLR2004 - the four
     return f"...{shown}" if number else ""
 
 
-def masked_in(text: str, mask: Callable[[str], str] = masked) -> str:
+def mask_numbers_in_text(text: str, mask: Callable[[str], str] = mask_number) -> str:
     """A text for logs: all numbers in it as ``mask`` writes them; what only looks like one within a uuid stays."""
-    return _NUMBERS.sub(lambda found: found[0] if "-" in found[0] else mask(found[0]), text)
+    return _NUMBER_OR_UUID_PATTERN.sub(lambda found: found[0] if "-" in found[0] else mask(found[0]), text)
 
 
-class Mask:
+class NumberMask:
     """Writes numbers for logs: the last four digits, and a hash by which who has the key finds all lines of a number."""
 
     def __init__(self, key: bytes) -> None:
         own = hashlib.blake2b(key, digest_size=32, person=b"callflows mask").digest()
-        self._begun = hashlib.blake2b(digest_size=4, key=own)
-        self._cached = lru_cache(maxsize=2_048)(self._written)
+        self._keyed_hash = hashlib.blake2b(digest_size=4, key=own)
+        self._mask_cached = lru_cache(maxsize=2_048)(self._mask_with_hash)
 
     def __call__(self, number: str) -> str:
         """As ``...0999.3fa9c1d2``; the same however the number is written."""
-        return self._cached(number)
+        return self._mask_cached(number)
 
-    def _written(self, number: str) -> str:
+    def _mask_with_hash(self, number: str) -> str:
         if not number:
             return ""
-        digest = self._begun.copy()
-        digest.update((e164(number) or number).encode("utf-8", "replace"))
-        return f"{masked(number)}.{digest.hexdigest()}"
+        digest = self._keyed_hash.copy()
+        digest.update((parse_e164(number) or number).encode("utf-8", "replace"))
+        return f"{mask_number(number)}.{digest.hexdigest()}"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_TEXT: Final = 918
+MAX_SMS_CHARACTERS: Final = 918
 """Characters of a text message; documented: 1 to 918."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Lookup:
+class LookupRequest:
     """A question to another server; ``timeout_ms`` is for all of it, ``place`` says which step asks.
 
     ``into`` is the name under which the flow keeps the answer: a rehearsal answers by it.
@@ -27,19 +27,19 @@ class Lookup:
     headers: tuple[tuple[str, str], ...]
     body: str
     timeout_ms: int
-    place: str
-    into: str = ""
+    step_path: str
+    variable: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class LookupResult:
     """What a lookup gave: plain data or a text; where it is not ``ok``, ``reason`` says why."""
 
     value: Any
     ok: bool
     status: int | None = None
     reason: str = ""
-    ms: float = 0.0
+    duration_ms: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,22 +53,22 @@ class Effect:
     kind: Literal["sms", "notify", "voicemail"]
     key: str
     payload: Mapping[str, Any]
-    before: str = ""
-    confirms: bool = False
+    previous_key: str = ""
+    is_stop_confirmation: bool = False
 
 
-class Effects(Protocol):
+class EffectHandler(Protocol):
     """Does what flows want outside."""
 
-    async def lookup(self, asked: Lookup) -> Found:
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """What another server answers; never raises."""
 
-    def cause(self, effect: Effect) -> None:
+    def queue_effect(self, effect: Effect) -> None:
         """Take an effect to be done; never waits, never raises."""
 
 
-class Done(Protocol):
+class IdempotencyStore(Protocol):
     """Remembers for good, and for all processes of an installation, what was done."""
 
-    async def once(self, kind: str, key: str) -> bool:
+    async def claim_key(self, kind: str, key: str) -> bool:
         """Whether this is the first time that a key of a kind is asked about; from then on it is not."""

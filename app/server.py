@@ -12,306 +12,358 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from fastapi import FastAPI
 
-from app.consent import OnceInMemory, OptOutsInMemory
-from app.effects import Live
+from app.consent import InMemoryIdempotencyStore, InMemoryOptOuts
+from app.effects import LiveEffects
 from app.flows import trail
-from app.flows.checks.across import across, since
-from app.flows.compiler import Options
-from app.flows.library import Library
-from app.flows.messages.inbox import Inbox
-from app.flows.messages.rules import Sentences
-from app.flows.missed import after
-from app.flows.screening.callers import CountsInMemory
-from app.flows.shelf import Shelf
-from app.flows.tickets import Signer, kept_key
-from app.flows.watcher import Watcher
-from app.flows.words.recording import BEEP_PATH
-from app.flows.workers import Workers
-from app.flows.workshop import Workshop
-from app.journal import Journal, journal_of
-from app.numbers import Mask
-from app.rehearsal.stage import Stage
-from app.settings import Settings, unknown
-from app.settings import load as load_settings
-from app.web.answering import Answering
-from app.web.ending import Ending
-from app.web.engine import Engine
-from app.web.hearing import Hearing
-from app.web.log import Log, line_of, log_to
-from app.web.problems import said_as_problems
-from app.web.pushing import Pushing
-from app.web.requests import Trust
-from app.web.sounds import sounds
-from app.web.state import state
-from app.web.tally import Tally
-from app.web.texting import Texting
-from app.web.webhooks import webhooks
+from app.flows.checks.across import check_across_flows, check_changed_flows
+from app.flows.compiler import CompilerOptions
+from app.flows.library import FlowLibrary
+from app.flows.messages.inbox import MessageInbox
+from app.flows.messages.rules import CarrierReplies
+from app.flows.missed import run_missed_call_steps
+from app.flows.screening.callers import InMemoryCallCounter
+from app.flows.shelf import FlowVersions
+from app.flows.tickets import TicketSigner, load_or_create_secret_key
+from app.flows.watcher import FolderWatcher
+from app.flows.words.recording import BEEP_URL_PATH
+from app.flows.workers import WorkerPool
+from app.flows.workshop import JobRunner
+from app.journal import Journal, create_journal
+from app.numbers import NumberMask
+from app.rehearsal.stage import SimulatedOutside
+from app.settings import Settings, find_unknown_settings
+from app.settings import load_settings as load_settings
+from app.web.answering import CallDoor
+from app.web.ending import CallCompletion
+from app.web.engine import AnswerEngine
+from app.web.hearing import EventIntake
+from app.web.log import LogWriter, configure_logging, create_line_renderer
+from app.web.problems import install_problem_handlers
+from app.web.pushing import CallPusher
+from app.web.requests import RequestTrust
+from app.web.sounds import create_sound_router
+from app.web.state import create_status_router
+from app.web.tally import AnswerMetrics
+from app.web.texting import InboundSms
+from app.web.webhooks import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from app.calls import Turn
-    from app.ended import Ended
+    from app.ended import CallRecord
     from app.flows.book import FlowBook
-    from app.flows.loader import Loaded, Progress
-    from app.opentact import Opentact
-    from app.spots import Spot
-    from app.web.hearing import Act
-    from app.web.listening import Listening
+    from app.flows.loader import LoadedFlows, ProgressCallback
+    from app.opentact import OpentactClient
+    from app.spots import CoveragePoint
+    from app.web.hearing import EventHandler
+    from app.web.listening import EventListener
 
 
-GRACE: Final = 5.0
+STOP_GRACE_SECONDS: Final = 5.0
 """Seconds that effects have to be done when the server ends."""
 
 
-def create_app(settings: Settings | None = None, library: Library | None = None) -> Answering:
+def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
     """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering.
 
     ``library`` is that of ``library_of``, where it is made already.
     """
     settings = settings or load_settings()
-    log = Log()
-    mask = Mask(keys_of(settings)[0])
-    log_to(log, settings.log_format, mask)
-    house = House(settings, library or library_of(settings), log, mask)
-    house.warn()
-    app = FastAPI(title="callflows", lifespan=house.open, description="Answers the calls of numbers on Opentact.")
-    said_as_problems(app)
-    app.include_router(state(lambda: house.library.loaded, house.state, house.trust, house.tally))
-    app.include_router(sounds(BEEP_PATH))
-    app.include_router(webhooks(house.trust, house.hearing.written))
-    return Answering(app, house.engine, house.trust)
+    log = LogWriter()
+    mask = NumberMask(load_secret_keys(settings)[0])
+    configure_logging(log, settings.log_format, mask)
+    house = Installation(settings, library or load_flow_library(settings), log, mask)
+    house.log_warnings()
+    app = FastAPI(title="callflows", lifespan=house.run_lifespan, description="Answers the calls of numbers on Opentact.")
+    install_problem_handlers(app)
+    app.include_router(
+        create_status_router(lambda: house.library.loaded_flows, house.get_status, house.trust, house.answer_metrics)
+    )
+    app.include_router(create_sound_router(BEEP_URL_PATH))
+    app.include_router(create_webhook_router(house.trust, house.event_intake.store_then_act))
+    return CallDoor(app, house.engine, house.trust)
 
 
-class House:
+class Installation:
     """All that one process of an installation has."""
 
-    def __init__(self, settings: Settings, library: Library, log: Log, mask: Mask) -> None:
+    def __init__(self, settings: Settings, library: FlowLibrary, log_writer: LogWriter, mask: NumberMask) -> None:
         self.settings = settings
         self.library = library
-        self.trust = Trust(settings)
-        self.journal = journal_of(settings, trail.told)
-        self.opentact = opentact_of(settings)
-        self.tally = Tally(line_of(settings.log_format), log, lambda: library.loaded.states, mask)
-        self._log = log
+        self.trust = RequestTrust(settings)
+        self.journal = create_journal(settings, trail.describe_decisions)
+        self.opentact = create_opentact_client(settings)
+        self.answer_metrics = AnswerMetrics(
+            create_line_renderer(settings.log_format), log_writer, lambda: library.loaded_flows.state_counts, mask
+        )
+        self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._shelf = Shelf(library.loaded.book)
-        self._outside = outside_of(settings, self.opentact, self.journal)
-        self._workshop = Workshop(self._outside, Workers("app.flows.workshop:work"))
+        self._flow_versions = FlowVersions(library.loaded_flows.book)
+        self._live_effects = create_live_effects(settings, self.opentact, self.journal)
+        self._job_runner = JobRunner(self._live_effects, WorkerPool("app.flows.workshop:run_pickled_job"))
         hears = self.opentact is not None
-        self._ending = Ending(self._shelf, self.journal, self._workshop, self._outside, hears=hears)
-        self._watcher = Watcher(library, self._changed)
-        self.engine = Engine(
-            shelf=self._shelf,
-            signer=signer_of(settings),
-            tally=self.tally,
+        self._call_completion = CallCompletion(
+            self._flow_versions, self.journal, self._job_runner, self._live_effects, receives_events=hears
+        )
+        self._folder_watcher = FolderWatcher(library, self._open_flow_book)
+        self.engine = AnswerEngine(
+            flow_versions=self._flow_versions,
+            signer=create_ticket_signer(settings),
+            answer_metrics=self.answer_metrics,
             apology=settings.apology,
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
-            workshop=self._workshop,
-            outside=self._ending,
-            counts=CountsInMemory(),
-            remember=self.journal.remember,
+            job_runner=self._job_runner,
+            effect_handler=self._call_completion,
+            caller_counts=InMemoryCallCounter(),
+            record_answer=self.journal.record_soon,
         )
-        self.hearing = Hearing(self.journal, self._acts(), first=[self._texting().heard])
-        self._listening = self._ear()
-        self._count()
+        self.event_intake = EventIntake(
+            self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
+        )
+        self._event_listener = self._create_event_listener()
+        self._register_gauges()
 
-    def _ear(self) -> Listening | None:
+    def _create_event_listener(self) -> EventListener | None:
         """What listens to events; None where the installation has no account."""
         if self.opentact is None:
             return None
-        from app.web.listening import Listening  # noqa: PLC0415 - heavy, and an installation may do without
+        from app.web.listening import EventListener  # noqa: PLC0415 - heavy, and an installation may do without
 
-        return Listening(self.settings, self.opentact, self.journal, self.hearing.heard, self._unfinished)
+        return EventListener(
+            self.settings, self.opentact, self.journal, self.event_intake.act_then_store, self._find_oldest_unfinished
+        )
 
-    def _unfinished(self) -> float | None:
+    def _find_oldest_unfinished(self) -> float | None:
         """When the oldest happened that was reported and is not acted on yet."""
-        waiting = (self.hearing.unfinished(), self._ending.unfinished())
+        waiting = (self.event_intake.find_oldest_unfinished(), self._call_completion.find_oldest_unfinished())
         return min((at for at in waiting if at is not None), default=None)
 
-    def _acts(self) -> list[Any]:
+    def _create_event_handlers(self) -> list[Any]:
         """What is done when something is reported."""
         if self.opentact is None or self.settings.control != "push":
-            return [self._ending.heard]
-        push = Pushing(self.engine, self.opentact.calls.push, self.journal.once_or_here, self.settings.public_url)
-        return [push.heard, self._ending.heard]
+            return [self._call_completion.handle_event]
+        push = CallPusher(
+            self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
+        )
+        return [push.handle_event, self._call_completion.handle_event]
 
-    def _texting(self) -> Texting:
+    def _create_inbound_sms(self) -> InboundSms:
         """What takes texts that come in."""
-        journal, do = self.journal, self._workshop.do
-        inbox = Inbox(lambda: self._shelf.book, sentences_of(self.settings), optouts=journal, done=journal, do=do)
-        return Texting(inbox, lambda: self._shelf.book, self._outside)
+        journal, do = self.journal, self._job_runner.run_job
+        inbox = MessageInbox(
+            lambda: self._flow_versions.book,
+            create_automatic_replies(self.settings),
+            optouts=journal,
+            deduplication=journal,
+            run_job=do,
+        )
+        return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
 
-    def _count(self) -> None:
-        also = self.tally.also
-        also("callflows_effects", "Effects and lookups, by what became of them", ["kind", "result"], self._outside.counts)
-        also("callflows_workers", "What workers were asked, and what became of them", ["state"], self._workshop.counts)
-        also("callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.counts)
+    def _register_gauges(self) -> None:
+        also = self.answer_metrics.add_gauge
+        also(
+            "callflows_effects",
+            "Effects and lookups, by what became of them",
+            ["kind", "result"],
+            self._live_effects.count_results,
+        )
+        also(
+            "callflows_workers",
+            "What workers were asked, and what became of them",
+            ["state"],
+            self._job_runner.worker_counts,
+        )
+        also(
+            "callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.count_results
+        )
 
-    def warn(self) -> None:
+    def log_warnings(self) -> None:
         """Say what is to be known of the settings and the flows."""
         log, settings = structlog.get_logger("callflows"), self.settings
-        said(self.library.loaded, workers=settings.workers)
-        for strange in unknown():
+        log_problems(self.library.loaded_flows, workers=settings.workers)
+        for strange in find_unknown_settings():
             log.warning(strange)
         if not settings.token:
             log.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
             log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
 
-    def state(self) -> dict[str, Any]:
+    def get_status(self) -> dict[str, Any]:
         """How the journal and the platform are."""
-        events = self._listening.state() if self._listening is not None else {"connected": False, "problem": "not set up"}
-        return {"journal": self.journal.state(), "events": events}
+        events = (
+            self._event_listener.get_status()
+            if self._event_listener is not None
+            else {"connected": False, "problem": "not set up"}
+        )
+        return {"journal": self.journal.get_status(), "events": events}
 
-    def _changed(self, before: Loaded, loaded: Loaded) -> None:
+    def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Another book is open; the watcher's thread says so."""
-        self._shelf.open(loaded.book)
+        self._flow_versions.replace_book(loaded.book)
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._ready(loaded.book), self._loop)
-        said(loaded, before, self.settings.workers)
+            asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
+        log_problems(loaded, before, self.settings.workers)
 
-    async def _ready(self, book: FlowBook) -> None:
+    async def _prepare_flows(self, book: FlowBook) -> None:
         """Have what its flows need, so that no caller waits for it."""
-        if any(flow.apart for flow in book.flows.values()):
-            await self._workshop.start()
-        if any(flow.outside for flow in book.flows.values()):
-            await self._outside.ready()
+        if any(flow.needs_worker for flow in book.flows.values()):
+            await self._job_runner.start()
+        if any(flow.uses_network for flow in book.flows.values()):
+            await self._live_effects.load_clients()
 
     @contextlib.asynccontextmanager
-    async def open(self, _app: FastAPI) -> AsyncIterator[None]:
+    async def run_lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         """Everything runs, until it ends."""
-        self._log.start()
-        self.tally.start()
+        self._log_writer.start()
+        self.answer_metrics.start()
         self.journal.start()
-        await self._outside.start()
+        await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
-        await self._ready(self._shelf.book)
+        await self._prepare_flows(self._flow_versions.book)
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
-        self._watcher.start()
-        self._ending.start()
-        if self._listening is not None:
-            self._listening.start()
+        self._folder_watcher.start()
+        self._call_completion.start()
+        if self._event_listener is not None:
+            self._event_listener.start()
         yield
-        self._watcher.stop()
-        if self._listening is not None:
-            await self._listening.stop()
-        await self.hearing.stop(GRACE)
-        await self._ending.stop()
-        await self._workshop.stop()
-        await self._outside.stop(GRACE)
+        self._folder_watcher.stop()
+        if self._event_listener is not None:
+            await self._event_listener.stop()
+        await self.event_intake.stop(STOP_GRACE_SECONDS)
+        await self._call_completion.stop()
+        await self._job_runner.stop()
+        await self._live_effects.stop(STOP_GRACE_SECONDS)
         if self.opentact is not None:
             await self.opentact.close()
         await asyncio.to_thread(self.journal.stop)
-        self.tally.stop()
-        self._log.stop()
+        self.answer_metrics.stop()
+        self._log_writer.stop()
 
 
-def opentact_of(settings: Settings) -> Opentact | None:
+def create_opentact_client(settings: Settings) -> OpentactClient | None:
     """The platform as a client; None where the installation has no account. Raises SettingsError."""
     if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
         return None
-    from app.opentact import Opentact  # noqa: PLC0415 - heavy, and most rehearsals do without
+    from app.opentact import OpentactClient  # noqa: PLC0415 - heavy, and most rehearsals do without
 
-    return Opentact.of(settings)
+    return OpentactClient.from_settings(settings)
 
 
-def outside_of(settings: Settings, opentact: Opentact | None = None, journal: Journal | None = None) -> Live:
+def create_live_effects(
+    settings: Settings, opentact: OpentactClient | None = None, journal: Journal | None = None
+) -> LiveEffects:
     """The outside of an installation: lookups, webhooks and messages, done for real."""
     sms = None
     if opentact is not None:
-        from app.opentact.messages import texting  # noqa: PLC0415 - as above
+        from app.opentact.messages import create_sms_sender  # noqa: PLC0415 - as above
 
-        sms = texting(opentact.messages)
+        sms = create_sms_sender(opentact.messages)
     keys = [key.get_secret_value() for key in settings.notify_key]
-    settled = journal.remember if journal is not None else None
-    return Live(settings.private_lookups, keys, sms=sms, settled=settled, optouts=journal, done=journal)
+    settled = journal.record_soon if journal is not None else None
+    return LiveEffects(
+        settings.private_lookups, keys, send_sms=sms, report_result=settled, opt_outs=journal, idempotency_store=journal
+    )
 
 
 @contextlib.asynccontextmanager
-async def rehearsing(
-    settings: Settings, book: FlowBook, signer: Signer, real: Live | None = None
-) -> AsyncIterator[Answering]:
+async def open_rehearsal_engine(
+    settings: Settings, book: FlowBook, signer: TicketSigner, live_effects: LiveEffects | None = None
+) -> AsyncIterator[CallDoor]:
     """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted.
 
     ``signer`` is that for which the book's flows were compiled.
     """
 
-    async def over(flow: str, call: Ended) -> Turn | None:
-        return await after(book.flows[flow], call, workshop.do)
+    async def complete_call(flow: str, call: CallRecord) -> Turn | None:
+        return await run_missed_call_steps(book.flows[flow], call, workshop.run_job)
 
-    def texting() -> Act:
-        own, done, clock = OptOutsInMemory(), OnceInMemory(), lambda: stage.now().timestamp()
-        inbox = Inbox(lambda: book, sentences_of(settings), optouts=own, done=done, do=workshop.do, clock=clock, quiet=True)
-        return Texting(inbox, lambda: book, stage, stage.took).heard
+    def create_event_handler() -> EventHandler:
+        own, done, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
+        inbox = MessageInbox(
+            lambda: book,
+            create_automatic_replies(settings),
+            optouts=own,
+            deduplication=done,
+            run_job=workshop.run_job,
+            clock=clock,
+            quiet=True,
+        )
+        return InboundSms(inbox, lambda: book, stage, stage.record_text_result).handle_event
 
-    stage = Stage(trail.told, real, over, came=partial(came_by, book), texting=texting)
-    workshop = Workshop(stage, Workers("app.flows.workshop:work"))
+    stage = SimulatedOutside(
+        trail.describe_decisions,
+        live_effects,
+        complete_call,
+        coverage_of_turn=partial(coverage_of_turn, book),
+        make_text_handler=create_event_handler,
+    )
+    workshop = JobRunner(stage, WorkerPool("app.flows.workshop:run_pickled_job"))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
-        engine = Engine(
-            shelf=Shelf(book),
+        engine = AnswerEngine(
+            flow_versions=FlowVersions(book),
             signer=signer,
-            tally=Tally(line_of("json"), io.StringIO()),
+            answer_metrics=AnswerMetrics(create_line_renderer("json"), io.StringIO()),
             apology=settings.apology,
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
-            workshop=workshop,
-            outside=stage,
-            counts=stage,
+            job_runner=workshop,
+            effect_handler=stage,
+            caller_counts=stage,
             clock=stage.now,
-            remember=stage.remember,
+            record_answer=stage.record_answer,
         )
         rest = FastAPI(openapi_url=None)
-        rest.include_router(webhooks(Trust(here), stage.heard))
-        yield Answering(rest, engine, Trust(here))
+        rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events))
+        yield CallDoor(rest, engine, RequestTrust(here))
     finally:
         await workshop.stop()
 
 
-def sentences_of(settings: Settings) -> Sentences:
+def create_automatic_replies(settings: Settings) -> CarrierReplies:
     """What an installation says by itself to who writes STOP, START and HELP."""
-    return Sentences(settings.message_stopped, settings.message_started, settings.message_help)
+    return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
 
 
-def came_by(book: FlowBook, flow: str, turn: Turn) -> list[Spot]:
+def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
     """The places beside the nodes of a flow by which a turn came."""
-    spots = book.flows[flow].beside
+    spots = book.flows[flow].decision_points
     keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
     return [spots[key] for key in keys if key in spots]
 
 
-def keys_of(settings: Settings) -> list[bytes]:
+def load_secret_keys(settings: Settings) -> list[bytes]:
     """The keys of an installation: those of the settings, or one that is kept. Raises SettingsError."""
-    return [key.get_secret_value().encode() for key in settings.secret_keys] or [kept_key(settings.data)]
+    return [key.get_secret_value().encode() for key in settings.secret_keys] or [load_or_create_secret_key(settings.data)]
 
 
-def signer_of(settings: Settings) -> Signer:
+def create_ticket_signer(settings: Settings) -> TicketSigner:
     """What signs tickets. Raises SettingsError."""
-    return Signer(keys_of(settings))
+    return TicketSigner(load_secret_keys(settings))
 
 
-def library_of(settings: Settings, on_progress: Progress | None = None) -> Library:
+def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
     """The flows of an installation, loaded. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
-    options = Options(signer_of(settings), settings.apology, settings.dialect, dial_regions=regions)
-    return Library(settings.flows, options, on_progress=on_progress)
+    options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
+    return FlowLibrary(settings.flows, options, on_progress=on_progress)
 
 
-def said(loaded: Loaded, before: Loaded | None = None, workers: int = 1) -> None:
+def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
     """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
-    between = since(before.book, loaded.book, workers) if before else across(loaded.book, workers)
+    between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
     for found in (*loaded.problems, *between):
         if found not in known:
             (log.error if found.severity == "error" else log.warning)(str(found))
-    for name in loaded.stale:
-        if before and loaded.stale[name] != before.stale.get(name):
+    for name in loaded.stale_flows:
+        if before and loaded.stale_flows[name] != before.stale_flows.get(name):
             log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
-    states = loaded.states
+    states = loaded.state_counts
     flows = states["live"] + states["stale"]
     log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))

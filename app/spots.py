@@ -9,28 +9,28 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-NODE: Final = "node"
+NODE_ENTERED_POINT: Final = "node"
 """What a call does that comes to a node."""
-ON: Final = "on"
+NODE_REENTERED_POINT: Final = "on"
 """What a call does that comes back to a node in which it was before."""
-OUT: Final = "out"
+NODE_EXIT_POINT: Final = "out"
 """What a call does that comes to the end of a node, and ends there."""
-RINGS: Final = "rings"
-RINGS_LAST: Final = "rings last"
-ASKS: Final = "asks"
-_ENDS: Final = {
-    RINGS: {"answered": "answered"},
-    RINGS_LAST: {"answered": "answered", "busy": "nobody answers", "no-answer": "nobody answers"},
-    ASKS: {"holds": "holds", "does not hold": "does not hold"},
+DIAL_POINT: Final = "rings"
+LAST_DIAL_POINT: Final = "rings last"
+CONDITION_POINT: Final = "asks"
+_OUTCOMES_BY_KIND: Final = {
+    DIAL_POINT: {"answered": "answered"},
+    LAST_DIAL_POINT: {"answered": "answered", "busy": "nobody answers", "no-answer": "nobody answers"},
+    CONDITION_POINT: {"holds": "holds", "does not hold": "does not hold"},
 }
 """Of what is known only when it is over: what became of it, by the step's result."""
-_OF: Final = " of "
+_ELEMENT_SEPARATOR: Final = " of "
 """Stands between what happens and the path of the element, in a document that does not say where in the flow it is."""
-_COMMENT: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
-_OURS: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
+_COMMENT_PATTERN: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
+_COMMENT_ELEMENT_PATTERN: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
 
 
-class Spot(NamedTuple):
+class CoveragePoint(NamedTuple):
     """``what`` happens at a line and a column (from 1; 0: not known) of the flow file, in a node."""
 
     node: str
@@ -38,47 +38,47 @@ class Spot(NamedTuple):
     column: int
     what: str
 
-    def comment(self) -> str:
+    def render_comment(self) -> str:
         """As it stands in a document; XML has no ``--`` in comments."""
         return f"<!--{self.node.replace('-', '%2D')} {self.line}:{self.column} {self.what}-->"
 
     @property
-    def counted(self) -> tuple[Spot, ...]:
+    def counted_points(self) -> tuple[CoveragePoint, ...]:
         """What coverage counts of it: itself, nothing, or what can become of it."""
-        if self.what in (ON, OUT):
+        if self.what in (NODE_REENTERED_POINT, NODE_EXIT_POINT):
             return ()
-        if self.open:
-            return tuple(self._ending(what) for what in dict.fromkeys(_ENDS[self._kind].values()))
+        if self.is_pending:
+            return tuple(self._with_outcome(what) for what in dict.fromkeys(_OUTCOMES_BY_KIND[self._kind].values()))
         return (self,)
 
     @property
     def _kind(self) -> str:
-        return self.what.partition(_OF)[0]
+        return self.what.partition(_ELEMENT_SEPARATOR)[0]
 
-    def of(self, path: str) -> Spot:
+    def for_element(self, element_path: str) -> CoveragePoint:
         """The same of an element of a document."""
-        return self._replace(what=f"{self.what}{_OF}{path}")
+        return self._replace(what=f"{self.what}{_ELEMENT_SEPARATOR}{element_path}")
 
-    def _ending(self, what: str) -> Spot:
-        return self._replace(what=f"{what}{self.what.removeprefix(self._kind)}")
+    def _with_outcome(self, outcome: str) -> CoveragePoint:
+        return self._replace(what=f"{outcome}{self.what.removeprefix(self._kind)}")
 
     @property
-    def open(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether it is known only later what became of it."""
-        return self._kind in _ENDS
+        return self._kind in _OUTCOMES_BY_KIND
 
-    def ended(self, result: str) -> Spot | None:
+    def resolve_outcome(self, result: str) -> CoveragePoint | None:
         """What became of it; None where another will tell."""
-        what = _ENDS[self._kind].get(result)
-        return None if what is None else self._ending(what)
+        what = _OUTCOMES_BY_KIND[self._kind].get(result)
+        return None if what is None else self._with_outcome(what)
 
 
-def without(document: str) -> str:
+def strip_coverage_comments(document: str) -> str:
     """A document without our comments."""
-    return _OURS.sub("", document)
+    return _COMMENT_ELEMENT_PATTERN.sub("", document)
 
 
-def read(comment: str) -> Spot | None:
+def parse_coverage_comment(comment: str) -> CoveragePoint | None:
     """A comment of a document; None where it is none of ours."""
-    found = _COMMENT.fullmatch(comment)
-    return None if found is None else Spot(found[1].replace("%2D", "-"), int(found[2]), int(found[3]), found[4])
+    found = _COMMENT_PATTERN.fullmatch(comment)
+    return None if found is None else CoveragePoint(found[1].replace("%2D", "-"), int(found[2]), int(found[3]), found[4])

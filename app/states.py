@@ -11,7 +11,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import geocoder
 
-_NAMES: Final = {
+_STATE_CODES_BY_NAME: Final = {
     name: code
     for code, name in (
         pair.split(" ", 1)
@@ -33,12 +33,12 @@ SK Saskatchewan; YT Yukon
 """As the geocoder writes them, its misspelling included."""
 _TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "VI"})
 """Regions of their own to the numbering plan, and addresses of the United States."""
-_CODES: Final = frozenset(_NAMES.values()) | _TERRITORIES
-_EXCHANGES: Final = range(200, 1000)
+_STATE_CODES: Final = frozenset(_STATE_CODES_BY_NAME.values()) | _TERRITORIES
+_EXCHANGE_CODES: Final = range(200, 1000)
 
 
 @lru_cache(maxsize=4096)
-def state_of(number: str) -> str:
+def find_number_state(number: str) -> str:
     """The two letters of a number (E.164), as ``NJ``; nothing where it has none, or where several share its code."""
     if not number.startswith("+1") or len(number) != len("+12015550123"):
         return ""
@@ -49,27 +49,29 @@ def state_of(number: str) -> str:
     if region not in ("US", "CA") or not phonenumbers.is_number_geographical(parsed):
         return ""
     said = geocoder.description_for_valid_number(parsed, "en")
-    if said in _WHOLE_COUNTRIES:
-        return _of_area(number[2:5])
-    return _code(said)
+    if said in _COUNTRY_DESCRIPTIONS:
+        return _find_area_code_state(number[2:5])
+    return _parse_state_code(said)
 
 
-_WHOLE_COUNTRIES: Final = frozenset({"", "United States", "Canada"})
+_COUNTRY_DESCRIPTIONS: Final = frozenset({"", "United States", "Canada"})
 
 
-def _code(said: str) -> str:
+def _parse_state_code(description: str) -> str:
     """The state of ``Newark, NJ`` or ``New Jersey``; nothing for several (``Nova Scotia/Prince Edward Island``)."""
-    if said in _NAMES:
-        return _NAMES[said]
-    tail = said.rpartition(", ")[2]
-    return tail if tail in _CODES else ""
+    if description in _STATE_CODES_BY_NAME:
+        return _STATE_CODES_BY_NAME[description]
+    tail = description.rpartition(", ")[2]
+    return tail if tail in _STATE_CODES else ""
 
 
 @lru_cache(maxsize=512)
-def _of_area(area: str) -> str:
+def _find_area_code_state(area_code: str) -> str:
     """The state of an area code by its exchanges that are known, where they are all in one."""
     found = {
-        _code(geocoder.description_for_valid_number(phonenumbers.PhoneNumber(1, int(f"{area}{exchange}0000")), "en"))
-        for exchange in _EXCHANGES
+        _parse_state_code(
+            geocoder.description_for_valid_number(phonenumbers.PhoneNumber(1, int(f"{area_code}{exchange}0000")), "en")
+        )
+        for exchange in _EXCHANGE_CODES
     } - {""}
     return found.pop() if len(found) == 1 else ""

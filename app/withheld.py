@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WORDS: Final = frozenset({
+_ANONYMOUS_WORDS: Final = frozenset({
     "anonymous", "anonymouscaller", "anonym", "anonyme", "anonimo", "anónimo", "anônimo", "private", "privatenumber",
     "privatecaller", "privat", "privé", "privado", "restricted", "restrictednumber", "withheld", "numberwithheld",
     "withheldnumber", "blocked", "blockednumber", "blockedcaller", "callerblocked", "calleridblocked", "hidden",
@@ -14,7 +14,7 @@ _WORDS: Final = frozenset({
     "null", "none", "nil", "undefined",
 })  # fmt: skip
 """Without what stands between their letters."""
-_KEYPAD: Final = frozenset(
+_ANONYMOUS_KEYPAD_NUMBERS: Final = frozenset(
     {
         "266696687",  # ANONYMOUS
         "7378742833",  # RESTRICTED
@@ -26,48 +26,50 @@ _KEYPAD: Final = frozenset(
     }
 )
 """The same words as they are spelled on the keys, by carriers that can only send digits."""
-_SHORT: Final = "+8566"
+_ANONYMOUS_SHORT_NUMBER: Final = "+8566"
 """As above; without its plus it may be somebody's extension."""
-RESTRICTED: Final = "7378742833"
+RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
 """The one of them that is long enough to be a North American number."""
-_BETWEEN: Final = re.compile(r"[\s_./()<>\[\]{}'\"-]+")
-_NAMED: Final = re.compile(r"([^<]*)<([^<>]*)>.*", re.DOTALL)
+_SEPARATORS: Final = re.compile(r"[\s_./()<>\[\]{}'\"-]+")
+_NAME_ADDRESS_PATTERN: Final = re.compile(r"([^<]*)<([^<>]*)>.*", re.DOTALL)
 """RFC 3261: ``"Anonymous" <sip:anonymous@anonymous.invalid>;tag=…``."""
-_ADDRESS: Final = re.compile(r"(?:sips?:|tel:)?([^@;?>]*)(?:@(\[[^\]]*\]|[^;?:>]*))?.*", re.IGNORECASE | re.DOTALL)
+_SIP_ADDRESS_PATTERN: Final = re.compile(
+    r"(?:sips?:|tel:)?([^@;?>]*)(?:@(\[[^\]]*\]|[^;?:>]*))?.*", re.IGNORECASE | re.DOTALL
+)
 
 
-def address_of(written: str) -> str:
+def extract_sip_address(text: str) -> str:
     """The address within ``"Ann" <sip:ann@host>;tag=1``; what stands alone stands for itself."""
-    named = _NAMED.fullmatch(written)
-    return (named[2] if named and ":" in named[2] else written).strip()
+    named = _NAME_ADDRESS_PATTERN.fullmatch(text)
+    return (named[2] if named and ":" in named[2] else text).strip()
 
 
-def is_withheld(written: str) -> bool:
+def is_anonymous(text: str) -> bool:
     """Whether a ``from`` names nobody: a word, digits that spell one, only zeros, or a host that cannot be."""
-    named = _NAMED.fullmatch(written)
-    if named and _plain(named[1]).startswith(_PRIVACY):
+    named = _NAME_ADDRESS_PATTERN.fullmatch(text)
+    if named and _fold_caller_word(named[1]).startswith(_ANONYMOUS_NAME_PREFIXES):
         return True
-    parts = _ADDRESS.fullmatch(address_of(written))
+    parts = _SIP_ADDRESS_PATTERN.fullmatch(extract_sip_address(text))
     if parts is None:
         return False
     host = (parts[2] or "").strip().rstrip(".").lower()
-    return _is_word(_plain(parts[1])) or host == "invalid" or host.endswith(".invalid")
+    return _is_anonymous_word(_fold_caller_word(parts[1])) or host == "invalid" or host.endswith(".invalid")
 
 
-_PRIVACY: Final = ("anonym", "anónim", "anônim")
+_ANONYMOUS_NAME_PREFIXES: Final = ("anonym", "anónim", "anônim")
 """RFC 3323: how a name begins that asks for privacy; ``Unknown`` only says that the network knows no name."""
 
 
-def _plain(written: str) -> str:
-    return _BETWEEN.sub("", written).casefold()
+def _fold_caller_word(text: str) -> str:
+    return _SEPARATORS.sub("", text).casefold()
 
 
-def _is_word(plain: str) -> bool:
-    digits = plain.removeprefix("+")
+def _is_anonymous_word(word: str) -> bool:
+    digits = word.removeprefix("+")
     return (
         not digits.strip("0")
-        or plain in _WORDS
-        or plain == _SHORT
-        or digits in _KEYPAD
-        or digits.removeprefix("1") in _KEYPAD
+        or word in _ANONYMOUS_WORDS
+        or word == _ANONYMOUS_SHORT_NUMBER
+        or digits in _ANONYMOUS_KEYPAD_NUMBERS
+        or digits.removeprefix("1") in _ANONYMOUS_KEYPAD_NUMBERS
     )

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-class Page(NamedTuple):
+class StaticPage(NamedTuple):
     """An answer; it takes ``seconds``, or goes on at ``onward``."""
 
     document: str | bytes
     status: int = 200
-    seconds: float = 0.0
-    onward: str = ""
+    delay_seconds: float = 0.0
+    redirect_url: str = ""
     headers: Mapping[str, str] = {}
 
 
-class Request(NamedTuple):
+class ReceivedHTTPRequest(NamedTuple):
     """What was asked, to the letter."""
 
     method: str
@@ -31,51 +31,51 @@ class Request(NamedTuple):
     headers: dict[str, str]
 
 
-class Elsewhere:
+class StaticPageServer:
     """Pages by path; whatever is asked is remembered."""
 
-    def __init__(self, pages: Mapping[str, Page | str | bytes]) -> None:
-        self.pages = {path: page if isinstance(page, Page) else Page(page) for path, page in pages.items()}
-        self.asked: list[Request] = []
-        self.over = threading.Event()
+    def __init__(self, pages: Mapping[str, StaticPage | str | bytes]) -> None:
+        self.pages = {path: page if isinstance(page, StaticPage) else StaticPage(page) for path, page in pages.items()}
+        self.requests: list[ReceivedHTTPRequest] = []
+        self.closing = threading.Event()
         self.url = ""
 
-    def answer(self, path: str) -> Page:
-        return self.pages.get(path, Page("no such page", 404))
+    def find_page(self, path: str) -> StaticPage:
+        return self.pages.get(path, StaticPage("no such page", 404))
 
 
 @contextlib.contextmanager
-def elsewhere(pages: Mapping[str, Page | str | bytes]) -> Iterator[Elsewhere]:
-    there = Elsewhere(pages)
+def serve_pages(pages: Mapping[str, StaticPage | str | bytes]) -> Iterator[StaticPageServer]:
+    there = StaticPageServer(pages)
 
-    class Asked(http.server.BaseHTTPRequestHandler):
+    class PageHandler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # else what follows a head waits 40 ms
 
-        def answer(self) -> None:
+        def send_page(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            there.asked.append(Request(self.command, self.path, body, headers))
-            page = there.answer(urlsplit(self.path).path)
-            if page.seconds:
-                there.over.wait(page.seconds)
+            there.requests.append(ReceivedHTTPRequest(self.command, self.path, body, headers))
+            page = there.find_page(urlsplit(self.path).path)
+            if page.delay_seconds:
+                there.closing.wait(page.delay_seconds)
             content = page.document.encode() if isinstance(page.document, str) else page.document
             with contextlib.suppress(ConnectionError):
                 self.send_response(page.status)
                 self.send_header("content-length", str(len(content)))
-                if page.onward:
-                    self.send_header("location", page.onward)
+                if page.redirect_url:
+                    self.send_header("location", page.redirect_url)
                 for name, value in page.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - as http.server calls them
+        do_GET = do_POST = do_PATCH = do_DELETE = send_page  # noqa: N815 - as http.server calls them
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), PageHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -83,7 +83,7 @@ def elsewhere(pages: Mapping[str, Page | str | bytes]) -> Iterator[Elsewhere]:
     try:
         yield there
     finally:
-        there.over.set()
+        there.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

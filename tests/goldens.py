@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from lxml import etree
 
-DOCUMENTS = Path(__file__).parent / "language" / "documents"
+DOCUMENTS_FOLDER = Path(__file__).parent / "language" / "documents"
 
-_HEAD = re.compile(r"line (?P<line>\d+): (?:<(?P<element>\w+)>(?: (?P<attribute>\w+))?: )?\w.*")
+_HEAD_PATTERN = re.compile(r"line (?P<line>\d+): (?:<(?P<element>\w+)>(?: (?P<attribute>\w+))?: )?\w.*")
 
 
-class Refused(NamedTuple):
+class RefusedDocument(NamedTuple):
     """A document that must be refused, and where."""
 
     document: bytes
@@ -22,28 +22,28 @@ class Refused(NamedTuple):
     attribute: str
 
 
-def cases(folder: str, suffix: str) -> list[str]:
+def list_documents(folder: str, suffix: str) -> list[str]:
     """The names of the files in a folder."""
-    return sorted(path.stem for path in (DOCUMENTS / folder).glob(f"*{suffix}"))
+    return sorted(path.stem for path in (DOCUMENTS_FOLDER / folder).glob(f"*{suffix}"))
 
 
-def accepted(dialect: str, name: str) -> str:
-    return (DOCUMENTS / dialect / f"{name}.xml").read_text(encoding="utf-8")
+def read_accepted_document(dialect: str, name: str) -> str:
+    return (DOCUMENTS_FOLDER / dialect / f"{name}.xml").read_text(encoding="utf-8")
 
 
-def refused(name: str) -> Refused:
-    head, _, document = (DOCUMENTS / "refused" / f"{name}.txt").read_text(encoding="utf-8").partition("\n")
-    found = _HEAD.fullmatch(head)
+def read_refused_document(name: str) -> RefusedDocument:
+    head, _, document = (DOCUMENTS_FOLDER / "refused" / f"{name}.txt").read_text(encoding="utf-8").partition("\n")
+    found = _HEAD_PATTERN.fullmatch(head)
     assert found, f"{name}: the first line is not `line N: <Element> attribute: reason` but {head!r}"
-    return Refused(document.encode(), int(found["line"]), found["element"] or "", found["attribute"] or "")
+    return RefusedDocument(document.encode(), int(found["line"]), found["element"] or "", found["attribute"] or "")
 
 
-def indented(document: bytes) -> str:
+def indent_document(document: bytes) -> str:
     """A document with a line an element, as the files have it."""
     tree = etree.fromstring(document)
     etree.indent(tree)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + etree.tostring(tree, encoding="unicode") + "\n"
 
 
-def file_name(element: str) -> str:
+def make_file_name(element: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", element).lower()

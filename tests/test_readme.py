@@ -18,23 +18,23 @@ import pytest
 from lxml import etree
 
 from app.calls import Turn
-from app.flows.apart import Pending
+from app.flows.apart import NeedsResult
 from app.flows.checks.paths import check_paths
-from app.flows.compiler import Options
-from app.flows.diagram import diagram_of
-from app.flows.loader import load
-from app.flows.pictures.drawing import svg
-from app.flows.places import Report
-from app.flows.tickets import Signer
+from app.flows.compiler import CompilerOptions
+from app.flows.diagram import build_flow_diagram
+from app.flows.loader import load_flow_folder
+from app.flows.pictures.drawing import render_svg
+from app.flows.places import ProblemReport
+from app.flows.tickets import TicketSigner
 from app.settings import Settings
-from app.testing.running import folders_of, run
-from app.testing.scenarios import problems_of
-from app.testing.telling import failed
+from app.testing.running import load_scenario_folders, run_scenarios
+from app.testing.scenarios import check_scenarios
+from app.testing.telling import format_failed_scenario
 
 ROOT = Path(__file__).parent.parent
 PAGES = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 README = PAGES["README"]
-OPTIONS = Options(Signer([b"readme"]), "Sorry.")
+OPTIONS = CompilerOptions(TicketSigner([b"readme"]), "Sorry.")
 
 
 def blocks(language: str, page: str = "README") -> list[str]:
@@ -87,10 +87,10 @@ def test_the_test_of_a_flow_passes(monkeypatch):
 def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
     file = tmp_path / "acme.yaml"
     file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
-    assert check_paths([file], OPTIONS, look=problems_of) == []
-    (folder,) = folders_of([file], OPTIONS)
-    (ran,) = asyncio.run(run(folder, folder.cases, Settings()))
-    assert ran.passed, "\n".join(failed(ran))
+    assert check_paths([file], OPTIONS, extra_check=check_scenarios) == []
+    (folder,) = load_scenario_folders([file], OPTIONS)
+    (ran,) = asyncio.run(run_scenarios(folder, folder.cases, Settings()))
+    assert ran.has_passed, "\n".join(format_failed_scenario(ran))
 
 
 def test_the_commands_that_test_flows_run_as_they_stand():
@@ -107,12 +107,12 @@ def test_the_commands_that_test_flows_run_as_they_stand():
 def test_the_program_answers_a_call(tmp_path):
     file = tmp_path / "acme.py"
     file.write_text(PYTHON["program"], encoding="utf-8")
-    flow = load(tmp_path, OPTIONS).book.answering("+12015550124")
-    turn = Turn({"from": "+12015550999", "to": "12015550124"}, base=lambda: "https://calls.example.com")
-    with pytest.raises(Pending) as pending:
+    flow = load_flow_folder(tmp_path, OPTIONS).book.find_answering_flow("+12015550124")
+    turn = Turn({"from": "+12015550999", "to": "12015550124"}, get_base_url=lambda: "https://calls.example.com")
+    with pytest.raises(NeedsResult) as pending:
         flow.answer("start", turn)
-    turn.results.append(asyncio.run(pending.value.job.do()))
-    turn.begin()
+    turn.deferred_results.append(asyncio.run(pending.value.job.run()))
+    turn.reset_progress()
     document = flow.answer("start", turn).decode()
     assert "<Say>Welcome.</Say>" in document
     assert re.search(r'url="https://calls\.example\.com/call/acme/other\?ticket=[0-9a-f]+\.[^"]+"', document)
@@ -138,11 +138,11 @@ def test_the_problem_shown_is_the_one_that_check_says(tmp_path):
 
 
 def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday():
-    flow = load(ROOT / "callflows", OPTIONS).book.answering("+12015550123")
+    flow = load_flow_folder(ROOT / "callflows", OPTIONS).book.find_answering_flow("+12015550123")
     assert flow is not None
     turn = Turn(
         {"from": "+12015550999", "to": "12015550123"},
-        base=lambda: "http://127.0.0.1:8000",
+        get_base_url=lambda: "http://127.0.0.1:8000",
         clock=lambda: datetime(2026, 11, 23, 15, tzinfo=UTC),
     )
     root = etree.fromstring(flow.answer("start", turn))
@@ -177,14 +177,14 @@ def test_the_call_shown_is_the_one_that_the_command_rings():
 
 def test_the_picture_is_that_of_the_shipped_front_desk():
     file = ROOT / "callflows" / "front-desk.yaml"
-    diagram = diagram_of("front-desk", file.read_bytes(), Report(str(file)))
+    diagram = build_flow_diagram("front-desk", file.read_bytes(), ProblemReport(str(file)))
     assert diagram is not None
 
     def texts(picture: str) -> list[str]:
         return sorted("".join(text.itertext()) for text in etree.fromstring(picture.encode()).iter("{*}text"))
 
     shown = (ROOT / "docs" / "front-desk.svg").read_text(encoding="utf-8")
-    assert texts(shown) == texts(svg(diagram)), (
+    assert texts(shown) == texts(render_svg(diagram)), (
         "draw it again: callflows show front-desk --format svg > docs/front-desk.svg"
     )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
-from app.flows.tickets import Signer, kept_key
-from app.settings import Settings, load
+from app.flows.tickets import TicketSigner, load_or_create_secret_key
+from app.settings import Settings, load_settings
 
 SECRETS = ("CALLFLOWS_TOKEN", "CALLFLOWS_SECRET_KEYS")
 PLATFORM_SECRETS = ("CALLFLOWS_OPENTACT_TOKEN", "CALLFLOWS_OPENTACT_PASSWORD")
@@ -29,7 +29,7 @@ def nothing_set(tmp_path, monkeypatch):
 
 def refused() -> str:
     with pytest.raises(SettingsError) as caught:
-        load()
+        load_settings()
     return str(caught.value)
 
 
@@ -38,7 +38,7 @@ def secrets(found: tuple) -> list[str]:
 
 
 def test_nothing_needs_to_be_set():
-    found = load()
+    found = load_settings()
     assert (found.host, found.port, found.workers) == ("127.0.0.1", 8000, 1)
     assert (found.flows, found.data) == (Path("callflows"), Path("data"))
     assert (found.token, found.secret_keys, found.dialect) == ((), (), "reference")
@@ -50,7 +50,7 @@ def test_the_environment_sets(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_TOKEN", "one, two three")
     monkeypatch.setenv("CALLFLOWS_ALLOWED_SOURCES", "72.21.26.35 10.0.0.0/8,2001:db8::/32")
     monkeypatch.setenv("CALLFLOWS_DIALECT", "classic")
-    found = load()
+    found = load_settings()
     assert found.port == 8080
     assert secrets(found.token) == ["one", "two", "three"]
     assert [*map(str, found.allowed_sources)] == ["72.21.26.35/32", "10.0.0.0/8", "2001:db8::/32"]
@@ -60,7 +60,7 @@ def test_the_environment_sets(monkeypatch):
 def test_the_outside_has_its_networks_and_its_keys(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "10.1.0.0/16, fd00::/8")
     monkeypatch.setenv("CALLFLOWS_NOTIFY_KEY", f"{SIGNING},{SIGNING.removeprefix('whsec_')} {SIGNING}YWJjZA==")
-    found = load()
+    found = load_settings()
     assert [*map(str, found.private_lookups)] == ["10.1.0.0/16", "fd00::/8"]
     assert secrets(found.notify_key) == [SIGNING, SIGNING.removeprefix("whsec_"), f"{SIGNING}YWJjZA=="]
 
@@ -68,19 +68,19 @@ def test_the_outside_has_its_networks_and_its_keys(monkeypatch):
 def test_the_file_sets_and_the_environment_wins(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("CALLFLOWS_PORT=8081\nCALLFLOWS_TOKEN='from-the-file'\nOTHER=1\n")
     monkeypatch.setenv("CALLFLOWS_PORT", "8080")
-    found = load()
+    found = load_settings()
     assert found.port == 8080
     assert secrets(found.token) == ["from-the-file"]
 
 
 def test_the_command_line_wins_over_everything(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_PORT", "8080")
-    assert load(port=9000).port == 9000
+    assert load_settings(port=9000).port == 9000
 
 
 def test_settings_cannot_change():
     with pytest.raises(ValueError, match="frozen"):
-        load().port = 1  # type: ignore[misc]
+        load_settings().port = 1  # type: ignore[misc]
 
 
 # Secrets in files
@@ -90,20 +90,20 @@ def test_settings_cannot_change():
 def test_a_secret_may_stand_in_a_file(tmp_path, monkeypatch, name):
     (tmp_path / "secret").write_text("sesame\nolder\n")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
-    assert secrets(getattr(load(), name.removeprefix("CALLFLOWS_").lower())) == ["sesame", "older"]
+    assert secrets(getattr(load_settings(), name.removeprefix("CALLFLOWS_").lower())) == ["sesame", "older"]
 
 
 @pytest.mark.parametrize("name", PLATFORM_SECRETS)
 def test_what_is_shown_to_opentact_may_stand_in_a_file(tmp_path, monkeypatch, name):
     (tmp_path / "secret").write_text("sesame\n")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
-    assert getattr(load(), name.removeprefix("CALLFLOWS_").lower()).get_secret_value() == "sesame"
+    assert getattr(load_settings(), name.removeprefix("CALLFLOWS_").lower()).get_secret_value() == "sesame"
 
 
 def test_the_name_of_a_secret_file_may_stand_in_the_env_file(tmp_path):
     (tmp_path / "secret").write_text("sesame\n")
     (tmp_path / ".env").write_text(f"CALLFLOWS_TOKEN_FILE={tmp_path / 'secret'}\n")
-    assert secrets(load().token) == ["sesame"]
+    assert secrets(load_settings().token) == ["sesame"]
 
 
 def test_a_secret_file_that_is_not_there_is_an_error(monkeypatch):
@@ -121,14 +121,14 @@ def test_a_secret_file_without_a_secret_is_an_error_and_no_open_door(tmp_path, m
 def test_a_value_and_a_file_of_one_setting_do_not_crash(tmp_path, monkeypatch):
     (tmp_path / "port").write_text("8080")
     monkeypatch.setenv("CALLFLOWS_PORT_FILE", str(tmp_path / "port"))
-    assert load(port=9000).port == 9000
+    assert load_settings(port=9000).port == 9000
 
 
 # The platform
 
 
 def test_the_platform_is_opentact_unless_it_is_said_otherwise(monkeypatch):
-    found = load()
+    found = load_settings()
     assert (found.opentact_url, found.opentact_events_url) == (
         "https://api.opentact.org/rest",
         "wss://api.opentact.org/wss",
@@ -137,7 +137,7 @@ def test_the_platform_is_opentact_unless_it_is_said_otherwise(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", "http://localhost:9000/rest/")
     monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", "ws://[::1]:9000/wss")
     monkeypatch.setenv("CALLFLOWS_EVENT_TYPES", "call_record, sms")
-    found = load()
+    found = load_settings()
     assert (found.opentact_url, found.opentact_events_url) == ("http://localhost:9000/rest", "ws://[::1]:9000/wss")
     assert found.event_types == ("call_record", "sms")
 
@@ -214,12 +214,12 @@ def test_an_env_file_that_is_no_text_is_an_error(tmp_path):
 def test_an_empty_variable_is_as_good_as_none(monkeypatch):
     for name in ("TOKEN", "SECRET_KEYS", "PUBLIC_URL", "ALLOWED_SOURCES"):
         monkeypatch.setenv(f"CALLFLOWS_{name}", "")
-    assert load() == Settings(_env_file=None)
+    assert load_settings() == Settings(_env_file=None)
 
 
 def test_a_slash_at_the_end_of_the_public_url_makes_no_difference(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", "https://calls.example.com/phones/")
-    assert load().public_url == "https://calls.example.com/phones"
+    assert load_settings().public_url == "https://calls.example.com/phones"
 
 
 # Secrets stay secret
@@ -228,8 +228,14 @@ def test_a_slash_at_the_end_of_the_public_url_makes_no_difference(monkeypatch):
 def test_no_secret_is_shown(monkeypatch):
     for name in (*SECRETS, *PLATFORM_SECRETS):
         monkeypatch.setenv(name, "sesame")
-    found = load()
-    for shown in (repr(found), str(found), repr(found.model_dump()), found.model_dump_json(), repr(Signer([b"sesame"]))):
+    found = load_settings()
+    for shown in (
+        repr(found),
+        str(found),
+        repr(found.model_dump()),
+        found.model_dump_json(),
+        repr(TicketSigner([b"sesame"])),
+    ):
         assert "sesame" not in shown
 
 
@@ -245,20 +251,20 @@ def test_no_secret_is_shown_when_a_value_is_wrong(monkeypatch):
 
 def test_a_key_is_made_once_and_kept_for_its_owner_only(tmp_path):
     folder = tmp_path / "deep" / "data"
-    key = kept_key(folder)
+    key = load_or_create_secret_key(folder)
     assert len(key) >= 32
-    assert kept_key(folder) == key
+    assert load_or_create_secret_key(folder) == key
     assert stat.S_IMODE((folder / "secret_key").stat().st_mode) == 0o600
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
 
 
 def test_every_installation_has_a_key_of_its_own(tmp_path):
-    assert kept_key(tmp_path / "a") != kept_key(tmp_path / "b")
+    assert load_or_create_secret_key(tmp_path / "a") != load_or_create_secret_key(tmp_path / "b")
 
 
 def test_processes_that_begin_at_once_have_one_key(tmp_path):
     with ProcessPoolExecutor(4) as pool:
-        keys = {*pool.map(kept_key, [tmp_path / "data"] * 16)}
+        keys = {*pool.map(load_or_create_secret_key, [tmp_path / "data"] * 16)}
     assert len(keys) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret_key"]
 
@@ -266,30 +272,30 @@ def test_processes_that_begin_at_once_have_one_key(tmp_path):
 def test_containers_with_one_process_id_that_begin_at_once_have_one_key(tmp_path):
     for attempt in range(20):
         with ThreadPoolExecutor(8) as pool:
-            keys = {*pool.map(kept_key, [tmp_path / str(attempt)] * 8)}
+            keys = {*pool.map(load_or_create_secret_key, [tmp_path / str(attempt)] * 8)}
         assert len(keys) == 1
         assert [path.name for path in (tmp_path / str(attempt)).iterdir()] == ["secret_key"]
 
 
 def test_what_a_process_that_died_left_behind_harms_nothing(tmp_path):
     (tmp_path / f".secret_key.{os.getpid()}").write_text("half")
-    assert len(kept_key(tmp_path)) >= 32
+    assert len(load_or_create_secret_key(tmp_path)) >= 32
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"short"])
 def test_an_empty_key_is_refused_since_anybody_could_sign_with_it(tmp_path, content):
     (tmp_path / "secret_key").write_bytes(content)
     with pytest.raises(SettingsError, match="secret_key"):
-        kept_key(tmp_path)
+        load_or_create_secret_key(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_setting(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "data", Path("/proc/data")):
         with pytest.raises(SettingsError, match="CALLFLOWS_SECRET_KEYS is not set"):
-            kept_key(folder)
+            load_or_create_secret_key(folder)
 
 
 def test_there_is_no_signer_without_a_key():
     with pytest.raises(SettingsError):
-        Signer([])
+        TicketSigner([])

@@ -7,77 +7,81 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
-from app.cli.given import TableFormat, fail, say, settings_of, table
+from app.cli.given import TableFormat, exit_with_notice, load_command_settings, print_notice, print_table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from app.errors import OpentactError
-    from app.opentact.api import Opentact
-    from app.opentact.records import Record
+    from app.opentact.api import OpentactClient
+    from app.opentact.records import OpentactRecord
 
-    T = TypeVar("T")
-    R = TypeVar("R", bound=Record)
+    _ReplyT = TypeVar("_ReplyT")
+    _RecordT = TypeVar("_RecordT", bound=OpentactRecord)
 
-_ROWS: Final = 50
+_DEFAULT_TEXT_ROWS: Final = 50
 """Of a list for people, unless more are asked for."""
-FORMAT = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
-LIMIT = Annotated[int | None, typer.Option(min=1, help=f"Rows at most; else {_ROWS} as text, and all as JSON.")]
-YES = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
+ROW_LIMIT_OPTION = Annotated[
+    int | None, typer.Option(min=1, help=f"Rows at most; else {_DEFAULT_TEXT_ROWS} as text, and all as JSON.")
+]
+YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 
-def ask(work: Callable[[Opentact], Awaitable[T]]) -> T:
+def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
     """What Opentact answers; where it refuses, exit 1. Raises SettingsError."""
     import asyncio
 
     from app.errors import OpentactError
-    from app.opentact import Opentact
+    from app.opentact import OpentactClient
 
-    async def asking() -> T:
-        async with Opentact.of(settings_of()) as client:
+    async def open_client() -> _ReplyT:
+        async with OpentactClient.from_settings(load_command_settings()) as client:
             return await work(client)
 
     try:
-        return asyncio.run(asking())
+        return asyncio.run(open_client())
     except OpentactError as error:
-        _refused(error)
+        _exit_with_refusal(error)
 
 
-def _refused(error: OpentactError) -> NoReturn:
+def _exit_with_refusal(error: OpentactError) -> NoReturn:
     values = [f"  {path} was {field.value!r}" for path, field in error.fields.items() if field.value is not None]
-    fail("\n".join([f"callflows: {error}", *values]), 1)
+    exit_with_notice("\n".join([f"callflows: {error}", *values]), 1)
 
 
-async def some(rows: AsyncIterator[R], limit: int | None, output: TableFormat) -> list[R]:
+async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output: TableFormat) -> list[_RecordT]:
     """As many rows as are wanted; for people, a word where there are more."""
-    most = limit or (_ROWS if output is TableFormat.text else None)
-    found: list[R] = []
+    most = limit or (_DEFAULT_TEXT_ROWS if output is TableFormat.text else None)
+    found: list[_RecordT] = []
     async for row in rows:
         if most is not None and len(found) == most:
-            say(f"there are more: --limit {2 * most}")
+            print_notice(f"there are more: --limit {2 * most}")
             break
         found.append(row)
     return found
 
 
-def show_records(found: Sequence[Record], columns: Callable[[Any], Sequence[object]], output: TableFormat) -> None:
+def print_records(
+    records: Sequence[OpentactRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat
+) -> None:
     """Print what was found: in columns, or all that Opentact said of it as JSON."""
     if output is TableFormat.json:
-        print(json.dumps([record.said for record in found], ensure_ascii=False, indent=2))
+        print(json.dumps([record.raw for record in records], ensure_ascii=False, indent=2))
     else:
-        table([["" if cell is None else cell for cell in columns(record)] for record in found])
+        print_table([["" if cell is None else cell for cell in columns(record)] for record in records])
 
 
-def number_of(written: str) -> str:
+def parse_number_argument(text: str) -> str:
     """A number that a person wrote, in E.164; else exit 2."""
-    from app.numbers import e164
+    from app.numbers import parse_e164
 
-    found = e164(written)
+    found = parse_e164(text)
     if not found:
-        fail(f"callflows: {written!r} is no number: write it as +12015550123", 2)
+        exit_with_notice(f"callflows: {text!r} is no number: write it as +12015550123", 2)
     return found
 
 
-def told(said: dict[str, Any], names: Sequence[str]) -> list[str]:
+def format_record_fields(raw: dict[str, Any], names: Sequence[str]) -> list[str]:
     """What Opentact tells besides, where it does: what is known of these fields is only their names."""
-    return [", ".join(map(str, value)) if isinstance(value, list) else str(value or "") for value in map(said.get, names)]
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value or "") for value in map(raw.get, names)]

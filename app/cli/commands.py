@@ -13,22 +13,30 @@ import typer
 from app.cli.call import call
 from app.cli.events import events
 from app.cli.flows import export, new, override, show
-from app.cli.given import FLOWS, TableFormat, fail, options_of, progress, say, settings_of
-from app.cli.language import convert, schema, verbs
+from app.cli.given import (
+    FLOWS_OPTION,
+    TableFormat,
+    build_command_options,
+    exit_with_notice,
+    load_command_settings,
+    print_notice,
+    show_progress,
+)
+from app.cli.language import convert, schema_app, verbs
 from app.cli.log import forget, log
-from app.cli.opentact import opentact
+from app.cli.opentact import opentact_app
 from app.cli.setup import connect, doctor
-from app.cli.stand_in import stand_in
-from app.cli.tests import run_tests
+from app.cli.stand_in import stand_in_command
+from app.cli.tests import scenario_test_command
 from app.errors import CallflowsError
 
 if TYPE_CHECKING:
     from app.errors import Problem
-    from app.flows.loader import Loaded
+    from app.flows.loader import LoadedFlows
     from app.settings import Settings
-    from app.web.answering import Answering
+    from app.web.answering import CallDoor
 
-app = typer.Typer(
+root_app = typer.Typer(
     help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,25 +45,25 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if asked:
+def _print_version(is_requested: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_requested:
         from importlib.metadata import version
 
         print(f"callflows {version('callflows')}")
         raise typer.Exit
 
 
-@app.callback()
+@root_app.callback()
 def callflows(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Answer the phone numbers you run on Opentact: call flows as files, checked before they are live."""
 
 
-class Format(StrEnum):
+class ProblemFormat(StrEnum):
     """How problems are shown."""
 
     text = "text"
@@ -63,9 +71,9 @@ class Format(StrEnum):
     github = "github"
 
 
-@app.command(epilog="Example: callflows serve --port 8080")
+@root_app.command(epilog="Example: callflows serve --port 8080")
 def serve(
-    flows: FLOWS = None,
+    flows: FLOWS_OPTION = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on; else the setting, 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting, 8000.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer; else the setting, 1.")] = None,
@@ -73,12 +81,12 @@ def serve(
     """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
     import uvicorn
 
-    settings = settings_of(flows=flows, host=host, port=port, workers=workers)
+    settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
     for name in ("flows", "host", "port", "workers"):
         os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
-    server = _greeted(settings) if settings.workers == 1 else None
+    server = _load_server(settings) if settings.workers == 1 else None
     if server is None:
-        _greet(settings, None)
+        _print_greeting(settings, None)
     uvicorn.run(
         server or "app.server:create_app",
         factory=server is None,
@@ -92,17 +100,17 @@ def serve(
     )
 
 
-def _greeted(settings: Settings) -> Answering:
+def _load_server(settings: Settings) -> CallDoor:
     """The server, its flows loaded once for the greeting and for the calls."""
-    from app.server import create_app, library_of
+    from app.server import create_app, load_flow_library
 
-    with progress("loading") as on_progress:
-        library = library_of(settings, on_progress)
-    _greet(settings, library.loaded)
+    with show_progress("loading") as on_progress:
+        library = load_flow_library(settings, on_progress)
+    _print_greeting(settings, library.loaded_flows)
     return create_app(settings, library)
 
 
-def _greet(settings: Settings, loaded: Loaded | None) -> None:
+def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     """Say what is served and how to try it; where each worker loads its flows, as far as it is known."""
     here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
     url = settings.public_url or f"http://{here}:{settings.port}"
@@ -111,20 +119,20 @@ def _greet(settings: Settings, loaded: Loaded | None) -> None:
     number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
     asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
     served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
-    say(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
-    say(f"  remote call control URL: {url}/call{token}")
-    say(f"  what a caller would get: curl '{asked}'")
+    print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
+    print_notice(f"  remote call control URL: {url}/call{token}")
+    print_notice(f"  what a caller would get: curl '{asked}'")
     if loaded and loaded.problems:
-        say(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
+        print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
 
 
-@app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
+@root_app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
 def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them; else --flows.")
     ] = None,
-    flows: FLOWS = None,
-    output: Annotated[Format, typer.Option("--format", help="How problems are shown.")] = Format.text,
+    flows: FLOWS_OPTION = None,
+    output: Annotated[ProblemFormat, typer.Option("--format", help="How problems are shown.")] = ProblemFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option
     explain: Annotated[
         str | None, typer.Option(metavar="RULE", help="Explain a rule by its name, as unused; all lists them.")
@@ -132,77 +140,82 @@ def check(
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
     from app.flows.checks.paths import check_paths
-    from app.testing.scenarios import problems_of
+    from app.testing.scenarios import check_scenarios
 
     if explain is not None:
-        _explain(explain, output)
+        _print_rule_pages(explain, output)
         return
-    settings = settings_of(flows=flows)
-    with progress("checking") as on_progress:
+    settings = load_command_settings(flows=flows)
+    with show_progress("checking") as on_progress:
         problems = check_paths(
-            paths or [settings.flows], options_of(settings), settings.flows, on_progress, settings.workers, problems_of
+            paths or [settings.flows],
+            build_command_options(settings),
+            settings.flows,
+            on_progress,
+            settings.workers,
+            check_scenarios,
         )
-    _show(problems, output)
+    _print_problems(problems, output)
     worst = {problem.severity for problem in problems}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
 
 
-def _explain(name: str, output: Format) -> None:
+def _print_rule_pages(name: str, output: ProblemFormat) -> None:
     """The page of a rule, or of all."""
     import json
 
-    from app.flows.checks.rules import RULES, explained
+    from app.flows.checks.rules import CHECK_RULES, explain_rule
 
     try:
-        pages = {rule: explained(rule) for rule in (RULES if name == "all" else (name,))}
+        pages = {rule: explain_rule(rule) for rule in (CHECK_RULES if name == "all" else (name,))}
     except LookupError as error:
-        fail(f"callflows: {error.args[0]}", 2)
-    if output is Format.json:
-        print(json.dumps([{"rule": rule, **RULES[rule]._asdict()} for rule in pages], ensure_ascii=False, indent=2))
+        exit_with_notice(f"callflows: {error.args[0]}", 2)
+    if output is ProblemFormat.json:
+        print(json.dumps([{"rule": rule, **CHECK_RULES[rule]._asdict()} for rule in pages], ensure_ascii=False, indent=2))
         return
     for number, (rule, page) in enumerate(pages.items()):
         heading = typer.style(rule, bold=True) if sys.stdout.isatty() and "NO_COLOR" not in os.environ else rule
         print(f"{chr(10) if number else ''}{heading}\n{page}")
 
 
-def _show(problems: list[Problem], output: Format) -> None:
+def _print_problems(problems: list[Problem], output: ProblemFormat) -> None:
     import dataclasses
     import json
 
-    if output is Format.json:
+    if output is ProblemFormat.json:
         print(json.dumps([dataclasses.asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
         return
     for problem in problems:
-        if output is Format.github:
-            message = f"{problem.message}{f' ({problem.mend})' if problem.mend else ''}"
-            file = _escaped(problem.file).replace(":", "%3A").replace(",", "%2C")
+        if output is ProblemFormat.github:
+            message = f"{problem.message}{f' ({problem.fix})' if problem.fix else ''}"
+            file = _escape_github_text(problem.file).replace(":", "%3A").replace(",", "%2C")
             place = f"file={file},line={problem.line},col={problem.column},title={problem.rule}"
-            print(f"::{problem.severity} {place}::{_escaped(message)}")
+            print(f"::{problem.severity} {place}::{_escape_github_text(message)}")
         else:
             print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
-    if output is Format.text:
-        say(f"{errors} error(s), {len(problems) - errors} warning(s)")
+    if output is ProblemFormat.text:
+        print_notice(f"{errors} error(s), {len(problems) - errors} warning(s)")
 
 
-def _escaped(text: str) -> str:
+def _escape_github_text(text: str) -> str:
     """A text as GitHub takes it in a command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-@app.command(epilog="Example: callflows numbers --format json")
+@root_app.command(epilog="Example: callflows numbers --format json")
 def numbers(
-    flows: FLOWS = None,
+    flows: FLOWS_OPTION = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
 ) -> None:
     """List every number and the flow that answers it."""
     import json
 
-    from app.flows.loader import load
+    from app.flows.loader import load_flow_folder
 
-    settings = settings_of(flows=flows)
-    with progress("loading") as on_progress:
-        loaded = load(settings.flows, options_of(settings), on_progress)
+    settings = load_command_settings(flows=flows)
+    with show_progress("loading") as on_progress:
+        loaded = load_flow_folder(settings.flows, build_command_options(settings), on_progress)
     rows = [
         {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line, "broken": bool(flow.problems)}
         for flow in loaded.book.flows.values()
@@ -216,39 +229,39 @@ def numbers(
             broken = "  (broken)" if row["broken"] else ""
             print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
     for problem in loaded.problems:
-        say(str(problem))
-    raise typer.Exit(1 if loaded.broken else 0)
+        print_notice(str(problem))
+    raise typer.Exit(1 if loaded.has_errors else 0)
 
 
-app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
-app.command("stand-in", epilog="Example: callflows stand-in --number +12015550123 --url http://127.0.0.1:8000/call")(
-    stand_in
+root_app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+root_app.command("stand-in", epilog="Example: callflows stand-in --number +12015550123 --url http://127.0.0.1:8000/call")(
+    stand_in_command
 )
-app.command("test", epilog="Example: callflows test --coverage")(run_tests)
-app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
-app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
-app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
-app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
-app.command(epilog="Example: callflows verbs Gather")(verbs)
-app.add_typer(schema, name="schema")
-app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
-app.command(epilog="Example: callflows connect --dry-run")(connect)
-app.command(epilog="Example: callflows doctor --offline")(doctor)
-app.add_typer(opentact, name="opentact")
-app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
-app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
-app.command(epilog="Example: callflows forget +12015550999")(forget)
+root_app.command("test", epilog="Example: callflows test --coverage")(scenario_test_command)
+root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+root_app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
+root_app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
+root_app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
+root_app.command(epilog="Example: callflows verbs Gather")(verbs)
+root_app.add_typer(schema_app, name="schema")
+root_app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+root_app.command(epilog="Example: callflows connect --dry-run")(connect)
+root_app.command(epilog="Example: callflows doctor --offline")(doctor)
+root_app.add_typer(opentact_app, name="opentact")
+root_app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
+root_app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+root_app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:
     """Run the command line; what goes wrong is one line, not a traceback."""
     try:
         try:
-            app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:
-        say(f"callflows: {error}")
+        print_notice(f"callflows: {error}")
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

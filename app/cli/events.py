@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.given import TableFormat, say, settings_of
+from app.cli.given import TableFormat, load_command_settings, print_notice
 
 if TYPE_CHECKING:
-    from app.opentact.event import Event
-    from app.opentact.events import Events
+    from app.opentact.event import OpentactEvent
+    from app.opentact.events import EventStream
     from app.settings import Settings
 
 
@@ -34,48 +34,56 @@ def events(
     shown = frozenset(types.replace(",", " ").split())
     connected = False
     with contextlib.suppress(KeyboardInterrupt):
-        connected = asyncio.run(_listen(settings_of(), shown, count, seconds, output))
+        connected = asyncio.run(_print_live_events(load_command_settings(), shown, count, seconds, output))
         if not connected:
             raise typer.Exit(1)
 
 
-async def _listen(
-    settings: Settings, shown: frozenset[str], count: int | None, seconds: float | None, output: TableFormat
+async def _print_live_events(
+    settings: Settings, event_types: frozenset[str], count: int | None, seconds: float | None, output: TableFormat
 ) -> bool:
     """Print events until there are enough of them or time is up; whether there ever was a connection."""
     import asyncio
 
-    from app.opentact import Events, Opentact
+    from app.opentact import EventStream, OpentactClient
 
-    async with Opentact.of(settings) as client:
-        stream = Events(client, settings.opentact_events_url, types=settings.event_types)
+    async with OpentactClient.from_settings(settings) as client:
+        stream = EventStream(client, settings.opentact_events_url, types=settings.event_types)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await _print(stream, shown, count, output)
+                await _print_events(stream, event_types, count, output)
         if stream.health.problem and not stream.health.connected:
-            say(f"callflows: no connection: {stream.health.problem}")
+            print_notice(f"callflows: no connection: {stream.health.problem}")
         return stream.health.events > 0
 
 
-async def _print(stream: Events, shown: frozenset[str], count: int | None, output: TableFormat) -> None:
+async def _print_events(stream: EventStream, event_types: frozenset[str], count: int | None, output: TableFormat) -> None:
     async with contextlib.aclosing(aiter(stream)) as found:
         left = count
         async for event in found:
-            if event.type in shown or (not shown and event.type != "auth"):
-                print(_line(event) if output is TableFormat.text else _json(event), flush=True)
+            if event.type in event_types or (not event_types and event.type != "auth"):
+                print(_format_event_line(event) if output is TableFormat.text else _format_event_json(event), flush=True)
                 left = None if left is None else left - 1
                 if left == 0:
                     return
 
 
-def _line(event: Event) -> str:
+def _format_event_line(event: OpentactEvent) -> str:
     """One line for people; what strangers wrote cannot steer the terminal."""
     said = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
-    found = "(found by search)" if event.found else ""
-    line = f"{event.at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {said}  {found}"
+    found = "(found by search)" if event.found_by_search else ""
+    line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {said}  {found}"
     return "".join(sign if sign.isprintable() else " " for sign in line).rstrip()
 
 
-def _json(event: Event) -> str:
-    row = {"type": event.type, "at": event.at.isoformat(), "key": event.key, "state": event.state, "call": event.call_uuid}
-    return json.dumps({**row, "seconds": event.seconds, "found": event.found, "raw": event.raw}, ensure_ascii=False)
+def _format_event_json(event: OpentactEvent) -> str:
+    row = {
+        "type": event.type,
+        "at": event.occurred_at.isoformat(),
+        "key": event.key,
+        "state": event.state,
+        "call": event.call_uuid,
+    }
+    return json.dumps(
+        {**row, "seconds": event.call_seconds, "found": event.found_by_search, "raw": event.raw}, ensure_ascii=False
+    )

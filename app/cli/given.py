@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
-    from app.flows.compiler import Options
-    from app.flows.loader import Progress
+    from app.flows.compiler import CompilerOptions
+    from app.flows.loader import ProgressCallback
     from app.settings import Settings
 
-FLOWS = Annotated[
+FLOWS_OPTION = Annotated[
     Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
 ]
-ZONE = Annotated[
+ZONE_OPTION = Annotated[
     str, typer.Option("--zone", metavar="ZONE", help="The zone of native Schedule, as America/New_York; else UTC.")
 ]
-_MANY: Final = 200
+_PROGRESS_BAR_THRESHOLD: Final = 200
 """Files from which on a bar shows how far it is."""
 
 
@@ -35,33 +35,33 @@ class TableFormat(StrEnum):
     json = "json"
 
 
-def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - a setting each
+def load_command_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a setting each
     """The settings of the installation, but for what a command was given."""
-    from app.settings import load
+    from app.settings import load_settings
 
-    return load(**{name: value for name, value in given.items() if value is not None})
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
-def zone_of(written: str) -> ZoneInfo | None:
+def parse_zone_option(text: str) -> ZoneInfo | None:
     """The zone that ``--zone`` names; None where none is named."""
     from zoneinfo import ZoneInfo, available_timezones
 
-    if written and written not in available_timezones():
-        fail(f"callflows: --zone: {written!r} is no time zone: write it as America/New_York", 2)
-    return ZoneInfo(written) if written else None
+    if text and text not in available_timezones():
+        exit_with_notice(f"callflows: --zone: {text!r} is no time zone: write it as America/New_York", 2)
+    return ZoneInfo(text) if text else None
 
 
-def options_of(settings: Settings) -> Options:
+def build_command_options(settings: Settings) -> CompilerOptions:
     """What flows are compiled for where nothing is signed for real."""
-    from app.flows.compiler import Options
-    from app.flows.tickets import Signer
+    from app.flows.compiler import CompilerOptions
+    from app.flows.tickets import TicketSigner
 
     regions = frozenset(settings.dial_regions) or None
-    return Options(Signer([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
+    return CompilerOptions(TicketSigner([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
 
 
 @contextlib.contextmanager
-def progress(doing: str, least: int = _MANY) -> Iterator[Progress | None]:
+def show_progress(label: str, threshold: int = _PROGRESS_BAR_THRESHOLD) -> Iterator[ProgressCallback | None]:
     """A bar on a terminal, for whoever has that many things to do or more; nothing in a pipe."""
     if not sys.stderr.isatty():
         yield None
@@ -73,15 +73,15 @@ def progress(doing: str, least: int = _MANY) -> Iterator[Progress | None]:
         tasks: list[Any] = []
 
         def on_progress(done: int, total: int) -> None:
-            if total >= least:
+            if total >= threshold:
                 if not tasks:
-                    tasks.append(bar.add_task(doing, total=total))
+                    tasks.append(bar.add_task(label, total=total))
                 bar.update(tasks[0], completed=done)
 
         yield on_progress
 
 
-def table(rows: Sequence[Sequence[object]]) -> None:
+def print_table(rows: Sequence[Sequence[object]]) -> None:
     """Print rows in columns; what strangers wrote cannot steer the terminal."""
     cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -89,25 +89,25 @@ def table(rows: Sequence[Sequence[object]]) -> None:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def confirm(plan: Sequence[str], *, yes: bool) -> None:
+def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
     """Say what will be done, and ask; without anybody to ask nothing is done, exit 2; where the answer is no, exit 1."""
     for line in plan:
-        say(line)
-    if yes:
+        print_notice(line)
+    if is_confirmed:
         return
     if not sys.stdin.isatty():
-        fail("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
+        exit_with_notice("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
     if not typer.confirm("Do it?", err=True):
-        fail("callflows: nothing was done", 1)
+        exit_with_notice("callflows: nothing was done", 1)
 
 
-def say(text: str) -> None:
+def print_notice(text: str) -> None:
     """For people; a full disk does not keep a command from its work."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
-def fail(text: str, code: int) -> NoReturn:
+def exit_with_notice(text: str, code: int) -> NoReturn:
     """Say why a command ends, and end it."""
-    say(text)
+    print_notice(text)
     raise typer.Exit(code)

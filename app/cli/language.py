@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.given import FLOWS, TableFormat, fail, say, settings_of
+from app.cli.given import FLOWS_OPTION, TableFormat, exit_with_notice, load_command_settings, print_notice
 
 
-class DialectName(StrEnum):
+class DialectOption(StrEnum):
     """The two dialects."""
 
     reference = "reference"
@@ -25,69 +25,69 @@ def verbs(
     """Show the language's reference: every verb, or one with its attributes, evidence and dialects."""
     import json
 
-    from app.language.reference import overview, page
+    from app.language.reference import render_verb_page, summarize_elements
 
     if verb is not None:
-        print(page(verb))
+        print(render_verb_page(verb))
     elif output is TableFormat.json:
-        print(json.dumps([row._asdict() for row in overview()], indent=2))
+        print(json.dumps([row._asdict() for row in summarize_elements()], indent=2))
     else:
-        for row in overview():
+        for row in summarize_elements():
             print(f"{row.name:<12} {', '.join(row.dialects):<20} {row.evidence:<11} {row.says}")
 
 
-schema = typer.Typer(help="Print schemas.", no_args_is_help=True)
+schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)
 
 
-@schema.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")
-def schema_xml(
-    flows: FLOWS = None,
-    dialect: Annotated[DialectName | None, typer.Option(help="The dialect; else that of the settings.")] = None,
+@schema_app.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")
+def print_xml_schema(
+    flows: FLOWS_OPTION = None,
+    dialect: Annotated[DialectOption | None, typer.Option(help="The dialect; else that of the settings.")] = None,
 ) -> None:
     """Print the XML Schema of a dialect; on standard error what XSD 1.0 cannot say of it."""
-    from app.flows.loader import declared
-    from app.language.reference import UNSAYABLE, xsd
+    from app.flows.loader import load_extensions
+    from app.language.reference import XSD_LIMITATIONS, render_xsd
 
-    settings = settings_of(flows=flows, dialect=dialect and dialect.value)
-    extensions, problems = declared(settings.flows)
-    print(xsd(settings.dialect, extensions))
-    say("XSD 1.0 cannot say, and `callflows check FILE.xml` does:")
-    for line in [*UNSAYABLE, *map(str, problems)]:
-        say(f"- {line}")
+    settings = load_command_settings(flows=flows, dialect=dialect and dialect.value)
+    extensions, problems = load_extensions(settings.flows)
+    print(render_xsd(settings.dialect, extensions))
+    print_notice("XSD 1.0 cannot say, and `callflows check FILE.xml` does:")
+    for line in [*XSD_LIMITATIONS, *map(str, problems)]:
+        print_notice(f"- {line}")
 
 
-@schema.command("flow", epilog="Example: callflows schema flow > callflows.schema.json")
-def schema_flow(flows: FLOWS = None) -> None:
+@schema_app.command("flow", epilog="Example: callflows schema flow > callflows.schema.json")
+def print_flow_schema(flows: FLOWS_OPTION = None) -> None:
     """Print the JSON Schema of flow files, for editors; on standard error what JSON Schema cannot say of them."""
     import json
 
-    from app.flows.loader import declared
-    from app.flows.schema.files import UNSAYABLE, flow_schema
+    from app.flows.loader import load_extensions
+    from app.flows.schema.files import SCHEMA_LIMITATIONS, build_flow_schema
 
-    extensions, problems = declared(settings_of(flows=flows).flows)
-    print(json.dumps(flow_schema(extensions), indent=1))
-    say("JSON Schema cannot say, and `callflows check` does:")
-    for line in [*UNSAYABLE, *map(str, problems)]:
-        say(f"- {line}")
+    extensions, problems = load_extensions(load_command_settings(flows=flows).flows)
+    print(json.dumps(build_flow_schema(extensions), indent=1))
+    print_notice("JSON Schema cannot say, and `callflows check` does:")
+    for line in [*SCHEMA_LIMITATIONS, *map(str, problems)]:
+        print_notice(f"- {line}")
 
 
 def convert(
     file: Annotated[Path, typer.Argument(help="An XML document in either dialect.")],
-    dialect: Annotated[DialectName, typer.Option(help="The dialect to write.")],
-    flows: FLOWS = None,
+    dialect: Annotated[DialectOption, typer.Option(help="The dialect to write.")],
+    flows: FLOWS_OPTION = None,
 ) -> None:
     """Write a document in the other dialect; refused, with the reason, rather than losing anything."""
-    from app.errors import DialectError, DocumentError
-    from app.flows.loader import declared
+    from app.errors import DialectError, DocumentReadError
+    from app.flows.loader import load_extensions
     from app.language import from_xml, to_xml
 
-    extensions, _ = declared(settings_of(flows=flows).flows)
+    extensions, _ = load_extensions(load_command_settings(flows=flows).flows)
     try:
         document = to_xml(from_xml(file.read_bytes(), extensions=extensions), dialect.value, extensions=extensions)
     except OSError as error:
-        fail(f"{file}: {error.strerror}", 2)
-    except DocumentError as error:
-        fail(f"{file}:{error.line}:{error.column}: {error.reason}", 1)
+        exit_with_notice(f"{file}: {error.strerror}", 2)
+    except DocumentReadError as error:
+        exit_with_notice(f"{file}:{error.line}:{error.column}: {error.reason}", 1)
     except DialectError as error:
-        fail(f"{file}: {error}", 1)
+        exit_with_notice(f"{file}: {error}", 1)
     print(document.decode())

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from app.cli.given import fail, progress, say, settings_of
+from app.cli.given import exit_with_notice, load_command_settings, print_notice, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from app.journal.sql import SqlStore
 
-_ROWS: Final = 50
+_DEFAULT_TEXT_CALLS: Final = 50
 """Calls that people are shown at once."""
-_CANDIDATES: Final = 10
-_ELSEWHERE: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
+_MAX_ID_CANDIDATES: Final = 10
+_REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
 """Words in the kinds of reports, and what tells the same in a story."""
-_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
-_AGO: Final = re.compile("([0-9]{1,6})([smhdw])")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
+_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class LogFormat(StrEnum):
@@ -60,97 +60,104 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     outcome the worst that we answered (answered; fallback: something broke; unknown-number: no flow has the number), cause
     why it ended, as Opentact says.
     """
-    from app.journal.ranks import OUTCOMES, STATES
-    from app.journal.store import Filter
-    from app.journal.story import row_of
+    from app.journal.ranks import CALL_STATE_RANKS, OUTCOME_RANKS
+    from app.journal.store import CallFilter
+    from app.journal.story import build_call_log_row
 
     if mask:
-        _masked(mask)
+        _print_masked_number(mask)
         return
-    _one_of(outcome, OUTCOMES, "--outcome")
-    _one_of(state, STATES, "--state")
-    store = _store()
+    _require_known_value(outcome, OUTCOME_RANKS, "--outcome")
+    _require_known_value(state, CALL_STATE_RANKS, "--state")
+    store = _open_store()
     if call is not None:
-        _scenario(store, call) if scenario else _story(store, call, output, documents=documents)
+        _print_scenario(store, call) if scenario else _print_story(store, call, output, shows_documents=documents)
         return
     if scenario:
-        fail("callflows: --as-scenario: of which call? As: callflows log CALL --as-scenario", 2)
-    most = limit or (_ROWS if output is LogFormat.text else None)
-    moments = _moment(since, "--since"), _moment(until, "--until")
-    wanted = Filter(_number(number), _number(from_), flow, outcome, state, *moments, limit=most)
-    rows = map(row_of, store.calls(wanted)) if store is not None else iter(())
-    shown = {LogFormat.text: _table, LogFormat.json: _json, LogFormat.jsonl: _lines, LogFormat.csv: _csv}
+        exit_with_notice("callflows: --as-scenario: of which call? As: callflows log CALL --as-scenario", 2)
+    most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
+    moments = _parse_moment(since, "--since"), _parse_moment(until, "--until")
+    wanted = CallFilter(_normalize_number(number), _normalize_number(from_), flow, outcome, state, *moments, limit=most)
+    rows = map(build_call_log_row, store.list_calls(wanted)) if store is not None else iter(())
+    shown = {
+        LogFormat.text: _print_call_table,
+        LogFormat.json: _print_json_array,
+        LogFormat.jsonl: _print_json_lines,
+        LogFormat.csv: _print_csv,
+    }
     shown[output](rows)
 
 
-def _masked(number: str) -> None:
+def _print_masked_number(number: str) -> None:
     """How a number stands in the log, so that its lines can be searched for."""
-    from app.numbers import Mask
-    from app.server import keys_of
+    from app.numbers import NumberMask
+    from app.server import load_secret_keys
 
-    print(Mask(keys_of(settings_of())[0])(number))
+    print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
 
 
-def _store() -> SqlStore | None:
+def _open_store() -> SqlStore | None:
     """The journal's database; None where there is none yet. Raises StoreGone."""
-    from app.errors import StoreGone
+    from app.errors import JournalUnavailableError
     from app.journal.sql import SqlStore
 
-    store = SqlStore(settings_of().journal_url)
-    if store.file is not None and not store.file.exists():
-        say(f"no call was remembered yet: there is no {store.file}")
+    store = SqlStore(load_command_settings().journal_url)
+    if store.sqlite_file is not None and not store.sqlite_file.exists():
+        print_notice(f"no call was remembered yet: there is no {store.sqlite_file}")
         return None
     try:
         store.open()
-    except StoreGone as error:
-        raise StoreGone(f"{store.name} cannot be read: {error}") from error
+    except JournalUnavailableError as error:
+        raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
     return store
 
 
-def _one_of(written: str, known: Iterable[str], option: str) -> None:
-    if written and written not in known:
-        fail(f"callflows: {option}: {written!r} is none: use {', '.join(known)}", 2)
+def _require_known_value(value: str, known: Iterable[str], option: str) -> None:
+    if value and value not in known:
+        exit_with_notice(f"callflows: {option}: {value!r} is none: use {', '.join(known)}", 2)
 
 
-def _number(written: str) -> str:
-    from app.numbers import e164
+def _normalize_number(text: str) -> str:
+    from app.numbers import parse_e164
 
-    return e164(written) or written
+    return parse_e164(text) or text
 
 
-def _moment(written: str, option: str) -> float | None:
+def _parse_moment(text: str, option: str) -> float | None:
     """A moment in seconds since 1970; without a zone it is UTC, as the moments that are shown."""
     import time
     from datetime import UTC, datetime
 
-    if not written:
+    if not text:
         return None
-    ago = _AGO.fullmatch(written)
+    ago = _AGE_PATTERN.fullmatch(text)
     if ago:
-        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
     try:
-        moment = datetime.fromisoformat(written)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        fail(f"callflows: {option}: {written!r} is no moment: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d ago", 2)
+        exit_with_notice(
+            f"callflows: {option}: {text!r} is no moment: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d ago", 2
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _table(rows: Iterable[dict[str, Any]]) -> None:
-    listed = [{name: _cell(name, row[name]) for name in _COLUMNS} for row in rows]
-    heads = {name: name.replace("_text", "") for name in _COLUMNS}
-    widths = {name: max(len(row[name]) for row in [heads, *listed]) for name in _COLUMNS}
+def _print_call_table(rows: Iterable[dict[str, Any]]) -> None:
+    listed = [{name: _format_cell(name, row[name]) for name in _TABLE_COLUMNS} for row in rows]
+    heads = {name: name.replace("_text", "") for name in _TABLE_COLUMNS}
+    widths = {name: max(len(row[name]) for row in [heads, *listed]) for name in _TABLE_COLUMNS}
     for row in [heads, *listed] if listed else ():
-        print("  ".join(f"{row[name]:<{widths[name]}}" for name in _COLUMNS).rstrip())
+        print("  ".join(f"{row[name]:<{widths[name]}}" for name in _TABLE_COLUMNS).rstrip())
     if not listed:
-        say("no calls")
+        print_notice("no calls")
 
 
-def _cell(name: str, value: object) -> str:
+def _format_cell(name: str, value: object) -> str:
     text = "" if value is None else " ".join(str(value).split())
     return text[:19].replace("T", " ") if name == "started" else text
 
 
-def _json(rows: Iterable[dict[str, Any]]) -> None:
+def _print_json_array(rows: Iterable[dict[str, Any]]) -> None:
     """One array, written as it is read: there may be a million."""
     import json
 
@@ -161,82 +168,82 @@ def _json(rows: Iterable[dict[str, Any]]) -> None:
     print("\n]" if begun else "[]")
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> None:
+def _print_json_lines(rows: Iterable[dict[str, Any]]) -> None:
     import json
 
     for row in rows:
         print(json.dumps(row, ensure_ascii=False))
 
 
-def _csv(rows: Iterable[dict[str, Any]]) -> None:
+def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
     import csv
 
-    from app.journal.story import ROW
+    from app.journal.story import CALL_LOG_FIELDS
 
-    table = csv.DictWriter(sys.stdout, ROW, lineterminator="\n")
+    table = csv.DictWriter(sys.stdout, CALL_LOG_FIELDS, lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow({name: _harmless(value) for name, value in row.items()})
+        table.writerow({name: _escape_spreadsheet_formula(value) for name, value in row.items()})
 
 
-def _harmless(value: object) -> object:
+def _escape_spreadsheet_formula(value: object) -> object:
     """A text that no spreadsheet takes for a formula: callers may call themselves anything."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "-", "\t", "\r") else value
 
 
-def _story_of(store: SqlStore | None, call: str) -> dict[str, Any]:
-    from app.cli.executed import executed
-    from app.journal.story import story_of, with_executed
+def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
+    from app.cli.executed import fetch_execution_rows
+    from app.journal.story import add_execution_log, build_call_story
 
-    told = store.told(_whole(store, call)) if store is not None else None
+    told = store.load_call(_complete_call_id(store, call)) if store is not None else None
     if told is None:
-        fail(f"callflows: no call {call!r} is remembered: callflows log lists them", 1)
-    return story_of(with_executed(told, executed(told)))
+        exit_with_notice(f"callflows: no call {call!r} is remembered: callflows log lists them", 1)
+    return build_call_story(add_execution_log(told, fetch_execution_rows(told)))
 
 
-def _whole(store: SqlStore, call: str) -> str:
+def _complete_call_id(store: SqlStore, call: str) -> str:
     """The id that is, or alone begins with, what was written."""
-    found = store.ids(call, _CANDIDATES + 1) if call else []
+    found = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
     if call in found or not found:
         return call
     if len(found) > 1:
-        more = ", …" if len(found) > _CANDIDATES else ""
-        fail(f"callflows: {call!r} may be any of {', '.join(found[:_CANDIDATES])}{more}", 2)
+        more = ", …" if len(found) > _MAX_ID_CANDIDATES else ""
+        exit_with_notice(f"callflows: {call!r} may be any of {', '.join(found[:_MAX_ID_CANDIDATES])}{more}", 2)
     return found[0]
 
 
-def _scenario(store: SqlStore | None, call: str) -> None:
+def _print_scenario(store: SqlStore | None, call: str) -> None:
     """A call as a scenario: rehearsed again with the flows as they are, so that it holds."""
     import asyncio
 
-    from app.cli.ringing import rung
-    from app.flows.supposed import Supposed
-    from app.testing.recording import as_scenario
-    from app.testing.replaying import replay_of
+    from app.cli.ringing import ring_number
+    from app.flows.supposed import Suppositions
+    from app.testing.recording import record_scenario
+    from app.testing.replaying import build_replay
 
-    rehearsal, unknown, hours = replay_of(_story_of(store, call))
-    supposed = Supposed(hours=tuple((name, state == "open") for name, state in hours.items()))
-    told, zone = asyncio.run(rung(rehearsal, settings_of(), supposed=supposed))
-    say("rehearsed again with the flows as they are now")
-    print(as_scenario(told, rehearsal, zone=zone, unknown=unknown, hours=hours), end="")
+    rehearsal, unknown, hours = build_replay(_load_story(store, call))
+    supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
+    told, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
+    print_notice("rehearsed again with the flows as they are now")
+    print(record_scenario(told, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
 
 
-def _story(store: SqlStore | None, call: str, output: LogFormat, *, documents: bool) -> None:
+def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_documents: bool) -> None:
     import json
 
-    story = _story_of(store, call)
+    story = _load_story(store, call)
     if output is LogFormat.text:
-        for line in _told(story, documents=documents):
+        for line in _format_story(story, shows_documents=shows_documents):
             print(line)
     elif output is LogFormat.csv:
-        fail("callflows: a story is no table: take --format json, jsonl or text", 2)
+        exit_with_notice("callflows: a story is no table: take --format json, jsonl or text", 2)
     elif output is LogFormat.jsonl:
-        _lines(story["story"])
+        _print_json_lines(story["story"])
     else:
         print(json.dumps(story, ensure_ascii=False, indent=2))
 
 
-def _told(story: dict[str, Any], *, documents: bool) -> Iterator[str]:
+def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[str]:
     """A story as people read it: a line for each thing that happened, and the documents below theirs if wanted."""
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
@@ -245,20 +252,20 @@ def _told(story: dict[str, Any], *, documents: bool) -> Iterator[str]:
     yield f"{call['id']}: {who}, {call['state'] or 'state unknown'}{ended}{cause}"
     for leg in story["legs"]:
         yield f"  leg {leg['id']}: to {leg['to']}, {leg['state']}, {leg['cause_text'] or 'no cause'}"
-    for entry in _once(story["story"]):
-        yield f"{(entry['at'] or '')[11:23]:<12}  {entry['what']:<11}  {_says(entry)}"
-        if entry["what"] == "answered" and documents:
-            yield from (f"{'':<27}{line}" for line in _indented(entry["document"]))
+    for entry in _skip_repeated_entries(story["story"]):
+        yield f"{(entry['at'] or '')[11:23]:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
+        if entry["what"] == "answered" and shows_documents:
+            yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
 
 
-def _once(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """What happened, without what was told before in another way: a state twice, a recording and the report of it."""
     seen: set[tuple[Any, ...]] = set()
     whats = {entry["what"] for entry in story}
-    elsewhere = [word for word, what in _ELSEWHERE.items() if what in whats]
+    elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
     for entry in story:
         kind = entry.get("kind", "") if entry["what"] == "reported" else ""
-        told: tuple[Any, ...] = (entry["at"], entry["what"], _says(entry))
+        told: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
         if kind == "call_state":
             told = (kind, entry["call"], entry["state"] or entry["message"])
         if told not in seen and not any(word in kind for word in elsewhere):
@@ -266,13 +273,17 @@ def _once(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _says(entry: dict[str, Any]) -> str:
+def _describe_entry(entry: dict[str, Any]) -> str:
     """What happened, in a line."""
     says: dict[str, Callable[[], str]] = {
         "asked": lambda: f"{entry['method']} {entry['url']}{' pressed ' + entry['pressed'] if entry['pressed'] else ''}",
-        "decided": lambda: _decided(entry),
-        "answered": lambda: f"{entry['outcome']} {entry['flow']}/{entry['node']}, {entry['ms']} ms {_why(entry)}",
-        "reported": lambda: f"{entry['kind']}: {entry['message'] or _step(entry) or entry['state']}{_of_turn(entry)}",
+        "decided": lambda: _describe_decision(entry),
+        "answered": lambda: (
+            f"{entry['outcome']} {entry['flow']}/{entry['node']}, {entry['ms']} ms {_describe_fallback_cause(entry)}"
+        ),
+        "reported": lambda: (
+            f"{entry['kind']}: {entry['message'] or _describe_execution(entry) or entry['state']}{_describe_document_place(entry)}"
+        ),
         "message": lambda: f"{entry['from']} to {entry['to']}, {entry['state']}: {entry['text']}",
         "recorded": lambda: entry["url"] or entry["id"],
         "transcribed": lambda: entry["text"] or entry["id"],
@@ -281,18 +292,18 @@ def _says(entry: dict[str, Any]) -> str:
     return " ".join(says[entry["what"]]().split())
 
 
-def _decided(entry: dict[str, Any]) -> str:
+def _describe_decision(entry: dict[str, Any]) -> str:
     values = ", ".join(f"{name} = {value!r}" for name, value in entry["values"].items())
     because = f" because {values}" if values else ""
     more = f" {entry['detail']}" if entry.get("detail") else ""
     return f"{entry['node']}[{entry['step']}] {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
 
 
-def _why(entry: dict[str, Any]) -> str:
+def _describe_fallback_cause(entry: dict[str, Any]) -> str:
     return f"{entry['cause']}: {entry['detail']}" if entry["cause"] else ""
 
 
-def _step(entry: dict[str, Any]) -> str:
+def _describe_execution(entry: dict[str, Any]) -> str:
     """A step that was executed, of which Opentact says no more in words."""
     step = entry.get("step", {})
     became = {True: "success", False: "failed"}.get(step.get("success"), "")
@@ -302,13 +313,13 @@ def _step(entry: dict[str, Any]) -> str:
     )
 
 
-def _of_turn(entry: dict[str, Any]) -> str:
+def _describe_document_place(entry: dict[str, Any]) -> str:
     path = entry.get("step", {}).get("path", "")
     turn = f"in the document of turn {entry['turn']}" if "turn" in entry else ""
     return f" ({' '.join(part for part in (path, turn) if part)})" if path or turn else ""
 
 
-def _indented(document: str) -> list[str]:
+def _indent_document(document: str) -> list[str]:
     from lxml import etree
 
     try:
@@ -324,21 +335,21 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Erase a number: its calls and messages, and every mention of it in what else is remembered."""
-    from app.journal.forgetting import forget as forgotten
+    from app.journal.forgetting import forget_number as forgotten
     from app.journal.spool import Spool
-    from app.numbers import caller_number, masked
+    from app.numbers import mask_number, parse_caller_number
 
-    if not caller_number(number):
-        fail(f"callflows: {number!r} is no number, and nobody's name", 2)
-    store = _store()
+    if not parse_caller_number(number):
+        exit_with_notice(f"callflows: {number!r} is no number, and nobody's name", 2)
+    store = _open_store()
     if store is None:
         return
     if not yes and not sys.stdin.isatty():
-        fail("callflows: nothing was done: there is nobody to ask; --yes answers", 2)
+        exit_with_notice("callflows: nothing was done: there is nobody to ask; --yes answers", 2)
     if not yes:
         typer.confirm(f"Erase all that is remembered of {number}? It cannot be brought back.", abort=True)
-    with progress("looking") as on_progress:
+    with show_progress("looking") as on_progress:
         looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
-        found = forgotten(store, Spool(settings_of().data), number, looked)
+        found = forgotten(store, Spool(load_command_settings().data), number, looked)
     rows = ", ".join(f"{count} in {table}" for table, count in sorted(found.items()))
-    print(f"{masked(caller_number(number))} is forgotten: {rows or 'nothing was remembered of it'}")
+    print(f"{mask_number(parse_caller_number(number))} is forgotten: {rows or 'nothing was remembered of it'}")

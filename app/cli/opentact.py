@@ -10,41 +10,50 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.asking import FORMAT, LIMIT, YES, ask, number_of, show_records, some, told
+from app.cli.asking import (
+    ROW_LIMIT_OPTION,
+    TABLE_FORMAT_OPTION,
+    YES_OPTION,
+    collect_rows,
+    format_record_fields,
+    parse_number_argument,
+    print_records,
+    run_with_client,
+)
 from app.cli.dialling import batch, push
-from app.cli.given import TableFormat, confirm, fail, say
+from app.cli.given import TableFormat, confirm_plan, exit_with_notice, print_notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.opentact.api import Opentact
-    from app.opentact.records import App, Lease, Message, Voice
+    from app.opentact.api import OpentactClient
+    from app.opentact.records import OpentactApp, OpentactLease, OpentactMessage, OpentactVoice
 
-FEATURES = Annotated[str, typer.Option(help="What it must be able to do, with commas.")]
+FEATURES_OPTION = Annotated[str, typer.Option(help="What it must be able to do, with commas.")]
 
-opentact = typer.Typer(help="The platform itself: numbers, messages, apps, voices, calls.", no_args_is_help=True)
-numbers = typer.Typer(help="Search, order, release and list numbers.", no_args_is_help=True)
-messages = typer.Typer(help="Send and list text messages.", no_args_is_help=True)
-opentact.add_typer(numbers, name="numbers")
-opentact.add_typer(messages, name="messages")
+opentact_app = typer.Typer(help="The platform itself: numbers, messages, apps, voices, calls.", no_args_is_help=True)
+numbers_app = typer.Typer(help="Search, order, release and list numbers.", no_args_is_help=True)
+messages_app = typer.Typer(help="Send and list text messages.", no_args_is_help=True)
+opentact_app.add_typer(numbers_app, name="numbers")
+opentact_app.add_typer(messages_app, name="messages")
 
 
-@numbers.command("search", epilog="Example: callflows opentact numbers search --state NJ --npa 201 --limit 5")
-def numbers_search(
+@numbers_app.command("search", epilog="Example: callflows opentact numbers search --state NJ --npa 201 --limit 5")
+def search_numbers_command(
     country: Annotated[str, typer.Option(help="The country, as US.")] = "US",
     state: Annotated[str, typer.Option(help="The state, as NJ.")] = "",
     city: Annotated[str, typer.Option(help="The city.")] = "",
     rate_center: Annotated[str, typer.Option(help="The rate center.")] = "",
     npa: Annotated[str, typer.Option(help="The area code, as 201.")] = "",
     pattern: Annotated[str, typer.Option(help="A pattern that Opentact understands, as 1201555*.")] = "",
-    features: FEATURES = "voice,sms",
+    features: FEATURES_OPTION = "voice,sms",
     limit: Annotated[int, typer.Option(min=1, help="Numbers at most.")] = 20,
-    output: FORMAT = TableFormat.text,
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Search numbers that can be ordered."""
-    from app.opentact.numbers import Mask
+    from app.opentact.numbers import NumberSearchMask
 
-    mask = Mask(
+    mask = NumberSearchMask(
         country=country,
         state=state,
         city=city,
@@ -53,142 +62,153 @@ def numbers_search(
         pattern=pattern,
         features=features.split(","),
     )
-    found = ask(lambda client: some(client.numbers.search(take=min(limit, 100), **mask), limit, output))
+    found = run_with_client(
+        lambda client: collect_rows(client.numbers.search_available(take=min(limit, 100), **mask), limit, output)
+    )
     beside = ("city", "rate_center", "state", "features")
-    show_records(found, lambda tn: (tn.number or tn.tn, *told(tn.said, beside)), output)
+    print_records(found, lambda tn: (tn.number or tn.tn, *format_record_fields(tn.raw, beside)), output)
     if not found:
-        fail("no number fits: ask for less", 1)
+        exit_with_notice("no number fits: ask for less", 1)
 
 
-@numbers.command("order", epilog="Example: callflows opentact numbers order +12015550123")
-def numbers_order(
-    wanted: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="The numbers, as search shows them.")],
-    features: FEATURES = "voice,sms",
+@numbers_app.command("order", epilog="Example: callflows opentact numbers order +12015550123")
+def order_numbers_command(
+    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="The numbers, as search shows them.")],
+    features: FEATURES_OPTION = "voice,sms",
     autorenew: Annotated[bool, typer.Option(help="Whether they are kept when their time is over.")] = True,  # noqa: FBT002 - an option
-    yes: YES = False,  # noqa: FBT002 - an option
-    output: FORMAT = TableFormat.text,
+    yes: YES_OPTION = False,  # noqa: FBT002 - an option
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Order numbers, which costs money."""
-    ordered = [*dict.fromkeys(map(number_of, wanted))]
+    ordered = [*dict.fromkeys(map(parse_number_argument, numbers))]
     renewing = "renewed until released" if autorenew else "not renewed"
-    confirm([f"order {number} for {features}, {renewing}; this costs money" for number in ordered], yes=yes)
-    order = ask(lambda client: client.numbers.order(ordered, features=features.split(","), autorenew=autorenew))
-    show_records([order], lambda made: ("ordered", made.uuid, *told(made.said, ("state",))), output)
+    confirm_plan([f"order {number} for {features}, {renewing}; this costs money" for number in ordered], is_confirmed=yes)
+    order = run_with_client(
+        lambda client: client.numbers.order_numbers(ordered, features=features.split(","), autorenew=autorenew)
+    )
+    print_records([order], lambda made: ("ordered", made.uuid, *format_record_fields(made.raw, ("state",))), output)
 
 
-@numbers.command("release", epilog="Example: callflows opentact numbers release +12015550123")
-def numbers_release(
-    given: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers of the account.")],
-    yes: YES = False,  # noqa: FBT002 - an option
+@numbers_app.command("release", epilog="Example: callflows opentact numbers release +12015550123")
+def release_numbers_command(
+    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers of the account.")],
+    yes: YES_OPTION = False,  # noqa: FBT002 - an option
 ) -> None:
     """Give numbers back, for ever."""
-    released = [*dict.fromkeys(map(number_of, given))]
+    released = [*dict.fromkeys(map(parse_number_argument, numbers))]
 
-    async def looked_at(client: Opentact) -> list[Lease]:
-        return [await client.numbers.get(number) for number in released]
+    async def fetch_leases(client: OpentactClient) -> list[OpentactLease]:
+        return [await client.numbers.get_lease(number) for number in released]
 
-    async def release(client: Opentact) -> None:
+    async def release_numbers(client: OpentactClient) -> None:
         for number in released:
-            await client.numbers.release(number)
+            await client.numbers.release_number(number)
             print(f"released {number}")
 
-    leases = ask(looked_at)
+    leases = run_with_client(fetch_leases)
     plan = [
-        f"release {number}{f', which app {lease.app} answers' if lease.app else ''}; somebody else may get it"
+        f"release {number}{f', which app {lease.app_uuid} answers' if lease.app_uuid else ''}; somebody else may get it"
         for number, lease in zip(released, leases, strict=True)
     ]
-    confirm(plan, yes=yes)
-    ask(release)
+    confirm_plan(plan, is_confirmed=yes)
+    run_with_client(release_numbers)
 
 
-@numbers.command("list", epilog="Example: callflows opentact numbers list --format json")
-def numbers_list(limit: LIMIT = None, output: FORMAT = TableFormat.text) -> None:
+@numbers_app.command("list", epilog="Example: callflows opentact numbers list --format json")
+def list_numbers_command(limit: ROW_LIMIT_OPTION = None, output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
     """List the account's numbers, and the app that answers each."""
-    found = ask(lambda client: some(client.numbers.leases(), limit, output))
+    found = run_with_client(lambda client: collect_rows(client.numbers.search_leases(), limit, output))
 
-    def columns(lease: Lease) -> Sequence[object]:
+    def columns(lease: OpentactLease) -> Sequence[object]:
         name = getattr(lease.sip_control_app, "name", "")
-        return lease.number, lease.uuid, "renewed" if lease.autorenew else "", name or lease.app
+        return lease.number, lease.uuid, "renewed" if lease.autorenew else "", name or lease.app_uuid
 
-    show_records(found, columns, output)
+    print_records(found, columns, output)
 
 
-@messages.command("send", epilog='Example: callflows opentact messages send +12015550999 "Come in." --from +12015550123')
-def messages_send(
+@messages_app.command(
+    "send", epilog='Example: callflows opentact messages send +12015550999 "Come in." --from +12015550123'
+)
+def send_message_command(
     to: Annotated[str, typer.Argument(help="To whom.")],
     text: Annotated[str, typer.Argument(help="What, in 1 to 918 characters.")],
     sender: Annotated[str, typer.Option("--from", help="From which of the account's numbers.")],
-    yes: YES = False,  # noqa: FBT002 - an option
-    output: FORMAT = TableFormat.text,
+    yes: YES_OPTION = False,  # noqa: FBT002 - an option
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Send a text message."""
     from app.errors import OpentactError
-    from app.opentact.messages import sendable
+    from app.opentact.messages import validate_sms_text
 
-    to, sender = number_of(to), number_of(sender)
+    to, sender = parse_number_argument(to), parse_number_argument(sender)
     try:
-        sendable(text)
+        validate_sms_text(text)
     except OpentactError as error:
-        fail(f"callflows: {error}", 2)
-    confirm([f"send {len(text)} characters from {sender} to {to}:", *(f"  {line}" for line in text.splitlines())], yes=yes)
-    sent = ask(lambda client: client.messages.send(sender, to, text))
-    show_records([sent], lambda message: ("sent", message.uuid, message.state), output)
+        exit_with_notice(f"callflows: {error}", 2)
+    confirm_plan(
+        [f"send {len(text)} characters from {sender} to {to}:", *(f"  {line}" for line in text.splitlines())],
+        is_confirmed=yes,
+    )
+    sent = run_with_client(lambda client: client.messages.send_message(sender, to, text))
+    print_records([sent], lambda message: ("sent", message.uuid, message.state), output)
 
 
-class Direction(StrEnum):
+class MessageDirectionOption(StrEnum):
     """Which messages."""
 
     received = "in"
     sent = "out"
 
 
-@messages.command("list", epilog="Example: callflows opentact messages list --direction in --limit 10")
-def messages_list(
-    direction: Annotated[Direction | None, typer.Option(help="Received or sent; else both.")] = None,
-    limit: LIMIT = None,
-    output: FORMAT = TableFormat.text,
+@messages_app.command("list", epilog="Example: callflows opentact messages list --direction in --limit 10")
+def list_messages_command(
+    direction: Annotated[MessageDirectionOption | None, typer.Option(help="Received or sent; else both.")] = None,
+    limit: ROW_LIMIT_OPTION = None,
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """List text messages, the newest first."""
     which: Literal["", "in", "out"] = "" if direction is None else direction.value
 
-    def columns(message: Message) -> Sequence[object]:
+    def columns(message: OpentactMessage) -> Sequence[object]:
         at = message.created_on.isoformat(" ", "seconds") if message.created_on else ""
         return at, message.type, message.from_, message.to, message.state, message.message
 
-    found = ask(lambda client: some(client.messages.search(which, order={"created_on": "DESC"}), limit, output))
-    show_records(found, columns, output)
+    found = run_with_client(
+        lambda client: collect_rows(client.messages.search_messages(which, order={"created_on": "DESC"}), limit, output)
+    )
+    print_records(found, columns, output)
     if not found:
-        say("there are no messages")
+        print_notice("there are no messages")
 
 
-@opentact.command(epilog="Example: callflows opentact apps --format json")
-def apps(output: FORMAT = TableFormat.text) -> None:
+@opentact_app.command(epilog="Example: callflows opentact apps --format json")
+def apps(output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
     """List the SIP Control Apps and the URLs that they ask; what follows a URL's ? may be a secret, and is left out."""
 
-    def columns(app: App) -> Sequence[object]:
+    def columns(app: OpentactApp) -> Sequence[object]:
         url, asked, _ = (app.call_flow_url or "").partition("?")
         timeout = "" if app.call_flow_request_timeout is None else f"{app.call_flow_request_timeout} ms"
         active = "inactive" if app.is_active is False else ""
         return app.uuid, app.name, active, app.call_flow_method, f"{url}{asked and '?…'}", timeout
 
-    show_records(ask(lambda client: client.apps.all()), columns, output)
+    print_records(run_with_client(lambda client: client.apps.list_all()), columns, output)
 
 
-@opentact.command(epilog="Example: callflows opentact voices --lang en-US")
+@opentact_app.command(epilog="Example: callflows opentact voices --lang en-US")
 def voices(
     lang: Annotated[str, typer.Option(help="Only those of a language, as en or en-US.")] = "",
-    output: FORMAT = TableFormat.text,
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """List the voices that Say can have."""
-    found = ask(lambda client: client.voices())
+    found = run_with_client(lambda client: client.list_voices())
     fitting = [voice for voice in found if f"{voice.code}-".lower().startswith(f"{lang}-".lower() if lang else "")]
 
-    def columns(voice: Voice) -> Sequence[object]:
+    def columns(voice: OpentactVoice) -> Sequence[object]:
         return voice.code, voice.name, voice.gender, voice.type
 
-    show_records(fitting, columns, output)
+    print_records(fitting, columns, output)
 
 
-_BATCH = "callflows opentact batch +12015550999 --flow reminder --profile UUID --from +12015550123"
-opentact.command(epilog=f"Example: {_BATCH}")(batch)
-opentact.command(epilog="Example: callflows opentact push 3b206fb6-a5b7-4d62-8a3a-02d9e1880001 transfer.xml")(push)
+_BATCH_EXAMPLE = "callflows opentact batch +12015550999 --flow reminder --profile UUID --from +12015550123"
+opentact_app.command(epilog=f"Example: {_BATCH_EXAMPLE}")(batch)
+opentact_app.command(epilog="Example: callflows opentact push 3b206fb6-a5b7-4d62-8a3a-02d9e1880001 transfer.xml")(push)

@@ -7,134 +7,134 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from app.cli.given import fail, options_of, say
+from app.cli.given import build_command_options, exit_with_notice, print_notice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime, tzinfo
 
-    from app.effects import Live
+    from app.effects import LiveEffects
     from app.flows.book import FlowBook
-    from app.flows.compiler import Options
-    from app.flows.supposed import Supposed
-    from app.rehearsal.asking import Network
+    from app.flows.compiler import CompilerOptions
+    from app.flows.supposed import Suppositions
+    from app.rehearsal.asking import PlatformNetwork
     from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Transcript
     from app.settings import Settings
 
-_HOURS: Final = 24 * 3600.0
+_STAND_IN_CALL_TIMEOUT_SECONDS: Final = 24 * 3600.0
 """Seconds that a stand-in may take for a call: it may play in real time."""
 
 
-def rehearsal_of(settings: Settings, number: str, caller: str, keys: str, callee: str, *, strict: bool) -> Rehearsal:
+def build_rehearsal(settings: Settings, number: str, caller: str, keys: str, callee: str, *, strict: bool) -> Rehearsal:
     """The call, with scripts for all who are in it."""
     from app.errors import ScenarioError
-    from app.flows.loader import declared
-    from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
+    from app.flows.loader import load_extensions
+    from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
     from app.rehearsal.rehearsing import Rehearsal
 
     try:
-        acts = script(keys)
+        acts = parse_caller_script(keys)
     except ScenarioError as error:
-        fail(f"callflows: --{error}", 2)
+        exit_with_notice(f"callflows: --{error}", 2)
     return Rehearsal(
         number=number,
         caller_id=caller,
         caller=ScriptedCaller(acts),
         callees=ScriptedCallees(callee),
-        extensions=declared(settings.flows)[0],
+        extensions=load_extensions(settings.flows)[0],
         strict=strict,
     )
 
 
-class Rung(NamedTuple):
+class RungCall(NamedTuple):
     """A call that was rung, and the clock of the flow that answered it, where it is ours."""
 
-    told: Transcript
+    transcript: Transcript
     zone: tzinfo | None = None
 
 
-async def rung(
+async def ring_number(
     rehearsal: Rehearsal,
     settings: Settings,
     at: str = "",
     *,
-    here: bool = True,
-    real: bool = False,
-    supposed: Supposed | None = None,
-) -> Rung:
+    rings_own_engine: bool = True,
+    allows_effects: bool = False,
+    suppositions: Suppositions | None = None,
+) -> RungCall:
     """Ring our own engine, whose documents tell by which nodes a call comes, or a server elsewhere."""
-    from app.rehearsal.asking import Web
+    from app.rehearsal.asking import HttpNetwork
 
-    if not here:
-        async with Web(reaches=True) as network:
-            return Rung(await rehearsal.ring(network))
-    options = dataclasses.replace(options_of(settings), annotated=True)
-    options = dataclasses.replace(options, supposed=supposed or options.supposed)
-    async with _engine(rehearsal, settings, options, at, real=real) as (network, zone):
-        return Rung(await rehearsal.ring(network), zone)
+    if not rings_own_engine:
+        async with HttpNetwork(allow_external=True) as network:
+            return RungCall(await rehearsal.run(network))
+    options = dataclasses.replace(build_command_options(settings), records_coverage=True)
+    options = dataclasses.replace(options, suppositions=suppositions or options.suppositions)
+    async with _open_engine(rehearsal, settings, options, at, allows_effects=allows_effects) as (network, zone):
+        return RungCall(await rehearsal.run(network), zone)
 
 
 @contextlib.asynccontextmanager
-async def _engine(
-    rehearsal: Rehearsal, settings: Settings, options: Options, at: str, *, real: bool
-) -> AsyncIterator[tuple[Network, tzinfo | None]]:
+async def _open_engine(
+    rehearsal: Rehearsal, settings: Settings, options: CompilerOptions, at: str, *, allows_effects: bool
+) -> AsyncIterator[tuple[PlatformNetwork, tzinfo | None]]:
     """Our own engine with the folder's flows, on a stage; and the clock of the flow that answers."""
-    from app.flows.loader import load
-    from app.rehearsal.asking import Web
-    from app.server import rehearsing
-    from app.web.log import log_to
+    from app.flows.loader import load_flow_folder
+    from app.rehearsal.asking import HttpNetwork
+    from app.server import open_rehearsal_engine
+    from app.web.log import configure_logging
 
-    log_to(sys.stderr, settings.log_format)
-    loaded = load(settings.flows, options)
+    configure_logging(sys.stderr, settings.log_format)
+    loaded = load_flow_folder(settings.flows, options)
     for problem in loaded.problems:
         if problem.severity == "error":
-            say(str(problem))
-    zone = _zone(loaded.book, rehearsal.number)
-    rehearsal.at = _moment(at, zone) if at else rehearsal.at
+            print_notice(str(problem))
+    zone = _find_flow_zone(loaded.book, rehearsal.number)
+    rehearsal.at = _parse_call_time(at, zone) if at else rehearsal.at
     async with contextlib.AsyncExitStack() as stack:
-        outside = await stack.enter_async_context(_outside(settings)) if real else None
-        app = await stack.enter_async_context(rehearsing(settings, loaded.book, options.signer, outside))
-        yield await stack.enter_async_context(Web(app, reaches=real)), zone
+        outside = await stack.enter_async_context(_open_live_effects(settings)) if allows_effects else None
+        app = await stack.enter_async_context(open_rehearsal_engine(settings, loaded.book, options.signer, outside))
+        yield await stack.enter_async_context(HttpNetwork(app, allow_external=allows_effects)), zone
 
 
 @contextlib.asynccontextmanager
-async def _outside(settings: Settings) -> AsyncIterator[Live]:
+async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
     """The outside, as the server has it."""
-    from app.server import GRACE, opentact_of, outside_of
+    from app.server import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
 
-    opentact = opentact_of(settings)
-    live = outside_of(settings, opentact)
+    opentact = create_opentact_client(settings)
+    live = create_live_effects(settings, opentact)
     await live.start()
     try:
         yield live
     finally:
-        await live.stop(GRACE)
+        await live.stop(STOP_GRACE_SECONDS)
         if opentact is not None:
             await opentact.close()
 
 
-def _zone(book: FlowBook, number: str) -> tzinfo | None:
+def _find_flow_zone(book: FlowBook, number: str) -> tzinfo | None:
     """The clock of the flow that answers a number."""
-    from app.numbers import e164
+    from app.numbers import parse_e164
 
-    flow = book.answering(e164(number) or number)
+    flow = book.find_answering_flow(parse_e164(number) or number)
     return flow.zone if flow is not None else None
 
 
-def _moment(at: str, zone: tzinfo | None) -> datetime:
+def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
     """A moment that a person wrote, on a flow's clock."""
     from datetime import UTC
 
-    from app.flows.hours.wall_clock import begin_of
+    from app.flows.hours.wall_clock import parse_start_moment
 
-    moment = begin_of(at.strip(), zone or UTC)
+    moment = parse_start_moment(at.strip(), zone or UTC)
     if moment is None:
-        fail(f'callflows: --at: {at!r} is no moment: write it as "2026-12-25 10:00", or with an offset', 2)
+        exit_with_notice(f'callflows: --at: {at!r} is no moment: write it as "2026-12-25 10:00", or with an offset', 2)
     return moment
 
 
-def rung_via(via: str, asked: dict[str, Any]) -> Transcript:
+def ring_via_stand_in(stand_in_url: str, call_request: dict[str, Any]) -> Transcript:
     """Have a stand-in ring, and wait for what it tells."""
     import httpx
 
@@ -142,14 +142,17 @@ def rung_via(via: str, asked: dict[str, Any]) -> Transcript:
 
     try:
         answer = httpx.post(
-            f"{via.rstrip('/')}/stand-in/calls", json={**asked, "wait": True}, timeout=_HOURS, trust_env=False
+            f"{stand_in_url.rstrip('/')}/stand-in/calls",
+            json={**call_request, "wait": True},
+            timeout=_STAND_IN_CALL_TIMEOUT_SECONDS,
+            trust_env=False,
         )
         told = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        fail(f"callflows: --via {via}: {error}: is a stand-in there? As: callflows stand-in", 2)
+        exit_with_notice(f"callflows: --via {stand_in_url}: {error}: is a stand-in there? As: callflows stand-in", 2)
     if answer.is_error or "outcome" not in told:
-        fail(
-            f"callflows: --via {via}: {told.get('message') or told.get('detail') or f'the status is {answer.status_code}'}",
+        exit_with_notice(
+            f"callflows: --via {stand_in_url}: {told.get('message') or told.get('detail') or f'the status is {answer.status_code}'}",
             2,
         )
-    return Transcript.of(told)
+    return Transcript.from_json(told)

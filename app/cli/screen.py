@@ -11,159 +11,180 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from app.cli.given import fail
-from app.cli.keyboard import Keyboard
+from app.cli.given import exit_with_notice
+from app.cli.keyboard import TerminalKeyboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
     from typing import Self
 
-    from app.rehearsal.at_the_phone import PersonCalled, PersonCalling
-    from app.rehearsal.parties import Awaiting, Caller, Does
+    from app.rehearsal.at_the_phone import TerminalCallees, TerminalCaller
+    from app.rehearsal.parties import ActionWindow, CallerAction, CallingParty
     from app.rehearsal.rehearsing import Rehearsal
-    from app.rehearsal.transcript import Step, Transcript
+    from app.rehearsal.transcript import Transcript, TranscriptStep
 
-_LATER: Final = ("Gather", "Dial", "Record", "Pause")
+_LATE_RESULT_VERBS: Final = ("Gather", "Dial", "Record", "Pause")
 """Verbs of which it is known only when they are over what became of them."""
 
 
-_MOVES: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_TERMINAL_CONTROL_PATTERN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def visible(told: str) -> str:
+def escape_terminal_controls(text: str) -> str:
     """JSON in which what a terminal would obey, or turn round, is escaped."""
-    return _MOVES.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
+    return _TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-class Screen:
+class CallScreen:
     """Shows a call, step by step where somebody is in it."""
 
-    def __init__(self, voice: Voice | None, *, quiet: bool) -> None:
-        self.quiet = quiet
-        self._voice = voice
-        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._waiting: list[Step] = []
-        self._rang: list[Step] = []
-        self._keyboard = Keyboard()
+    def __init__(self, synthesizer: SpeechSynthesizer | None, *, is_quiet: bool) -> None:
+        self.is_quiet = is_quiet
+        self._synthesizer = synthesizer
+        self._uses_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._pending_steps: list[TranscriptStep] = []
+        self._pending_dials: list[TranscriptStep] = []
+        self._keyboard = TerminalKeyboard()
 
-    def show(self, step: Step) -> None:
+    def show_step(self, step: TranscriptStep) -> None:
         """A step as it happens; those of which it is known later what became of them are shown when the next happens."""
-        self._drain()
-        if step["verb"] in _LATER:
-            self._waiting.append(step)
+        self._show_pending()
+        if step["verb"] in _LATE_RESULT_VERBS:
+            self._pending_steps.append(step)
         else:
-            self._line(step)
-        if step["verb"] == "Say" and self._voice is not None:
-            self._voice.speak(step["text"], step.get("lang", "en-US"))
+            self._print_step(step)
+        if step["verb"] == "Say" and self._synthesizer is not None:
+            self._synthesizer.speak_text(step["text"], step.get("lang", "en-US"))
 
-    def _drain(self) -> None:
+    def _show_pending(self) -> None:
         """Show what waits; a Dial that was shown before anybody had taken it, once more with what became of it."""
-        for step in self._rang:
+        for step in self._pending_dials:
             if "result" in step:
-                self._line(step)
-        self._rang = [step for step in self._rang + self._waiting if step["verb"] == "Dial" and "result" not in step]
-        while self._waiting:
-            self._line(self._waiting.pop(0))
+                self._print_step(step)
+        self._pending_dials = [
+            step for step in self._pending_dials + self._pending_steps if step["verb"] == "Dial" and "result" not in step
+        ]
+        while self._pending_steps:
+            self._print_step(self._pending_steps.pop(0))
 
-    def _line(self, step: Step) -> None:
-        from app.rehearsal.telling import clocked, told
+    def _print_step(self, step: TranscriptStep) -> None:
+        from app.rehearsal.telling import describe_step, format_elapsed
 
-        if not self.quiet:
-            at = typer.style(f"{clocked(step['at']):>7}", dim=True) if self._colour else f"{clocked(step['at']):>7}"
-            words = told(step)
-            print(f"{at}  {typer.style(words, bold=True) if self._colour and step['verb'] == 'Say' else words}", flush=True)
+        if not self.is_quiet:
+            at = (
+                typer.style(f"{format_elapsed(step['at']):>7}", dim=True)
+                if self._uses_colour
+                else f"{format_elapsed(step['at']):>7}"
+            )
+            words = describe_step(step)
+            print(
+                f"{at}  {typer.style(words, bold=True) if self._uses_colour and step['verb'] == 'Say' else words}",
+                flush=True,
+            )
 
-    def show_all(self, transcript: Transcript) -> None:
+    def show_transcript(self, transcript: Transcript) -> None:
         """A call that is over."""
-        from app.rehearsal.telling import opening
+        from app.rehearsal.telling import describe_automatic_answer
 
-        for line in opening(transcript) if not self.quiet else ():
+        for line in describe_automatic_answer(transcript) if not self.is_quiet else ():
             print(line)
         for step in transcript.steps:
             if not step.get("ended"):
-                self.show(step)
+                self.show_step(step)
 
-    def end(self, transcript: Transcript, *, trace: bool) -> None:
+    def show_end(self, transcript: Transcript, *, shows_trace: bool) -> None:
         """How it ended, and what was asked and decided."""
-        from app.rehearsal.telling import clocked, ending, lines_of_end, shown, traced
+        from app.rehearsal.telling import (
+            describe_outcome,
+            format_after_call,
+            format_elapsed,
+            format_request_trace,
+            sanitize_for_terminal,
+        )
 
-        self._drain()
-        if self.quiet:
+        self._show_pending()
+        if self.is_quiet:
             return
-        print(f"{clocked(transcript.seconds):>7}  {ending(transcript)}", *lines_of_end(transcript), sep="\n")
+        print(
+            f"{format_elapsed(transcript.seconds):>7}  {describe_outcome(transcript)}",
+            *format_after_call(transcript),
+            sep="\n",
+        )
         for asked in transcript.requests:
-            if trace:
-                print("", *traced(asked), sep="\n")
+            if shows_trace:
+                print("", *format_request_trace(asked), sep="\n")
             elif asked.error and asked.error not in transcript.error:
-                print(f"         {asked.method} {shown(asked.url.partition('?')[0])}: {shown(asked.error)}")
-        for assumed in transcript.assumed if trace else ():
+                print(
+                    f"         {asked.method} {sanitize_for_terminal(asked.url.partition('?')[0])}: {sanitize_for_terminal(asked.error)}"
+                )
+        for assumed in transcript.assumptions if shows_trace else ():
             print(f"         not documented: {assumed}")
 
-    def record(self, transcript: Transcript, rehearsal: Rehearsal, zone: tzinfo | None) -> None:
+    def print_scenario(self, transcript: Transcript, rehearsal: Rehearsal, zone: tzinfo | None) -> None:
         """The call as a scenario; beside JSON it goes where it can be told apart."""
-        from app.testing.recording import as_scenario
+        from app.testing.recording import record_scenario
 
-        scenario = as_scenario(transcript, rehearsal, zone=zone)
-        print(scenario, end="", file=sys.stderr if self.quiet else sys.stdout)
+        scenario = record_scenario(transcript, rehearsal, zone=zone)
+        print(scenario, end="", file=sys.stderr if self.is_quiet else sys.stdout)
 
-    def person(self) -> PersonCalling:
+    def create_person_calling(self) -> TerminalCaller:
         """A caller who is the person at this terminal."""
-        from app.rehearsal.at_the_phone import HELP, PersonCalling
+        from app.rehearsal.at_the_phone import KEYPAD_HELP, TerminalCaller
 
-        print(f"         {HELP}")
-        return PersonCalling(self._ask, self.show)
+        print(f"         {KEYPAD_HELP}")
+        return TerminalCaller(self._prompt_person, self.show_step)
 
-    def callees(self) -> PersonCalled:
+    def create_person_called(self) -> TerminalCallees:
         """Callees who are the person at this terminal."""
-        from app.rehearsal.at_the_phone import PersonCalled
+        from app.rehearsal.at_the_phone import TerminalCallees
 
-        return PersonCalled(self._ask)
+        return TerminalCallees(self._prompt_person)
 
-    async def _ask(self, prompt: str) -> str:
+    async def _prompt_person(self, prompt: str) -> str:
         if prompt != "keys":
-            self._drain()
-        return await self._keyboard.line(f"         {prompt}> ")
+            self._show_pending()
+        return await self._keyboard.read_line(f"         {prompt}> ")
 
 
-class Listening:
+class WatchedCallingParty:
     """A caller who follows a script, while somebody watches."""
 
-    def __init__(self, caller: Caller, show: Callable[[Step], None]) -> None:
+    def __init__(self, caller: CallingParty, on_step: Callable[[TranscriptStep], None]) -> None:
         self._caller = caller
-        self._show = show
+        self._on_step = on_step
 
-    async def hear(self, step: Step) -> None:
+    async def hear_step(self, step: TranscriptStep) -> None:
         """Show it."""
-        await self._caller.hear(step)
-        self._show(step)
+        await self._caller.hear_step(step)
+        self._on_step(step)
 
-    async def does(self, awaiting: Awaiting) -> Does:
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
         """As the script says."""
-        return await self._caller.does(awaiting)
+        return await self._caller.choose_action(window)
 
 
-class Voice:
+class SpeechSynthesizer:
     """Speaks by espeak-ng."""
 
     def __init__(self, program: str) -> None:
         self._program = program
 
     @classmethod
-    def found(cls) -> Self:
+    def find_installed(cls) -> Self:
         """The machine's; where there is none, how to get it is said and the command ends."""
         program = shutil.which("espeak-ng")
         if program is None:
-            fail("callflows: --say needs espeak-ng: apt-get install espeak-ng, brew install espeak-ng", 2)
+            exit_with_notice("callflows: --say needs espeak-ng: apt-get install espeak-ng, brew install espeak-ng", 2)
         return cls(program)
 
-    def speak(self, text: str, lang: str) -> None:
+    def speak_text(self, text: str, lang: str) -> None:
         """Speak, and wait until it is spoken; a language that espeak-ng lacks is spoken as English."""
         for voice in (lang.lower(), lang.partition("-")[0].lower(), "en"):
-            if self._spoken(text, voice):
+            if self._speak_as(text, voice):
                 return
 
-    def _spoken(self, text: str, voice: str) -> bool:
+    def _speak_as(self, text: str, voice: str) -> bool:
         command: list[Any] = [self._program, "-v", voice, "--stdin"]
         done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - espeak-ng
         return done.returncode == 0

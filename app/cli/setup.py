@@ -9,19 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.asking import FORMAT, YES, ask
-from app.cli.given import FLOWS, TableFormat, confirm, fail, options_of, progress, say, settings_of
+from app.cli.asking import TABLE_FORMAT_OPTION, YES_OPTION, run_with_client
+from app.cli.given import (
+    FLOWS_OPTION,
+    TableFormat,
+    build_command_options,
+    confirm_plan,
+    exit_with_notice,
+    load_command_settings,
+    print_notice,
+    show_progress,
+)
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from app.setup.connecting.ledger import Ledger
-    from app.setup.connecting.plan import Plan
-    from app.setup.connecting.wanted import Wanted
-    from app.setup.doctor.results import Result
+    from app.setup.connecting.ledger import UndoLog
+    from app.setup.connecting.plan import SetupPlan
+    from app.setup.connecting.wanted import DesiredSetup
+    from app.setup.doctor.results import DoctorResult
 
 
 def connect(  # noqa: PLR0913, PLR0917 - an option each
-    flows: FLOWS = None,
+    flows: FLOWS_OPTION = None,
     app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; made where it is missing.")] = "",
     product: Annotated[
         str,
@@ -43,8 +52,8 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     static: Annotated[str, typer.Option(metavar="FLOW", help="Have Opentact keep this flow's static document.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Restore what was there before.")] = False,  # noqa: FBT002 - an option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,  # noqa: FBT002 - an option
-    yes: YES = False,  # noqa: FBT002 - an option
-    output: FORMAT = TableFormat.text,
+    yes: YES_OPTION = False,  # noqa: FBT002 - an option
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; done, the next is empty.
 
@@ -52,123 +61,140 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     """
     from app.setup.connecting import connect as connecting
     from app.setup.connecting import returning
-    from app.setup.connecting.ledger import Ledger
+    from app.setup.connecting.ledger import UndoLog
 
     if remove and (static or take or product or app or max_minutes):
         options = "--app, --product, --take, --max-minutes, --static"
-        fail(f"callflows: --remove restores everything that connect changed: it takes no {options}", 2)
-    settings = settings_of(flows=flows)
-    ledger = Ledger(settings.data)
+        exit_with_notice(f"callflows: --remove restores everything that connect changed: it takes no {options}", 2)
+    settings = load_command_settings(flows=flows)
+    ledger = UndoLog(settings.data)
     if remove:
-        plan = ask(lambda client: returning.planned(client, ledger))
+        plan = run_with_client(lambda client: returning.plan_setup_removal(client, ledger))
     else:
-        from app.opentact.pace import now
+        from app.opentact.pace import get_utc_now
 
-        wanted = _wanted(settings, app, product, static, take=take, max_minutes=max_minutes)
-        plan = ask(lambda client: connecting.planned(client, wanted, ledger, now()))
-    _show(plan, output)
-    complete = plan.complete
+        wanted = _build_desired_setup(settings, app, product, static, take=take, max_minutes=max_minutes)
+        plan = run_with_client(lambda client: connecting.plan_setup(client, wanted, ledger, get_utc_now()))
+    _print_plan(plan, output)
+    complete = plan.is_complete
     if not dry_run:
         if plan.steps:
             if not remove:
-                _reached(settings)
-            complete &= _carry_out(plan, ledger, yes=yes)
+                _warn_if_unreachable(settings)
+            complete &= _execute_plan(plan, ledger, yes=yes)
         if remove:
             ledger.clear()
     raise typer.Exit(0 if complete else 1)
 
 
-def _wanted(settings: Settings, app: str, product: str, static: str, **more: Any) -> Wanted:  # noqa: ANN401 - as wanted_of has it
-    from app.flows.loader import load
-    from app.setup.connecting.wanted import wanted_of
+def _build_desired_setup(settings: Settings, app: str, product: str, static: str, **more: Any) -> DesiredSetup:  # noqa: ANN401 - as wanted_of has it
+    from app.flows.loader import load_flow_folder
+    from app.setup.connecting.wanted import build_desired_setup
 
     document = None
     if static:
-        from app.cli.dialling import exported
+        from app.cli.dialling import export_static_document
 
-        document = exported(static, settings)
-    with progress("loading") as on_progress:
-        loaded = load(settings.flows, options_of(settings), on_progress)
-    reading = [name for name, flow in loaded.book.flows.items() if flow.messages and flow.messages.ways]
-    return wanted_of(settings, loaded, app=app, product=product, static=static, document=document, reading=reading, **more)
+        document = export_static_document(static, settings)
+    with show_progress("loading") as on_progress:
+        loaded = load_flow_folder(settings.flows, build_command_options(settings), on_progress)
+    reading = [name for name, flow in loaded.book.flows.items() if flow.message_rules and flow.message_rules.rules]
+    return build_desired_setup(
+        settings,
+        loaded,
+        app=app,
+        product=product,
+        static_flow=static,
+        static_document=document,
+        message_flows=reading,
+        **more,
+    )
 
 
-def _show(plan: Plan, output: TableFormat) -> None:
+def _print_plan(plan: SetupPlan, output: TableFormat) -> None:
     if output is TableFormat.json:
-        print(json.dumps(plan.told, ensure_ascii=False, indent=2))
+        print(json.dumps(plan.as_json, ensure_ascii=False, indent=2))
         return
     for step in plan.steps:
         print("\n".join(step.lines))
     for note in plan.notes:
-        say(str(note))
+        print_notice(str(note))
     if not plan.steps:
-        say("nothing to do: Opentact is as it should be" if plan.complete else "nothing can be done before that is mended")
+        print_notice(
+            "nothing to do: Opentact is as it should be"
+            if plan.is_complete
+            else "nothing can be done before that is mended"
+        )
 
 
-def _reached(settings: Settings) -> None:
+def _warn_if_unreachable(settings: Settings) -> None:
     """Say where the server does not answer yet: from then on its callers would hear nothing."""
     import asyncio
 
-    from app.setup.asking import alive
+    from app.setup.asking import explain_unreachable_server
 
-    if why := asyncio.run(alive(settings.public_url)):
-        say(f"warning: {settings.public_url} does not answer from here: {why}; until it does, callers hear nothing")
+    if why := asyncio.run(explain_unreachable_server(settings.public_url)):
+        print_notice(
+            f"warning: {settings.public_url} does not answer from here: {why}; until it does, callers hear nothing"
+        )
 
 
-def _carry_out(plan: Plan, ledger: Ledger, *, yes: bool) -> bool:
+def _execute_plan(plan: SetupPlan, undo_log: UndoLog, *, yes: bool) -> bool:
     """Ask, and do it; whether all that was wanted could be had."""
-    from app.setup.connecting.plan import carry_out
+    from app.setup.connecting.plan import execute_plan
 
-    confirm([], yes=yes)
+    confirm_plan([], is_confirmed=yes)
     done: list[str] = []
 
     def on_done(line: str) -> None:
         done.append(line)
-        say(f"done: {line}")
+        print_notice(f"done: {line}")
 
     try:
-        notes = ask(lambda client: carry_out(plan, client, ledger, lambda step: on_done(step.lines[0])))
+        notes = run_with_client(lambda client: execute_plan(plan, client, undo_log, lambda step: on_done(step.lines[0])))
     except typer.Exit:
-        say(f"{len(done)} of {len(plan.steps)} steps are done; run it again to go on, or with --remove to go back")
+        print_notice(f"{len(done)} of {len(plan.steps)} steps are done; run it again to go on, or with --remove to go back")
         raise
     for note in notes:
-        say(str(note))
+        print_notice(str(note))
     return not any(note.level == "missing" for note in notes)
 
 
 def doctor(
-    flows: FLOWS = None,
+    flows: FLOWS_OPTION = None,
     app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App that shall ask this server.")] = "",
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: settings, disk and flow files only.")] = False,  # noqa: FBT002 - an option
-    output: FORMAT = TableFormat.text,
+    output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Say what is wrong with this installation, and the mend. Exit 1 where something is wrong; warnings may be as meant."""
     import asyncio
     import dataclasses
 
-    results = asyncio.run(_examined(settings_of(flows=flows), app, offline=offline))
+    results = asyncio.run(_run_doctor(load_command_settings(flows=flows), app, offline=offline))
     if output is TableFormat.json:
         print(json.dumps([dataclasses.asdict(result) for result in results], ensure_ascii=False, indent=2))
     else:
-        _tell(results)
+        _print_doctor_results(results)
     raise typer.Exit(1 if any(result.level == "error" for result in results) else 0)
 
 
-async def _examined(settings: Settings, app: str, *, offline: bool) -> list[Result]:
-    from app.flows.loader import load
-    from app.setup.doctor.account import Account
-    from app.setup.doctor.checks import checks_of
-    from app.setup.doctor.results import examine
+async def _run_doctor(settings: Settings, app: str, *, offline: bool) -> list[DoctorResult]:
+    from app.flows.loader import load_flow_folder
+    from app.setup.doctor.account import DoctorAccount
+    from app.setup.doctor.checks import build_doctor_checks
+    from app.setup.doctor.results import run_doctor_checks
 
-    account = Account(settings, app)
+    account = DoctorAccount(settings, app)
     try:
-        checks = checks_of(settings, account, lambda: load(settings.flows, options_of(settings)))
-        return await examine(checks, offline=offline)
+        checks = build_doctor_checks(
+            settings, account, lambda: load_flow_folder(settings.flows, build_command_options(settings))
+        )
+        return await run_doctor_checks(checks, offline=offline)
     finally:
         await account.close()
 
 
-def _tell(results: list[Result]) -> None:
+def _print_doctor_results(results: list[DoctorResult]) -> None:
     """A line each, and the mend below where there is one."""
     colours = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "error": typer.colors.RED}
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -178,7 +204,7 @@ def _tell(results: list[Result]) -> None:
         level = typer.style(level, fg=colours[result.level]) if coloured else level
         found = "".join(sign if sign.isprintable() else " " for sign in result.found)
         print(f"{level}  {result.check:<{width}}  {found}")
-        if result.mend and result.level != "ok":
-            print(f"{'':7}  {'':{width}}  → {result.mend}")
+        if result.fix and result.level != "ok":
+            print(f"{'':7}  {'':{width}}  → {result.fix}")
     wrong, doubtful = (sum(result.level == level for result in results) for level in ("error", "warning"))
-    say(f"{wrong} error(s), {doubtful} warning(s)")
+    print_notice(f"{wrong} error(s), {doubtful} warning(s)")

@@ -12,33 +12,33 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from app.consent import party
-from app.effects.guard import Guard
-from app.effects.lookups import found
-from app.effects.outbox import Outbox
-from app.effects.webhooks import Webhooks
-from app.errors import OptedOut, OutsideError
+from app.consent import normalize_party
+from app.effects.guard import AddressGuard
+from app.effects.lookups import fetch_lookup
+from app.effects.outbox import EffectOutbox
+from app.effects.webhooks import WebhookSender
+from app.errors import OutboundRequestError, RecipientOptedOutError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from app.consent import OptOuts
-    from app.effects.guard import Resolve
-    from app.effects.wire import Wire
-    from app.happened import Settled
-    from app.outside import Done, Effect, Found, Lookup
-    from app.settings import Network
+    from app.consent import OptOutRegistry
+    from app.effects.guard import ResolveHost
+    from app.effects.wire import GuardedClient
+    from app.happened import EffectResult
+    from app.outside import Effect, IdempotencyStore, LookupRequest, LookupResult
+    from app.settings import IPNetwork
 
-__all__ = ["Live"]
+__all__ = ["LiveEffects"]
 
-_LOOKUPS: Final = (256, 32)
-_WEBHOOKS: Final = (64, 4)
+_LOOKUP_CONNECTIONS: Final = (256, 32)
+_WEBHOOK_CONNECTIONS: Final = (64, 4)
 """Connections at once, and to one host."""
-_SMS_SECONDS: Final = 30.0
+_SMS_TIMEOUT_SECONDS: Final = 30.0
 
 
-class Live:
+class LiveEffects:
     """The outside.
 
     ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
@@ -50,99 +50,104 @@ class Live:
 
     def __init__(
         self,
-        private: Sequence[Network] = (),
-        keys: Sequence[str] = (),
+        private_networks: Sequence[IPNetwork] = (),
+        signing_keys: Sequence[str] = (),
         *,
-        sms: Callable[[Effect], Awaitable[None]] | None = None,
-        optouts: OptOuts | None = None,
-        done: Done | None = None,
-        settled: Callable[[Settled], None] | None = None,
-        resolve: Resolve | None = None,
-        tls: ssl.SSLContext | None = None,
+        send_sms: Callable[[Effect], Awaitable[None]] | None = None,
+        opt_outs: OptOutRegistry | None = None,
+        idempotency_store: IdempotencyStore | None = None,
+        report_result: Callable[[EffectResult], None] | None = None,
+        resolve_host: ResolveHost | None = None,
+        tls_context: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._guard = Guard(private, resolve)
-        self._tls = tls
-        self._sms = sms
-        self._optouts = optouts
-        self._signed = bool(keys)
-        self._outbox = Outbox(self._do, sleep, settled, done)
-        self._webhooks = Webhooks(self._telling, keys, self._outbox.pause)
-        self._lookups: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._opening: asyncio.Task[tuple[Wire, Wire]] | None = None
+        self._guard = AddressGuard(private_networks, resolve_host)
+        self._tls_context = tls_context
+        self._send_sms = send_sms
+        self._opt_outs = opt_outs
+        self._unsigned_warning_unneeded = bool(signing_keys)
+        self._outbox = EffectOutbox(self._run_effect, sleep, report_result, idempotency_store)
+        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, self._outbox.wait_for_retry)
+        self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
 
-    async def lookup(self, asked: Lookup) -> Found:
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """The answer to a question; never raises but when it is cancelled, and is there within the question's time."""
-        result = await found(self._asking, asked)
-        self._lookups["lookup", "ok" if result.ok else "failed"] += 1
+        result = await fetch_lookup(self._get_lookup_client, request)
+        self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
         if not result.ok:
-            _log().warning("lookup failed", place=asked.place, reason=result.reason, ms=result.ms)
+            _get_effect_logger().warning(
+                "lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms
+            )
         return result
 
-    def cause(self, effect: Effect) -> None:
+    def queue_effect(self, effect: Effect) -> None:
         """Have something happen soon; never waits, never raises, from any thread.
 
         An effect whose key was caused before is not caused again. What does not fit is dropped, counted and logged.
         """
-        self._outbox.cause(effect)
+        self._outbox.queue_effect(effect)
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def count_results(self) -> Mapping[tuple[str, str], int]:
         """What became of effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``), by kind."""
-        return {**self._outbox.counts(), **self._lookups}
+        return {**self._outbox.count_results(), **self._lookup_counts}
 
     async def start(self) -> None:
         """Begin to do what was and is caused, in the running loop."""
         self._outbox.start()
 
-    async def ready(self) -> None:
+    async def load_clients(self) -> None:
         """Load what reaches the network; worth while where a flow needs it, so that its first caller does not wait."""
-        await self._opened()
+        await self._get_clients()
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace_seconds: float) -> None:
         """Do what waits, as far as it can be done in ``grace`` seconds; the rest is dropped, counted and logged."""
-        await self._outbox.stop(grace)
-        if self._opening is not None:
-            for wire in await self._opening:
+        await self._outbox.stop(grace_seconds)
+        if self._clients_task is not None:
+            for wire in await self._clients_task:
                 await wire.close()
 
-    async def _opened(self) -> tuple[Wire, Wire]:
+    async def _get_clients(self) -> tuple[GuardedClient, GuardedClient]:
         """The wires of lookups and of webhooks, which do not wait for one another."""
-        if self._opening is None:
-            self._opening = asyncio.create_task(asyncio.to_thread(self._open))
-        return await asyncio.shield(self._opening)
+        if self._clients_task is None:
+            self._clients_task = asyncio.create_task(asyncio.to_thread(self._create_clients))
+        return await asyncio.shield(self._clients_task)
 
-    def _open(self) -> tuple[Wire, Wire]:
-        from app.effects.wire import Wire  # noqa: PLC0415 - loads httpx, and most installations do without
+    def _create_clients(self) -> tuple[GuardedClient, GuardedClient]:
+        from app.effects.wire import GuardedClient  # noqa: PLC0415 - loads httpx, and most installations do without
 
-        asking, telling = (Wire(self._guard, *bounds, tls=self._tls) for bounds in (_LOOKUPS, _WEBHOOKS))
+        asking, telling = (
+            GuardedClient(self._guard, *bounds, tls_context=self._tls_context)
+            for bounds in (_LOOKUP_CONNECTIONS, _WEBHOOK_CONNECTIONS)
+        )
         return asking, telling
 
-    async def _asking(self) -> Wire:
-        return (await self._opened())[0]
+    async def _get_lookup_client(self) -> GuardedClient:
+        return (await self._get_clients())[0]
 
-    async def _telling(self) -> Wire:
-        return (await self._opened())[1]
+    async def _get_webhook_client(self) -> GuardedClient:
+        return (await self._get_clients())[1]
 
-    async def _do(self, effect: Effect) -> None:
+    async def _run_effect(self, effect: Effect) -> None:
         """An effect. Raises OutsideError with the reason for which it did not happen."""
         if effect.kind == "sms":
-            await self._text(effect)
+            await self._send_text_message(effect)
             return
-        if not self._signed:
-            self._signed = True
-            _log().warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
-        await self._webhooks.send(effect)
+        if not self._unsigned_warning_unneeded:
+            self._unsigned_warning_unneeded = True
+            _get_effect_logger().warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
+        await self._webhook_sender.send_webhook(effect)
 
-    async def _text(self, effect: Effect) -> None:
-        number, to = (party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
-        if self._optouts is not None and not effect.confirms and await self._optouts.opted_out(number, to):
-            raise OptedOut(f"{to} said STOP to {number}, and wants no messages from it")
-        if self._sms is None:
-            raise OutsideError(f"messages cannot be sent by this installation (to {to})")
-        async with asyncio.timeout(_SMS_SECONDS):
-            await self._sms(effect)
+    async def _send_text_message(self, effect: Effect) -> None:
+        number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
+        if self._opt_outs is not None and not effect.is_stop_confirmation and await self._opt_outs.is_opted_out(number, to):
+            raise RecipientOptedOutError(f"{to} said STOP to {number}, and wants no messages from it")
+        if self._send_sms is None:
+            raise OutboundRequestError(f"messages cannot be sent by this installation (to {to})")
+        async with asyncio.timeout(_SMS_TIMEOUT_SECONDS):
+            await self._send_sms(effect)
 
 
-def _log() -> structlog.typing.FilteringBoundLogger:
+def _get_effect_logger() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
     return log

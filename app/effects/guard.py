@@ -16,22 +16,22 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.errors import OutsideError, RefusedURL
+from app.errors import BlockedRequestError, OutboundRequestError
 
 if TYPE_CHECKING:
-    from app.settings import Network
+    from app.settings import IPNetwork
 
-Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+ResolveHost: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """A name's addresses, written as numbers. Raises OSError."""
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-THREADS: Final = 16
+MAX_RESOLVER_THREADS: Final = 16
 """Names that are resolved at once: a thread each, since resolving cannot be cancelled."""
-_WAITING: Final = 1000
-_MOST: Final = 8
+_MAX_PENDING_NAMES: Final = 1000
+_MAX_ADDRESSES_PER_NAME: Final = 8
 """Addresses of one name that are looked at."""
 
-_INWARD_4: Final = tuple(
+_BLOCKED_IPV4: Final = tuple(
     map(
         ipaddress.IPv4Network,
         (
@@ -54,8 +54,8 @@ _INWARD_4: Final = tuple(
         ),
     )
 )
-_PUBLIC_6: Final = ipaddress.IPv6Network("2000::/3")
-_INWARD_6: Final = tuple(
+_PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
+_BLOCKED_IPV6: Final = tuple(
     map(
         ipaddress.IPv6Network,
         (
@@ -67,76 +67,76 @@ _INWARD_6: Final = tuple(
     )
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-_NUMBER: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
-_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.IGNORECASE)
-_LONGEST_NAME: Final = 253
+_NUMERIC_LABEL: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
+_HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.IGNORECASE)
+_MAX_HOST_NAME_CHARACTERS: Final = 253
 
 
-class Guard:
+class AddressGuard:
     """Judges hosts; ``private`` are the networks of the house that may be asked all the same."""
 
-    def __init__(self, private: Sequence[Network] = (), resolve: Resolve | None = None) -> None:
-        self._private = tuple(private)
-        self._resolve = resolve or Resolver()
+    def __init__(self, private_networks: Sequence[IPNetwork] = (), resolve_host: ResolveHost | None = None) -> None:
+        self._private_networks = tuple(private_networks)
+        self._resolve_host = resolve_host or HostResolver()
 
-    def named(self, host: str) -> Address | None:
+    def check_host(self, host: str) -> IPAddress | None:
         """A host as it stands in a URL: its address, or None where it is a name that must be resolved.
 
         Raises RefusedURL where it is neither, an address that is not allowed, or an address in a spelling that hides it.
         """
-        address = _literal(host)
+        address = _parse_address(host)
         if address is not None:
-            self._judge([address])
+            self._keep_allowed([address])
             return address
         last = host.removesuffix(".").rpartition(".")[2]
-        if _NUMBER.fullmatch(last):
-            raise RefusedURL("its host is an address in an unusual spelling")
-        if len(host) > _LONGEST_NAME or not _NAME.fullmatch(host.removesuffix(".")):
-            raise RefusedURL("its host is no name")
+        if _NUMERIC_LABEL.fullmatch(last):
+            raise BlockedRequestError("its host is an address in an unusual spelling")
+        if len(host) > _MAX_HOST_NAME_CHARACTERS or not _HOST_NAME.fullmatch(host.removesuffix(".")):
+            raise BlockedRequestError("its host is no name")
         return None
 
-    async def addresses(self, host: str) -> list[str]:
+    async def resolve_allowed(self, host: str) -> list[str]:
         """The allowed ones of a host's addresses, resolved now, at least one.
 
         Raises RefusedURL, or OutsideError where there are none at the moment.
         """
-        address = self.named(host)
+        address = self.check_host(host)
         if address is not None:
             return [str(address)]
         try:
-            found = await self._resolve(host)
+            found = await self._resolve_host(host)
         except (OSError, UnicodeError):
-            raise OutsideError("its host has no address") from None
-        addresses = [address for address in map(_literal, found[:_MOST]) if address is not None]
+            raise OutboundRequestError("its host has no address") from None
+        addresses = [address for address in map(_parse_address, found[:_MAX_ADDRESSES_PER_NAME]) if address is not None]
         if not addresses:
-            raise OutsideError("its host has no address")
-        return [*map(str, self._judge(addresses))]
+            raise OutboundRequestError("its host has no address")
+        return [*map(str, self._keep_allowed(addresses))]
 
-    def _judge(self, addresses: Sequence[Address]) -> list[Address]:
+    def _keep_allowed(self, addresses: Sequence[IPAddress]) -> list[IPAddress]:
         """Those that are allowed, at least one."""
-        allowed = [address for address in addresses if self.allows(address)]
+        allowed = [address for address in addresses if self.is_allowed(address)]
         if not allowed:
-            raise RefusedURL("its host is in a network that CALLFLOWS_PRIVATE_LOOKUPS does not allow")
+            raise BlockedRequestError("its host is in a network that CALLFLOWS_PRIVATE_LOOKUPS does not allow")
         return allowed
 
-    def allows(self, address: Address) -> bool:
+    def is_allowed(self, address: IPAddress) -> bool:
         """Whether an address may be asked."""
         if self._is_private(address):
             return True
         if isinstance(address, ipaddress.IPv4Address):
-            return not any(address in network for network in _INWARD_4)
-        translated = address.ipv4_mapped or (_low(address) if address in _NAT64 else None)
+            return not any(address in network for network in _BLOCKED_IPV4)
+        translated = address.ipv4_mapped or (_extract_embedded_ipv4(address) if address in _NAT64 else None)
         if translated is not None:
-            return self.allows(translated)
-        if _is_isatap(address) and not self.allows(_low(address)):
+            return self.is_allowed(translated)
+        if _is_isatap(address) and not self.is_allowed(_extract_embedded_ipv4(address)):
             return False
-        return address in _PUBLIC_6 and not any(address in network for network in _INWARD_6)
+        return address in _PUBLIC_IPV6 and not any(address in network for network in _BLOCKED_IPV6)
 
-    def _is_private(self, address: Address) -> bool:
-        return any(address.version == network.version and address in network for network in self._private)
+    def _is_private(self, address: IPAddress) -> bool:
+        return any(address.version == network.version and address in network for network in self._private_networks)
 
 
-def _literal(host: str) -> Address | None:
+def _parse_address(host: str) -> IPAddress | None:
     """An address as the standard writes it. One with a zone (``fe80::1%eth0``) is none: it means something here only."""
     try:
         return ipaddress.ip_address(host) if "%" not in host else None
@@ -144,7 +144,7 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-def _low(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+def _extract_embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
@@ -153,39 +153,39 @@ def _is_isatap(address: ipaddress.IPv6Address) -> bool:
     return (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004 - the mark of ISATAP
 
 
-class Resolver:
+class HostResolver:
     """Asks the machine's resolver: in threads, a bounded number of them, and once for all who want the same name now."""
 
-    def __init__(self, ask: Callable[[str], Sequence[str]] | None = None) -> None:
-        self._ask = ask or _asked
-        self._asking: dict[str, asyncio.Task[Sequence[str]]] = {}
-        self._free = asyncio.Semaphore(THREADS)
+    def __init__(self, query: Callable[[str], Sequence[str]] | None = None) -> None:
+        self._query = query or _query_system_resolver
+        self._pending_queries: dict[str, asyncio.Task[Sequence[str]]] = {}
+        self._thread_slots = asyncio.Semaphore(MAX_RESOLVER_THREADS)
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses of a name. Raises OSError."""
-        asking = self._asking.get(host)
+        asking = self._pending_queries.get(host)
         if asking is None:
-            if len(self._asking) >= _WAITING:
+            if len(self._pending_queries) >= _MAX_PENDING_NAMES:
                 raise OSError("too many names are being resolved")
-            asking = self._asking[host] = asyncio.create_task(self._in_thread(host))
-            asking.add_done_callback(lambda done: self._over(host, done))
+            asking = self._pending_queries[host] = asyncio.create_task(self._query_in_thread(host))
+            asking.add_done_callback(lambda done: self._forget_query(host, done))
         return await asyncio.shield(asking)
 
-    def _over(self, host: str, done: asyncio.Task[Sequence[str]]) -> None:
-        del self._asking[host]
-        if not done.cancelled():
-            done.exception()  # whoever asked may be gone; nobody needs to hear of it then
+    def _forget_query(self, host: str, task: asyncio.Task[Sequence[str]]) -> None:
+        del self._pending_queries[host]
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; nobody needs to hear of it then
 
-    async def _in_thread(self, host: str) -> Sequence[str]:
-        async with self._free:
+    async def _query_in_thread(self, host: str) -> Sequence[str]:
+        async with self._thread_slots:
             answer: concurrent.futures.Future[Sequence[str]] = concurrent.futures.Future()
             # A thread of a pool would keep the process from ending as long as a dead name server is waited for.
-            threading.Thread(target=self._work, args=(host, answer), name="resolver", daemon=True).start()
+            threading.Thread(target=self._run_query, args=(host, answer), name="resolver", daemon=True).start()
             return await asyncio.wrap_future(answer)
 
-    def _work(self, host: str, answer: concurrent.futures.Future[Sequence[str]]) -> None:
+    def _run_query(self, host: str, answer: concurrent.futures.Future[Sequence[str]]) -> None:
         try:
-            found = self._ask(host)
+            found = self._query(host)
         except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
             with contextlib.suppress(concurrent.futures.InvalidStateError):  # nobody waits any more
                 answer.set_exception(OSError(str(error)))
@@ -194,6 +194,6 @@ class Resolver:
                 answer.set_result(found)
 
 
-def _asked(host: str) -> Sequence[str]:
+def _query_system_resolver(host: str) -> Sequence[str]:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [*dict.fromkeys(str(address[0]) for *_, address in found)]

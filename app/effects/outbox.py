@@ -12,25 +12,25 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from app.errors import OptedOut, OutsideError
-from app.happened import Settled
+from app.errors import OutboundRequestError, RecipientOptedOutError
+from app.happened import EffectResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from app.outside import Done, Effect
+    from app.outside import Effect, IdempotencyStore
 
-CAPACITY: Final = 1_000
+MAX_OUTBOX_EFFECTS: Final = 1_000
 """Effects that may wait, be under way or be tried again; half of them for one host, so that none has the others dropped."""
-REMEMBERED: Final = 10_000
+MAX_REMEMBERED_EFFECT_KEYS: Final = 10_000
 """Keys of effects that were caused already …"""
-MEMORY: Final = 600.0
+EFFECT_KEY_MEMORY_SECONDS: Final = 600.0
 """… and the seconds for which they are remembered."""
-_SAID_AGAIN: Final = 10.0
+_DROP_LOG_INTERVAL_SECONDS: Final = 10.0
 """Seconds between two lines that say what had to be dropped."""
 
 
-class Outbox:
+class EffectOutbox:
     """Takes effects from any thread, and has ``do`` do them in the loop; ``do`` raises where it could not.
 
     Of effects with one key the first is done: of those of this process in ten minutes; where there is ``done``, of all.
@@ -38,105 +38,108 @@ class Outbox:
 
     def __init__(
         self,
-        do: Callable[[Effect], Awaitable[None]],
+        run_effect: Callable[[Effect], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
-        settled: Callable[[Settled], None] | None = None,
-        done: Done | None = None,
+        report_result: Callable[[EffectResult], None] | None = None,
+        idempotency_store: IdempotencyStore | None = None,
     ) -> None:
         """``settled`` is told what became of each effect that was taken."""
-        self._settled = settled
-        self._do = do
+        self._report_result = report_result
+        self._run_effect = run_effect
         self._sleep = sleep
-        self._durably = done
+        self._idempotency_store = idempotency_store
         self._lock = threading.Lock()
-        self._waiting: collections.deque[Effect] = collections.deque()
-        self._hosts: collections.Counter[str] = collections.Counter()
-        self._seen: dict[tuple[str, str], float] = {}
-        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._dropped = 0
-        self._said = float("-inf")
+        self._queue: collections.deque[Effect] = collections.deque()
+        self._effects_per_host: collections.Counter[str] = collections.Counter()
+        self._recent_keys: dict[tuple[str, str], float] = {}
+        self._result_counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._unreported_drops = 0
+        self._last_drop_log = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[asyncio.Task[tuple[str, str]], Effect] = {}
-        self._stopping = asyncio.Event()
-        self._closed = False
+        self._stop_requested = asyncio.Event()
+        self._is_closed = False
 
-    def cause(self, effect: Effect) -> None:
+    def queue_effect(self, effect: Effect) -> None:
         """Take an effect, or drop it; never waits, never raises."""
         with self._lock:
-            outcome = self._refusal(effect)
+            outcome = self._find_refusal(effect)
             if outcome:
-                self._counts[effect.kind, outcome] += 1
-                self._dropped += outcome == "dropped"
+                self._result_counts[effect.kind, outcome] += 1
+                self._unreported_drops += outcome == "dropped"
             else:
-                self._hosts[_host(effect)] += 1
-                self._waiting.append(effect)
+                self._effects_per_host[_find_target_host(effect)] += 1
+                self._queue.append(effect)
         if outcome == "dropped":
-            self._say_dropped()
+            self._log_dropped()
         elif not outcome and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # a loop that has ended; what waits is said by stop
-                self._loop.call_soon_threadsafe(self._begin)
+                self._loop.call_soon_threadsafe(self._start_queued)
 
-    def _refusal(self, effect: Effect) -> str:
+    def _find_refusal(self, effect: Effect) -> str:
         """What becomes of an effect that is not taken, or nothing. A key is remembered only where it is taken."""
         now = time.monotonic()
         key = (effect.kind, effect.key)
-        if any(now - self._seen.get((effect.kind, known), float("-inf")) < MEMORY for known in _keys(effect)):
+        if any(
+            now - self._recent_keys.get((effect.kind, known), float("-inf")) < EFFECT_KEY_MEMORY_SECONDS
+            for known in _list_effect_keys(effect)
+        ):
             return "repeated"
-        host = self._hosts[_host(effect)]
-        if self._closed or self._hosts.total() >= CAPACITY or host >= CAPACITY // 2:
+        host = self._effects_per_host[_find_target_host(effect)]
+        if self._is_closed or self._effects_per_host.total() >= MAX_OUTBOX_EFFECTS or host >= MAX_OUTBOX_EFFECTS // 2:
             return "dropped"
-        self._seen.pop(key, None)
-        self._seen[key] = now
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+        self._recent_keys.pop(key, None)
+        self._recent_keys[key] = now
+        if len(self._recent_keys) > MAX_REMEMBERED_EFFECT_KEYS:
+            del self._recent_keys[next(iter(self._recent_keys))]
         return ""
 
-    def _say_dropped(self) -> None:
+    def _log_dropped(self) -> None:
         now = time.monotonic()
         with self._lock:
-            if now - self._said < _SAID_AGAIN:
+            if now - self._last_drop_log < _DROP_LOG_INTERVAL_SECONDS:
                 return
-            self._said = now
-            lost, self._dropped = self._dropped, 0
-        _log().error("effects dropped: too many wait", count=lost)
+            self._last_drop_log = now
+            lost, self._unreported_drops = self._unreported_drops, 0
+        _get_outbox_logger().error("effects dropped: too many wait", count=lost)
 
     def start(self) -> None:
         """Begin, in the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._begin()
+        self._start_queued()
 
-    def _begin(self) -> None:
-        while self._waiting:
-            effect = self._waiting.popleft()
-            task = asyncio.create_task(self._done(effect))
+    def _start_queued(self) -> None:
+        while self._queue:
+            effect = self._queue.popleft()
+            task = asyncio.create_task(self._attempt_effect(effect))
             self._tasks[task] = effect
-            task.add_done_callback(self._over)
+            task.add_done_callback(self._finish_effect)
 
-    def _over(self, task: asyncio.Task[tuple[str, str]]) -> None:
+    def _finish_effect(self, task: asyncio.Task[tuple[str, str]]) -> None:
         """Count an effect and give its room free, both at once."""
         effect = self._tasks.pop(task)
         with self._lock:
-            host = _host(effect)
-            self._hosts[host] -= 1
-            if not self._hosts[host]:
-                del self._hosts[host]
+            host = _find_target_host(effect)
+            self._effects_per_host[host] -= 1
+            if not self._effects_per_host[host]:
+                del self._effects_per_host[host]
             result, reason = ("dropped", "the server stopped") if task.cancelled() else task.result()
-            self._counts[effect.kind, result] += 1
-        if self._settled is not None:
-            self._settled(Settled(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
+            self._result_counts[effect.kind, result] += 1
+        if self._report_result is not None:
+            self._report_result(EffectResult(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
 
-    async def _done(self, effect: Effect) -> tuple[str, str]:
+    async def _attempt_effect(self, effect: Effect) -> tuple[str, str]:
         """What became of an effect, and why; never raises but when it is cancelled."""
         began = time.monotonic()
         reason = ""
         try:
-            if not await self._first(effect):
+            if not await self._claim_keys(effect):
                 return "repeated", "it was done before"
-            await self._do(effect)
-        except OptedOut as error:
-            _log().warning(f"{effect.kind} refused", reason=str(error))
+            await self._run_effect(effect)
+        except RecipientOptedOutError as error:
+            _get_outbox_logger().warning(f"{effect.kind} refused", reason=str(error))
             return "refused", str(error)
-        except OutsideError as error:
+        except OutboundRequestError as error:
             reason = str(error)
         except TimeoutError:
             reason = "it was not done in time"
@@ -144,29 +147,33 @@ class Outbox:
             reason = f"it broke: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
-            _log().error(f"{effect.kind} failed", host=_host(effect), reason=reason, seconds=seconds)
+            _get_outbox_logger().error(
+                f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds
+            )
             return "failed", reason
-        _log().info(f"{effect.kind} sent", host=_host(effect), seconds=seconds)
+        _get_outbox_logger().info(f"{effect.kind} sent", host=_find_target_host(effect), seconds=seconds)
         return "sent", ""
 
-    async def _first(self, effect: Effect) -> bool:
+    async def _claim_keys(self, effect: Effect) -> bool:
         """Whether nobody did it before; where that cannot be found out, it is done: nobody may have."""
-        if self._durably is None:
+        if self._idempotency_store is None:
             return True
         try:
-            for key in _keys(effect):
-                if not await self._durably.once(effect.kind, key):
+            for key in _list_effect_keys(effect):
+                if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
         except Exception as error:  # noqa: BLE001 - a memory that is gone keeps nothing from being done
-            _log().error("what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__)
+            _get_outbox_logger().error(
+                "what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__
+            )
             return True
         return True
 
-    async def pause(self, seconds: float) -> bool:
+    async def wait_for_retry(self, seconds: float) -> bool:
         """Wait before another attempt; whether there is one. Who waits when the end comes has one more, at once."""
-        if self._stopping.is_set():
+        if self._stop_requested.is_set():
             return False
-        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._stopping.wait())]
+        waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._stop_requested.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -174,33 +181,33 @@ class Outbox:
                 wait.cancel()
         return True
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace_seconds: float) -> None:
         """Take nothing more; do what waits within ``grace`` seconds, and drop the rest."""
         with self._lock:
-            self._closed = True
-        self._begin()
-        self._stopping.set()
+            self._is_closed = True
+        self._start_queued()
+        self._stop_requested.set()
         if self._tasks:
-            await asyncio.wait([*self._tasks], timeout=grace)
+            await asyncio.wait([*self._tasks], timeout=grace_seconds)
         lost = [*self._tasks]
         for task in lost:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
         if lost:
-            _log().error("effects dropped: the server stops", count=len(lost))
+            _get_outbox_logger().error("effects dropped: the server stops", count=len(lost))
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def count_results(self) -> Mapping[tuple[str, str], int]:
         """How many of which kind were ``sent``, ``failed``, ``refused``, ``dropped`` or ``repeated``."""
         with self._lock:
-            return dict(self._counts)
+            return dict(self._result_counts)
 
 
-def _keys(effect: Effect) -> list[str]:
+def _list_effect_keys(effect: Effect) -> list[str]:
     """Under which an effect may have been done; what was done a while ago is asked first, and then nothing is claimed."""
-    return [key for key in (effect.before, effect.key) if key]
+    return [key for key in (effect.previous_key, effect.key) if key]
 
 
-def _host(effect: Effect) -> str:
+def _find_target_host(effect: Effect) -> str:
     """Where an effect goes to, as far as a log may tell: a path or a query may be a secret."""
     try:
         return urlsplit(str(effect.payload.get("url", ""))).hostname or effect.kind
@@ -208,6 +215,6 @@ def _host(effect: Effect) -> str:
         return effect.kind
 
 
-def _log() -> structlog.typing.FilteringBoundLogger:
+def _get_outbox_logger() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
     return log

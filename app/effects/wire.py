@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Final
 import httpcore
 import httpx
 
-from app.errors import OutsideError, RefusedURL
+from app.errors import BlockedRequestError, OutboundRequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    from app.effects.guard import Guard
+    from app.effects.guard import AddressGuard
 
-_LONGEST_URL: Final = 8192
-_LAST_PORT: Final = 65_535
-_PATIENCE: Final = 0.25
+_MAX_URL_CHARACTERS: Final = 8192
+_MAX_PORT: Final = 65_535
+_ADDRESS_TIMEOUT_SECONDS: Final = 0.25
 """Seconds for an address that does not answer, while there is another to try."""
-_IDLE: Final = 30.0
-_GZIP: Final = zlib.MAX_WBITS | 16
+_KEEPALIVE_SECONDS: Final = 30.0
+_GZIP_WINDOW_BITS: Final = zlib.MAX_WBITS | 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class HTTPAnswer:
     """What a server answered; the body is decompressed."""
 
     status: int
@@ -38,95 +38,101 @@ class Answer:
     body: bytes
 
     @property
-    def fine(self) -> bool:
+    def is_success(self) -> bool:
         """Whether it did what it was asked."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP
 
 
-class Wire:
+class GuardedClient:
     """A pool of connections that are kept for the next request; at most ``most`` at once, ``per_host`` to one host."""
 
-    def __init__(self, guard: Guard, most: int, per_host: int, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, guard: AddressGuard, max_connections: int, max_per_host: int, *, tls_context: ssl.SSLContext | None = None
+    ) -> None:
         self._guard = guard
-        self._per_host = per_host
-        self._lanes: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._max_per_host = max_per_host
+        self._host_semaphores: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(),
-            max_connections=most,
-            keepalive_expiry=_IDLE,
-            network_backend=_Guarded(guard),
+            ssl_context=tls_context or httpx.create_ssl_context(),
+            max_connections=max_connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=_GuardedBackend(guard),
         )
         self._client = httpx.AsyncClient(
-            transport=_Transport(self._pool),
+            transport=_PoolTransport(self._pool),
             trust_env=False,
             timeout=None,  # noqa: S113 - whoever asks has one deadline for the whole of it
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._client.headers.clear()
 
-    def url(self, written: str) -> httpx.URL:
+    def parse_url(self, text: str) -> httpx.URL:
         """A URL that may be asked as far as can be told without resolving its host. Raises RefusedURL."""
-        if len(written) > _LONGEST_URL:
-            raise RefusedURL(f"its URL is longer than {_LONGEST_URL} characters")
+        if len(text) > _MAX_URL_CHARACTERS:
+            raise BlockedRequestError(f"its URL is longer than {_MAX_URL_CHARACTERS} characters")
         try:
-            url = httpx.URL(written)
+            url = httpx.URL(text)
         except (httpx.InvalidURL, UnicodeError, ValueError):
-            raise RefusedURL("its URL cannot be read") from None
+            raise BlockedRequestError("its URL cannot be read") from None
         if url.scheme not in {"http", "https"}:
-            raise RefusedURL("its URL is neither http nor https")
+            raise BlockedRequestError("its URL is neither http nor https")
         if url.userinfo:
-            raise RefusedURL("its URL has a user or a password in it; they belong into a header")
-        if url.port is not None and not 0 < url.port <= _LAST_PORT:
-            raise RefusedURL("its URL has no port that can be asked")
+            raise BlockedRequestError("its URL has a user or a password in it; they belong into a header")
+        if url.port is not None and not 0 < url.port <= _MAX_PORT:
+            raise BlockedRequestError("its URL has no port that can be asked")
         host = url.raw_host.decode("ascii")
-        self._guard.named(host)
+        self._guard.check_host(host)
         return url.copy_with(host=host.removesuffix("."), fragment=None)
 
-    def lane(self, host: str) -> asyncio.Semaphore:
+    def get_host_semaphore(self, host: str) -> asyncio.Semaphore:
         """What keeps a host that is slow from taking all connections: hold it while it is asked."""
-        return self._lanes.setdefault(host, asyncio.Semaphore(self._per_host))
+        return self._host_semaphores.setdefault(host, asyncio.Semaphore(self._max_per_host))
 
-    async def ask(
-        self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, *, most: int, seconds: float
-    ) -> Answer:
+    async def send_request(
+        self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, *, max_bytes: int, seconds: float
+    ) -> HTTPAnswer:
         """A request and its answer; the body is read where it is fine, ``most`` bytes of it at most, else it is empty.
 
         Raises OutsideError with the reason; takes ``seconds`` at most.
         """
         try:
             async with asyncio.timeout(seconds):
-                return await self._answer(method, url, headers, body, most)
+                return await self._send_and_read(method, url, headers, body, max_bytes)
         except TimeoutError:
-            raise OutsideError("no answer in time") from None
+            raise OutboundRequestError("no answer in time") from None
         except ssl.SSLError:
-            raise OutsideError(_UNTRUSTED) from None
+            raise OutboundRequestError(_UNTRUSTED_MESSAGE) from None
         except httpx.ConnectError as error:
-            raise OutsideError(_UNTRUSTED if _is_about_tls(error) else "it cannot be connected to") from None
+            raise OutboundRequestError(
+                _UNTRUSTED_MESSAGE if _is_tls_error(error) else "it cannot be connected to"
+            ) from None
         except httpx.LocalProtocolError:
-            raise RefusedURL("the request is no HTTP") from None
+            raise BlockedRequestError("the request is no HTTP") from None
         except (httpx.HTTPError, httpx.StreamError):
-            raise OutsideError("the answer broke off, or is no HTTP") from None
+            raise OutboundRequestError("the answer broke off, or is no HTTP") from None
 
-    async def _answer(self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, most: int) -> Answer:
+    async def _send_and_read(
+        self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, max_bytes: int
+    ) -> HTTPAnswer:
         # A body is announced also where it is empty, as HTTP wants it of those methods.
         content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
         told = [(name.encode("ascii"), value) for name, value in headers.items()]
         async with self._client.stream(method, url, headers=told, content=content) as response:
-            answer = Answer(response.status_code, response.headers, b"")
-            if not answer.fine:
+            answer = HTTPAnswer(response.status_code, response.headers, b"")
+            if not answer.is_success:
                 return answer
             encoding = response.headers.get("content-encoding", "")
-            return dataclasses.replace(answer, body=await _read(response.aiter_raw(), encoding, most))
+            return dataclasses.replace(answer, body=await _read_body(response.aiter_raw(), encoding, max_bytes))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
 
-_UNTRUSTED: Final = "its certificate is not trusted, or it cannot speak TLS"
+_UNTRUSTED_MESSAGE: Final = "its certificate is not trusted, or it cannot speak TLS"
 
 
-def _is_about_tls(error: BaseException) -> bool:
+def _is_tls_error(error: BaseException) -> bool:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -135,29 +141,29 @@ def _is_about_tls(error: BaseException) -> bool:
     return False
 
 
-async def _read(chunks: AsyncIterator[bytes], encoding: str, most: int) -> bytes:
+async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytes:
     """A body, decompressed; never more than ``most`` bytes, neither on the wire nor in memory."""
     if encoding.strip().lower() not in {"", "identity", "gzip", "x-gzip"}:
-        raise OutsideError("the answer is compressed in a way that was not asked for")
-    unzip = zlib.decompressobj(_GZIP) if "gzip" in encoding.lower() else None
+        raise OutboundRequestError("the answer is compressed in a way that was not asked for")
+    unzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding.lower() else None
     body, received = bytearray(), 0
     async for chunk in chunks:
         received += len(chunk)
         try:
-            body += unzip.decompress(chunk, most + 1 - len(body)) if unzip else chunk
+            body += unzip.decompress(chunk, max_bytes + 1 - len(body)) if unzip else chunk
         except zlib.error:
-            raise OutsideError("the answer is compressed wrongly") from None
-        if len(body) > most or received > 2 * most:
-            raise OutsideError(f"the answer is larger than {most} bytes")
+            raise OutboundRequestError("the answer is compressed wrongly") from None
+        if len(body) > max_bytes or received > 2 * max_bytes:
+            raise OutboundRequestError(f"the answer is larger than {max_bytes} bytes")
     if unzip and received and not unzip.eof:
-        raise OutsideError("the answer is compressed wrongly")
+        raise OutboundRequestError("the answer is compressed wrongly")
     return bytes(body)
 
 
-class _Guarded(httpcore.AsyncNetworkBackend):
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects to what the guard found, and to nothing else. The name stays the one of TLS and of the Host header."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
         self._network = httpcore.AnyIOBackend()
 
@@ -169,20 +175,22 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        *others, last = await self._guard.addresses(host)
+        *others, last = await self._guard.resolve_allowed(host)
         for address in others:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._network.connect_tcp(address, port, _PATIENCE, local_address, socket_options)
+                return await self._network.connect_tcp(
+                    address, port, _ADDRESS_TIMEOUT_SECONDS, local_address, socket_options
+                )
         return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
-        raise RefusedURL("it is no server of the network")
+        raise BlockedRequestError("it is no server of the network")
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
 
 
-class _Transport(httpx.AsyncBaseTransport):
+class _PoolTransport(httpx.AsyncBaseTransport):
     """httpx over a pool of httpcore that has its own way to connect, which httpx's own transport does not take."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
@@ -196,29 +204,29 @@ class _Transport(httpx.AsyncBaseTransport):
             headers=request.headers.raw,
             content=request.stream,
         )
-        with _as_httpx():
+        with _translate_httpcore_errors():
             answered = await self._pool.handle_async_request(asked)
-        return httpx.Response(answered.status, headers=answered.headers, stream=_Stream(answered))
+        return httpx.Response(answered.status, headers=answered.headers, stream=_ResponseStream(answered))
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
 
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, answered: httpcore.Response) -> None:
-        self._answered = answered
+class _ResponseStream(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx():
-            async for chunk in self._answered.aiter_stream():
+        with _translate_httpcore_errors():
+            async for chunk in self._response.aiter_stream():
                 yield chunk
 
     async def aclose(self) -> None:
-        await self._answered.aclose()
+        await self._response.aclose()
 
 
 @contextlib.contextmanager
-def _as_httpx() -> Iterator[None]:
+def _translate_httpcore_errors() -> Iterator[None]:
     """Errors of httpcore as those of httpx, as far as they are told apart here."""
     try:
         yield

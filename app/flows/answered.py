@@ -10,34 +10,36 @@ if TYPE_CHECKING:
     from app.calls import Turn
 
 
-class Once:
+class RememberedCondition:
     """A condition that remembers what it gave: what is set later does not change what was decided."""
 
-    def __init__(self, holds: Callable[[Turn], object]) -> None:
-        self._holds = holds
+    def __init__(self, condition: Callable[[Turn], object]) -> None:
+        self._condition = condition
 
     def __call__(self, turn: Turn) -> bool:
         """Decide."""
-        held = turn.found[self] = bool(self._holds(turn))
+        held = turn.step_results[self] = bool(self._condition(turn))
         return held
 
-    def held(self, turn: Turn) -> bool:
+    def was_true(self, turn: Turn) -> bool:
         """What was decided when the call came by."""
-        return turn.found.get(self, False) is True
+        return turn.step_results.get(self, False) is True
 
 
-def answered_by(conditions: Sequence[Once]) -> Callable[[Turn], bool]:
+def make_answered_condition(conditions: Sequence[RememberedCondition]) -> Callable[[Turn], bool]:
     """Whether one of the conditions, under each of which the line is answered, did hold."""
-    return lambda turn: any(condition.held(turn) for condition in conditions)
+    return lambda turn: any(condition.was_true(turn) for condition in conditions)
 
 
-def must_answer(answered_where: Sequence[Once], *, always: bool) -> Callable[[Turn], object]:
+def make_must_answer_condition(
+    answering_conditions: Sequence[RememberedCondition], *, always: bool
+) -> Callable[[Turn], object]:
     """Whether the line is to be answered now: the app does not do it itself, and no condition before did."""
-    if not answered_where:
-        return _not_by_itself
-    answered = answered_by(answered_where)
-    return lambda turn: (always or not turn.answers_itself) and not answered(turn)
+    if not answering_conditions:
+        return _needs_own_answer
+    answered = make_answered_condition(answering_conditions)
+    return lambda turn: (always or not turn.auto_answer) and not answered(turn)
 
 
-def _not_by_itself(turn: Turn) -> bool:
-    return not turn.answers_itself
+def _needs_own_answer(turn: Turn) -> bool:
+    return not turn.auto_answer

@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-from app.characters import clean
-from app.flows.expressions.plain import shown
-from app.flows.expressions.sandbox import environment
-from app.flows.values import plain_value
-from app.outside import Lookup
+from app.characters import clean_text
+from app.flows.expressions.plain import format_plain_value
+from app.flows.expressions.sandbox import make_jinja_environment
+from app.flows.values import to_plain_data
+from app.outside import LookupRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,68 +26,68 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rendering:
+class JinjaRenderJob:
     """A text or an expression of Jinja with what it sees."""
 
     kind: Literal["text", "url", "value"]
     source: str
-    seen: Mapping[str, Any]
+    scope_values: Mapping[str, Any]
 
-    def do(self) -> Any:  # noqa: ANN401 - a text, or plain data
+    def run(self) -> Any:  # noqa: ANN401 - a text, or plain data
         """Work it out, however long it takes. Raises what the text raises."""
         if self.kind != "value":
-            return clean(_template(self.kind, self.source).render(self.seen))
-        return plain_value(_expression(self.source)(self.seen))
+            return clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
+        return to_plain_data(_compile_jinja_expression(self.source)(self.scope_values))
 
 
-class Doable(Protocol):
+class WorkerJob(Protocol):
     """Something that is worked out in a worker."""
 
-    def do(self) -> Any:  # noqa: ANN401 - plain data, or something that is awaited and gives it
+    def run(self) -> Any:  # noqa: ANN401 - plain data, or something that is awaited and gives it
         """The result."""
 
 
-Job: TypeAlias = Lookup | Doable
+DeferredJob: TypeAlias = LookupRequest | WorkerJob
 
 
-class Pending(Exception):
+class NeedsResult(Exception):
     """A document that cannot be written before ``job`` is done."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: DeferredJob) -> None:
         super().__init__(type(job).__name__)
         self.job = job
 
 
-def result(turn: Turn, job: Job) -> Any:  # noqa: ANN401 - as the job gives it
+def get_job_result(turn: Turn, job: DeferredJob) -> Any:  # noqa: ANN401 - as the job gives it
     """The result of a job. Raises Pending where it is not there yet."""
     at = turn.results_used
-    if at >= len(turn.results):
-        raise Pending(job)
+    if at >= len(turn.deferred_results):
+        raise NeedsResult(job)
     turn.results_used = at + 1
-    return turn.results[at]
+    return turn.deferred_results[at]
 
 
-def in_url(value: object) -> str:
+def format_url_value(value: object) -> str:
     """A value as it stands in a URL."""
-    return quote(clean(shown(value)), safe="")
+    return quote(clean_text(format_plain_value(value)), safe="")
 
 
-def plain(value: object) -> str:
+def format_plain_text(value: object) -> str:
     """A value as a text that is no part of a document."""
-    return clean(shown(value))
+    return clean_text(format_plain_value(value))
 
 
 @lru_cache(maxsize=1)
-def _environments() -> Mapping[str, Environment]:
-    made = environment()
-    return {"text": made.overlay(finalize=plain), "url": made.overlay(finalize=in_url), "value": made}
+def _make_rendering_environments() -> Mapping[str, Environment]:
+    made = make_jinja_environment()
+    return {"text": made.overlay(finalize=format_plain_text), "url": made.overlay(finalize=format_url_value), "value": made}
 
 
 @lru_cache(maxsize=1024)
-def _template(kind: str, source: str) -> Any:  # noqa: ANN401 - Jinja's
-    return _environments()[kind].from_string(source)
+def _load_jinja_template(kind: str, source: str) -> Any:  # noqa: ANN401 - Jinja's
+    return _make_rendering_environments()[kind].from_string(source)
 
 
 @lru_cache(maxsize=1024)
-def _expression(source: str) -> Any:  # noqa: ANN401 - Jinja's
-    return _environments()["value"].compile_expression(source, undefined_to_none=False)
+def _compile_jinja_expression(source: str) -> Any:  # noqa: ANN401 - Jinja's
+    return _make_rendering_environments()["value"].compile_expression(source, undefined_to_none=False)

@@ -14,182 +14,194 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app import spots
-from app.flows.book import START, Entry, Flow
-from app.flows.checks.flow import look, look_round, named_well
-from app.flows.expressions.scope import SCOPE
-from app.flows.fallback import fallback_of
-from app.flows.files import NAME, FlowFile, claims_at, zone_of
-from app.flows.files import claims as claimed
-from app.flows.files import read as read_file
-from app.flows.hours.overrides import Overrides
-from app.flows.links import Links
-from app.flows.messages.reading import messages_of
-from app.flows.missed import missed_of
-from app.flows.noted import Noted
-from app.flows.pieces import EPILOGUE, PROLOGUE, Branch, merged
-from app.flows.places import Path, Report
-from app.flows.programmed import program_flow
-from app.flows.prompts import Prompts
-from app.flows.reach import Reach
-from app.flows.supposed import NOTHING, Supposed, overriding
-from app.flows.surroundings import Kept, Surroundings
-from app.flows.templates import documents as documents_of_template
-from app.flows.words.dialling import look_at_group
-from app.flows.writing import Run
+from app.flows.book import START_NODE, Flow, NodeEntry
+from app.flows.checks.flow import check_flow, check_flow_graph, check_node_names
+from app.flows.expressions.scope import CALL_SCOPE
+from app.flows.fallback import compile_fallback
+from app.flows.files import FLOW_AND_NODE_NAME_PATTERN, FlowFile, build_number_claims, find_timezone
+from app.flows.files import read_flow_file as read_file
+from app.flows.files import read_number_claims as claimed
+from app.flows.hours.overrides import ActiveOverrides
+from app.flows.links import TicketLinks
+from app.flows.messages.reading import compile_message_rules
+from app.flows.missed import compile_missed_steps
+from app.flows.noted import CoverageRecorder
+from app.flows.pieces import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, BranchFragment, merge_adjacent_texts
+from app.flows.places import ProblemReport, SourcePath
+from app.flows.programmed import compile_python_flow
+from app.flows.prompts import ExpressionCompiler
+from app.flows.reach import FlowGraph
+from app.flows.supposed import NO_SUPPOSITIONS, Suppositions, make_override_lookup
+from app.flows.surroundings import FlowContext, StoredNames
+from app.flows.templates import compile_template_documents as documents_of_template
+from app.flows.words.dialling import check_hunt_group
+from app.flows.writing import NodeCompiler
 from app.language import Dialect, Extensions, Hangup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from app.errors import Problem
-    from app.flows.dialing.policy import Policy
-    from app.flows.pieces import Hole, Piece
-    from app.flows.prompts import Text
-    from app.flows.tickets import Signer
+    from app.flows.dialing.policy import DialPolicy
+    from app.flows.pieces import Fragment, Hole
+    from app.flows.prompts import CompiledText
+    from app.flows.tickets import TicketSigner
 
-DOCUMENT_BYTES: Final = 500_000
+MAX_COMPILED_DOCUMENT_BYTES: Final = 500_000
 """A document longer than this is refused when it is loaded."""
-DOCUMENT_DEPTH: Final = 90
+MAX_COMPILED_DOCUMENT_DEPTH: Final = 90
 """A document with more elements inside each other is refused when it is loaded."""
-INLINE_BYTES: Final = 12_000
+MAX_INLINE_NODE_BYTES: Final = 12_000
 """A node longer than this is fetched, not written in place."""
-INLINE_CHAIN: Final = 20
+MAX_INLINE_NODE_CHAIN: Final = 20
 """Nodes written inside each other; the next is fetched."""
-INLINE_DEPTH: Final = 40
+MAX_INLINE_NODE_DEPTH: Final = 40
 """Elements inside each other in a node that is written in place."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Options:
+class CompilerOptions:
     """What flows are compiled for: an installation's dialect, signer, apology and declared attributes."""
 
-    signer: Signer
+    signer: TicketSigner
     apology: str
     dialect: Dialect = "reference"
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
     dial_regions: frozenset[str] | None = None
-    overrides: Overrides = dataclasses.field(default_factory=Overrides)
-    alone: bool = False
+    overrides: ActiveOverrides = dataclasses.field(default_factory=ActiveOverrides)
+    standalone: bool = False
     """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
-    annotated: bool = False
+    records_coverage: bool = False
     """Whether documents say in comments where in the flow they come by: for rehearsals, never for calls."""
-    supposed: Supposed = NOTHING
+    suppositions: Suppositions = NO_SUPPOSITIONS
     """What a rehearsal supposes."""
 
 
-class Node(NamedTuple):
+class NodeSource(NamedTuple):
     """A node's steps, where they stand, and where the call goes on after them: nowhere, or at a node's step."""
 
     steps: tuple[Any, ...]
-    path: Path
-    after: tuple[str, int] | None
+    path: SourcePath
+    continuation: tuple[str, int] | None
 
 
-class Compiled(NamedTuple):
+class FlowCompilation(NamedTuple):
     """What a flow file gave: a flow, or a broken one, which only has its numbers and its fallback."""
 
     flow: Flow | None
-    broken: Flow | None
+    broken_flow: Flow | None
     problems: tuple[Problem, ...]
-    reads: tuple[FilePath, ...] = ()
+    dependencies: tuple[FilePath, ...] = ()
     """Other files of which the flow was made."""
 
 
-def compile_flow(name: str, text: bytes, file: str, options: Options) -> Compiled:
+def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) -> FlowCompilation:
     """A flow file's content as a Flow. Never raises: a defect of ours is a problem of that file, and of no other."""
-    report = Report(file)
+    report = ProblemReport(file)
     reads: set[FilePath] = set()
     try:
-        flow = _compiled(name, text, report, options, reads)
+        flow = _compile_file(name, text, report, options, reads)
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
     problems = tuple(report.problems)
-    if flow is None or not report.broken:
-        return Compiled(flow, None, problems, (*sorted(reads),))
+    if flow is None or not report.has_errors:
+        return FlowCompilation(flow, None, problems, (*sorted(reads),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
-    return Compiled(
+    return FlowCompilation(
         None,
-        dataclasses.replace(flow, documents={}, problems=errors, messages=None, missed=None),
+        dataclasses.replace(flow, documents={}, problems=errors, message_rules=None, missed_calls=None),
         problems,
         (*sorted(reads),),
     )
 
 
-def _compiled(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath]) -> Flow | None:
+def _compile_file(
+    name: str, text: bytes, report: ProblemReport, options: CompilerOptions, dependencies: set[FilePath]
+) -> Flow | None:
     file = FilePath(report.file)
     if file.suffix == ".py":
-        return program_flow(name, text, file, report, options)
-    compiler = opened(name, text, report, options, reads)
-    return compiler.flow() if compiler is not None else None
+        return compile_python_flow(name, text, file, report, options)
+    compiler = make_flow_compiler(name, text, report, options, dependencies)
+    return compiler.build_flow() if compiler is not None else None
 
 
-def opened(name: str, text: bytes, report: Report, options: Options, reads: set[FilePath] | None = None) -> Compiler | None:
+def make_flow_compiler(
+    name: str, text: bytes, report: ProblemReport, options: CompilerOptions, dependencies: set[FilePath] | None = None
+) -> FlowCompiler | None:
     """A YAML flow file, ready to be compiled; None, with the errors in ``report``, where it cannot be read."""
-    if not NAME.fullmatch(name):
+    if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     parsed = read_file(text, report)
     if parsed is None:
         return None
-    made_for = (options.dialect, options.apology, options.extensions.kinds, options.alone)
+    made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
     version = hashlib.sha256(text + repr(made_for).encode()).hexdigest()[:12]
-    return Compiler(name, version, parsed, report, options, set() if reads is None else reads)
+    return FlowCompiler(name, version, parsed, report, options, set() if dependencies is None else dependencies)
 
 
-class Compiler:
+class FlowCompiler:
     """Compiles one file."""
 
     def __init__(
-        self, name: str, version: str, file: FlowFile, report: Report, options: Options, reads: set[FilePath]
+        self,
+        name: str,
+        version: str,
+        flow_file: FlowFile,
+        report: ProblemReport,
+        options: CompilerOptions,
+        dependencies: set[FilePath],
     ) -> None:
         self.name = name
         self.version = version
-        self.file = file
+        self.flow_file = flow_file
         self.report = report
         self.options = options
-        self.reads = reads
+        self.dependencies = dependencies
         self.folder = FilePath(report.file).parent
-        self.dialect: Dialect = options.supposed.dialect or file.dialect or options.dialect
-        self.nodes: dict[str, Node] = {
-            name: Node(tuple(steps), ("nodes", name), None) for name, steps in file.nodes.items()
+        self.dialect: Dialect = options.suppositions.dialect or flow_file.dialect or options.dialect
+        self.nodes: dict[str, NodeSource] = {
+            name: NodeSource(tuple(steps), ("nodes", name), None) for name, steps in flow_file.nodes.items()
         }
-        found = Kept(file.nodes)
-        self.secrets = found.secrets
-        supposed = options.supposed
-        overrides = overriding(supposed, name, partial(options.overrides.of, name))
-        self.around = Surroundings(file, report, self.folder, reads, options.dial_regions, overrides, supposed)
-        self.groups = self.around.groups
-        self.groups_used: set[str] = set()
-        self.voice = self.around.voice
-        scope = {**SCOPE, **dict.fromkeys(sorted(found.names)), **self.around.scope}
-        self.prompts = Prompts(scope, self.voice.get("lang", "en-US"))
-        self.fallback = ""
-        self.reach = Reach(file.nodes, found.names | {"digits"})
-        self.links = Links(name, options.signer, found.secrets)
-        self.dials: dict[Path, str] = {}
-        self.mute: set[str] = set()
-        self._runs: dict[tuple[str, Entry], Run] = {}
-        self._branches: dict[tuple[Piece, ...], Branch] = {}
-        self._texts: dict[tuple[str, bool, str], Hole] = {}
-        self._stack: list[str] = []
-        self._fetched: set[str] = set()
-        self.noted = Noted(report, wanted=options.annotated)
-        self.outside = False
+        found = StoredNames(flow_file.nodes)
+        self.secret_names = found.secret_names
+        supposed = options.suppositions
+        overrides = make_override_lookup(supposed, name, partial(options.overrides.get_overrides, name))
+        self.flow_context = FlowContext(
+            flow_file, report, self.folder, dependencies, options.dial_regions, overrides, supposed
+        )
+        self.groups = self.flow_context.groups
+        self.used_groups: set[str] = set()
+        self.voice = self.flow_context.voice
+        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(found.names)), **self.flow_context.scope}
+        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
+        self.fallback_xml = ""
+        self.flow_graph = FlowGraph(flow_file.nodes, found.names | {"digits"})
+        self.ticket_links = TicketLinks(name, options.signer, found.secret_names)
+        self.literal_targets: dict[SourcePath, str] = {}
+        self.nodes_ending_unheard: set[str] = set()
+        self._compiled_nodes: dict[tuple[str, NodeEntry], NodeCompiler] = {}
+        self._shared_branches: dict[tuple[Fragment, ...], BranchFragment] = {}
+        self._shared_holes: dict[tuple[str, bool, str], Hole] = {}
+        self._nodes_in_progress: list[str] = []
+        self._always_fetched_nodes: set[str] = set()
+        self.coverage_recorder = CoverageRecorder(report, enabled=options.records_coverage)
+        self.uses_network = False
         """Whether something outside is asked or told."""
 
-    def flow(self) -> Flow:
+    def build_flow(self) -> Flow:
         """The flow; what is wrong with it is in the report."""
-        claims = tuple(claimed(self.file.numbers, self.report))
-        zone = zone_of(self.file.timezone, ("timezone",), self.report)
-        fallback = self._fallback()
-        documents = self._made()
-        self._look_at_groups()
-        if self.file.dial_policy:
-            _ = self.policy  # which is read, and what is wrong with it said
-        self.links.load(self.nodes, self.reach, self.dialect)
-        messages, missed = messages_of(self), missed_of(self)
-        look_round(self)
-        look(self)
+        claims = tuple(claimed(self.flow_file.numbers, self.report))
+        zone = find_timezone(self.flow_file.timezone, ("timezone",), self.report)
+        fallback = self._compile_fallback()
+        documents = self._compile_documents()
+        self._check_unused_groups()
+        if self.flow_file.dial_policy:
+            _ = self.dial_policy  # which is read, and what is wrong with it said
+        self.ticket_links.prepare_tickets(self.nodes, self.flow_graph, self.dialect)
+        messages, missed = compile_message_rules(self), compile_missed_steps(self)
+        check_flow_graph(self)
+        check_flow(self)
         return Flow(
             name=self.name,
             file=self.report.file,
@@ -199,134 +211,155 @@ class Compiler:
             claims=claims,
             documents=documents,
             fallback=fallback,
-            sight=self.around.sight,
-            hours=tuple(self.around.hours),
-            outside=self.outside,
-            apart=self.prompts.apart or messages.apart or bool(self.file.template or (missed and missed.apart)),
-            dials=claims_at(self.dials, self.report),
-            counts=any("calls" in carried for carried in self.links.carries.values()) or bool(missed and missed.counts),
-            messages=messages,
-            missed=missed,
-            spots=self.noted.spots,
-            beside=self.noted.beside,
-            timed=self.reach.time_asked is not None,
+            resolve=self.flow_context.resolve,
+            hours_names=tuple(self.flow_context.hours),
+            uses_network=self.uses_network,
+            needs_worker=self.expression_compiler.needs_worker
+            or messages.needs_worker
+            or bool(self.flow_file.template or (missed and missed.needs_worker)),
+            literal_targets=build_number_claims(self.literal_targets, self.report),
+            uses_calls_today=any("calls" in carried for carried in self.ticket_links.carried_fields.values())
+            or bool(missed and missed.uses_call_count),
+            message_rules=messages,
+            missed_calls=missed,
+            coverage_points=self.coverage_recorder.coverage_points,
+            decision_points=self.coverage_recorder.decision_points,
+            uses_current_time=self.flow_graph.first_time_use is not None,
         )
 
-    def _look_at_groups(self) -> None:
+    def _check_unused_groups(self) -> None:
         """Say what is wrong with groups that nobody rings."""
-        for name in self.groups.keys() - self.groups_used:
-            look_at_group(name, Run(self, START))
+        for name in self.groups.keys() - self.used_groups:
+            check_hunt_group(name, NodeCompiler(self, START_NODE))
 
-    def _fallback(self) -> bytes:
+    def _compile_fallback(self) -> bytes:
         """The document served when anything goes wrong; and what a Callback's Error says."""
-        run = fallback_of(self)
-        self.fallback = "".join(piece for piece in run.pieces if isinstance(piece, str))
-        self._bounded(run, "the fallback", ("fallback",), ("make it shorter", "ring fewer in turn"))
-        return f"{PROLOGUE}{self.fallback}{EPILOGUE}".encode()
+        run = compile_fallback(self)
+        self.fallback_xml = "".join(piece for piece in run.fragments if isinstance(piece, str))
+        self._check_document_limits(run, "the fallback", ("fallback",), ("make it shorter", "ring fewer in turn"))
+        return f"{DOCUMENT_PROLOGUE}{self.fallback_xml}{DOCUMENT_EPILOGUE}".encode()
 
-    def _bounded(self, run: Run, what: str, path: Path, mends: tuple[str, str]) -> None:
+    def _check_document_limits(
+        self, compiled: NodeCompiler, subject: str, path: SourcePath, fixes: tuple[str, str]
+    ) -> None:
         """Refuse what no call could be answered with: a document that is too long, or too deep."""
-        if run.size > DOCUMENT_BYTES:
-            self.report.error(path, "too-long", f"{what} has over {DOCUMENT_BYTES} bytes", mends[0], key=True)
-        if run.depth > DOCUMENT_DEPTH:
-            message = f"{what} has elements more than {DOCUMENT_DEPTH} deep inside each other"
-            self.report.error(path, "too-deep", message, mends[1], key=True)
+        if compiled.size > MAX_COMPILED_DOCUMENT_BYTES:
+            self.report.error(
+                path, "too-long", f"{subject} has over {MAX_COMPILED_DOCUMENT_BYTES} bytes", fixes[0], key=True
+            )
+        if compiled.depth > MAX_COMPILED_DOCUMENT_DEPTH:
+            message = f"{subject} has elements more than {MAX_COMPILED_DOCUMENT_DEPTH} deep inside each other"
+            self.report.error(path, "too-deep", message, fixes[1], key=True)
 
     # Nodes
 
-    def _made(self) -> Mapping[str, Mapping[Entry, tuple[Piece, ...]]]:
-        if self.file.template:
-            self.nodes[START] = Node((), ("template",), None)
-            self.noted.comment(START, spots.NODE, ("template",), key=True)
+    def _compile_documents(self) -> Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
+        if self.flow_file.template:
+            self.nodes[START_NODE] = NodeSource((), ("template",), None)
+            self.coverage_recorder.make_comment(START_NODE, spots.NODE_ENTERED_POINT, ("template",), key=True)
             return documents_of_template(self, self.folder)
-        return self._documents() if named_well(self.file.nodes, self.report) else {}
+        return self._compile_nodes() if check_node_names(self.flow_file.nodes, self.report) else {}
 
-    def version_of(self, more: str) -> None:
+    def extend_version(self, content: str) -> None:
         """Note something else of which the flow is made: its version changes with it."""
-        self.version = hashlib.sha256(f"{self.version}{more}".encode()).hexdigest()[:12]
+        self.version = hashlib.sha256(f"{self.version}{content}".encode()).hexdigest()[:12]
 
-    def _documents(self) -> dict[str, MappingProxyType[Entry, tuple[Piece, ...]]]:
-        wanted = [(node, Entry(answered=answered)) for node in [START, *self.file.nodes] for answered in (False, True)]
+    def _compile_nodes(self) -> dict[str, MappingProxyType[NodeEntry, tuple[Fragment, ...]]]:
+        wanted = [
+            (node, NodeEntry(line_answered=answered))
+            for node in [START_NODE, *self.flow_file.nodes]
+            for answered in (False, True)
+        ]
         while wanted:
             for node, entry in wanted:
-                self.run(node, entry)
-            wanted = [key for key in self.links.wanted if key not in self._runs]
-        documents: dict[str, dict[Entry, tuple[Piece, ...]]] = {node: {} for node in self.nodes}
-        for (node, entry), run in self._runs.items():
-            documents[node][entry] = merged(run.pieces)
+                self.compile_node(node, entry)
+            wanted = [key for key in self.ticket_links.target_documents if key not in self._compiled_nodes]
+        documents: dict[str, dict[NodeEntry, tuple[Fragment, ...]]] = {node: {} for node in self.nodes}
+        for (node, entry), run in self._compiled_nodes.items():
+            documents[node][entry] = merge_adjacent_texts(run.fragments)
             mends = ("make its texts shorter, or two nodes of it", "make two nodes of it")
-            self._bounded(run, f"the document of {node!r}", ("nodes", node), mends)
+            self._check_document_limits(run, f"the document of {node!r}", ("nodes", node), mends)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
     @property
-    def policy(self) -> Policy:
+    def dial_policy(self) -> DialPolicy:
         """Which computed targets may be rung."""
-        return self.around.policy
+        return self.flow_context.dial_policy
 
-    def run(self, node: str, entry: Entry) -> Run:
+    def compile_node(self, node: str, entry: NodeEntry) -> NodeCompiler:
         """A node's pieces from an entry on, made once."""
-        done = self._runs.get((node, entry))
+        done = self._compiled_nodes.get((node, entry))
         if done is None:
-            self._stack.append(node)
+            self._nodes_in_progress.append(node)
             steps, path, after = self.nodes[node]
-            done = Run(self, node, answered=entry.answered)
-            first = path in (("nodes", node), ("template",)) and not (entry.step or entry.attempt or entry.given)
-            done.note(spots.NODE if first else spots.ON, path, key=True)
-            done.silent = not entry.step and not entry.attempt
-            done.asked = not done.silent
-            done.steps(steps, path, entry)
-            if not done.ends and after is not None:
-                done.go_on(*after)
-            elif not done.ends:
-                if done.mute and not done.asked:
-                    self.mute.add(node)
-                done.note(spots.OUT, path, key=True)
-                done.write(Hangup())
-            self._runs[node, entry] = done
-            self._stack.pop()
+            done = NodeCompiler(self, node, line_answered=entry.line_answered)
+            first = path in (("nodes", node), ("template",)) and not (entry.step or entry.attempt or entry.has_digits)
+            done.write_coverage_comment(spots.NODE_ENTERED_POINT if first else spots.NODE_REENTERED_POINT, path, key=True)
+            done.is_silent = not entry.step and not entry.attempt
+            done.has_waited = not done.is_silent
+            done.compile_steps(steps, path, entry)
+            if not done.terminates and after is not None:
+                done.write_continuation(*after)
+            elif not done.terminates:
+                if done.only_answers_or_ends and not done.has_waited:
+                    self.nodes_ending_unheard.add(node)
+                done.write_coverage_comment(spots.NODE_EXIT_POINT, path, key=True)
+                done.write_verbs(Hangup())
+            self._compiled_nodes[node, entry] = done
+            self._nodes_in_progress.pop()
         return done
 
-    def inlined(self, node: str, entry: Entry) -> Run | None:
+    def compile_inline_node(self, node: str, entry: NodeEntry) -> NodeCompiler | None:
         """A node to be written in place; None where it must be fetched: it is being written, or it is too big."""
-        if node in self._stack or len(self._stack) >= INLINE_CHAIN or node in self._fetched:
+        if (
+            node in self._nodes_in_progress
+            or len(self._nodes_in_progress) >= MAX_INLINE_NODE_CHAIN
+            or node in self._always_fetched_nodes
+        ):
             return None
-        run = self.run(node, entry)
-        return run if run.size <= INLINE_BYTES and run.depth <= INLINE_DEPTH else None
+        run = self.compile_node(node, entry)
+        return run if run.size <= MAX_INLINE_NODE_BYTES and run.depth <= MAX_INLINE_NODE_DEPTH else None
 
-    def apart(
-        self, node: str, steps: Sequence[Any], path: Path, after: tuple[str, int] | None, *, fetched: bool = False
+    def add_branch_node(
+        self,
+        node: str,
+        steps: Sequence[Any],
+        path: SourcePath,
+        continuation: tuple[str, int] | None,
+        *,
+        always_fetched: bool = False,
     ) -> str:
         """A node of a branch's steps, which goes on ``after`` it; gives its name. ``fetched``: it never stands in place."""
-        made = Node(tuple(steps), path, after)
+        made = NodeSource(tuple(steps), path, continuation)
         name = next((name for name, other in self.nodes.items() if other.path == path), "")
         if not name:
             root = node.partition(".")[0]
             name = f"{root}.{sum(other.startswith(f'{root}.') for other in self.nodes) + 1}"
             self.nodes[name] = made
-            self._fetched |= {name} if fetched else set()
+            self._always_fetched_nodes |= {name} if always_fetched else set()
         return name
 
-    def dialled(self, number: str, path: Path) -> None:
+    def record_literal_target(self, number: str, path: SourcePath) -> None:
         """Note a number that the author wrote out to be rung or written to."""
-        self.dials[path] = number
+        self.literal_targets[path] = number
 
-    def computed(self, path: Path) -> None:
+    def record_computed_target(self, path: SourcePath) -> None:
         """Note where a number is worked out; say where none may be rung at all."""
-        from app.flows.dialing.policy import warn_of_closed  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        from app.flows.dialing.policy import warn_about_closed_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
-        warn_of_closed(self.policy, path, self.report)
+        warn_about_closed_policy(self.dial_policy, path, self.report)
 
-    def branch(self, pieces: Sequence[Piece]) -> Branch:
+    def share_branch(self, fragments: Sequence[Fragment]) -> BranchFragment:
         """A branch of these pieces; the same one wherever they stand, so that it is kept once."""
-        whole = merged(pieces)
-        if len(whole) == 1 and isinstance(whole[0], Branch):
+        whole = merge_adjacent_texts(fragments)
+        if len(whole) == 1 and isinstance(whole[0], BranchFragment):
             return whole[0]
-        return self._branches.setdefault(whole, Branch(whole))
+        return self._shared_branches.setdefault(whole, BranchFragment(whole))
 
-    def hole(self, text: Text, *, url: bool, lang: str) -> Hole:
+    def share_hole(self, text: CompiledText, *, url: bool, lang: str) -> Hole:
         """The hole that a text fills; the same one wherever the text stands in that language."""
-        return self._texts.setdefault((text.source, url, lang), text.render)
+        return self._shared_holes.setdefault((text.source, url, lang), text.render)
 
-    def url(self, node: str, entry: Entry) -> Hole:
+    def make_url_hole(self, node: str, entry: NodeEntry) -> Hole:
         """The signed URL of a node, as it stands in an attribute."""
-        return self.links.url(node, entry, self.version)
+        return self.ticket_links.make_url_hole(node, entry, self.version)

@@ -5,42 +5,44 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from app.errors import FlowError, Problem
-from app.flows.book import START, Entry
-from app.flows.compiler import Compiler, opened
-from app.flows.pieces import EPILOGUE, PROLOGUE, constant, merged
-from app.flows.places import Report
+from app.errors import FlowFileError, Problem
+from app.flows.book import START_NODE, NodeEntry
+from app.flows.compiler import FlowCompiler, make_flow_compiler
+from app.flows.pieces import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, all_fragments_constant, merge_adjacent_texts
+from app.flows.places import ProblemReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.flows.compiler import Options
+    from app.flows.compiler import CompilerOptions
 
 
-def export(file: Path, options: Options) -> bytes:
+def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
     """The document of a file's start, if nothing in it depends on a call. Raises FlowError with the reasons why not."""
-    report = Report(str(file))
+    report = ProblemReport(str(file))
     if file.suffix == ".py":
-        raise FlowError([_reason(report, (), "the flow is a program, which is run for each call")])
-    compiler = opened(file.stem, file.read_bytes(), report, dataclasses.replace(options, alone=True))
-    flow = compiler.flow() if compiler is not None else None
-    if compiler is None or flow is None or report.broken:
-        raise FlowError(report.problems)
-    if compiler.file.template:
-        raise FlowError([_reason(report, ("template",), "the flow is a template, which is rendered for each call")])
-    return _static(compiler, report)
+        raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])
+    compiler = make_flow_compiler(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
+    flow = compiler.build_flow() if compiler is not None else None
+    if compiler is None or flow is None or report.has_errors:
+        raise FlowFileError(report.problems)
+    if compiler.flow_file.template:
+        raise FlowFileError(
+            [_make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")]
+        )
+    return _render_static_document(compiler, report)
 
 
-def _static(compiler: Compiler, report: Report) -> bytes:
-    run = compiler.run(START, Entry())
-    pieces = merged(run.pieces)
-    if constant(pieces):
-        return f"{PROLOGUE}{''.join(map(str, pieces))}{EPILOGUE}".encode()
-    reasons = [_reason(report, path, why) for path, why in run.why.items()]
-    raise FlowError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
+def _render_static_document(flow_compiler: FlowCompiler, report: ProblemReport) -> bytes:
+    run = flow_compiler.compile_node(START_NODE, NodeEntry())
+    pieces = merge_adjacent_texts(run.fragments)
+    if all_fragments_constant(pieces):
+        return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
+    reasons = [_make_not_static_problem(report, path, why) for path, why in run.dynamic_reasons.items()]
+    raise FlowFileError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
 
 
-def _reason(report: Report, path: tuple[str | int, ...], why: str) -> Problem:
-    place = report.place(path)
+def _make_not_static_problem(report: ProblemReport, path: tuple[str | int, ...], reason: str) -> Problem:
+    place = report.get_position(path)
     mend = "a static document has nothing but what is the same for every call"
-    return Problem(report.file, place.line, place.column, "error", "not-static", why, mend)
+    return Problem(report.file, place.line, place.column, "error", "not-static", reason, mend)

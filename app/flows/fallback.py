@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.flows.writing import Run
+from app.flows.writing import NodeCompiler
 from app.language import Hangup, Say
 
 if TYPE_CHECKING:
-    from app.flows.compiler import Compiler
+    from app.flows.compiler import FlowCompiler
 
-FALLBACK: Final = "fallback:"
+FALLBACK_NODE: Final = "fallback:"
 """The node of its steps, which is none that a call can go to."""
 
 
-def fallback_of(compiler: Compiler) -> Run:
+def compile_fallback(flow_compiler: FlowCompiler) -> NodeCompiler:
     """A file's fallback, written; the apology of the settings where it has none that can be served."""
-    run = Run(compiler, FALLBACK, static=True)
-    known = len(compiler.report.problems)
-    run.steps(compiler.file.fallback, ("fallback",))
-    if compiler.file.fallback and run.mute:
+    run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
+    known = len(flow_compiler.report.problems)
+    run.compile_steps(flow_compiler.flow_file.fallback, ("fallback",))
+    if flow_compiler.flow_file.fallback and run.only_answers_or_ends:
         message = "when something goes wrong, callers hear nothing"
         mend = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
-        compiler.report.warning(("fallback",), "says-nothing", message, mend, key=True)
-    if not run.pieces or any(problem.severity == "error" for problem in compiler.report.problems[known:]):
-        run = Run(compiler, FALLBACK, static=True)
-        run.write(Say(compiler.options.apology))
-    elif compiler.file.fallback:
-        run.pieces.insert(0, run.comment("is served", ("fallback",), key=True))
-    if not run.ends:
-        run.write(Hangup())
+        flow_compiler.report.warning(("fallback",), "says-nothing", message, mend, key=True)
+    if not run.fragments or any(problem.severity == "error" for problem in flow_compiler.report.problems[known:]):
+        run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
+        run.write_verbs(Say(flow_compiler.options.apology))
+    elif flow_compiler.flow_file.fallback:
+        run.fragments.insert(0, run.make_coverage_comment("is served", ("fallback",), key=True))
+    if not run.terminates:
+        run.write_verbs(Hangup())
     return run

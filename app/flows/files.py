@@ -8,93 +8,96 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import pydantic
 
-from app.errors import nearest
-from app.flows.book import REST, START, Claim
-from app.flows.shapes import validate
+from app.errors import find_nearest
+from app.flows.book import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
+from app.flows.shapes import validate_shape
 from app.flows.yaml_texts import read_yaml
-from app.numbers import e164
+from app.numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from app.flows.places import Path, Report
+    from app.flows.places import ProblemReport, SourcePath
 
 
-def _listed(value: object) -> object:
+def _wrap_text_in_list(value: object) -> object:
     return [value] if isinstance(value, str) and value else value
 
 
-def form(name: str) -> pydantic.WithJsonSchema:
+def schema_reference(name: str) -> pydantic.WithJsonSchema:
     """Marks a type as what the schema of flow files defines under a name."""
     return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
 
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+FLOW_AND_NODE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """The name of a flow, or of a node."""
 
 
-def _nothing(value: object) -> object:
+def _empty_text_to_list(value: object) -> object:
     return [] if value == "" else value
 
 
-Steps = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("steps or nothing")]
-_ENDS: Final[Mapping[str, str]] = {"hangup": ""}
+StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("steps or nothing")]
+_HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
 """Stands for steps that cannot be read."""
-Rules = Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("messages")]
+MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
 
 
 class FlowFile(pydantic.BaseModel):
     """What a flow file says, as far as its shape goes; steps are looked at by the compiler."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    instead: ClassVar[Mapping[str, Any]] = {"nodes": {START: [_ENDS]}}
+    instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
 
-    numbers: Annotated[list[str], pydantic.BeforeValidator(_listed), form("texts")] = pydantic.Field(
+    numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
         [],
         description="The numbers that it answers: as +12015550123, prefixes as +1201*, and rest, every number left over.",
     )
-    timezone: Annotated[str, form("timezone")] = pydantic.Field(
+    timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
         "", description="The zone of now and of hours, as America/New_York; else UTC."
     )
-    voice: Annotated[dict[str, str], form("voice")] = pydantic.Field({}, description="Defaults of every say.")
+    voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field({}, description="Defaults of every say.")
     dialect: Literal["reference", "classic"] | None = pydantic.Field(
         None, description="Opentact's spelling of the language; else that of the settings."
     )
     auto_answer: Literal["auto", "true", "false"] = pydantic.Field(
         "auto", description="Whether Answer is written: where it is needed, always, or never."
     )
-    hours: dict[Annotated[str, form("name")], Annotated[Any, form("hours")]] = pydantic.Field(
+    hours: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("hours")]] = pydantic.Field(
         {}, description="Opening hours by name, which expressions see as hours.NAME.open."
     )
-    lists: dict[Annotated[str, form("name")], str] = pydantic.Field(
+    lists: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
         {}, description="Caller lists by name: each a CSV file beside this one, as lists/spam.csv."
     )
-    groups: dict[Annotated[str, form("name")], Annotated[Any, form("group")]] = pydantic.Field(
+    groups: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("group")]] = pydantic.Field(
         {}, description="Hunt groups by name: whom to ring, and how. A dial names them under to."
     )
-    variables: dict[Annotated[str, form("name")], str] = pydantic.Field(
+    variables: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
         {}, description="Texts by name, which expressions see as variables.NAME."
     )
-    dial_policy: Annotated[Any, form("dial_policy")] = pydantic.Field(
+    dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
         None, description="Which targets may be rung that are worked out: from digits, a lookup, a header."
     )
     template: str = pydantic.Field("", description="An XML template beside this file, as acme.xml.j2, instead of nodes.")
-    nodes: Annotated[dict[str, Steps], form("nodes")] = pydantic.Field(
+    nodes: Annotated[dict[str, StepList], schema_reference("nodes")] = pydantic.Field(
         description="Steps by the name of their node; every call begins at start."
     )
-    messages: Rules = pydantic.Field(
+    messages: MessageRuleList = pydantic.Field(
         [], description="What is done with texts that come in: the first rule that one meets, the last for all others."
     )
-    missed: Annotated[list[Any], pydantic.BeforeValidator(_nothing), form("missed")] = pydantic.Field(
-        [], description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail."
+    missed: Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("missed")] = (
+        pydantic.Field(
+            [],
+            description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail.",
+        )
     )
-    tests: Annotated[Any, form("tests")] = pydantic.Field(
+    tests: Annotated[Any, schema_reference("tests")] = pydantic.Field(
         None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
     )
-    fallback: Steps = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
+    fallback: StepList = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
 
 
-def read(text: bytes, report: Report) -> FlowFile | None:
+def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     """A flow file, or None with the errors in ``report``."""
     data = read_yaml(text, report)
     if data is None:
@@ -108,72 +111,74 @@ def read(text: bytes, report: Report) -> FlowFile | None:
         data["nodes"] = {}
     data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
     nodes = data.get("nodes")
-    flow: FlowFile | None = validate(FlowFile, data, (), report)
+    flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
     if flow is not None and isinstance(nodes, dict):
         read = {**flow.nodes}
         flow.nodes.clear()
         for name, given in nodes.items():
-            flow.nodes[name] = read[name] if name in read else _meant(given, ("nodes", name), report)
+            flow.nodes[name] = read[name] if name in read else _recover_steps(given, ("nodes", name), report)
     return flow
 
 
-def _meant(given: object, path: Path, report: Report) -> list[Any]:
+def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) -> list[Any]:
     """The steps that an author probably means by what is no list of them, which is said; so that they are looked at too."""
-    if not isinstance(given, dict) or not given:
-        return [_ENDS]
-    steps = [given] if "when" in given else [{key: value} for key, value in given.items()]
+    if not isinstance(node_value, dict) or not node_value:
+        return [_HANGUP_STEP]
+    steps = [node_value] if "when" in node_value else [{key: value} for key, value in node_value.items()]
     for index, step in enumerate(steps):
         for key in step:
-            report.same((*path, key), (*path, index, key))
+            report.alias_subtree((*path, key), (*path, index, key))
     return steps
 
 
-def claims(numbers: Sequence[str], report: Report) -> Iterator[Claim]:
+def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterator[NumberClaim]:
     """The numbers that a file answers; what is none is said."""
     for index, written in enumerate(numbers):
-        path: Path = ("numbers", index)
-        if path not in report.places:
+        path: SourcePath = ("numbers", index)
+        if path not in report.positions:
             path = ("numbers",)
-        number = _claimed(written.strip())
+        number = _parse_claimed_number(written.strip())
         if not number:
             mend = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
             report.error(path, "number", f"numbers: {written!r} is not a number", mend)
             continue
-        place = report.place(path)
-        yield Claim(number, report.file, place.line, place.column)
+        place = report.get_position(path)
+        yield NumberClaim(number, report.file, place.line, place.column)
 
 
-def claims_at(numbers: Mapping[Path, str], report: Report) -> tuple[Claim, ...]:
+def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport) -> tuple[NumberClaim, ...]:
     """Numbers with the places where an author wrote them."""
-    places = [(number, report.place(path)) for path, number in numbers.items()]
-    return tuple(Claim(number, report.file, place.line, place.column) for number, place in places)
+    places = [(number, report.get_position(path)) for path, number in numbers.items()]
+    return tuple(NumberClaim(number, report.file, place.line, place.column) for number, place in places)
 
 
-def _claimed(written: str) -> str:
+def _parse_claimed_number(text: str) -> str:
     """A number as it is claimed: E.164, ``+1201*`` or ``rest``; nothing where it is none."""
-    if written == REST:
-        return REST
-    if written.endswith("*"):
-        digits = written[:-1].removeprefix("+")
+    if text == UNCLAIMED_NUMBERS:
+        return UNCLAIMED_NUMBERS
+    if text.endswith("*"):
+        digits = text[:-1].removeprefix("+")
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
-    return e164(written)
+    return parse_e164(text)
 
 
-def zone_of(name: str, path: Path, report: Report) -> ZoneInfo | None:
+def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
     """A time zone by its name; none where none is named, or there is none."""
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        report.error(path, "timezone", f"timezone: there is no zone {name!r}", _zone_near(name) or "as America/New_York")
+        report.error(
+            path, "timezone", f"timezone: there is no zone {name!r}", _suggest_timezone(name) or "as America/New_York"
+        )
         return None
 
 
-def _zone_near(name: str) -> str:
+def _suggest_timezone(name: str) -> str:
     """The zone that is probably meant, by its name or by its city alone."""
     region, _, city = name.rpartition("/")
     zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
     cities: dict[str, str] = {}
     for zone in zones:
         cities.setdefault(zone.rpartition("/")[2], zone)
-    near = cities.get(nearest(city, cities, 0.8), "")
+    near = cities.get(find_nearest(city, cities, 0.8), "")
     return f"did you mean {near!r}?" if near else ""

@@ -6,9 +6,9 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from app.calls import BEGAN
-from app.flows.book import Entry
-from app.kept import Values
+from app.calls import CALL_BEGAN_FIELD
+from app.flows.book import NodeEntry
+from app.kept import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,93 +16,98 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.flows.pieces import Hole
-    from app.flows.places import Path
-    from app.flows.reach import Reach
-    from app.flows.tickets import Signer
+    from app.flows.places import SourcePath
+    from app.flows.reach import FlowGraph
+    from app.flows.tickets import TicketSigner
     from app.language import Dialect
 
-_CALL: Final = ("call", "from", "to")
+_CLASSIC_CARRIED_FIELDS: Final = ("call", "from", "to")
 """What a classic Gather's callback does not tell: which call it is, and who is in it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Known:
+class StoredValueEstimate:
     """What is known of a value that a step keeps: ``written`` is JSON that is no longer than the value may be.
 
     It is got at the step ``at`` of a node; ``step`` is the first that may carry it.
     """
 
     name: str
-    written: str
+    json_text: str
     node: str
-    at: int
-    step: int
-    path: Path
+    stored_at_step: int
+    first_carrying_step: int
+    path: SourcePath
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - plain data
         """It."""
-        return json.loads(self.written)
+        return json.loads(self.json_text)
 
 
-class Links:
+class TicketLinks:
     """Those of one flow. ``wanted`` are the documents that they lead to.
 
     ``carries`` has for each node the fields of the request that its tickets carry, ``keeps`` the values that were set and,
     of each, the fields (all of it where there are none).
     """
 
-    def __init__(self, flow: str, signer: Signer, secrets: AbstractSet[str]) -> None:
-        self._flow = flow
+    def __init__(self, flow_name: str, signer: TicketSigner, secret_names: AbstractSet[str]) -> None:
+        self._flow_name = flow_name
         self._signer = signer
-        self._secrets = secrets
-        self._made: dict[tuple[str, Entry], Hole] = {}
-        self.wanted: set[tuple[str, Entry]] = set()
-        self.carries: dict[str, tuple[str, ...]] = {}
-        self.keeps: dict[str, dict[str, tuple[str, ...]]] = {}
-        self.known: list[Known] = []
+        self._secret_names = secret_names
+        self._url_holes: dict[tuple[str, NodeEntry], Hole] = {}
+        self.target_documents: set[tuple[str, NodeEntry]] = set()
+        self.carried_fields: dict[str, tuple[str, ...]] = {}
+        self.carried_values: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.stored_values: list[StoredValueEstimate] = []
 
-    def load(self, nodes: Iterable[str], reach: Reach, dialect: Dialect) -> None:
+    def prepare_tickets(self, nodes: Iterable[str], flow_graph: FlowGraph, dialect: Dialect) -> None:
         """Work out what the tickets of each node must carry; where they lead is known by now."""
-        untold = (*_CALL, BEGAN) if dialect == "classic" else (BEGAN,)
+        untold = (*_CLASSIC_CARRIED_FIELDS, CALL_BEGAN_FIELD) if dialect == "classic" else (CALL_BEGAN_FIELD,)
         for node in nodes:
-            self.carries[node] = tuple(sorted({*reach.carried(node), *untold}))
-            self.keeps[node] = reach.kept(node)
+            self.carried_fields[node] = tuple(sorted({*flow_graph.find_carried_fields(node), *untold}))
+            self.carried_values[node] = flow_graph.find_carried_values(node)
 
-    def size(self, node: str, known: Iterable[Known], version: str) -> int:
+    def measure_ticket_state(self, node: str, stored_values: Iterable[StoredValueEstimate], version: str) -> int:
         """Bytes of what is known in a node's tickets, but for what requests tell; of values with one name the last."""
-        values = Values({one.name: one.value for one in known})
-        return self._signer.size(f"{self._flow}/{node}", {"v": version}, _kept(values, self.keeps[node]), self._secrets)
+        values = Variables({one.name: one.value for one in stored_values})
+        return self._signer.measure_state(
+            f"{self._flow_name}/{node}",
+            {"v": version},
+            _select_carried_values(values, self.carried_values[node]),
+            self._secret_names,
+        )
 
-    def url(self, node: str, entry: Entry, version: str) -> Hole:
+    def make_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
         """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""
-        made = self._made.get((node, entry))
+        made = self._url_holes.get((node, entry))
         if made is None:
-            self.wanted.add((node, entry))
-            made = self._made[node, entry] = self._signed(node, entry, version)
+            self.target_documents.add((node, entry))
+            made = self._url_holes[node, entry] = self._make_signed_url_hole(node, entry, version)
         return made
 
-    def _signed(self, node: str, entry: Entry, version: str) -> Hole:
-        path = f"/call/{self._flow}/{node}?ticket="
+    def _make_signed_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
+        path = f"/call/{self._flow_name}/{node}?ticket="
         state: dict[str, Any] = {"v": version}
-        if entry != Entry(answered=True):
-            state["e"] = (*map(int, entry[: 4 if entry.given else 3]),)
-        ticket = self._signer.tickets(f"{self._flow}/{node}", state)
-        carries, keeps, secrets = self.carries, self.keeps, self._secrets
-        asks = not entry.answered
+        if entry != NodeEntry(line_answered=True):
+            state["e"] = (*map(int, entry[: 4 if entry.has_digits else 3]),)
+        ticket = self._signer.make_ticket_factory(f"{self._flow_name}/{node}", state)
+        carries, keeps, secrets = self.carried_fields, self.carried_values, self._secret_names
+        asks = not entry.line_answered
 
-        def hole(turn: Turn) -> str:
-            told = turn.told
+        def render_signed_url(turn: Turn) -> str:
+            told = turn.request_fields
             carried = {name: told[name] for name in carries[node] if told.get(name)}
-            if asks and turn.answers_itself is not None:
-                carried["itself"] = "1" if turn.answers_itself else ""
-            kept = _kept(turn.values, keeps[node]) if keeps[node] else {}
-            return f"{turn.base}{path}{ticket(carried, kept, secrets)}"
+            if asks and turn.auto_answer is not None:
+                carried["itself"] = "1" if turn.auto_answer else ""
+            kept = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}
+            return f"{turn.base_url}{path}{ticket(carried, kept, secrets)}"
 
-        return hole
+        return render_signed_url
 
 
-def _kept(values: Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+def _select_carried_values(values: Variables, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Of what was set, what is used later."""
     kept = {}
     for name, fields in names.items():

@@ -9,45 +9,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.errors import LanguageError, Problem
-from app.flows.book import FlowBook, clashes
-from app.flows.compiler import Compiled, compile_flow
-from app.flows.hours.overrides import OVERRIDES, Known, read_overrides
-from app.flows.places import Report
-from app.flows.yaml_texts import MAX_BYTES, read_yaml
+from app.flows.book import FlowBook, find_claim_conflicts
+from app.flows.compiler import FlowCompilation, compile_flow
+from app.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
+from app.flows.places import ProblemReport
+from app.flows.yaml_texts import MAX_FLOW_FILE_BYTES, read_yaml
 from app.language import Extensions
-from app.language.verbs import ELEMENTS
+from app.language.verbs import ELEMENT_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from app.flows.book import Flow
-    from app.flows.compiler import Options
-    from app.flows.hours.overrides import Overrides
+    from app.flows.compiler import CompilerOptions
+    from app.flows.hours.overrides import ActiveOverrides
 
-Progress: TypeAlias = "Callable[[int, int], None]"
+ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 """Told how many files are done, and of how many."""
-EXTENSIONS: Final = "extensions.yaml"
+EXTENSIONS_FILE: Final = "extensions.yaml"
 """Declares attributes that Opentact has and its documentation lost."""
-_NOT_FLOWS: Final = frozenset({EXTENSIONS, OVERRIDES})
+_RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OVERRIDES_FILE_NAME})
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
 
-_MANY: Final = 100
+_MANY_FLOW_FILES: Final = 100
 """Files beyond which memory grows more than is ever given back."""
-_NEVER: Final = 1_000_000
+_RELAXED_GC_THRESHOLD: Final = 1_000_000
 """Searches of what is young before one of all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedFlows:
     """What a folder gave: a book of its flows, and what is wrong. Broken ones keep their numbers and say their fallback."""
 
     book: FlowBook
     problems: tuple[Problem, ...]
-    stale: Mapping[str, tuple[Problem, ...]] = dataclasses.field(default_factory=dict)
+    stale_flows: Mapping[str, tuple[Problem, ...]] = dataclasses.field(default_factory=dict)
     """Flows whose last good version goes on, and why: their file is broken, or claims another flow's number."""
 
     @property
-    def broken(self) -> bool:
+    def has_errors(self) -> bool:
         """Whether there is an error."""
         return any(problem.severity == "error" for problem in self.problems)
 
@@ -56,100 +56,107 @@ class Loaded:
         """Those of which only the fallback is live, and those of which nothing is: their files cannot be read at all."""
         known = [flow.name for flow in self.book.flows.values() if flow.problems]
         wrong = {Path(problem.file) for problem in self.problems if problem.severity == "error"}
-        return known + sorted({file.stem for file in wrong if is_flow(file)} - self.book.flows.keys())
+        return known + sorted({file.stem for file in wrong if is_flow_file(file)} - self.book.flows.keys())
 
     @property
-    def states(self) -> dict[str, int]:
+    def state_counts(self) -> dict[str, int]:
         """How many flows are ``live``, ``stale`` (an earlier version is live) and ``broken``."""
-        live = sum(not flow.problems for flow in self.book.flows.values()) - len(self.stale)
-        return {"live": live, "stale": len(self.stale), "broken": len(self.broken_flows)}
+        live = sum(not flow.problems for flow in self.book.flows.values()) - len(self.stale_flows)
+        return {"live": live, "stale": len(self.stale_flows), "broken": len(self.broken_flows)}
 
 
-def load(folder: Path, options: Options, on_progress: Progress | None = None) -> Loaded:
+def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: ProgressCallback | None = None) -> LoadedFlows:
     """All flow files of a folder; ``on_progress`` is told how many files of how many are done."""
     try:
-        files = flow_files(folder)
+        files = list_flow_files(folder)
     except OSError as error:
-        return Loaded(FlowBook(), (no_folder(folder, error),))
-    for_all, problems = for_all_flows(folder, options)
-    loaded = load_files(files, for_all, problems, on_progress)
-    return dataclasses.replace(loaded, problems=(*loaded.problems, *override(folder, loaded.book, options.overrides)))
+        return LoadedFlows(FlowBook(), (describe_missing_folder(folder, error),))
+    for_all, problems = load_folder_options(folder, options)
+    loaded = load_flow_files(files, for_all, problems, on_progress)
+    return dataclasses.replace(
+        loaded, problems=(*loaded.problems, *apply_override_file(folder, loaded.book, options.overrides))
+    )
 
 
-def for_all_flows(folder: Path, options: Options) -> tuple[Options, list[Problem]]:
+def load_folder_options(folder: Path, options: CompilerOptions) -> tuple[CompilerOptions, list[Problem]]:
     """Options with what the folder's own files say for all its flows, and what is wrong with those files."""
-    extensions, problems = declared(folder)
+    extensions, problems = load_extensions(folder)
     return dataclasses.replace(options, extensions=extensions), problems
 
 
-def override(folder: Path, book: FlowBook, overrides: Overrides) -> list[Problem]:
+def apply_override_file(folder: Path, book: FlowBook, overrides: ActiveOverrides) -> list[Problem]:
     """Have the overrides that ``overrides.yaml`` says, from now on; gives what is wrong with it.
 
     A file that cannot be read changes nothing.
     """
-    file = folder / OVERRIDES
-    report = Report(str(file))
+    file = folder / OVERRIDES_FILE_NAME
+    report = ProblemReport(str(file))
     try:
-        text = read_bounded(file) if file.is_file() else b""
+        text = read_bounded_file(file) if file.is_file() else b""
     except OSError as error:
-        return [*unreadable(file, error).problems]
-    known = {flow.name: Known(flow.zone, flow.hours) for flow in book.flows.values() if flow.hours}
-    overrides.change(read_overrides(text, report, known))
+        return [*reject_unreadable_file(file, error).problems]
+    known = {flow.name: OverridableFlow(flow.zone, flow.hours_names) for flow in book.flows.values() if flow.hours_names}
+    overrides.replace_overrides(read_overrides(text, report, known))
     return report.problems
 
 
-def no_folder(folder: Path, error: OSError) -> Problem:
+def describe_missing_folder(folder: Path, error: OSError) -> Problem:
     """A folder of flows is not there, or cannot be listed."""
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
     said = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
     return Problem(str(folder), 1, 1, "error", "no-folder", said, "set CALLFLOWS_FLOWS or --flows")
 
 
-def load_files(
-    files: Collection[Path], options: Options, problems: Iterable[Problem] = (), on_progress: Progress | None = None
-) -> Loaded:
+def load_flow_files(
+    files: Collection[Path],
+    options: CompilerOptions,
+    problems: Iterable[Problem] = (),
+    on_progress: ProgressCallback | None = None,
+) -> LoadedFlows:
     """These flow files; names and numbers that are given twice go to the first."""
-    by_name: dict[str, list[Compiled]] = {}
-    with growing(len(files)):
+    by_name: dict[str, list[FlowCompilation]] = {}
+    with relax_garbage_collection(len(files)):
         for done, file in enumerate(files):
-            by_name.setdefault(file.stem, []).append(read_flow(file, options))
+            by_name.setdefault(file.stem, []).append(compile_flow_file(file, options))
             if on_progress is not None:
                 on_progress(done + 1, len(files))
-    chosen = [choose(compiled) for compiled in by_name.values()]
+    chosen = [choose_flow(compiled) for compiled in by_name.values()]
     flows = sorted((flow for flow, _ in chosen if flow is not None), key=lambda flow: bool(flow.problems))
     found = [*problems, *(problem for _, wrong in chosen for problem in wrong)]
-    found += clashes(claim for flow in flows for claim in flow.claims)
-    return Loaded(FlowBook(flows), tuple(found))
+    found += find_claim_conflicts(claim for flow in flows for claim in flow.claims)
+    return LoadedFlows(FlowBook(flows), tuple(found))
 
 
 @contextlib.contextmanager
-def growing(files: int) -> Iterator[None]:
+def relax_garbage_collection(file_count: int) -> Iterator[None]:
     """While that many files are compiled: where they are many, what is old already is not searched for circles again.
 
     Flows stay; each search would walk through all that were made before. What is young is searched as ever. For one load at
     a time.
     """
     before = gc.get_threshold()
-    if files > _MANY:
-        gc.set_threshold(before[0], before[1], _NEVER)
+    if file_count > _MANY_FLOW_FILES:
+        gc.set_threshold(before[0], before[1], _RELAXED_GC_THRESHOLD)
     try:
         yield
     finally:
         gc.set_threshold(*before)
 
 
-def choose(compiled: Iterable[Compiled], served: Flow | None = None) -> tuple[Flow | None, list[Problem]]:
+def choose_flow(
+    candidates: Iterable[FlowCompilation], current_flow: Flow | None = None
+) -> tuple[Flow | None, list[Problem]]:
     """Which flow of files with one name serves, and what is wrong with them: the first that is right, if any.
 
     The file that serves already stays; where none is right any more, the version that was right last.
     """
-    compiled = list(compiled)
-    problems = [problem for one in compiled for problem in one.problems]
-    right = [one.flow for one in compiled if one.flow is not None]
+    candidates = list(candidates)
+    problems = [problem for one in candidates for problem in one.problems]
+    right = [one.flow for one in candidates if one.flow is not None]
     if not right:
-        good = served if compiled and served is not None and not served.problems else None
-        return good or next((one.broken for one in compiled if one.broken is not None), None), problems
-    best = next((flow for flow in right if served is not None and flow.file == served.file), right[0])
+        good = current_flow if candidates and current_flow is not None and not current_flow.problems else None
+        return good or next((one.broken_flow for one in candidates if one.broken_flow is not None), None), problems
+    best = next((flow for flow in right if current_flow is not None and flow.file == current_flow.file), right[0])
     said = f"{best.file} is named so already"
     problems += [
         Problem(flow.file, 1, 1, "error", "name-twice", said, "rename one of the two") for flow in right if flow is not best
@@ -157,47 +164,47 @@ def choose(compiled: Iterable[Compiled], served: Flow | None = None) -> tuple[Fl
     return best, problems
 
 
-def flow_files(folder: Path) -> list[Path]:
+def list_flow_files(folder: Path) -> list[Path]:
     """The flow files of a folder, in the order of their names. Raises OSError where it cannot be listed."""
-    return sorted(file for file in folder.iterdir() if is_flow(file) and (file.is_file() or not file.exists()))
+    return sorted(file for file in folder.iterdir() if is_flow_file(file) and (file.is_file() or not file.exists()))
 
 
-def is_flow(file: Path) -> bool:
+def is_flow_file(file: Path) -> bool:
     """Whether a file is a flow file by its name."""
-    return file.suffix in FLOW_SUFFIXES and file.name not in _NOT_FLOWS and not file.name.startswith((".", "_"))
+    return file.suffix in FLOW_SUFFIXES and file.name not in _RESERVED_FILES and not file.name.startswith((".", "_"))
 
 
-def read_flow(file: Path, options: Options) -> Compiled:
+def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
     """A flow file, read and compiled; that it cannot be read is a problem like any other."""
     try:
-        text = read_bounded(file)
+        text = read_bounded_file(file)
     except OSError as error:
-        return unreadable(file, error)
+        return reject_unreadable_file(file, error)
     return compile_flow(file.stem, text, str(file), options)
 
 
-def read_bounded(file: Path) -> bytes:
+def read_bounded_file(file: Path) -> bytes:
     """What stands in a file, or one byte more of it than a flow file may have. Raises OSError."""
     with file.open("rb") as opened:
-        return opened.read(MAX_BYTES + 1)
+        return opened.read(MAX_FLOW_FILE_BYTES + 1)
 
 
-def unreadable(file: Path, error: OSError) -> Compiled:
+def reject_unreadable_file(file: Path, error: OSError) -> FlowCompilation:
     """A flow file that cannot be read."""
     wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
-    return Compiled(None, None, (wrong,))
+    return FlowCompilation(None, None, (wrong,))
 
 
-def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
+def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:
     """The attributes that ``extensions.yaml`` declares, and what is wrong with it."""
-    file = folder / EXTENSIONS
-    report = Report(str(file))
+    file = folder / EXTENSIONS_FILE
+    report = ProblemReport(str(file))
     if not file.is_file():
         return Extensions(), []
     try:
-        data = read_yaml(read_bounded(file), report)
+        data = read_yaml(read_bounded_file(file), report)
     except OSError as error:
-        return Extensions(), list(unreadable(file, error).problems)
+        return Extensions(), list(reject_unreadable_file(file, error).problems)
     if data is None:
         return Extensions(), report.problems
     mend = "as Dial: {callerId: text}"
@@ -211,8 +218,10 @@ def declared(folder: Path) -> tuple[Extensions, list[Problem]]:
             continue
         for attribute, kind in kinds.items():
             try:
-                Extensions.declare({element: {attribute: kind}})
+                Extensions.from_declarations({element: {attribute: kind}})
                 made.setdefault(element, {})[attribute] = kind
             except LanguageError as error:
-                report.error((element, attribute) if element in ELEMENTS else (element,), "extension", str(error), key=True)
-    return Extensions.declare(made), report.problems
+                report.error(
+                    (element, attribute) if element in ELEMENT_CLASSES else (element,), "extension", str(error), key=True
+                )
+    return Extensions.from_declarations(made), report.problems

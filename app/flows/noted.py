@@ -4,40 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.spots import Spot
+from app.spots import CoveragePoint
 
 if TYPE_CHECKING:
-    from app.flows.places import Path, Report
+    from app.flows.places import ProblemReport, SourcePath
 
 
-class Noted:
+class CoverageRecorder:
     """Those of one flow: ``spots`` are all that its calls can come by. Nothing is noted in documents for calls."""
 
-    def __init__(self, report: Report, *, wanted: bool) -> None:
+    def __init__(self, report: ProblemReport, *, enabled: bool) -> None:
         self._report = report
-        self._wanted = wanted
-        self._spots: dict[Spot, None] = {}
-        self.beside: dict[tuple[str, int, str, object], Spot] = {}
+        self._enabled = enabled
+        self._points: dict[CoveragePoint, None] = {}
+        self.decision_points: dict[tuple[str, int, str, object], CoveragePoint] = {}
         """Those beside the nodes, by what the trail says there: node, step, word, outcome."""
 
     @property
-    def spots(self) -> tuple[Spot, ...]:
+    def coverage_points(self) -> tuple[CoveragePoint, ...]:
         """What coverage counts."""
-        return tuple(self._spots)
+        return tuple(self._points)
 
-    def comment(self, node: str, what: str, path: Path, *, key: bool) -> str:
+    def make_comment(self, node: str, label: str, path: SourcePath, *, key: bool) -> str:
         """A comment for a document; nothing where none is wanted."""
-        if not self._wanted:
+        if not self._enabled:
             return ""
-        place = self._report.place(path, key=key)
-        made = Spot(node.partition(".")[0].removesuffix(":"), place.line, place.column, what)
-        self._spots.update(dict.fromkeys(made.counted))
-        return made.comment()
+        place = self._report.get_position(path, key=key)
+        made = CoveragePoint(node.partition(".")[0].removesuffix(":"), place.line, place.column, label)
+        self._points.update(dict.fromkeys(made.counted_points))
+        return made.render_comment()
 
-    def decided(self, mark: tuple[str, int, str, object], what: str, path: Path, *, key: bool = False) -> None:
+    def record_decision(
+        self, decision: tuple[str, int, str, object], label: str, path: SourcePath, *, key: bool = False
+    ) -> None:
         """Note what may be decided beside the nodes: no document says so, and the trail does."""
-        if self._wanted and mark not in self.beside:
-            place = self._report.place(path, key=key)
-            spot = Spot(mark[0].removesuffix(":"), place.line, place.column, what)
-            self._spots[spot] = None
-            self.beside[mark] = spot
+        if self._enabled and decision not in self.decision_points:
+            place = self._report.get_position(path, key=key)
+            spot = CoveragePoint(decision[0].removesuffix(":"), place.line, place.column, label)
+            self._points[spot] = None
+            self.decision_points[decision] = spot

@@ -10,9 +10,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from app.errors import DialectError, LanguageError
-from app.flows.answered import must_answer
-from app.flows.pieces import EPILOGUE, PROLOGUE, Act, Choice, constant
-from app.flows.trail import Mark
+from app.flows.answered import make_must_answer_condition
+from app.flows.pieces import (
+    DOCUMENT_EPILOGUE,
+    DOCUMENT_PROLOGUE,
+    ActionFragment,
+    ConditionalFragment,
+    all_fragments_constant,
+)
+from app.flows.trail import DecisionOrigin
 from app.language import (
     Answer,
     Callback,
@@ -34,207 +40,218 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from app.calls import Turn
-    from app.flows.answered import Once
-    from app.flows.compiler import Compiler
-    from app.flows.pieces import Hole, Piece
-    from app.flows.places import Path
+    from app.flows.answered import RememberedCondition
+    from app.flows.compiler import FlowCompiler
+    from app.flows.pieces import Fragment, Hole
+    from app.flows.places import SourcePath
     from app.language import Dialect
     from app.language.verbs import Command
 
-_NEEDS_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
-_HEARD: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
-_ASKED: Final = (Gather, Record, Dial, Hold)
-_MARK: Final = re.compile(
+_VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
+_AUDIBLE_VERBS: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
+_WAITING_VERBS: Final = (Gather, Record, Dial, Hold)
+_PLACEHOLDER: Final = re.compile(
     "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
 )
 
 
-class Paper:
+class DocumentWriter:
     """Pieces while they are written, and what is known of them.
 
     ``static``: nothing may depend on a call (the fallback). ``step`` is the index of the node's step that is being written.
     """
 
-    def __init__(self, compiler: Compiler, node: str, *, answered: bool = False, static: bool = False) -> None:
-        self.compiler = compiler
+    def __init__(
+        self, flow_compiler: FlowCompiler, node: str, *, line_answered: bool = False, is_static: bool = False
+    ) -> None:
+        self.flow_compiler = flow_compiler
         self.node = node
-        self.answered = answered
-        self.static = static
-        self.step = 0
-        self.pieces: list[Piece] = []
-        self.ends = False
-        self.silent = True
+        self.line_answered = line_answered
+        self.is_static = is_static
+        self.step_index = 0
+        self.fragments: list[Fragment] = []
+        self.terminates = False
+        self.is_silent = True
         """Whether nothing was said yet, and nobody was waited for."""
-        self.mute = True
+        self.only_answers_or_ends = True
         """Whether nothing is written but that the line is answered, or that the call ends."""
-        self.asked = False
+        self.has_waited = False
         """Whether the caller, or somebody who is dialled, was waited for."""
-        self.here = True
+        self.is_at_document_start = True
         """Whether the call is here when the document is written: nothing was heard before, nobody waited for."""
-        self.does = False
+        self.has_actions = False
         """Whether something is done when the document is written."""
-        self.why: dict[Path, str] = {}
+        self.dynamic_reasons: dict[SourcePath, str] = {}
         """Why the document depends on a call, by place."""
-        self.answered_where: list[Once] = []
+        self.answering_conditions: list[RememberedCondition] = []
         """Conditions under which the line was answered already."""
         self.size = 0
         self.depth = 1
-        self._holes: list[Hole | tuple[Piece, ...]] = []
+        self._placeholder_values: list[Hole | tuple[Fragment, ...]] = []
 
     @property
     def dialect(self) -> Dialect:
         """The dialect that is written."""
-        return self.compiler.dialect
+        return self.flow_compiler.dialect
 
-    def error(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False, line: int = 0) -> None:
+    def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
         """Something is wrong at ``path``."""
-        self.compiler.report.error(path, rule, message, mend, key=key, line=line)
+        self.flow_compiler.report.error(path, rule, message, fix, key=key, line=line)
 
-    def warning(self, path: Path, rule: str, message: str, mend: str = "", *, key: bool = False) -> None:
+    def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
         """Something is probably not meant."""
-        self.compiler.report.warning(path, rule, message, mend, key=key)
+        self.flow_compiler.report.warning(path, rule, message, fix, key=key)
 
     # Pieces
 
-    def add(self, piece: Piece, size: int, depth: int) -> None:
+    def add_fragment(self, fragment: Fragment, size: int, depth: int) -> None:
         """Write a piece of that many bytes and elements inside each other."""
-        self.pieces.append(piece)
+        self.fragments.append(fragment)
         self.size += size
         self.depth = max(self.depth, depth)
 
-    def absorb(self, other: Paper, *, depth: int = 0) -> None:
+    def absorb_branch(self, other: DocumentWriter, *, depth: int = 0) -> None:
         """Note what is known of pieces that were written apart, and stand in here that many elements deep."""
         self.size += other.size
         self.depth = max(self.depth, other.depth + depth)
-        self.does = self.does or other.does
-        self.why |= other.why
+        self.has_actions = self.has_actions or other.has_actions
+        self.dynamic_reasons |= other.dynamic_reasons
 
-    def take(self, other: Paper) -> None:
+    def absorb_sequence(self, other: DocumentWriter) -> None:
         """As ``absorb``, of pieces that every call comes through."""
-        self.absorb(other)
-        self.silent, self.here = self.silent and other.silent, self.here and other.here
-        self.mute = self.mute and other.mute
-        self.asked = self.asked or other.asked
+        self.absorb_branch(other)
+        self.is_silent, self.is_at_document_start = (
+            self.is_silent and other.is_silent,
+            self.is_at_document_start and other.is_at_document_start,
+        )
+        self.only_answers_or_ends = self.only_answers_or_ends and other.only_answers_or_ends
+        self.has_waited = self.has_waited or other.has_waited
 
-    def repeat(self, other: Paper) -> None:
+    def insert_shared_fragments(self, other: DocumentWriter) -> None:
         """Write a run that may stand in the document more than once."""
-        self.pieces += other.pieces if constant(other.pieces) else [self.compiler.branch(other.pieces)]
-        self.take(other)
+        self.fragments += (
+            other.fragments
+            if all_fragments_constant(other.fragments)
+            else [self.flow_compiler.share_branch(other.fragments)]
+        )
+        self.absorb_sequence(other)
 
-    def act(self, do: Callable[[Turn], None], path: Path, why: str) -> None:
+    def add_action(self, action: Callable[[Turn], None], path: SourcePath, reason: str) -> None:
         """Do something while the document is written."""
-        self.pieces.append(Act(do))
-        self.does = True
-        self.why.setdefault(path, why)
+        self.fragments.append(ActionFragment(action))
+        self.has_actions = True
+        self.dynamic_reasons.setdefault(path, reason)
 
-    def act_quietly(self, do: Callable[[Turn], None]) -> None:
+    def add_pure_action(self, action: Callable[[Turn], None]) -> None:
         """Work something out that changes nothing, so that it may be done before the call gets there."""
-        self.pieces.append(Act(do))
+        self.fragments.append(ActionFragment(action))
 
-    def mark_of(self, word: str, rule: str, uses: Iterable[str] = ()) -> Mark:
+    def make_decision_origin(self, word: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
         """Where in the flow something is decided, for the trail."""
-        return Mark(self.node, self.step, word, rule, frozenset(uses), self.compiler.secrets)
+        return DecisionOrigin(
+            self.node, self.step_index, word, rule, frozenset(used_names), self.flow_compiler.secret_names
+        )
 
     # Spots
 
-    def comment(self, what: str, path: Path, *, key: bool = False) -> str:
+    def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
         """That a call comes by here, as documents of rehearsals say it; nothing in others."""
-        return self.compiler.noted.comment(self.node, what, path, key=key)
+        return self.flow_compiler.coverage_recorder.make_comment(self.node, label, path, key=key)
 
-    def note(self, what: str, path: Path, *, key: bool = False) -> None:
+    def write_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> None:
         """Write that a call comes by here, where the document is for a rehearsal; it takes no room."""
-        comment = self.comment(what, path, key=key)
+        comment = self.make_coverage_comment(label, path, key=key)
         if comment:
-            self.pieces.append(comment)
+            self.fragments.append(comment)
 
-    def noted(self, what: str, path: Path, *inside: Command) -> list[Command]:
+    def prepend_coverage_comment(self, label: str, path: SourcePath, *commands: Command) -> list[Command]:
         """Verbs for an element, with a note before them."""
-        comment = self.comment(what, path)
-        return [*([self.stand_in([comment])] if comment else []), *inside]
+        comment = self.make_coverage_comment(label, path)
+        return [*([self.add_fragments_placeholder([comment])] if comment else []), *commands]
 
     # Marks
 
-    def mark(self, hole: Hole) -> str:
+    def add_placeholder(self, hole: Hole) -> str:
         """A mark that stands for what ``hole`` gives."""
-        self._holes.append(hole)
-        return f"\ufdd0{len(self._holes) - 1}\ufdd1"
+        self._placeholder_values.append(hole)
+        return f"\ufdd0{len(self._placeholder_values) - 1}\ufdd1"
 
-    def mark_url(self, hole: Hole) -> str:
+    def add_url_placeholder(self, hole: Hole) -> str:
         """A mark that stands for a whole URL."""
-        return f"http://\ufdd2{self.mark(hole)}"
+        return f"http://\ufdd2{self.add_placeholder(hole)}"
 
-    def place(self, other: Paper) -> Say:
+    def embed_branch(self, other: DocumentWriter) -> Say:
         """A verb that stands for a run that was written apart, in the element that is written next."""
-        self.absorb(other, depth=3)
-        return self.stand_in(other.pieces)
+        self.absorb_branch(other, depth=3)
+        return self.add_fragments_placeholder(other.fragments)
 
-    def stand_in(self, pieces: Sequence[Piece]) -> Say:
+    def add_fragments_placeholder(self, fragments: Sequence[Fragment]) -> Say:
         """A verb that stands for pieces."""
-        self._holes.append(tuple(pieces))
-        return Say(f"\ufdd3{len(self._holes) - 1}\ufdd1")
+        self._placeholder_values.append(tuple(fragments))
+        return Say(f"\ufdd3{len(self._placeholder_values) - 1}\ufdd1")
 
-    def target(self, pieces: Sequence[Piece]) -> To:
+    def add_target_placeholder(self, fragments: Sequence[Fragment]) -> To:
         """A target that stands for pieces: a whole element each, or nothing."""
-        self._holes.append(tuple(pieces))
-        return To(f"place{len(self._holes) - 1}@targets.invalid")
+        self._placeholder_values.append(tuple(fragments))
+        return To(f"place{len(self._placeholder_values) - 1}@targets.invalid")
 
     # Verbs
 
-    def write(self, *elements: Command, path: Path = ()) -> None:
+    def write_verbs(self, *elements: Command, path: SourcePath = ()) -> None:
         """Write verbs, answering the line before the first that needs it."""
         for element in elements:
-            if isinstance(element, _NEEDS_ANSWER):
-                self.answer()
+            if isinstance(element, _VERBS_NEEDING_ANSWER):
+                self.ensure_answered()
             try:
-                written = to_xml(Response(element), self.dialect, extensions=self.compiler.options.extensions).decode()
+                written = to_xml(Response(element), self.dialect, extensions=self.flow_compiler.options.extensions).decode()
             except DialectError as error:
                 self.error(path, "dialect", error.reason, "write it in the other dialect, or without it")
                 continue
             except LanguageError as error:
                 self.error(path, "verb", str(error))
                 continue
-            if self.static or not self.compiler.report.broken:
-                self._cut(written[len(PROLOGUE) : -len(EPILOGUE)])
-            self._note(element)
-        self._holes.clear()
+            if self.is_static or not self.flow_compiler.report.has_errors:
+                self._split_at_placeholders(written[len(DOCUMENT_PROLOGUE) : -len(DOCUMENT_EPILOGUE)])
+            self._track_verb(element)
+        self._placeholder_values.clear()
 
-    def _note(self, element: Command) -> None:
+    def _track_verb(self, element: Command) -> None:
         self.depth = max(self.depth, element.depth)
-        heard = isinstance(element, _HEARD)
-        self.silent, self.here = self.silent and not heard, self.here and not heard
-        self.mute = self.mute and isinstance(element, (Answer, Hangup))
-        self.asked = self.asked or isinstance(element, _ASKED)
-        self.answered = self.answered or isinstance(element, Answer)
-        self.ends = self.ends or isinstance(element, (Hangup, Callback))
+        heard = isinstance(element, _AUDIBLE_VERBS)
+        self.is_silent, self.is_at_document_start = self.is_silent and not heard, self.is_at_document_start and not heard
+        self.only_answers_or_ends = self.only_answers_or_ends and isinstance(element, (Answer, Hangup))
+        self.has_waited = self.has_waited or isinstance(element, _WAITING_VERBS)
+        self.line_answered = self.line_answered or isinstance(element, Answer)
+        self.terminates = self.terminates or isinstance(element, (Hangup, Callback))
 
-    def _cut(self, written: str) -> None:
+    def _split_at_placeholders(self, xml: str) -> None:
         """Cut XML at its marks into pieces."""
         at = 0
-        for mark in _MARK.finditer(written):
-            self._add_text(written[at : mark.start()])
-            hole = self._holes[int(mark[1] or mark[2] or mark[3])]
+        for mark in _PLACEHOLDER.finditer(xml):
+            self._add_text(xml[at : mark.start()])
+            hole = self._placeholder_values[int(mark[1] or mark[2] or mark[3])]
             if isinstance(hole, tuple):
-                self.pieces += hole if constant(hole) else [self.compiler.branch(hole)]
+                self.fragments += hole if all_fragments_constant(hole) else [self.flow_compiler.share_branch(hole)]
             else:
-                self.add(hole, 64, 1)
+                self.add_fragment(hole, 64, 1)
             at = mark.end()
-        self._add_text(written[at:])
+        self._add_text(xml[at:])
 
     def _add_text(self, text: str) -> None:
         if text:
-            self.add(text, len(text), 1)
+            self.add_fragment(text, len(text), 1)
 
-    def answer(self) -> None:
+    def ensure_answered(self) -> None:
         """``<Answer/>`` where the line needs it: the dialect has it, the file wants it, the app does not do it itself."""
-        if self.answered:
+        if self.line_answered:
             return
-        self.answered = True
-        mode = self.compiler.file.auto_answer
+        self.line_answered = True
+        mode = self.flow_compiler.flow_file.auto_answer
         if self.dialect == "classic" or mode == "false":
             return
-        always = mode == "true" or self.compiler.options.alone
-        if self.static or (always and not self.answered_where):
+        always = mode == "true" or self.flow_compiler.options.standalone
+        if self.is_static or (always and not self.answering_conditions):
             self._add_text("<Answer/>")
         else:
-            holds = must_answer(self.answered_where, always=always)
-            self.add(Choice(holds, ("<Answer/>",), ends=False), len("<Answer/>"), 1)
+            holds = make_must_answer_condition(self.answering_conditions, always=always)
+            self.add_fragment(ConditionalFragment(holds, ("<Answer/>",), terminates=False), len("<Answer/>"), 1)

@@ -12,103 +12,103 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app.calls import Turn
-from app.language.markup import DECLARATION
+from app.language.markup import XML_DECLARATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from app.flows.trail import Mark
+    from app.flows.trail import DecisionOrigin
 
-PROLOGUE: Final = f"{DECLARATION}<Response>"
-EPILOGUE: Final = "</Response>"
+DOCUMENT_PROLOGUE: Final = f"{XML_DECLARATION}<Response>"
+DOCUMENT_EPILOGUE: Final = "</Response>"
 
 Hole: TypeAlias = Callable[[Turn], str]
 """Gives XML that is escaped already."""
-Piece: TypeAlias = "str | Hole | Choice | Branch | Form | Act"
+Fragment: TypeAlias = "str | Hole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Choice:
+class ConditionalFragment:
     """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark``: for the trail.
 
     ``other`` is written where it does not hold; it ends nothing.
     """
 
-    holds: Callable[[Turn], object]
-    then: tuple[Piece, ...]
-    ends: bool
-    mark: Mark | None = None
-    other: tuple[Piece, ...] = ()
+    condition: Callable[[Turn], object]
+    then_fragments: tuple[Fragment, ...]
+    terminates: bool
+    origin: DecisionOrigin | None = None
+    else_fragments: tuple[Fragment, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Act:
+class ActionFragment:
     """Something that is done while the document is written: a value is set, something is looked up. Writes nothing."""
 
-    do: Callable[[Turn], None]
+    action: Callable[[Turn], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Branch:
+class BranchFragment:
     """A run that ends nothing, and sets nothing, for what stands around it."""
 
-    run: tuple[Piece, ...]
+    fragments: tuple[Fragment, ...]
 
 
-class Form:
+class InterpolatedFragment:
     """Texts and holes in a row; a hole that stands in it more than once is asked once."""
 
-    __slots__ = ("_holes", "_order", "_texts")
+    __slots__ = ("_holes", "_select_parts", "_texts")
 
-    def __init__(self, pieces: Sequence[str | Hole]) -> None:
-        row = merged(pieces)
+    def __init__(self, fragments: Sequence[str | Hole]) -> None:
+        row = merge_adjacent_texts(fragments)
         texts = [*dict.fromkeys(piece for piece in row if isinstance(piece, str))]
         holes = [*dict.fromkeys(piece for piece in row if not isinstance(piece, str))]
-        parts: list[Piece] = [*texts, *holes]
+        parts: list[Fragment] = [*texts, *holes]
         self._texts = tuple(texts)
         self._holes: tuple[Any, ...] = tuple(holes)
         order = [parts.index(piece) for piece in row] if len(row) > 1 else [slice(1)]
-        self._order: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
+        self._select_parts: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
-    def write(self, turn: Turn, out: list[str]) -> None:
+    def render(self, turn: Turn, out: list[str]) -> None:
         """Write the form, filled in for a turn."""
-        out += self._order((*self._texts, *[hole(turn) for hole in self._holes]))
+        out += self._select_parts((*self._texts, *[hole(turn) for hole in self._holes]))
 
 
-def run(pieces: tuple[Piece, ...], turn: Turn, out: list[str]) -> bool:
+def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]) -> bool:
     """Write a prepared run for a turn; whether it ended before its last piece."""
-    for piece in pieces:
-        if type(piece) is Form:
-            piece.write(turn, out)
-        elif type(piece) is Choice:
-            holds = piece.holds(turn)
-            if piece.mark is not None:
-                turn.trail.append((piece.mark, bool(holds), turn.values, None))
+    for piece in fragments:
+        if type(piece) is InterpolatedFragment:
+            piece.render(turn, out)
+        elif type(piece) is ConditionalFragment:
+            holds = piece.condition(turn)
+            if piece.origin is not None:
+                turn.trail.append((piece.origin, bool(holds), turn.values, None))
             if not holds:
-                if piece.other:
-                    run(piece.other, turn, out)
-            elif run(piece.then, turn, out) or piece.ends:
+                if piece.else_fragments:
+                    render_fragments(piece.else_fragments, turn, out)
+            elif render_fragments(piece.then_fragments, turn, out) or piece.terminates:
                 return True
-        elif type(piece) is Branch:
+        elif type(piece) is BranchFragment:
             values = turn.values
-            run(piece.run, turn, out)
+            render_fragments(piece.fragments, turn, out)
             turn.values = values
-        elif type(piece) is Act:
-            piece.do(turn)
+        elif type(piece) is ActionFragment:
+            piece.action(turn)
         else:
             out.append(piece)  # type: ignore[arg-type]
     return False
 
 
-def constant(pieces: Sequence[Piece]) -> bool:
+def all_fragments_constant(fragments: Sequence[Fragment]) -> bool:
     """Whether nothing in a run depends on a call."""
-    return all(isinstance(piece, str) for piece in pieces)
+    return all(isinstance(piece, str) for piece in fragments)
 
 
-def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
     """A run with neighbouring texts made one."""
-    made: list[Piece] = []
-    for piece in pieces:
+    made: list[Fragment] = []
+    for piece in fragments:
         if isinstance(piece, str) and made and isinstance(made[-1], str):
             made[-1] += piece
         elif piece != "":
@@ -116,41 +116,49 @@ def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     return tuple(made)
 
 
-def prepared(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def prepare_fragments(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
     """A run as ``run`` takes it: texts and holes in a row are one form."""
-    made: list[Piece] = []
+    made: list[Fragment] = []
     row: list[str | Hole] = []
-    for piece in _flat(pieces):
-        if isinstance(piece, Choice | Branch | Act):
-            made += [*_formed(row), piece]
+    for piece in _flatten_fragments(fragments):
+        if isinstance(piece, ConditionalFragment | BranchFragment | ActionFragment):
+            made += [*_interpolate_row(row), piece]
             row = []
         else:
             row.append(piece)  # type: ignore[arg-type]
-    return (*made, *_formed(row))
+    return (*made, *_interpolate_row(row))
 
 
-def _where(holds: Callable[[Turn], object], text: str) -> Hole:
+def _make_conditional_hole(condition: Callable[[Turn], object], text: str) -> Hole:
     """A text that stands where a condition holds."""
-    return lambda turn: text if holds(turn) else ""
+    return lambda turn: text if condition(turn) else ""
 
 
-def _formed(row: Sequence[str | Hole]) -> list[Piece]:
+def _interpolate_row(row: Sequence[str | Hole]) -> list[Fragment]:
     if all(isinstance(piece, str) for piece in row):
-        return [*merged(row)]
-    return [Form(row)]
+        return [*merge_adjacent_texts(row)]
+    return [InterpolatedFragment(row)]
 
 
-def _flat(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _flatten_fragments(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
     """A run with what its choices and branches hold prepared; a branch that makes no choice is written in place."""
-    for piece in pieces:
-        if isinstance(piece, Choice) and not (piece.ends or piece.mark or piece.other) and constant(piece.then):
-            yield _where(piece.holds, "".join(str(part) for part in piece.then))
-        elif isinstance(piece, Choice):
-            yield dataclasses.replace(piece, then=prepared(piece.then), other=prepared(piece.other))
-        elif isinstance(piece, Branch):
-            inside = [*_flat(piece.run)]
-            if any(isinstance(part, Choice | Branch | Act) for part in inside):
-                yield Branch(prepared(piece.run))
+    for piece in fragments:
+        if (
+            isinstance(piece, ConditionalFragment)
+            and not (piece.terminates or piece.origin or piece.else_fragments)
+            and all_fragments_constant(piece.then_fragments)
+        ):
+            yield _make_conditional_hole(piece.condition, "".join(str(part) for part in piece.then_fragments))
+        elif isinstance(piece, ConditionalFragment):
+            yield dataclasses.replace(
+                piece,
+                then_fragments=prepare_fragments(piece.then_fragments),
+                else_fragments=prepare_fragments(piece.else_fragments),
+            )
+        elif isinstance(piece, BranchFragment):
+            inside = [*_flatten_fragments(piece.fragments)]
+            if any(isinstance(part, ConditionalFragment | BranchFragment | ActionFragment) for part in inside):
+                yield BranchFragment(prepare_fragments(piece.fragments))
             else:
                 yield from inside
         else:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from app.flows.links import Known
-    from app.flows.places import Path
+    from app.flows.links import StoredValueEstimate
+    from app.flows.places import SourcePath
 
-CARRIED: Final = {
+REQUEST_FIELDS_BY_NAME: Final = {
     "caller.number": "from",
     "caller.national": "from",
     "caller.anonymous": "from",
@@ -32,113 +32,115 @@ CARRIED: Final = {
 """What a later request may not tell again, by the names that look at it."""
 
 
-class Lead(NamedTuple):
+class StepEdge(NamedTuple):
     """At a node's step the call may go on at another step; in a document of its own where it is ``fetched``."""
 
-    at: int
-    node: str
-    step: int
-    fetched: bool
+    from_step: int
+    target_node: str
+    target_step: int
+    is_fetched: bool
 
 
-class Reach:
+class FlowGraph:
     """By node: ``uses`` are the names it looks at, ``edges`` the nodes it leads to.
 
     ``silent`` are those to which it leads while nothing is said, ``unasked`` while nobody is waited for.
     """
 
-    def __init__(self, nodes: Iterable[str], kept: frozenset[str]) -> None:
+    def __init__(self, nodes: Iterable[str], stored_names: frozenset[str]) -> None:
         """``kept`` are the names of what is set, collected or looked up."""
         names = [*nodes]
-        self._kept = kept
-        self.uses: Mapping[str, set[str]] = _sets(names)
-        self.edges: Mapping[str, set[str]] = _sets(names)
-        self.silent: Mapping[str, set[str]] = _sets(names)
-        self.unasked: Mapping[str, set[str]] = _sets(names)
-        self.lost = False
+        self._stored_names = stored_names
+        self.used_names: Mapping[str, set[str]] = _make_node_sets(names)
+        self.edges: Mapping[str, set[str]] = _make_node_sets(names)
+        self.silent_edges: Mapping[str, set[str]] = _make_node_sets(names)
+        self.nonwaiting_edges: Mapping[str, set[str]] = _make_node_sets(names)
+        self.is_incomplete = False
         """Whether it is not known of all that leads on where it leads."""
-        self.leads: Mapping[str, set[Lead]] = collections.defaultdict(set)
+        self.step_edges: Mapping[str, set[StepEdge]] = collections.defaultdict(set)
         """By node, where it leads from which of its steps."""
-        self.kept_at: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
+        self.store_steps: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
         """By name, the nodes and steps at which it gets another value, whichever way the call goes."""
-        self.chosen: dict[Path, str] = {}
+        self.menu_targets: dict[SourcePath, str] = {}
         """The nodes to which keys of menus lead, by where that is written."""
-        self.time_asked: Path | None = None
+        self.first_time_use: SourcePath | None = None
         """Where the time is asked for first."""
-        self.attestation_asked: Path | None = None
+        self.first_attestation_use: SourcePath | None = None
         """Where the caller's attestation is asked for first."""
 
-    def look(self, node: str, names: Iterable[str], path: Path) -> None:
+    def record_used_names(self, node: str, names: Iterable[str], path: SourcePath) -> None:
         """Note what a node looks at; no node is what stands around them."""
         asked = {*names}
-        if self.time_asked is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
-            self.time_asked = path
-        if self.attestation_asked is None and "call.attestation" in asked:
-            self.attestation_asked = path
+        if self.first_time_use is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
+            self.first_time_use = path
+        if self.first_attestation_use is None and "call.attestation" in asked:
+            self.first_attestation_use = path
         if node:
-            self.uses[node].update(asked)
+            self.used_names[node].update(asked)
 
-    def lead(self, node: str, lead: Lead) -> None:
+    def add_edge(self, node: str, edge: StepEdge) -> None:
         """Note where a node leads."""
-        self.edges[node].add(lead.node)
-        self.leads[node].add(lead)
+        self.edges[node].add(edge.target_node)
+        self.step_edges[node].add(edge)
 
-    def after(self, known: Known) -> set[str]:
+    def find_nodes_with_value(self, stored_value: StoredValueEstimate) -> set[str]:
         """The nodes that are fetched by a call that has got a value, while it has that value."""
         fetched: set[str] = set()
-        seen = {(known.node, known.step, known.at + 1)}
+        seen = {(stored_value.node, stored_value.first_carrying_step, stored_value.stored_at_step + 1)}
         left = [*seen]
         while left:
             here, entry, first = left.pop()
-            ends = min((at for node, at in self.kept_at[known.name] if node == here and at >= first), default=None)
-            for lead in self.leads[here]:
-                if lead.at < entry or (ends is not None and lead.at > ends):
+            ends = min(
+                (at for node, at in self.store_steps[stored_value.name] if node == here and at >= first), default=None
+            )
+            for lead in self.step_edges[here]:
+                if lead.from_step < entry or (ends is not None and lead.from_step > ends):
                     continue
-                fetched |= {lead.node} if lead.fetched else set()
-                on = (lead.node, lead.step, lead.step)
+                fetched |= {lead.target_node} if lead.is_fetched else set()
+                on = (lead.target_node, lead.target_step, lead.target_step)
                 if on not in seen:
                     seen.add(on)
                     left.append(on)
         return fetched
 
-    def _looked_at(self, node: str) -> set[str]:
+    def _find_names_used_from(self, node: str) -> set[str]:
         """The names that a node, and all that it leads to, may look at."""
-        return {name for other in (node, *_reached(self.edges, node)) for name in self.uses[other]}
+        return {name for other in (node, *_find_reachable_nodes(self.edges, node)) for name in self.used_names[other]}
 
-    def carried(self, node: str) -> tuple[str, ...]:
+    def find_carried_fields(self, node: str) -> tuple[str, ...]:
         """The fields of the request that a node, and all that it leads to, may look at."""
-        return tuple(sorted({field for name in self._looked_at(node) for field in _fields(name)}))
+        return tuple(sorted({field for name in self._find_names_used_from(node) for field in _fields_of_name(name)}))
 
-    def kept(self, node: str) -> dict[str, tuple[str, ...]]:
+    def find_carried_values(self, node: str) -> dict[str, tuple[str, ...]]:
         """What was set that a node, and all that it leads to, may look at: by name its fields, none where it is all."""
         names: dict[str, set[str]] = {}
         whole = set()
-        for name in self._looked_at(node):
+        for name in self._find_names_used_from(node):
             root, _, rest = name.partition(".")
-            if root in self._kept:
+            if root in self._stored_names:
                 names.setdefault(root, set()).add(rest)
                 whole |= set() if rest else {root}
         return {name: () if name in whole else tuple(sorted(fields)) for name, fields in sorted(names.items())}
 
-    def unreached(self, start: str) -> list[str]:
+    def find_unreachable_nodes(self, start: str) -> list[str]:
         """The nodes that nothing leads to."""
-        reached = {start, *_reached(self.edges, start)}
+        reached = {start, *_find_reachable_nodes(self.edges, start)}
         return [node for node in [*self.edges] if node not in reached]
 
-    def silent_loops(self) -> list[str]:
+    def find_silent_loops(self) -> list[str]:
         """The nodes that lead round to themselves while nothing is said and nobody is waited for."""
-        return [node for node in [*self.silent] if node in _reached(self.silent, node)]
+        return [node for node in [*self.silent_edges] if node in _find_reachable_nodes(self.silent_edges, node)]
 
-    def unasked_loops(self) -> list[str]:
+    def find_nonwaiting_loops(self) -> list[str]:
         """The nodes that lead round to themselves while nobody is waited for."""
-        return [node for node in [*self.unasked] if node in _reached(self.unasked, node)]
+        return [node for node in [*self.nonwaiting_edges] if node in _find_reachable_nodes(self.nonwaiting_edges, node)]
 
 
-def _sets(names: Iterable[str]) -> dict[str, set[str]]:
+def _make_node_sets(names: Iterable[str]) -> dict[str, set[str]]:
     return collections.defaultdict(set, {name: set() for name in names})
 
 
-def _reached(edges: Mapping[str, set[str]], node: str) -> set[str]:
+def _find_reachable_nodes(edges: Mapping[str, set[str]], node: str) -> set[str]:
     """Where a node leads, by one step or more."""
     reached: set[str] = set()
     left = [node]
@@ -149,8 +151,8 @@ def _reached(edges: Mapping[str, set[str]], node: str) -> set[str]:
     return reached
 
 
-def _fields(name: str) -> Iterable[str]:
+def _fields_of_name(name: str) -> Iterable[str]:
     """The fields to carry for a name that is looked at: those of all its fields, where it is looked at as a whole."""
-    if name in CARRIED:
-        return [CARRIED[name]]
-    return [field for known, field in CARRIED.items() if known.startswith(f"{name}.")]
+    if name in REQUEST_FIELDS_BY_NAME:
+        return [REQUEST_FIELDS_BY_NAME[name]]
+    return [field for known, field in REQUEST_FIELDS_BY_NAME.items() if known.startswith(f"{name}.")]

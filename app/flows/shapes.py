@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
-from app.errors import nearest, suggestion
-from app.flows.yaml_texts import UNREAD
-from app.language.values import DURATION
+from app.errors import find_nearest, format_suggestion
+from app.flows.yaml_texts import UNREADABLE_VALUE
+from app.language.values import DURATION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from app.flows.places import Path, Report
+    from app.flows.places import ProblemReport, SourcePath
 
-SOMETHING: Final = "\ufdd0"
+UNREADABLE_TEXT: Final = "\ufdd0"
 """Stands for a text that could not be read, which is said already; no author's text has it."""
-ALIKE: Final = 0.75
+MIN_SPELLING_SIMILARITY: Final = 0.75
 """How much a misspelt key is like the right one whose value is looked at in its place."""
 
 
-def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
+def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
     """``data`` as a pydantic model. What is wrong is said in ``report`` and left out; None where nothing is left.
 
     What is needed and cannot be read is what the model has under ``instead``, so that all the rest is looked at.
@@ -30,39 +30,39 @@ def validate(model: type[Any], data: object, path: Path, report: Report) -> Any:
     try:
         return model.model_validate(data)
     except pydantic.ValidationError:
-        return _in_part(model, _respelt(model, data, path, report), path, report)
+        return _validate_partly(model, _correct_misspelt_keys(model, data, path, report), path, report)
 
 
-def _respelt(model: type[Any], data: object, path: Path, report: Report) -> object:
+def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> object:
     """``data`` with keys that are misspelt beyond doubt under the right ones; that is said."""
     if not isinstance(data, dict):
         return data
-    known = _keys(model)
+    known = _model_keys(model)
     made = {}
     for key, value in data.items():
-        right = nearest(str(key), known, ALIKE) if key not in known else ""
+        right = find_nearest(str(key), known, MIN_SPELLING_SIMILARITY) if key not in known else ""
         if right and right not in data and right not in made:
-            _unknown(model, key, (*path, key), report)
-            report.same((*path, key), (*path, right))
+            _report_unknown_key(model, key, (*path, key), report)
+            report.alias_subtree((*path, key), (*path, right))
             made[right] = value
         else:
             made[key] = value
     return made
 
 
-def _in_part(model: type[Any], data: object, path: Path, report: Report) -> Any:  # noqa: ANN401 - the model's instance
+def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as errors:
         wrong = errors.errors(include_url=False)
     for error in wrong:
-        if error["type"] == "missing" or error["input"] is not UNREAD:
+        if error["type"] == "missing" or error["input"] is not UNREADABLE_VALUE:
             where = (*path, *(part for part in error["loc"] if part != "[key]"))
-            _explain(_model_at(model, error["loc"][:-1]), error, where, report)
+            _report_shape_error(_find_model_at(model, error["loc"][:-1]), error, where, report)
     if not isinstance(data, dict):
         return None
     for error in wrong:
-        data = _without(data, error["loc"])
+        data = _drop_value(data, error["loc"])
     missing = {error["loc"][0] for error in wrong if error["loc"][0] not in data}
     instead = {key: value for key, value in getattr(model, "instead", {}).items() if key in missing}
     try:
@@ -71,18 +71,18 @@ def _in_part(model: type[Any], data: object, path: Path, report: Report) -> Any:
         return None
 
 
-def _without(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
+def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
     """A mapping without what is wrong in it: as little as can be taken out of mappings."""
     key, *inner = place
     part = data.get(key)
     if inner and isinstance(part, dict) and inner[0] in part:
-        left = _without(part, inner)
+        left = _drop_value(part, inner)
         if left:
             return {**data, key: left}
     return {name: value for name, value in data.items() if name != key}
 
 
-def _model_at(model: type[Any], place: Sequence[Any]) -> type[Any]:
+def _find_model_at(model: type[Any], place: Sequence[Any]) -> type[Any]:
     """The model that a value inside is of."""
     for key in place:
         kind = model.model_fields[key].annotation if key in model.model_fields else None
@@ -91,21 +91,21 @@ def _model_at(model: type[Any], place: Sequence[Any]) -> type[Any]:
     return model
 
 
-def _keys(model: type[Any]) -> list[str]:
+def _model_keys(model: type[Any]) -> list[str]:
     return [field.alias or key for key, field in model.model_fields.items() if not field.exclude]
 
 
-def _unknown(model: type[Any], name: object, where: Path, report: Report) -> None:
-    known = _keys(model)
-    mend = suggestion(str(name), known) or f"there are {', '.join(known)}"
+def _report_unknown_key(model: type[Any], name: object, where: SourcePath, report: ProblemReport) -> None:
+    known = _model_keys(model)
+    mend = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", mend, key=True)
 
 
-def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:  # noqa: ANN401 - pydantic's details
+def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401 - pydantic's details
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
     match error["type"]:
         case "extra_forbidden":
-            _unknown(model, name, where, report)
+            _report_unknown_key(model, name, where, report)
         case "missing":
             report.error(where[:-1], "missing-key", f"{name} is missing")
         case "list_type":
@@ -117,34 +117,34 @@ def _explain(model: type[Any], error: Any, where: Path, report: Report) -> None:
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:
-            said, mend = _of_value(error)
+            said, mend = _describe_value_error(error)
             report.error(where, "value", f"{name}: {said}", mend)
 
 
-def _of_value(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's details
+def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's details
     """What is wrong with a value, and the mend."""
     given, more = error["input"], error.get("ctx", {})
     shown = f"{given!r:.60}"
     match error["type"]:
         case "literal_error":
             words = re.findall("'([^']*)'", more["expected"])
-            return f"must be {more['expected']}, not {shown}", suggestion(str(given), words)
+            return f"must be {more['expected']}, not {shown}", format_suggestion(str(given), words)
         case "value_error":
             return str(more["error"]), ""
         case "bool_parsing" | "bool_type":
-            return f"must be true or false, not {shown}", suggestion(str(given), ("true", "false"))
+            return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
         case "int_parsing" | "int_type" | "int_from_float":
             return f"must be a whole number, not {shown}", ""
         case "less_than_equal":
-            return f"must be at most {_limit(more['le'], given)}, not {shown}", ""
+            return f"must be at most {_format_limit(more['le'], given)}, not {shown}", ""
         case "greater_than_equal":
-            return f"must be at least {_limit(more['ge'], given)}, not {shown}", ""
+            return f"must be at least {_format_limit(more['ge'], given)}, not {shown}", ""
         case _:
             return f"{error['msg'].lower()}, not {shown}", ""
 
 
-def _limit(limit: int, given: object) -> str:
+def _format_limit(limit: int, value: object) -> str:
     """A limit as the author writes it: of a duration in ms with its unit."""
-    if isinstance(given, str) and DURATION.fullmatch(given.strip()):
+    if isinstance(value, str) and DURATION_PATTERN.fullmatch(value.strip()):
         return f"{limit // 1000}s" if limit % 1000 == 0 else f"{limit}ms"
     return str(limit)

@@ -6,68 +6,72 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.errors import nearest, suggestion
-from app.flows.shapes import ALIKE
-from app.flows.verbs import verb_step
-from app.flows.words.asking import Collect, Menu
-from app.flows.words.dialling import Dialling
-from app.flows.words.going import Choose, Goto, Set
-from app.flows.words.outside import LookUp, Notify, Sms
-from app.flows.words.recording import Voicemail
-from app.flows.words.word import Word, word_step
-from app.flows.yaml_texts import UNREAD
-from app.language.verbs import DTMF, ELEMENTS, Default, Dial, Error, Response, To
+from app.errors import find_nearest, format_suggestion
+from app.flows.shapes import MIN_SPELLING_SIMILARITY
+from app.flows.verbs import compile_verb_step
+from app.flows.words.asking import CollectStep, MenuStep
+from app.flows.words.dialling import DialStep
+from app.flows.words.going import ChooseStep, GotoStep, SetStep
+from app.flows.words.outside import LookupStep, NotifyStep, SmsStep
+from app.flows.words.recording import VoicemailStep
+from app.flows.words.word import WordStep, compile_word_step
+from app.flows.yaml_texts import UNREADABLE_VALUE
+from app.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from app.flows.places import Path
-    from app.flows.writing import Run
+    from app.flows.places import SourcePath
+    from app.flows.writing import NodeCompiler
 
-Step: TypeAlias = "Callable[[Any, Path, Run], None]"
+StepCompiler: TypeAlias = "Callable[[Any, SourcePath, NodeCompiler], None]"
 
 
-def snake(name: str) -> str:
+def step_key_of_element(name: str) -> str:
     """An element's name as a step: ``RecordStart`` is ``record_start``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-_NOTHING: Final = ("", "~", "null")
-_BRANCHES: Final = (Response, To, DTMF, Default, Error, Dial)
-WORDS: Final[Mapping[str, type[Word]]] = {
-    "goto": Goto,
-    "choose": Choose,
-    "set": Set,
-    "menu": Menu,
-    "collect": Collect,
-    "dial": Dialling,
-    "voicemail": Voicemail,
-    "lookup": LookUp,
-    "sms": Sms,
-    "notify": Notify,
+_EMPTY_STEP_KEYS: Final = ("", "~", "null")
+_ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
+WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
+    "goto": GotoStep,
+    "choose": ChooseStep,
+    "set": SetStep,
+    "menu": MenuStep,
+    "collect": CollectStep,
+    "dial": DialStep,
+    "voicemail": VoicemailStep,
+    "lookup": LookupStep,
+    "sms": SmsStep,
+    "notify": NotifyStep,
 }
-STEPS: Final[Mapping[str, Step]] = {
-    **{snake(name): partial(verb_step, cls) for name, cls in ELEMENTS.items() if cls not in _BRANCHES},
-    **{name: partial(word_step, cls) for name, cls in WORDS.items()},
+STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
+    **{
+        step_key_of_element(name): partial(compile_verb_step, cls)
+        for name, cls in ELEMENT_CLASSES.items()
+        if cls not in _ELEMENTS_WITHOUT_STEP
+    },
+    **{name: partial(compile_word_step, cls) for name, cls in WORD_STEPS.items()},
 }
 """Every step by its key. A word of flows comes before a verb of the same name."""
 
 
-def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | None]:
+def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> tuple[str, Any, str | None]:
     """A step's key, value and condition; an empty key where it cannot be told.
 
     What is wrong is said; of what is misspelt the right key is given, so that its value is looked at too.
     """
     if isinstance(step, str):
         step = {step: ""}
-        run.compiler.report.keys[*path, *step] = run.compiler.report.place(path)
+        compiler.flow_compiler.report.key_positions[*path, *step] = compiler.flow_compiler.report.get_position(path)
     if not isinstance(step, dict):
-        run.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
+        compiler.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
         return "", None, None
-    step = _with_when(step, path, run)
+    step = _correct_when_spelling(step, path, compiler)
     when = step.get("when")
     if when is not None and not isinstance(when, str):
-        run.error((*path, "when"), "shape", "when: must be an expression")
+        compiler.error((*path, "when"), "shape", "when: must be an expression")
         when = None
     words = [key for key in step if key != "when"]
     if len(words) != 1:
@@ -79,62 +83,63 @@ def verb_or_word(step: object, path: Path, run: Run) -> tuple[str, Any, str | No
         mend = (
             "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
         )
-        run.error(path, "shape", said, mend)
+        compiler.error(path, "shape", said, mend)
         return "", None, when
     word = words[0]
-    if step[word] is UNREAD:
+    if step[word] is UNREADABLE_VALUE:
         return "", None, when
-    if word in _NOTHING:
-        run.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
+    if word in _EMPTY_STEP_KEYS:
+        compiler.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
         return "", None, when
-    if word not in STEPS:
+    if word not in STEP_COMPILERS:
         first = word.replace(":", " ").partition(" ")[0]
-        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEPS else ""
-        near = meant or suggestion(word, STEPS) or f"there are {', '.join(STEPS)}"
-        run.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
-        right = nearest(word, STEPS, ALIKE)
-        run.compiler.report.same((*path, word), (*path, right))
+        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
+        near = meant or format_suggestion(word, STEP_COMPILERS) or f"there are {', '.join(STEP_COMPILERS)}"
+        compiler.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
+        right = find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
+        compiler.flow_compiler.report.alias_subtree((*path, word), (*path, right))
         return right if step[word] else "", step[word], when
     return word, step[word], when
 
 
-def _with_when(step: dict[str, Any], path: Path, run: Run) -> dict[str, Any]:
+def _correct_when_spelling(step: dict[str, Any], path: SourcePath, compiler: NodeCompiler) -> dict[str, Any]:
     """A step whose ``when`` is spelt rightly; that it is not is said."""
-    strange = "" if "when" in step or len(step) == 1 else nearest("when", step, ALIKE)
-    if not strange or strange in STEPS:
+    strange = "" if "when" in step or len(step) == 1 else find_nearest("when", step, MIN_SPELLING_SIMILARITY)
+    if not strange or strange in STEP_COMPILERS:
         return step
-    run.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
-    run.compiler.report.same((*path, strange), (*path, "when"))
+    compiler.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
+    compiler.flow_compiler.report.alias_subtree((*path, strange), (*path, "when"))
     return {"when" if key == strange else key: value for key, value in step.items()}
 
 
-def key_of(step: object) -> str:
+def find_step_key(step: object) -> str:
     """A step's key; something even where it has none."""
-    return next((word for word, _ in _words(step)), "?")
+    return next((word for word, _ in _step_items(step)), "?")
 
 
-def there(step: object) -> bool:
+def step_runs_on_arrival(step: object) -> bool:
     """Whether a step must be done when the call gets to it, not before."""
-    return any(word in WORDS and WORDS[word].there(value) for word, value in _words(step))
+    return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
 
 
-def apart(steps: object) -> bool:
+def steps_need_own_node(steps: object) -> bool:
     """Whether something in these steps can only stand in a node, to which a call can come back."""
     if isinstance(steps, list):
-        return any(apart(step) for step in steps)
+        return any(steps_need_own_node(step) for step in steps)
     return any(
-        (word in WORDS and (WORDS[word].returns or WORDS[word].there(value))) or any(apart(part) for part in _inside(value))
-        for word, value in _words(steps)
+        (word in WORD_STEPS and (WORD_STEPS[word].resumes_call or WORD_STEPS[word].runs_on_arrival(value)))
+        or any(steps_need_own_node(part) for part in _nested_values(value))
+        for word, value in _step_items(steps)
     )
 
 
-def _inside(value: object) -> Iterable[Any]:
+def _nested_values(value: object) -> Iterable[Any]:
     """The lists and mappings in a step's value, in which there may be steps."""
     parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
     return [part for part in parts if isinstance(part, (list, dict))]
 
 
-def _words(step: object) -> Iterable[tuple[str, Any]]:
+def _step_items(step: object) -> Iterable[tuple[str, Any]]:
     """A step's key and value."""
     if isinstance(step, str):
         return [(step, "")]

@@ -9,16 +9,16 @@ import types
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from app.calls import Now
-from app.errors import nearest
-from app.flows.expressions.scope import LEAF, MOMENT
-from app.flows.hours.reading import read_hours
-from app.flows.places import Report
-from app.flows.shapes import validate
-from app.flows.voices import voice_of
-from app.flows.words.dialling import Group
-from app.flows.words.word import name_of
-from app.kept import NOTHING, Nothing
+from app.calls import LocalTime
+from app.errors import find_nearest
+from app.flows.expressions.scope import MOMENT_SCOPE, SCOPE_LEAF
+from app.flows.hours.reading import read_opening_hours
+from app.flows.places import ProblemReport
+from app.flows.shapes import validate_shape
+from app.flows.voices import read_voice_attributes
+from app.flows.words.dialling import HuntGroup
+from app.flows.words.word import check_value_name
+from app.kept import MISSING, MissingValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,138 +26,144 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
     from app.errors import Problem
-    from app.flows.dialing.policy import Policy
-    from app.flows.expressions.scope import Seen
+    from app.flows.dialing.policy import DialPolicy
+    from app.flows.expressions.scope import ScopeFields
     from app.flows.files import FlowFile
-    from app.flows.hours.opening import Hours, Opening
-    from app.flows.hours.overrides import Override
-    from app.flows.places import Place
+    from app.flows.hours.opening import OpeningHours, OpeningState
+    from app.flows.hours.overrides import HoursOverride
+    from app.flows.places import SourcePosition
     from app.flows.screening.callers import CallerList
-    from app.flows.supposed import Supposed
+    from app.flows.supposed import Suppositions
 
-_NAMES: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HOURS: Final[Seen] = {"open": LEAF, "next_opening": MOMENT, "next_closing": MOMENT}
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOURS_SCOPE: Final[ScopeFields] = {"open": SCOPE_LEAF, "next_opening": MOMENT_SCOPE, "next_closing": MOMENT_SCOPE}
 
 
-class Surroundings:
+class FlowContext:
     """``scope`` is what expressions see of it; ``sight`` gives it when a call is there."""
 
     def __init__(
         self,
-        file: FlowFile,
-        report: Report,
+        flow_file: FlowFile,
+        report: ProblemReport,
         folder: pathlib.Path,
-        reads: set[pathlib.Path],
+        dependencies: set[pathlib.Path],
         dial_regions: frozenset[str] | None,
-        overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[Override]],
-        supposed: Supposed,
+        find_overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[HoursOverride]],
+        suppositions: Suppositions,
     ) -> None:
         """``overrides`` gives those of hours by name, at a moment; every file that is read is put into ``reads``."""
-        self._file = file
+        self._flow_file = flow_file
         self._dial_regions = dial_regions
-        self._overrides = overrides
-        self._supposed = supposed
+        self._find_overrides = find_overrides
+        self._suppositions = suppositions
         self._report = report
-        self.voice = voice_of(file.voice, ("voice",), report)
-        self.groups = self._groups()
-        self.variables = {name: value for name, value in file.variables.items() if self._named(("variables",), name)}
+        self.voice = read_voice_attributes(flow_file.voice, ("voice",), report)
+        self.groups = self._read_groups()
+        self.variables = {
+            name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
+        }
         for name, value in self.variables.items():
             if "{{" in value or "{%" in value:
                 said = f"variables: {name}: stays as it is from call to call"
                 report.error(("variables", name), "template", said, "use set in a node for what changes")
-        self.hours = self._hours()
-        self.lists = self._lists(folder, reads)
-        self.scope: Mapping[str, Seen] = {
-            "hours": dict.fromkeys(self.hours, _HOURS),
+        self.hours = self._read_hours()
+        self.lists = self._read_lists(folder, dependencies)
+        self.scope: Mapping[str, ScopeFields] = {
+            "hours": dict.fromkeys(self.hours, _HOURS_SCOPE),
             "lists": {name: {} for name in self.lists},
             "variables": {name: {} for name in self.variables},
         }
 
     @functools.cached_property
-    def policy(self) -> Policy:
+    def dial_policy(self) -> DialPolicy:
         """Which computed targets may be rung; read when first asked for."""
-        from app.flows.dialing.policy import read_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        from app.flows.dialing.policy import read_dial_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
 
-        own = [claim.strip() for claim in self._file.numbers]
-        return read_policy(self._file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
+        own = [claim.strip() for claim in self._flow_file.numbers]
+        return read_dial_policy(self._flow_file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
 
-    def _hours(self) -> dict[str, Hours]:
+    def _read_hours(self) -> dict[str, OpeningHours]:
         made = {}
-        for name, given in self._file.hours.items():
-            hours = read_hours(name, given, ("hours", name), self._report) if self._named(("hours",), name) else None
+        for name, given in self._flow_file.hours.items():
+            hours = (
+                read_opening_hours(name, given, ("hours", name), self._report)
+                if self._check_name(("hours",), name)
+                else None
+            )
             if hours is not None:
                 made[name] = hours
         return made
 
-    def _lists(self, folder: pathlib.Path, reads: set[pathlib.Path]) -> dict[str, CallerList]:
+    def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
         made = {}
-        for name, written in self._file.lists.items():
+        for name, written in self._flow_file.lists.items():
             path = ("lists", name)
-            if not self._named(("lists",), name):
+            if not self._check_name(("lists",), name):
                 continue
             if not written or ".." in pathlib.PurePath(written).parts or pathlib.PurePath(written).is_absolute():
                 said = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
                 self._report.error(path, "list-missing", said, "as lists/spam.csv")
                 continue
             file = folder / written
-            reads.add(file)
-            made[name], problems = _read_list(
-                name, file, self._report.file, self._report.place(path), _signature(file), today()
+            dependencies.add(file)
+            made[name], problems = _read_cached_list(
+                name, file, self._report.file, self._report.get_position(path), _stat_signature(file), current_utc_date()
             )
-            made[name] = self._supposed.listed(made[name])
+            made[name] = self._suppositions.with_supposed_callers(made[name])
             self._report.problems += [problem for problem in problems if problem not in self._report.problems]
         return made
 
-    def _groups(self) -> dict[str, Group]:
+    def _read_groups(self) -> dict[str, HuntGroup]:
         made = {}
-        for name, given in self._file.groups.items():
+        for name, given in self._flow_file.groups.items():
             path = ("groups", name)
             if not isinstance(given, dict):
                 given = {"to": given}  # noqa: PLW2901 - a plain value means whom to ring
-            group = validate(Group, given, path, self._report)
-            if group is not None and self._named(("groups",), name):
+            group = validate_shape(HuntGroup, given, path, self._report)
+            if group is not None and self._check_name(("groups",), name):
                 made[name] = group
         return made
 
-    def _named(self, path: tuple[str, ...], name: str) -> bool:
+    def _check_name(self, path: tuple[str, ...], name: str) -> bool:
         try:
-            name_of(name)
+            check_value_name(name)
         except ValueError as error:
             self._report.error((*path, name), "value", f"{path[0]}: {error}", key=True)
             return False
         return True
 
-    def sight(self, name: str, turn: Turn) -> object:
+    def resolve(self, name: str, turn: Turn) -> object:
         """What a turn sees by a name."""
         if name == "hours":
-            return OnDemand(lambda asked: self._open(asked, turn.now.at, turn.zone))
+            return LazyMapping(lambda asked: self._resolve_hours(asked, turn.now.moment, turn.zone))
         if name == "lists":
-            return OnDemand(lambda asked: self.lists[asked].at(turn.now.at, turn.zone))
+            return LazyMapping(lambda asked: self.lists[asked].at_moment(turn.now.moment, turn.zone))
         return self.variables
 
-    def _open(self, name: str, at: datetime, zone: ZoneInfo | None) -> Open:
-        return Open(self.hours[name].at(at, zone, self._overrides(name, at, zone)))
+    def _resolve_hours(self, name: str, moment: datetime, zone: ZoneInfo | None) -> OpeningHoursView:
+        return OpeningHoursView(self.hours[name].at_moment(moment, zone, self._find_overrides(name, moment, zone)))
 
 
-class OnDemand(dict[str, Any]):
+class LazyMapping(dict[str, Any]):
     """A mapping whose values are made when they are first asked for."""
 
-    def __init__(self, make: Callable[[str], Any]) -> None:
+    def __init__(self, make_value: Callable[[str], Any]) -> None:
         super().__init__()
-        self._make = make
+        self._make_value = make_value
 
     def __missing__(self, name: str) -> Any:  # noqa: ANN401 - what is made
-        made = self[name] = self._make(name)
+        made = self[name] = self._make_value(name)
         return made
 
 
-class Open:
+class OpeningHoursView:
     """Opening hours at a moment, as expressions see them; ``reason`` is the rule that decided."""
 
     __slots__ = ("_opening",)
     FIELDS: Final = frozenset({"open", "next_opening", "next_closing"})
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: OpeningState) -> None:
         self._opening = opening
 
     @property
@@ -171,36 +177,38 @@ class Open:
         return self._opening.reason
 
     @property
-    def next_opening(self) -> Now | Nothing:
+    def next_opening(self) -> LocalTime | MissingValue:
         """When it opens next; nothing where it does not."""
-        return _moment(self._opening.next_opening)
+        return _to_local_time(self._opening.next_opening)
 
     @property
-    def next_closing(self) -> Now | Nothing:
+    def next_closing(self) -> LocalTime | MissingValue:
         """When it closes next; nothing where it does not."""
-        return _moment(self._opening.next_closing)
+        return _to_local_time(self._opening.next_closing)
 
     def __reduce__(self) -> tuple[Any, ...]:
         told = self._opening
-        return _opening_of, (told.open, told.next_opening, told.next_closing, told.reason)
+        return _restore_hours_view, (told.open, told.next_opening, told.next_closing, told.reason)
 
 
-def _opening_of(open_: bool, opening: datetime | None, closing: datetime | None, reason: str) -> Open:  # noqa: FBT001
+def _restore_hours_view(
+    is_open: bool, next_opening: datetime | None, next_closing: datetime | None, reason: str
+) -> OpeningHoursView:  # noqa: FBT001
     """Opening hours as they were worked out elsewhere."""
-    made: Any = types.SimpleNamespace(open=open_, next_opening=opening, next_closing=closing, reason=reason)
-    return Open(made)
+    made: Any = types.SimpleNamespace(open=is_open, next_opening=next_opening, next_closing=next_closing, reason=reason)
+    return OpeningHoursView(made)
 
 
-def _moment(at: datetime | None) -> Now | Nothing:
-    return NOTHING if at is None else Now(at)
+def _to_local_time(moment: datetime | None) -> LocalTime | MissingValue:
+    return MISSING if moment is None else LocalTime(moment)
 
 
-def today() -> date:
+def current_utc_date() -> date:
     """The day, as far as it matters to what is read: rows of lists that have expired are said."""
     return datetime.now(UTC).date()
 
 
-def _signature(file: pathlib.Path) -> tuple[int, int, int] | None:
+def _stat_signature(file: pathlib.Path) -> tuple[int, int, int] | None:
     try:
         found = file.stat()
     except OSError:
@@ -209,58 +217,63 @@ def _signature(file: pathlib.Path) -> tuple[int, int, int] | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _read_list(
-    name: str, file: pathlib.Path, flow_file: str, place: Place, _signature: tuple[int, int, int] | None, day: date
+def _read_cached_list(
+    name: str,
+    file: pathlib.Path,
+    flow_file: str,
+    place: SourcePosition,
+    _file_signature: tuple[int, int, int] | None,
+    day: date,
 ) -> tuple[CallerList, tuple[Problem, ...]]:
     """A list, read once as long as its file stays as it is."""
-    from app.flows.screening.lists import read_list  # noqa: PLC0415 - heavy, and few flows have lists
+    from app.flows.screening.lists import read_caller_list  # noqa: PLC0415 - heavy, and few flows have lists
 
-    report = Report(flow_file)
-    report.places[()] = place
-    made = read_list(name, file, report, (), datetime.combine(day, datetime.min.time(), UTC))
+    report = ProblemReport(flow_file)
+    report.positions[()] = place
+    made = read_caller_list(name, file, report, (), datetime.combine(day, datetime.min.time(), UTC))
     return made, tuple(report.problems)
 
 
-class Kept:
+class StoredNames:
     """The names under which a file's steps keep something, and those of them that are secret."""
 
     def __init__(self, nodes: Mapping[str, Any]) -> None:
         names: set[str] = set()
         secrets: set[str] = set()
         sets: list[tuple[str, str]] = []
-        for word, value in _steps(nodes):
-            name = value.get("into" if "into" in value else nearest("into", value, 0.75))
+        for word, value in _iterate_storing_steps(nodes):
+            name = value.get("into" if "into" in value else find_nearest("into", value, 0.75))
             if word == "set":
                 sets += [(name, source) for name, source in value.items() if isinstance(source, str)]
             elif isinstance(name, str):
                 names.add(name)
-                secrets |= {name, "digits"} if str(value.get("secret", "")).lower() in _YES else set()
+                secrets |= {name, "digits"} if str(value.get("secret", "")).lower() in _TRUE_WORDS else set()
         self.names = frozenset(names | {name for name, _ in sets})
-        self.secrets = frozenset(_tainted(secrets, sets))
+        self.secret_names = frozenset(_find_tainted_names(secrets, sets))
 
 
-_KEEP: Final = ("set", "collect", "lookup")
-_YES: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
+_STORING_STEPS: Final = ("set", "collect", "lookup")
+_TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 
 
-def _steps(value: object) -> Iterator[tuple[str, Any]]:
+def _iterate_storing_steps(value: object) -> Iterator[tuple[str, Any]]:
     """Every step that keeps something, wherever in a node it stands."""
     if isinstance(value, list):
         for part in value:
-            yield from _steps(part)
+            yield from _iterate_storing_steps(part)
     elif isinstance(value, dict):
         for key, part in value.items():
             if isinstance(part, dict):
-                word = key if key in _KEEP or "into" not in part else "collect"
-                yield from [(word, part)] if word in _KEEP else []
-            yield from _steps(part)
+                word = key if key in _STORING_STEPS or "into" not in part else "collect"
+                yield from [(word, part)] if word in _STORING_STEPS else []
+            yield from _iterate_storing_steps(part)
 
 
-def _tainted(secrets: set[str], sets: Iterable[tuple[str, str]]) -> set[str]:
+def _find_tainted_names(secrets: set[str], sets: Iterable[tuple[str, str]]) -> set[str]:
     """What is worked out from a secret is one."""
     listed = [*sets]
     while True:
-        more = {name for name, source in listed if name not in secrets and secrets & {*_NAMES.findall(source)}}
+        more = {name for name, source in listed if name not in secrets and secrets & {*_IDENTIFIER.findall(source)}}
         if not more:
             return secrets
         secrets |= more

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ExpressionError
-from app.flows.apart import plain, result
-from app.flows.book import START, Entry
-from app.flows.expressions.sandbox import LANG, environment
-from app.flows.expressions.scope import sight_of
-from app.flows.pieces import EPILOGUE, PROLOGUE
+from app.flows.apart import format_plain_text, get_job_result
+from app.flows.book import START_NODE, NodeEntry
+from app.flows.expressions.sandbox import LANGUAGE_KEY, make_jinja_environment
+from app.flows.expressions.scope import make_scope_reader
+from app.flows.pieces import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from app.language import Extensions, from_xml, to_xml
 
 if TYPE_CHECKING:
@@ -21,91 +21,101 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from app.calls import Turn
-    from app.flows.compiler import Compiler
-    from app.flows.pieces import Piece
+    from app.flows.compiler import FlowCompiler
+    from app.flows.pieces import Fragment
     from app.language import Dialect
 
-HERE: Final = "here"
+TEMPLATE_URL_NAME: Final = "here"
 """The name by which a template knows its own signed URL, to which a Gather or a Callback may come back."""
-MAX_BYTES: Final = 1_000_000
+MAX_TEMPLATE_BYTES: Final = 1_000_000
 """A template of more bytes is refused."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Document:
+class TemplateRenderJob:
     """A template with what it sees."""
 
     source: str
     dialect: Dialect
     extensions: Extensions
-    seen: Mapping[str, Any]
+    scope_values: Mapping[str, Any]
 
-    def do(self) -> str:
+    def run(self) -> str:
         """What stands in the Response. Raises what the template raises, and DocumentError where it gives none."""
-        document = _template(self.source).render(self.seen).strip()
+        document = _load_template(self.source).render(self.scope_values).strip()
         read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
         written = to_xml(read, self.dialect, extensions=self.extensions).decode()
-        return written.removeprefix(PROLOGUE).removesuffix(EPILOGUE) if written.endswith(EPILOGUE) else ""
+        return (
+            written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+            if written.endswith(DOCUMENT_EPILOGUE)
+            else ""
+        )
 
 
-def _read(file: Path, name: str) -> str:
+def _read_template_file(file: Path, name: str) -> str:
     if ".." in name or name.startswith("/"):
         raise ValueError("it must stand beside its flow file")
     with file.open("rb") as opened:
-        source = opened.read(MAX_BYTES + 1)
-    if len(source) > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        source = opened.read(MAX_TEMPLATE_BYTES + 1)
+    if len(source) > MAX_TEMPLATE_BYTES:
+        raise ValueError(f"it has more than {MAX_TEMPLATE_BYTES} bytes")
     return source.decode("utf-8-sig")
 
 
-def documents(compiler: Compiler, folder: Path) -> dict[str, Mapping[Entry, tuple[Piece, ...]]]:
+def compile_template_documents(
+    flow_compiler: FlowCompiler, folder: Path
+) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """The one node of a template; nothing, with an error said, where it cannot be."""
-    report, name = compiler.report, compiler.file.template
+    report, name = flow_compiler.report, flow_compiler.flow_file.template
     file = folder / name
-    compiler.reads.add(file)
+    flow_compiler.dependencies.add(file)
     try:
-        source = _read(file, name)
+        source = _read_template_file(file, name)
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")
         return {}
     try:
-        uses = compiler.prompts.template(source, {HERE: {}})
+        uses = flow_compiler.expression_compiler.check_template(source, {TEMPLATE_URL_NAME: {}})
     except ExpressionError as error:
-        report.error(("template",), "template", f"{name}:{error.line}: {error}", error.mend)
+        report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
         return {}
-    compiler.reach.look(START, uses - {HERE}, ("template",))
-    compiler.version_of(source)
-    sights = tuple(sight_of(use) for use in sorted({*uses, "now"} - {HERE}))
-    link = compiler.url(START, Entry(answered=True)) if HERE in uses else None
-    dialect, extensions, lang = compiler.dialect, compiler.options.extensions, compiler.voice.get("lang", "en-US")
+    flow_compiler.flow_graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
+    flow_compiler.extend_version(source)
+    sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
+    link = flow_compiler.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
+    dialect, extensions, lang = (
+        flow_compiler.dialect,
+        flow_compiler.options.extensions,
+        flow_compiler.voice.get("lang", "en-US"),
+    )
 
-    def hole(turn: Turn) -> str:
-        seen: dict[str, Any] = {LANG: lang}
+    def render_template(turn: Turn) -> str:
+        seen: dict[str, Any] = {LANGUAGE_KEY: lang}
         for sight in sights:
             sight(turn, seen)
-        seen["digits"] = turn.pressed
+        seen["digits"] = turn.entered_digits
         if link is not None:
-            seen[HERE] = link(turn)
-        made: str = result(turn, Document(source, dialect, extensions, seen))
+            seen[TEMPLATE_URL_NAME] = link(turn)
+        made: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
         return made
 
-    entries = (Entry(), Entry(answered=True))
-    return {START: dict.fromkeys(entries, (hole,))}
+    entries = (NodeEntry(), NodeEntry(line_answered=True))
+    return {START_NODE: dict.fromkeys(entries, (render_template,))}
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
-    made = environment()
+def _make_template_environment() -> Environment:
+    made = make_jinja_environment()
     made.autoescape = True
-    made.finalize = _finalized
+    made.finalize = _format_template_output
     return made
 
 
-def _finalized(value: object) -> Any:  # noqa: ANN401 - what a macro wrote stays markup
-    return value if hasattr(value, "__html__") else plain(value)
+def _format_template_output(value: object) -> Any:  # noqa: ANN401 - what a macro wrote stays markup
+    return value if hasattr(value, "__html__") else format_plain_text(value)
 
 
 @lru_cache(maxsize=256)
-def _template(source: str) -> Any:  # noqa: ANN401 - Jinja's
-    return _environment().from_string(source)
+def _load_template(source: str) -> Any:  # noqa: ANN401 - Jinja's
+    return _make_template_environment().from_string(source)

@@ -9,8 +9,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from app.flows.expressions.functions import BY_NAME
-from app.flows.expressions.plain import field, shown
+from app.flows.expressions.functions import NAMED_SCOPE_ROOTS
+from app.flows.expressions.plain import format_plain_value, get_plain_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,65 +18,68 @@ if TYPE_CHECKING:
 
     from app.calls import Turn
 
-SECRET: Final = "••••"  # noqa: S105 - what stands in its place
+MASKED_VALUE: Final = "••••"
 """Stands for a secret value."""
-MOST: Final = 1000
+MAX_DECISION_CHARACTERS: Final = 1000
 """Characters that are told of what was decided or answered."""
-_LONGEST: Final = 200
-_LITERAL: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
+_MAX_NAME_VALUE_CHARACTERS: Final = 200
+_LITERAL_PATTERN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
 """What is written out in a rule."""
-_OPEN: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
+_NEVER_SECRET_ROOTS: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
 """What no secret is compared with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Mark:
+class DecisionOrigin:
     """Where in a flow something is decided: the step's place, its word, what the rule says, the names it looks at."""
 
     node: str
     step: int
     word: str
     rule: str
-    uses: frozenset[str]
-    secrets: AbstractSet[str]
+    used_names: frozenset[str]
+    secret_names: AbstractSet[str]
 
 
-def told(turn: Turn) -> list[dict[str, Any]]:
+def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
     """A turn's decisions in order: ``node, step, word, rule, values, outcome`` and, where there is more, ``detail``."""
-    return [_told(turn, *entry) for entry in turn.trail]
+    return [_describe_decision(turn, *entry) for entry in turn.trail]
 
 
-def _told(turn: Turn, mark: Mark, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
-    secret = any(name.partition(".")[0] in mark.secrets for name in mark.uses)
-    rule = _LITERAL.sub(SECRET, mark.rule) if secret else mark.rule
-    said: dict[str, Any] = {"node": mark.node, "step": mark.step, "word": mark.word, "rule": rule}
+def _describe_decision(
+    turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
+) -> Any:  # noqa: ANN401
+    secret = any(name.partition(".")[0] in origin.secret_names for name in origin.used_names)
+    rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if secret else origin.rule
+    said: dict[str, Any] = {"node": origin.node, "step": origin.step, "word": origin.word, "rule": rule}
     said["values"] = {
-        name: SECRET if _hidden(name, mark, secret=secret) else _seen(turn, name, values) for name in sorted(mark.uses)
+        name: MASKED_VALUE if _is_hidden(name, origin, involves_secret=secret) else _read_name_value(turn, name, values)
+        for name in sorted(origin.used_names)
     }
-    said["outcome"] = _bounded(outcome)
-    return {**said, "detail": {name: _bounded(value) for name, value in detail.items()}} if detail else said
+    said["outcome"] = _truncate_data(outcome)
+    return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
 
 
-def _hidden(name: str, mark: Mark, *, secret: bool) -> bool:
+def _is_hidden(name: str, origin: DecisionOrigin, *, involves_secret: bool) -> bool:
     """Whether a name is not told: a secret, and beside one whatever a file or a call brings that it may have to be."""
     root = name.partition(".")[0]
-    return root in mark.secrets or (secret and root not in _OPEN)
+    return root in origin.secret_names or (involves_secret and root not in _NEVER_SECRET_ROOTS)
 
 
-def _bounded(value: object) -> object:
+def _truncate_data(value: object) -> object:
     """Plain data as it is where it is short, else the beginning of its JSON."""
     if not isinstance(value, (str, dict, list)):
         return value
     import json  # noqa: PLC0415 - rarely
 
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return value if len(text) <= MOST else f"{text[:MOST]}…"
+    return value if len(text) <= MAX_DECISION_CHARACTERS else f"{text[:MAX_DECISION_CHARACTERS]}…"
 
 
-def _seen(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
+def _read_name_value(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
     """What a name was at that moment, as plain data."""
     root, *keys = name.split(".")
-    if root in BY_NAME:
+    if root in NAMED_SCOPE_ROOTS:
         there = getattr(turn, root)
         value: Any = there[keys.pop(0)] if keys else ""
         if root == "lists":
@@ -88,14 +91,14 @@ def _seen(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
     else:
         value = getattr(turn, root)
     for key in keys:
-        value = field(value, key)
-    return value if isinstance(value, (bool, int, float)) else _short(value)
+        value = get_plain_field(value, key)
+    return value if isinstance(value, (bool, int, float)) else _format_short_value(value)
 
 
-def _short(value: object) -> str:
+def _format_short_value(value: object) -> str:
     if isinstance(value, (dict, list)):
         import json  # noqa: PLC0415 - rarely
 
-        return json.dumps(value, ensure_ascii=False)[:_LONGEST]
+        return json.dumps(value, ensure_ascii=False)[:_MAX_NAME_VALUE_CHARACTERS]
     number = getattr(value, "number", None)
-    return shown(value if number is None else number)[:_LONGEST]
+    return format_plain_value(value if number is None else number)[:_MAX_NAME_VALUE_CHARACTERS]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def replace(file: Path, text: str) -> None:
+def replace_file_text(file: Path, text: str) -> None:
     """Give a file this text; a reader finds the old one or the new one, also after a power cut."""
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
     handle, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
@@ -27,10 +27,10 @@ def replace(file: Path, text: str) -> None:
     except BaseException:
         Path(made).unlink(missing_ok=True)
         raise
-    _settle(file.parent)
+    _sync_folder(file.parent)
 
 
-def _settle(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Let the new name be on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -40,13 +40,13 @@ def _settle(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
+def lock_file(file: Path) -> Iterator[None]:
     """While this holds, whoever else asks for it waits. The lock is a file beside it, which whoever has it takes away."""
     beside = file.with_name(f".{file.name}.lock")
     while True:
         with beside.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is(lock.fileno(), beside):
+            if _is_same_file(lock.fileno(), beside):
                 try:
                     yield
                 finally:
@@ -54,7 +54,7 @@ def locked(file: Path) -> Iterator[None]:
                 return
 
 
-def _is(handle: int, file: Path) -> bool:
+def _is_same_file(handle: int, file: Path) -> bool:
     """Whether an open file is still the one of that name: whoever had the lock before has taken it away."""
     try:
         return os.path.samestat(os.fstat(handle), file.stat())

@@ -5,33 +5,33 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from app.errors import Overdue
-from app.flows.apart import Pending
+from app.errors import SandboxTimeoutError
+from app.flows.apart import NeedsResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from app.calls import Turn
-    from app.flows.apart import Job
+    from app.flows.apart import DeferredJob
 
-    Do = Callable[[Job, float, str], Awaitable[Any]]
+    RunJob = Callable[[DeferredJob, float, str], Awaitable[Any]]
     """As ``Workshop.do``: a job, the moment by which it must be done, and whose it is."""
 
-T = TypeVar("T")
+_ResultT = TypeVar("_ResultT")
 
-DEADLINE: Final = 10.0
+BACKGROUND_DEADLINE_SECONDS: Final = 10.0
 """Seconds for all that is worked out apart for one turn."""
-MOST_JOBS: Final = 20
+MAX_BACKGROUND_JOBS: Final = 20
 """Things that may be worked out apart for one turn."""
 
 
-async def worked(act: Callable[[], T], turn: Turn, do: Do, flow: str) -> T:
+async def run_until_resolved(action: Callable[[], _ResultT], turn: Turn, run_job: RunJob, flow_name: str) -> _ResultT:
     """What ``act`` gives for a turn, once all that it needs is done. Raises Overdue, and what ``act`` and ``do`` raise."""
-    end = time.monotonic() + DEADLINE
-    for _ in range(MOST_JOBS):
+    end = time.monotonic() + BACKGROUND_DEADLINE_SECONDS
+    for _ in range(MAX_BACKGROUND_JOBS):
         try:
-            return act()
-        except Pending as pending:
-            turn.results.append(await do(pending.job, end, flow))
-            turn.begin()
-    raise Overdue(f"it needs more than {MOST_JOBS} things done")
+            return action()
+        except NeedsResult as pending:
+            turn.deferred_results.append(await run_job(pending.job, end, flow_name))
+            turn.reset_progress()
+    raise SandboxTimeoutError(f"it needs more than {MAX_BACKGROUND_JOBS} things done")

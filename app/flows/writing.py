@@ -6,33 +6,33 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from app.errors import nearest
-from app.flows.answered import Once, answered_by
-from app.flows.book import Entry
-from app.flows.links import Known
-from app.flows.pieces import Choice, merged
-from app.flows.reach import Lead
-from app.flows.shapes import SOMETHING
-from app.flows.steps import STEPS, apart, key_of, there, verb_or_word
-from app.flows.texts import Texts
-from app.flows.yaml_texts import texts_in
+from app.errors import find_nearest
+from app.flows.answered import RememberedCondition, make_answered_condition
+from app.flows.book import NodeEntry
+from app.flows.links import StoredValueEstimate
+from app.flows.pieces import ConditionalFragment, merge_adjacent_texts
+from app.flows.reach import StepEdge
+from app.flows.shapes import UNREADABLE_TEXT
+from app.flows.steps import STEP_COMPILERS, find_step_key, parse_flow_step, step_runs_on_arrival, steps_need_own_node
+from app.flows.texts import TextCompiler
+from app.flows.yaml_texts import iterate_texts
 from app.language import Callback, Error
-from app.spots import without
+from app.spots import strip_coverage_comments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.calls import Turn
-    from app.flows.compiler import Compiler
-    from app.flows.places import Path
+    from app.flows.compiler import FlowCompiler
+    from app.flows.places import SourcePath
 
-CALLBACK_TIMEOUT: Final = 5000
+CALLBACK_TIMEOUT_MS: Final = 5000
 """What our Callbacks wait before their Error runs; documented, its unit presumed to be ms."""
-BREAK_BYTES: Final = 60_000
+DOCUMENT_BREAK_BYTES: Final = 60_000
 """After a step that ends beyond this the rest of a node is fetched."""
 
 
-class Run(Texts):
+class NodeCompiler(TextCompiler):
     """Steps while they are written.
 
     ``inner``: in a verb's branch, to which nothing can come back. ``attempt`` and ``given`` are those of the entry that is
@@ -40,229 +40,275 @@ class Run(Texts):
     """
 
     def __init__(
-        self, compiler: Compiler, node: str, *, answered: bool = False, static: bool = False, inner: bool = False
+        self,
+        flow_compiler: FlowCompiler,
+        node: str,
+        *,
+        line_answered: bool = False,
+        is_static: bool = False,
+        inside_branch: bool = False,
     ) -> None:
-        super().__init__(compiler, node, answered=answered, static=static)
-        self.inner = inner
+        super().__init__(flow_compiler, node, line_answered=line_answered, is_static=is_static)
+        self.inside_branch = inside_branch
         self.attempt = 0
-        self.given = False
-        self.sure = True
+        self.has_digits = False
+        self.always_reached = True
         """Whether every call that gets here comes by what is written."""
-        self.elsewhere = False
+        self.continues_elsewhere = False
         """The steps that follow are written in another entry."""
-        self.following = ""
+        self.next_step_key = ""
         """The key of the step that follows; nothing after the last."""
-        if inner:
-            self.silent = self.here = False
-            self.asked = True
+        if inside_branch:
+            self.is_silent = self.is_at_document_start = False
+            self.has_waited = True
 
-    def branch(self, *, answered: bool | None = None, inner: bool = True) -> Self:
+    def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
         """An empty run inside this one: a verb's branch, or with ``inner=False`` a step under a condition."""
         made = type(self)(
-            self.compiler,
+            self.flow_compiler,
             self.node,
-            answered=self.answered if answered is None else answered,
-            static=self.static,
-            inner=self.inner or inner,
+            line_answered=self.line_answered if line_answered is None else line_answered,
+            is_static=self.is_static,
+            inside_branch=self.inside_branch or inside_branch,
         )
-        made.step, made.attempt, made.given, made.sure = self.step, self.attempt, self.given, False
-        made.following = self.following if not inner else ""
-        if not inner:
-            made.inner, made.silent, made.here, made.asked = self.inner, self.silent, self.here, self.asked
-        made.answered_where = [*self.answered_where]
+        made.step_index, made.attempt, made.has_digits, made.always_reached = (
+            self.step_index,
+            self.attempt,
+            self.has_digits,
+            False,
+        )
+        made.next_step_key = self.next_step_key if not inside_branch else ""
+        if not inside_branch:
+            made.inside_branch, made.is_silent, made.is_at_document_start, made.has_waited = (
+                self.inside_branch,
+                self.is_silent,
+                self.is_at_document_start,
+                self.has_waited,
+            )
+        made.answering_conditions = [*self.answering_conditions]
         return made
 
     # Steps
 
-    def steps(self, steps: Sequence[Any], path: Path, entry: Entry | None = None) -> None:
+    def compile_steps(self, steps: Sequence[Any], path: SourcePath, entry: NodeEntry | None = None) -> None:
         """Write steps in order, from an entry's step on."""
         first = entry.step if entry else 0
         for index, step in enumerate(steps):
             if index < first:
                 continue
             here = (*path, index)
-            self.following = key_of(steps[index + 1]) if index + 1 < len(steps) else "?" * self.inner
-            if self.ends:
-                if self.elsewhere:
+            self.next_step_key = find_step_key(steps[index + 1]) if index + 1 < len(steps) else "?" * self.inside_branch
+            if self.terminates:
+                if self.continues_elsewhere:
                     return
-                self._never(step, here)
+                self._report_unreachable_step(step, here)
                 continue
-            if not self.inner:
-                at_entry = entry if entry and index == first else Entry()
-                self.step, self.attempt, self.given = index, at_entry.attempt, at_entry.given
-                if not self.static and self._must_break(step):
-                    self._break(index)
+            if not self.inside_branch:
+                at_entry = entry if entry and index == first else NodeEntry()
+                self.step_index, self.attempt, self.has_digits = index, at_entry.attempt, at_entry.has_digits
+                if not self.is_static and self._needs_own_document(step):
+                    self._continue_in_own_document(index)
                     return
-            self._one(step, here)
+            self._compile_step(step, here)
 
-    def _never(self, step: object, path: Path) -> None:
+    def _report_unreachable_step(self, step: object, path: SourcePath) -> None:
         """Say of a step that no call gets to it, and what else is wrong with it."""
         self.error(path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it")
-        self._aside(step, path)
+        self._check_ignored_step(step, path)
 
-    def _aside(self, step: object, path: Path) -> None:
+    def _check_ignored_step(self, step: object, path: SourcePath) -> None:
         """Say what is wrong with a step that does not count."""
-        aside = self.branch(inner=False)
-        aside.step, aside.attempt, aside.given = int(path[-1]) if not self.inner else self.step, 0, False
-        aside.silent, aside.asked = False, True
-        with self.compiler.report.errors_only():
-            aside._one(step, path)  # noqa: SLF001 - its own
+        aside = self.make_branch(inside_branch=False)
+        aside.step_index, aside.attempt, aside.has_digits = (
+            int(path[-1]) if not self.inside_branch else self.step_index,
+            0,
+            False,
+        )
+        aside.is_silent, aside.has_waited = False, True
+        with self.flow_compiler.report.suppress_warnings():
+            aside._compile_step(step, path)  # noqa: SLF001 - its own
 
-    def _break(self, step: int) -> None:
+    def _continue_in_own_document(self, step_index: int) -> None:
         """Go on at a step of this node in a document of its own, which knows whether the line was answered."""
-        if self.answered_where and not self.answered:
-            done = self.branch(answered=True, inner=False)
-            done.fetch(self.node, Entry(step, answered=True))
-            self.pieces.append(Choice(answered_by(self.answered_where), merged(done.pieces), ends=True))
-            self.absorb(done)
-        self.fetch(self.node, Entry(step, answered=self.answered))
-        self.elsewhere = True
+        if self.answering_conditions and not self.line_answered:
+            done = self.make_branch(line_answered=True, inside_branch=False)
+            done.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
+            self.fragments.append(
+                ConditionalFragment(
+                    make_answered_condition(self.answering_conditions),
+                    merge_adjacent_texts(done.fragments),
+                    terminates=True,
+                )
+            )
+            self.absorb_branch(done)
+        self.write_fetch(self.node, NodeEntry(step_index, line_answered=self.line_answered))
+        self.continues_elsewhere = True
 
-    def _must_break(self, step: object) -> bool:
+    def _needs_own_document(self, step: object) -> bool:
         """Whether a step is written in a document of its own, when the call gets there."""
-        return (not self.here and there(step)) or self.size > BREAK_BYTES
+        return (not self.is_at_document_start and step_runs_on_arrival(step)) or self.size > DOCUMENT_BREAK_BYTES
 
-    def _one(self, step: object, path: Path) -> None:
-        word, value, when = verb_or_word(step, path, self)
+    def _compile_step(self, step: object, path: SourcePath) -> None:
+        word, value, when = parse_flow_step(step, path, self)
         if word:
-            report = self.compiler.report
-            with report.errors_only() if report.wrong_at(path) else contextlib.nullcontext():
-                self._done(word, value, when, path)
+            report = self.flow_compiler.report
+            with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
+                self._compile_step_with_condition(word, value, when, path)
         else:
-            self._several(step, path)
+            self._check_ambiguous_step(step, path)
             if when is not None:
-                self.expression(when, (*path, "when"), "when")
-        if self.compiler.report.wrong_at(path):
-            self._trust(step)
+                self.compile_condition(when, (*path, "when"), "when")
+        if self.flow_compiler.report.has_error_at(path):
+            self._assume_worst_of_step(step)
 
-    def _several(self, step: object, path: Path) -> None:
+    def _check_ambiguous_step(self, step: object, path: SourcePath) -> None:
         """Say what else is wrong with a step that is several, which is said."""
-        done = [(key, value) for key, value in step.items() if key in STEPS and value] if isinstance(step, dict) else []
+        done = (
+            [(key, value) for key, value in step.items() if key in STEP_COMPILERS and value]
+            if isinstance(step, dict)
+            else []
+        )
         for key, value in done if len(done) > 1 else []:
-            self._aside({key: value}, path)
+            self._check_ignored_step({key: value}, path)
 
-    def _trust(self, step: object) -> None:
+    def _assume_worst_of_step(self, step: object) -> None:
         """Of a step that is wrong it is not known what it does: it may be heard, and lead to any node that it names."""
-        self.silent = self.mute = False
-        self.asked = True
-        self.compiler.reach.edges[self.node].update(self.compiler.nodes.keys() & {*texts_in(step)})
+        self.is_silent = self.only_answers_or_ends = False
+        self.has_waited = True
+        self.flow_compiler.flow_graph.edges[self.node].update(self.flow_compiler.nodes.keys() & {*iterate_texts(step)})
 
-    def _done(self, word: str, value: Any, when: str | None, path: Path) -> None:  # noqa: ANN401 - dicts, lists and texts
-        if when is None or (not self.inner and self.attempt):
-            STEPS[word](value, (*path, word), self)
+    def _compile_step_with_condition(self, word: str, value: Any, when: str | None, path: SourcePath) -> None:  # noqa: ANN401 - dicts, lists and texts
+        if when is None or (not self.inside_branch and self.attempt):
+            STEP_COMPILERS[word](value, (*path, word), self)
             return
-        condition = self.expression(when, (*path, "when"), "when")
-        under = self.branch(inner=False)
-        under.note("holds", (*path, "when"))
-        STEPS[word](value, (*path, word), under)
+        condition = self.compile_condition(when, (*path, "when"), "when")
+        under = self.make_branch(inside_branch=False)
+        under.write_coverage_comment("holds", (*path, "when"))
+        STEP_COMPILERS[word](value, (*path, word), under)
         if condition is None:
             return
-        answers = under.answered and not self.answered and not under.ends
-        once = Once(condition.holds) if answers else None
-        other = self.comment("does not hold", (*path, "when"))
-        self.choose(once or condition.holds, under, ("when", when, condition.uses), other)
+        answers = under.line_answered and not self.line_answered and not under.terminates
+        once = RememberedCondition(condition.evaluate) if answers else None
+        other = self.make_coverage_comment("does not hold", (*path, "when"))
+        self.write_conditional(once or condition.evaluate, under, ("when", when, condition.used_names), other)
         if once is not None:
-            self.answered_where.append(once)
+            self.answering_conditions.append(once)
 
-    def choose(
-        self, holds: Callable[[Turn], object], under: Run, said: tuple[str, str, frozenset[str]], other: str = ""
+    def write_conditional(
+        self,
+        condition: Callable[[Turn], object],
+        branch: NodeCompiler,
+        decision: tuple[str, str, frozenset[str]],
+        else_text: str = "",
     ) -> None:
         """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses.
 
         ``other`` is written where it does not hold.
         """
-        mark = self.mark_of(*said)
-        self.pieces.append(Choice(holds, merged(under.pieces), under.ends, mark, merged([other])))
-        self.absorb(under)
-        if not under.ends:
-            self.here = self.here and under.here
+        mark = self.make_decision_origin(*decision)
+        self.fragments.append(
+            ConditionalFragment(
+                condition,
+                merge_adjacent_texts(branch.fragments),
+                branch.terminates,
+                mark,
+                merge_adjacent_texts([else_text]),
+            )
+        )
+        self.absorb_branch(branch)
+        if not branch.terminates:
+            self.is_at_document_start = self.is_at_document_start and branch.is_at_document_start
 
-    def within(self, steps: Sequence[Any], path: Path, *, answered: bool | None = None) -> Run:
+    def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> NodeCompiler:
         """The steps of a verb's branch; those that the call must have got to are fetched when it does."""
-        branch = self.branch(answered=answered)
-        if apart(steps) and not self.static:
-            after = None if self.inner else (self.node, self.step + 1)
-            branch.goto(self.compiler.apart(self.node, steps, path, after), path)
+        branch = self.make_branch(line_answered=line_answered)
+        if steps_need_own_node(steps) and not self.is_static:
+            after = None if self.inside_branch else (self.node, self.step_index + 1)
+            branch.write_goto(self.flow_compiler.add_branch_node(self.node, steps, path, after), path)
         else:
-            branch.steps(steps, path)
+            branch.compile_steps(steps, path)
         return branch
 
-    def keeps(self, name: str, sample: object, path: Path, step: int) -> None:
+    def record_stored_value(self, name: str, sample: object, path: SourcePath, first_carrying_step: int) -> None:
         """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
-        if self.sure:
-            self.compiler.reach.kept_at[name].add((self.node, self.step))
+        if self.always_reached:
+            self.flow_compiler.flow_graph.store_steps[name].add((self.node, self.step_index))
         if sample is not None:
             written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
-            self.compiler.links.known.append(Known(name, written, self.node, self.step, step, path))
+            self.flow_compiler.ticket_links.stored_values.append(
+                StoredValueEstimate(name, written, self.node, self.step_index, first_carrying_step, path)
+            )
 
     # Going elsewhere
 
-    def goto(self, node: str, path: Path) -> None:
+    def write_goto(self, node: str, path: SourcePath) -> None:
         """End here and go on at a node: written in place, or fetched."""
-        self.ends = True
-        if self.static:
+        self.terminates = True
+        if self.is_static:
             mend = "say what is to be said, and hang up"
             self.error(path, "fallback-not-static", "the fallback cannot go to a node", mend)
             return
-        if not self.known(node, path):
+        if not self.check_target_node(node, path):
             return
-        if self.silent:
-            self.compiler.reach.silent[self.node].add(node)
-        if not self.asked:
-            self.compiler.reach.unasked[self.node].add(node)
-        self._go(node, Entry(answered=self.answered))
+        if self.is_silent:
+            self.flow_compiler.flow_graph.silent_edges[self.node].add(node)
+        if not self.has_waited:
+            self.flow_compiler.flow_graph.nonwaiting_edges[self.node].add(node)
+        self._write_transfer(node, NodeEntry(line_answered=self.line_answered))
 
-    def resume(self, step: int) -> None:
+    def write_resume(self, step_index: int) -> None:
         """End here and go on at a later step of this node."""
-        self.ends = True
-        self._go(self.node, Entry(step, answered=self.answered))
+        self.terminates = True
+        self._write_transfer(self.node, NodeEntry(step_index, line_answered=self.line_answered))
 
-    def go_on(self, node: str, step: int) -> None:
+    def write_continuation(self, node: str, step_index: int) -> None:
         """End here and go on at a step of another node, to which these steps belong."""
-        self.ends = True
-        self._go(node, Entry(step, answered=self.answered))
+        self.terminates = True
+        self._write_transfer(node, NodeEntry(step_index, line_answered=self.line_answered))
 
-    def _go(self, node: str, entry: Entry) -> None:
-        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=False))
-        if self.answered_where and not self.answered:
-            self.answer()
-            entry = entry._replace(answered=True)
-        inlined = self.compiler.inlined(node, entry)
-        if inlined is None or (inlined.does and not self.here):
-            self.fetch(node, entry)
+    def _write_transfer(self, node: str, entry: NodeEntry) -> None:
+        self.flow_compiler.flow_graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))
+        if self.answering_conditions and not self.line_answered:
+            self.ensure_answered()
+            entry = entry._replace(line_answered=True)
+        inlined = self.flow_compiler.compile_inline_node(node, entry)
+        if inlined is None or (inlined.has_actions and not self.is_at_document_start):
+            self.write_fetch(node, entry)
         else:
-            self.repeat(inlined)
+            self.insert_shared_fragments(inlined)
 
-    def known(self, node: str, path: Path) -> bool:
+    def check_target_node(self, node: str, path: SourcePath) -> bool:
         """Whether there is such a node; notes that this one leads to it."""
-        nodes = self.compiler.nodes
-        if node == SOMETHING:
-            self.compiler.reach.lost = True
+        nodes = self.flow_compiler.nodes
+        if node == UNREADABLE_TEXT:
+            self.flow_compiler.flow_graph.is_incomplete = True
             return False
         if node not in nodes:
-            near = nearest(node, nodes)
-            mend = f"did you mean {near!r}?" if near else f"there are {', '.join(self.compiler.file.nodes)}"
+            near = find_nearest(node, nodes)
+            mend = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow_compiler.flow_file.nodes)}"
             self.error(path, "unknown-node", f"no node is named {node!r}", mend)
-            self.compiler.reach.edges[self.node].update([near] if near else [])
+            self.flow_compiler.flow_graph.edges[self.node].update([near] if near else [])
             return False
-        self.compiler.reach.edges[self.node].add(node)
+        self.flow_compiler.flow_graph.edges[self.node].add(node)
         return True
 
-    def fetch(self, node: str, entry: Entry) -> None:
+    def write_fetch(self, node: str, entry: NodeEntry) -> None:
         """Go on in a document of its own, or with the fallback where that cannot be fetched."""
-        url = self.url(node, entry)
-        sorry = Error(self.stand_in([self.sorry()]))
-        self.write(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT))
-        self.ends = True
+        url = self.add_document_url_placeholder(node, entry)
+        sorry = Error(self.add_fragments_placeholder([self.render_fallback()]))
+        self.write_verbs(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT_MS))
+        self.terminates = True
 
-    def url(self, node: str, entry: Entry) -> str:
+    def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
         """A mark that stands for the signed URL of a document."""
-        self.compiler.reach.lead(self.node, Lead(self.step, node, entry.step, fetched=True))
-        self.why.setdefault(("nodes", self.node, self.step), f"it goes on at {node!r} in a document of its own")
-        return self.mark_url(self.compiler.url(node, entry))
+        self.flow_compiler.flow_graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
+        self.dynamic_reasons.setdefault(
+            ("nodes", self.node, self.step_index), f"it goes on at {node!r} in a document of its own"
+        )
+        return self.add_url_placeholder(self.flow_compiler.make_url_hole(node, entry))
 
-    def sorry(self) -> str:
+    def render_fallback(self) -> str:
         """The fallback, as it stands in a document."""
-        fallback = self.compiler.fallback
-        answers = self.answered and without(fallback).startswith("<Answer/>")
+        fallback = self.flow_compiler.fallback_xml
+        answers = self.line_answered and strip_coverage_comments(fallback).startswith("<Answer/>")
         return fallback.replace("<Answer/>", "", 1) if answers else fallback

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from app.journal.patience import patience
+from app.journal.patience import get_statement_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class Impatient(psycopg.Connection[Any]):
+class TimeoutConnection(psycopg.Connection[Any]):
     """A connection that ends itself where an answer takes too long: nobody knows then what became of the question."""
 
-    def wait(self, gen: Generator[Any, Any, Any], *given: Any, **more: Any) -> Any:  # noqa: ANN401 - as psycopg has it
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as psycopg has it
         """As psycopg waits, for as long as may be. Raises OperationalError."""
-        return super().wait(self._bounded(gen), *given, **more)
+        return super().wait(self._limit_wait(gen), *arguments, **options)
 
-    def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def _limit_wait(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """What psycopg waits for, step by step: it is asked again several times a second while nothing comes."""
-        seconds = patience()
+        seconds = get_statement_timeout()
         until = time.monotonic() + seconds
         try:
             wanted = next(gen)

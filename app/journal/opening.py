@@ -7,33 +7,33 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.journal.store import Store
+    from app.journal.store import JournalStore
 
 
-class Opening:
+class StoreOpener:
     """Opens a store, in a thread that ends with the process."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JournalStore) -> None:
         self._store = store
-        self._going: Future[None] | None = None
+        self._opening: Future[None] | None = None
 
-    def done(self, within: float) -> bool:
+    def ensure_open(self, wait_seconds: float) -> bool:
         """Whether the store is open, by now or within some seconds; begins to open it. Raises what opening raises."""
-        if self._going is None:
-            self._going = Future()
-            threading.Thread(target=self._open, args=(self._going,), name="journal-opened", daemon=True).start()
+        if self._opening is None:
+            self._opening = Future()
+            threading.Thread(target=self._run_open, args=(self._opening,), name="journal-opened", daemon=True).start()
         try:
-            self._going.exception(within)
+            self._opening.exception(wait_seconds)
         except TimeoutError:
             return False
-        going, self._going = self._going, None
+        going, self._opening = self._opening, None
         going.result()
         return True
 
-    def _open(self, going: Future[None]) -> None:
+    def _run_open(self, opening: Future[None]) -> None:
         try:
             self._store.open()
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
-            going.set_exception(error)
+            opening.set_exception(error)
         else:
-            going.set_result(None)
+            opening.set_result(None)

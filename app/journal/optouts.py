@@ -7,30 +7,34 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from app.journal.merging import INSERTS
-from app.journal.tables import OPTOUTS
+from app.journal.merging import INSERT_BY_DIALECT
+from app.journal.tables import OPT_OUTS_TABLE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def opted_out(connection: Connection, number: str, other: str) -> bool:
+def query_opt_out(connection: Connection, number: str, other: str) -> bool:
     """Whether the last that was said of a pair is STOP."""
-    found = connection.execute(select(OPTOUTS.c.out).where(OPTOUTS.c.pair == _digest(number, other))).scalar()
+    found = connection.execute(
+        select(OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == _digest_pair(number, other))
+    ).scalar()
     return bool(found)
 
 
-def said(connection: Connection, number: str, other: str, at: float, *, out: bool) -> bool:
+def store_opt_out(connection: Connection, number: str, other: str, at: float, *, out: bool) -> bool:
     """Keep what is said of a pair, where nothing later is known; whether that changed anything."""
-    pair = _digest(number, other)
-    last = connection.execute(select(OPTOUTS.c.at, OPTOUTS.c.out).where(OPTOUTS.c.pair == pair)).first()
+    pair = _digest_pair(number, other)
+    last = connection.execute(
+        select(OPT_OUTS_TABLE.c.at, OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == pair)
+    ).first()
     at_last, was = (last[0], bool(last[1])) if last is not None else (float("-inf"), False)
     if (at, out) <= (at_last, was):
         return False
-    new = INSERTS[connection.dialect.name](OPTOUTS).values(pair=pair, at=at, out=int(out))
+    new = INSERT_BY_DIALECT[connection.dialect.name](OPT_OUTS_TABLE).values(pair=pair, at=at, out=int(out))
     connection.execute(new.on_conflict_do_update(index_elements=["pair"], set_={"at": at, "out": int(out)}))
     return out != was
 
 
-def _digest(number: str, other: str) -> str:
+def _digest_pair(number: str, other: str) -> str:
     return hashlib.blake2b(f"{number}>{other}".encode(), digest_size=24).hexdigest()

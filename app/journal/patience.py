@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUICK: Final = 5.0
+QUICK_TIMEOUT_SECONDS: Final = 5.0
 """Seconds that an answer may take …"""
-SLOW: Final = 65.0
+SLOW_TIMEOUT_SECONDS: Final = 65.0
 """… and one that goes through everything; PostgreSQL itself gives up before."""
-_LONG: Final = contextvars.ContextVar("long", default=False)
+_IS_SLOW: Final = contextvars.ContextVar("long", default=False)
 
 
 @contextlib.contextmanager
-def slowly() -> Iterator[None]:
+def allow_slow_statements() -> Iterator[None]:
     """What is asked now may take long."""
-    before = _LONG.set(True)
+    before = _IS_SLOW.set(True)
     try:
         yield
     finally:
-        _LONG.reset(before)
+        _IS_SLOW.reset(before)
 
 
-def patience() -> float:
+def get_statement_timeout() -> float:
     """Seconds that what is asked now may take."""
-    return SLOW if _LONG.get() else QUICK
+    return SLOW_TIMEOUT_SECONDS if _IS_SLOW.get() else QUICK_TIMEOUT_SECONDS

@@ -9,97 +9,101 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from app.ended import VOICEMAIL
-from app.errors import StoreGone
-from app.journal.ends import ended_of, held_of
-from app.journal.story import row_of, story_of
-from app.known import Known
+from app.ended import VOICEMAIL_TAG
+from app.errors import JournalUnavailableError
+from app.journal.ends import build_finished_call_record, select_held_effects
+from app.journal.story import build_call_log_row, build_call_story
+from app.known import RecentKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.ended import Ended
-    from app.journal.store import Filter, Lease, Store
+    from app.ended import CallRecord
+    from app.journal.store import CallFilter, JournalStore, StoredLease
     from app.outside import Effect
 
-T = TypeVar("T")
-THREADS: Final = 8
-PATIENCE: Final = 1.0
+_ResultT = TypeVar("_ResultT")
+QUERY_THREADS: Final = 8
+CLAIM_TIMEOUT_SECONDS: Final = 1.0
 """Seconds for which it is asked whether something was done, where that must not wait."""
 
 
-class Over(NamedTuple):
+class FinishedCall(NamedTuple):
     """A call that has ended; ``held`` are effects that waited for that."""
 
     flow: str
-    end: Ended
-    held: list[Effect]
+    record: CallRecord
+    held_effects: list[Effect]
 
 
-class Reading:
+class JournalQueries:
     """Asks a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JournalStore) -> None:
         self._store = store
-        self._done_here = Known()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="journal-asked")
+        self._claims_here = RecentKeys()
+        self._query_threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="journal-asked")
 
-    async def _asked(self, question: Callable[..., T], *given: Any) -> T:  # noqa: ANN401 - as the question has them
+    async def _run_query(self, query: Callable[..., _ResultT], *arguments: Any) -> _ResultT:  # noqa: ANN401 - as the question has them
         """Ask in a thread of the journal's own: a database that is slow holds up nobody else's."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(question, *given))
+        return await asyncio.get_running_loop().run_in_executor(self._query_threads, functools.partial(query, *arguments))
 
-    async def calls(self, wanted: Filter) -> list[dict[str, Any]]:
+    async def list_calls(self, call_filter: CallFilter) -> list[dict[str, Any]]:
         """Rows of the call log, the newest first. Raises StoreGone."""
-        return await self._asked(lambda: [row_of(call) for call in self._store.calls(wanted)])
+        return await self._run_query(lambda: [build_call_log_row(call) for call in self._store.list_calls(call_filter)])
 
-    async def story(self, call: str) -> dict[str, Any] | None:
+    async def load_story(self, call_id: str) -> dict[str, Any] | None:
         """All that happened in a call, in order; None where there is none of that id. Raises StoreGone."""
-        told = await self._asked(self._store.told, call)
-        return None if told is None else story_of(told)
+        told = await self._run_query(self._store.load_call, call_id)
+        return None if told is None else build_call_story(told)
 
-    async def once(self, kind: str, key: str) -> bool:
+    async def claim_key(self, kind: str, key: str) -> bool:
         """Whether nobody did something yet: true for one who asks, of all processes and restarts. Raises StoreGone."""
-        return await self._asked(self._store.claim, kind, key, time.time())
+        return await self._run_query(self._store.claim_key, kind, key, time.time())
 
-    async def once_or_here(self, kind: str, key: str) -> bool:
+    async def claim_key_or_here(self, kind: str, key: str) -> bool:
         """As ``once``; where the database is gone, whether nobody in this process did it yet."""
-        first = self._done_here.new((kind, key))
-        with contextlib.suppress(StoreGone, TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                return first and await self.once(kind, key)
+        first = self._claims_here.add((kind, key))
+        with contextlib.suppress(JournalUnavailableError, TimeoutError):
+            async with asyncio.timeout(CLAIM_TIMEOUT_SECONDS):
+                return first and await self.claim_key(kind, key)
         return first
 
-    async def opted_out(self, number: str, other: str) -> bool:
+    async def is_opted_out(self, number: str, other_party: str) -> bool:
         """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await self._asked(self._store.opted_out, number, other)
+        return await self._run_query(self._store.is_opted_out, number, other_party)
 
-    async def opt_out(self, number: str, other: str, at: float) -> bool:
+    async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
         """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await self._asked(functools.partial(self._store.opt, number, other, at, out=True))
+        return await self._run_query(functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=True))
 
-    async def opt_in(self, number: str, other: str, at: float) -> bool:
+    async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
         """As ``app.consent.OptOuts``. Raises StoreGone."""
-        return await self._asked(functools.partial(self._store.opt, number, other, at, out=False))
+        return await self._run_query(
+            functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=False)
+        )
 
-    async def over(self, call: str) -> Over | None:
+    async def load_finished_call(self, call_id: str) -> FinishedCall | None:
         """A call that has ended: its flow, its end, and the effects of a kind that wait for it. Raises StoreGone."""
-        told = await self._asked(self._store.told, call)
+        told = await self._run_query(self._store.load_call, call_id)
         if told is None:
             return None
-        return Over(told.call["flow"] or "", ended_of(told), held_of(told.effects, VOICEMAIL))
+        return FinishedCall(
+            told.call["flow"] or "", build_finished_call_record(told), select_held_effects(told.effects, VOICEMAIL_TAG)
+        )
 
-    async def held(self, before: float, most: int) -> list[Effect]:
+    async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
         """Effects that waited for the end of a call since before a moment. Raises StoreGone."""
-        rows = await self._asked(self._store.held, VOICEMAIL, before, most)
-        return held_of(rows, VOICEMAIL)
+        rows = await self._run_query(self._store.list_held_effects, VOICEMAIL_TAG, before, limit)
+        return select_held_effects(rows, VOICEMAIL_TAG)
 
-    async def hold(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
+    async def hold_lease(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
         """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone.
 
         ``mark`` is kept with it: a moment up to which that is done.
         """
-        return await self._asked(self._store.hold, name, holder, time.time(), seconds, mark)
+        return await self._run_query(self._store.hold_lease, name, holder, time.time(), seconds, mark)
 
-    async def lease(self, name: str) -> Lease | None:
+    async def load_lease(self, name: str) -> StoredLease | None:
         """Who held a lease last, and its mark; None where nobody ever did. Raises StoreGone."""
-        return await self._asked(self._store.lease, name)
+        return await self._run_query(self._store.load_lease, name)

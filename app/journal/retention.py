@@ -12,26 +12,26 @@ import structlog
 from app.errors import JournalError
 
 if TYPE_CHECKING:
-    from app.journal.store import Store
+    from app.journal.store import JournalStore
 
-FIRST: Final = 10.0
+FIRST_ERASURE_SECONDS: Final = 10.0
 """Seconds after the start until it is looked for the first time …"""
-AGAIN: Final = 3600.0
+ERASURE_INTERVAL_SECONDS: Final = 3600.0
 """… and until it is looked for again."""
-_PAUSE: Final = 0.05
-_AT_ONCE: Final = 500
+_ERASURE_PAUSE_SECONDS: Final = 0.05
+_CALLS_PER_TRANSACTION: Final = 500
 """Calls that are erased in one transaction."""
-_DAY: Final = 86_400.0
+_SECONDS_PER_DAY: Final = 86_400.0
 
 
 class Retention:
     """Erases calls that are older than some days, and all that is of them; in a thread that ends with the process."""
 
-    def __init__(self, store: Store, days: int) -> None:
+    def __init__(self, store: JournalStore, days: int) -> None:
         self._store = store
         self._days = days
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
+        self._thread = threading.Thread(target=self._run_erasure, name="retention", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -42,15 +42,17 @@ class Retention:
         self._stopping.set()
         self._thread.join(timeout=5)
 
-    def _work(self) -> None:
-        pause = FIRST
+    def _run_erasure(self) -> None:
+        pause = FIRST_ERASURE_SECONDS
         while not self._stopping.wait(pause):
-            pause = AGAIN
+            pause = ERASURE_INTERVAL_SECONDS
             erased = 0
             with contextlib.suppress(JournalError):  # whoever writes says that the database is gone
-                while some := self._store.erase_before(time.time() - self._days * _DAY, _AT_ONCE):
+                while some := self._store.erase_rows_before(
+                    time.time() - self._days * _SECONDS_PER_DAY, _CALLS_PER_TRANSACTION
+                ):
                     erased += some
-                    if self._stopping.wait(_PAUSE):
+                    if self._stopping.wait(_ERASURE_PAUSE_SECONDS):
                         break
             if erased:
                 structlog.get_logger("callflows.journal").info("what was too old is erased", rows=erased, days=self._days)

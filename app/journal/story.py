@@ -12,55 +12,55 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CallflowsError
-from app.journal.ranks import cause, plain
+from app.journal.ranks import remove_rank, split_hangup_cause
 from app.language import from_xml
-from app.language.element import paths
+from app.language.element import walk_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from app.journal.store import Row, Told
+    from app.journal.store import JournalRow, StoredCall
 
-_SKEW: Final = 2.0
+_MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 """Seconds by which Opentact's clock may be behind ours."""
 
-ROW: Final = (
+CALL_LOG_FIELDS: Final = (
     "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
     "turns", "legs",
 )  # fmt: skip
 """The fields of a row of the call log."""
 
 
-def row_of(call: Row) -> dict[str, Any]:
+def build_call_log_row(call: JournalRow) -> dict[str, Any]:
     """A row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` how long it lasted."""
     ended = call["hangup"] or call["destroy"] or call["finished"]
-    number, text = cause(call["cause"])
+    number, text = split_hangup_cause(call["cause"])
     return {
         "id": call["id"],
         "number": call["number"] or "",
         "from": call["caller"] or "",
         "flow": call["flow"] or "",
-        "state": plain(call["state"]),
-        "started": moment(call["started"]),
-        "answered": moment(call["answer"]),
-        "ended": moment(ended),
-        "seconds": _seconds(call, call["destroy"] or call["finished"] or ended),
+        "state": remove_rank(call["state"]),
+        "started": format_moment(call["started"]),
+        "answered": format_moment(call["answer"]),
+        "ended": format_moment(ended),
+        "seconds": _compute_call_seconds(call, call["destroy"] or call["finished"] or ended),
         "cause": number,
         "cause_text": text,
-        "outcome": plain(call["outcome"]),
+        "outcome": remove_rank(call["outcome"]),
         "turns": call.get("turns", 0),
         "legs": call.get("legs", 0),
     }
 
 
-def _seconds(call: Row, ended: float | None) -> int | None:
+def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
     """Whole seconds, rounded up as Opentact does; what it says itself where that is more."""
     lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
     known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
     return max(known) if known else None
 
 
-def moment(at: float | None) -> str | None:
+def format_moment(at: float | None) -> str | None:
     """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``; None where that is no moment of the calendar."""
     if at is None:
         return None
@@ -70,40 +70,53 @@ def moment(at: float | None) -> str | None:
         return None
 
 
-def story_of(told: Told) -> dict[str, Any]:
+def build_call_story(stored: StoredCall) -> dict[str, Any]:
     """The story: ``call, legs, story``.
 
     ``call`` is as in the log, with ``name, app, attestation``; ``legs`` each as a call, with whom it rang under ``to``;
     ``story`` what happened, oldest first, each with ``at`` and ``what``.
     """
-    call = row_of({**told.call, "turns": len(told.turns), "legs": len(told.legs)})
-    call |= {name: told.call[name] or "" for name in ("name", "app", "attestation")}
-    legs = [{**row_of(leg), "to": leg["number"] or ""} for leg in told.legs]
+    call = build_call_log_row({**stored.call, "turns": len(stored.turns), "legs": len(stored.legs)})
+    call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
+    legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
     for leg in legs:
         del leg["turns"], leg["legs"], leg["flow"], leg["outcome"]
-    return {"call": call, "legs": legs, "story": _ordered(told)}
+    return {"call": call, "legs": legs, "story": _build_story_entries(stored)}
 
 
-def _ordered(told: Told) -> list[dict[str, Any]]:
-    documents = [zlib.decompress(turn["document"]).decode() for turn in told.turns]
-    turns = [*zip(told.turns, documents, strict=True)]
+def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
+    documents = [zlib.decompress(turn["document"]).decode() for turn in stored.turns]
+    turns = [*zip(stored.turns, documents, strict=True)]
     happened = [
-        *(entry for number, (turn, document) in enumerate(turns, 1) for entry in _turn(number, turn, document)),
-        *(_reported(event, turns) for event in _each_once(told.events)),
-        *({**_times(row, "at"), "what": "message", **_message(row)} for row in told.messages),
-        *({**_times(row, "at"), "what": "recorded", "url": row["url"] or "", **_raw(row)} for row in told.recordings),
-        *({**_times(row, "at"), "what": "transcribed", "text": row["text"] or "", **_raw(row)} for row in told.transcripts),
-        *({**_times(row, "at", "settled"), "what": "caused", **_effect(row)} for row in told.effects),
+        *(
+            entry
+            for number, (turn, document) in enumerate(turns, 1)
+            for entry in _build_turn_entries(number, turn, document)
+        ),
+        *(_build_event_entry(event, turns) for event in _drop_duplicate_events(stored.events)),
+        *({**_find_entry_time(row, "at"), "what": "message", **_build_message_fields(row)} for row in stored.messages),
+        *(
+            {**_find_entry_time(row, "at"), "what": "recorded", "url": row["url"] or "", **_build_raw_fields(row)}
+            for row in stored.recordings
+        ),
+        *(
+            {**_find_entry_time(row, "at"), "what": "transcribed", "text": row["text"] or "", **_build_raw_fields(row)}
+            for row in stored.transcripts
+        ),
+        *(
+            {**_find_entry_time(row, "at", "settled"), "what": "caused", **_build_effect_fields(row)}
+            for row in stored.effects
+        ),
     ]
     happened.sort(key=lambda entry: (entry["at"] is None, entry["at"] or 0.0))
-    return [{**entry, "at": moment(entry["at"])} for entry in happened]
+    return [{**entry, "at": format_moment(entry["at"])} for entry in happened]
 
 
-def _times(row: Row, *names: str) -> dict[str, Any]:
+def _find_entry_time(row: JournalRow, *names: str) -> dict[str, Any]:
     return {"at": next((row[name] for name in names if row[name] is not None), None)}
 
 
-def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
+def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterator[dict[str, Any]]:
     """A turn: what was asked, each decision, and the answer."""
     told = json.loads(turn["told"])
     query = f"?{turn['query']}" if turn["query"] else ""
@@ -134,26 +147,26 @@ def _turn(number: int, turn: Row, document: str) -> Iterator[dict[str, Any]]:
     }
 
 
-def _each_once(events: Sequence[Row]) -> Iterator[Row]:
+def _drop_duplicate_events(events: Sequence[JournalRow]) -> Iterator[JournalRow]:
     """The reports; what a search found of what was reported anyway is left out: it has another key and says less."""
-    told = [(_what(event), event["at"]) for event in events if event["source"] != "search"]
+    told = [(_identify_event(event), event["at"]) for event in events if event["source"] != "search"]
     for event in events:
-        what, at = (_what(event), event["at"]) if event["source"] == "search" else (None, 0.0)
-        near = math.inf if event["kind"] == "call_state" else _SKEW
+        what, at = (_identify_event(event), event["at"]) if event["source"] == "search" else (None, 0.0)
+        near = math.inf if event["kind"] == "call_state" else _MAX_CLOCK_SKEW_SECONDS
         if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
             yield event
 
 
-def _what(event: Row) -> tuple[str, str, str]:
+def _identify_event(event: JournalRow) -> tuple[str, str, str]:
     """What a report is about: a call's state is reached once, an element may be run again."""
-    step = step_of(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
+    step = extract_executed_step(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
     return event["kind"], event["call"] or "", str(step.get("name") or "") if step else event["state"]
 
 
-def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
+def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -> dict[str, Any]:
     """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
     raw = json.loads(event["raw"])
-    step = step_of(raw)
+    step = extract_executed_step(raw)
     said: dict[str, Any] = {
         "at": event["at"],
         "what": "reported",
@@ -166,12 +179,12 @@ def _reported(event: Row, turns: list[tuple[Row, str]]) -> dict[str, Any]:
         path = str(event.get("path") or step.get("path") or "")
         step = {**step, **({"path": path} if path else {})}
         said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
-        turn = _turn_of(path, event["at"], turns)
+        turn = _find_turn_number(path, event["at"], turns)
         said |= {"turn": turn} if turn else {}
     return {**said, "raw": raw}
 
 
-def step_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
 
     Where it has a command of its own (2024, and the log of an app), that tells the rest, as its path.
@@ -184,70 +197,70 @@ def step_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def with_executed(told: Told, executed: Iterable[Row]) -> Told:
+def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
     """What is kept of a call with its execution log (event rows); of what was reported of the same step only the place."""
-    reported = [*told.events]
+    reported = [*stored.events]
     added = []
     keys = {event["key"] for event in reported}
-    for row in (row for row in executed if row["key"] not in keys):
-        step = step_of(json.loads(row["raw"]))
-        same = next((n for n, event in enumerate(reported) if _is_of(event, row["at"], step)), None)
+    for row in (row for row in execution_rows if row["key"] not in keys):
+        step = extract_executed_step(json.loads(row["raw"]))
+        same = next((n for n, event in enumerate(reported) if _is_event_of_step(event, row["at"], step)), None)
         if same is None:
             added.append(row)
         else:
             reported[same] = {**reported[same], "path": str(step.get("path") or "")}
-    return told._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["key"])))
+    return stored._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["key"])))
 
 
-def _is_of(event: Row, at: float, step: Mapping[str, Any]) -> bool:
+def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
     """Whether a report, to which no place was given yet, is of a step that was executed."""
-    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _SKEW:
+    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _MAX_CLOCK_SKEW_SECONDS:
         return False
-    said = step_of(json.loads(event["raw"]))
+    said = extract_executed_step(json.loads(event["raw"]))
     places = {str(one["path"]) for one in (said, step) if one.get("path")}
     return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1
 
 
-def _turn_of(path: str, at: float, turns: list[tuple[Row, str]]) -> int | None:
+def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]]) -> int | None:
     """The turn whose document has an element at a path: the last that was answered by then."""
     numbers = [
         number
         for number, (turn, document) in enumerate(turns, 1)
-        if path and turn["at"] <= at + _SKEW and path in _paths(document)
+        if path and turn["at"] <= at + _MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
     ]
     return numbers[-1] if numbers else None
 
 
-def _paths(document: str) -> set[str]:
+def _list_element_paths(document: str) -> set[str]:
     try:
-        return {path for path, _ in paths(from_xml(document.encode()))}
+        return {path for path, _ in walk_elements(from_xml(document.encode()))}
     except CallflowsError:
         return set()
 
 
-def _message(row: Row) -> dict[str, Any]:
+def _build_message_fields(row: JournalRow) -> dict[str, Any]:
     return {
         "id": row["id"],
         "direction": row["direction"] or "",
         "from": row["sender"] or "",
         "to": row["recipient"] or "",
         "text": row["text"] or "",
-        "state": plain(row["state"]),
+        "state": remove_rank(row["state"]),
         "delivered": None if row["delivered"] is None else bool(row["delivered"]),
         "reason": row["reason"] or "",
     }
 
 
-def _raw(row: Row) -> dict[str, Any]:
+def _build_raw_fields(row: JournalRow) -> dict[str, Any]:
     return {"id": row["id"], "raw": json.loads(row["raw"] or "{}")}
 
 
-def _effect(row: Row) -> dict[str, Any]:
+def _build_effect_fields(row: JournalRow) -> dict[str, Any]:
     return {
         "kind": row["kind"],
         "key": row["key"],
         "payload": json.loads(row["payload"] or "{}"),
-        "result": plain(row["result"]),
+        "result": remove_rank(row["result"]),
         "reason": row["reason"] or "",
-        "settled": moment(row["settled"]),
+        "settled": format_moment(row["settled"]),
     }

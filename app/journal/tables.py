@@ -10,34 +10,34 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
-METADATA: Final = MetaData()
-BEGINS: Final = 1
-GOES_ON: Final = 2
-HEAD: Final = "0002"
+JOURNAL_METADATA: Final = MetaData()
+PROVISIONAL_BEGINS: Final = 1
+PROVISIONAL_CONTINUES: Final = 2
+SCHEMA_HEAD: Final = "0002"
 """The newest migration."""
 
 
-def _sorted() -> Text:
+def _byte_ordered_text() -> Text:
     """A text whose order counts: byte by byte, whatever the database's language."""
     plain: Text = Text().with_variant(Text(collation="C"), "postgresql")
     return plain
 
 
-CALLS: Final = Table(
+CALLS_TABLE: Final = Table(
     "calls",
-    METADATA,
+    JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
     Column("provisional", Integer),
-    Column("parent", _sorted()),
-    Column("direction", _sorted()),
-    Column("caller", _sorted()),
-    Column("name", _sorted()),
-    Column("number", _sorted()),
-    Column("app", _sorted()),
-    Column("attestation", _sorted()),
-    Column("flow", _sorted()),
-    Column("outcome", _sorted()),
-    Column("state", _sorted()),
+    Column("parent", _byte_ordered_text()),
+    Column("direction", _byte_ordered_text()),
+    Column("caller", _byte_ordered_text()),
+    Column("name", _byte_ordered_text()),
+    Column("number", _byte_ordered_text()),
+    Column("app", _byte_ordered_text()),
+    Column("attestation", _byte_ordered_text()),
+    Column("flow", _byte_ordered_text()),
+    Column("outcome", _byte_ordered_text()),
+    Column("state", _byte_ordered_text()),
     Column("started", Double),
     Column("init", Double),
     Column("ring", Double),
@@ -46,7 +46,7 @@ CALLS: Final = Table(
     Column("destroy", Double),
     Column("finished", Double),
     Column("seconds", Integer),
-    Column("cause", _sorted()),
+    Column("cause", _byte_ordered_text()),
 )
 """A call or a leg that it dialled.
 
@@ -54,24 +54,29 @@ CALLS: Final = Table(
 call began, ``GOES_ON`` where it is a moment of a call that goes on. ``outcome``, ``state`` and ``cause`` begin with their
 rank: see ``ranks``.
 """
-_TOP: Final = CALLS.c.parent.is_(None)
-_LISTED: Final[dict[str, Any]] = {"sqlite_where": _TOP, "postgresql_where": _TOP}
-_ANSWERED: Final = _TOP & CALLS.c.flow.isnot(None)
-_ODD: Final = _TOP & (CALLS.c.outcome > "2")
-_GOING: Final = _TOP & (CALLS.c.state < "51")
-Index("calls_started", CALLS.c.started, **_LISTED)
-Index("calls_number", CALLS.c.number, CALLS.c.started, **_LISTED)
-Index("calls_caller", CALLS.c.caller, CALLS.c.started, **_LISTED)
-Index("calls_flow", CALLS.c.flow, CALLS.c.started, sqlite_where=_ANSWERED, postgresql_where=_ANSWERED)
-Index("calls_odd", CALLS.c.outcome, CALLS.c.started, sqlite_where=_ODD, postgresql_where=_ODD)
-Index("calls_going", CALLS.c.state, CALLS.c.started, sqlite_where=_GOING, postgresql_where=_GOING)
-Index("calls_parent", CALLS.c.parent, sqlite_where=CALLS.c.parent.isnot(None), postgresql_where=CALLS.c.parent.isnot(None))
-_PROVISIONAL: Final = CALLS.c.provisional.isnot(None)
-Index("calls_provisional", CALLS.c.started, sqlite_where=_PROVISIONAL, postgresql_where=_PROVISIONAL)
+_IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)
+_TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgresql_where": _IS_TOP_CALL}
+_HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
+_IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
+_IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < "51")
+Index("calls_started", CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+Index("calls_number", CALLS_TABLE.c.number, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+Index("calls_caller", CALLS_TABLE.c.caller, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+Index("calls_flow", CALLS_TABLE.c.flow, CALLS_TABLE.c.started, sqlite_where=_HAS_FLOW, postgresql_where=_HAS_FLOW)
+Index("calls_odd", CALLS_TABLE.c.outcome, CALLS_TABLE.c.started, sqlite_where=_IS_UNUSUAL, postgresql_where=_IS_UNUSUAL)
+Index("calls_going", CALLS_TABLE.c.state, CALLS_TABLE.c.started, sqlite_where=_IS_ONGOING, postgresql_where=_IS_ONGOING)
+Index(
+    "calls_parent",
+    CALLS_TABLE.c.parent,
+    sqlite_where=CALLS_TABLE.c.parent.isnot(None),
+    postgresql_where=CALLS_TABLE.c.parent.isnot(None),
+)
+_IS_PROVISIONAL: Final = CALLS_TABLE.c.provisional.isnot(None)
+Index("calls_provisional", CALLS_TABLE.c.started, sqlite_where=_IS_PROVISIONAL, postgresql_where=_IS_PROVISIONAL)
 
-TURNS: Final = Table(
+TURNS_TABLE: Final = Table(
     "turns",
-    METADATA,
+    JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
     Column("call", Text, nullable=False),
     Column("at", Double, nullable=False),
@@ -92,11 +97,11 @@ TURNS: Final = Table(
     Column("document", LargeBinary, nullable=False),
 )
 """A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib."""
-Index("turns_call", TURNS.c.call, TURNS.c.at)
+Index("turns_call", TURNS_TABLE.c.call, TURNS_TABLE.c.at)
 
-EVENTS: Final = Table(
+EVENTS_TABLE: Final = Table(
     "events",
-    METADATA,
+    JOURNAL_METADATA,
     Column("key", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("call", Text),
@@ -107,83 +112,93 @@ EVENTS: Final = Table(
     Column("raw", Text, nullable=False),
 )
 """A report of Opentact's; ``raw`` is all of it, as JSON."""
-Index("events_call", EVENTS.c.call, sqlite_where=EVENTS.c.call.isnot(None), postgresql_where=EVENTS.c.call.isnot(None))
-Index("events_at", EVENTS.c.at, sqlite_where=EVENTS.c.call.is_(None), postgresql_where=EVENTS.c.call.is_(None))
+Index(
+    "events_call",
+    EVENTS_TABLE.c.call,
+    sqlite_where=EVENTS_TABLE.c.call.isnot(None),
+    postgresql_where=EVENTS_TABLE.c.call.isnot(None),
+)
+Index(
+    "events_at",
+    EVENTS_TABLE.c.at,
+    sqlite_where=EVENTS_TABLE.c.call.is_(None),
+    postgresql_where=EVENTS_TABLE.c.call.is_(None),
+)
 
-MESSAGES: Final = Table(
+MESSAGES_TABLE: Final = Table(
     "messages",
-    METADATA,
+    JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("thread", _sorted()),
-    Column("direction", _sorted()),
-    Column("sender", _sorted()),
-    Column("recipient", _sorted()),
-    Column("text", _sorted()),
+    Column("thread", _byte_ordered_text()),
+    Column("direction", _byte_ordered_text()),
+    Column("sender", _byte_ordered_text()),
+    Column("recipient", _byte_ordered_text()),
+    Column("text", _byte_ordered_text()),
     Column("at", Double),
-    Column("state", _sorted()),
+    Column("state", _byte_ordered_text()),
     Column("delivered", Integer),
-    Column("reason", _sorted()),
+    Column("reason", _byte_ordered_text()),
 )
 """A text message; ``state`` begins with its rank."""
-Index("messages_at", MESSAGES.c.at)
+Index("messages_at", MESSAGES_TABLE.c.at)
 
-RECORDINGS: Final = Table(
+RECORDINGS_TABLE: Final = Table(
     "recordings",
-    METADATA,
+    JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", _sorted()),
+    Column("call", _byte_ordered_text()),
     Column("at", Double),
-    Column("url", _sorted()),
-    Column("raw", _sorted()),
+    Column("url", _byte_ordered_text()),
+    Column("raw", _byte_ordered_text()),
 )
-TRANSCRIPTS: Final = Table(
+TRANSCRIPTS_TABLE: Final = Table(
     "transcripts",
-    METADATA,
+    JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", _sorted()),
+    Column("call", _byte_ordered_text()),
     Column("at", Double),
-    Column("text", _sorted()),
-    Column("raw", _sorted()),
+    Column("text", _byte_ordered_text()),
+    Column("raw", _byte_ordered_text()),
 )
-EFFECTS: Final = Table(
+EFFECTS_TABLE: Final = Table(
     "effects",
-    METADATA,
+    JOURNAL_METADATA,
     Column("kind", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("call", _sorted()),
+    Column("call", _byte_ordered_text()),
     Column("at", Double),
-    Column("payload", _sorted()),
-    Column("result", _sorted()),
-    Column("reason", _sorted()),
+    Column("payload", _byte_ordered_text()),
+    Column("result", _byte_ordered_text()),
+    Column("reason", _byte_ordered_text()),
     Column("settled", Double),
 )
 """What a flow wanted outside; ``result`` begins with its rank."""
-for table in (RECORDINGS, TRANSCRIPTS, EFFECTS):
+for table in (RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
     Index(f"{table.name}_call", table.c.call)
     Index(f"{table.name}_at", table.c.at)
 
-CLAIMS: Final = Table(
+CLAIMS_TABLE: Final = Table(
     "claims",
-    METADATA,
+    JOURNAL_METADATA,
     Column("kind", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("at", Double, nullable=False),
 )
 """What must happen once, whoever comes to it and however often."""
-Index("claims_at", CLAIMS.c.at)
+Index("claims_at", CLAIMS_TABLE.c.at)
 
-OPTOUTS: Final = Table(
+OPT_OUTS_TABLE: Final = Table(
     "optouts",
-    METADATA,
+    JOURNAL_METADATA,
     Column("pair", Text, primary_key=True),
     Column("at", Double, nullable=False),
     Column("out", Integer, nullable=False),
 )
 """Who wants no messages; ``pair`` is a digest, so that a STOP outlives the number that is forgotten."""
 
-LEASES: Final = Table(
+LEASES_TABLE: Final = Table(
     "leases",
-    METADATA,
+    JOURNAL_METADATA,
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", Double, nullable=False),
@@ -191,11 +206,13 @@ LEASES: Final = Table(
 )
 """What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
 
-_GREATEST: Final = (
+_GREATEST_COLUMNS: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",
 )  # fmt: skip
-GREATER: Final = frozenset(_GREATEST)
+GREATEST_WINS_COLUMNS: Final = frozenset(_GREATEST_COLUMNS)
 """Columns of which the greater value stays; of all others it is the lesser."""
-MERGED: Final = {table.name: table for table in (CALLS, MESSAGES, RECORDINGS, TRANSCRIPTS, EFFECTS)}
+MERGED_TABLES: Final = {
+    table.name: table for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+}
 """Tables whose rows grow with what is reported; what comes again to the others is left out."""
-KEPT: Final = {table.name: table for table in (TURNS, EVENTS)}
+APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE)}

@@ -2,7 +2,7 @@
 
 from app.language.dialects import Extensions
 from app.language.markup import to_xml
-from app.language.reading import errors_in, from_xml, places_in
+from app.language.reading import find_document_errors, find_element_positions, from_xml
 from app.language.rows import Dialect
 from app.language.verbs import (
     DTMF,
@@ -66,8 +66,8 @@ __all__ = [
     "To",
     "Tone",
     "Unhold",
-    "errors_in",
+    "find_document_errors",
+    "find_element_positions",
     "from_xml",
-    "places_in",
     "to_xml",
 ]

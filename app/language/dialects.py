@@ -11,130 +11,142 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.errors import LanguageError, suggestion
+from app.errors import LanguageError, format_suggestion
 from app.language.element import Element, is_xml_name
-from app.language.rows import DIALECTS, Attribute, Dialect
-from app.language.values import KEY, KINDS, NUMBER, SIP, TEXT, Kind
-from app.language.verbs import DTMF, ELEMENTS, ROWS, Default, Error, To
+from app.language.rows import DIALECTS, AttributeSpec, Dialect
+from app.language.values import DECLARABLE_KINDS, KEY_KIND, NUMBER_KIND, SIP_KIND, TEXT_KIND, ValueKind
+from app.language.verbs import DTMF, ELEMENT_CLASSES, ELEMENT_SPECS, Default, Error, To
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SWITCH: Final = "Switch"
+SWITCH_TAG: Final = "Switch"
 """What classic puts around the branches of a Gather."""
-BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
+GATHER_BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
 """The branches of a Gather."""
 
-_TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic", DTMF): "Case", ("classic", To): "Number"}
-SIP_TAG: Final = "Sip"
+_DIALECT_TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic", DTMF): "Case", ("classic", To): "Number"}
+SIP_TARGET_TAG: Final = "Sip"
 """A classic target that is no number."""
-_NARROWER: Final[Mapping[tuple[Dialect, str, str], Kind]] = {("reference", "Gather", "dtmf_stop"): KEY}
+_NARROWER_KINDS: Final[Mapping[tuple[Dialect, str, str], ValueKind]] = {("reference", "Gather", "dtmf_stop"): KEY_KIND}
 """Attributes that hold less in one dialect than in the other."""
 
 
-class Item(NamedTuple):
+class AttributeSpelling(NamedTuple):
     """How a dialect writes an attribute."""
 
-    spelled: str
-    kind: Kind
-    start: str
+    name: str
+    kind: ValueKind
+    opening: str
     """What stands before the value: `` lang="``."""
-    write: Callable[[object], str] | None
+    format_value: Callable[[object], str] | None
     """The text of a value that is not a text already."""
-    narrower: bool
+    is_narrower: bool
     """Whether this dialect takes less than the table says."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Spelling:
+class ElementSpelling:
     """How a dialect writes an element: its tag and its attributes."""
 
     tag: str
-    items: Mapping[str, Item]
-    text: str | None
+    attributes: Mapping[str, AttributeSpelling]
+    text_attribute: str | None
     """The attribute that stands as text."""
-    loose: str | None
+    multiline_attribute: str | None
     """The attribute that stands as text where it has several lines."""
 
 
-class TextReading(NamedTuple):
+class TextMeaning(NamedTuple):
     """The attribute that an element's text is; only what is spoken may be blank."""
 
     name: str
-    read: Callable[[str], object]
+    parse_text: Callable[[str], object]
     may_be_blank: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reading:
+class TagMeaning:
     """What a tag means, whichever dialect it is from: an element, with these names for its attributes."""
 
-    element: type[Element]
-    names: Mapping[str, tuple[Attribute, Callable[[str], object]]]
-    text: TextReading | None
+    element_class: type[Element]
+    attributes: Mapping[str, tuple[AttributeSpec, Callable[[str], object]]]
+    text: TextMeaning | None
 
 
-def _kind(dialect: Dialect, element: str, attribute: Attribute) -> Kind:
-    return _NARROWER.get((dialect, element, attribute.name), attribute.kind)
+def _find_dialect_kind(dialect: Dialect, element: str, attribute: AttributeSpec) -> ValueKind:
+    return _NARROWER_KINDS.get((dialect, element, attribute.name), attribute.kind)
 
 
-def _item(spelled: str, kind: Kind, here: Kind) -> Item:
-    return Item(spelled, here, f' {spelled}="', None if kind.keeps_text else kind.write, here is not kind)
-
-
-def _spelling(dialect: Dialect, element: type[Element]) -> Spelling:
-    row = element.row
-    by_text = {a.text: a.name for a in row.attributes.values()}
-    return Spelling(
-        tag=_TAGS.get((dialect, element), row.name),
-        items=MappingProxyType(
-            {
-                name: _item(a.spelling[dialect], a.kind, _kind(dialect, row.name, a))
-                for name, a in row.attributes.items()
-                if dialect in a.spelling
-            }
-        ),
-        text=by_text.get("written") or by_text.get("only"),
-        loose=by_text.get("read") if row.name == "Meta" else None,
+def _build_attribute_spelling(name: str, kind: ValueKind, dialect_kind: ValueKind) -> AttributeSpelling:
+    return AttributeSpelling(
+        name, dialect_kind, f' {name}="', None if kind.keeps_text else kind.format_value, dialect_kind is not kind
     )
 
 
-WRITING: Final[Mapping[Dialect, Mapping[type[Element], Spelling]]] = {
-    dialect: {e: _spelling(dialect, e) for e in ELEMENTS.values() if dialect in e.row.dialects} for dialect in DIALECTS
+def _build_element_spelling(dialect: Dialect, element: type[Element]) -> ElementSpelling:
+    row = element.spec
+    by_text = {a.text_role: a.name for a in row.attributes.values()}
+    return ElementSpelling(
+        tag=_DIALECT_TAGS.get((dialect, element), row.name),
+        attributes=MappingProxyType(
+            {
+                name: _build_attribute_spelling(a.spellings[dialect], a.kind, _find_dialect_kind(dialect, row.name, a))
+                for name, a in row.attributes.items()
+                if dialect in a.spellings
+            }
+        ),
+        text_attribute=by_text.get("written") or by_text.get("only"),
+        multiline_attribute=by_text.get("read") if row.name == "Meta" else None,
+    )
+
+
+ELEMENT_SPELLINGS: Final[Mapping[Dialect, Mapping[type[Element], ElementSpelling]]] = {
+    dialect: {e: _build_element_spelling(dialect, e) for e in ELEMENT_CLASSES.values() if dialect in e.spec.dialects}
+    for dialect in DIALECTS
 }
 """Per dialect, how each element it has is written."""
 
 
-def _reading(element: type[Element], spoken: tuple[Dialect, ...]) -> Reading:
-    row = element.row
-    names: dict[str, tuple[Attribute, Callable[[str], object]]] = {}
+def _build_tag_meaning(element: type[Element], dialects: tuple[Dialect, ...]) -> TagMeaning:
+    row = element.spec
+    names: dict[str, tuple[AttributeSpec, Callable[[str], object]]] = {}
     for attribute in row.attributes.values():
-        if attribute.text == "only":
+        if attribute.text_role == "only":
             continue
-        for dialect in spoken:
-            if dialect in attribute.spelling:
-                names[attribute.spelling[dialect]] = (attribute, _kind(dialect, row.name, attribute).read)
-        names |= dict.fromkeys(attribute.also, (attribute, attribute.kind.read))
-    text = next((a for a in row.attributes.values() if a.text != "never"), None)
-    return Reading(
-        element, MappingProxyType(names), TextReading(text.name, text.kind.read, text.kind is TEXT) if text else None
+        for dialect in dialects:
+            if dialect in attribute.spellings:
+                names[attribute.spellings[dialect]] = (
+                    attribute,
+                    _find_dialect_kind(dialect, row.name, attribute).parse_text,
+                )
+        names |= dict.fromkeys(attribute.spelling_variants, (attribute, attribute.kind.parse_text))
+    text = next((a for a in row.attributes.values() if a.text_role != "never"), None)
+    return TagMeaning(
+        element,
+        MappingProxyType(names),
+        TextMeaning(text.name, text.kind.parse_text, text.kind is TEXT_KIND) if text else None,
     )
 
 
-def _readings() -> dict[str, Reading]:
-    readings: dict[str, Reading] = {}
-    for element in ELEMENTS.values():
+def _build_tag_meanings() -> dict[str, TagMeaning]:
+    readings: dict[str, TagMeaning] = {}
+    for element in ELEMENT_CLASSES.values():
         spoken: dict[str, list[Dialect]] = {}
-        for dialect in element.row.dialects:
-            spoken.setdefault(WRITING[dialect][element].tag, []).append(dialect)
+        for dialect in element.spec.dialects:
+            spoken.setdefault(ELEMENT_SPELLINGS[dialect][element].tag, []).append(dialect)
         for tag, dialects in spoken.items():
-            readings |= dict.fromkeys((tag, *element.row.also), _reading(element, tuple(dialects)))
-    readings["Number"] = Reading(To, MappingProxyType({}), TextReading("target", NUMBER.read, may_be_blank=False))
-    readings[SIP_TAG] = Reading(To, MappingProxyType({}), TextReading("target", SIP.read, may_be_blank=False))
+            readings |= dict.fromkeys((tag, *element.spec.tag_variants), _build_tag_meaning(element, tuple(dialects)))
+    readings["Number"] = TagMeaning(
+        To, MappingProxyType({}), TextMeaning("target", NUMBER_KIND.parse_text, may_be_blank=False)
+    )
+    readings[SIP_TARGET_TAG] = TagMeaning(
+        To, MappingProxyType({}), TextMeaning("target", SIP_KIND.parse_text, may_be_blank=False)
+    )
     return readings
 
 
-READING: Final[Mapping[str, Reading]] = MappingProxyType(_readings())
+TAG_MEANINGS: Final[Mapping[str, TagMeaning]] = MappingProxyType(_build_tag_meanings())
 """What each tag of either dialect means."""
 
 
@@ -145,34 +157,42 @@ class Extensions:
     ``kinds`` is by element, then by attribute.
     """
 
-    kinds: Mapping[str, Mapping[str, Kind]] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, Mapping[str, ValueKind]] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def declare(cls, declared: Mapping[str, Mapping[str, str]]) -> Extensions:
+    def from_declarations(cls, declarations: Mapping[str, Mapping[str, str]]) -> Extensions:
         """From the file's content: ``{"Dial": {"callerId": "text"}}``. Raises LanguageError."""
-        kinds: dict[str, Mapping[str, Kind]] = {}
-        for element, attributes in declared.items():
-            if element not in ROWS:
-                raise LanguageError(f"there is no element <{element}>; {suggestion(element, [*ROWS])}".rstrip("; "))
+        kinds: dict[str, Mapping[str, ValueKind]] = {}
+        for element, attributes in declarations.items():
+            if element not in ELEMENT_SPECS:
+                raise LanguageError(
+                    f"there is no element <{element}>; {format_suggestion(element, [*ELEMENT_SPECS])}".rstrip("; ")
+                )
             if not isinstance(attributes, Mapping):
                 raise LanguageError(f"<{element}>: must be a mapping of attributes and kinds")
-            kinds[element] = MappingProxyType({name: _declared(element, name, kind) for name, kind in attributes.items()})
+            kinds[element] = MappingProxyType(
+                {name: _check_declaration(element, name, kind) for name, kind in attributes.items()}
+            )
         return cls(MappingProxyType(kinds))
 
-    def kind(self, element: str, attribute: str) -> Kind | None:
+    def find_kind(self, element: str, attribute: str) -> ValueKind | None:
         """The kind of a declared attribute; None where it is not declared."""
         return self.kinds.get(element, {}).get(attribute)
 
 
-def _declared(element: str, name: str, kind: str) -> Kind:
+def _check_declaration(element: str, name: str, kind: str) -> ValueKind:
     if not is_xml_name(name):
         raise LanguageError(f"<{element}>: {name!r} cannot be the name of an attribute")
-    taken = {spelled for a in ROWS[element].attributes.values() for spelled in (a.name, *a.spelling.values(), *a.also)}
+    taken = {
+        spelled
+        for a in ELEMENT_SPECS[element].attributes.values()
+        for spelled in (a.name, *a.spellings.values(), *a.spelling_variants)
+    }
     if name in taken:
         raise LanguageError(f"<{element}> has an attribute {name} of its own")
-    if kind not in KINDS:
-        raise LanguageError(f"<{element}> {name}: there is no kind {kind!r}; there are {', '.join(KINDS)}")
-    return KINDS[kind]
+    if kind not in DECLARABLE_KINDS:
+        raise LanguageError(f"<{element}> {name}: there is no kind {kind!r}; there are {', '.join(DECLARABLE_KINDS)}")
+    return DECLARABLE_KINDS[kind]
 
 
 NO_EXTENSIONS: Final = Extensions()

@@ -10,125 +10,131 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Required, Self, Union, get_args, get_origin, get_type_hints
 
-from app.errors import BuildError, suggestion
-from app.language.rows import DIALECTS, Attribute, Dialect, Evidence, Row
-from app.language.values import LOOSE
+from app.errors import VerbBuildError, format_suggestion
+from app.language.rows import DIALECTS, AttributeSpec, Dialect, ElementSpec, Evidence
+from app.language.values import LOOSE_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_DEPTH: Final = 100
+MAX_ELEMENT_DEPTH: Final = 100
 """Elements inside elements; beyond it a document is refused (a flow that calls itself?)."""
 
 
-_set: Final = object.__setattr__
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_set_field: Final = object.__setattr__
+_EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Element:
     """An element of the language: immutable, checked when built, equal by value, safe to share between requests."""
 
-    only: ClassVar[Dialect | None] = None
+    only_dialect: ClassVar[Dialect | None] = None
     evidence: ClassVar[Evidence] = Evidence.DOCUMENTED
-    also: ClassVar[tuple[str, ...]] = ()
-    once: ClassVar[tuple[str, ...]] = ("Error",)
-    needs: ClassVar[tuple[str, ...]] = ()
-    first: ClassVar[tuple[str, ...]] = ()
-    always: ClassVar[tuple[tuple[str, str], ...]] = ()
-    whole: ClassVar[Callable[[Any], None] | None] = None
-    row: ClassVar[Row]
+    tag_variants: ClassVar[tuple[str, ...]] = ()
+    at_most_once: ClassVar[tuple[str, ...]] = ("Error",)
+    required_children: ClassVar[tuple[str, ...]] = ()
+    leading_children: ClassVar[tuple[str, ...]] = ()
+    default_attributes: ClassVar[tuple[tuple[str, str], ...]] = ()
+    check_whole: ClassVar[Callable[[Any], None] | None] = None
+    spec: ClassVar[ElementSpec]
 
-    attributes: Mapping[str, Any] = _NOTHING
+    attributes: Mapping[str, Any] = _EMPTY_MAPPING
     children: tuple[Element, ...] = ()
-    extra: Mapping[str, str] = _NOTHING
+    extra: Mapping[str, str] = _EMPTY_MAPPING
     depth: int = 1
     """Elements inside each other, this one counted."""
 
-    def _build(self, content: tuple[Any, ...], given: Any) -> None:  # noqa: ANN401 - each class has its own TypedDict
+    def _build(self, content: tuple[Any, ...], attribute_values: Any) -> None:  # noqa: ANN401 - each class has its own TypedDict
         """Check what a caller of the constructor gave, and keep it."""
-        row = self.row
-        take = row.take
-        extra = _extra(row, given.pop("extra")) if "extra" in given else _NOTHING
-        name = row.plain_name
+        row = self.spec
+        take = row.value_checks
+        extra = _check_extra(row, attribute_values.pop("extra")) if "extra" in attribute_values else _EMPTY_MAPPING
+        name = row.positional_name
         try:
             if content and isinstance(content[0], str):
                 if not name:
-                    raise BuildError(f"<{row.name}> takes no text, but {row.takes}")
-                if name in given:
-                    raise BuildError(f"<{row.name}> {name}: given twice, as text and as attribute")
+                    raise VerbBuildError(f"<{row.name}> takes no text, but {row.allowed_children_text}")
+                if name in attribute_values:
+                    raise VerbBuildError(f"<{row.name}> {name}: given twice, as text and as attribute")
                 attributes = {name: take[name](content[0])}
                 content = content[1:]
             else:
                 attributes = {}
-            if given:
-                for name, value in given.items():
+            if attribute_values:
+                for name, value in attribute_values.items():
                     attributes[name] = take[name](value)
         except KeyError:
-            raise BuildError(unknown_attribute(row, name)) from None
+            raise VerbBuildError(describe_unknown_attribute(row, name)) from None
         except ValueError as error:
-            raise BuildError(str(error) if type(error) is BuildError else f"<{row.name}> {name}: {error}") from None
-        self._settle(content, attributes, extra)
+            raise VerbBuildError(str(error) if type(error) is VerbBuildError else f"<{row.name}> {name}: {error}") from None
+        self._complete(content, attributes, extra)
 
-    def _settle(
-        self, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _NOTHING
+    def _complete(
+        self, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _EMPTY_MAPPING
     ) -> None:
         """Keep checked attributes and children, if they fit together; the builder and the reader both end here."""
-        row = self.row
-        if children or row.needs:
-            _set(self, "depth", self._depth(children))
-            _set(self, "children", self._counted(children) if row.counted else children)
-        for name, value in row.always:
+        row = self.spec
+        if children or row.required_children:
+            _set_field(self, "depth", self._measure_depth(children))
+            _set_field(self, "children", self._check_child_counts(children) if row.limits_child_counts else children)
+        for name, value in row.default_attributes:
             attributes.setdefault(name, value)
-        for name in row.required:
+        for name in row.required_attributes:
             if name not in attributes:
-                raise BuildError(f"<{row.name}> needs {name}")
+                raise VerbBuildError(f"<{row.name}> needs {name}")
         if attributes:
-            _set(self, "attributes", MappingProxyType(attributes))
+            _set_field(self, "attributes", MappingProxyType(attributes))
         if extra:
-            _set(self, "extra", extra)
-        if row.whole is not None:
-            row.whole(self)
+            _set_field(self, "extra", extra)
+        if row.check_whole is not None:
+            row.check_whole(self)
 
-    def _depth(self, children: tuple[Any, ...]) -> int:
+    def _measure_depth(self, children: tuple[Any, ...]) -> int:
         """The depth that children give, each of which may stand here."""
-        row = self.row
-        inside = row.inside
+        row = self.spec
+        inside = row.allowed_children
         deepest = 0
         for child in children:
             if type(child) not in inside:
-                raise BuildError(misplaced(row, child))
+                raise VerbBuildError(describe_misplaced_content(row, child))
             if child.depth > deepest:  # noqa: PLR1730 - max() takes three times as long
                 deepest = child.depth
-        if deepest >= MAX_DEPTH:
-            raise BuildError(f"<{row.name}>: more than {MAX_DEPTH} elements inside each other")
+        if deepest >= MAX_ELEMENT_DEPTH:
+            raise VerbBuildError(f"<{row.name}>: more than {MAX_ELEMENT_DEPTH} elements inside each other")
         return deepest + 1
 
-    def _counted(self, children: tuple[Any, ...]) -> tuple[Element, ...]:
+    def _check_child_counts(self, children: tuple[Any, ...]) -> tuple[Element, ...]:
         """The children, as many of each as may be, with those first that stand first."""
-        row = self.row
-        if len(children) == 1 and not row.needs:
+        row = self.spec
+        if len(children) == 1 and not row.required_children:
             return children
         kinds = [type(child) for child in children]
-        for cls in row.once:
+        for cls in row.at_most_once:
             if kinds.count(cls) > 1:
-                raise BuildError(f"<{row.name}> takes one <{cls.__name__}>, not {kinds.count(cls)}")
-        for cls in row.needs:
+                raise VerbBuildError(f"<{row.name}> takes one <{cls.__name__}>, not {kinds.count(cls)}")
+        for cls in row.required_children:
             if cls not in kinds:
-                raise BuildError(f"<{row.name}> needs at least one <{cls.__name__}>")
-        return tuple(sorted(children, key=lambda child: type(child) not in row.first)) if row.first else children
+                raise VerbBuildError(f"<{row.name}> needs at least one <{cls.__name__}>")
+        return (
+            tuple(sorted(children, key=lambda child: type(child) not in row.leading_children))
+            if row.leading_children
+            else children
+        )
 
     @classmethod
-    def of(cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _NOTHING) -> Self:
+    def from_checked_parts(
+        cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _EMPTY_MAPPING
+    ) -> Self:
         """An element of parts that were checked one by one already (by a reader), checked as a whole."""
         made = cls.__new__(cls)
-        made._settle(children, attributes, extra)  # noqa: SLF001 - its own
+        made._complete(children, attributes, extra)  # noqa: SLF001 - its own
         return made
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"<{self.row.name}> cannot change: build another")
+        raise AttributeError(f"<{self.spec.name}> cannot change: build another")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"<{self.row.name}> cannot change: build another")
+        raise AttributeError(f"<{self.spec.name}> cannot change: build another")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -140,13 +146,13 @@ class Element:
 
     def __repr__(self) -> str:
         named = dict(self.attributes)
-        plain = self.row.plain
+        plain = self.spec.positional_attribute
         parts = [repr(named.pop(plain.name))] if plain is not None and plain.name in named else []
         parts += [repr(child) for child in self.children]
         parts += [f"{name}={value!r}" for name, value in named.items()]
         if self.extra:
             parts.append(f"extra={dict(self.extra)!r}")
-        return f"{self.row.name}({', '.join(parts)})"
+        return f"{self.spec.name}({', '.join(parts)})"
 
     def __copy__(self) -> Self:
         return self
@@ -155,26 +161,26 @@ class Element:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).of, (self.children, dict(self.attributes), dict(self.extra))
+        return type(self).from_checked_parts, (self.children, dict(self.attributes), dict(self.extra))
 
 
-def _extra(row: Row, given: object) -> Mapping[str, str]:
+def _check_extra(spec: ElementSpec, extra_values: object) -> Mapping[str, str]:
     """Attributes that the user's extensions declare; whether they do is asked when the document is written."""
     extra: dict[str, str] = {}
-    if given is None:
-        return _NOTHING
-    if not isinstance(given, Mapping):
-        raise BuildError(f"<{row.name}> extra: must be a mapping of names and values, not {given!r:.60}")
-    for name, value in given.items():
+    if extra_values is None:
+        return _EMPTY_MAPPING
+    if not isinstance(extra_values, Mapping):
+        raise VerbBuildError(f"<{spec.name}> extra: must be a mapping of names and values, not {extra_values!r:.60}")
+    for name, value in extra_values.items():
         if not isinstance(name, str) or not is_xml_name(name):
-            raise BuildError(f"<{row.name}> extra: {name!r} cannot be the name of an attribute")
-        if name in row.attributes:
-            raise BuildError(f"<{row.name}> extra: {name} is an attribute of its own, give it by its name")
+            raise VerbBuildError(f"<{spec.name}> extra: {name!r} cannot be the name of an attribute")
+        if name in spec.attributes:
+            raise VerbBuildError(f"<{spec.name}> extra: {name} is an attribute of its own, give it by its name")
         try:
-            extra[name] = str(LOOSE.take(value))
+            extra[name] = str(LOOSE_KIND.check_value(value))
         except ValueError as error:
-            raise BuildError(f"<{row.name}> {name}: {error}") from None
-    return MappingProxyType(extra) if extra else _NOTHING
+            raise VerbBuildError(f"<{spec.name}> {name}: {error}") from None
+    return MappingProxyType(extra) if extra else _EMPTY_MAPPING
 
 
 def is_xml_name(name: str) -> bool:
@@ -184,80 +190,80 @@ def is_xml_name(name: str) -> bool:
     return name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier() and name[0] not in "-."
 
 
-def unknown_attribute(row: Row, name: str) -> str:
+def describe_unknown_attribute(spec: ElementSpec, name: str) -> str:
     """The message for an attribute that the element does not have."""
-    known = [*row.attributes]
+    known = [*spec.attributes]
     has = ", ".join(known) if known else "none"
-    near = suggestion(name, known)
-    return f"<{row.name}> has no attribute {name} (it has {has}{'; ' + near if near else ''})"
+    near = format_suggestion(name, known)
+    return f"<{spec.name}> has no attribute {name} (it has {has}{'; ' + near if near else ''})"
 
 
-def misplaced(row: Row, child: object) -> str:
+def describe_misplaced_content(spec: ElementSpec, child: object) -> str:
     """The message for content that may not stand in the element."""
     if isinstance(child, Element):
-        return f"<{child.row.name}> is not allowed in <{row.name}>, which takes {row.takes}"
+        return f"<{child.spec.name}> is not allowed in <{spec.name}>, which takes {spec.allowed_children_text}"
     if isinstance(child, str):
-        return f"<{row.name}>: its text stands once and first, not {child[:40]!r} later"
-    also = "text and " if row.plain else ""
-    return f"<{row.name}> takes {also}{row.takes}, not {child!r:.60}"
+        return f"<{spec.name}>: its text stands once and first, not {child[:40]!r} later"
+    also = "text and " if spec.positional_attribute else ""
+    return f"<{spec.name}> takes {also}{spec.allowed_children_text}, not {child!r:.60}"
 
 
-def paths(element: Element, start: str = "") -> Iterator[tuple[str, Element]]:
+def walk_elements(element: Element, path_prefix: str = "") -> Iterator[tuple[str, Element]]:
     """Every element inside, with its place as events name it: ``Answer[0]``, ``Gather[2].DTMF[0].Dial[1]``."""
     for index, child in enumerate(element.children):
-        path = f"{start}{child.row.name}[{index}]"
+        path = f"{path_prefix}{child.spec.name}[{index}]"
         yield path, child
-        yield from paths(child, f"{path}.")
+        yield from walk_elements(child, f"{path}.")
 
 
-def _row(cls: type[Element], names: dict[str, Any]) -> Row:
+def _build_element_spec(cls: type[Element], namespace: dict[str, Any]) -> ElementSpec:
     """Read a class: its constructor's content types are the nesting, its Attributes the items."""
     attributes = {
-        name: _attribute(name, hint)
-        for name, hint in get_type_hints(cls.__dict__["Attributes"], names, include_extras=True).items()
+        name: _build_attribute_spec(name, hint)
+        for name, hint in get_type_hints(cls.__dict__["Attributes"], namespace, include_extras=True).items()
         if name != "extra"
     }
     tag = {"tag": attributes.pop("tag")} if "tag" in attributes else {}
     attributes |= tag
-    content = get_type_hints(cls.__init__, names, {"Attributes": cls.__dict__["Attributes"]}).get("content", ())
-    inside = [part for part in _parts(content) if isinstance(part, type) and issubclass(part, Element)]
-    plain = next((attribute for attribute in attributes.values() if attribute.plain), None)
+    content = get_type_hints(cls.__init__, namespace, {"Attributes": cls.__dict__["Attributes"]}).get("content", ())
+    inside = [part for part in _list_union_members(content) if isinstance(part, type) and issubclass(part, Element)]
+    plain = next((attribute for attribute in attributes.values() if attribute.is_positional), None)
     says, _, source = (cls.__doc__ or "").partition("\n\n")
-    return Row(
+    return ElementSpec(
         name=cls.__name__,
-        says=says.strip(),
+        description=says.strip(),
         source=" ".join(source.split()),
         evidence=cls.evidence,
-        dialects=(cls.only,) if cls.only else DIALECTS,
-        also=cls.also,
+        dialects=(cls.only_dialect,) if cls.only_dialect else DIALECTS,
+        tag_variants=cls.tag_variants,
         attributes=MappingProxyType(attributes),
-        plain=plain,
-        plain_name=plain.name if plain else "",
-        inside=frozenset(inside),
-        once=frozenset(part for part in inside if part.__name__ in cls.once),
-        needs=frozenset(part for part in inside if part.__name__ in cls.needs),
-        counted=bool(cls.once or cls.needs),
-        first=frozenset(part for part in inside if part.__name__ in cls.first),
-        required=tuple(attribute.name for attribute in attributes.values() if attribute.required),
-        take={attribute.name: attribute.kind.take for attribute in attributes.values()},
-        always=cls.always,
-        whole=cls.whole,
+        positional_attribute=plain,
+        positional_name=plain.name if plain else "",
+        allowed_children=frozenset(inside),
+        at_most_once=frozenset(part for part in inside if part.__name__ in cls.at_most_once),
+        required_children=frozenset(part for part in inside if part.__name__ in cls.required_children),
+        limits_child_counts=bool(cls.at_most_once or cls.required_children),
+        leading_children=frozenset(part for part in inside if part.__name__ in cls.leading_children),
+        required_attributes=tuple(attribute.name for attribute in attributes.values() if attribute.is_required),
+        value_checks={attribute.name: attribute.kind.check_value for attribute in attributes.values()},
+        default_attributes=cls.default_attributes,
+        check_whole=cls.check_whole,
     )
 
 
-def _parts(hint: object) -> tuple[object, ...]:
+def _list_union_members(hint: object) -> tuple[object, ...]:
     """The members of a union, flat; of anything else, itself."""
     return get_args(hint) if get_origin(hint) is Union or type(hint).__name__ == "UnionType" else (hint,)
 
 
-def _attribute(name: str, hint: Any) -> Attribute:  # noqa: ANN401 - a type as typing gives it
+def _build_attribute_spec(name: str, hint: Any) -> AttributeSpec:  # noqa: ANN401 - a type as typing gives it
     required = get_origin(hint) is Required
     typed, kind, says = get_args(get_args(hint)[0] if required else hint)
-    return says.attribute(name, kind, typed, required=required or (says.plain and not says.optional))  # type: ignore[no-any-return]
+    return says.make_spec(name, kind, typed, is_required=required or (says.is_positional and not says.is_optional))  # type: ignore[no-any-return]
 
 
-def read_table(classes: Mapping[str, type[Element]], names: dict[str, Any]) -> Mapping[str, Row]:
+def build_element_table(classes: Mapping[str, type[Element]], namespace: dict[str, Any]) -> Mapping[str, ElementSpec]:
     """Give each class its row, once all are defined; rows by name, in the table's order."""
     for cls in classes.values():
-        cls.row = _row(cls, names)
-    return MappingProxyType({name: cls.row for name, cls in classes.items()})
+        cls.spec = _build_element_spec(cls, namespace)
+    return MappingProxyType({name: cls.spec for name, cls in classes.items()})

@@ -42,26 +42,28 @@ if TYPE_CHECKING:
     from app.language.element import Element
     from app.language.rows import Dialect
 
-_CLOSED: Final = Say("We are closed.")
-_BRANCHES: Final = (
+_CLOSED_MESSAGE: Final = Say("We are closed.")
+_MENU_BRANCHES: Final = (
     DTMF("1", Dial("ann@sip.example.com")),
     DTMF("2", Callback("https://calls.example.com/orders", method="GET")),
     Default(Say("That is not one of the choices.")),
     Error(Say("Nothing was entered.")),
 )
-_ASK: Final = Say("For sales press 1, for your order press 2.")
-_MENU: Final = (
-    Response(Gather(_ASK, *_BRANCHES, dtmf_length=1, dtmf_stop="#", timeout=8000, attempts=2), Hangup()),
-    Response(_ASK, Gather(*_BRANCHES, dtmf_length=1, dtmf_stop="#"), Hangup()),
+_MENU_PROMPT: Final = Say("For sales press 1, for your order press 2.")
+_MENU_EXAMPLES: Final = (
+    Response(Gather(_MENU_PROMPT, *_MENU_BRANCHES, dtmf_length=1, dtmf_stop="#", timeout=8000, attempts=2), Hangup()),
+    Response(_MENU_PROMPT, Gather(*_MENU_BRANCHES, dtmf_length=1, dtmf_stop="#"), Hangup()),
 )
-_RING: Final = (
+_DIAL_EXAMPLES: Final = (
     Response(Dial(To("12015550188"), To("sip:bob@sip.example.com"), Error(Say("Nobody is free.")), timeout=25_000)),
 )
-_RECORDING: Final = (
-    Response(RecordStart(tag="visit"), _ASK, RecordStop(tag="visit"), RecordWait(tag="visit"), Play(record="visit")),
+_RECORDING_EXAMPLES: Final = (
+    Response(
+        RecordStart(tag="visit"), _MENU_PROMPT, RecordStop(tag="visit"), RecordWait(tag="visit"), Play(record="visit")
+    ),
 )
 
-EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
+VERB_EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
     Response: (Response(Say("Good day."), Hangup()),),
     Answer: (Response(Answer(delay=500, tag="front-desk"), Say("Good day.")),),
     Say: (Response(Say("Good day, this is Acme & Sons.", type="WaveNet", gender="MALE", lang="en-US", loop=2)),),
@@ -70,17 +72,17 @@ EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
     Tone: (Response(Tone(hz="440,480", don=2000, doff=4000, v=-10, loop=3, leg="aleg", tag="ringing")),),
     Hold: (Response(Hold(timeout=60_000, tag="parked"), Say("Are you still there?")),),
     Unhold: (Response(Unhold(tag="back")),),
-    Hangup: (Response(_CLOSED, Hangup(tag="closed")),),
+    Hangup: (Response(_CLOSED_MESSAGE, Hangup(tag="closed")),),
     Record: (Response(Record(Pause(length=120_000, dtmf_stop="#"), tag="message", asr=True), Play(record="message")),),
-    RecordStart: _RECORDING,
-    RecordStop: _RECORDING,
-    RecordWait: _RECORDING,
-    Dial: _RING,
-    To: _RING,
-    Gather: _MENU,
-    DTMF: _MENU,
-    Default: _MENU,
-    Error: _RING,
+    RecordStart: _RECORDING_EXAMPLES,
+    RecordStop: _RECORDING_EXAMPLES,
+    RecordWait: _RECORDING_EXAMPLES,
+    Dial: _DIAL_EXAMPLES,
+    To: _DIAL_EXAMPLES,
+    Gather: _MENU_EXAMPLES,
+    DTMF: _MENU_EXAMPLES,
+    Default: _MENU_EXAMPLES,
+    Error: _DIAL_EXAMPLES,
     Callback: (
         Response(
             Callback(
@@ -94,9 +96,9 @@ EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
         ),
     ),
     Curl: (Response(Curl("https://crm.example.com/calls", method="POST", timeout=3000)),),
-    Call: (Response(Call(_CLOSED, Hangup(), field="to", value="12015550123"), Say("Good day.")),),
+    Call: (Response(Call(_CLOSED_MESSAGE, Hangup(), field="to", value="12015550123"), Say("Good day.")),),
     Geo: (Response(Geo(Say("Hello, neighbour."), states="NJ,NY", county="ESSEX")),),
-    Schedule: (Response(Schedule(_CLOSED, Hangup(), dow="sat,sun", time="00:00:00-23:59:59"), Say("Good day.")),),
+    Schedule: (Response(Schedule(_CLOSED_MESSAGE, Hangup(), dow="sat,sun", time="00:00:00-23:59:59"), Say("Good day.")),),
     Meta: (Response(Meta("support", name="queue"), Callback("https://calls.example.com/next", method="GET")),),
     Reject: (Response(Reject()),),
     Redirect: (Response(Redirect()),),
@@ -104,9 +106,9 @@ EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
 """By element: the first that a dialect can say is its example."""
 
 
-def example(element: type[Element], dialect: Dialect) -> str:
+def render_verb_example(element: type[Element], dialect: Dialect) -> str:
     """The document that shows an element in a dialect, a line an element."""
-    for response in EXAMPLES[element]:
+    for response in VERB_EXAMPLES[element]:
         try:
             tree = etree.fromstring(to_xml(response, dialect))
         except DialectError:

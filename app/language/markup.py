@@ -11,29 +11,38 @@ from functools import partial
 from typing import Any, Final
 
 from app.errors import DialectError, LanguageError
-from app.language.dialects import BRANCHES, NO_EXTENSIONS, SIP_TAG, SWITCH, WRITING, Extensions, Item, Spelling
-from app.language.element import Element, paths
+from app.language.dialects import (
+    ELEMENT_SPELLINGS,
+    GATHER_BRANCHES,
+    NO_EXTENSIONS,
+    SIP_TARGET_TAG,
+    SWITCH_TAG,
+    AttributeSpelling,
+    ElementSpelling,
+    Extensions,
+)
+from app.language.element import Element, walk_elements
 from app.language.rows import DIALECTS, Dialect
-from app.language.values import BLANK, NUMBER, Kind
+from app.language.values import NUMBER_KIND, XML_WHITESPACE, ValueKind
 from app.language.verbs import Gather, Response, To
 
-MAX_BYTES: Final = 1_000_000
+MAX_DOCUMENT_BYTES: Final = 1_000_000
 """A document longer than this is neither written nor read."""
-DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-_SPECIAL: Final = re.compile(r'[&<>"\t\n\r]')
+_ESCAPED_CHARACTER: Final = re.compile(r'[&<>"\t\n\r]')
 
 
-def escape(text: str) -> str:
+def escape_text(text: str) -> str:
     """``text`` as it stands between tags."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def escape_attribute(text: str) -> str:
     """``text`` as it stands between double quotes."""
-    if not _SPECIAL.search(text):
+    if not _ESCAPED_CHARACTER.search(text):
         return text
-    return escape(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
+    return escape_text(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
 
 
 def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Extensions = NO_EXTENSIONS) -> bytes:
@@ -46,127 +55,137 @@ def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Ex
     if type(response) is not Response:
         raise LanguageError(f"a document is a Response, not {response!r:.60}")
     try:
-        document = (DECLARATION + _WRITERS[dialect][Response](response, extensions)).encode()
-    except (_Refused, KeyError):
-        raise _refusal(response, dialect, extensions) from None
-    if len(document) > MAX_BYTES:
-        raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_BYTES} (a loop?)")
+        document = (XML_DECLARATION + _ELEMENT_WRITERS[dialect][Response](response, extensions)).encode()
+    except (_NotWritableError, KeyError):
+        raise _find_dialect_error(response, dialect, extensions) from None
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES} (a loop?)")
     return document
 
 
-class _Refused(Exception):
+class _NotWritableError(Exception):
     """Something cannot be written; ``_refusal`` finds out what."""
 
 
-_Writer = Callable[[Element, Extensions], str]
+_ElementWriter = Callable[[Element, Extensions], str]
 
 
-def _writer(dialect: Dialect, cls: type[Element], spelling: Spelling, writers: Mapping[type[Element], _Writer]) -> _Writer:
+def _make_element_writer(
+    dialect: Dialect, cls: type[Element], spelling: ElementSpelling, writers: Mapping[type[Element], _ElementWriter]
+) -> _ElementWriter:
     """How an element of a class is written: all that is known before is worked out here, once."""
     opening, closing, empty = f"<{spelling.tag}", f"</{spelling.tag}>", f"<{spelling.tag}/>"
-    plan = {name: (item.start, _converter(item)) for name, item in spelling.items.items()}
-    text_name, loose_name = spelling.text, spelling.loose
-    inside_too = _switch if cls is Gather and dialect == "classic" else _prompts_before if cls is Gather else None
+    plan = {name: (item.opening, _make_value_formatter(item)) for name, item in spelling.attributes.items()}
+    text_name, loose_name = spelling.text_attribute, spelling.multiline_attribute
+    inside_too = (
+        _wrap_branches_in_switch
+        if cls is Gather and dialect == "classic"
+        else _refuse_prompts_inside
+        if cls is Gather
+        else None
+    )
     sip = cls is To and dialect == "classic"
 
-    def write(element: Element, extensions: Extensions) -> str:
+    def write_element(element: Element, extensions: Extensions) -> str:
         start, text = opening, ""
         for name, value in element.attributes.items():
-            if name == text_name or (name == loose_name and "\n" in value and value.strip(BLANK)):
-                text = escape(value)
+            if name == text_name or (name == loose_name and "\n" in value and value.strip(XML_WHITESPACE)):
+                text = escape_text(value)
             else:
                 before, convert = plan[name]
                 start = f'{start}{before}{convert(value)}"'
         if element.extra:
-            start += _declared(element, extensions)
+            start += _format_extra_attributes(element, extensions)
         children = element.children
         if children:
             inside = [writers[type(child)](child, extensions) for child in children]
             return f"{start}>{text}{''.join(inside_too(children, inside) if inside_too else inside)}{closing}"
-        if sip and not NUMBER.accepts(text):
-            return f"<{SIP_TAG}{start.removeprefix(opening)}>{text}</{SIP_TAG}>"
+        if sip and not NUMBER_KIND.accepts(text):
+            return f"<{SIP_TARGET_TAG}{start.removeprefix(opening)}>{text}</{SIP_TARGET_TAG}>"
         return f"{start}>{text}{closing}" if text else empty if start is opening else f"{start}/>"
 
-    return write
+    return write_element
 
 
-def _converter(item: Item) -> Callable[[Any], str]:
+def _make_value_formatter(spelling: AttributeSpelling) -> Callable[[Any], str]:
     """From a kept value to what stands between the quotes."""
-    if item.narrower:
-        return partial(_narrow, item.kind)
-    if item.write is not None:
-        return item.write
-    return str if item.kind.safe else escape_attribute
+    if spelling.is_narrower:
+        return partial(_format_narrower_value, spelling.kind)
+    if spelling.format_value is not None:
+        return spelling.format_value
+    return str if spelling.kind.is_xml_safe else escape_attribute
 
 
-def _narrow(kind: Kind, value: str) -> str:
+def _format_narrower_value(kind: ValueKind, value: str) -> str:
     if not kind.accepts(value):
-        raise _Refused
+        raise _NotWritableError
     return escape_attribute(value)
 
 
-def _writers(dialect: Dialect) -> dict[type[Element], _Writer]:
-    writers: dict[type[Element], _Writer] = {}
-    for cls, spelling in WRITING[dialect].items():
-        writers[cls] = _writer(dialect, cls, spelling, writers)
+def _make_element_writers(dialect: Dialect) -> dict[type[Element], _ElementWriter]:
+    writers: dict[type[Element], _ElementWriter] = {}
+    for cls, spelling in ELEMENT_SPELLINGS[dialect].items():
+        writers[cls] = _make_element_writer(dialect, cls, spelling, writers)
     return writers
 
 
-def _switch(children: tuple[Element, ...], written: list[str]) -> list[str]:
+def _wrap_branches_in_switch(children: tuple[Element, ...], child_texts: list[str]) -> list[str]:
     """A classic Gather has its branches in a Switch, after its prompts."""
-    prompts = [text for child, text in zip(children, written, strict=True) if type(child) not in BRANCHES]
-    branches = [text for child, text in zip(children, written, strict=True) if type(child) in BRANCHES]
-    return [*prompts, f"<{SWITCH}>", *branches, f"</{SWITCH}>"] if branches else prompts
+    prompts = [text for child, text in zip(children, child_texts, strict=True) if type(child) not in GATHER_BRANCHES]
+    branches = [text for child, text in zip(children, child_texts, strict=True) if type(child) in GATHER_BRANCHES]
+    return [*prompts, f"<{SWITCH_TAG}>", *branches, f"</{SWITCH_TAG}>"] if branches else prompts
 
 
-def _prompts_before(children: tuple[Element, ...], written: list[str]) -> list[str]:
+def _refuse_prompts_inside(children: tuple[Element, ...], child_texts: list[str]) -> list[str]:
     """A reference Gather has no prompts."""
-    if any(type(child) in Gather.row.first for child in children):
-        raise _Refused
-    return written
+    if any(type(child) in Gather.spec.leading_children for child in children):
+        raise _NotWritableError
+    return child_texts
 
 
-def _declared(element: Element, extensions: Extensions) -> str:
+def _format_extra_attributes(element: Element, extensions: Extensions) -> str:
     """The attributes that the user declared, as they stand in the start tag."""
-    if any(_undeclared(element, name, value, extensions) for name, value in element.extra.items()):
-        raise _Refused
+    if any(_find_extra_problem(element, name, value, extensions) for name, value in element.extra.items()):
+        raise _NotWritableError
     return "".join(f' {name}="{escape_attribute(value)}"' for name, value in element.extra.items())
 
 
-def _undeclared(element: Element, name: str, value: str, extensions: Extensions) -> str:
+def _find_extra_problem(element: Element, name: str, value: str, extensions: Extensions) -> str:
     """Why an extra attribute cannot be written; nothing where it can."""
-    kind = extensions.kind(element.row.name, name)
+    kind = extensions.find_kind(element.spec.name, name)
     if kind is None:
-        return f"<{element.row.name}> {name} is not declared in extensions.yaml"
+        return f"<{element.spec.name}> {name} is not declared in extensions.yaml"
     try:
-        kind.read(value)
+        kind.parse_text(value)
     except ValueError as error:
-        return f"<{element.row.name}> {name}: {error}"
+        return f"<{element.spec.name}> {name}: {error}"
     return ""
 
 
-def _refusal(response: Response, dialect: Dialect, extensions: Extensions) -> DialectError:
+def _find_dialect_error(response: Response, dialect: Dialect, extensions: Extensions) -> DialectError:
     """The first thing that cannot be written, and where it is."""
-    for path, element in [("", response), *paths(response)]:
-        spelling = WRITING[dialect].get(type(element))
-        name = element.row.name
+    for path, element in [("", response), *walk_elements(response)]:
+        spelling = ELEMENT_SPELLINGS[dialect].get(type(element))
+        name = element.spec.name
         if spelling is None:
             return DialectError(f"<{name}> is not in the {dialect} dialect", path)
         for index, child in enumerate(element.children):
-            if dialect == "reference" and type(child) in element.row.first:
-                reason = f"<{child.row.name}> is not in a <{name}> in the reference dialect, but before it"
-                return DialectError(reason, f"{path}.{child.row.name}[{index}]")
+            if dialect == "reference" and type(child) in element.spec.leading_children:
+                reason = f"<{child.spec.name}> is not in a <{name}> in the reference dialect, but before it"
+                return DialectError(reason, f"{path}.{child.spec.name}[{index}]")
         for attribute, value in element.attributes.items():
-            item = spelling.items.get(attribute)
+            item = spelling.attributes.get(attribute)
             if item is None:
                 return DialectError(f"<{name}> {attribute} is not in the {dialect} dialect", path)
-            if item.narrower and not item.kind.accepts(value):
-                return DialectError(f"<{name}> {attribute}: in the {dialect} dialect it {item.kind.refusal(value)}", path)
+            if item.is_narrower and not item.kind.accepts(value):
+                return DialectError(
+                    f"<{name}> {attribute}: in the {dialect} dialect it {item.kind.make_refusal(value)}", path
+                )
         for attribute, value in element.extra.items():
-            reason = _undeclared(element, attribute, value, extensions)
+            reason = _find_extra_problem(element, attribute, value, extensions)
             if reason:
                 return DialectError(reason, path)
     return DialectError("the document cannot be written")
 
 
-_WRITERS: Final = {dialect: _writers(dialect) for dialect in DIALECTS}
+_ELEMENT_WRITERS: Final = {dialect: _make_element_writers(dialect) for dialect in DIALECTS}

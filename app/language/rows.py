@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.language.element import Element
-    from app.language.values import Kind
+    from app.language.values import ValueKind
 
 Dialect = Literal["reference", "classic"]
 DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
@@ -29,7 +29,7 @@ class Evidence(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Attribute:
+class AttributeSpec:
     """A row's item. ``spelling`` has one name a dialect, for those that have it; ``also`` are names that are read.
 
     ``text`` says whether the value stands as the element's text: ``never``, ``read`` (also understood there),
@@ -37,20 +37,20 @@ class Attribute:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     type: object
     evidence: Evidence
-    means: str
+    meaning: str
     default: str
-    required: bool
-    spelling: Mapping[Dialect, str]
-    also: tuple[str, ...]
-    text: Literal["never", "read", "written", "only"]
-    plain: bool
+    is_required: bool
+    spellings: Mapping[Dialect, str]
+    spelling_variants: tuple[str, ...]
+    text_role: Literal["never", "read", "written", "only"]
+    is_positional: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Says:
+class AttributeDeclaration:
     """What the table says of an attribute beside its name and kind.
 
     ``plain`` is for the one that a plain text may give: required unless ``optional``, as are those that only a keyword
@@ -58,62 +58,62 @@ class Says:
     """
 
     evidence: Evidence
-    means: str
+    meaning: str
     default: str = ""
-    plain: bool = False
-    optional: bool = False
-    only: Dialect | None = None
-    classic: str = ""
-    also: tuple[str, ...] = ()
-    text: Literal["never", "read", "written", "only"] = "never"
+    is_positional: bool = False
+    is_optional: bool = False
+    only_dialect: Dialect | None = None
+    classic_name: str = ""
+    spelling_variants: tuple[str, ...] = ()
+    text_role: Literal["never", "read", "written", "only"] = "never"
 
-    def attribute(self, name: str, kind: Kind, typed: object, *, required: bool) -> Attribute:
+    def make_spec(self, name: str, kind: ValueKind, value_type: object, *, is_required: bool) -> AttributeSpec:
         """The item of that name."""
-        spelled: dict[Dialect, str] = {"reference": name, "classic": self.classic or name}
-        return Attribute(
+        spelled: dict[Dialect, str] = {"reference": name, "classic": self.classic_name or name}
+        return AttributeSpec(
             name=name,
             kind=kind,
-            type=typed,
+            type=value_type,
             evidence=self.evidence,
-            means=self.means,
+            meaning=self.meaning,
             default=self.default,
-            required=required,
-            spelling=MappingProxyType({d: s for d, s in spelled.items() if self.only in (None, d)}),
-            also=self.also,
-            text=self.text,
-            plain=self.plain,
+            is_required=is_required,
+            spellings=MappingProxyType({d: s for d, s in spelled.items() if self.only_dialect in (None, d)}),
+            spelling_variants=self.spelling_variants,
+            text_role=self.text_role,
+            is_positional=self.is_positional,
         )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ElementSpec:
     """An element, as the table says it. ``plain`` is the attribute that a plain text means."""
 
     name: str
-    says: str
+    description: str
     source: str
     evidence: Evidence
     dialects: tuple[Dialect, ...]
-    also: tuple[str, ...]
-    attributes: Mapping[str, Attribute]
-    plain: Attribute | None
-    plain_name: str
-    inside: frozenset[type[Element]]
-    once: frozenset[type[Element]]
-    needs: frozenset[type[Element]]
-    counted: bool
+    tag_variants: tuple[str, ...]
+    attributes: Mapping[str, AttributeSpec]
+    positional_attribute: AttributeSpec | None
+    positional_name: str
+    allowed_children: frozenset[type[Element]]
+    at_most_once: frozenset[type[Element]]
+    required_children: frozenset[type[Element]]
+    limits_child_counts: bool
     """Whether how many of what stand inside is to be looked at."""
-    first: frozenset[type[Element]]
+    leading_children: frozenset[type[Element]]
     """What stands before the rest, in whatever order it is given."""
-    required: tuple[str, ...]
-    always: tuple[tuple[str, str], ...]
+    required_attributes: tuple[str, ...]
+    default_attributes: tuple[tuple[str, str], ...]
     """Attributes that are written whether they are given or not, with what they are then."""
-    take: Mapping[str, Callable[[object], object]]
+    value_checks: Mapping[str, Callable[[object], object]]
     """By attribute: the check of a Python value."""
-    whole: Callable[[Any], None] | None
+    check_whole: Callable[[Any], None] | None
     """Refuses, with a BuildError, what the types of the parts cannot say."""
 
     @property
-    def takes(self) -> str:
+    def allowed_children_text(self) -> str:
         """The names of what may stand inside, for messages."""
-        return ", ".join(sorted(cls.__name__ for cls in self.inside)) or "nothing"
+        return ", ".join(sorted(cls.__name__ for cls in self.allowed_children)) or "nothing"

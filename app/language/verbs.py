@@ -13,58 +13,60 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final, Required, TypeAlias, TypedDict, Unpack, final
 
-from app.errors import BuildError
-from app.language.element import Element, read_table
-from app.language.rows import Evidence, Row, Says
+from app.errors import VerbBuildError
+from app.language.element import Element, build_element_table
+from app.language.rows import AttributeDeclaration, ElementSpec, Evidence
 from app.language.values import (
-    Asking,
-    Boolean,
-    Count,
-    County,
-    Days,
-    Decibel,
-    Frequencies,
-    Gender,
-    Integer,
-    Key,
-    Keys,
-    Language,
-    Leg,
-    Loose,
-    Method,
-    Ms,
-    Name,
-    Recording,
-    States,
-    StopKey,
-    Target,
-    Text,
-    Url,
-    VoiceType,
-    Window,
+    BooleanValue,
+    CountValue,
+    CountyValue,
+    DaysValue,
+    DecibelValue,
+    FrequenciesValue,
+    GatherMethodValue,
+    GenderValue,
+    IntegerValue,
+    KeypadKeysValue,
+    KeypadKeyValue,
+    LanguageValue,
+    LegValue,
+    LooseValue,
+    MethodValue,
+    MillisecondsValue,
+    NameValue,
+    RecordingValue,
+    StatesValue,
+    StopKeyValue,
+    TargetValue,
+    TextValue,
+    TimeWindowValue,
+    URLValue,
+    VoiceTypeValue,
 )
 
-documented: Final = partial(Says, Evidence.DOCUMENTED)
-observed: Final = partial(Says, Evidence.OBSERVED)
-named: Final = partial(Says, Evidence.NAMED)
+documented_attribute: Final = partial(AttributeDeclaration, Evidence.DOCUMENTED)
+observed_attribute: Final = partial(AttributeDeclaration, Evidence.OBSERVED)
+undocumented_attribute: Final = partial(AttributeDeclaration, Evidence.NAMED)
 
 
-class Open(TypedDict, total=False):
+class ExtensibleAttributes(TypedDict, total=False):
     """Every element takes attributes that ``extensions.yaml`` declares, by ``extra``."""
 
     extra: Mapping[str, str | int | bool]
 
 
-class Tagged(Open, total=False):
+class TagAttributes(ExtensibleAttributes, total=False):
     """A tag, as the reference says."""
 
-    tag: Annotated[Text, documented("marks the command in the events that report it")]
+    tag: Annotated[TextValue, documented_attribute("marks the command in the events that report it")]
 
 
-class Taggable(Open, total=False):
+class ObservedTagAttributes(ExtensibleAttributes, total=False):
     """A tag, which the reference shows on other commands."""
 
-    tag: Annotated[Text, observed("marks the command in the events that report it (documented for other commands)")]
+    tag: Annotated[
+        TextValue, observed_attribute("marks the command in the events that report it (documented for other commands)")
+    ]
 
 
 @final
@@ -74,14 +76,14 @@ class Response(Element):
     reference: every page; an ``Error`` directly inside is the document's error handler, seen in one example.
     """
 
-    once = ()
+    at_most_once = ()
 
-    class Attributes(Open, total=False): ...
+    class Attributes(ExtensibleAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command | Error", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command | Error", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -91,15 +93,15 @@ class Answer(Element):
     reference: Answer. The table and the prose differ on where the delay stands; the table is followed.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Tagged, total=False):
-        delay: Annotated[Ms, documented("wait after answering, before the next command")]
+    class Attributes(TagAttributes, total=False):
+        delay: Annotated[MillisecondsValue, documented_attribute("wait after answering, before the next command")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -109,18 +111,18 @@ class Say(Element):
     reference: Say. Both the text and the attribute ``text`` are seen; the text is written.
     """
 
-    class Attributes(Taggable, total=False):
-        text: Annotated[Text, documented("what to speak", plain=True, text="written")]
-        type: Annotated[VoiceType, documented("voice technology", default="Standard")]
-        gender: Annotated[Gender, documented("the voice's gender", default="FEMALE")]
-        code: Annotated[Text, documented("a voice of the platform's list")]
-        lang: Annotated[Language, documented("the text's language", default="en-US")]
-        loop: Annotated[Count, documented("how often", default="1")]
+    class Attributes(ObservedTagAttributes, total=False):
+        text: Annotated[TextValue, documented_attribute("what to speak", is_positional=True, text_role="written")]
+        type: Annotated[VoiceTypeValue, documented_attribute("voice technology", default="Standard")]
+        gender: Annotated[GenderValue, documented_attribute("the voice's gender", default="FEMALE")]
+        code: Annotated[TextValue, documented_attribute("a voice of the platform's list")]
+        lang: Annotated[LanguageValue, documented_attribute("the text's language", default="en-US")]
+        loop: Annotated[CountValue, documented_attribute("how often", default="1")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str | MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -130,24 +132,27 @@ class Play(Element):
     reference: Play. The table calls ``url`` required, every example has text; the text is written.
     """
 
-    class Attributes(Taggable, total=False):
+    class Attributes(ObservedTagAttributes, total=False):
         url: Annotated[
-            Url, documented("an mp3 or wav file, unless it plays a recording", plain=True, optional=True, text="written")
+            URLValue,
+            documented_attribute(
+                "an mp3 or wav file, unless it plays a recording", is_positional=True, is_optional=True, text_role="written"
+            ),
         ]
-        record: Annotated[Text, observed("the tag of a Record of this call; then no URL")]
-        leg: Annotated[Leg, documented("who hears it: aleg (the caller), bleg (the dialled party), both")]
-        loop: Annotated[Count, documented("how often", default="1")]
+        record: Annotated[TextValue, observed_attribute("the tag of a Record of this call; then no URL")]
+        leg: Annotated[LegValue, documented_attribute("who hears it: aleg (the caller), bleg (the dialled party), both")]
+        loop: Annotated[CountValue, documented_attribute("how often", default="1")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str | MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
-    def whole(self) -> None:
+    def check_whole(self) -> None:
         """Refuse a Play that does not play one thing."""
         given = [name for name in ("url", "record") if name in self.attributes]
         if len(given) != 1:
-            raise BuildError(f"<Play> needs either a URL or record, and has {' and '.join(given) or 'neither'}")
+            raise VerbBuildError(f"<Play> needs either a URL or record, and has {' and '.join(given) or 'neither'}")
 
 
 @final
@@ -157,14 +162,14 @@ class Pause(Element):
     reference: Pause.
     """
 
-    class Attributes(Taggable, total=False):
-        length: Annotated[Ms, documented("how long", default="1000")]
-        dtmf_stop: Annotated[Key, documented("a key that ends the pause")]
+    class Attributes(ObservedTagAttributes, total=False):
+        length: Annotated[MillisecondsValue, documented_attribute("how long", default="1000")]
+        dtmf_stop: Annotated[KeypadKeyValue, documented_attribute("a key that ends the pause")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -174,21 +179,21 @@ class Tone(Element):
     reference: Tone. Examples write ``v``, the table also ``volume``.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Tagged, total=False):
-        hz: Annotated[Frequencies, documented("the tone's frequencies")]
-        don: Annotated[Ms, documented("cadence: how long it sounds")]
-        doff: Annotated[Ms, documented("cadence: how long it rests")]
-        v: Annotated[Decibel, documented("volume in dB, 0 is the loudest", also=("volume",))]
-        loop: Annotated[Integer, documented("how often", default="1")]
-        timeout: Annotated[Ms, documented("the longest it lasts", default="30000")]
-        leg: Annotated[Leg, documented("who hears it")]
+    class Attributes(TagAttributes, total=False):
+        hz: Annotated[FrequenciesValue, documented_attribute("the tone's frequencies")]
+        don: Annotated[MillisecondsValue, documented_attribute("cadence: how long it sounds")]
+        doff: Annotated[MillisecondsValue, documented_attribute("cadence: how long it rests")]
+        v: Annotated[DecibelValue, documented_attribute("volume in dB, 0 is the loudest", spelling_variants=("volume",))]
+        loop: Annotated[IntegerValue, documented_attribute("how often", default="1")]
+        timeout: Annotated[MillisecondsValue, documented_attribute("the longest it lasts", default="30000")]
+        leg: Annotated[LegValue, documented_attribute("who hears it")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -198,15 +203,15 @@ class Hold(Element):
     reference: Hold.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Tagged, total=False):
-        timeout: Annotated[Ms, documented("the longest hold", default="300000")]
+    class Attributes(TagAttributes, total=False):
+        timeout: Annotated[MillisecondsValue, documented_attribute("the longest hold", default="300000")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -216,14 +221,14 @@ class Unhold(Element):
     reference: Unhold.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Tagged, total=False): ...
+    class Attributes(TagAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -233,12 +238,12 @@ class Hangup(Element):
     reference: Hangup.
     """
 
-    class Attributes(Tagged, total=False): ...
+    class Attributes(TagAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -248,15 +253,17 @@ class Record(Element):
     reference: Record. A Pause inside, ended by a key, makes a voicemail. Whether an empty Record waits is not documented.
     """
 
-    class Attributes(Open, total=False):
-        tag: Annotated[Text, documented("the recording's name, for Play record; marks the command in events")]
-        asr: Annotated[Boolean, documented("transcribe the recording", default="false")]
-        timeout: Annotated[Ms, documented("how long to record")]
+    class Attributes(ExtensibleAttributes, total=False):
+        tag: Annotated[
+            TextValue, documented_attribute("the recording's name, for Play record; marks the command in events")
+        ]
+        asr: Annotated[BooleanValue, documented_attribute("transcribe the recording", default="false")]
+        timeout: Annotated[MillisecondsValue, documented_attribute("how long to record")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command | Error", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command | Error", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -266,16 +273,16 @@ class RecordStart(Element):
     reference: only the name is known.
     """
 
-    only = "reference"
+    only_dialect = "reference"
     evidence = Evidence.NAMED
 
-    class Attributes(Open, total=False):
-        tag: Annotated[Text, named("the recording's name")]
+    class Attributes(ExtensibleAttributes, total=False):
+        tag: Annotated[TextValue, undocumented_attribute("the recording's name")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -285,16 +292,16 @@ class RecordStop(Element):
     reference: only the name is known.
     """
 
-    only = "reference"
+    only_dialect = "reference"
     evidence = Evidence.NAMED
 
-    class Attributes(Open, total=False):
-        tag: Annotated[Text, named("the recording's name")]
+    class Attributes(ExtensibleAttributes, total=False):
+        tag: Annotated[TextValue, undocumented_attribute("the recording's name")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -304,16 +311,16 @@ class RecordWait(Element):
     reference: only the name is known.
     """
 
-    only = "reference"
+    only_dialect = "reference"
     evidence = Evidence.NAMED
 
-    class Attributes(Open, total=False):
-        tag: Annotated[Text, named("the recording's name")]
+    class Attributes(ExtensibleAttributes, total=False):
+        tag: Annotated[TextValue, undocumented_attribute("the recording's name")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -323,13 +330,15 @@ class To(Element):
     reference: Dial; seen: ``sip:user@host``, ``user@host``, ``12223334455``. classic: ``Number`` and ``Sip``.
     """
 
-    class Attributes(Open, total=False):
-        target: Annotated[Target, documented("a number or a SIP address", plain=True, text="only")]
+    class Attributes(ExtensibleAttributes, total=False):
+        target: Annotated[
+            TargetValue, documented_attribute("a number or a SIP address", is_positional=True, text_role="only")
+        ]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -339,18 +348,20 @@ class Dial(Element):
     reference: Dial. When the dialled party hangs up the flow goes on. A plain text is a target.
     """
 
-    needs = ("To",)
+    required_children = ("To",)
 
-    class Attributes(Taggable, total=False):
-        timeout: Annotated[Ms, observed("how long to ring; the unit is presumed")]
-        record: Annotated[Recording, observed("whether the conversation is recorded", only="classic")]
+    class Attributes(ObservedTagAttributes, total=False):
+        timeout: Annotated[MillisecondsValue, observed_attribute("how long to ring; the unit is presumed")]
+        record: Annotated[
+            RecordingValue, observed_attribute("whether the conversation is recorded", only_dialect="classic")
+        ]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | To | Aside", **given: Unpack[Attributes]) -> None:
+    def __init__(self, *content: "str | To | MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
         if any(isinstance(part, str) for part in content):
             content = tuple(To(part) if isinstance(part, str) else part for part in content)
-        self._build(content, given)
+        self._build(content, attribute_values)
 
 
 @final
@@ -360,13 +371,13 @@ class DTMF(Element):
     reference: Gather; a plain text is the keys. classic: ``Case`` in ``Switch``.
     """
 
-    class Attributes(Open, total=False):
-        value: Annotated[Keys, documented("the keys", plain=True, classic="dtmf")]
+    class Attributes(ExtensibleAttributes, total=False):
+        value: Annotated[KeypadKeysValue, documented_attribute("the keys", is_positional=True, classic_name="dtmf")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | Command", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str | Command", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -376,12 +387,12 @@ class Default(Element):
     reference: Gather (its example has the texts of Default and Error swapped).
     """
 
-    class Attributes(Tagged, total=False): ...
+    class Attributes(TagAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -391,13 +402,13 @@ class Error(Element):
     reference: Error. Examples and prose write ``play``, the list ``say``.
     """
 
-    class Attributes(Tagged, total=False):
-        play: Annotated[Boolean, documented("speak the reason", default="false", also=("say",))]
+    class Attributes(TagAttributes, total=False):
+        play: Annotated[BooleanValue, documented_attribute("speak the reason", default="false", spelling_variants=("say",))]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -407,32 +418,46 @@ class Gather(Element):
     reference: Gather. classic: the prompts (Say, Play, Pause) stand inside, the branches in a ``Switch``.
     """
 
-    once = ("Default", "Error")
-    first = ("Say", "Play", "Pause")
+    at_most_once = ("Default", "Error")
+    leading_children = ("Say", "Play", "Pause")
 
-    class Attributes(Taggable, total=False):
+    class Attributes(ObservedTagAttributes, total=False):
         dtmf_length: Annotated[
-            Count, observed("how many keys to wait for", default="1 in classic", classic="numDigits", also=("length",))
+            CountValue,
+            observed_attribute(
+                "how many keys to wait for", default="1 in classic", classic_name="numDigits", spelling_variants=("length",)
+            ),
         ]
-        dtmf_stop: Annotated[StopKey, observed("a key that ends the input", default="* in classic", classic="finishOnKey")]
-        url: Annotated[Url, observed("where to fetch the next document, with the keys", classic="callback")]
-        timeout: Annotated[Ms, documented("how long to wait for input", only="classic")]
-        attempts: Annotated[Count, documented("how often the block is executed", default="1", only="classic")]
-        method: Annotated[Asking, documented("how the URL is asked", default="GET", only="classic")]
+        dtmf_stop: Annotated[
+            StopKeyValue,
+            observed_attribute("a key that ends the input", default="* in classic", classic_name="finishOnKey"),
+        ]
+        url: Annotated[
+            URLValue, observed_attribute("where to fetch the next document, with the keys", classic_name="callback")
+        ]
+        timeout: Annotated[MillisecondsValue, documented_attribute("how long to wait for input", only_dialect="classic")]
+        attempts: Annotated[
+            CountValue, documented_attribute("how often the block is executed", default="1", only_dialect="classic")
+        ]
+        method: Annotated[
+            GatherMethodValue, documented_attribute("how the URL is asked", default="GET", only_dialect="classic")
+        ]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Prompt | DTMF | Default | Error | Meta", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(
+        self, *content: "PromptVerb | DTMF | Default | Error | Meta", **attribute_values: Unpack[Attributes]
+    ) -> None:
+        self._build(content, attribute_values)
 
-    def whole(self) -> None:
+    def check_whole(self) -> None:
         """Refuse two branches for the same keys."""
         seen: set[str] = set()
         for child in self.children:
             if isinstance(child, DTMF):
                 keys = child.attributes["value"]
                 if keys in seen:
-                    raise BuildError(f"<Gather> has two branches for {keys}")
+                    raise VerbBuildError(f"<Gather> has two branches for {keys}")
                 seen.add(keys)
 
 
@@ -445,20 +470,20 @@ class Callback(Element):
     ``<callback>URL</callback>``.
     """
 
-    also = ("callback",)
-    always = (("method", "GET"),)
+    tag_variants = ("callback",)
+    default_attributes = (("method", "GET"),)
 
-    class Attributes(Open, total=False):
-        tag: Annotated[Text, documented("sent to the URL as the field tag; marks the command in events")]
-        url: Annotated[Url, documented("where the next document is", plain=True, text="read")]
-        method: Annotated[Method, documented("how the URL is asked; always written", default="GET")]
-        body: Annotated[Boolean, documented("send the call's data in the body", default="false")]
-        timeout: Annotated[Ms, documented("no answer in time is an error; the unit is presumed")]
+    class Attributes(ExtensibleAttributes, total=False):
+        tag: Annotated[TextValue, documented_attribute("sent to the URL as the field tag; marks the command in events")]
+        url: Annotated[URLValue, documented_attribute("where the next document is", is_positional=True, text_role="read")]
+        method: Annotated[MethodValue, documented_attribute("how the URL is asked; always written", default="GET")]
+        body: Annotated[BooleanValue, documented_attribute("send the call's data in the body", default="false")]
+        timeout: Annotated[MillisecondsValue, documented_attribute("no answer in time is an error; the unit is presumed")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str | MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -468,17 +493,17 @@ class Curl(Element):
     reference: Curl; attributes for headers, body and use of the answer are not known. A plain text is the URL.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Taggable, total=False):
-        url: Annotated[Url, documented("what to ask", plain=True)]
-        method: Annotated[Method, documented("how to ask")]
-        timeout: Annotated[Ms, documented("no answer in time is an error")]
+    class Attributes(ObservedTagAttributes, total=False):
+        url: Annotated[URLValue, documented_attribute("what to ask", is_positional=True)]
+        method: Annotated[MethodValue, documented_attribute("how to ask")]
+        timeout: Annotated[MillisecondsValue, documented_attribute("no answer in time is an error")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str | Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str | MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -488,16 +513,16 @@ class Call(Element):
     reference: Call; the field ``to`` is seen.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Taggable, total=False):
-        field: Required[Annotated[Name, documented("the call's field, as to or from")]]
-        value: Required[Annotated[Loose, documented("what it must be, typed by its look")]]
+    class Attributes(ObservedTagAttributes, total=False):
+        field: Required[Annotated[NameValue, documented_attribute("the call's field, as to or from")]]
+        value: Required[Annotated[LooseValue, documented_attribute("what it must be, typed by its look")]]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command | Error", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command | Error", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -507,16 +532,16 @@ class Geo(Element):
     reference: Geo.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Taggable, total=False):
-        states: Annotated[States, documented("two-letter codes of states")]
-        county: Annotated[County, documented("the county's name, in capitals")]
+    class Attributes(ObservedTagAttributes, total=False):
+        states: Annotated[StatesValue, documented_attribute("two-letter codes of states")]
+        county: Annotated[CountyValue, documented_attribute("the county's name, in capitals")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command | Error", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command | Error", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -526,17 +551,17 @@ class Schedule(Element):
     reference: Schedule, also written ``Scheduler``; both bounds of a window are inside.
     """
 
-    only = "reference"
-    also = ("Scheduler",)
+    only_dialect = "reference"
+    tag_variants = ("Scheduler",)
 
-    class Attributes(Taggable, total=False):
-        dow: Annotated[Days, documented("days of the week")]
-        time: Annotated[Window, documented("from and to, HH:MM:SS-HH:MM:SS")]
+    class Attributes(ObservedTagAttributes, total=False):
+        dow: Annotated[DaysValue, documented_attribute("days of the week")]
+        time: Annotated[TimeWindowValue, documented_attribute("from and to, HH:MM:SS-HH:MM:SS")]
 
     attributes: Attributes
 
-    def __init__(self, *content: "Command | Error", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "Command | Error", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -546,16 +571,18 @@ class Meta(Element):
     reference: Meta; the value is typed by its look, and keeps its text; several lines stand as text.
     """
 
-    only = "reference"
+    only_dialect = "reference"
 
-    class Attributes(Open, total=False):
-        name: Required[Annotated[Name, documented("the variable's name")]]
-        value: Annotated[Loose, documented("its value; a plain text is it too", plain=True, text="read")]
+    class Attributes(ExtensibleAttributes, total=False):
+        name: Required[Annotated[NameValue, documented_attribute("the variable's name")]]
+        value: Annotated[
+            LooseValue, documented_attribute("its value; a plain text is it too", is_positional=True, text_role="read")
+        ]
 
     attributes: Attributes
 
-    def __init__(self, *content: "str", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "str", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -565,15 +592,15 @@ class Reject(Element):
     classic: only the name is known.
     """
 
-    only = "classic"
+    only_dialect = "classic"
     evidence = Evidence.NAMED
 
-    class Attributes(Taggable, total=False): ...
+    class Attributes(ObservedTagAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
 @final
@@ -583,25 +610,25 @@ class Redirect(Element):
     classic: only the name is known.
     """
 
-    only = "classic"
+    only_dialect = "classic"
     evidence = Evidence.NAMED
 
-    class Attributes(Taggable, total=False): ...
+    class Attributes(ObservedTagAttributes, total=False): ...
 
     attributes: Attributes
 
-    def __init__(self, *content: "Aside", **given: Unpack[Attributes]) -> None:
-        self._build(content, given)
+    def __init__(self, *content: "MetaOrError", **attribute_values: Unpack[Attributes]) -> None:
+        self._build(content, attribute_values)
 
 
-Aside: TypeAlias = Meta | Error
-Prompt: TypeAlias = Say | Play | Pause
+MetaOrError: TypeAlias = Meta | Error
+PromptVerb: TypeAlias = Say | Play | Pause
 Command: TypeAlias = (
     Answer | Say | Play | Pause | Tone | Hold | Unhold | Hangup | Record | RecordStart | RecordStop | RecordWait
     | Dial | Gather | Callback | Curl | Call | Geo | Schedule | Reject | Redirect | Meta
 )  # fmt: skip
 """What may stand in a document, in a branch, and in the commands that hold others."""
 
-ELEMENTS: Final = {cls.__name__: cls for cls in Element.__subclasses__()}
-ROWS: Final[Mapping[str, Row]] = read_table(ELEMENTS, globals())
+ELEMENT_CLASSES: Final = {cls.__name__: cls for cls in Element.__subclasses__()}
+ELEMENT_SPECS: Final[Mapping[str, ElementSpec]] = build_element_table(ELEMENT_CLASSES, globals())
 """The table: a row an element, by its name in XML."""

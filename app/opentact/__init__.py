@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.opentact.api import Opentact
-    from app.opentact.events import Events
+    from app.opentact.api import OpentactClient
+    from app.opentact.events import EventStream
 
-__all__ = ["Events", "Opentact"]
+__all__ = ["EventStream", "OpentactClient"]
 
 
 def __getattr__(name: str) -> object:
     """What loads httpx and websockets is imported when it is used."""
-    if name == "Opentact":
-        from app.opentact.api import Opentact  # noqa: PLC0415 - as said
+    if name == "OpentactClient":
+        from app.opentact.api import OpentactClient  # noqa: PLC0415 - as said
 
-        return Opentact
-    if name == "Events":
-        from app.opentact.events import Events  # noqa: PLC0415 - as said
+        return OpentactClient
+    if name == "EventStream":
+        from app.opentact.events import EventStream  # noqa: PLC0415 - as said
 
-        return Events
+        return EventStream
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

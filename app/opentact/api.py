@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 from app.opentact import paths
-from app.opentact.apps import Apps, Calls
-from app.opentact.messages import Dialling, Messages
-from app.opentact.numbers import Numbers
-from app.opentact.pages import listed
-from app.opentact.records import Voice
-from app.opentact.rest import PER_SECOND, SECONDS, Rest
-from app.opentact.sip import Connections, Domains, VoiceProfiles
-from app.opentact.subscriptions import Subscriptions
+from app.opentact.apps import AppsApi, CallsApi
+from app.opentact.messages import MessagesApi, OutboundCallsApi
+from app.opentact.numbers import NumbersApi
+from app.opentact.pages import fetch_list
+from app.opentact.records import OpentactVoice
+from app.opentact.rest import REST_REQUESTS_PER_SECOND, REST_TIMEOUT_SECONDS, RestClient
+from app.opentact.sip import SipConnectionsApi, SipDomainsApi, VoiceProfilesApi
+from app.opentact.subscriptions import SubscriptionsApi
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from app.opentact.pace import Pace
-    from app.opentact.tokens import Token
+    from app.opentact.pace import BackoffClock
+    from app.opentact.tokens import AccessToken
     from app.settings import Settings
 
-URL: Final = "https://api.opentact.org/rest"
+DEFAULT_REST_URL: Final = "https://api.opentact.org/rest"
 
 
-class Opentact:
+class OpentactClient:
     """The account of a token, or of an email and a password, which renew a token that is refused.
 
     ``url`` is https, or anything on this machine; ``per_second`` bounds the requests, ``seconds`` is for one of them.
@@ -41,25 +41,33 @@ class Opentact:
         *,
         email: str = "",
         password: str = "",
-        url: str = URL,
-        per_second: float = PER_SECOND,
-        seconds: float = SECONDS,
-        pace: Pace | None = None,
+        url: str = DEFAULT_REST_URL,
+        requests_per_second: float = REST_REQUESTS_PER_SECOND,
+        timeout_seconds: float = REST_TIMEOUT_SECONDS,
+        clock: BackoffClock | None = None,
     ) -> None:
-        rest = Rest(url, token, email, password, per_second=per_second, seconds=seconds, pace=pace)
-        self._rest = rest
-        self.apps = Apps(rest)
-        self.calls = Calls(rest)
-        self.numbers = Numbers(rest)
-        self.messages = Messages(rest)
-        self.dialling = Dialling(rest)
-        self.connections = Connections(rest)
-        self.domains = Domains(rest)
-        self.voice_profiles = VoiceProfiles(rest)
-        self.subscriptions = Subscriptions(rest)
+        rest = RestClient(
+            url,
+            token,
+            email,
+            password,
+            requests_per_second=requests_per_second,
+            timeout_seconds=timeout_seconds,
+            clock=clock,
+        )
+        self._rest_client = rest
+        self.apps = AppsApi(rest)
+        self.calls = CallsApi(rest)
+        self.numbers = NumbersApi(rest)
+        self.messages = MessagesApi(rest)
+        self.outbound_calls = OutboundCallsApi(rest)
+        self.connections = SipConnectionsApi(rest)
+        self.domains = SipDomainsApi(rest)
+        self.voice_profiles = VoiceProfilesApi(rest)
+        self.subscriptions = SubscriptionsApi(rest)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """That of an installation. Raises SettingsError."""
         return cls(
             settings.opentact_token.get_secret_value(),
@@ -68,25 +76,25 @@ class Opentact:
             url=settings.opentact_url,
         )
 
-    async def voices(self) -> list[Voice]:
+    async def list_voices(self) -> list[OpentactVoice]:
         """The voices that Say can have (API description)."""
-        return await listed(self._rest, Voice, paths.VOICES)
+        return await fetch_list(self._rest_client, OpentactVoice, paths.VOICES_PATH)
 
-    async def token(self) -> Token:
+    async def get_token(self) -> AccessToken:
         """The token of the moment, which the websocket is shown too."""
-        return await self._rest.tokens.current()
+        return await self._rest_client.token_provider.get_token()
 
-    async def another_token(self, refused: Token) -> Token | None:
+    async def replace_token(self, rejected_token: AccessToken) -> AccessToken | None:
         """A token instead of one that was refused; None where there is no email and password."""
-        return await self._rest.tokens.instead(refused)
+        return await self._rest_client.token_provider.replace_token(rejected_token)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A text without tokens and passwords."""
-        return self._rest.tokens.hide(text)
+        return self._rest_client.token_provider.redact(text)
 
     async def close(self) -> None:
         """End the connections."""
-        await self._rest.close()
+        await self._rest_client.close()
 
     async def __aenter__(self) -> Self:
         return self

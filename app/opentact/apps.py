@@ -5,99 +5,101 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.opentact import paths
-from app.opentact.pages import MOST, listed, record_of, searched
-from app.opentact.records import App, Call, Executed, Record
-from app.opentact.rest import Request, Rest
+from app.opentact.pages import MAX_PAGE_ROWS, fetch_list, parse_record, search_records
+from app.opentact.records import ElementExecution, OpentactApp, OpentactCall, OpentactRecord
+from app.opentact.rest import RestClient, RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 
-class Apps:
+class AppsApi:
     """SIP Control Apps. All raise OpentactError. Source: API description of 2021."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def all(self) -> list[App]:
+    async def list_all(self) -> list[OpentactApp]:
         """All of the account."""
-        return await listed(self._rest, App, paths.APPS)
+        return await fetch_list(self._rest, OpentactApp, paths.APPS_PATH)
 
-    async def get(self, uuid: str) -> App:
+    async def get_app(self, uuid: str) -> OpentactApp:
         """One."""
-        return await self._app(Request("GET", paths.APP, {"uuid": uuid}, safe=True))
+        return await self._fetch_app(RestRequest("GET", paths.APP_PATH, {"uuid": uuid}, is_safe=True))
 
-    async def create(self, name: str, product: object, **fields: Any) -> App:  # noqa: ANN401 - Opentact's own
+    async def create_app(self, name: str, product: object, **fields: Any) -> OpentactApp:  # noqa: ANN401 - Opentact's own
         """Make one; ``product`` is one of ``products``. Its two trunk settings must be there, so they are sent empty."""
-        trunks: dict[str, Any] = {name: {} for name in paths.TRUNK_SETTINGS}
+        trunks: dict[str, Any] = {name: {} for name in paths.APP_TRUNK_SETTINGS_FIELDS}
         body = {"name": name, "is_active": True, "product": product, **trunks, **fields}
-        return await self._app(Request("POST", paths.APPS, body=body))
+        return await self._fetch_app(RestRequest("POST", paths.APPS_PATH, body=body))
 
-    async def change(self, uuid: str, **fields: Any) -> App:  # noqa: ANN401 - Opentact's own
+    async def update_app(self, uuid: str, **fields: Any) -> OpentactApp:  # noqa: ANN401 - Opentact's own
         """Change these fields, as ``call_flow_url``, ``call_flow_method``, ``call_flow_request_timeout`` (milliseconds)."""
-        return await self._app(Request("PATCH", paths.APP, {"uuid": uuid}, body=fields))
+        return await self._fetch_app(RestRequest("PATCH", paths.APP_PATH, {"uuid": uuid}, body=fields))
 
-    async def delete(self, uuid: str) -> None:
+    async def delete_app(self, uuid: str) -> None:
         """Remove one."""
-        await self._rest.ask(Request("DELETE", paths.APP, {"uuid": uuid}))
+        await self._rest.send_request(RestRequest("DELETE", paths.APP_PATH, {"uuid": uuid}))
 
-    async def products(self) -> list[Record]:
+    async def list_products(self) -> list[OpentactRecord]:
         """What an app may be made of."""
-        return await listed(self._rest, Record, paths.PRODUCTS)
+        return await fetch_list(self._rest, OpentactRecord, paths.PRODUCTS_PATH)
 
-    async def leases(self, uuid: str) -> object:
+    async def list_leases(self, uuid: str) -> object:
         """The numbers that an app has, as Opentact describes them."""
-        return await self._rest.ask(Request("GET", paths.APP_NUMBERS, {"uuid": uuid}, safe=True))
+        return await self._rest.send_request(RestRequest("GET", paths.APP_NUMBERS_PATH, {"uuid": uuid}, is_safe=True))
 
-    async def assign(self, uuid: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> object:
+    async def assign_numbers(self, uuid: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> object:
         """Give numbers to an app and take others away, by the ids of their leases."""
         body = {"add": [*add], "remove": [*remove]}
-        return await self._rest.ask(Request("POST", paths.APP_NUMBERS, {"uuid": uuid}, body=body))
+        return await self._rest.send_request(RestRequest("POST", paths.APP_NUMBERS_PATH, {"uuid": uuid}, body=body))
 
-    async def document(self, uuid: str) -> str:
+    async def get_document(self, uuid: str) -> str:
         """The static document that Opentact keeps for an app; nothing where there is none."""
-        payload = await self._rest.ask(Request("GET", paths.APP_DOCUMENT, {"uuid": uuid}, safe=True))
+        payload = await self._rest.send_request(RestRequest("GET", paths.APP_DOCUMENT_PATH, {"uuid": uuid}, is_safe=True))
         return payload if isinstance(payload, str) else ""
 
-    async def keep(self, uuid: str, document: bytes) -> None:
+    async def store_document(self, uuid: str, document: bytes) -> None:
         """Have Opentact keep a static document; whether it or a URL wins is not documented."""
-        await self._rest.ask(Request("POST", paths.APP_DOCUMENT, {"uuid": uuid}, file=document))
+        await self._rest.send_request(RestRequest("POST", paths.APP_DOCUMENT_PATH, {"uuid": uuid}, file=document))
 
-    async def forget(self, uuid: str) -> None:
+    async def delete_document(self, uuid: str) -> None:
         """Remove the static document."""
-        await self._rest.ask(Request("DELETE", paths.APP_DOCUMENT, {"uuid": uuid}))
+        await self._rest.send_request(RestRequest("DELETE", paths.APP_DOCUMENT_PATH, {"uuid": uuid}))
 
-    def logs(self, uuid: str, *, take: int = MOST, **masks: Any) -> AsyncIterator[Executed]:  # noqa: ANN401 - Opentact's own
+    def search_executions(self, uuid: str, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[ElementExecution]:  # noqa: ANN401 - Opentact's own
         """Each element that was executed for an app's calls."""
-        return searched(self._rest, Executed, paths.APP_LOGS, masks, names={"uuid": uuid}, take=take)
+        return search_records(
+            self._rest, ElementExecution, paths.APP_LOGS_PATH, masks, path_parameters={"uuid": uuid}, take=take
+        )
 
-    async def _app(self, request: Request) -> App:
-        return record_of(App, await self._rest.ask(request), request)
+    async def _fetch_app(self, request: RestRequest) -> OpentactApp:
+        return parse_record(OpentactApp, await self._rest.send_request(request), request)
 
 
-class Calls:
+class CallsApi:
     """Calls, live and over. All raise OpentactError."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def online(self) -> list[Call]:
+    async def list_live(self) -> list[OpentactCall]:
         """Those that are live (API description)."""
-        return await listed(self._rest, Call, paths.APP_CALLS_ONLINE)
+        return await fetch_list(self._rest, OpentactCall, paths.LIVE_CALLS_PATH)
 
-    async def get(self, uuid: str) -> Call:
+    async def get_call(self, uuid: str) -> OpentactCall:
         """One of an app (API description)."""
-        request = Request("GET", paths.APP_CALL, {"uuid": uuid}, safe=True)
-        return record_of(Call, await self._rest.ask(request), request)
+        request = RestRequest("GET", paths.APP_CALL_PATH, {"uuid": uuid}, is_safe=True)
+        return parse_record(OpentactCall, await self._rest.send_request(request), request)
 
-    def of_apps(self, *, take: int = MOST, **masks: Any) -> AsyncIterator[Call]:  # noqa: ANN401 - Opentact's own
+    def search_app_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactCall]:  # noqa: ANN401 - Opentact's own
         """Those of apps that fit masks (API description)."""
-        return searched(self._rest, Call, paths.APP_CALL_SEARCH, masks, take=take)
+        return search_records(self._rest, OpentactCall, paths.APP_CALL_SEARCH_PATH, masks, take=take)
 
-    def search(self, *, take: int = MOST, **masks: Any) -> AsyncIterator[Call]:  # noqa: ANN401 - Opentact's own
+    def search_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactCall]:  # noqa: ANN401 - Opentact's own
         """Those of the account: ``direction, tn, created_on_from, created_on_to`` (a customer's program)."""
-        return searched(self._rest, Call, paths.CALL_SEARCH, masks, take=take)
+        return search_records(self._rest, OpentactCall, paths.CALL_SEARCH_PATH, masks, take=take)
 
-    async def push(self, uuid: str, document: bytes) -> object:
+    async def push_document(self, uuid: str, document: bytes) -> object:
         """Have a live call go on with a document (a customer's program; another path is in the API description)."""
-        return await self._rest.ask(Request("POST", paths.PUSH_PATH, {"uuid": uuid}, file=document))
+        return await self._rest.send_request(RestRequest("POST", paths.PUSH_PATH, {"uuid": uuid}, file=document))

@@ -17,50 +17,50 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.settings import is_loopback
+from app.settings import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from websockets.asyncio.client import ClientConnection
 
-    from app.opentact.event import Event
-    from app.opentact.tokens import Token
+    from app.opentact.event import OpentactEvent
+    from app.opentact.tokens import AccessToken
 
-_LARGEST: Final = 16 * 1024 * 1024
+_MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 """Bytes of a frame."""
-_QUEUE: Final = 1024
+_MAX_QUEUED_FRAMES: Final = 1024
 """Frames that wait to be read."""
-_FORBIDDEN: Final = (401, 403)
-_SUCCESS: Final = "success auth"
+_REJECTION_STATUSES: Final = (401, 403)
+_AUTH_SUCCESS_TEXT: Final = "success auth"
 """In the text of an ``auth`` event (documented)."""
-_FAILURES: Final = ("fail", "unsuccess", "no success", "invalid", "denied", "expired", "error")
+_AUTH_FAILURE_WORDS: Final = ("fail", "unsuccess", "no success", "invalid", "denied", "expired", "error")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Beat:
+class ConnectionTimeouts:
     """Seconds: what a connection is allowed, and how a dead one is noticed without waiting for TCP.
 
     A ping is sent ``ping_every`` seconds; where its answer does not come ``pong_within``, the connection is dead. Opentact
     does not document that it answers pings; the protocol demands it.
     """
 
-    open_within: float = 10.0
-    auth_within: float = 15.0
-    close_within: float = 2.0
-    ping_every: float = 20.0
-    pong_within: float = 20.0
+    open_seconds: float = 10.0
+    auth_seconds: float = 15.0
+    close_seconds: float = 2.0
+    ping_interval_seconds: float = 20.0
+    pong_seconds: float = 20.0
 
 
-class Refused(Exception):
+class EventTokenRejectedError(Exception):
     """The token was not accepted, as far as can be told."""
 
 
-class Lost(Exception):
+class EventConnectionLostError(Exception):
     """The connection ended."""
 
 
-class _Straight(connect):
+class _NonRedirectingConnect(connect):
     """Goes where it is told, and is not sent elsewhere: the token would go along."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -68,25 +68,27 @@ class _Straight(connect):
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, token: Token, beat: Beat) -> AsyncIterator[ClientConnection]:
+async def open_event_connection(
+    url: str, token: AccessToken, timeouts: ConnectionTimeouts
+) -> AsyncIterator[ClientConnection]:
     """A connection that has been shown the token. Raises Refused, and whatever connecting raises."""
-    connecting = _Straight(
+    connecting = _NonRedirectingConnect(
         url,
-        open_timeout=beat.open_within,
-        close_timeout=beat.close_within,
-        ping_interval=beat.ping_every,
-        ping_timeout=beat.pong_within,
-        max_size=_LARGEST,
-        max_queue=_QUEUE,
-        proxy=None if is_loopback(urlsplit(url).hostname or "") else True,
+        open_timeout=timeouts.open_seconds,
+        close_timeout=timeouts.close_seconds,
+        ping_interval=timeouts.ping_interval_seconds,
+        ping_timeout=timeouts.pong_seconds,
+        max_size=_MAX_FRAME_BYTES,
+        max_queue=_MAX_QUEUED_FRAMES,
+        proxy=None if is_loopback_host(urlsplit(url).hostname or "") else True,
         user_agent_header=f"callflows/{version('callflows')}",
-        logger=_silent(),
+        logger=_create_silent_logger(),
     )
     try:
         socket = await connecting
     except InvalidStatus as error:
-        if error.response.status_code in _FORBIDDEN:
-            raise Refused(f"it answered {error.response.status_code}") from None
+        if error.response.status_code in _REJECTION_STATUSES:
+            raise EventTokenRejectedError(f"it answered {error.response.status_code}") from None
         raise
     try:
         await socket.send(json.dumps({"type": "auth", "payload": token.text}))
@@ -95,15 +97,15 @@ async def opened(url: str, token: Token, beat: Beat) -> AsyncIterator[ClientConn
         await socket.close()
 
 
-async def frame_of(socket: ClientConnection) -> bytes:
+async def receive_frame(socket: ClientConnection) -> bytes:
     """The next frame, as it came, since one that is no text harms no other. Raises Lost with the reason."""
     try:
         return await socket.recv(decode=False)
     except ConnectionClosed as error:
-        raise Lost(why(error)) from None
+        raise EventConnectionLostError(describe_connection_error(error)) from None
 
 
-def accepted(event: Event) -> bool:
+def is_token_accepted(event: OpentactEvent) -> bool:
     """Whether an ``auth`` event says that the token is accepted."""
     payload = event.raw.get("payload")
     inner = payload.get("success") if isinstance(payload, dict) else None
@@ -111,10 +113,10 @@ def accepted(event: Event) -> bool:
         if isinstance(said, bool):
             return said
     text = event.text.lower()
-    return _SUCCESS in text or ("success" in text and not any(word in text for word in _FAILURES))
+    return _AUTH_SUCCESS_TEXT in text or ("success" in text and not any(word in text for word in _AUTH_FAILURE_WORDS))
 
 
-def why(error: BaseException) -> str:
+def describe_connection_error(error: BaseException) -> str:
     """For people: why a connection ended or did not come about; nothing that was sent is in it."""
     if isinstance(error, ConnectionClosed):
         if error.sent is not None and error.rcvd is None:
@@ -127,11 +129,11 @@ def why(error: BaseException) -> str:
         return f"it answered {status}{sent_on}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    said = str(error) if isinstance(error, (OSError, Lost, Refused)) else ""
+    said = str(error) if isinstance(error, (OSError, EventConnectionLostError, EventTokenRejectedError)) else ""
     return said or type(error).__name__
 
 
-def _silent() -> logging.Logger:
+def _create_silent_logger() -> logging.Logger:
     """A logger that says nothing: the library's own writes frames, and with them the token, where debugging is on."""
     logger = logging.Logger("silent", logging.CRITICAL + 1)  # noqa: LOG001 - one that no configuration can turn on
     logger.addHandler(logging.NullHandler())

@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from app.errors import OpentactError, SettingsError
-from app.numbers import masked_in
-from app.opentact.connection import Beat, Lost, Refused, accepted, frame_of, opened, why
-from app.opentact.event import Event, Malformed, events_of
-from app.opentact.filling import Filling
-from app.opentact.pace import Pace
-from app.opentact.subscriptions import Wanted
-from app.settings import encrypted
+from app.numbers import mask_numbers_in_text
+from app.opentact.connection import (
+    ConnectionTimeouts,
+    EventConnectionLostError,
+    EventTokenRejectedError,
+    describe_connection_error,
+    is_token_accepted,
+    open_event_connection,
+    receive_frame,
+)
+from app.opentact.event import MalformedFrameError, OpentactEvent, parse_frame
+from app.opentact.filling import EventBackfill
+from app.opentact.pace import BackoffClock
+from app.opentact.subscriptions import SubscriptionKeeper
+from app.settings import require_encrypted_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -29,28 +37,28 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
-    from app.opentact.api import Opentact
-    from app.opentact.tokens import Token
+    from app.opentact.api import OpentactClient
+    from app.opentact.tokens import AccessToken
 
-    Fill: TypeAlias = Callable[[datetime, datetime], AsyncIterator[Event]]
-    _Queue: TypeAlias = asyncio.Queue[Event | asyncio.Event]
+    BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[OpentactEvent]]
+    _EventQueue: TypeAlias = asyncio.Queue[OpentactEvent | asyncio.Event]
     """Events, and marks that are set when all before them is taken."""
 
-URL: Final = "wss://api.opentact.org/wss"
-TYPES: Final = ("call_record",)
+DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
+DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
 """Besides ``auth`` the only type that is known as a subscription; ``call_state``, ``call_flow``, ``sms`` come unasked."""
-OVERLAP: Final = timedelta(seconds=60)
+BACKFILL_OVERLAP: Final = timedelta(seconds=60)
 """By how much more than a gap is searched: clocks differ, and events come late."""
-CHECK_EVERY: Final = 3600.0
+SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
 """Seconds between two looks at the subscriptions."""
-STABLE: Final = 10.0
+STABLE_CONNECTION_SECONDS: Final = 10.0
 """Seconds after which a connection was a good one, so that the next is opened at once."""
-_CAPACITY: Final = 1000
+_MAX_QUEUED_EVENTS: Final = 1000
 """Events that wait to be taken; then the connection waits."""
 
 
 @dataclasses.dataclass(slots=True)
-class Health:
+class EventStreamHealth:
     """How it is: connected or not ``since`` then; the last event; how often the connection was lost and opened again.
 
     ``missing_since``: what happened from then on is not known yet. ``refused``: types that cannot be subscribed to, and
@@ -75,7 +83,7 @@ class Health:
         return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in said.items()}
 
 
-class Events:
+class EventStream:
     """The events of an account: ``async for event in Events(opentact)``, or ``await Events(opentact).run(on_event)``.
 
     ``types`` are subscribed to. ``last``: up to when all that happened is known already; what came since is filled in.
@@ -84,51 +92,53 @@ class Events:
 
     def __init__(
         self,
-        opentact: Opentact,
-        url: str = URL,
+        opentact: OpentactClient,
+        url: str = DEFAULT_EVENTS_URL,
         *,
-        types: Sequence[str] = TYPES,
-        last: datetime | None = None,
-        fill: Fill | None = None,
-        pace: Pace | None = None,
-        beat: Beat | None = None,
+        types: Sequence[str] = DEFAULT_SUBSCRIPTION_TYPES,
+        complete_until: datetime | None = None,
+        backfill: BackfillFunction | None = None,
+        clock: BackoffClock | None = None,
+        timeouts: ConnectionTimeouts | None = None,
     ) -> None:
         try:
-            self._url = encrypted(url, "wss", "ws")
+            self._url = require_encrypted_url(url, "wss", "ws")
         except ValueError as error:
             raise SettingsError(f"CALLFLOWS_OPENTACT_EVENTS_URL: {error}") from None
         self._opentact = opentact
-        self._wanted = Wanted(opentact.subscriptions, types)
-        self._fill: Fill = fill or Filling(opentact)
-        self._pace = pace or Pace()
-        self._beat = beat or Beat()
-        self._heard: datetime | None = None
+        self._subscription_keeper = SubscriptionKeeper(opentact.subscriptions, types)
+        self._backfill: BackfillFunction = backfill or EventBackfill(opentact)
+        self._clock = clock or BackoffClock()
+        self._timeouts = timeouts or ConnectionTimeouts()
+        self._last_frame_at: datetime | None = None
         self._opened_at = 0.0
-        self._sessions = 0
-        self.health = Health(missing_since=last, gaps=1 if last is not None else 0)
+        self._session_count = 0
+        self.health = EventStreamHealth(missing_since=complete_until, gaps=1 if complete_until is not None else 0)
 
-    async def run(self, on_event: Callable[[Event], Awaitable[None]]) -> None:
+    async def run(self, on_event: Callable[[OpentactEvent], Awaitable[None]]) -> None:
         """Hand over every event, for ever. What ``on_event`` raises is logged, and the next event is handed over."""
         async with contextlib.aclosing(aiter(self)) as events:
             async for event in events:
                 try:
                     await on_event(event)
                 except Exception as error:  # noqa: BLE001 - the next event is not to blame
-                    _log().error("an event was not taken", type=event.type, key=event.key, error=type(error).__name__)
+                    _get_logger().error(
+                        "an event was not taken", type=event.type, key=event.key, error=type(error).__name__
+                    )
 
     @property
-    def complete(self) -> datetime | None:
+    def complete_until(self) -> datetime | None:
         """Up to when all that happened is handed over; None before the first connection, where no ``last`` was given."""
-        return self.health.missing_since or self._heard
+        return self.health.missing_since or self._last_frame_at
 
-    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+    async def __aiter__(self) -> AsyncGenerator[OpentactEvent, None]:
         """Every event, for ever; raises where connecting itself broke, which no platform can cause."""
-        queue: _Queue = asyncio.Queue(_CAPACITY)
-        connecting = asyncio.create_task(self._connect(queue))
+        queue: _EventQueue = asyncio.Queue(_MAX_QUEUED_EVENTS)
+        connecting = asyncio.create_task(self._run_sessions(queue))
         try:
             while True:
-                found = await _next_of(queue, connecting)
-                if isinstance(found, Event):
+                found = await _take_event(queue, connecting)
+                if isinstance(found, OpentactEvent):
                     yield found
                 else:
                     found.set()
@@ -136,176 +146,182 @@ class Events:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    async def _connect(self, queue: _Queue) -> None:
+    async def _run_sessions(self, queue: _EventQueue) -> None:
         """One session after the other: at once after a good one, then after growing waits."""
         attempt = 0
         while True:
             self._opened_at = float("inf")
             try:
-                await self._session(queue)
+                await self._run_session(queue)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
-                self._lost(error)
-            good = self._pace.clock() - self._opened_at >= STABLE
-            wait = 0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._pace.before(attempt)
+                self._record_connection_problem(error)
+            good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
+            wait = (
+                0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._clock.backoff_seconds(attempt)
+            )
             attempt = 0 if good else attempt + 1
-            await self._pace.sleep(wait)
+            await self._clock.sleep(wait)
 
-    async def _session(self, queue: _Queue) -> None:
+    async def _run_session(self, queue: _EventQueue) -> None:
         """From one connection to its end; where the token is refused and can be renewed, once more with another."""
-        token = await self._opentact.token()
+        token = await self._opentact.get_token()
         try:
-            await self._listen(token, queue)
-        except Refused:
-            another = await self._opentact.another_token(token)
+            await self._receive_until_closed(token, queue)
+        except EventTokenRejectedError:
+            another = await self._opentact.replace_token(token)
             if another is None:
                 raise
-            await self._listen(another, queue)
+            await self._receive_until_closed(another, queue)
 
-    async def _listen(self, token: Token, queue: _Queue) -> None:
+    async def _receive_until_closed(self, token: AccessToken, queue: _EventQueue) -> None:
         """Raises Refused, Lost, and whatever connecting raises."""
-        async with opened(self._url, token, self._beat) as socket:
-            await self._welcomed(socket, queue)
-            self._opened()
+        async with open_event_connection(self._url, token, self._timeouts) as socket:
+            await self._await_authentication(socket, queue)
+            self._record_opened()
             try:
                 async with asyncio.TaskGroup() as group:
                     beside = [group.create_task(self._keep_subscribed())]
                     if self.health.missing_since is not None:
-                        beside.append(group.create_task(self._fill_in(queue)))
-                    reason = await self._read(socket, queue)
+                        beside.append(group.create_task(self._backfill_gap(queue)))
+                    reason = await self._queue_events(socket, queue)
                     for task in beside:
                         task.cancel()
             finally:
-                self._closed()
-            raise Lost(reason)
+                self._record_closed()
+            raise EventConnectionLostError(reason)
 
-    async def _welcomed(self, socket: ClientConnection, queue: _Queue) -> None:
+    async def _await_authentication(self, socket: ClientConnection, queue: _EventQueue) -> None:
         """Wait until the token is accepted; what else comes is kept. Raises Refused."""
         try:
-            async with asyncio.timeout(self._beat.auth_within):
+            async with asyncio.timeout(self._timeouts.auth_seconds):
                 while True:
-                    for event in await self._next(socket):
+                    for event in await self._receive_events(socket):
                         await queue.put(event)
                         if event.type == "auth":
-                            if accepted(event):
+                            if is_token_accepted(event):
                                 return
-                            raise Refused(event.text or "the token is not accepted")
+                            raise EventTokenRejectedError(event.text or "the token is not accepted")
         except TimeoutError:
-            raise Refused(f"no answer to the token within {self._beat.auth_within:g} s") from None
-        except Lost as lost:
-            raise Refused(f"{lost}, after it was shown the token") from None
+            raise EventTokenRejectedError(f"no answer to the token within {self._timeouts.auth_seconds:g} s") from None
+        except EventConnectionLostError as lost:
+            raise EventTokenRejectedError(f"{lost}, after it was shown the token") from None
 
-    async def _read(self, socket: ClientConnection, queue: _Queue) -> str:
+    async def _queue_events(self, socket: ClientConnection, queue: _EventQueue) -> str:
         """Read until the connection ends; the reason."""
         try:
             while True:
-                for event in await self._next(socket):
+                for event in await self._receive_events(socket):
                     await queue.put(event)
-        except Lost as lost:
+        except EventConnectionLostError as lost:
             return str(lost)
 
-    async def _next(self, socket: ClientConnection) -> list[Event]:
+    async def _receive_events(self, socket: ClientConnection) -> list[OpentactEvent]:
         """The events of the next frame; none where it is malformed, which is counted and logged. Raises Lost."""
-        frame = await frame_of(socket)
-        self._heard = self._pace.now()
+        frame = await receive_frame(socket)
+        self._last_frame_at = self._clock.now()
         try:
-            events = events_of(frame, self._heard)
-        except Malformed as error:
+            events = parse_frame(frame, self._last_frame_at)
+        except MalformedFrameError as error:
             self.health.malformed += 1
             if self.health.malformed & (self.health.malformed - 1) == 0:  # the first, second, fourth, eighth, …
-                _log().warning("frames are no events", count=self.health.malformed, size=len(frame), reason=str(error))
+                _get_logger().warning(
+                    "frames are no events", count=self.health.malformed, size=len(frame), reason=str(error)
+                )
             return []
         self.health.events += len(events)
-        self.health.last_event = self._heard
+        self.health.last_event = self._last_frame_at
         return events
 
     async def _keep_subscribed(self) -> None:
         """See to it that the wanted types are delivered, now and while this goes on."""
         attempt = 0
         while True:
-            wait = CHECK_EVERY
+            wait = SUBSCRIPTION_CHECK_SECONDS
             try:
-                ensured = await self._wanted.ensure(self._pace.now())
+                ensured = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
             except OpentactError as error:
-                wait = self._pace.before(attempt)
+                wait = self._clock.backoff_seconds(attempt)
                 attempt += 1
-                _log().warning("subscriptions cannot be looked at", reason=str(error))
+                _get_logger().warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
-                for kind in {*ensured.refused} - {*self.health.refused}:
-                    _log().warning("events cannot be subscribed to", type=kind, reason=ensured.refused[kind])
-                self.health.refused = {kind: masked_in(said) for kind, said in ensured.refused.items()}
-            await self._pace.sleep(wait)
+                for kind in {*ensured.refusal_reasons} - {*self.health.refused}:
+                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=ensured.refusal_reasons[kind])
+                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in ensured.refusal_reasons.items()}
+            await self._clock.sleep(wait)
 
-    async def _fill_in(self, queue: _Queue) -> None:
+    async def _backfill_gap(self, queue: _EventQueue) -> None:
         """Find what was missed, until it is found."""
         attempt = 0
         while (since := self.health.missing_since) is not None:
             try:
-                async for event in self._fill(since - OVERLAP, self._pace.now() + OVERLAP):
+                async for event in self._backfill(since - BACKFILL_OVERLAP, self._clock.now() + BACKFILL_OVERLAP):
                     self.health.found += 1
                     await queue.put(event)
-                await _taken(queue)
+                await _wait_until_handled(queue)
                 self.health.missing_since = None
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
-                _log().warning("what was missed cannot be found yet", reason=self._reason(error))
-                await self._pace.sleep(self._pace.before(attempt))
+                _get_logger().warning("what was missed cannot be found yet", reason=self._describe_error(error))
+                await self._clock.sleep(self._clock.backoff_seconds(attempt))
                 attempt += 1
 
-    def _opened(self) -> None:
-        now = self._pace.now()
-        self._opened_at = self._pace.clock()
-        self._sessions += 1
-        self._heard = now
+    def _record_opened(self) -> None:
+        now = self._clock.now()
+        self._opened_at = self._clock.monotonic()
+        self._session_count += 1
+        self._last_frame_at = now
         health = self.health
         health.connected, health.since, health.problem = True, now, ""
-        health.reconnects = self._sessions - 1
-        _log().info("connected to Opentact's events", reconnects=health.reconnects)
+        health.reconnects = self._session_count - 1
+        _get_logger().info("connected to Opentact's events", reconnects=health.reconnects)
 
-    def _closed(self) -> None:
+    def _record_closed(self) -> None:
         health = self.health
-        health.connected, health.since = False, self._pace.now()
+        health.connected, health.since = False, self._clock.now()
         if health.missing_since is None:
-            health.missing_since = self._heard
+            health.missing_since = self._last_frame_at
             health.gaps += 1
 
-    def _lost(self, error: Exception) -> None:
-        reason = self._reason(error)
-        problem = masked_in(reason)
+    def _record_connection_problem(self, error: Exception) -> None:
+        reason = self._describe_error(error)
+        problem = mask_numbers_in_text(reason)
         if problem != self.health.problem:
-            _log().warning("no connection to Opentact's events", reason=reason)
+            _get_logger().warning("no connection to Opentact's events", reason=reason)
         self.health.problem = problem
-        self.health.since = self.health.since or self._pace.now()
+        self.health.since = self.health.since or self._clock.now()
 
-    def _reason(self, error: BaseException) -> str:
+    def _describe_error(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = str(error) if isinstance(error, OpentactError) else why(error)
-        if isinstance(error, Refused):
+        said = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
+        if isinstance(error, EventTokenRejectedError):
             said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
-        return "".join(sign if sign.isprintable() else " " for sign in self._opentact.hide(said))[:500]
+        return "".join(sign if sign.isprintable() else " " for sign in self._opentact.redact(said))[:500]
 
 
-async def _next_of(queue: _Queue, connecting: asyncio.Task[None]) -> Event | asyncio.Event:
+async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> OpentactEvent | asyncio.Event:
     """What comes next. Raises Lost where the task that fills the queue has ended."""
     if queue.empty():
         getting = asyncio.create_task(queue.get())
         try:
-            await asyncio.wait([getting, connecting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([getting, connection_task], return_when=asyncio.FIRST_COMPLETED)
             if getting.done():
                 return getting.result()
         finally:
             getting.cancel()
-        raise Lost("the task that connects ended") from (None if connecting.cancelled() else connecting.exception())
+        raise EventConnectionLostError("the task that connects ended") from (
+            None if connection_task.cancelled() else connection_task.exception()
+        )
     return queue.get_nowait()
 
 
-async def _taken(queue: _Queue) -> None:
+async def _wait_until_handled(queue: _EventQueue) -> None:
     """Wait until all that is in a queue is taken, and done with."""
     mark = asyncio.Event()
     await queue.put(mark)
     await mark.wait()
 
 
-def _log() -> structlog.typing.FilteringBoundLogger:
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.opentact")
     return log

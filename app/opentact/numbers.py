@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from app.errors import NotDocumented, OpentactError
-from app.numbers import e164
+from app.errors import OpentactError, OpentactUndocumentedError
+from app.numbers import parse_e164
 from app.opentact import paths
-from app.opentact.pages import MOST, record_of, searched
-from app.opentact.records import Lease, Record, Tn
-from app.opentact.rest import Request, Rest
+from app.opentact.pages import MAX_PAGE_ROWS, parse_record, search_records
+from app.opentact.records import OpentactLease, OpentactNumber, OpentactRecord
+from app.opentact.rest import RestClient, RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 
-class Mask(TypedDict, total=False):
+class NumberSearchMask(TypedDict, total=False):
     """What a number to be ordered is like; ``country`` is ``US``, ``features`` are ``sms`` and ``voice``, unless given."""
 
     country: str
@@ -29,76 +29,88 @@ class Mask(TypedDict, total=False):
     features: list[str]
 
 
-def digits(number: str) -> str:
+def format_number_digits(number: str) -> str:
     """A number as Opentact writes one in a text: in E.164 without its plus. Raises OpentactError where it is none."""
-    found = e164(number)
+    found = parse_e164(number)
     if not found:
-        raise OpentactError(f"{number!r} is no number", mend="write it as +12015550123")
+        raise OpentactError(f"{number!r} is no number", fix="write it as +12015550123")
     return found.removeprefix("+")
 
 
-def integer(number: str) -> int:
+def format_number_integer(number: str) -> int:
     """A number as Opentact writes one that is its own, a JSON number. Raises OpentactError where it is none."""
-    return int(digits(number))
+    return int(format_number_digits(number))
 
 
-def lease_of(number: str) -> str:
+def format_lease_key(lease: str) -> str:
     """How a lease is named in a path: a number by its digits, anything else is its id."""
-    return e164(number).removeprefix("+") or number
+    return parse_e164(lease).removeprefix("+") or lease
 
 
-class Numbers:
+class NumbersApi:
     """Numbers. All raise OpentactError. ``lease`` is a number or the id of its lease."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    def search(self, *, take: int = MOST, **masks: Unpack[Mask]) -> AsyncIterator[Tn]:
+    def search_available(
+        self, *, take: int = MAX_PAGE_ROWS, **masks: Unpack[NumberSearchMask]
+    ) -> AsyncIterator[OpentactNumber]:
         """Numbers that can be ordered; the body is that of a customer's program (2022), with what is given."""
         wanted = {"type": "long_code", "country": "US", "features": ["sms", "voice"]}
         given = {name: value for name, value in masks.items() if value}
-        return searched(self._rest, Tn, paths.NUMBER_SEARCH, {**wanted, **given}, take=take)
+        return search_records(self._rest, OpentactNumber, paths.NUMBER_SEARCH_PATH, {**wanted, **given}, take=take)
 
-    async def order(
+    async def order_numbers(
         self, numbers: Sequence[str], *, features: Sequence[str] = ("voice", "sms"), autorenew: bool = True
-    ) -> Record:
+    ) -> OpentactRecord:
         """Order numbers, which costs money (documented)."""
-        items = [{"tn": integer(number), "features": [*features], "autorenew": autorenew} for number in numbers]
-        request = Request("POST", paths.ORDERS, body={"items": items})
-        return record_of(Record, await self._rest.ask(request) or {}, request)
+        items = [
+            {"tn": format_number_integer(number), "features": [*features], "autorenew": autorenew} for number in numbers
+        ]
+        request = RestRequest("POST", paths.ORDERS_PATH, body={"items": items})
+        return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
 
-    def orders(self, *, take: int = MOST, **masks: Any) -> AsyncIterator[Record]:  # noqa: ANN401 - Opentact's own
+    def search_orders(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactRecord]:  # noqa: ANN401 - Opentact's own
         """Orders that fit masks."""
-        return searched(self._rest, Record, paths.ORDER_SEARCH, masks, take=take)
+        return search_records(self._rest, OpentactRecord, paths.ORDER_SEARCH_PATH, masks, take=take)
 
-    def leases(self, *, take: int = MOST, **masks: Any) -> AsyncIterator[Lease]:  # noqa: ANN401 - Opentact's own
+    def search_leases(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactLease]:  # noqa: ANN401 - Opentact's own
         """The account's numbers that fit masks."""
-        return searched(self._rest, Lease, paths.LEASE_SEARCH, masks, take=take)
+        return search_records(self._rest, OpentactLease, paths.LEASE_SEARCH_PATH, masks, take=take)
 
-    async def get(self, lease: str) -> Lease:
+    async def get_lease(self, lease: str) -> OpentactLease:
         """One of the account's numbers."""
-        return await self._lease(Request("GET", paths.LEASE, {"lease": lease_of(lease)}, safe=True))
+        return await self._fetch_lease(
+            RestRequest("GET", paths.LEASE_PATH, {"lease": format_lease_key(lease)}, is_safe=True)
+        )
 
-    async def change(self, lease: str, **fields: Any) -> Lease:  # noqa: ANN401 - Opentact's own
+    async def update_lease(self, lease: str, **fields: Any) -> OpentactLease:  # noqa: ANN401 - Opentact's own
         """Change these fields, as ``sip_control_app``, the id of an app."""
-        return await self._lease(Request("PATCH", paths.LEASE, {"lease": lease_of(lease)}, body=fields))
+        return await self._fetch_lease(
+            RestRequest("PATCH", paths.LEASE_PATH, {"lease": format_lease_key(lease)}, body=fields)
+        )
 
-    async def release(self, lease: str) -> None:
+    async def release_number(self, lease: str) -> None:
         """Give a number back; somebody else may get it."""
-        await self._rest.ask(Request("DELETE", paths.LEASE, {"lease": lease_of(lease)}))
+        await self._rest.send_request(RestRequest("DELETE", paths.LEASE_PATH, {"lease": format_lease_key(lease)}))
 
-    async def caller_lists(self, lease: str, body: object = None) -> object:
+    async def request_caller_lists(self, lease: str, body: object = None) -> object:
         """The black- and whitelist of a number ("TN Profile"). Raises NotDocumented: its path is lost."""
-        return await lost(self._rest, "caller lists of a number", body, {"lease": lease_of(lease)})
+        return await request_undocumented(self._rest, "caller lists of a number", body, {"lease": format_lease_key(lease)})
 
-    async def _lease(self, request: Request) -> Lease:
-        return record_of(Lease, await self._rest.ask(request) or {}, request)
+    async def _fetch_lease(self, request: RestRequest) -> OpentactLease:
+        return parse_record(OpentactLease, await self._rest.send_request(request) or {}, request)
 
 
-async def lost(rest: Rest, what: str, body: object, names: dict[str, str] | None = None) -> object:
+async def request_undocumented(
+    rest: RestClient, operation: str, body: object, path_parameters: dict[str, str] | None = None
+) -> object:
     """Ask for what the table ``LOST`` has been filled in for. Raises NotDocumented where it has not."""
-    method, path = paths.LOST[what]
+    method, path = paths.UNDOCUMENTED_OPERATIONS[operation]
     if not path:
         mend = "fill it in in LOST of app/opentact/paths.py once it is known"
-        raise NotDocumented(f"Opentact has {what}, but how it is asked for is lost from its documentation", mend=mend)
-    return await rest.ask(Request(method, path, names or {}, body=body))
+        raise OpentactUndocumentedError(
+            f"Opentact has {operation}, but how it is asked for is lost from its documentation", fix=mend
+        )
+    return await rest.send_request(RestRequest(method, path, path_parameters or {}, body=body))

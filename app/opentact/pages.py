@@ -6,61 +6,65 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from app.errors import Unintelligible
-from app.opentact.answers import rows_of
-from app.opentact.records import Record
-from app.opentact.rest import Request, Rest
+from app.errors import OpentactResponseError
+from app.opentact.answers import parse_rows
+from app.opentact.records import OpentactRecord
+from app.opentact.rest import RestClient, RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-R = TypeVar("R", bound=Record)
-MOST: Final = 100
+_PageRecordT = TypeVar("_PageRecordT", bound=OpentactRecord)
+MAX_PAGE_ROWS: Final = 100
 """Rows that a page may have (documented: 1-100)."""
 
 
-def record_of(kind: type[R], payload: object, request: Request) -> R:
+def parse_record(record_type: type[_PageRecordT], payload: object, request: RestRequest) -> _PageRecordT:
     """A payload as a record. Raises Unintelligible."""
     if not isinstance(payload, dict):
-        raise Unintelligible("the answer does not describe anything", request=str(request))
+        raise OpentactResponseError("the answer does not describe anything", request=str(request))
     try:
-        return kind.model_validate(payload)
+        return record_type.model_validate(payload)
     except ValidationError:
-        raise Unintelligible("the answer cannot be read", request=str(request)) from None
+        raise OpentactResponseError("the answer cannot be read", request=str(request)) from None
 
 
-async def listed(rest: Rest, kind: type[R], path: str, query: Mapping[str, str] | None = None) -> list[R]:
+async def fetch_list(
+    rest: RestClient, record_type: type[_PageRecordT], path: str, query: Mapping[str, str] | None = None
+) -> list[_PageRecordT]:
     """All rows of a list that has no pages. Raises OpentactError."""
-    request = Request("GET", path, query=query or {}, safe=True)
-    rows, _ = rows_of(await rest.ask(request), str(request))
-    return [record_of(kind, row, request) for row in rows]
+    request = RestRequest("GET", path, query=query or {}, is_safe=True)
+    rows, _ = parse_rows(await rest.send_request(request), str(request))
+    return [parse_record(record_type, row, request) for row in rows]
 
 
-async def searched(
-    rest: Rest,
-    kind: type[R],
+async def search_records(
+    rest: RestClient,
+    record_type: type[_PageRecordT],
     path: str,
     body: Mapping[str, Any],
     *,
-    names: Mapping[str, str] | None = None,
-    take: int = MOST,
+    path_parameters: Mapping[str, str] | None = None,
+    take: int = MAX_PAGE_ROWS,
     skip: int = 0,
-) -> AsyncIterator[R]:
+) -> AsyncIterator[_PageRecordT]:
     """The rows of a search, of which ``take`` (1-100) are asked for at once. Raises OpentactError.
 
     It ends where Opentact says that there are no more, else with a page that is empty or repeats the one before: a page
     may have fewer rows than were asked for.
     """
-    if not 1 <= take <= MOST:
-        raise ValueError(f"take: a page has 1 to {MOST} rows")
+    if not 1 <= take <= MAX_PAGE_ROWS:
+        raise ValueError(f"take: a page has 1 to {MAX_PAGE_ROWS} rows")
     before: list[dict[str, Any]] = []
     while True:
-        request = Request("POST", path, names=names or {}, body={**body, "take": take, "skip": skip}, safe=True)
-        rows, total = rows_of(await rest.ask(request), str(request))
+        request = RestRequest(
+            "POST", path, path_parameters=path_parameters or {}, body={**body, "take": take, "skip": skip}, is_safe=True
+        )
+        rows, total = parse_rows(await rest.send_request(request), str(request))
         if not rows or rows == before:
             return
         for row in rows:
-            yield record_of(kind, row, request)
+            yield parse_record(record_type, row, request)
         skip += len(rows)
         if total is not None and skip >= total:
             return

@@ -20,70 +20,70 @@ from pydantic import (
     model_validator,
 )
 
-from app.numbers import UNKNOWN, attested, e164
+from app.numbers import UNKNOWN_VALUE, parse_attestation, parse_e164
 
-_ROUNDED: Final = 2.0
+_DURATION_TOLERANCE_SECONDS: Final = 2.0
 """Seconds by which a duration may be longer than the time between the timestamps that belong to it."""
 
 
-def _aware(moment: datetime) -> datetime:
+def _convert_to_utc(value: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     except OverflowError:
         raise ValueError("is out of range") from None
 
 
-def _text(value: object) -> object:
+def _convert_number_to_text(value: object) -> object:
     """A number that stands where texts may stand too, as ``"to": 12015550123``."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Moment = Annotated[datetime, AfterValidator(_aware)]
+UtcDatetime = Annotated[datetime, AfterValidator(_convert_to_utc)]
 """In UTC; what has no zone is in UTC already."""
-Text = Annotated[str, BeforeValidator(_text)]
+LenientText = Annotated[str, BeforeValidator(_convert_number_to_text)]
 
 
-class Record(BaseModel):
+class OpentactRecord(BaseModel):
     """Anything that Opentact describes; ``uuid`` is its id."""
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
-    uuid: Text = ""
-    created_on: Moment | None = None
-    modified_on: Moment | None = None
-    _said: dict[str, Any] = PrivateAttr(default_factory=dict)
+    uuid: LenientText = ""
+    created_on: UtcDatetime | None = None
+    modified_on: UtcDatetime | None = None
+    _raw: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tolerant(cls, value: Any, build: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - as pydantic calls it
+    def _drop_invalid_fields(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - as pydantic calls it
         try:
-            made = build(value)
+            made = validate(value)
         except ValidationError as error:
             wrong = {found["loc"][0] for found in error.errors(include_url=False) if found["loc"]}
             if not isinstance(value, dict) or not wrong:
                 raise
-            made = build({name: part for name, part in value.items() if name not in wrong})
-        made._said = value if isinstance(value, dict) else {}  # noqa: SLF001 - its own
+            made = validate({name: part for name, part in value.items() if name not in wrong})
+        made._raw = value if isinstance(value, dict) else {}  # noqa: SLF001 - its own
         return made
 
     @property
-    def said(self) -> dict[str, Any]:
+    def raw(self) -> dict[str, Any]:
         """All that Opentact said, as it said it."""
-        return self._said
+        return self._raw
 
 
-class Tn(Record):
+class OpentactNumber(OpentactRecord):
     """A telephone number as Opentact keeps it."""
 
-    tn: Text = ""
+    tn: LenientText = ""
 
     @property
     def number(self) -> str:
         """In E.164; nothing where there is none."""
-        return e164(self.tn)
+        return parse_e164(self.tn)
 
 
-class App(Record):
+class OpentactApp(OpentactRecord):
     """A SIP Control App. ``call_flow_request_timeout`` is in milliseconds; 0 disables it, None means that there is none."""
 
     name: str = ""
@@ -99,42 +99,42 @@ class App(Record):
     max_call_length_min: int | None = None
 
 
-class Lease(Record):
+class OpentactLease(OpentactRecord):
     """A number of the account, and whom it is given to."""
 
-    tn: Tn | Text | None = None
+    tn: OpentactNumber | LenientText | None = None
     autorenew: bool | None = None
     features: list[Any] | None = None
-    sip_control_app: App | Text | None = None
-    sip_connection: Record | Text | None = None
+    sip_control_app: OpentactApp | LenientText | None = None
+    sip_connection: OpentactRecord | LenientText | None = None
 
     @property
     def number(self) -> str:
         """In E.164; nothing where it is not said."""
-        return self.tn.number if isinstance(self.tn, Tn) else e164(self.tn or "")
+        return self.tn.number if isinstance(self.tn, OpentactNumber) else parse_e164(self.tn or "")
 
     @property
-    def app(self) -> str:
+    def app_uuid(self) -> str:
         """The id of its SIP Control App; nothing where it has none."""
-        return self.sip_control_app.uuid if isinstance(self.sip_control_app, App) else self.sip_control_app or ""
+        return self.sip_control_app.uuid if isinstance(self.sip_control_app, OpentactApp) else self.sip_control_app or ""
 
 
-class Message(Record):
+class OpentactMessage(OpentactRecord):
     """A text message: ``smso`` was sent, ``smsi`` received; ``smsr`` is documented by its name only."""
 
     type: str = ""
-    from_: Annotated[Text, Field(alias="from")] = ""
-    to: Text = ""
+    from_: Annotated[LenientText, Field(alias="from")] = ""
+    to: LenientText = ""
     message: str = ""
-    thread: Text | None = None
+    thread: LenientText | None = None
     state: str = ""
     delivered: bool | None = None
     automated: bool | None = None
     reason: str | None = None
-    tn: Tn | Text | None = None
+    tn: OpentactNumber | LenientText | None = None
 
 
-class Voice(Record):
+class OpentactVoice(OpentactRecord):
     """A voice that Say can have."""
 
     type: str = ""
@@ -144,16 +144,16 @@ class Voice(Record):
     natural_rate: Annotated[int | None, Field(alias="naturalSampleRateHertz")] = None
 
 
-class Subscription(Record):
+class OpentactSubscription(OpentactRecord):
     """A type of events that is delivered over a channel until it expires."""
 
     channel: str = ""
     type: str = ""
     is_active: bool | None = None
-    expired_on: Moment | None = None
+    expired_on: UtcDatetime | None = None
 
 
-class Executed(Record):
+class ElementExecution(OpentactRecord):
     """An element of a document that Opentact executed: by the event ``call_flow``, or of an app's log.
 
     ``path`` is its place, as ``Answer[0]``, where it is said (2022).
@@ -167,57 +167,57 @@ class Executed(Record):
     response: Any = None
 
 
-class Call(Record):
+class OpentactCall(OpentactRecord):
     """A leg. ``duration`` is as it was written: ``seconds`` says what it means."""
 
     direction: str = ""
     type: str = ""
-    from_: Annotated[Text, Field(alias="from")] = ""
-    to: Text = ""
+    from_: Annotated[LenientText, Field(alias="from")] = ""
+    to: LenientText = ""
     state: str = ""
     duration: float | None = None
-    init_on: Moment | None = None
-    ring_on: Moment | None = None
-    answer_on: Moment | None = None
-    hangup_on: Moment | None = None
-    destroy_on: Moment | None = None
-    finished_on: Moment | None = None
+    init_on: UtcDatetime | None = None
+    ring_on: UtcDatetime | None = None
+    answer_on: UtcDatetime | None = None
+    hangup_on: UtcDatetime | None = None
+    destroy_on: UtcDatetime | None = None
+    finished_on: UtcDatetime | None = None
     q850_cause: int | None = None
     q850_cause_string: str | None = None
     stir_shaken_attest_level: str | None = None
-    tn: Tn | Text | None = None
-    sip_control_app: App | Text | None = None
-    thread: Text | None = None
-    parent: Call | Text | None = None
+    tn: OpentactNumber | LenientText | None = None
+    sip_control_app: OpentactApp | LenientText | None = None
+    thread: LenientText | None = None
+    parent: OpentactCall | LenientText | None = None
 
     @property
     def app_uuid(self) -> str:
         """The id of its SIP Control App; nothing where it is not said."""
-        return self.sip_control_app.uuid if isinstance(self.sip_control_app, App) else self.sip_control_app or ""
+        return self.sip_control_app.uuid if isinstance(self.sip_control_app, OpentactApp) else self.sip_control_app or ""
 
     @property
     def parent_uuid(self) -> str:
         """The id of the caller's call, on a leg that it dialled; nothing on the caller's own."""
-        return self.parent.uuid if isinstance(self.parent, Call) else self.parent or ""
+        return self.parent.uuid if isinstance(self.parent, OpentactCall) else self.parent or ""
 
     @property
     def number(self) -> str:
         """The number of the account that it is about, in E.164; nothing where it is not said."""
-        return self.tn.number if isinstance(self.tn, Tn) else e164(self.tn or "")
+        return self.tn.number if isinstance(self.tn, OpentactNumber) else parse_e164(self.tn or "")
 
     @property
     def attestation(self) -> str:
         """STIR/SHAKEN's level: A, B, C, else ``unknown``."""
-        return attested(self.stir_shaken_attest_level) if self.stir_shaken_attest_level else UNKNOWN
+        return parse_attestation(self.stir_shaken_attest_level) if self.stir_shaken_attest_level else UNKNOWN_VALUE
 
     @property
-    def times(self) -> dict[str, datetime]:
+    def state_times(self) -> dict[str, datetime]:
         """When it came into each state, as far as it is said: ``init, ring, answer, hangup, destroy, finished``."""
         names = ("init", "ring", "answer", "hangup", "destroy", "finished")
         found = {name: getattr(self, f"{name}_on") for name in names}
         return {name: moment for name, moment in found.items() if moment is not None}
 
-    def seconds(self, at: datetime | None = None, *, milliseconds: bool = False) -> float | None:
+    def duration_seconds(self, measured_at: datetime | None = None, *, assume_milliseconds: bool = False) -> float | None:
         """The duration in seconds, be it written in seconds, rounded up (2024), or in milliseconds (2022, inferred).
 
         No call lasts longer than it exists: where its timestamps, or the moment ``at`` which the duration is of, tell how
@@ -225,7 +225,7 @@ class Call(Record):
         """
         if self.duration is None:
             return None
-        begin, end = self.init_on or self.created_on, self.finished_on or self.destroy_on or self.hangup_on or at
+        begin, end = self.init_on or self.created_on, self.finished_on or self.destroy_on or self.hangup_on or measured_at
         if begin is not None and end is not None and end >= begin:
-            milliseconds = self.duration > (end - begin).total_seconds() + _ROUNDED
-        return self.duration / 1000 if milliseconds else self.duration
+            assume_milliseconds = self.duration > (end - begin).total_seconds() + _DURATION_TOLERANCE_SECONDS
+        return self.duration / 1000 if assume_milliseconds else self.duration

@@ -5,78 +5,82 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from app.opentact import paths
-from app.opentact.pages import listed, record_of
-from app.opentact.records import Record
-from app.opentact.rest import Request, Rest
+from app.opentact.pages import fetch_list, parse_record
+from app.opentact.records import OpentactRecord
+from app.opentact.rest import RestClient, RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Part = Literal["user", "invite", "switch"]
+SipDomainPart = Literal["user", "invite", "switch"]
 
 
-class Kept:
+class SipResourceApi:
     """Things of one kind that an account keeps, each by its id. All raise OpentactError."""
 
-    def __init__(self, rest: Rest, many: str, one: str, name: str = "uuid") -> None:
+    def __init__(self, rest: RestClient, list_path: str, item_path: str, key_name: str = "uuid") -> None:
         self._rest = rest
-        self._many = many
-        self._one = one
-        self._name = name
+        self._list_path = list_path
+        self._item_path = item_path
+        self._key_name = key_name
 
-    async def all(self) -> list[Record]:
+    async def list_all(self) -> list[OpentactRecord]:
         """All of the account."""
-        return await listed(self._rest, Record, self._many)
+        return await fetch_list(self._rest, OpentactRecord, self._list_path)
 
-    async def get(self, which: str) -> Record:
+    async def get(self, key: str) -> OpentactRecord:
         """One."""
-        return await self._record(Request("GET", self._one, {self._name: which}, safe=True))
+        return await self._fetch_record(RestRequest("GET", self._item_path, {self._key_name: key}, is_safe=True))
 
-    async def create(self, **fields: Any) -> Record:  # noqa: ANN401 - Opentact's own
+    async def create(self, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
         """Make one."""
-        return await self._record(Request("POST", self._many, body=fields))
+        return await self._fetch_record(RestRequest("POST", self._list_path, body=fields))
 
-    async def change(self, which: str, **fields: Any) -> Record:  # noqa: ANN401 - Opentact's own
+    async def update(self, key: str, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
         """Change these fields."""
-        return await self._record(Request("PATCH", self._one, {self._name: which}, body=fields))
+        return await self._fetch_record(RestRequest("PATCH", self._item_path, {self._key_name: key}, body=fields))
 
-    async def delete(self, which: str) -> None:
+    async def delete(self, key: str) -> None:
         """Remove one."""
-        await self._rest.ask(Request("DELETE", self._one, {self._name: which}))
+        await self._rest.send_request(RestRequest("DELETE", self._item_path, {self._key_name: key}))
 
-    async def _record(self, request: Request) -> Record:
-        return record_of(Record, await self._rest.ask(request) or {}, request)
+    async def _fetch_record(self, request: RestRequest) -> OpentactRecord:
+        return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
 
 
-class Connections(Kept):
+class SipConnectionsApi(SipResourceApi):
     """SIP connections: a trunk to a system of the customer's own."""
 
-    def __init__(self, rest: Rest) -> None:
-        super().__init__(rest, paths.CONNECTIONS, paths.CONNECTION)
+    def __init__(self, rest: RestClient) -> None:
+        super().__init__(rest, paths.CONNECTIONS_PATH, paths.CONNECTION_PATH)
 
-    async def assign(self, uuid: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> object:
+    async def assign_numbers(self, uuid: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> object:
         """Give numbers to a connection and take others away, by the ids of their leases."""
         body = {"add": [*add], "remove": [*remove]}
-        return await self._rest.ask(Request("POST", paths.CONNECTION_NUMBERS, {"uuid": uuid}, body=body))
+        return await self._rest.send_request(RestRequest("POST", paths.CONNECTION_NUMBERS_PATH, {"uuid": uuid}, body=body))
 
 
-class Domains(Kept):
+class SipDomainsApi(SipResourceApi):
     """SIP domains, as ``acme.sip.opentact.org``, by their names."""
 
-    def __init__(self, rest: Rest) -> None:
-        super().__init__(rest, paths.DOMAINS, paths.DOMAIN, "domain")
+    def __init__(self, rest: RestClient) -> None:
+        super().__init__(rest, paths.DOMAINS_PATH, paths.DOMAIN_PATH, "domain")
 
-    async def part(self, domain: str, part: Part) -> object:
+    async def get_part(self, domain: str, part: SipDomainPart) -> object:
         """The users, the invites or the switch of a domain, as Opentact describes them."""
-        return await self._rest.ask(Request("GET", paths.DOMAIN_PART, {"domain": domain, "part": part}, safe=True))
+        return await self._rest.send_request(
+            RestRequest("GET", paths.DOMAIN_PART_PATH, {"domain": domain, "part": part}, is_safe=True)
+        )
 
-    async def add(self, domain: str, part: Part, **fields: Any) -> object:  # noqa: ANN401 - Opentact's own
+    async def add_part(self, domain: str, part: SipDomainPart, **fields: Any) -> object:  # noqa: ANN401 - Opentact's own
         """Add a user or an invite, or set the switch."""
-        return await self._rest.ask(Request("POST", paths.DOMAIN_PART, {"domain": domain, "part": part}, body=fields))
+        return await self._rest.send_request(
+            RestRequest("POST", paths.DOMAIN_PART_PATH, {"domain": domain, "part": part}, body=fields)
+        )
 
 
-class VoiceProfiles(Kept):
+class VoiceProfilesApi(SipResourceApi):
     """Outbound voice profiles: what calls that Opentact makes may cost and reach."""
 
-    def __init__(self, rest: Rest) -> None:
-        super().__init__(rest, paths.VOICE_PROFILES, paths.VOICE_PROFILE)
+    def __init__(self, rest: RestClient) -> None:
+        super().__init__(rest, paths.VOICE_PROFILES_PATH, paths.VOICE_PROFILE_PATH)

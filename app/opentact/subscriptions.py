@@ -6,97 +6,103 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from app.errors import Conflict, OpentactError, TooManyRequests, Unavailable
+from app.errors import OpentactConflictError, OpentactError, OpentactRateLimitError, OpentactUnavailableError
 from app.opentact import paths
-from app.opentact.pages import listed, record_of
-from app.opentact.records import Subscription
-from app.opentact.rest import Request, Rest
+from app.opentact.pages import fetch_list, parse_record
+from app.opentact.records import OpentactSubscription
+from app.opentact.rest import RestClient, RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-CHANNEL: Final = "wss"
-LASTS: Final = timedelta(days=365)
+WEBSOCKET_CHANNEL: Final = "wss"
+SUBSCRIPTION_LIFETIME: Final = timedelta(days=365)
 """What a subscription is made for."""
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
-SOON: Final = timedelta(days=7)
+_DISTANT_PAST: Final = datetime.min.replace(tzinfo=UTC)
+SUBSCRIPTION_RENEWAL_MARGIN: Final = timedelta(days=7)
 """One that ends within this time is renewed."""
 
 
-class Subscriptions:
+class SubscriptionsApi:
     """Event subscriptions. All raise OpentactError. Source: documented."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def all(self) -> list[Subscription]:
+    async def list_all(self) -> list[OpentactSubscription]:
         """All of the account."""
-        return await listed(self._rest, Subscription, paths.SUBSCRIPTIONS)
+        return await fetch_list(self._rest, OpentactSubscription, paths.SUBSCRIPTIONS_PATH)
 
-    async def create(self, kind: str, until: datetime, channel: str = CHANNEL) -> Subscription:
+    async def create_subscription(
+        self, event_type: str, expires_at: datetime, channel: str = WEBSOCKET_CHANNEL
+    ) -> OpentactSubscription:
         """Have a type of events delivered until then."""
-        expired_on = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        body = {"is_active": True, "expired_on": expired_on, "channel": channel, "type": kind}
-        request = Request("POST", paths.SUBSCRIPTIONS, body=body)
-        return record_of(Subscription, await self._rest.ask(request) or {}, request)
+        expired_on = expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = {"is_active": True, "expired_on": expired_on, "channel": channel, "type": event_type}
+        request = RestRequest("POST", paths.SUBSCRIPTIONS_PATH, body=body)
+        return parse_record(OpentactSubscription, await self._rest.send_request(request) or {}, request)
 
-    async def delete(self, uuid: str) -> None:
+    async def delete_subscription(self, uuid: str) -> None:
         """Have a type delivered no more. The path is lost; this is what the others suggest."""
-        await self._rest.ask(Request("DELETE", paths.SUBSCRIPTION, {"uuid": uuid}))
+        await self._rest.send_request(RestRequest("DELETE", paths.SUBSCRIPTION_PATH, {"uuid": uuid}))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ensured:
+class SubscriptionOutcome:
     """What came of making sure: types that were subscribed to now, and those that were refused with the reason."""
 
-    made: tuple[str, ...] = ()
-    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    new_types: tuple[str, ...] = ()
+    refusal_reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-class Wanted:
+class SubscriptionKeeper:
     """Types that are to be delivered for ever.
 
     None that is there is subscribed to twice within ``SOON``, whatever end the list says: in a documented example an active
     subscription has an end before its beginning.
     """
 
-    def __init__(self, subscriptions: Subscriptions, types: Iterable[str]) -> None:
-        self._subscriptions = subscriptions
+    def __init__(self, subscriptions: SubscriptionsApi, types: Iterable[str]) -> None:
+        self._api = subscriptions
         self._types = tuple(dict.fromkeys(types))
-        self._made: dict[str, datetime] = {}
+        self._creation_times: dict[str, datetime] = {}
 
-    async def ensure(self, now: datetime) -> Ensured:
+    async def ensure_subscriptions(self, now: datetime) -> SubscriptionOutcome:
         """Subscribe to what is missing, inactive or about to end. Raises OpentactError where it may go better later."""
         if not self._types:
-            return Ensured()
-        there = [found for found in await self._subscriptions.all() if found.channel == CHANNEL]
-        lasting = {found.type for found in there if found.is_active and _lasts(found, now)}
-        recent = {found.type for found in there if now - self._made.get(found.type, _NEVER) < SOON}
+            return SubscriptionOutcome()
+        there = [found for found in await self._api.list_all() if found.channel == WEBSOCKET_CHANNEL]
+        lasting = {found.type for found in there if found.is_active and _is_lasting(found, now)}
+        recent = {
+            found.type
+            for found in there
+            if now - self._creation_times.get(found.type, _DISTANT_PAST) < SUBSCRIPTION_RENEWAL_MARGIN
+        }
         made, refused = [], {}
         for kind in self._types:
             if kind not in lasting | recent:
                 try:
-                    await self._make(kind, now, [found.uuid for found in there if found.type == kind])
-                except (Unavailable, TooManyRequests):
+                    await self._create_or_replace(kind, now, [found.uuid for found in there if found.type == kind])
+                except (OpentactUnavailableError, OpentactRateLimitError):
                     raise
                 except OpentactError as error:
                     refused[kind] = str(error)
                 else:
-                    self._made[kind] = now
+                    self._creation_times[kind] = now
                     made.append(kind)
-        return Ensured(tuple(made), refused)
+        return SubscriptionOutcome(tuple(made), refused)
 
-    async def _make(self, kind: str, now: datetime, old: list[str]) -> None:
+    async def _create_or_replace(self, event_type: str, now: datetime, old_uuids: list[str]) -> None:
         """A new one; where the old one is in its way, instead of it."""
         try:
-            await self._subscriptions.create(kind, now + LASTS)
-        except Conflict:
-            if not old:
+            await self._api.create_subscription(event_type, now + SUBSCRIPTION_LIFETIME)
+        except OpentactConflictError:
+            if not old_uuids:
                 raise
-            for uuid in old:
-                await self._subscriptions.delete(uuid)
-            await self._subscriptions.create(kind, now + LASTS)
+            for uuid in old_uuids:
+                await self._api.delete_subscription(uuid)
+            await self._api.create_subscription(event_type, now + SUBSCRIPTION_LIFETIME)
 
 
-def _lasts(found: Subscription, now: datetime) -> bool:
-    return found.expired_on is None or found.expired_on > now + SOON
+def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
+    return subscription.expired_on is None or subscription.expired_on > now + SUBSCRIPTION_RENEWAL_MARGIN

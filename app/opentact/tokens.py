@@ -8,83 +8,83 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Final
 
-from app.errors import SettingsError, Unintelligible
-from app.opentact.paths import AUTH, JWT_HEADERS, TOKEN_HEADERS
+from app.errors import OpentactResponseError, SettingsError
+from app.opentact.paths import AUTH_PATH, JWT_HEADERS, PORTAL_TOKEN_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-_SHORTEST: Final = 4
+_MIN_SECRET_CHARACTERS: Final = 4
 """Characters of a secret that is looked for in texts: a shorter one is everywhere."""
-_IN_A_HEADER: Final = re.compile("[!-~]+")
+_HEADER_TEXT_PATTERN: Final = re.compile("[!-~]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Token:
+class AccessToken:
     """A token and how it is shown; it is never printed."""
 
     text: str = dataclasses.field(repr=False)
-    spelling: Mapping[str, str]
+    header_templates: Mapping[str, str]
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a request."""
-        return {name: form.format(self.text) for name, form in self.spelling.items()}
+        return {name: form.format(self.text) for name, form in self.header_templates.items()}
 
 
-class Tokens:
+class TokenProvider:
     """Gives the token of the moment, and another where one is refused; ``ask`` gives the payload of ``GET /auth``."""
 
-    def __init__(self, token: str, email: str, password: str, ask: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, token: str, email: str, password: str, fetch_auth: Callable[[], Awaitable[object]]) -> None:
         if not token and not (email and password):
             raise SettingsError(
                 "nothing is shown to Opentact: set CALLFLOWS_OPENTACT_TOKEN (made in the portal), "
                 "or CALLFLOWS_OPENTACT_EMAIL and CALLFLOWS_OPENTACT_PASSWORD"
             )
-        if token and not _IN_A_HEADER.fullmatch(token):
+        if token and not _HEADER_TEXT_PATTERN.fullmatch(token):
             raise SettingsError("Opentact's token must be letters, digits and signs, without blanks")
-        self.renewable = bool(email and password)
-        self._token = Token(token, TOKEN_HEADERS) if token else None
-        self._ask = ask
-        self._renewing: asyncio.Task[Token] | None = None
+        self.is_renewable = bool(email and password)
+        self._current_token = AccessToken(token, PORTAL_TOKEN_HEADERS) if token else None
+        self._fetch_auth = fetch_auth
+        self._renewal: asyncio.Task[AccessToken] | None = None
         basic = base64.b64encode(f"{email}:{password}".encode()).decode()
-        self._secrets = {secret for secret in (token, password, basic) if len(secret) >= _SHORTEST}
+        self._secrets = {secret for secret in (token, password, basic) if len(secret) >= _MIN_SECRET_CHARACTERS}
 
-    async def current(self) -> Token:
+    async def get_token(self) -> AccessToken:
         """The token of the moment; the first may have to be got. Raises OpentactError."""
-        return self._token or await self._renewed()
+        return self._current_token or await self._await_renewal()
 
-    async def instead(self, refused: Token) -> Token | None:
+    async def replace_token(self, rejected_token: AccessToken) -> AccessToken | None:
         """Another than the one that was refused; None where there is none. Raises OpentactError.
 
         However many were refused with the same token, one is asked for.
         """
-        if self._token is not None and self._token is not refused:
-            return self._token
-        return await self._renewed() if self.renewable else None
+        if self._current_token is not None and self._current_token is not rejected_token:
+            return self._current_token
+        return await self._await_renewal() if self.is_renewable else None
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A text without the secrets, which Opentact may repeat in its answers."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return text
 
-    async def _renewed(self) -> Token:
-        if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew())
-            self._renewing.add_done_callback(self._over)
-        return await asyncio.shield(self._renewing)
+    async def _await_renewal(self) -> AccessToken:
+        if self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew_token())
+            self._renewal.add_done_callback(self._finish_renewal)
+        return await asyncio.shield(self._renewal)
 
-    def _over(self, done: asyncio.Task[Token]) -> None:
-        self._renewing = None
-        if not done.cancelled():
-            done.exception()  # whoever asked may be gone; nobody needs to hear of it then
+    def _finish_renewal(self, task: asyncio.Task[AccessToken]) -> None:
+        self._renewal = None
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; nobody needs to hear of it then
 
-    async def _renew(self) -> Token:
-        payload = await self._ask()
+    async def _renew_token(self) -> AccessToken:
+        payload = await self._fetch_auth()
         text = payload.get("token") if isinstance(payload, dict) else None
-        if not isinstance(text, str) or not _IN_A_HEADER.fullmatch(text):
-            raise Unintelligible("there is no token in the answer", request=f"GET {AUTH}")
+        if not isinstance(text, str) or not _HEADER_TEXT_PATTERN.fullmatch(text):
+            raise OpentactResponseError("there is no token in the answer", request=f"GET {AUTH_PATH}")
         self._secrets.add(text)
-        self._token = Token(text, JWT_HEADERS)
-        return self._token
+        self._current_token = AccessToken(text, JWT_HEADERS)
+        return self._current_token

@@ -5,67 +5,67 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from app.rehearsal.parties import HangsUp, Keys, Taken
+from app.rehearsal.parties import CallerHangUp, DialResult, KeyInput
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from app.rehearsal.parties import Awaiting, Does
-    from app.rehearsal.transcript import Step
+    from app.rehearsal.parties import ActionWindow, CallerAction
+    from app.rehearsal.transcript import TranscriptStep
 
-_KEYS: Final = re.compile("[0-9*#]*")
-HELP: Final = "keys and Enter; only Enter: press nothing; h: hang up"
-_HANGS_UP: Final = frozenset({"h", "q", "hangup", "hang up"})
+_KEYS_PATTERN: Final = re.compile("[0-9*#]*")
+KEYPAD_HELP: Final = "keys and Enter; only Enter: press nothing; h: hang up"
+_HANG_UP_INPUTS: Final = frozenset({"h", "q", "hangup", "hang up"})
 
 
-class PersonCalling:
+class TerminalCaller:
     """Hears steps as they happen, and is asked for keys when they are awaited."""
 
-    def __init__(self, ask: Callable[[str], Awaitable[str]], hear: Callable[[Step], None]) -> None:
+    def __init__(self, read_line: Callable[[str], Awaitable[str]], show_step: Callable[[TranscriptStep], None]) -> None:
         """``ask`` prompts for a line and gives it, and raises EOFError at the end; ``hear`` shows a step."""
-        self._ask = ask
-        self._hear = hear
+        self._read_line = read_line
+        self._show_step = show_step
 
-    async def hear(self, step: Step) -> None:
+    async def hear_step(self, step: TranscriptStep) -> None:
         """Show it, but for what is typed by the person."""
         if step["verb"] != "Gather":
-            self._hear(step)
+            self._show_step(step)
 
-    async def does(self, awaiting: Awaiting) -> Does:
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
         """Ask the person, who hears out what sounds."""
-        if awaiting.kind == "sound":
+        if window.kind == "sound":
             return None
-        prompt = "keys" if awaiting.kind == "keys" else f"{awaiting.verb.lower()}: Enter goes on"
+        prompt = "keys" if window.kind == "keys" else f"{window.verb.lower()}: Enter goes on"
         while True:
             try:
-                line = (await self._ask(prompt)).strip().lower().replace(" ", "")
+                line = (await self._read_line(prompt)).strip().lower().replace(" ", "")
             except EOFError:
-                return HangsUp()
-            if line in _HANGS_UP:
-                return HangsUp()
-            if awaiting.kind == "conversation" or not line:
+                return CallerHangUp()
+            if line in _HANG_UP_INPUTS:
+                return CallerHangUp()
+            if window.kind == "conversation" or not line:
                 return None
-            if _KEYS.fullmatch(line):
-                return Keys(line)
-            self._hear({"verb": "help", "path": "", "at": awaiting.at, "text": HELP})
+            if _KEYS_PATTERN.fullmatch(line):
+                return KeyInput(line)
+            self._show_step({"verb": "help", "path": "", "at": window.start, "text": KEYPAD_HELP})
 
 
-class PersonCalled:
+class TerminalCallees:
     """Whether somebody answers is asked at the terminal."""
 
-    def __init__(self, ask: Callable[[str], Awaitable[str]]) -> None:
-        self._ask = ask
+    def __init__(self, read_line: Callable[[str], Awaitable[str]]) -> None:
+        self._read_line = read_line
 
-    async def ring(self, targets: Sequence[str], path: str) -> Taken:  # noqa: ARG002 - as the Protocol says
+    async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:  # noqa: ARG002 - as the Protocol says
         """Ask whether they answer, are busy, or do not answer, until it is one of them; at the end, nobody does."""
         while True:
             try:
-                line = (await self._ask("callee: a answers, b busy, n no answer")).strip().lower()
+                line = (await self._read_line("callee: a answers, b busy, n no answer")).strip().lower()
             except EOFError:
                 line = "n"
             if line[:1] == "b":
-                return Taken("busy")
+                return DialResult("busy")
             if line[:1] == "n":
-                return Taken("no-answer")
+                return DialResult("no-answer")
             if line[:1] in ("", "a"):
-                return Taken("answered", targets[0])
+                return DialResult("answered", targets[0])

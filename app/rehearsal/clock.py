@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
-class Clock(Protocol):
+class CallClock(Protocol):
     """What tells the time, and lets it pass."""
 
     def now(self) -> datetime:
@@ -21,8 +21,8 @@ class Clock(Protocol):
 class VirtualClock:
     """Begins at a moment; time passes when somebody sleeps."""
 
-    def __init__(self, at: datetime | None = None) -> None:
-        self._now = at or datetime.now(UTC)
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = start or datetime.now(UTC)
 
     def now(self) -> datetime:
         """The moment; aware."""
@@ -35,16 +35,16 @@ class VirtualClock:
             self._now += timedelta(seconds=seconds)
 
 
-class RealClock:
+class RealTimeClock:
     """The time of day, ``pace`` times as quick."""
 
     def __init__(self, pace: float = 1.0) -> None:
         self._pace = pace
-        self._began = datetime.now(UTC)
+        self._started_at = datetime.now(UTC)
 
     def now(self) -> datetime:
         """The moment; aware."""
-        return self._began + (datetime.now(UTC) - self._began) * self._pace
+        return self._started_at + (datetime.now(UTC) - self._started_at) * self._pace
 
     async def sleep(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         """Wait, or less where ``wake`` is set before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from app.errors import DocumentError, PlatformSilent
+from app.errors import DocumentReadError, UndocumentedBehaviourError
 from app.language import (
     Answer,
     Call,
@@ -36,234 +36,244 @@ from app.language import (
     Unhold,
 )
 from app.rehearsal import platform, playing
-from app.rehearsal.dialects import Spelled, spelled
-from app.rehearsal.gathering import Gathering
-from app.rehearsal.line import PATIENCE, Ends, Failed, GoesOn, Line, tagged
-from app.rehearsal.notes import BRANCHES, END, branches_of, notes_of
-from app.rehearsal.ringing import with_query
-from app.rehearsal.transcript import Asked
-from app.spots import NODE, Spot
+from app.rehearsal.dialects import DocumentDialect, detect_dialect
+from app.rehearsal.gathering import GatherExecution
+from app.rehearsal.line import DOCUMENT_TIMEOUT_SECONDS, CallEnd, CallState, CommandFailure, DocumentReplacement, tag_fields
+from app.rehearsal.notes import BRANCH_ELEMENTS, BRANCH_END, derive_branch_coverage, read_coverage_comments
+from app.rehearsal.ringing import append_query
+from app.rehearsal.transcript import PlatformRequest
+from app.spots import NODE_ENTERED_POINT, CoveragePoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.language.element import Element
     from app.language.verbs import Command
-    from app.rehearsal.ringing import Ringing
-    from app.rehearsal.transcript import Step, Transcript
+    from app.rehearsal.ringing import PhoneCall
+    from app.rehearsal.transcript import Transcript, TranscriptStep
 
-MOST_DOCUMENTS: Final = 200
+MAX_CALL_DOCUMENTS: Final = 200
 """What a call may come to before it is taken for a loop."""
-UNKNOWN_FATE: Final = "what a caller meets then is not documented, silence at the worst"
+UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
 
 
-def _is_of(step: Step, command: str) -> bool:
+def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
     """Whether a step is a command's own, or that of the Dial in a Record."""
     path: str = step["path"]
-    return path == command or (path.startswith(f"{command}.Dial") and command.rpartition(".")[2].startswith("Record"))
+    return path == command_path or (
+        path.startswith(f"{command_path}.Dial") and command_path.rpartition(".")[2].startswith("Record")
+    )
 
 
-class Interpreter(Line):
+class Interpreter(CallState):
     """Plays the platform for one call."""
 
-    def __init__(self, ringing: Ringing, **line: Any) -> None:  # noqa: ANN401 - as Line has them
-        super().__init__(ringing, **line)
-        self._documents = 0
-        self._spelled = Spelled("reference", {})
-        self._handler: tuple[str, Error] | None = None
+    def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as Line has them
+        super().__init__(phone_call, **options)
+        self._document_count = 0
+        self._document_dialect = DocumentDialect("reference", {})
+        self._error_handler: tuple[str, Error] | None = None
 
     # The call
 
-    async def ring(self, url: str, method: str = "POST", patience: float = PATIENCE) -> Transcript:
+    async def run_from_url(self, url: str, method: str = "POST", timeout: float = DOCUMENT_TIMEOUT_SECONDS) -> Transcript:
         """The call arrives: its document is asked of the call-control URL. Never raises but when it is cancelled."""
-        asked = with_query(url, self.ringing.first())
-        body = self.ringing.body() if method == "POST" else None
-        return await self._whole(lambda: self.fetched(method, asked, body, patience))
+        asked = append_query(url, self.phone_call.initial_query_fields())
+        body = self.phone_call.build_post_body() if method == "POST" else None
+        return await self._run_call(lambda: self.fetch_document(method, asked, body, timeout))
 
-    async def play(self, document: bytes) -> Transcript:
+    async def run_from_document(self, document: bytes) -> Transcript:
         """The call has this document from the beginning."""
 
-        async def given() -> bytes:
-            self.transcript.requests.append(Asked("", "", 200, document=document.decode("utf-8", "replace")))
+        async def use_document() -> bytes:
+            self.transcript.requests.append(PlatformRequest("", "", 200, document=document.decode("utf-8", "replace")))
             return document
 
-        return await self._whole(given)
+        return await self._run_call(use_document)
 
-    async def wait(self) -> Transcript:
+    async def run_parked(self) -> Transcript:
         """The call is parked until a document is pushed."""
-        return await self._whole(self._parked)
+        return await self._run_call(self._wait_for_document)
 
-    async def _parked(self) -> bytes:
-        await self.clock.sleep(platform.PARKED, self.woken)
-        if self.pushed.empty():
-            raise Ends("ended", f"no document was pushed within {platform.PARKED:.0f} s")
-        return self.take_pushed()
+    async def _wait_for_document(self) -> bytes:
+        await self.clock.sleep(platform.PARKED_CALL_SECONDS, self.wake_event)
+        if self.pushed_documents.empty():
+            raise CallEnd("ended", f"no document was pushed within {platform.PARKED_CALL_SECONDS:.0f} s")
+        return self.take_pushed_document()
 
-    async def _whole(self, first: Any) -> Transcript:  # noqa: ANN401 - gives the first document
+    async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - gives the first document
         transcript = self.transcript
         try:
-            await self.state("init")
-            await self.state("ringing")
-            if self.answered:
-                await self.state("live")
-            document = await first()
+            await self.enter_state("init")
+            await self.enter_state("ringing")
+            if self.is_answered:
+                await self.enter_state("live")
+            document = await fetch_first()
             while True:
                 try:
-                    await self.run(self._read(document))
-                    self.rules.decide(platform.THE_END)
+                    await self.run_document(self._open_document(document))
+                    self.rules.apply_rule(platform.DOCUMENT_END_RULE)
                     break
-                except GoesOn as on:
+                except DocumentReplacement as on:
                     document = on.document
-        except Ends as end:
+        except CallEnd as end:
             transcript.outcome, transcript.error = end.outcome, end.error
-        except Failed as failed:
-            transcript.outcome, transcript.error = "error", f"{failed}; {UNKNOWN_FATE}"
-        except (PlatformSilent, DocumentError) as error:
+        except CommandFailure as failed:
+            transcript.outcome, transcript.error = "error", f"{failed}; {UNDOCUMENTED_FAILURE_NOTE}"
+        except (UndocumentedBehaviourError, DocumentReadError) as error:
             transcript.outcome, transcript.error = "error", str(error)
-        transcript.seconds = self.at
-        self.recordings |= {tag: self.at - began for tag, began in self.recording.items()}  # nobody stopped them
-        transcript.assumed = [f"{silence.unknown}: {silence.done}" for silence in self.rules.used.values()]
-        await self.state("hangup")
-        await self.state("destroyed")
+        transcript.seconds = self.elapsed_seconds
+        self.recordings |= {
+            tag: self.elapsed_seconds - began for tag, began in self.running_recordings.items()
+        }  # nobody stopped them
+        transcript.assumptions = [f"{silence.unknown}: {silence.done}" for silence in self.rules.applied_rules.values()]
+        await self.enter_state("hangup")
+        await self.enter_state("destroyed")
         return transcript
 
     # Documents
 
-    def _read(self, document: bytes) -> Response:
-        self._documents += 1
-        if self._documents > MOST_DOCUMENTS:
-            raise Ends("loop", f"{MOST_DOCUMENTS} documents: {self.way_round()}")
-        response = self.read(document)
-        self._spelled = spelled(document, response)
-        self.notes = notes_of(document)
+    def _open_document(self, document: bytes) -> Response:
+        self._document_count += 1
+        if self._document_count > MAX_CALL_DOCUMENTS:
+            raise CallEnd("loop", f"{MAX_CALL_DOCUMENTS} documents: {self.describe_loop()}")
+        response = self.parse_document(document)
+        self._document_dialect = detect_dialect(document, response)
+        self.path_coverage = read_coverage_comments(document)
         asked = self.transcript.requests[-1]
-        if not self.notes and asked.node:
-            self.come(Spot(asked.node, 0, 0, NODE))
-            self.notes = branches_of(response, asked.node)
-            self.transcript.offered += [spot for spots in self.notes.values() for one in spots for spot in one.counted]
+        if not self.path_coverage and asked.node:
+            self.cover_point(CoveragePoint(asked.node, 0, 0, NODE_ENTERED_POINT))
+            self.path_coverage = derive_branch_coverage(response, asked.node)
+            self.transcript.possible_points += [
+                spot for spots in self.path_coverage.values() for one in spots for spot in one.counted_points
+            ]
         return response
 
-    async def run(self, response: Response) -> None:
+    async def run_document(self, response: Response) -> None:
         """Run a whole document."""
         handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
-        self._handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
-        if self._spelled.dialect == "classic":  # which has no Answer: the app answers by itself
-            await self.lift()
-        await self._commands(response.children, "")
+        self._error_handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
+        if self._document_dialect.dialect == "classic":  # which has no Answer: the app answers by itself
+            await self.answer_line()
+        await self._run_commands(response.children, "")
 
-    async def _commands(self, commands: Iterable[Element], within: str) -> None:
+    async def _run_commands(self, commands: Iterable[Element], parent_path: str) -> None:
         """Run commands in order; what is no command among them is skipped."""
         for index, command in enumerate(commands):
-            if isinstance(command, BRANCHES):
+            if isinstance(command, BRANCH_ELEMENTS):
                 continue
-            await self.command(command, f"{within}{command.row.name}[{index}]")
-        self.come_by(f"{within}{END}")
+            await self.run_command(command, f"{parent_path}{command.spec.name}[{index}]")
+        self.cover_path(f"{parent_path}{BRANCH_END}")
 
-    async def branch(self, element: Element, path: str) -> None:
+    async def run_branch(self, element: Element, path: str) -> None:
         """Run what stands in a branch."""
-        await self._commands(element.children, f"{path}.")
+        await self._run_commands(element.children, f"{path}.")
 
-    async def command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
+    async def run_command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
         """Run one command, and its Error where it fails."""
-        self.doing = path
-        open_spots = self.come_by(path)
-        self.interrupted()
-        self.bounded()
+        self.current_path = path
+        open_spots = self.cover_path(path)
+        self.check_interruption()
+        self.check_limits()
         known = len(self.transcript.steps)
         for meta in command.children if not isinstance(command, Meta) else ():
             if isinstance(meta, Meta):
-                playing.meta(self, meta)
+                playing.store_meta_variable(self, meta)
         reason = ""
         try:
-            await self._match(command, path)
-        except Failed as failed:
+            await self._execute_command(command, path)
+        except CommandFailure as failed:
             reason = str(failed) or "it failed"
-            self._say_why(command, path, reason, known)
-        except (Ends, GoesOn):
-            if self.watching is not None:
-                await self.watching.command(command, path, reason)
+            self._record_failure(command, path, reason, known)
+        except (CallEnd, DocumentReplacement):
+            if self.observer is not None:
+                await self.observer.report_command(command, path, reason)
             raise
         finally:
-            self._ended(open_spots, path, known)
-        if self.watching is not None:
-            await self.watching.command(command, path, reason)
+            self._cover_results(open_spots, path, known)
+        if self.observer is not None:
+            await self.observer.report_command(command, path, reason)
         if reason:
-            await self._error(command, path, reason)
+            await self._run_error_handler(command, path, reason)
 
-    def _say_why(self, command: Element, path: str, reason: str, known: int) -> None:
+    def _record_failure(self, command: Element, path: str, reason: str, first_step: int) -> None:
         """Have the command's own step say why it failed."""
-        step = next((step for step in reversed(self.transcript.steps[known:]) if step["path"] == path), None)
+        step = next((step for step in reversed(self.transcript.steps[first_step:]) if step["path"] == path), None)
         if step is None:
-            step = self.note(command.row.name, path)
+            step = self.add_step(command.spec.name, path)
         step.setdefault("result", "failed")
         step["reason"] = reason
 
-    def _ended(self, spots: Iterable[Spot], path: str, known: int) -> None:
+    def _cover_results(self, points: Iterable[CoveragePoint], path: str, first_step: int) -> None:
         """Note what became of a step, as its result says."""
-        for spot in spots:
-            results = (step["result"] for step in self.transcript.steps[known:] if "result" in step and _is_of(step, path))
-            ended = spot.ended(next(results, ""))
+        for spot in points:
+            results = (
+                step["result"]
+                for step in self.transcript.steps[first_step:]
+                if "result" in step and _belongs_to_command(step, path)
+            )
+            ended = spot.resolve_outcome(next(results, ""))
             if ended is not None:
-                self.transcript.came.append(ended)
+                self.transcript.covered_points.append(ended)
 
-    async def _error(self, command: Element, path: str, reason: str) -> None:
+    async def _run_error_handler(self, command: Element, path: str, reason: str) -> None:
         """Run the Error of a command that failed, or the document's."""
         for index, child in enumerate(command.children):
             if isinstance(child, Error):
-                await self._handle(child, f"{path}.Error[{index}]", reason)
+                await self._run_error(child, f"{path}.Error[{index}]", reason)
                 return
-        if self._handler is not None:
-            at, handler = self._handler
-            self._handler = None
-            await self._handle(handler, at, reason)
-            self._handler = (at, handler)
+        if self._error_handler is not None:
+            at, handler = self._error_handler
+            self._error_handler = None
+            await self._run_error(handler, at, reason)
+            self._error_handler = (at, handler)
             return
-        self.rules.decide(platform.NO_ERROR)
+        self.rules.apply_rule(platform.NO_ERROR_HANDLER_RULE)
 
-    async def _handle(self, error: Error, path: str, reason: str) -> None:
+    async def _run_error(self, error: Error, path: str, reason: str) -> None:
         if error.attributes.get("play"):
-            await self.hear("Error", path, text=reason, **tagged(error))
-            await self.lasts("Error", path, len(reason) * platform.SPEAKING)
-        await self.branch(error, path)
+            await self.announce_step("Error", path, text=reason, **tag_fields(error))
+            await self.pass_time("Error", path, len(reason) * platform.SPEECH_SECONDS_PER_CHARACTER)
+        await self.run_branch(error, path)
 
     # The verbs
 
-    async def _match(self, command: Command, path: str) -> None:  # noqa: C901, PLR0912 - one case a verb
+    async def _execute_command(self, command: Command, path: str) -> None:  # noqa: C901, PLR0912 - one case a verb
         match command:
             case Answer():
-                await playing.answer(self, command, path)
+                await playing.execute_answer(self, command, path)
             case Say():
-                await playing.say(self, command, path)
+                await playing.execute_say(self, command, path)
             case Play():
-                await playing.play(self, command, path)
+                await playing.execute_play(self, command, path)
             case Pause():
-                await playing.pause(self, command, path)
+                await playing.execute_pause(self, command, path)
             case Tone():
-                await playing.tone(self, command, path)
+                await playing.execute_tone(self, command, path)
             case Hold():
-                await playing.hold(self, command, path)
+                await playing.execute_hold(self, command, path)
             case Record():
-                await playing.record(self, command, path)
+                await playing.execute_record(self, command, path)
             case RecordStart() | RecordStop() | RecordWait():
-                await playing.recorder(self, command, path)
+                await playing.execute_recording_control(self, command, path)
             case Dial():
-                await playing.dial(self, command, path)
+                await playing.execute_dial(self, command, path)
             case Gather():
-                await Gathering(self, command, path, self._spelled.gathers[path]).run()
+                await GatherExecution(self, command, path, self._document_dialect.gather_dialects[path]).run()
             case Callback():
-                await playing.callback(self, command, path)
+                await playing.execute_callback(self, command, path)
             case Curl():
-                await playing.curl(self, command, path)
+                await playing.execute_curl(self, command, path)
             case Call() | Geo() | Schedule():
-                await playing.condition(self, command, path)
+                await playing.execute_condition(self, command, path)
             case Meta():
-                playing.meta(self, command)
+                playing.store_meta_variable(self, command)
             case Unhold():
-                await self.hear("Unhold", path, **tagged(command))
+                await self.announce_step("Unhold", path, **tag_fields(command))
             case Hangup() | Reject():
-                await playing.hang_up(self, command, path)
+                await playing.execute_hang_up(self, command, path)
             case Redirect():
-                self.rules.decide(platform.REDIRECT)
-                raise Failed("only the name of Redirect is known")
+                self.rules.apply_rule(platform.REDIRECT_RULE)
+                raise CommandFailure("only the name of Redirect is known")
             case _:
                 assert_never(command)

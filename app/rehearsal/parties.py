@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.rehearsal.transcript import Step
+    from app.rehearsal.transcript import TranscriptStep
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Awaiting:
+class ActionWindow:
     """What the caller could do now. ``at`` is seconds since the call began, ``within`` how long keys are waited for.
 
     ``kind``: keys are awaited (by a Gather or a Pause, the ``verb``), the caller is in a conversation, or something
@@ -22,51 +22,51 @@ class Awaiting:
     kind: Literal["keys", "conversation", "sound"]
     verb: str
     path: str
-    at: float
-    within: float
-    stop: str = ""
+    start: float
+    duration: float
+    stop_key: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Keys:
+class KeyInput:
     """Keys that are pressed ``after`` that many seconds."""
 
-    pressed: str
-    after: float = 0.0
+    keys: str
+    delay: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class HangsUp:
+class CallerHangUp:
     """The caller hangs up ``after`` that many seconds."""
 
-    after: float = 0.0
+    delay: float = 0.0
 
 
-Does: TypeAlias = Keys | HangsUp | None
+CallerAction: TypeAlias = KeyInput | CallerHangUp | None
 """What a caller does within the time; None: nothing."""
 
 
-class Caller(Protocol):
+class CallingParty(Protocol):
     """Who rings."""
 
-    async def hear(self, step: Step) -> None:
+    async def hear_step(self, step: TranscriptStep) -> None:
         """Something happened on the line."""
 
-    async def does(self, awaiting: Awaiting) -> Does:
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
         """What the caller does now, within the time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Taken:
+class DialResult:
     """What became of a Dial: whether somebody answered, who, and how long they talk."""
 
     result: Literal["answered", "busy", "no-answer"]
-    by: str = ""
-    talks: float = 30.0
+    answered_by: str = ""
+    talk_seconds: float = 30.0
 
 
-class Callees(Protocol):
+class CalledParties(Protocol):
     """Those who are dialled."""
 
-    async def ring(self, targets: Sequence[str], path: str) -> Taken:
+    async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:
         """Whether one of the targets answers."""

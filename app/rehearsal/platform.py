@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from app.errors import PlatformSilent
+from app.errors import UndocumentedBehaviourError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Silence:
+class UndocumentedRule:
     """Something that the documentation does not say, and what is done."""
 
     name: str
@@ -23,79 +23,85 @@ class Silence:
     """Whether the call goes on alike, whatever the platform does."""
 
 
-BETWEEN_DIGITS: Final = 5.0
+KEY_TIMEOUT_SECONDS: Final = 5.0
 """Seconds that a key is waited for, the first one too, where no timeout is said."""
-EMPTY_RECORD: Final = 3.0
+EMPTY_RECORD_SECONDS: Final = 3.0
 """Seconds of silence that end a Record in which nothing stands."""
-RINGING: Final = 60.0
+DIAL_RING_SECONDS: Final = 60.0
 """Seconds that a Dial without a timeout rings."""
-PICKING_UP: Final = 4.0
+PICK_UP_SECONDS: Final = 4.0
 """Seconds after which a callee answers, or is found busy."""
-PARKED: Final = 30.0
+PARKED_CALL_SECONDS: Final = 30.0
 """Seconds that a call without a document waits for one. platform: "typically 30 seconds"."""
-HOLDING: Final = 300.0
+HOLD_VERB_SECONDS: Final = 300.0
 """Seconds that a Hold lasts. reference: Hold, timeout 300000."""
-SOUNDING: Final = 30.0
+TONE_VERB_SECONDS: Final = 30.0
 """The longest Tone. reference: Tone, timeout 30000."""
-PLAYING: Final = 5.0
+ASSUMED_SOUND_SECONDS: Final = 5.0
 """Seconds of a sound whose length is not looked up."""
-SPEAKING: Final = 0.06
+SPEECH_SECONDS_PER_CHARACTER: Final = 0.06
 """Seconds in which a character is spoken."""
 
-EARLY_KEYS: Final = Silence("early-keys", "keys pressed before a Gather", "they are buffered and count for the next Gather")
-NO_TIME_LIMIT: Final = Silence(
-    "time-limit", "the time for input", f"a key is waited for {BETWEEN_DIGITS:.0f} s, then it ends"
+EARLY_KEYS_RULE: Final = UndocumentedRule(
+    "early-keys", "keys pressed before a Gather", "they are buffered and count for the next Gather"
 )
-STOP_KEY: Final = Silence("stop-key", "whether the stop key is one of the digits", "it is not")
-FEW_DIGITS: Final = Silence("few-digits", "fewer digits than asked for", "they count as entered")
-NO_BRANCH: Final = Silence("no-branch", "a key that no branch begins with, with several awaited", "it is collected")
-BRANCH_OR_URL: Final = Silence(
+NO_TIME_LIMIT_RULE: Final = UndocumentedRule(
+    "time-limit", "the time for input", f"a key is waited for {KEY_TIMEOUT_SECONDS:.0f} s, then it ends"
+)
+STOP_KEY_RULE: Final = UndocumentedRule("stop-key", "whether the stop key is one of the digits", "it is not")
+FEW_DIGITS_RULE: Final = UndocumentedRule("few-digits", "fewer digits than asked for", "they count as entered")
+NO_BRANCH_RULE: Final = UndocumentedRule(
+    "no-branch", "a key that no branch begins with, with several awaited", "it is collected"
+)
+BRANCH_OR_URL_RULE: Final = UndocumentedRule(
     "branch-or-url", "a Gather with branches and a URL", "a branch that matches runs, else the URL is asked"
 )
-HOLD: Final = Silence("hold", "what ends a Hold", "its timeout, or an Unhold that is pushed")
-DIAL_UNANSWERED: Final = Silence(
+HOLD_RULE: Final = UndocumentedRule("hold", "what ends a Hold", "its timeout, or an Unhold that is pushed")
+DIAL_UNANSWERED_RULE: Final = UndocumentedRule(
     "dial-unanswered", "a Dial before the line is answered", "it bridges, and answers the caller with the callee"
 )
-CALLER_ID: Final = Silence(
+CALLER_ID_RULE: Final = UndocumentedRule(
     "caller-id", "the caller ID that a callee is shown", "it is the caller's number", only_shown=True
 )
 """Every Dial has one, and leads nowhere else whatever it is."""
-RECORD_EMPTY: Final = Silence(
-    "empty-record", "a Record with nothing in it", f"it ends after {EMPTY_RECORD:.0f} s of silence, or its timeout"
+EMPTY_RECORD_RULE: Final = UndocumentedRule(
+    "empty-record", "a Record with nothing in it", f"it ends after {EMPTY_RECORD_SECONDS:.0f} s of silence, or its timeout"
 )
-RECORDING: Final = Silence(
+RECORDING_CONTROL_RULE: Final = UndocumentedRule(
     "record-start",
     "RecordStart, RecordStop, RecordWait",
-    f"they begin, end and wait for the recording of that tag, which ends after {EMPTY_RECORD:.0f} s of silence",
+    f"they begin, end and wait for the recording of that tag, which ends after {EMPTY_RECORD_SECONDS:.0f} s of silence",
 )
-NO_ERROR: Final = Silence("no-error", "a command that fails and has no Error", "the flow goes on")
-META: Final = Silence("meta", "how Meta reaches a URL", "it is appended by its name")
-CURL: Final = Silence("curl", "the answer to a Curl", "it is dropped")
-ATTEMPTS: Final = Silence(
+NO_ERROR_HANDLER_RULE: Final = UndocumentedRule("no-error", "a command that fails and has no Error", "the flow goes on")
+META_RULE: Final = UndocumentedRule("meta", "how Meta reaches a URL", "it is appended by its name")
+CURL_RULE: Final = UndocumentedRule("curl", "the answer to a Curl", "it is dropped")
+CLASSIC_ATTEMPTS_RULE: Final = UndocumentedRule(
     "attempts", "a classic callback before the last attempt", "it is asked after each; a document ends the Gather"
 )
-LAST_ATTEMPT: Final = Silence(
+LAST_ATTEMPT_RULE: Final = UndocumentedRule(
     "last-attempt", "what follows the last failed attempt of a classic Gather", "its Default or Error runs, once"
 )
-SCHEDULE: Final = Silence("schedule", "the zone of Schedule", "that of the stand-in, UTC unless it is set")
-GEO: Final = Silence("geo", "where a caller is", "the state of the area code; no county matches")
-THE_END: Final = Silence("the-end", "the end of a document without Hangup", "the call ends")
-REDIRECT: Final = Silence("redirect", "Redirect", "it fails")
-REJECT: Final = Silence("reject", "Reject", "it ends the call")
+SCHEDULE_ZONE_RULE: Final = UndocumentedRule(
+    "schedule", "the zone of Schedule", "that of the stand-in, UTC unless it is set"
+)
+GEO_RULE: Final = UndocumentedRule("geo", "where a caller is", "the state of the area code; no county matches")
+DOCUMENT_END_RULE: Final = UndocumentedRule("the-end", "the end of a document without Hangup", "the call ends")
+REDIRECT_RULE: Final = UndocumentedRule("redirect", "Redirect", "it fails")
+REJECT_RULE: Final = UndocumentedRule("reject", "Reject", "it ends the call")
 
-SILENCES: Final = tuple(rule for rule in [*globals().values()] if isinstance(rule, Silence))
+XML_RULES: Final = tuple(rule for rule in [*globals().values()] if isinstance(rule, UndocumentedRule))
 """All of them."""
 
 
-class Rules:
+class PlatformRules:
     """Decides where the documentation is silent, or refuses to."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self.used: dict[str, Silence] = {}
+        self.applied_rules: dict[str, UndocumentedRule] = {}
 
-    def decide(self, silence: Silence) -> None:
+    def apply_rule(self, rule: UndocumentedRule) -> None:
         """Go on as the rule says. Raises PlatformSilent where that is not wanted."""
-        if self._strict and not silence.only_shown:
-            raise PlatformSilent(f"{silence.unknown}: the documentation does not say (otherwise: {silence.done})")
-        self.used[silence.name] = silence
+        if self._strict and not rule.only_shown:
+            raise UndocumentedBehaviourError(f"{rule.unknown}: the documentation does not say (otherwise: {rule.done})")
+        self.applied_rules[rule.name] = rule

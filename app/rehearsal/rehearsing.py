@@ -8,15 +8,15 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from app.language.dialects import NO_EXTENSIONS
-from app.numbers import e164
-from app.rehearsal.asking import HERE
+from app.numbers import parse_e164
+from app.rehearsal.asking import LOCAL_ENGINE_ORIGIN
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
 from app.rehearsal.clock import VirtualClock
 from app.rehearsal.interpreter import Interpreter
-from app.rehearsal.line import OK, PATIENCE
-from app.rehearsal.platform import Rules
-from app.rehearsal.ringing import Ringing
-from app.rehearsal.stage import Scene, enter
+from app.rehearsal.line import DOCUMENT_TIMEOUT_SECONDS, REPLY_STATUS_OK
+from app.rehearsal.platform import PlatformRules
+from app.rehearsal.ringing import PhoneCall
+from app.rehearsal.stage import CallFixture, activate_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from app.language import Extensions
-    from app.rehearsal.asking import Network
-    from app.rehearsal.clock import Clock
-    from app.rehearsal.line import Watching
-    from app.rehearsal.parties import Callees, Caller
+    from app.rehearsal.asking import PlatformNetwork
+    from app.rehearsal.clock import CallClock
+    from app.rehearsal.line import CallObserver
+    from app.rehearsal.parties import CalledParties, CallingParty
     from app.rehearsal.transcript import Transcript
 
-OWN: Final = f"{HERE}/call"
+LOCAL_ENGINE_URL: Final = f"{LOCAL_ENGINE_ORIGIN}/call"
 """The call-control URL of an engine in this process."""
-STRANGER: Final = "+12015550999"
+DEFAULT_REHEARSAL_CALLER: Final = "+12015550999"
 """Who rings where nobody is named; a number that nobody can have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Text:
+class RehearsedText:
     """A text message, ``after`` so many seconds of the one before; ``sender`` is the caller where nobody is named."""
 
     text: str
     sender: str = ""
-    after: float = 60.0
+    delay: float = 60.0
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -57,35 +57,35 @@ class Rehearsal:
     """
 
     number: str
-    caller_id: str = STRANGER
+    caller_id: str = DEFAULT_REHEARSAL_CALLER
     name: str = ""
     attestation: str = ""
     at: datetime | None = None
-    caller: Caller = dataclasses.field(default_factory=ScriptedCaller)
-    callees: Callees = dataclasses.field(default_factory=ScriptedCallees)
+    caller: CallingParty = dataclasses.field(default_factory=ScriptedCaller)
+    callees: CalledParties = dataclasses.field(default_factory=ScriptedCallees)
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     opted_out: bool = False
-    url: str = OWN
+    url: str = LOCAL_ENGINE_URL
     method: str = "POST"
-    patience: float = PATIENCE
+    timeout: float = DOCUMENT_TIMEOUT_SECONDS
     answers_itself: bool | None = None
     strict: bool = False
     curls: bool = False
     extensions: Extensions = NO_EXTENSIONS
     zone: ZoneInfo | None = None
-    watching: Watching | None = None
-    clock: Clock | None = None
-    texts: tuple[Text, ...] = ()
+    observer: CallObserver | None = None
+    clock: CallClock | None = None
+    texts: tuple[RehearsedText, ...] = ()
 
-    def line(self, network: Network) -> Interpreter:
+    def build_interpreter(self, network: PlatformNetwork) -> Interpreter:
         """The platform's side of the call."""
         clock = self.clock or VirtualClock(self.at)
-        ringing = Ringing(
-            _plain(self.caller_id),
-            _plain(self.number).lstrip("+"),
+        ringing = PhoneCall(
+            _normalize_number(self.caller_id),
+            _normalize_number(self.number).lstrip("+"),
             clock.now(),
-            name=self.name,
+            caller_name=self.name,
             attestation=self.attestation,
             answers_itself=self.answers_itself,
         )
@@ -95,47 +95,47 @@ class Rehearsal:
             callees=self.callees,
             network=network,
             clock=clock,
-            rules=Rules(strict=self.strict),
+            rules=PlatformRules(strict=self.strict),
             extensions=self.extensions,
             zone=self.zone,
-            watching=self.watching,
+            watching=self.observer,
             curls=self.curls,
         )
 
-    async def ring(self, network: Network) -> Transcript:
+    async def run(self, network: PlatformNetwork) -> Transcript:
         """Rehearse it, from beginning to end."""
-        line = self.line(network)
-        scene = Scene(line, self.lookups, self.calls_today, self.opted_out)
-        enter(scene)
+        line = self.build_interpreter(network)
+        scene = CallFixture(line, self.lookups, self.calls_today, self.opted_out)
+        activate_fixture(scene)
         if self.texts:
-            return await self._texted(line)
-        transcript = await line.ring(self.url, self.method, self.patience)
-        if scene.stage is not None:
-            await scene.stage.over()
+            return await self._run_texts(line)
+        transcript = await line.run_from_url(self.url, self.method, self.timeout)
+        if scene.outside is not None:
+            await scene.outside.finish_call()
         return transcript
 
-    async def _texted(self, line: Interpreter) -> Transcript:
+    async def _run_texts(self, call: Interpreter) -> Transcript:
         """Have the texts come in, as Opentact tells of them. platform 1.5: the message callback."""
         for index, text in enumerate(self.texts):
-            await line.clock.sleep(text.after if index else 0.0)
+            await call.clock.sleep(text.delay if index else 0.0)
             told = {
                 "uuid": str(uuid.uuid4()),
                 "type": "smsi",
                 "state": "success",
-                "from": _plain(text.sender or self.caller_id),
-                "to": line.ringing.to,
+                "from": _normalize_number(text.sender or self.caller_id),
+                "to": call.phone_call.to,
                 "message": text.text,
-                "modified_on": line.clock.now().isoformat(),
+                "modified_on": call.clock.now().isoformat(),
             }
-            reply = await line.asked("POST", f"{HERE}/sms", json.dumps(told).encode(), self.patience)
-            if reply.status != OK:
-                line.transcript.outcome, line.transcript.error = "error", reply.error or f"the status is {reply.status}"
-                return line.transcript
-        line.transcript.outcome, line.transcript.seconds = "texted", line.at
-        return line.transcript
+            reply = await call.send_request("POST", f"{LOCAL_ENGINE_ORIGIN}/sms", json.dumps(told).encode(), self.timeout)
+            if reply.status != REPLY_STATUS_OK:
+                call.transcript.outcome, call.transcript.error = "error", reply.error or f"the status is {reply.status}"
+                return call.transcript
+        call.transcript.outcome, call.transcript.seconds = "texted", call.elapsed_seconds
+        return call.transcript
 
 
-def _plain(written: str) -> str:
+def _normalize_number(number: str) -> str:
     """A number as Opentact writes it, where it is written for people; what is plain already, or none, as it stands."""
-    for_people = set(written) & set(" ().-") and not any(letter.isalpha() or letter == "@" for letter in written)
-    return e164(written) or written if for_people else written
+    for_people = set(number) & set(" ().-") and not any(letter.isalpha() or letter == "@" for letter in number)
+    return parse_e164(number) or number if for_people else number

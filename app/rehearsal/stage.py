@@ -9,28 +9,28 @@ import dataclasses
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from app.characters import clean
-from app.consent import party
-from app.ended import VOICEMAIL, completed
-from app.outside import Found
-from app.rehearsal.over import ended
+from app.characters import clean_text
+from app.consent import normalize_party
+from app.ended import VOICEMAIL_TAG, complete_voicemail_effect
+from app.outside import LookupResult
+from app.rehearsal.over import build_rehearsed_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from app.answered import Answered
+    from app.answered import AnsweredRequest
     from app.calls import Turn
-    from app.ended import Ended
-    from app.happened import Happened
-    from app.outside import Effect, Effects, Lookup
-    from app.rehearsal.line import Line
-    from app.spots import Spot
+    from app.ended import CallRecord
+    from app.happened import PlatformEvent
+    from app.outside import Effect, EffectHandler, LookupRequest
+    from app.rehearsal.line import CallState
+    from app.spots import CoveragePoint
 
-    Heard = Callable[[Happened], Awaitable[None]]
+    TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
 
 
-class Message(Protocol):
+class InboundText(Protocol):
     """A text that came in."""
 
     @property
@@ -46,7 +46,7 @@ class Message(Protocol):
         """What it says."""
 
 
-class Taken(Protocol):
+class InboundTextResult(Protocol):
     """What our engine made of a text."""
 
     @property
@@ -70,49 +70,52 @@ class Taken(Protocol):
         """What was decided."""
 
 
-STOPPED: Final = "it said STOP, and wants no messages from this number"
+OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
 """Why a text is refused."""
-FAILS: Final = "fails"
+FAILED_LOOKUP_ANSWER: Final = "fails"
 """As the answer of a lookup: there is none."""
 
 
 @dataclasses.dataclass(slots=True)
-class Scene:
+class CallFixture:
     """What the engine is told while one call is rehearsed.
 
     ``lookups`` are answers by the name they are kept under, or by URL; ``calls_today`` how often the caller rang today.
     """
 
-    line: Line
+    call: CallState
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     opted_out: bool = False
     """Whether the caller said STOP before to the number called."""
-    held: list[Effect] = dataclasses.field(default_factory=list)
+    held_effects: list[Effect] = dataclasses.field(default_factory=list)
     """Those that wait for the end of the call."""
-    texting: Heard | None = None
+    text_handler: TextEventHandler | None = None
     """What takes the texts of this scene."""
-    writer: str = ""
+    text_sender: str = ""
     """Who wrote the text that is taken."""
-    stage: Stage | None = None
+    outside: SimulatedOutside | None = None
     """Ours, where it is our engine that answered."""
-    flow: str = ""
+    flow_name: str = ""
 
-    def wants_none(self, effect: Effect) -> bool:
+    def blocks_effect(self, effect: Effect) -> bool:
         """Whether a text goes to the caller, who wants none."""
-        ringing, sides = self.line.ringing, (effect.payload.get("from"), effect.payload.get("to"))
-        return self.opted_out and tuple(party(str(side)) for side in sides) == (party(ringing.to), party(ringing.from_))
+        ringing, sides = self.call.phone_call, (effect.payload.get("from"), effect.payload.get("to"))
+        return self.opted_out and tuple(normalize_party(str(side)) for side in sides) == (
+            normalize_party(ringing.to),
+            normalize_party(ringing.from_),
+        )
 
 
-_SCENE: ContextVar[Scene] = ContextVar("scene")
+_CURRENT_FIXTURE: ContextVar[CallFixture] = ContextVar("scene")
 
 
-def enter(scene: Scene) -> None:
+def activate_fixture(fixture: CallFixture) -> None:
     """From now on the engine, asked by this task, is in this scene."""
-    _SCENE.set(scene)
+    _CURRENT_FIXTURE.set(fixture)
 
 
-class Stage:
+class SimulatedOutside:
     """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
 
     ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same; ``after`` gives the turn of a
@@ -122,126 +125,128 @@ class Stage:
 
     def __init__(
         self,
-        told: Callable[[Turn], list[dict[str, Any]]],
-        real: Effects | None = None,
-        after: Callable[[str, Ended], Awaitable[Turn | None]] | None = None,
-        came: Callable[[str, Turn], Iterable[Spot]] | None = None,
-        texting: Callable[[], Heard] | None = None,
+        describe_turn: Callable[[Turn], list[dict[str, Any]]],
+        real_effects: EffectHandler | None = None,
+        run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
+        coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
+        make_text_handler: Callable[[], TextEventHandler] | None = None,
     ) -> None:
-        self._told = told
-        self._real = real
-        self._after = after
-        self._came = came
-        self._texting = texting
+        self._describe_turn = describe_turn
+        self._real_effects = real_effects
+        self._run_after_call = run_after_call
+        self._coverage_of_turn = coverage_of_turn
+        self._make_text_handler = make_text_handler
 
     def now(self) -> datetime:
         """The moment on the clock of the call."""
-        return _SCENE.get().line.clock.now()
+        return _CURRENT_FIXTURE.get().call.clock.now()
 
-    def count(self, flow: str, caller: str, day: date) -> int:  # noqa: ARG002 - as the Protocol says
+    def count_call(self, flow: str, caller: str, day: date) -> int:  # noqa: ARG002 - as the Protocol says
         """The caller's calls today, as the scene has them."""
-        return _SCENE.get().calls_today
+        return _CURRENT_FIXTURE.get().calls_today
 
-    async def lookup(self, asked: Lookup) -> Found:
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """The scene's answer, else that of nobody: the lookup's default."""
-        scene = _SCENE.get()
-        if self._real is not None:
-            found = await self._real.lookup(asked)
+        scene = _CURRENT_FIXTURE.get()
+        if self._real_effects is not None:
+            found = await self._real_effects.run_lookup(request)
         else:
-            found = _answer(scene.lookups, asked)
+            found = _fixture_answer(scene.lookups, request)
         result = {"result": "found" if found.ok else "failed", **({"reason": found.reason} if found.reason else {})}
-        scene.line.note("lookup", "", url=asked.url, method=asked.method, into=asked.into, **result)
+        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=request.variable, **result)
         return found
 
-    def cause(self, effect: Effect) -> None:
+    def queue_effect(self, effect: Effect) -> None:
         """Write an effect down."""
-        scene = _SCENE.get()
-        if effect.kind == VOICEMAIL:
-            scene.held.append(effect)
-        elif effect.kind == "sms" and scene.wants_none(effect):
-            scene.line.note("refused", "", word="sms", reason=STOPPED)
+        scene = _CURRENT_FIXTURE.get()
+        if effect.kind == VOICEMAIL_TAG:
+            scene.held_effects.append(effect)
+        elif effect.kind == "sms" and scene.blocks_effect(effect):
+            scene.call.add_step("refused", "", word="sms", reason=OPTED_OUT_REASON)
         else:
-            self._caused(effect)
+            self._record_effect(effect)
 
-    def _caused(self, effect: Effect) -> None:
-        if self._real is not None:
-            self._real.cause(effect)
-        word = "notify" if effect.kind == VOICEMAIL else effect.kind
+    def _record_effect(self, effect: Effect) -> None:
+        if self._real_effects is not None:
+            self._real_effects.queue_effect(effect)
+        word = "notify" if effect.kind == VOICEMAIL_TAG else effect.kind
         did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
-        writer = _SCENE.get().writer
+        writer = _CURRENT_FIXTURE.get().text_sender
         kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
-        _SCENE.get().line.note(word, "", **did, **kind)
+        _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
 
-    async def over(self) -> None:
+    async def finish_call(self) -> None:
         """The call has ended: what was held until then, and what its flow does then."""
-        scene = _SCENE.get()
-        call, steps = ended(scene.line, scene.calls_today), scene.line.transcript.steps
+        scene = _CURRENT_FIXTURE.get()
+        call, steps = build_rehearsed_record(scene.call, scene.calls_today), scene.call.transcript.steps
         known = len(steps)
-        for effect in scene.held:
-            self._caused(completed(effect, call))
-        turn = await self._after(scene.flow, call) if self._after is not None else None
+        for effect in scene.held_effects:
+            self._record_effect(complete_voicemail_effect(effect, call))
+        turn = await self._run_after_call(scene.flow_name, call) if self._run_after_call is not None else None
         if turn is not None:
-            self._trailed(scene.flow, turn)
+            self._record_turn(scene.flow_name, turn)
             for effect in turn.effects:
-                self.cause(effect)
+                self.queue_effect(effect)
         for step in steps[known:]:
             step["ended"] = True
 
-    def _trailed(self, flow: str, turn: Turn) -> None:
+    def _record_turn(self, flow: str, turn: Turn) -> None:
         """Note what was decided beside the nodes of a flow."""
-        transcript = _SCENE.get().line.transcript
-        transcript.requests[-1].trail += self._told(turn)
-        transcript.came += self._came(flow, turn) if self._came is not None else ()
-        self._refused(turn)
+        transcript = _CURRENT_FIXTURE.get().call.transcript
+        transcript.requests[-1].trail += self._describe_turn(turn)
+        transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        self._record_refusals(turn)
 
-    def _refused(self, turn: Turn) -> None:
+    def _record_refusals(self, turn: Turn) -> None:
         """Note what was not sent."""
         for mark, outcome, _, detail in turn.trail:
             if outcome == "refused":
-                _SCENE.get().line.note("refused", "", word=mark.word, reason=(detail or {}).get("refused", ""))
+                _CURRENT_FIXTURE.get().call.add_step(
+                    "refused", "", word=mark.word, reason=(detail or {}).get("refused", "")
+                )
 
-    async def heard(self, *reports: Happened) -> None:
+    async def handle_events(self, *events: PlatformEvent) -> None:
         """Take what is reported in this scene: a text that comes in."""
-        scene = _SCENE.get()
-        if self._texting is None:
+        scene = _CURRENT_FIXTURE.get()
+        if self._make_text_handler is None:
             return
-        take = scene.texting = scene.texting or self._texting()
-        for report in reports:
+        take = scene.text_handler = scene.text_handler or self._make_text_handler()
+        for report in events:
             await take(report)
 
-    def took(self, message: Message, taken: Taken) -> None:
+    def record_text_result(self, message: InboundText, result: InboundTextResult) -> None:
         """Note what became of a text, and what was refused; its effects follow."""
-        scene = _SCENE.get()
-        asked = scene.line.transcript.requests[-1]
-        asked.flow, asked.outcome = taken.flow, "broken" if taken.outcome == "broken" else "answered"
-        asked.error = clean(taken.detail) or ("" if taken.flow else taken.outcome)
-        scene.writer = message.sender
-        ignored = {} if taken.effects else {"ignored": True}
+        scene = _CURRENT_FIXTURE.get()
+        asked = scene.call.transcript.requests[-1]
+        asked.flow, asked.outcome = result.flow, "broken" if result.outcome == "broken" else "answered"
+        asked.error = clean_text(result.detail) or ("" if result.flow else result.outcome)
+        scene.text_sender = message.sender
+        ignored = {} if result.effects else {"ignored": True}
         said = {"from": message.sender, "to": message.number, "text": message.text}
-        scene.line.note("text", "", **said, result=taken.outcome, **ignored)
-        if taken.turn is not None:
-            self._trailed(taken.flow, taken.turn)
+        scene.call.add_step("text", "", **said, result=result.outcome, **ignored)
+        if result.turn is not None:
+            self._record_turn(result.flow, result.turn)
 
-    def remember(self, answered: Answered) -> None:
+    def record_answer(self, answered: AnsweredRequest) -> None:
         """Put what was decided beside the request."""
         if answered.outcome.flow:
-            _SCENE.get().stage, _SCENE.get().flow = self, answered.outcome.flow
-        asked = _SCENE.get().line.transcript.requests[-1]
+            _CURRENT_FIXTURE.get().outside, _CURRENT_FIXTURE.get().flow_name = self, answered.outcome.flow
+        asked = _CURRENT_FIXTURE.get().call.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
-        asked.trail = self._told(answered.turn) if answered.turn is not None else []
+        asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
         if answered.turn is not None:
-            self._refused(answered.turn)
+            self._record_refusals(answered.turn)
         if answered.outcome.kind == "answered":
             asked.node = answered.outcome.node.partition(".")[0]
         else:
-            asked.error = clean(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
+            asked.error = clean_text(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
 
 
-def _answer(lookups: Mapping[str, Any], asked: Lookup) -> Found:
-    for name in (asked.into, asked.url, asked.url.partition("?")[0]):
+def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> LookupResult:
+    for name in (lookup.variable, lookup.url, lookup.url.partition("?")[0]):
         if name in lookups:
             value = lookups[name]
-            if value == FAILS:
-                return Found(None, ok=False, reason="the scenario says so")
-            return Found(value, ok=True, status=200)
-    return Found(None, ok=False, reason="nothing is asked in a rehearsal")
+            if value == FAILED_LOOKUP_ANSWER:
+                return LookupResult(None, ok=False, reason="the scenario says so")
+            return LookupResult(value, ok=True, status=200)
+    return LookupResult(None, ok=False, reason="nothing is asked in a rehearsal")

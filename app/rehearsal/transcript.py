@@ -5,25 +5,25 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from app.language.dialects import BRANCHES
-from app.spots import NODE
+from app.language.dialects import GATHER_BRANCHES
+from app.spots import NODE_ENTERED_POINT
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.spots import Spot
+    from app.spots import CoveragePoint
 
-Ending: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "texted", "loop", "error"]
-Step: TypeAlias = "dict[str, Any]"
+CallOutcome: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "texted", "loop", "error"]
+TranscriptStep: TypeAlias = "dict[str, Any]"
 """``verb`` (an element's name, or the word of an effect), ``path``, ``at`` (seconds since the call began), what it did."""
 
 
-HANGS_UP: Final = "hangup"
-_BRANCHES: Final = frozenset(element.__name__ for element in BRANCHES)
+HANG_UP_ACTION: Final = "hangup"
+_BRANCH_NAMES: Final = frozenset(element.__name__ for element in GATHER_BRANCHES)
 """What stands in them runs behind the command in which they stand."""
 
 
-class Did(NamedTuple):
+class RecordedAction(NamedTuple):
     """What a caller did when something could be done, ``at`` seconds after the call began, and how long after that.
 
     ``act``: the keys pressed (none: nothing was, where keys were awaited), ``hangup``, or None: nothing in a conversation.
@@ -31,13 +31,13 @@ class Did(NamedTuple):
     """
 
     at: float
-    act: str | None
-    after: float = 0.0
-    sound: bool = False
+    action: str | None
+    delay: float = 0.0
+    is_during_sound: bool = False
 
 
 @dataclasses.dataclass(slots=True)
-class Asked:
+class PlatformRequest:
     """A request of the platform, and its answer; ``trail`` is what our engine decided, where it is ours.
 
     ``status`` is 0 where there was no answer, and ``error`` says why. ``flow``, ``node`` and ``outcome`` are those of our
@@ -66,18 +66,18 @@ class Transcript:
 
     number: str
     from_: str
-    outcome: Ending = "ended"
+    outcome: CallOutcome = "ended"
     error: str = ""
     seconds: float = 0.0
-    during: str = ""
-    steps: list[Step] = dataclasses.field(default_factory=list)
-    requests: list[Asked] = dataclasses.field(default_factory=list)
-    assumed: list[str] = dataclasses.field(default_factory=list)
-    did: list[Did] = dataclasses.field(default_factory=list)
-    began: datetime | None = None
-    came: list[Spot] = dataclasses.field(default_factory=list)
+    interrupted_path: str = ""
+    steps: list[TranscriptStep] = dataclasses.field(default_factory=list)
+    requests: list[PlatformRequest] = dataclasses.field(default_factory=list)
+    assumptions: list[str] = dataclasses.field(default_factory=list)
+    caller_actions: list[RecordedAction] = dataclasses.field(default_factory=list)
+    started_at: datetime | None = None
+    covered_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
     """Where in the flow the call came by, as far as documents tell."""
-    offered: list[Spot] = dataclasses.field(default_factory=list)
+    possible_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
     """Where calls can come by in documents of which only the document tells: those of a program."""
     answers_itself: bool = False
 
@@ -87,41 +87,43 @@ class Transcript:
         return next((asked.flow for asked in self.requests if asked.flow), "")
 
     @property
-    def interrupted(self) -> list[str]:
+    def interrupted_verbs(self) -> list[str]:
         """The verbs in which the caller hung up, the innermost last; none where he did not."""
         verbs: list[str] = []
-        for part in filter(None, self.during.split(".")):
+        for part in filter(None, self.interrupted_path.split(".")):
             verb = part.partition("[")[0]
-            verbs = [] if verb in _BRANCHES else [*verbs, verb]
+            verbs = [] if verb in _BRANCH_NAMES else [*verbs, verb]
         return verbs
 
     @property
     def nodes(self) -> list[str]:
         """The nodes that the call came to, in order, as far as documents tell."""
-        return [spot.node for spot in self.came if spot.what == NODE]
+        return [spot.node for spot in self.covered_points if spot.what == NODE_ENTERED_POINT]
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Self:
+    def from_json(cls, data: dict[str, Any]) -> Self:
         """A transcript as ``told`` gave it."""
-        known = {field.name for field in dataclasses.fields(Asked)}
-        requests = [Asked(**{name: value for name, value in asked.items() if name in known}) for asked in told["requests"]]
-        whole = cls(told["number"], told["from"], told["outcome"], told.get("error", ""), told.get("seconds", 0.0))
-        whole.during, whole.steps, whole.requests = told.get("during", ""), told["steps"], requests
-        whole.answers_itself = bool(told.get("answers_itself"))
+        known = {field.name for field in dataclasses.fields(PlatformRequest)}
+        requests = [
+            PlatformRequest(**{name: value for name, value in asked.items() if name in known}) for asked in data["requests"]
+        ]
+        whole = cls(data["number"], data["from"], data["outcome"], data.get("error", ""), data.get("seconds", 0.0))
+        whole.interrupted_path, whole.steps, whole.requests = data.get("during", ""), data["steps"], requests
+        whole.answers_itself = bool(data.get("answers_itself"))
         return whole
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As ``callflows call --format json`` prints it."""
         requests = []
         for asked in self.requests:
             kept = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
             requests.append({**kept, **({"error": asked.error} if asked.error else {})})
         whole = {"number": self.number, "from": self.from_, "outcome": self.outcome, "seconds": round(self.seconds, 1)}
-        wrong = {"error": self.error} if self.error else {"during": self.during} if self.during else {}
+        wrong = {"error": self.error} if self.error else {"during": self.interrupted_path} if self.interrupted_path else {}
         itself = {"answers_itself": True} if self.answers_itself else {}
-        return {**whole, **wrong, **itself, "steps": [_rounded(step) for step in self.steps], "requests": requests}
+        return {**whole, **wrong, **itself, "steps": [_round_times(step) for step in self.steps], "requests": requests}
 
 
-def _rounded(step: Step) -> Step:
+def _round_times(step: TranscriptStep) -> TranscriptStep:
     """A step with tenths of seconds: what is less is of the clock that played it."""
     return {name: round(value, 1) if name in ("at", "seconds") else value for name, value in step.items()}

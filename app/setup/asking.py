@@ -13,59 +13,61 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.errors import OutsideError
-from app.settings import is_loopback
+from app.errors import OutboundRequestError
+from app.settings import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECONDS: Final = 5.0
+PROBE_TIMEOUT_SECONDS: Final = 5.0
 """For one question."""
-LARGEST: Final = 64_000
+MAX_PROBE_RESPONSE_BYTES: Final = 64_000
 """Bytes of an answer that are looked at."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
+class ProbeReply:
     """What a server answered, within ``seconds``, at the moment ``at`` of our clock."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    seconds: float
-    at: float
+    elapsed_seconds: float
+    received_at: float
 
 
-async def asked(url: str, method: str = "GET", seconds: float = SECONDS, **query: str) -> Reply:
+async def probe_url(
+    url: str, method: str = "GET", timeout_seconds: float = PROBE_TIMEOUT_SECONDS, **query: str
+) -> ProbeReply:
     """What a URL answers. Raises OutsideError with the reason, in which no query is."""
     client = httpx.AsyncClient(
-        timeout=seconds,
+        timeout=timeout_seconds,
         follow_redirects=False,
-        trust_env=not is_loopback(urlsplit(url).hostname or ""),
+        trust_env=not is_loopback_host(urlsplit(url).hostname or ""),
         headers={"user-agent": f"callflows/{version('callflows')}"},
     )
     began = time.monotonic()
     try:
-        async with asyncio.timeout(seconds), client, client.stream(method, url, params=query or None) as response:
-            body = await _beginning(response)
+        async with asyncio.timeout(timeout_seconds), client, client.stream(method, url, params=query or None) as response:
+            body = await _read_response_start(response)
     except (TimeoutError, httpx.TimeoutException):
-        raise OutsideError(f"no answer within {seconds:g} s") from None
+        raise OutboundRequestError(f"no answer within {timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
-        raise OutsideError(_why(error)) from None
+        raise OutboundRequestError(_describe_probe_error(error)) from None
     took = time.monotonic() - began
-    return Reply(response.status_code, response.headers, body, took, datetime.now().astimezone().timestamp())
+    return ProbeReply(response.status_code, response.headers, body, took, datetime.now().astimezone().timestamp())
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+async def _read_response_start(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > LARGEST:
+        if len(body) > MAX_PROBE_RESPONSE_BYTES:
             break
-    return bytes(body[:LARGEST])
+    return bytes(body[:MAX_PROBE_RESPONSE_BYTES])
 
 
-def _why(error: BaseException) -> str:
+def _describe_probe_error(error: BaseException) -> str:
     """Why there is no answer, for people."""
     inner: BaseException | None = error
     while inner is not None:
@@ -78,11 +80,11 @@ def _why(error: BaseException) -> str:
     return f"it cannot be connected to ({said})" if isinstance(error, httpx.ConnectError) else said or type(error).__name__
 
 
-async def alive(public_url: str, seconds: float = SECONDS) -> str:
+async def explain_unreachable_server(public_url: str, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:
     """Why our server is not alive behind a URL; nothing where it is."""
     try:
-        reply = await asked(f"{public_url}/healthz", seconds=seconds)
-    except OutsideError as error:
+        reply = await probe_url(f"{public_url}/healthz", timeout_seconds=timeout_seconds)
+    except OutboundRequestError as error:
         return str(error)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the class of HTTP
         return f"it sends on elsewhere ({reply.status})"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.testing.calls import Call, Calls, rehearse
+    from app.testing.calls import RehearsalPhone, RehearsedCall, rehearse
 
-__all__ = ["Call", "Calls", "rehearse"]
+__all__ = ["RehearsalPhone", "RehearsedCall", "rehearse"]
 
 
 def __getattr__(name: str) -> object:

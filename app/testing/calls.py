@@ -8,38 +8,38 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.errors import FlowError, ScenarioError
-from app.flows.compiler import Options
-from app.flows.loader import flow_files
-from app.flows.places import Report
+from app.errors import FlowFileError, ScenarioError
+from app.flows.compiler import CompilerOptions
+from app.flows.loader import list_flow_files
+from app.flows.places import ProblemReport
 from app.flows.scenarios import Scenario
-from app.flows.shapes import validate
-from app.flows.tickets import Signer
-from app.rehearsal.telling import lines
-from app.settings import load
-from app.testing.around import around_of
-from app.testing.expecting import expecting
-from app.testing.running import folders_of, on_stage, ringing, wrong_with
-from app.testing.scenarios import case_of
+from app.flows.shapes import validate_shape
+from app.flows.tickets import TicketSigner
+from app.rehearsal.telling import format_transcript
+from app.settings import load_settings
+from app.testing.around import read_flow_names
+from app.testing.expecting import parse_expectations
+from app.testing.running import build_case_rehearsal, find_call_failure, load_scenario_folders, serve_folder
+from app.testing.scenarios import build_scenario_case
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.flows.book import Flow
-    from app.rehearsal.transcript import Step, Transcript
+    from app.rehearsal.transcript import Transcript, TranscriptStep
     from app.settings import Settings
-    from app.testing.around import Around
-    from app.testing.expecting import Missed
-    from app.testing.running import Folder
-    from app.testing.scenarios import Case
+    from app.testing.around import FlowNames
+    from app.testing.expecting import ExpectationMismatch
+    from app.testing.running import ScenarioFolder
+    from app.testing.scenarios import ScenarioCase
 
 
-class Call:
+class RehearsedCall:
     """A call that is over. What it asserts it asserts with the whole call in words."""
 
-    def __init__(self, call: Transcript, there: Around) -> None:
-        self.transcript = call
-        self._there = there
+    def __init__(self, transcript: Transcript, flow_names: FlowNames) -> None:
+        self.transcript = transcript
+        self._flow_names = flow_names
 
     @property
     def flow(self) -> str:
@@ -57,31 +57,31 @@ class Call:
         return self.transcript.outcome
 
     @property
-    def said(self) -> list[str]:
+    def spoken_texts(self) -> list[str]:
         """What was said, text by text."""
         return [step["text"] for step in self.steps("Say")]
 
     @property
-    def dialled(self) -> list[list[str]]:
+    def dial_targets(self) -> list[list[str]]:
         """Whom each dial rang."""
         return [step["to"] for step in self.steps("Dial")]
 
     @property
-    def messages(self) -> list[Step]:
+    def sms_messages(self) -> list[TranscriptStep]:
         """The text messages: each with to, from and text."""
         return self.steps("sms")
 
     @property
-    def notified(self) -> list[Step]:
+    def webhooks(self) -> list[TranscriptStep]:
         """The webhooks: each with url and payload."""
         return self.steps("notify")
 
     @property
-    def recorded(self) -> list[str]:
+    def recording_tags(self) -> list[str]:
         """The tags of what was recorded."""
         return [step.get("tag", "") for step in self.steps("Record")]
 
-    def steps(self, verb: str = "") -> list[Step]:
+    def steps(self, verb: str = "") -> list[TranscriptStep]:
         """What happened, in order; of one verb (``Say``, ``Dial``, ``sms``) or all."""
         return [step for step in self.transcript.steps if verb in ("", step["verb"])]
 
@@ -95,106 +95,112 @@ class Call:
 
     def expects(self, *expected: dict[str, Any] | str) -> None:
         """Assert what ``expect`` of a scenario says, as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
-        report = Report("expects")
-        wanted = expecting(_texts([*expected]), (), report, self._there, texts=self.outcome == "texted")
+        report = ProblemReport("expects")
+        wanted = parse_expectations(
+            _convert_to_texts([*expected]), (), report, self._flow_names, texts=self.outcome == "texted"
+        )
         if report.problems:
-            raise ScenarioError(report.problems[0].message, report.problems[0].mend)
-        missed = wanted.missed(self.transcript)
+            raise ScenarioError(report.problems[0].message, report.problems[0].fix)
+        missed = wanted.find_mismatch(self.transcript)
         if missed is not None:
-            raise AssertionError(_missed(missed, self))
+            raise AssertionError(_format_mismatch(missed, self))
 
     def __str__(self) -> str:
-        return "\n".join(lines(self.transcript))
+        return "\n".join(format_transcript(self.transcript))
 
 
-def _missed(missed: Missed, call: Call) -> str:
-    return f"expected {missed.expected}: {missed.why}\n{call}"
+def _format_mismatch(mismatch: ExpectationMismatch, call: RehearsedCall) -> str:
+    return f"expected {mismatch.expected_text}: {mismatch.reason}\n{call}"
 
 
-def _texts(value: Any) -> Any:  # noqa: ANN401 - plain data
+def _convert_to_texts(value: Any) -> Any:  # noqa: ANN401 - plain data
     """Data as a flow file has it: every value is a text."""
     if isinstance(value, dict):
-        return {str(key): _texts(part) for key, part in value.items()}
+        return {str(key): _convert_to_texts(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_texts(part) for part in value]
+        return [_convert_to_texts(part) for part in value]
     return value if isinstance(value, str) else "" if value is None else str(value).lower()
 
 
-class Calls:
+class RehearsalPhone:
     """The flows of a folder, to be rung as often as a test likes; they are loaded once."""
 
     def __init__(self, folder: str | Path = "", settings: Settings | None = None) -> None:
         """The folder of the settings where none is named. Raises FlowError where a flow is wrong."""
-        self._settings = settings or load()
-        options = Options(
-            Signer([b"only rehearsed"]),
+        self._settings = settings or load_settings()
+        options = CompilerOptions(
+            TicketSigner([b"only rehearsed"]),
             self._settings.apology,
             self._settings.dialect,
             dial_regions=frozenset(self._settings.dial_regions) or None,
         )
-        (self._folder,) = folders_of([Path(folder or self._settings.flows)], options)
-        if self._folder.errors:
-            raise FlowError(self._folder.errors)
+        (self._scenario_folder,) = load_scenario_folders([Path(folder or self._settings.flows)], options)
+        if self._scenario_folder.errors:
+            raise FlowFileError(self._scenario_folder.errors)
 
-    def ring(self, number: str, **said: Any) -> Call:  # noqa: ANN401 - as a scenario's keys
+    def ring(self, number: str, **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
         """Ring a number. ``said`` are the keys of a scenario, ``from_`` for ``from``. Raises ScenarioError.
 
         A call that comes to an error, a loop or a fallback is an AssertionError.
         """
-        flow = self._folder.loaded.book.answering(number if number.startswith("+") else f"+{number}")
+        flow = self._scenario_folder.loaded_flows.book.find_answering_flow(
+            number if number.startswith("+") else f"+{number}"
+        )
         if flow is None:
             raise ScenarioError(f"no flow answers {number}", "callflows numbers lists those that are")
-        there = around_of(flow)
-        case = _case(flow, number, said, there)
-        transcript = _now(self._folder, case, self._settings)
-        call = Call(transcript, there)
-        wrong = wrong_with(transcript, flow.name, case.supposed.breaks)
+        there = read_flow_names(flow)
+        case = _build_case(flow, number, scenario_keys, there)
+        transcript = _ring_case(self._scenario_folder, case, self._settings)
+        call = RehearsedCall(transcript, there)
+        wrong = find_call_failure(transcript, flow.name, case.suppositions.failing_nodes)
         if wrong:
             raise AssertionError(f"{wrong}\n{call}")
         return call
 
 
-def _case(flow: Flow, number: str, said: dict[str, Any], there: Around) -> Case:
-    given = {("from" if key == "from_" else key): value for key, value in said.items() if value is not None}
-    report = Report(flow.file)
+def _build_case(flow: Flow, number: str, scenario_keys: dict[str, Any], flow_names: FlowNames) -> ScenarioCase:
+    given = {("from" if key == "from_" else key): value for key, value in scenario_keys.items() if value is not None}
+    report = ProblemReport(flow.file)
     lookups = given.pop("lookups", {})
-    written = validate(Scenario, _texts({"name": "a call", "to": number, **given}), (), report)
-    case = case_of(flow, written, (), report, there) if written is not None else None
+    written = validate_shape(Scenario, _convert_to_texts({"name": "a call", "to": number, **given}), (), report)
+    case = build_scenario_case(flow, written, (), report, flow_names) if written is not None else None
     errors = [problem for problem in report.problems if problem.severity == "error"]
     if case is None or errors:
-        raise ScenarioError(errors[0].message, errors[0].mend)
+        raise ScenarioError(errors[0].message, errors[0].fix)
     case.lookups.update(lookups)
     return case
 
 
-def _now(folder: Folder, case: Case, settings: Settings) -> Transcript:
+def _ring_case(folder: ScenarioFolder, case: ScenarioCase, settings: Settings) -> Transcript:
     """The call, rung to its end, also where a loop runs already."""
     try:
-        book = folder.book(case)
-    except FlowError as error:
-        raise ScenarioError(error.problems[0].message, error.problems[0].mend) from None
+        book = folder.book_for_case(case)
+    except FlowFileError as error:
+        raise ScenarioError(error.problems[0].message, error.problems[0].fix) from None
 
-    async def ring() -> Transcript:
-        async with on_stage(folder, settings, book) as network:
-            return await ringing(case, folder).ring(network)
+    async def ring_in_loop() -> Transcript:
+        async with serve_folder(folder, settings, book) as network:
+            return await build_case_rehearsal(case, folder).run(network)
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(ring())
+        return asyncio.run(ring_in_loop())
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, ring()).result()
+        return thread.submit(asyncio.run, ring_in_loop()).result()
 
 
 @lru_cache(maxsize=8)
-def _calls(folder: Path, _files: Sequence[tuple[str, int, int]]) -> Calls:
-    return Calls(folder)
+def _open_phone(folder: Path, _file_signatures: Sequence[tuple[str, int, int]]) -> RehearsalPhone:
+    return RehearsalPhone(folder)
 
 
-def rehearse(folder: str | Path, number: str, **said: Any) -> Call:  # noqa: ANN401 - as a scenario's keys
+def rehearse(folder: str | Path, number: str, **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
     """Ring a number of a folder's flows, as ``rehearse("callflows", "+12015550123", keys="1", callee="busy")``.
 
     The folder is loaded once as long as its files stay as they are. Raises as ``Calls`` does.
     """
-    files = [(file, file.stat()) for file in flow_files(Path(folder))]
-    return _calls(Path(folder), tuple((str(file), at.st_mtime_ns, at.st_size) for file, at in files)).ring(number, **said)
+    files = [(file, file.stat()) for file in list_flow_files(Path(folder))]
+    return _open_phone(Path(folder), tuple((str(file), at.st_mtime_ns, at.st_size) for file, at in files)).ring(
+        number, **scenario_keys
+    )

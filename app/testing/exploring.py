@@ -16,31 +16,31 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed
 from hypothesis import settings as bounds
 from hypothesis.errors import Flaky
 
-from app.flows.places import Report
-from app.rehearsal.telling import lines
-from app.testing.around import around_of
-from app.testing.harm import Harms
-from app.testing.recording import scenario_text
-from app.testing.running import on_stage, ringing
-from app.testing.scenarios import case_of, number_of
-from app.testing.strangers import scenario_of, strangers
+from app.flows.places import ProblemReport
+from app.rehearsal.telling import format_transcript
+from app.testing.around import read_flow_names
+from app.testing.harm import CallInvariants
+from app.testing.recording import format_scenario
+from app.testing.running import build_case_rehearsal, serve_folder
+from app.testing.scenarios import build_scenario_case, choose_flow_number
+from app.testing.strangers import build_caller_strategy, validate_scenario_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from app.flows.book import Flow
-    from app.flows.loader import Progress
-    from app.rehearsal.asking import Network
+    from app.flows.loader import ProgressCallback
+    from app.rehearsal.asking import PlatformNetwork
     from app.rehearsal.transcript import Transcript
     from app.settings import Settings
-    from app.testing.harm import Harm
-    from app.testing.running import Folder
+    from app.testing.harm import InvariantViolation
+    from app.testing.running import ScenarioFolder
 
-SHRINKING: Final = 20.0
+SHRINK_SECONDS: Final = 20.0
 """Seconds that a path which went wrong is made shorter for."""
 
 
-class Fault(NamedTuple):
+class ExplorationFault(NamedTuple):
     """A flow that came to harm: what was wrong, and the shortest way there as a scenario."""
 
     flow: str
@@ -50,89 +50,94 @@ class Fault(NamedTuple):
     transcript: list[str]
 
 
-class Explored(NamedTuple):
+class ExplorationResult(NamedTuple):
     """A flow to which callers at random came: how many, none where no number leads to it; and the fault that one found."""
 
     flow: str
     file: str
-    callers: int
-    fault: Fault | None = None
+    caller_count: int
+    fault: ExplorationFault | None = None
 
 
-class Wrong(Exception):
+class RandomCallFailed(Exception):
     """A call came to harm."""
 
 
-def explore(
-    folders: Iterable[Folder],
+def explore_flows(
+    folders: Iterable[ScenarioFolder],
     settings: Settings,
     *,
     examples: int,
     seconds: float,
     seed: int,
-    on_progress: Progress | None = None,
-) -> list[Explored]:
+    on_progress: ProgressCallback | None = None,
+) -> list[ExplorationResult]:
     """Let callers at random loose on every flow; ``seconds`` are for all flows, each has a like part of them."""
-    right = [(folder, flow, _number(folder, flow)) for folder in folders for flow in folder.chosen if not flow.problems]
+    right = [
+        (folder, flow, _find_reachable_number(folder, flow))
+        for folder in folders
+        for flow in folder.tested_flows
+        if not flow.problems
+    ]
     todo = [(folder, flow, number) for folder, flow, number in right if number]
-    explored = [Explored(flow.name, flow.file, 0) for _, flow, number in right if not number]
+    explored = [ExplorationResult(flow.name, flow.file, 0) for _, flow, number in right if not number]
     for done, (folder, flow, number) in enumerate(todo):
-        told = on_progress and partial(_further, on_progress, done * examples, len(todo) * examples)
+        told = on_progress and partial(_report_progress, on_progress, done * examples, len(todo) * examples)
         with asyncio.Runner() as runner:
-            stage = on_stage(folder, settings)
+            stage = serve_folder(folder, settings)
             network = runner.run(stage.__aenter__())
             try:
-                exploring = _Exploring(folder, flow, number, runner, network, told)
-                fault = exploring.run(examples, seconds / len(todo), seed)
+                exploring = _FlowExplorer(folder, flow, number, runner, network, told)
+                fault = exploring.find_fault(examples, seconds / len(todo), seed)
             finally:
                 runner.run(stage.__aexit__(None, None, None))
-        explored.append(Explored(flow.name, flow.file, exploring.callers, fault))
+        explored.append(ExplorationResult(flow.name, flow.file, exploring.caller_count, fault))
         if told is not None:
             told(examples)
     return explored
 
 
-def _number(folder: Folder, flow: Flow) -> str:
+def _find_reachable_number(folder: ScenarioFolder, flow: Flow) -> str:
     """A number that comes to the flow; nothing where others have all of them."""
-    tried = (number_of(flow), *(f"+120155501{place:02}" for place in range(100)))
-    return next((number for number in tried if number and folder.loaded.book.answering(number) is flow), "")
+    tried = (choose_flow_number(flow), *(f"+120155501{place:02}" for place in range(100)))
+    return next((number for number in tried if number and folder.loaded_flows.book.find_answering_flow(number) is flow), "")
 
 
-def _further(on_progress: Progress, before: int, total: int, done: int) -> None:
+def _report_progress(on_progress: ProgressCallback, before: int, total: int, done: int) -> None:
     on_progress(before + done, total)
 
 
-class _Exploring:
+class _FlowExplorer:
     """One flow explored."""
 
     def __init__(
         self,
-        folder: Folder,
+        folder: ScenarioFolder,
         flow: Flow,
         number: str,
         runner: asyncio.Runner,
-        network: Network,
-        told: Callable[[int], None] | None,
+        network: PlatformNetwork,
+        on_caller: Callable[[int], None] | None,
     ) -> None:
         """``told`` is told how many callers rang."""
         self._folder = folder
         self._number = number
-        self._told = told
-        self._rang = 0
-        self.callers = 0
+        self._on_caller = on_caller
+        self._attempt_count = 0
+        self.caller_count = 0
         self._flow = flow
         self._runner = runner
         self._network = network
-        self._there = around_of(flow)
-        self._harms = Harms(flow, folder.options)
-        self._found: tuple[tuple[int, ...], dict[str, Any], Harm, Transcript] | None = None
+        self._flow_names = read_flow_names(flow)
+        self._invariants = CallInvariants(flow, folder.options)
+        self._shortest_failure: tuple[tuple[int, ...], dict[str, Any], InvariantViolation, Transcript] | None = None
         """The shortest path that went wrong: how long it is, its caller, what was wrong, the call."""
 
-    def run(self, examples: int, seconds: float, seeded: int) -> Fault | None:
+    def find_fault(self, examples: int, seconds: float, random_seed: int) -> ExplorationFault | None:
         """Ring as often as that, or as long; gives the shortest path that came to harm."""
         end = time.monotonic() + seconds
 
-        @seed(seeded)
+        @seed(random_seed)
         @bounds(
             max_examples=examples,
             database=None,
@@ -142,40 +147,44 @@ class _Exploring:
             verbosity=Verbosity.quiet,
             report_multiple_bugs=False,
         )
-        @given(strangers(self._flow))
-        def rings(said: dict[str, Any]) -> None:
-            self._rang += 1
-            if self._told is not None:
-                self._told(min(self._rang, examples))
-            if time.monotonic() < (end if self._found is None else end + SHRINKING):
-                self._ring(said)
+        @given(build_caller_strategy(self._flow))
+        def ring_random_caller(scenario_data: dict[str, Any]) -> None:
+            self._attempt_count += 1
+            if self._on_caller is not None:
+                self._on_caller(min(self._attempt_count, examples))
+            if time.monotonic() < (end if self._shortest_failure is None else end + SHRINK_SECONDS):
+                self._ring_caller(scenario_data)
 
-        with contextlib.suppress(Wrong, Flaky):
-            rings()
-        return self._fault()
+        with contextlib.suppress(RandomCallFailed, Flaky):
+            ring_random_caller()
+        return self._build_fault()
 
-    def _ring(self, said: dict[str, Any]) -> None:
+    def _ring_caller(self, scenario_data: dict[str, Any]) -> None:
         """Ring as one caller. Raises Wrong."""
-        self.callers += 1
-        call = self._call(said)
-        harm = self._harms.of(call, answers_itself=bool(said.get("answers_itself")))
+        self.caller_count += 1
+        call = self._rehearse_caller(scenario_data)
+        harm = self._invariants.find_violation(call, answers_itself=bool(scenario_data.get("answers_itself")))
         if harm is not None:
-            length = (len(said.get("keys", ())), len(said), len(call.steps), len(str(said)))
-            if self._found is None or length < self._found[0]:
-                self._found = (length, said, harm, call)
-            raise Wrong(harm.wrong)
+            length = (len(scenario_data.get("keys", ())), len(scenario_data), len(call.steps), len(str(scenario_data)))
+            if self._shortest_failure is None or length < self._shortest_failure[0]:
+                self._shortest_failure = (length, scenario_data, harm, call)
+            raise RandomCallFailed(harm.description)
 
-    def _call(self, said: dict[str, Any]) -> Transcript:
-        report = Report(self._flow.file)
-        case = case_of(self._flow, scenario_of({"to": self._number, **said}), (), report, self._there)
-        return self._runner.run(ringing(case, self._folder).ring(self._network))
+    def _rehearse_caller(self, scenario_data: dict[str, Any]) -> Transcript:
+        report = ProblemReport(self._flow.file)
+        case = build_scenario_case(
+            self._flow, validate_scenario_data({"to": self._number, **scenario_data}), (), report, self._flow_names
+        )
+        return self._runner.run(build_case_rehearsal(case, self._folder).run(self._network))
 
-    def _fault(self) -> Fault | None:
-        if self._found is None:
+    def _build_fault(self) -> ExplorationFault | None:
+        if self._shortest_failure is None:
             return None
-        _, said, harm, call = self._found
-        shown: dict[str, Any] = {"name": harm.wrong.partition(":")[0]}
-        shown |= {"to": self._number} if number_of(self._flow) != self._number else {}
+        _, said, harm, call = self._shortest_failure
+        shown: dict[str, Any] = {"name": harm.description.partition(":")[0]}
+        shown |= {"to": self._number} if choose_flow_number(self._flow) != self._number else {}
         shown |= {key: value for key, value in said.items() if key != "name"}
         shown |= {"expect": [*harm.expect]} if harm.expect else {}
-        return Fault(self._flow.name, self._flow.file, harm.wrong, scenario_text(shown), [*lines(call)])
+        return ExplorationFault(
+            self._flow.name, self._flow.file, harm.description, format_scenario(shown), [*format_transcript(call)]
+        )

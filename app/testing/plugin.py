@@ -9,16 +9,16 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.testing.calls import Call
+    from app.testing.calls import RehearsedCall
 
 
 @pytest.fixture(scope="session")
-def rehearse() -> Callable[..., Call]:
+def rehearse() -> Callable[..., RehearsedCall]:
     """Ring a number: ``rehearse("+12015550123", keys="1")``; with ``flows="folder"`` those of another folder."""
-    from app.settings import load  # noqa: PLC0415 - only where it is used
+    from app.settings import load_settings  # noqa: PLC0415 - only where it is used
     from app.testing.calls import rehearse as ring  # noqa: PLC0415 - heavy
 
-    def rung(number: str, *, flows: str = "", **said: Any) -> Call:  # noqa: ANN401 - as a scenario's keys
-        return ring(flows or load().flows, number, **said)
+    def ring_number(number: str, *, flows: str = "", **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
+        return ring(flows or load_settings().flows, number, **scenario_keys)
 
-    return rung
+    return ring_number

@@ -10,36 +10,41 @@ from app.errors import CallflowsError
 from app.language import from_xml
 from app.rehearsal.callers import ScriptedCallees, ScriptedCaller
 from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.stage import FAILS
-from app.testing.pressed import is_target, pressed, targets
+from app.rehearsal.stage import FAILED_LOOKUP_ANSWER
+from app.testing.pressed import find_dial_targets, infer_keys, is_same_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_BUSY = "17"
+_USER_BUSY_CAUSE = "17"
 """ITU-T Q.850: user busy."""
 
 
-class Replay(NamedTuple):
+class JournalReplay(NamedTuple):
     """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not.
 
     ``hours`` are those that were asked for, with ``open`` or ``closed`` as they were found, whatever overrode them then.
     """
 
     rehearsal: Rehearsal
-    unknown: str
-    hours: Mapping[str, str]
+    unknown_from: str
+    hours_states: Mapping[str, str]
 
 
-def replay_of(story: Mapping[str, Any]) -> Replay:
+def build_replay(story: Mapping[str, Any]) -> JournalReplay:
     """The call of a story (of the journal), to be rehearsed with the flows as they are now."""
     call = story["call"]
     asked = [entry for entry in story["story"] if entry["what"] == "asked"]
     decided = [entry for entry in story["story"] if entry["what"] == "decided"]
     calls = next((entry["told"].get("calls", "") for entry in asked), "")
-    acts, unknown = pressed(story)
-    behaviours = {leg["to"]: _behaviour(leg) for leg in story["legs"]}
-    rung = {target: word for target in _targets(story) for to, word in behaviours.items() if is_target(target, to)}
+    acts, unknown = infer_keys(story)
+    behaviours = {leg["to"]: _infer_callee_behaviour(leg) for leg in story["legs"]}
+    rung = {
+        target: word
+        for target in _collect_dial_targets(story)
+        for to, word in behaviours.items()
+        if is_same_target(target, to)
+    }
     rehearsal = Rehearsal(
         number=call["number"],
         caller_id=call["from"],
@@ -48,41 +53,43 @@ def replay_of(story: Mapping[str, Any]) -> Replay:
         at=datetime.fromisoformat(call["started"]) if call["started"] else None,
         caller=ScriptedCaller(acts),
         callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
-        lookups={name: value for entry in decided if entry["word"] == "lookup" for name, value in _found(entry)},
+        lookups={
+            name: value for entry in decided if entry["word"] == "lookup" for name, value in _read_lookup_result(entry)
+        },
         calls_today=int(calls) if str(calls).isdecimal() else 1,
         method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",
     )
-    return Replay(rehearsal, unknown, _hours(decided))
+    return JournalReplay(rehearsal, unknown, _collect_hours_states(decided))
 
 
-def _hours(decided: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _collect_hours_states(decisions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The hours that were found alike all through a call."""
     found: dict[str, set[str]] = {}
-    for entry in decided:
+    for entry in decisions:
         for name, value in entry["values"].items():
             if name.startswith("hours."):
                 found.setdefault(name.split(".")[1], set()).add(str(value).partition(":")[0])
     return {name: states.pop() for name, states in found.items() if len(states) == 1 and states <= {"open", "closed"}}
 
 
-def _targets(story: Mapping[str, Any]) -> list[str]:
+def _collect_dial_targets(story: Mapping[str, Any]) -> list[str]:
     """Everybody whom the documents of a story dial, as they write it."""
     found: dict[str, None] = {}
     for entry in story["story"]:
         if entry["what"] == "answered":
             with contextlib.suppress(CallflowsError):
-                found |= dict.fromkeys(targets(from_xml(entry["document"].encode())))
+                found |= dict.fromkeys(find_dial_targets(from_xml(entry["document"].encode())))
     return [*found]
 
 
-def _behaviour(leg: Mapping[str, Any]) -> str:
+def _infer_callee_behaviour(leg: Mapping[str, Any]) -> str:
     if leg["answered"]:
         return "answer"
-    return "busy" if str(leg["cause"]) == _BUSY else "no-answer"
+    return "busy" if str(leg["cause"]) == _USER_BUSY_CAUSE else "no-answer"
 
 
-def _found(decision: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _read_lookup_result(decision: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """A lookup's name and its answer; its rule is ``name = METHOD url``."""
     name = str(decision["rule"]).partition(" = ")[0]
     found = decision["outcome"] == "found"
-    return [(name, decision.get("detail", {}).get("result") if found else FAILS)]
+    return [(name, decision.get("detail", {}).get("result") if found else FAILED_LOOKUP_ANSWER)]

@@ -8,43 +8,50 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from app.errors import FlowError, Problem
+from app.errors import FlowFileError, Problem
 from app.flows.book import FlowBook
-from app.flows.loader import Loaded, flow_files, for_all_flows, is_flow, load_files, read_flow
-from app.flows.supposed import NOTHING, SupposedToBreak
-from app.rehearsal.asking import Web
-from app.server import rehearsing
-from app.testing.scenarios import cases_of
+from app.flows.loader import (
+    LoadedFlows,
+    compile_flow_file,
+    is_flow_file,
+    list_flow_files,
+    load_flow_files,
+    load_folder_options,
+)
+from app.flows.supposed import NO_SUPPOSITIONS, SimulatedNodeFailure
+from app.rehearsal.asking import HttpNetwork
+from app.server import open_rehearsal_engine
+from app.testing.scenarios import read_scenario_cases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from app.flows.book import Flow
-    from app.flows.compiler import Options
-    from app.flows.loader import Progress
-    from app.flows.supposed import Supposed
-    from app.rehearsal.asking import Network
+    from app.flows.compiler import CompilerOptions
+    from app.flows.loader import ProgressCallback
+    from app.flows.supposed import Suppositions
+    from app.rehearsal.asking import PlatformNetwork
     from app.rehearsal.rehearsing import Rehearsal
     from app.rehearsal.transcript import Transcript
     from app.settings import Settings
-    from app.testing.expecting import Missed
-    from app.testing.scenarios import Case
+    from app.testing.expecting import ExpectationMismatch
+    from app.testing.scenarios import ScenarioCase
 
-AT_ONCE: Final = 50
+MAX_CONCURRENT_SCENARIOS: Final = 50
 """Calls that are rehearsed side by side in one process."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Folder:
+class ScenarioFolder:
     """The flows of a folder, loaded to be tested; ``chosen`` are those that are."""
 
-    loaded: Loaded
-    options: Options
-    chosen: tuple[Flow, ...]
-    cases: tuple[Case, ...]
+    loaded_flows: LoadedFlows
+    options: CompilerOptions
+    tested_flows: tuple[Flow, ...]
+    cases: tuple[ScenarioCase, ...]
     problems: tuple[Problem, ...]
     """What is wrong with the chosen files, scenarios included."""
-    books: dict[tuple[str, Supposed], FlowBook] = dataclasses.field(default_factory=dict, repr=False)
+    supposed_books: dict[tuple[str, Suppositions], FlowBook] = dataclasses.field(default_factory=dict, repr=False)
     """Its book where something is supposed of a flow, made when it is first asked for."""
 
     @property
@@ -52,43 +59,47 @@ class Folder:
         """What must be mended before their tests say anything."""
         return [problem for problem in self.problems if problem.severity == "error"]
 
-    def book(self, case: Case) -> FlowBook:
+    def book_for_case(self, case: ScenarioCase) -> FlowBook:
         """The flows, with what a scenario supposes of its own. Raises FlowError where that cannot be."""
-        if case.supposed == NOTHING:
-            return self.loaded.book
-        key = (case.flow, case.supposed)
-        if key not in self.books:
-            self.books[key] = self.loaded.book.changed({case.flow: case.supposed.breaking(self._supposed(case))})
-        return self.books[key]
+        if case.suppositions == NO_SUPPOSITIONS:
+            return self.loaded_flows.book
+        key = (case.flow, case.suppositions)
+        if key not in self.supposed_books:
+            self.supposed_books[key] = self.loaded_flows.book.with_flows(
+                {case.flow: case.suppositions.with_failing_nodes(self._compile_supposed_flow(case))}
+            )
+        return self.supposed_books[key]
 
-    def _supposed(self, case: Case) -> Flow:
+    def _compile_supposed_flow(self, case: ScenarioCase) -> Flow:
         """The flow of a scenario, compiled anew where it is to be another."""
-        if dataclasses.replace(case.supposed, breaks=()) == NOTHING:
-            return self.loaded.book.flows[case.flow]
-        made = read_flow(Path(case.file), dataclasses.replace(self.options, supposed=case.supposed))
+        if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
+            return self.loaded_flows.book.flows[case.flow]
+        made = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
         if made.flow is None:
-            raise FlowError([problem for problem in made.problems if problem.severity == "error"])
+            raise FlowFileError([problem for problem in made.problems if problem.severity == "error"])
         return made.flow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ran:
+class ScenarioResult:
     """A scenario that was run. It passed where ``wrong`` says nothing and nothing was ``missed``."""
 
-    case: Case
-    call: Transcript
-    wrong: str
-    missed: Missed | None
-    left: tuple[str, ...]
+    case: ScenarioCase
+    transcript: Transcript
+    failure: str
+    mismatch: ExpectationMismatch | None
+    remaining_acts: tuple[str, ...]
     """What the caller was to do and did not get to do."""
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Whether the call was as expected."""
-        return not self.wrong and self.missed is None
+        return not self.failure and self.mismatch is None
 
 
-def folders_of(paths: Iterable[Path], options: Options, on_progress: Progress | None = None) -> list[Folder]:
+def load_scenario_folders(
+    paths: Iterable[Path], options: CompilerOptions, on_progress: ProgressCallback | None = None
+) -> list[ScenarioFolder]:
     """Flow files, and folders of them, loaded folder by folder: other files there keep their numbers.
 
     Overrides are left out: tests do not change because somebody closed the office today. Raises OSError where a folder
@@ -99,111 +110,130 @@ def folders_of(paths: Iterable[Path], options: Options, on_progress: Progress | 
     for path in paths:
         if path.is_dir():
             chosen[path] = None
-        elif not (path.is_file() and is_flow(path)):
-            strange.append(_strange(path))
+        elif not (path.is_file() and is_flow_file(path)):
+            strange.append(_describe_wrong_path(path))
         elif (files := chosen.setdefault(path.parent, set())) is not None:
             files.add(path.resolve())
-    folders = [_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
-    nothing = Folder(Loaded(FlowBook(), ()), options, (), (), tuple(strange))
+    folders = [_load_scenario_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
+    nothing = ScenarioFolder(LoadedFlows(FlowBook(), ()), options, (), (), tuple(strange))
     return [*folders, nothing] if strange else folders
 
 
-def _folder(folder: Path, chosen: set[Path] | None, options: Options, on_progress: Progress | None) -> Folder:
-    for_all, problems = for_all_flows(folder, dataclasses.replace(options, annotated=True))
-    loaded = load_files(flow_files(folder), for_all, problems, on_progress)
-    flows = tuple(flow for flow in loaded.book.flows.values() if chosen is None or Path(flow.file).resolve() in chosen)
-    found = [problem for problem in loaded.problems if chosen is None or Path(problem.file).resolve() in chosen]
-    cases: list[Case] = []
+def _load_scenario_folder(
+    folder: Path, tested_files: set[Path] | None, options: CompilerOptions, on_progress: ProgressCallback | None
+) -> ScenarioFolder:
+    for_all, problems = load_folder_options(folder, dataclasses.replace(options, records_coverage=True))
+    loaded = load_flow_files(list_flow_files(folder), for_all, problems, on_progress)
+    flows = tuple(
+        flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
+    )
+    found = [problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files]
+    cases: list[ScenarioCase] = []
     for flow in flows:
-        of_flow, wrong = cases_of(flow)
+        of_flow, wrong = read_scenario_cases(flow)
         found += wrong
         cases += of_flow if not flow.problems else []
-    made = Folder(loaded, for_all, flows, (), ())
-    possible = [case for case in cases if _possible(case, made, found)]
+    made = ScenarioFolder(loaded, for_all, flows, (), ())
+    possible = [case for case in cases if _is_possible_case(case, made, found)]
     return dataclasses.replace(made, cases=tuple(possible), problems=tuple(found))
 
 
-def _possible(case: Case, folder: Folder, problems: list[Problem]) -> bool:
+def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
     """Whether the flow can be what a scenario supposes; why not is said."""
     try:
-        folder.book(case)
-    except FlowError as error:
+        folder.book_for_case(case)
+    except FlowFileError as error:
         first = error.problems[0]
         said = f"the flow cannot be so, as line {first.line} says: {first.message}"
-        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.mend))
+        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.fix))
         return False
     return True
 
 
-def _strange(path: Path) -> Problem:
+def _describe_wrong_path(path: Path) -> Problem:
     said = "there is no such file or folder" if not path.exists() else "it is no flow file (.yaml, .py)"
     return Problem(str(path), 1, 1, "error", "no-file", said)
 
 
 @contextlib.asynccontextmanager
-async def on_stage(folder: Folder, settings: Settings, book: FlowBook | None = None) -> AsyncIterator[Network]:
+async def serve_folder(
+    folder: ScenarioFolder, settings: Settings, book: FlowBook | None = None
+) -> AsyncIterator[PlatformNetwork]:
     """The folder's flows, to be rung; or those of another ``book`` of it."""
-    async with rehearsing(settings, book or folder.loaded.book, folder.options.signer) as app, Web(app) as web:
+    async with (
+        open_rehearsal_engine(settings, book or folder.loaded_flows.book, folder.options.signer) as app,
+        HttpNetwork(app) as web,
+    ):
         yield web
 
 
-def ringing(case: Case, folder: Folder) -> Rehearsal:
+def build_case_rehearsal(case: ScenarioCase, folder: ScenarioFolder) -> Rehearsal:
     """A scenario's call, put together."""
-    rehearsal = case.rehearsal()
+    rehearsal = case.build_rehearsal()
     rehearsal.extensions = folder.options.extensions
     return rehearsal
 
 
-async def run(folder: Folder, cases: Iterable[Case], settings: Settings, on_progress: Progress | None = None) -> list[Ran]:
+async def run_scenarios(
+    folder: ScenarioFolder, cases: Iterable[ScenarioCase], settings: Settings, on_progress: ProgressCallback | None = None
+) -> list[ScenarioResult]:
     """Run scenarios; the results are in their order."""
     cases = [*cases]
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(MAX_CONCURRENT_SCENARIOS)
     done = 0
 
-    async def one(case: Case, network: Network) -> Ran:
+    async def run_when_free(case: ScenarioCase, network: PlatformNetwork) -> ScenarioResult:
         nonlocal done
         async with gate:
-            ran = await _ran(case, folder, network)
+            ran = await _run_case(case, folder, network)
         done += 1
         if on_progress is not None:
             on_progress(done, len(cases))
         return ran
 
-    books: dict[int, tuple[FlowBook, list[Case]]] = {}
+    books: dict[int, tuple[FlowBook, list[ScenarioCase]]] = {}
     for case in cases:
-        book = folder.book(case)
+        book = folder.book_for_case(case)
         books.setdefault(id(book), (book, []))[1].append(case)
-    results: dict[int, Ran] = {}
+    results: dict[int, ScenarioResult] = {}
     for book, of_book in books.values():
-        async with on_stage(folder, settings, book) as network:
-            for ran in await asyncio.gather(*(one(case, network) for case in of_book)):
+        async with serve_folder(folder, settings, book) as network:
+            for ran in await asyncio.gather(*(run_when_free(case, network) for case in of_book)):
                 results[id(ran.case)] = ran
     return [results[id(case)] for case in cases]
 
 
-async def _ran(case: Case, folder: Folder, network: Network) -> Ran:
-    rehearsal = ringing(case, folder)
-    call = await rehearsal.ring(network)
-    left = tuple(str(act) for act in getattr(rehearsal.caller, "left", ())) if not case.texts else ()
-    return Ran(case, call, wrong_with(call, case.flow, case.supposed.breaks), case.expected.missed(call), left)
+async def _run_case(case: ScenarioCase, folder: ScenarioFolder, network: PlatformNetwork) -> ScenarioResult:
+    rehearsal = build_case_rehearsal(case, folder)
+    call = await rehearsal.run(network)
+    left = tuple(str(act) for act in getattr(rehearsal.caller, "remaining_actions", ())) if not case.texts else ()
+    return ScenarioResult(
+        case,
+        call,
+        find_call_failure(call, case.flow, case.suppositions.failing_nodes),
+        case.expectations.find_mismatch(call),
+        left,
+    )
 
 
-_BROKE: Final = f"fallback: {SupposedToBreak.__name__}:"
+_SUPPOSED_FAILURE_PREFIX: Final = f"fallback: {SimulatedNodeFailure.__name__}:"
 
 
-def wrong_with(call: Transcript, flow: str, breaks: Sequence[str] = ()) -> str:
+def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequence[str] = ()) -> str:
     """What no call may come to, whatever is expected; nothing where it did not. ``breaks``: it is to come to a fallback."""
-    if call.outcome == "texted" and not call.flow:
-        return f"no flow took the text: {call.requests[-1].error}"
-    if call.flow != flow:
-        return f"the call was answered by {call.flow!r}" if call.flow else "no flow answered the call"
-    fallen = [asked for asked in call.requests if asked.outcome not in ("", "answered")]
-    fell = next((asked for asked in fallen if not (breaks and asked.error.startswith(_BROKE))), None)
-    if breaks and not fallen:
-        return f"nothing broke: no document of {' or '.join(breaks)} was asked for (inside another none breaks)"
+    if transcript.outcome == "texted" and not transcript.flow:
+        return f"no flow took the text: {transcript.requests[-1].error}"
+    if transcript.flow != flow:
+        return f"the call was answered by {transcript.flow!r}" if transcript.flow else "no flow answered the call"
+    fallen = [asked for asked in transcript.requests if asked.outcome not in ("", "answered")]
+    fell = next(
+        (asked for asked in fallen if not (breaking_nodes and asked.error.startswith(_SUPPOSED_FAILURE_PREFIX))), None
+    )
+    if breaking_nodes and not fallen:
+        return f"nothing broke: no document of {' or '.join(breaking_nodes)} was asked for (inside another none breaks)"
     if fell is not None:
-        what = "the text could not be taken:" if call.outcome == "texted" else "the caller got the"
+        what = "the text could not be taken:" if transcript.outcome == "texted" else "the caller got the"
         return f"{what} {fell.error}"
-    if call.outcome in ("error", "loop"):
-        return f"{'it went wrong' if call.outcome == 'error' else 'it never ends'}: {call.error}"
+    if transcript.outcome in ("error", "loop"):
+        return f"{'it went wrong' if transcript.outcome == 'error' else 'it never ends'}: {transcript.error}"
     return ""

@@ -7,41 +7,41 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import ScenarioError, suggestion
-from app.flows.hours.wall_clock import begin_of
-from app.flows.places import Report
-from app.flows.scenarios import Scenario, Written
-from app.flows.shapes import SOMETHING, validate
-from app.flows.supposed import Supposed, entry_of
-from app.flows.words.outside import typed
+from app.errors import ScenarioError, format_suggestion
+from app.flows.hours.wall_clock import parse_start_moment
+from app.flows.places import ProblemReport
+from app.flows.scenarios import Scenario, ScenarioText
+from app.flows.shapes import UNREADABLE_TEXT, validate_shape
+from app.flows.supposed import Suppositions, normalize_list_entry
+from app.flows.words.outside import parse_plain_data
 from app.flows.yaml_texts import read_yaml
-from app.numbers import e164
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
-from app.rehearsal.rehearsing import STRANGER, Rehearsal, Text
-from app.testing.around import around
-from app.testing.expecting import Expecting, expecting
-from app.testing.who import no_caller
+from app.numbers import parse_e164
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
+from app.rehearsal.rehearsing import DEFAULT_REHEARSAL_CALLER, Rehearsal, RehearsedText
+from app.testing.around import collect_flow_names
+from app.testing.expecting import Expectations, parse_expectations
+from app.testing.who import explain_invalid_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.errors import Problem
     from app.flows.book import Flow
-    from app.flows.places import Path
-    from app.rehearsal.callers import Act
-    from app.testing.around import Around
+    from app.flows.places import SourcePath
+    from app.rehearsal.callers import ScriptedAction
+    from app.testing.around import FlowNames
 
-USUAL: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
+DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
 """When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
-_LONGEST: Final = 11
-_OF_CALLS: Final = frozenset(
+_MAX_FILLED_DIGITS: Final = 11
+_CALL_ONLY_KEYS: Final = frozenset(
     {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
 )
-_FILL: Final = "5550100"
+_FILL_DIGITS: Final = "5550100"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Case:
+class ScenarioCase:
     """A scenario, ready to be rehearsed; ``line`` and ``column`` are its place in ``file``."""
 
     flow: str
@@ -49,37 +49,37 @@ class Case:
     name: str
     line: int
     column: int
-    said: Scenario
+    scenario: Scenario
     number: str
     at: datetime
-    acts: tuple[Act, ...]
+    acts: tuple[ScriptedAction, ...]
     callee: Any
     lookups: dict[str, Any]
-    expected: Expecting
-    supposed: Supposed
+    expectations: Expectations
+    suppositions: Suppositions
     """What is supposed of the flow."""
-    texts: tuple[Text, ...] = ()
+    texts: tuple[RehearsedText, ...] = ()
     """The texts that come in, where it is no call."""
 
-    def rehearsal(self) -> Rehearsal:
+    def build_rehearsal(self) -> Rehearsal:
         """The call, with people of its own."""
         return Rehearsal(
             number=self.number,
-            caller_id=self.said.from_ or STRANGER,
-            name=self.said.caller_name,
-            attestation=self.said.attestation or "",
+            caller_id=self.scenario.from_ or DEFAULT_REHEARSAL_CALLER,
+            name=self.scenario.caller_name,
+            attestation=self.scenario.attestation or "",
             at=self.at,
             caller=ScriptedCaller(self.acts),
             callees=ScriptedCallees(self.callee),
             lookups=self.lookups,
-            calls_today=self.said.calls_today,
-            opted_out=self.said.opted_out,
-            answers_itself=self.said.answers_itself,
+            calls_today=self.scenario.calls_today,
+            opted_out=self.scenario.opted_out,
+            answers_itself=self.scenario.answers_itself,
             texts=self.texts,
         )
 
 
-def cases_of(flow: Flow) -> tuple[list[Case], list[Problem]]:
+def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
     """The scenarios of a flow's file, and what is wrong with them; what is wrong with the flow is said by others."""
     file = FilePath(flow.file)
     try:
@@ -88,170 +88,180 @@ def cases_of(flow: Flow) -> tuple[list[Case], list[Problem]]:
         return [], []
     if b"tests:" not in text:
         return [], []
-    placed, report = Report(flow.file), Report(flow.file)
+    placed, report = ProblemReport(flow.file), ProblemReport(flow.file)
     data = read_yaml(text, placed)
     if not isinstance(data, dict) or data.get("tests") in (None, ""):
         return [], []
-    report.places, report.keys = placed.places, placed.keys
-    return [*_cases(flow, data, report)], report.problems
+    report.positions, report.key_positions = placed.positions, placed.key_positions
+    return [*_read_cases(flow, data, report)], report.problems
 
 
-def problems_of(flow: Flow) -> list[Problem]:
+def check_scenarios(flow: Flow) -> list[Problem]:
     """What is wrong with the scenarios of a flow's file."""
-    return cases_of(flow)[1]
+    return read_scenario_cases(flow)[1]
 
 
-def _cases(flow: Flow, data: dict[str, Any], report: Report) -> Iterator[Case]:
+def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iterator[ScenarioCase]:
     tests = data["tests"]
     if not isinstance(tests, list):
         report.error(("tests",), "shape", "tests: must be a list of scenarios", "begin each with - name: what it shows")
         return
-    there = around(data)
+    there = collect_flow_names(data)
     named: dict[str, int] = {}
     for index, given in enumerate(tests):
-        path: Path = ("tests", index)
+        path: SourcePath = ("tests", index)
         known = len(report.problems)
-        said = validate(Scenario, given, path, report)
+        said = validate_shape(Scenario, given, path, report)
         if said is None:
             continue
-        if said.name in named and said.name != SOMETHING:
+        if said.name in named and said.name != UNREADABLE_TEXT:
             report.error((*path, "name"), "test-name", f"name: line {named[said.name]} is named so already", "name it anew")
-        named[said.name] = report.place(path).line
-        case = case_of(flow, said, path, report, there)
+        named[said.name] = report.get_position(path).line
+        case = build_scenario_case(flow, said, path, report, there)
         if len(report.problems) == known or all(one.severity == "warning" for one in report.problems[known:]):
             yield case
 
 
-def case_of(flow: Flow, said: Scenario, path: Path, report: Report, there: Around) -> Case:
+def build_scenario_case(
+    flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames
+) -> ScenarioCase:
     """A scenario of a flow; what is wrong with it is in the report."""
-    place = report.place(path)
-    acts: tuple[Act, ...] = ()
-    callee = _by_member(said.callee, there)
+    place = report.get_position(path)
+    acts: tuple[ScriptedAction, ...] = ()
+    callee = _expand_callee_groups(scenario.callee, flow_names)
     try:
-        acts = script(said.keys)
+        acts = parse_caller_script(scenario.keys)
     except ScenarioError as error:
-        report.error((*path, "keys"), "test-script", error.message, error.mend)
+        report.error((*path, "keys"), "test-script", error.message, error.fix)
     try:
         ScriptedCallees(callee)
     except ScenarioError as error:
-        report.error((*path, "callee"), "test-script", error.message, error.mend)
-    wrong = no_caller(said.from_) if said.from_ else ""
+        report.error((*path, "callee"), "test-script", error.message, error.fix)
+    wrong = explain_invalid_caller(scenario.from_) if scenario.from_ else ""
     if wrong:
         report.error((*path, "from"), "number", f"from: {wrong}")
-    _look_at_lookups(said, path, report, there)
-    if not said.at and flow.timed and not (there.hours and {*there.hours} <= {*said.hours}):
+    _check_lookup_names(scenario, path, report, flow_names)
+    if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
         mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
-        report.warning(path, "test-time", f"the flow asks what time it is, and {said.name!r} has no at", mend)
-    return Case(
+        report.warning(path, "test-time", f"the flow asks what time it is, and {scenario.name!r} has no at", mend)
+    return ScenarioCase(
         flow=flow.name,
         file=flow.file,
-        name=said.name,
+        name=scenario.name,
         line=place.line,
         column=place.column,
-        said=said,
-        number=_number(flow, said, path, report),
-        at=_moment(said.at, flow.zone or UTC, (*path, "at"), report),
+        scenario=scenario,
+        number=_choose_number(flow, scenario, path, report),
+        at=_parse_moment(scenario.at, flow.zone or UTC, (*path, "at"), report),
         acts=acts,
         callee=callee,
-        lookups={name: typed(value) for name, value in said.lookups.items()},
-        expected=expecting(said.expect, (*path, "expect"), report, there, texts=said.text is not None),
-        supposed=_supposed(said, path, report, there),
-        texts=_texts(said, path, report),
+        lookups={name: parse_plain_data(value) for name, value in scenario.lookups.items()},
+        expectations=parse_expectations(
+            scenario.expect, (*path, "expect"), report, flow_names, texts=scenario.text is not None
+        ),
+        suppositions=_read_suppositions(scenario, path, report, flow_names),
+        texts=_read_incoming_texts(scenario, path, report),
     )
 
 
-def _texts(said: Scenario, path: Path, report: Report) -> tuple[Text, ...]:
+def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemReport) -> tuple[RehearsedText, ...]:
     """The texts that come in; what they have that only calls can have is said."""
-    if said.text is None:
+    if scenario.text is None:
         return ()
-    for key in sorted(_OF_CALLS & said.model_fields_set):
+    for key in sorted(_CALL_ONLY_KEYS & scenario.model_fields_set):
         report.error((*path, key), "test-text", f"{key}: a text message has none", "take it out, or the text", key=True)
     made = []
-    for index, one in enumerate(said.text if isinstance(said.text, list) else [said.text]):
-        here: Path = (*path, "text", index) if isinstance(said.text, list) else (*path, "text")
-        written = validate(Written, one if isinstance(one, dict) else {"text": one}, here, report)
+    for index, one in enumerate(scenario.text if isinstance(scenario.text, list) else [scenario.text]):
+        here: SourcePath = (*path, "text", index) if isinstance(scenario.text, list) else (*path, "text")
+        written = validate_shape(ScenarioText, one if isinstance(one, dict) else {"text": one}, here, report)
         if written is not None:
-            made.append(Text(written.text, written.from_, written.after / 1000))
-    if not made and not report.broken:
+            made.append(RehearsedText(written.text, written.from_, written.after / 1000))
+    if not made and not report.has_errors:
         report.error((*path, "text"), "test-text", "text: there is no text", "as text: hours")
     return tuple(made)
 
 
-def _supposed(said: Scenario, path: Path, report: Report, there: Around) -> Supposed:
+def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
     """What is supposed of the flow; names and numbers that there are none of are said."""
-    for key, given, known in (("hours", said.hours, there.hours), ("lists", said.lists, there.lists)):
+    for key, given, known in (("hours", scenario.hours, flow_names.hours), ("lists", scenario.lists, flow_names.lists)):
         for name in given:
             if name not in known:
-                near = suggestion(name, known) or (f"there are {', '.join(known)}" if known else f"the file has no {key}")
+                near = format_suggestion(name, known) or (
+                    f"there are {', '.join(known)}" if known else f"the file has no {key}"
+                )
                 report.error((*path, key, name), "unknown-key", f"{key}: nothing is named {name!r}", near, key=True)
-    for name, listed in said.lists.items():
+    for name, listed in scenario.lists.items():
         for index, written in enumerate(listed):
-            if not entry_of(written):
+            if not normalize_list_entry(written):
                 listed_at = (*path, "lists", name, index)
-                here = listed_at if listed_at in report.places else listed_at[:-1]
+                here = listed_at if listed_at in report.positions else listed_at[:-1]
                 report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
-    for index, node in enumerate(said.breaks):
-        if node not in there.nodes:
-            near = suggestion(node, there.nodes) or f"there are {', '.join(there.nodes)}"
+    for index, node in enumerate(scenario.breaks):
+        if node not in flow_names.nodes:
+            near = format_suggestion(node, flow_names.nodes) or f"there are {', '.join(flow_names.nodes)}"
             listed_at = (*path, "breaks", index)
-            here = listed_at if listed_at in report.places else listed_at[:-1]
+            here = listed_at if listed_at in report.positions else listed_at[:-1]
             report.error(here, "unknown-node", f"breaks: no node is named {node!r}", near)
-    return Supposed(
-        said.dialect,
-        tuple(sorted((name, state == "open") for name, state in said.hours.items())),
-        tuple(sorted((name, tuple(listed)) for name, listed in said.lists.items())),
-        tuple(sorted(said.breaks)),
+    return Suppositions(
+        scenario.dialect,
+        tuple(sorted((name, state == "open") for name, state in scenario.hours.items())),
+        tuple(sorted((name, tuple(listed)) for name, listed in scenario.lists.items())),
+        tuple(sorted(scenario.breaks)),
     )
 
 
-def _look_at_lookups(said: Scenario, path: Path, report: Report, there: Around) -> None:
+def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> None:
     """Say that nothing is looked up under a name."""
-    for name in said.lookups:
-        if "://" not in name and name not in there.kept:
-            near = suggestion(name, there.kept) or (f"there are {', '.join(there.kept)}" if there.kept else "")
+    for name in scenario.lookups:
+        if "://" not in name and name not in flow_names.lookup_names:
+            near = format_suggestion(name, flow_names.lookup_names) or (
+                f"there are {', '.join(flow_names.lookup_names)}" if flow_names.lookup_names else ""
+            )
             message = f"lookups: nothing is looked up into {name!r}"
             report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
 
 
-def _by_member(callee: Any, there: Around) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
+def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
     """What callees do, with groups by their members."""
     if isinstance(callee, list):
-        return [_by_member(one, there) for one in callee]
+        return [_expand_callee_groups(one, flow_names) for one in callee]
     if not isinstance(callee, dict):
         return callee
     made: dict[Any, Any] = {}
     for name, word in callee.items():
-        made |= dict.fromkeys(there.members(name), word)
+        made |= dict.fromkeys(flow_names.expand_group(name), word)
     return made
 
 
-def _number(flow: Flow, said: Scenario, path: Path, report: Report) -> str:
+def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport) -> str:
     """The number that is rung; where the scenario names none, one of the flow's."""
-    if said.to:
-        number = e164(said.to)
+    if scenario.to:
+        number = parse_e164(scenario.to)
         if not number:
-            report.error((*path, "to"), "number", f"to: {said.to!r} is not a number", "as +12015550123")
+            report.error((*path, "to"), "number", f"to: {scenario.to!r} is not a number", "as +12015550123")
         return number
-    number = number_of(flow)
+    number = choose_flow_number(flow)
     if not number:
         report.error(path, "test-number", "the flow has no number of its own", "say which is rung, as to: +12015550123")
     return number
 
 
-def number_of(flow: Flow) -> str:
+def choose_flow_number(flow: Flow) -> str:
     """A number that a flow answers: its first; of a prefix the first number, as far as that can be one."""
     claimed = [claim.number for claim in flow.claims]
     exact = next((number for number in claimed if number[-1].isdigit()), "")
     prefix = next((number[1:-1] for number in claimed if number.endswith("*")), "")
-    missing = _LONGEST - len(prefix)
-    return exact or (f"+{prefix}{_FILL[len(_FILL) - missing :] if missing <= len(_FILL) else ''}" if prefix else "")
+    missing = _MAX_FILLED_DIGITS - len(prefix)
+    return exact or (
+        f"+{prefix}{_FILL_DIGITS[len(_FILL_DIGITS) - missing :] if missing <= len(_FILL_DIGITS) else ''}" if prefix else ""
+    )
 
 
-def _moment(written: str, zone: tzinfo, path: Path, report: Report) -> datetime:
-    usual = USUAL.replace(tzinfo=zone)
-    if not written:
+def _parse_moment(moment_text: str, zone: tzinfo, path: SourcePath, report: ProblemReport) -> datetime:
+    usual = DEFAULT_CALL_TIME.replace(tzinfo=zone)
+    if not moment_text:
         return usual
-    moment = begin_of(written.strip(), zone)
+    moment = parse_start_moment(moment_text.strip(), zone)
     if moment is None:
-        report.error(path, "value", f"at: {written!r} is no moment", "as 2026-12-25 10:00, or with an offset")
+        report.error(path, "value", f"at: {moment_text!r} is no moment", "as 2026-12-25 10:00, or with an offset")
     return moment or usual

@@ -9,61 +9,61 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from app.web.engine import OK, Going, refused
-from app.web.requests import MAX_BODY, query
+from app.web.engine import STATUS_OK, DeferredTurn, refuse_request
+from app.web.requests import MAX_REQUEST_BODY_BYTES, parse_query_fields
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
-    from app.web.engine import Engine, Reply
-    from app.web.requests import Trust
+    from app.web.engine import AnswerEngine, CallReply
+    from app.web.requests import RequestTrust
 
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    AsgiScope = MutableMapping[str, Any]
+    AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 
-CALL: Final = "/call"
-_FIRST: Final = (CALL, f"{CALL}/")
-_XML: Final = (b"content-type", b"application/xml; charset=utf-8")
-_NEVER_STORED: Final = (b"cache-control", b"no-store")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
-_PARTS: Final = 4
+CALL_PATH: Final = "/call"
+_START_PATHS: Final = (CALL_PATH, f"{CALL_PATH}/")
+_XML_HEADER: Final = (b"content-type", b"application/xml; charset=utf-8")
+_NO_STORE_HEADER: Final = (b"cache-control", b"no-store")
+_PROBLEM_HEADER: Final = (b"content-type", b"application/problem+json")
+_NODE_PATH_PARTS: Final = 4
 """``/call/{flow}/{node}``, split at its slashes."""
 
 
-class Answering:
+class CallDoor:
     """An ASGI app: has ``engine`` answer ``/call…``, and leaves everything else to ``rest``."""
 
-    def __init__(self, rest: App, engine: Engine, trust: Trust) -> None:
-        self._rest = rest
+    def __init__(self, other_app: AsgiApp, engine: AnswerEngine, trust: RequestTrust) -> None:
+        self._other_app = other_app
         self._engine = engine
         self._trust = trust
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not (scope["path"] == CALL or scope["path"].startswith(_FIRST[1])):
-            await self._rest(scope, receive, send)
+        if scope["type"] != "http" or not (scope["path"] == CALL_PATH or scope["path"].startswith(_START_PATHS[1])):
+            await self._other_app(scope, receive, send)
             return
         began = time.perf_counter()
         engine, method = self._engine, scope["method"]
-        body = await self._body(receive) if method not in ("GET", "HEAD") else b""
+        body = await self._read_body(receive) if method not in ("GET", "HEAD") else b""
         fields: dict[str, str] = {}
         try:
-            fields = query(scope["query_string"])
-            reply = self.reply(scope, fields, body)
-            if isinstance(reply, Going):
-                reply = await engine.gone_on(reply)
+            fields = parse_query_fields(scope["query_string"])
+            reply = self.answer_request(scope, fields, body)
+            if isinstance(reply, DeferredTurn):
+                reply = await engine.resume(reply)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            reply = engine.broken(error)
+            reply = engine.answer_with_apology(error)
         status, document = reply[:2]
         length = (b"content-length", b"%d" % len(document))
-        headers = [_XML if status == OK else _PROBLEM, length, _NEVER_STORED]
+        headers = [_XML_HEADER if status == STATUS_OK else _PROBLEM_HEADER, length, _NO_STORE_HEADER]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": document if method != "HEAD" else b""})
-        engine.over(began, (method, scope["path"], scope["query_string"]), fields, reply)
+        engine.record(began, (method, scope["path"], scope["query_string"]), fields, reply)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _read_body(self, receive: AsgiReceive) -> bytes:
         """The body, as far as it comes in time and is not longer than any real one."""
         parts: list[bytes] = []
         size = 0
@@ -73,7 +73,7 @@ class Answering:
                     message = await receive()
                     part = message.get("body", b"")
                     size += len(part)
-                    if message["type"] != "http.request" or size > MAX_BODY:
+                    if message["type"] != "http.request" or size > MAX_REQUEST_BODY_BYTES:
                         return b""
                     parts.append(part)
                     if not message.get("more_body"):
@@ -81,16 +81,20 @@ class Answering:
         except TimeoutError:
             return b""
 
-    def reply(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> Reply | Going:
+    def answer_request(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> CallReply | DeferredTurn:
         """The answer to a request. Raises what a bug raises, nothing else."""
         path = scope["path"]
-        if path in _FIRST:
-            refusal = self._trust.refusal(scope, fields.get("token", ""))
-            return refused(refusal) if refusal else self._engine.first(fields, body, self._trust.base(scope))
+        if path in _START_PATHS:
+            refusal = self._trust.explain_refusal(scope, fields.get("token", ""))
+            return (
+                refuse_request(refusal)
+                if refusal
+                else self._engine.start_call(fields, body, self._trust.create_base_url_getter(scope))
+            )
         parts = path.split("/")
-        refusal = self._trust.refusal(scope, None) or (
-            "" if len(parts) == _PARTS and "ticket" in fields else "there is no ticket"
+        refusal = self._trust.explain_refusal(scope, None) or (
+            "" if len(parts) == _NODE_PATH_PARTS and "ticket" in fields else "there is no ticket"
         )
         if refusal:
-            return refused(refusal)
-        return self._engine.further(fields, body, self._trust.base(scope), parts[2], parts[3])
+            return refuse_request(refusal)
+        return self._engine.continue_call(fields, body, self._trust.create_base_url_getter(scope), parts[2], parts[3])

@@ -8,82 +8,82 @@ import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from app.answered import Answered, Outcome
-from app.calls import BEGAN, Turn
-from app.errors import ForgedTicket, OpentactError, Overdue, StaleTicket, WorkFailed
-from app.flows.apart import Pending
-from app.flows.book import FIRST, START, Entry, apology_of
-from app.kept import Values
-from app.web.requests import entity
+from app.answered import AnsweredRequest, AnswerOutcome
+from app.calls import CALL_BEGAN_FIELD, Turn
+from app.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
+from app.flows.apart import NeedsResult
+from app.flows.book import FIRST_ENTRY, START_NODE, NodeEntry, render_apology
+from app.kept import Variables
+from app.web.requests import parse_posted_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from app.flows.apart import Job
+    from app.flows.apart import DeferredJob
     from app.flows.book import Flow
-    from app.flows.screening.callers import Counts
-    from app.flows.shelf import Shelf
-    from app.flows.tickets import Signer
-    from app.flows.workshop import Workshop
+    from app.flows.screening.callers import CallCounter
+    from app.flows.shelf import FlowVersions
+    from app.flows.tickets import TicketSigner
+    from app.flows.workshop import JobRunner
     from app.language import Dialect
-    from app.outside import Effects
-    from app.web.tally import Tally
+    from app.outside import EffectHandler
+    from app.web.tally import AnswerMetrics
 
-    Base = Callable[[], str]
+    GetBaseUrl = Callable[[], str]
 
-OK: Final = 200
-MOST_JOBS: Final = 100
+STATUS_OK: Final = 200
+MAX_JOBS_PER_TURN: Final = 100
 """Things that may be looked up or worked out apart for one turn."""
-_LONGEST: Final = 300
+_MAX_ERROR_CHARACTERS: Final = 300
 """Characters of an error's message that are logged."""
 
 
-Reply: TypeAlias = "tuple[int, bytes, Outcome, Turn | None]"
+CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 """Status, document, what became of the request, and the turn that a flow was asked about."""
 
 
-class Going(NamedTuple):
+class DeferredTurn(NamedTuple):
     """A turn that cannot be answered at once: something is to be looked up, or worked out apart, first."""
 
     flow: Flow
     node: str
     turn: Turn
-    entry: Entry
-    job: Job
+    entry: NodeEntry
+    job: DeferredJob
 
 
-class Engine:
+class AnswerEngine:
     """Answers calls from the flows that are open. ``base`` gives the URL under which Opentact reaches the server."""
 
     def __init__(  # noqa: PLR0913 - what the server puts together, each by its name
         self,
         *,
-        shelf: Shelf,
-        signer: Signer,
-        tally: Tally,
+        flow_versions: FlowVersions,
+        signer: TicketSigner,
+        answer_metrics: AnswerMetrics,
         apology: str,
         dialect: Dialect,
         deadline: float,
-        workshop: Workshop,
-        outside: Effects,
-        counts: Counts,
+        job_runner: JobRunner,
+        effect_handler: EffectHandler,
+        caller_counts: CallCounter,
         clock: Callable[[], datetime] | None = None,
-        remember: Callable[[Answered], None] | None = None,
+        record_answer: Callable[[AnsweredRequest], None] | None = None,
     ) -> None:
         """``remember`` is told of every answer once it is on its way; it never waits and never raises."""
         self.deadline = deadline
-        self.apology = apology_of(apology, dialect)
-        self._shelf = shelf
+        self.apology = render_apology(apology, dialect)
+        self._flow_versions = flow_versions
         self._signer = signer
-        self._tally = tally
-        self._workshop = workshop
-        self._outside = outside
-        self._counts = counts
+        self._answer_metrics = answer_metrics
+        self._job_runner = job_runner
+        self._effect_handler = effect_handler
+        self._caller_counts = caller_counts
         self._clock = clock
-        self._remember = remember
+        self._record_answer = record_answer
 
-    def over(self, began: float, asked: tuple[str, str, bytes], fields: dict[str, str], reply: Reply) -> None:
+    def record(self, began: float, request: tuple[str, str, bytes], fields: dict[str, str], reply: CallReply) -> None:
         """Count, remember and cause what there is to, once an answer is on its way.
 
         ``began`` is as ``time.perf_counter`` counts, ``asked`` the request's method, path and query.
@@ -92,125 +92,144 @@ class Engine:
         told = fields.get
         number = told("to") or told("tn", "")
         took, now = time.perf_counter() - began, time.time()
-        self._tally.add((now, took, outcome, told("from", ""), number, told("call", "")))
-        if self._remember is not None:
-            self._remember(Answered(now - took, took, *asked, fields, status, document, outcome, turn))
+        self._answer_metrics.add((now, took, outcome, told("from", ""), number, told("call", "")))
+        if self._record_answer is not None:
+            self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, document, outcome, turn))
         for effect in outcome.effects:
-            self._outside.cause(effect)
+            self._effect_handler.queue_effect(effect)
 
-    def undelivered(self, reply: Reply, error: Exception) -> Reply:
+    def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
         """An answer that did not reach its call: nothing of it is caused."""
         status, document, outcome, turn = reply
-        return status, document, _fallen(outcome.flow, outcome.node, error), turn
+        return status, document, _build_fallback_outcome(outcome.flow, outcome.node, error), turn
 
-    def broken(self, error: Exception) -> Reply:
+    def answer_with_apology(self, error: Exception) -> CallReply:
         """The answer where the engine itself broke."""
-        return OK, self.apology, _fallen("", "", error), None
+        return STATUS_OK, self.apology, _build_fallback_outcome("", "", error), None
 
-    def first(self, fields: dict[str, str], body: bytes, base: Base) -> Reply | Going:
+    def start_call(self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl) -> CallReply | DeferredTurn:
         """A call arrives."""
-        turn = self._turn(fields, body, base) if body else Turn(fields, base=base, clock=self._clock)
+        turn = (
+            self._build_turn(fields, body, get_base_url)
+            if body
+            else Turn(fields, get_base_url=get_base_url, clock=self._clock)
+        )
         if "call" not in fields:
-            fields[BEGAN] = f"{time.time():.6f}"
-        flow = self._shelf.book.answering(turn.number)
+            fields[CALL_BEGAN_FIELD] = f"{time.time():.6f}"
+        flow = self._flow_versions.book.find_answering_flow(turn.number)
         if flow is None:
-            unknown = Outcome("unknown-number", cause="no flow has this number", detail=turn.number)
-            return OK, self.apology, unknown, turn
-        if flow.counts:
-            self._count(flow, turn)
-        return self._answer(flow, START, turn, FIRST)
+            unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
+            return STATUS_OK, self.apology, unknown, turn
+        if flow.uses_calls_today:
+            self._count_caller(flow, turn)
+        return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 
-    def _count(self, flow: Flow, turn: Turn) -> None:
+    def _count_caller(self, flow: Flow, turn: Turn) -> None:
         """Tell a turn how often its caller rang today, this call included."""
         turn.zone = flow.zone
-        calls = self._counts.count(flow.name, turn.caller.number, turn.now.at.date())
-        turn.tell("calls", str(calls))
+        calls = self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date())
+        turn.add_field("calls", str(calls))
 
-    def _answer(self, flow: Flow, node: str, turn: Turn, entry: Entry) -> Reply | Going:
+    def _answer_from_flow(self, flow: Flow, node: str, turn: Turn, entry: NodeEntry) -> CallReply | DeferredTurn:
         """What a flow answers, or what it needs for that."""
         try:
             document = flow.answer(node, turn, entry)
-        except Pending as pending:
-            return Going(flow, node, turn, entry, pending.job)
+        except NeedsResult as pending:
+            return DeferredTurn(flow, node, turn, entry, pending.job)
         except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
-            return self._fallback(flow.name, node, error, turn)
-        return OK, document, _fine(flow, node, turn), turn
+            return self._answer_with_fallback(flow.name, node, error, turn)
+        return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
-    async def gone_on(self, going: Going) -> Reply:
+    async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Do what an answer needs, as far as that can be done in time; the fallback where it cannot."""
-        flow, node, turn, entry, job = going
+        flow, node, turn, entry, job = deferred_turn
         end = time.monotonic() + self.deadline
-        for _ in range(MOST_JOBS):
+        for _ in range(MAX_JOBS_PER_TURN):
             try:
-                turn.results.append(await self._workshop.do(job, end, flow.name))
+                turn.deferred_results.append(await self._job_runner.run_job(job, end, flow.name))
             except Exception as error:  # noqa: BLE001 - as above
-                return self._fallback(flow.name, node, error, turn)
-            turn.begin()
-            reply = self._answer(flow, node, turn, entry)
-            if not isinstance(reply, Going):
+                return self._answer_with_fallback(flow.name, node, error, turn)
+            turn.reset_progress()
+            reply = self._answer_from_flow(flow, node, turn, entry)
+            if not isinstance(reply, DeferredTurn):
                 return reply
             job = reply.job
-        return self._fallback(flow.name, node, Overdue(f"a turn needs more than {MOST_JOBS} things done"), turn)
+        return self._answer_with_fallback(
+            flow.name, node, SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} things done"), turn
+        )
 
-    def further(self, fields: dict[str, str], body: bytes, base: Base, name: str, node: str) -> Reply | Going:
+    def continue_call(
+        self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl, name: str, node: str
+    ) -> CallReply | DeferredTurn:
         """A call goes on where a ticket says."""
         try:
-            state = self._signer.read(f"{name}/{node}", fields.get("ticket", ""))
-        except ForgedTicket as error:
-            return refused(str(error))
-        except StaleTicket as error:
-            return self._fallback(name, node, error)
+            state = self._signer.read_ticket(f"{name}/{node}", fields.get("ticket", ""))
+        except ForgedTicketError as error:
+            return refuse_request(str(error))
+        except ExpiredTicketError as error:
+            return self._answer_with_fallback(name, node, error)
         carried = state.get("t", {})
         fields.update({key: value for key, value in carried.items() if key != "itself"})
-        turn = self._turn(fields, body, base)
-        turn.kept = Values(state.get("s", {}))
-        turn.begin()
+        turn = self._build_turn(fields, body, get_base_url)
+        turn.earlier_values = Variables(state.get("s", {}))
+        turn.reset_progress()
         if "itself" in carried:
-            turn.answers_itself = bool(carried["itself"])
-        remembered = self._shelf.flow(name, state.get("v", ""))
-        flow = remembered or self._shelf.book.flows.get(name)
+            turn.auto_answer = bool(carried["itself"])
+        remembered = self._flow_versions.find_version(name, state.get("v", ""))
+        flow = remembered or self._flow_versions.book.flows.get(name)
         if remembered is None:
             node = node.partition(".")[0]  # a branch of another version may be another branch
         if flow is None or node not in flow.documents:
-            return self._fallback(name, node, LookupError(f"there is no node {node} in a flow {name} any more"), turn)
+            return self._answer_with_fallback(
+                name, node, LookupError(f"there is no node {node} in a flow {name} any more"), turn
+            )
         step, attempt, answered, *given = state.get("e", (0, 0, 1))
-        entry = Entry(step, attempt, bool(answered), bool(given)) if remembered else Entry(answered=bool(answered))
-        return self._answer(flow, node, turn, entry)
+        entry = (
+            NodeEntry(step, attempt, bool(answered), bool(given)) if remembered else NodeEntry(line_answered=bool(answered))
+        )
+        return self._answer_from_flow(flow, node, turn, entry)
 
-    def _turn(self, fields: dict[str, str], body: bytes, base: Base) -> Turn:
+    def _build_turn(self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl) -> Turn:
         answers_itself = None
         if body:
-            more, answers_itself = entity(body)
+            more, answers_itself = parse_posted_call(body)
             fields.update({name: value for name, value in more.items() if not fields.get(name)})
-        return Turn(fields, base=base, answers_itself=answers_itself, clock=self._clock)
+        return Turn(fields, get_base_url=get_base_url, auto_answer=answers_itself, clock=self._clock)
 
-    def _fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> Reply:
-        flow = self._shelf.newest(name)
+    def _answer_with_fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> CallReply:
+        flow = self._flow_versions.find_newest(name)
         document = flow.fallback if flow is not None else self.apology
-        return OK, document, _fallen(name, node, error), turn
+        return STATUS_OK, document, _build_fallback_outcome(name, node, error), turn
 
 
-def _fallen(flow: str, node: str, error: Exception) -> Outcome:
+def _build_fallback_outcome(flow: str, node: str, error: Exception) -> AnswerOutcome:
     """Why a fallback was served, for the log."""
-    quiet = isinstance(error, StaleTicket | LookupError | Overdue | OpentactError | TimeoutError)
+    quiet = isinstance(error, ExpiredTicketError | LookupError | SandboxTimeoutError | OpentactError | TimeoutError)
     trace = "" if quiet else "".join(traceback.format_exception(error))
     cause = type(error).__name__
-    if isinstance(error, WorkFailed):
-        cause, trace = error.kind, error.trace
-    return Outcome("fallback", flow, node, cause=cause, detail=str(error)[:_LONGEST], trace=trace[-_LONGEST * 20 :])
+    if isinstance(error, AuthorCodeError):
+        cause, trace = error.error_type, error.trace
+    return AnswerOutcome(
+        "fallback",
+        flow,
+        node,
+        cause=cause,
+        detail=str(error)[:_MAX_ERROR_CHARACTERS],
+        trace=trace[-_MAX_ERROR_CHARACTERS * 20 :],
+    )
 
 
-def _fine(flow: Flow, node: str, turn: Turn) -> Outcome:
-    fine = _answered(flow.name, flow.version, node)
+def _build_answered_outcome(flow: Flow, node: str, turn: Turn) -> AnswerOutcome:
+    fine = _get_answered_outcome(flow.name, flow.version, node)
     return fine._replace(effects=(*turn.effects,)) if turn.effects else fine
 
 
 @lru_cache(maxsize=4096)
-def _answered(flow: str, version: str, node: str) -> Outcome:
-    return Outcome("answered", flow, node, version=version)
+def _get_answered_outcome(flow: str, version: str, node: str) -> AnswerOutcome:
+    return AnswerOutcome("answered", flow, node, version=version)
 
 
-def refused(reason: str) -> Reply:
+def refuse_request(reason: str) -> CallReply:
     """The answer to a stranger: problem details, and why."""
     problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
-    return 403, json.dumps(problem).encode(), Outcome("refused", cause=reason), None
+    return 403, json.dumps(problem).encode(), AnswerOutcome("refused", cause=reason), None

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from app.errors import JournalError
-from app.known import Known
+from app.known import RecentKeys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from app.happened import Happened
+    from app.happened import PlatformEvent
     from app.journal import Journal
 
-    Act = Callable[[Happened], Awaitable[None]]
+    EventHandler = Callable[[PlatformEvent], Awaitable[None]]
 
-AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
+HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
 """Seconds between attempts to act while the database is gone: four hours."""
-MOST: Final = 1_000
+MAX_EVENTS_IN_PROGRESS: Final = 1_000
 """Reports that are acted on at once; of more only what is remembered stays."""
-MOST_WAITING: Final = 10_000
+MAX_EVENTS_AWAITING_RETRY: Final = 10_000
 """Reports that wait for the database beside them: they keep no call from being acted on."""
 
 
-class Hearing:
+class EventIntake:
     """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal.
 
     Where ``first`` cannot act since the database is gone, a webhook is told, that it comes again; whether it does is not
@@ -35,99 +35,105 @@ class Hearing:
     twice: what a process had claimed and not done yet when it was killed (a document to push, a reply) is not done.
     """
 
-    def __init__(self, journal: Journal, acts: Sequence[Act], first: Sequence[Act] = ()) -> None:
+    def __init__(
+        self, journal: Journal, handlers: Sequence[EventHandler], first_handlers: Sequence[EventHandler] = ()
+    ) -> None:
         self._journal = journal
-        self._acts = acts
-        self._first = first
-        self._known = Known()
-        self._tasks: dict[asyncio.Task[Any], float] = {}
-        self._waiting = 0
-        self._lost = 0
+        self._handlers = handlers
+        self._first_handlers = first_handlers
+        self._recent_keys = RecentKeys()
+        self._handler_tasks: dict[asyncio.Task[Any], float] = {}
+        self._retrying_count = 0
+        self._unhandled_count = 0
 
-    async def written(self, *reports: Happened) -> None:
+    async def store_then_act(self, *platform_events: PlatformEvent) -> None:
         """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
-        await self._journal.record_now(*reports)
+        await self._journal.record_now(*platform_events)
         gone: JournalError | None = None
-        for report in reports:
+        for report in platform_events:
             try:
-                await self._first_of_all(report)
+                await self._run_first_handlers(report)
             except JournalError as error:
                 gone = gone or error
         if gone is not None:
             raise gone
 
-    async def heard(self, report: Happened) -> None:
+    async def act_then_store(self, platform_event: PlatformEvent) -> None:
         """Take a report that is written soon."""
-        self._journal.remember(report)
-        self._act(report, [*self._first, *self._acts])
+        self._journal.record_soon(platform_event)
+        self._start_handlers(platform_event, [*self._first_handlers, *self._handlers])
 
-    async def _first_of_all(self, report: Happened) -> None:
-        for place, act in enumerate(self._first):
+    async def _run_first_handlers(self, platform_event: PlatformEvent) -> None:
+        for place, act in enumerate(self._first_handlers):
             try:
-                await act(report)
+                await act(platform_event)
             except JournalError:
-                self._act(report, [*self._first[place:], *self._acts])
+                self._start_handlers(platform_event, [*self._first_handlers[place:], *self._handlers])
                 raise
             except Exception as error:  # noqa: BLE001 - it is written: that others act, and what comes after, matters more
-                _broke(report, error)
-        self._act(report, self._acts)
+                _log_handler_failure(platform_event, error)
+        self._start_handlers(platform_event, self._handlers)
 
-    def unfinished(self) -> float | None:
+    def find_oldest_unfinished(self) -> float | None:
         """When the oldest happened (seconds since 1970) of what is not acted on yet; None where all is."""
-        return min(self._tasks.values(), default=None)
+        return min(self._handler_tasks.values(), default=None)
 
-    def _act(self, report: Happened, acts: Sequence[Act]) -> None:
-        if not acts or report.key in self._known:
+    def _start_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
+        if not handlers or platform_event.key in self._recent_keys:
             return
-        if len(self._tasks) - self._waiting >= MOST:
-            self._lost += 1
-            if self._lost & (self._lost - 1) == 0:  # the first, second, fourth, eighth, …
-                _log().error("too much is reported at once: reports are only remembered", count=self._lost)
+        if len(self._handler_tasks) - self._retrying_count >= MAX_EVENTS_IN_PROGRESS:
+            self._unhandled_count += 1
+            if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
+                _get_logger().error(
+                    "too much is reported at once: reports are only remembered", count=self._unhandled_count
+                )
             return
-        self._known.new(report.key)
-        task = asyncio.create_task(self._done(report, acts))
-        self._tasks[task] = min(report.at, time.time())
-        task.add_done_callback(self._tasks.pop)
+        self._recent_keys.add(platform_event.key)
+        task = asyncio.create_task(self._run_handlers(platform_event, handlers))
+        self._handler_tasks[task] = min(platform_event.occurred_at, time.time())
+        task.add_done_callback(self._handler_tasks.pop)
 
-    async def _done(self, report: Happened, acts: Sequence[Act]) -> None:
-        for act in acts:
+    async def _run_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
+        for act in handlers:
             try:
-                await self._tried(act, report)
+                await self._handle_with_retries(act, platform_event)
             except Exception as error:  # noqa: BLE001 - others act all the same
-                _broke(report, error)
+                _log_handler_failure(platform_event, error)
 
-    async def _tried(self, act: Act, report: Happened) -> None:
+    async def _handle_with_retries(self, handler: EventHandler, platform_event: PlatformEvent) -> None:
         """Act, again and again while the database is gone: a STOP must not be forgotten with it."""
-        for wait in AGAIN:
+        for wait in HANDLER_RETRY_SECONDS:
             try:
-                await act(report)
+                await handler(platform_event)
             except JournalError:
-                if self._waiting >= MOST_WAITING:
+                if self._retrying_count >= MAX_EVENTS_AWAITING_RETRY:
                     raise
-                await self._wait(wait)
+                await self._wait_for_retry(wait)
             else:
                 return
-        await act(report)
+        await handler(platform_event)
 
-    async def _wait(self, seconds: float) -> None:
-        self._waiting += 1
+    async def _wait_for_retry(self, seconds: float) -> None:
+        self._retrying_count += 1
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._waiting -= 1
+            self._retrying_count -= 1
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace_seconds: float) -> None:
         """Finish what is being done, within that many seconds; of the rest ``unfinished`` told, and it is heard again."""
-        if self._tasks:
-            await asyncio.wait([*self._tasks], timeout=grace)
-        for task in [*self._tasks]:
+        if self._handler_tasks:
+            await asyncio.wait([*self._handler_tasks], timeout=grace_seconds)
+        for task in [*self._handler_tasks]:
             task.cancel()
 
 
-def _broke(report: Happened, error: Exception) -> None:
-    _log().error("what was reported was not acted on", kind=report.kind, error=type(error).__name__, exc_info=error)
+def _log_handler_failure(platform_event: PlatformEvent, error: Exception) -> None:
+    _get_logger().error(
+        "what was reported was not acted on", kind=platform_event.kind, error=type(error).__name__, exc_info=error
+    )
 
 
-def _log() -> structlog.typing.FilteringBoundLogger:
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.hearing")
     return log

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-def said_as_problems(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Have every error of an app be problem details."""
 
     @app.exception_handler(StarletteHTTPException)
-    async def wrong(_request: Request, error: StarletteHTTPException) -> Response:
-        return problem(error.status_code, str(error.detail))
+    async def handle_http_error(_request: Request, error: StarletteHTTPException) -> Response:
+        return create_problem_response(error.status_code, str(error.detail))
 
     @app.exception_handler(Exception)
-    async def broken(_request: Request, _error: Exception) -> Response:
-        return problem(500, "Something broke; the log says what.")
+    async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
+        return create_problem_response(500, "Something broke; the log says what.")
 
 
-def problem(status: int, detail: str) -> Response:
+def create_problem_response(status: int, detail: str) -> Response:
     """The answer that says what is wrong."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from app.errors import TooManyRequests, Unavailable
-from app.known import Known
-from app.web.engine import OK, Going
-from app.web.requests import entity
+from app.errors import OpentactRateLimitError, OpentactUnavailableError
+from app.known import RecentKeys
+from app.web.engine import STATUS_OK, DeferredTurn
+from app.web.requests import parse_posted_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from app.happened import Happened
-    from app.web.engine import Engine
+    from app.happened import PlatformEvent
+    from app.web.engine import AnswerEngine
 
-FIRST_STATES: Final = frozenset({"init", "ringing", "online", "live"})
+FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States of which the first that is reported of a call is its first event."""
-AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts to post a document."""
-PARKED: Final = 25.0
+MAX_PARKED_SECONDS: Final = 25.0
 """Seconds for which it is attempted, all in all: a call is parked for typically 30."""
 
 
-class Pushing:
+class CallPusher:
     """Has the engine answer calls that are reported, each once, and posts the documents.
 
     ``push`` posts a document to a live call by its uuid, and raises where it cannot; ``once`` says whether nobody, of all
@@ -41,62 +41,62 @@ class Pushing:
 
     def __init__(
         self,
-        engine: Engine,
-        push: Callable[[str, bytes], Awaitable[Any]],
-        once: Callable[[str, str], Awaitable[bool]],
-        base: str,
+        engine: AnswerEngine,
+        push_document: Callable[[str, bytes], Awaitable[Any]],
+        claim_key: Callable[[str, str], Awaitable[bool]],
+        base_url: str,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._sleep = sleep
         self._engine = engine
-        self._push = push
-        self._once = once
-        self._base = base
-        self._known = Known()
+        self._push_document = push_document
+        self._claim_key = claim_key
+        self._base_url = base_url
+        self._recent_calls = RecentKeys()
 
-    async def heard(self, happened: Happened) -> None:
+    async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Push a call's document where this is the first that is heard of it; never raises."""
-        call = happened.call
+        call = platform_event.call
         uuid = str(call.get("uuid") or "")
         inbound = call.get("direction") == "in" and not call.get("parent")
-        if not uuid or not inbound or happened.state not in FIRST_STATES or not self._known.new(uuid):
+        if not uuid or not inbound or platform_event.state not in FIRST_CALL_STATES or not self._recent_calls.add(uuid):
             return
         try:
-            if await self._once("push", uuid):
-                await self._answer(uuid, json.dumps(dict(call)).encode())
+            if await self._claim_key("push", uuid):
+                await self._answer_call(uuid, json.dumps(dict(call)).encode())
         except Exception as error:
             log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
             log.exception("a call did not get its document", call=uuid, error=type(error).__name__)
 
-    async def _answer(self, uuid: str, body: bytes) -> None:
+    async def _answer_call(self, uuid: str, body: bytes) -> None:
         began = time.perf_counter()
-        fields, _ = entity(body)
+        fields, _ = parse_posted_call(body)
         try:
-            reply = self._engine.first(fields, body, lambda: self._base)
-            if isinstance(reply, Going):
-                reply = await self._engine.gone_on(reply)
+            reply = self._engine.start_call(fields, body, lambda: self._base_url)
+            if isinstance(reply, DeferredTurn):
+                reply = await self._engine.resume(reply)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
-            reply = self._engine.broken(error)
+            reply = self._engine.answer_with_apology(error)
         status, document = reply[:2]
-        assert status == OK  # noqa: S101 - nobody strange is behind an event
+        assert status == STATUS_OK  # noqa: S101 - nobody strange is behind an event
         answered = time.perf_counter()
         try:
-            async with asyncio.timeout(PARKED):
-                await self._pushed(uuid, document)
+            async with asyncio.timeout(MAX_PARKED_SECONDS):
+                await self._push_with_retries(uuid, document)
         except Exception as error:
-            reply = self._engine.undelivered(reply, error)
+            reply = self._engine.mark_undelivered(reply, error)
             raise
         finally:
             pushing = time.perf_counter() - answered
-            self._engine.over(began + pushing, ("PUSH", "/call", b""), fields, reply)
+            self._engine.record(began + pushing, ("PUSH", "/call", b""), fields, reply)
 
-    async def _pushed(self, uuid: str, document: bytes) -> None:
+    async def _push_with_retries(self, uuid: str, document: bytes) -> None:
         """Post a document, again where that may help, also where it may have arrived: silence is worst."""
-        for wait in AGAIN:
+        for wait in PUSH_RETRY_SECONDS:
             try:
-                await self._push(uuid, document)
-            except (Unavailable, TooManyRequests):
+                await self._push_document(uuid, document)
+            except (OpentactUnavailableError, OpentactRateLimitError):
                 await self._sleep(wait)
             else:
                 return
-        await self._push(uuid, document)
+        await self._push_document(uuid, document)

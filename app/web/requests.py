@@ -14,43 +14,45 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from app.calls import LONGEST, told
-from app.characters import clean
-from app.probes import is_probe
+from app.calls import MAX_FIELD_CHARACTERS, clean_field
+from app.characters import clean_text
+from app.probes import is_probe_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.settings import Settings
 
-MAX_BODY: Final = 256_000
+MAX_REQUEST_BODY_BYTES: Final = 256_000
 """Bytes of a body that are read; Opentact's have some thousand."""
 
-_HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_HOST_PATTERN: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _PROXY_HEADERS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
-_FIELDS: Final = re.compile("(?:^|&)(from|to|tn|call|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)").findall
-_SECRETS: Final = frozenset({"token", "ticket"})
+_FIND_QUERY_FIELDS: Final = re.compile(
+    "(?:^|&)(from|to|tn|call|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)"
+).findall
+_CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
 
 
-def query(raw: bytes) -> dict[str, str]:
+def parse_query_fields(raw: bytes) -> dict[str, str]:
     """The fields that we know, cleaned; of a repeated one the first, which stood in the URL that we gave."""
     text = raw.decode("latin-1")
     read = text.replace("=%2B", "=+")
-    if "%" not in read and "+" not in text and len(text) <= LONGEST and text.isprintable():
-        return dict(reversed(_FIELDS(read)))
-    return {name: _field(name, value) for name, value in reversed(_FIELDS(text))}
+    if "%" not in read and "+" not in text and len(text) <= MAX_FIELD_CHARACTERS and text.isprintable():
+        return dict(reversed(_FIND_QUERY_FIELDS(read)))
+    return {name: _decode_field(name, value) for name, value in reversed(_FIND_QUERY_FIELDS(text))}
 
 
-def _field(name: str, value: str) -> str:
+def _decode_field(name: str, value: str) -> str:
     """A field, decoded; what is no secret of ours is cleaned and cut."""
     if "%" in value or "+" in value:
         value = unquote_plus(value, errors="replace")
-    return value if name in _SECRETS else clean(value[:LONGEST])
+    return value if name in _CREDENTIAL_FIELDS else clean_text(value[:MAX_FIELD_CHARACTERS])
 
 
-def entity(body: bytes) -> tuple[dict[str, str], bool | None]:
+def parse_posted_call(body: bytes) -> tuple[dict[str, str], bool | None]:
     """What the call entity of a POST tells, and whether its app answers by itself; nothing where it is none.
 
     platform: the body is JSON, the whole call entity; a classic Gather has it under ``call``. Unknown fields are ignored.
@@ -63,96 +65,100 @@ def entity(body: bytes) -> tuple[dict[str, str], bool | None]:
         return {}, None
     if isinstance(data.get("call"), dict):
         data = data["call"]
-    meta, app, number = (_part(data, key) for key in ("meta", "sip_control_app", "tn"))
+    meta, app, number = (_get_object(data, key) for key in ("meta", "sip_control_app", "tn"))
     answers = app.get("auto_answer")
     fields = {
-        "from": told(data.get("from")),
-        "to": told(data.get("to")) or told(number.get("tn")),
-        "call": told(data.get("uuid")),
-        "sca": told(app.get("uuid")),
-        "started": told(data.get("created_on")),
-        "name": told(meta.get("cid_name")),
-        "attestation": told(data.get("stir_shaken_attest_level")),
+        "from": clean_field(data.get("from")),
+        "to": clean_field(data.get("to")) or clean_field(number.get("tn")),
+        "call": clean_field(data.get("uuid")),
+        "sca": clean_field(app.get("uuid")),
+        "started": clean_field(data.get("created_on")),
+        "name": clean_field(meta.get("cid_name")),
+        "attestation": clean_field(data.get("stir_shaken_attest_level")),
     }
     return {name: value for name, value in fields.items() if value}, answers if isinstance(answers, bool) else None
 
 
-def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _get_object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     part = data.get(key)
     return part if isinstance(part, dict) else {}
 
 
-class Trust:
+class RequestTrust:
     """Who may ask, by the settings: a token, addresses, proxies. Without a token only this machine itself."""
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = tuple(token.get_secret_value().encode() for token in settings.token)
-        self._sources = settings.allowed_sources
-        self._proxies = settings.trusted_proxies
+        self._allowed_sources = settings.allowed_sources
+        self._trusted_proxies = settings.trusted_proxies
         self._public_url = settings.public_url
 
-    def refusal(self, scope: Mapping[str, Any], token: str | None) -> str:
+    def explain_refusal(self, scope: Mapping[str, Any], token: str | None) -> str:
         """Why a request is refused; nothing where it is not. ``None`` as the token: something else vouches for it."""
         if not self._tokens:
-            return self._not_local(scope)
-        if self._sources and not self._allowed(scope):
+            return self._explain_not_local(scope)
+        if self._allowed_sources and not self._is_allowed_source(scope):
             return "the source address is not allowed"
-        if token is not None and not self._known(token):
-            return "doctor asked with a wrong token" if is_probe(token, self._tokens) else "the token is missing or wrong"
+        if token is not None and not self._is_known_token(token):
+            return (
+                "doctor asked with a wrong token"
+                if is_probe_token(token, self._tokens)
+                else "the token is missing or wrong"
+            )
         return ""
 
-    def local(self, scope: Mapping[str, Any]) -> bool:
+    def is_local(self, scope: Mapping[str, Any]) -> bool:
         """Whether a request came from this machine, through nothing."""
-        return not self._not_local(scope)
+        return not self._explain_not_local(scope)
 
-    def _known(self, token: str) -> bool:
+    def _is_known_token(self, token: str) -> bool:
         given = token.encode("utf-8", "replace")
         if len(self._tokens) == 1:
             return hmac.compare_digest(given, self._tokens[0])
         return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - all are compared, in constant time
 
-    def _not_local(self, scope: Mapping[str, Any]) -> str:
-        address = _address((scope.get("client") or ("",))[0])
+    def _explain_not_local(self, scope: Mapping[str, Any]) -> str:
+        address = _parse_address((scope.get("client") or ("",))[0])
         if address is None or not address.is_loopback:
             return "no token is configured, so only this machine is answered: set CALLFLOWS_TOKEN"
         if any(name in _PROXY_HEADERS for name, _ in scope["headers"]):
             return "no token is configured, and the request came through a proxy: set CALLFLOWS_TOKEN"
         return ""
 
-    def _allowed(self, scope: Mapping[str, Any]) -> bool:
-        address = self._source(scope)
-        return address is not None and any(address in network for network in self._sources)
+    def _is_allowed_source(self, scope: Mapping[str, Any]) -> bool:
+        address = self._find_source_address(scope)
+        return address is not None and any(address in network for network in self._allowed_sources)
 
-    def _source(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    def _find_source_address(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The address that asks: behind trusted proxies the last that they did not add themselves."""
-        address = _address((scope.get("client") or ("",))[0])
-        if not self._trusts(address):
+        address = _parse_address((scope.get("client") or ("",))[0])
+        if not self._is_trusted_proxy(address):
             return address
         hops = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
         for hop in reversed(hops.split(",")):
-            address = _address(_without_port(hop.strip()))
-            if not self._trusts(address):
+            address = _parse_address(_strip_port(hop.strip()))
+            if not self._is_trusted_proxy(address):
                 break
         return address
 
-    def _trusts(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-        return address is not None and any(address in network for network in self._proxies)
+    def _is_trusted_proxy(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted_proxies)
 
-    def base(self, scope: Mapping[str, Any]) -> Callable[[], str]:
+    def create_base_url_getter(self, scope: Mapping[str, Any]) -> Callable[[], str]:
         """Gives the URL under which the request reached us; worked out when it is asked for."""
         if self._public_url:
-            return self._public
-        return lambda: self._asked(scope)
+            return self._get_public_url
+        return lambda: self._build_requested_url(scope)
 
-    def _public(self) -> str:
+    def _get_public_url(self) -> str:
         return self._public_url
 
-    def _asked(self, scope: Mapping[str, Any]) -> str:
-        scheme, host = scope.get("scheme", "http"), header(scope, b"host")
-        if self._proxies and self._trusts(_address((scope.get("client") or ("",))[0])):
-            forwarded = header(scope, b"x-forwarded-proto").lower()
+    def _build_requested_url(self, scope: Mapping[str, Any]) -> str:
+        scheme, host = scope.get("scheme", "http"), find_header(scope, b"host")
+        if self._trusted_proxies and self._is_trusted_proxy(_parse_address((scope.get("client") or ("",))[0])):
+            forwarded = find_header(scope, b"x-forwarded-proto").lower()
             scheme = forwarded if forwarded in ("http", "https") else scheme
-            host = header(scope, b"x-forwarded-host") or host
+            host = find_header(scope, b"x-forwarded-host") or host
         if not _is_host(host):
             server = scope.get("server") or ("localhost", None)
             host = f"{server[0]}:{server[1]}" if server[1] else "localhost"
@@ -160,27 +166,27 @@ class Trust:
 
 
 @lru_cache(maxsize=256)
-def _is_host(written: str) -> bool:
-    return _HOST.fullmatch(written) is not None
+def _is_host(text: str) -> bool:
+    return _HOST_PATTERN.fullmatch(text) is not None
 
 
-def _address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        address = ipaddress.ip_address(written)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 
 
-def _without_port(written: str) -> str:
+def _strip_port(text: str) -> str:
     """``1.2.3.4`` of ``1.2.3.4:5060``, ``::1`` of ``[::1]:5060``."""
-    if written.startswith("["):
-        return written[1:].partition("]")[0]
-    return written.partition(":")[0] if written.count(":") == 1 else written
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
-def header(scope: Mapping[str, Any], name: bytes) -> str:
+def find_header(scope: Mapping[str, Any], name: bytes) -> str:
     """A header's value; the last where there are several, nothing where there is none."""
     found = b""
     for key, value in scope["headers"]:

@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 
-def sounds(beep_path: str) -> APIRouter:
+def create_sound_router(beep_path: str) -> APIRouter:
     """``/media/…``."""
     router = APIRouter()
-    sound = beep()
+    sound = render_beep()
 
     @router.get(beep_path, summary="A beep, for a dialect without a tone")
     async def media_beep() -> Response:
@@ -23,7 +23,7 @@ def sounds(beep_path: str) -> APIRouter:
     return router
 
 
-def beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
+def render_beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
     """A wav file of a tone, fading in and out within 10 ms so that it does not click."""
     samples, fade = int(seconds * rate), rate // 100
     levels = (min(1.0, i / fade, (samples - 1 - i) / fade) * 0.4 for i in range(samples))

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.web.problems import problem
-from app.web.requests import header
+from app.web.problems import create_problem_response
+from app.web.requests import find_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from app.flows.loader import Loaded
-    from app.web.requests import Trust
-    from app.web.tally import Tally
+    from app.flows.loader import LoadedFlows
+    from app.web.requests import RequestTrust
+    from app.web.tally import AnswerMetrics
 
 
-def state(loaded: Callable[[], Loaded], others: Callable[[], Mapping[str, Any]], trust: Trust, tally: Tally) -> APIRouter:
+def create_status_router(
+    get_loaded_flows: Callable[[], LoadedFlows],
+    get_other_statuses: Callable[[], Mapping[str, Any]],
+    trust: RequestTrust,
+    answer_metrics: AnswerMetrics,
+) -> APIRouter:
     """``/healthz``, ``/readyz`` and ``/metrics``. ``others`` are reported by ``/readyz``, and never decide what it says."""
     router = APIRouter()
 
@@ -28,19 +33,19 @@ def state(loaded: Callable[[], Loaded], others: Callable[[], Mapping[str, Any]],
 
     @router.get("/readyz", summary="Can answer calls")
     async def readyz() -> Response:
-        now = loaded()
+        now = get_loaded_flows()
         broken = now.broken_flows
         flows = sum(not flow.problems for flow in now.book.flows.values())
         status = "ok" if flows else "no flow is loaded"
-        body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale], **others()}
+        body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale_flows], **get_other_statuses()}
         return JSONResponse(body, status_code=200 if flows else 503)
 
     @router.get("/metrics", summary="Prometheus")
     async def metrics(request: Request) -> Response:
-        bearer = header(request.scope, b"authorization").removeprefix("Bearer ")
-        refusal = trust.refusal(request.scope, request.query_params.get("token") or bearer)
-        if refusal and not trust.local(request.scope):
-            return problem(403, refusal)
-        return Response(tally.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        bearer = find_header(request.scope, b"authorization").removeprefix("Bearer ")
+        refusal = trust.explain_refusal(request.scope, request.query_params.get("token") or bearer)
+        if refusal and not trust.is_local(request.scope):
+            return create_problem_response(403, refusal)
+        return Response(answer_metrics.render_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

@@ -4,47 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.consent import party
-from app.flows.messages.message import INBOUND, message_of
+from app.consent import normalize_party
+from app.flows.messages.message import INBOUND_MESSAGE_TYPE, parse_text_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.flows.book import FlowBook
-    from app.flows.messages.inbox import Inbox, Taken
-    from app.flows.messages.message import Message
-    from app.happened import Happened
-    from app.outside import Effects
+    from app.flows.messages.inbox import InboxResult, MessageInbox
+    from app.flows.messages.message import TextMessage
+    from app.happened import PlatformEvent
+    from app.outside import EffectHandler
 
 
-class Texting:
+class InboundSms:
     """Hands texts to an inbox. ``book`` gives the flows as they are now; ``remember`` is told what became of each."""
 
     def __init__(
         self,
-        inbox: Inbox,
-        book: Callable[[], FlowBook],
-        outside: Effects,
-        remember: Callable[[Message, Taken], None] | None = None,
+        inbox: MessageInbox,
+        get_flow_book: Callable[[], FlowBook],
+        effect_handler: EffectHandler,
+        record_result: Callable[[TextMessage, InboxResult], None] | None = None,
     ) -> None:
         self._inbox = inbox
-        self._book = book
-        self._outside = outside
-        self._remember = remember
+        self._get_flow_book = get_flow_book
+        self._effect_handler = effect_handler
+        self._record_result = record_result
 
-    async def heard(self, happened: Happened) -> None:
+    async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Take a text that came in, if it is one. Raises what the inbox raises: then it may come again."""
-        if not happened.sms:
+        if not platform_event.sms:
             return
-        message = message_of({**happened.sms, "type": self._type(happened)}, happened.at)
-        taken = await self._inbox.take(message)
-        if self._remember is not None:
-            self._remember(message, taken)
+        message = parse_text_message(
+            {**platform_event.sms, "type": self._find_message_type(platform_event)}, platform_event.occurred_at
+        )
+        taken = await self._inbox.handle_message(message)
+        if self._record_result is not None:
+            self._record_result(message, taken)
         for effect in taken.effects:
-            self._outside.cause(effect)
+            self._effect_handler.queue_effect(effect)
 
-    def _type(self, happened: Happened) -> str:
+    def _find_message_type(self, platform_event: PlatformEvent) -> str:
         """A message's type; of one that names none, whether it came to us or went out. platform 1.5 has no type."""
-        named = str(happened.sms.get("type") or "")
-        ours = self._book().owns(party(str(happened.sms.get("from") or "")))
-        return named or ("smso" if ours else INBOUND)
+        named = str(platform_event.sms.get("type") or "")
+        ours = self._get_flow_book().has_exact_claim(normalize_party(str(platform_event.sms.get("from") or "")))
+        return named or ("smso" if ours else INBOUND_MESSAGE_TYPE)

@@ -35,7 +35,7 @@ LABELS = {"constant": "a constant Starlette route", "twilio": "FastAPI with twil
 
 
 @contextlib.contextmanager
-def server(target: list[str]) -> Iterator[int]:
+def run_server(target: list[str]) -> Iterator[int]:
     """A uvicorn of one process on the first core; gives its port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -59,7 +59,7 @@ def server(target: list[str]) -> Iterator[int]:
         process.wait(timeout=10)
 
 
-def rate(port: int) -> float:
+def measure_rate(port: int) -> float:
     """Answers a second, every one of them with status 200."""
     url = f"http://127.0.0.1:{port}"
     command = [
@@ -79,7 +79,7 @@ def rate(port: int) -> float:
     return float(re.search(r"Requests/sec:\s*([0-9.]+)", printed)[1])
 
 
-def resident(port: int) -> float:
+def measure_memory(port: int) -> float:
     """MB that the process that listens on a port has in memory."""
     listening = subprocess.run(["ss", "-ltnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
     pid = re.search(r"pid=(\d+)", listening)[1]
@@ -91,14 +91,14 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is not installed (Debian: apt-get install wrk)")
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(server(target)) for name, target in APPS.items()}
+        ports = {name: stack.enter_context(run_server(target)) for name, target in APPS.items()}
         asked = f"http://127.0.0.1:{ports['callflows']}/call?token=benchmark&from=%2B12015550999&to=12015550123"
         with urllib.request.urlopen(asked) as answer:
             document = answer.read()
         assert b"<Gather" in document, document
         print(f"the front desk answers with {len(document)} bytes")
-        rounds = [{name: rate(port) for name, port in ports.items()} for _ in range(ROUNDS)]
-        memory = resident(ports["callflows"])
+        rounds = [{name: measure_rate(port) for name, port in ports.items()} for _ in range(ROUNDS)]
+        memory = measure_memory(ports["callflows"])
     for name, goal in (("constant", "0.60"), ("twilio", "3")):
         ratio = statistics.median(r["callflows"] / r[name] for r in rounds)
         print(f"callflows / {LABELS[name]}: {ratio:.2f} (goal {goal})")

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "journal"))
-from databases import KINDS, database, unreachable
-from reports import many
+from databases import DATABASE_KINDS, create_database, explain_unreachable
+from reports import generate_platform_events
 
-from app.journal.entries import entries_of
+from app.journal.entries import build_journal_entries
 from app.journal.sql import SqlStore
-from app.journal.store import Filter
+from app.journal.store import CallFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.happened import Happened
+    from app.happened import PlatformEvent
 
 ROUNDS = 9
 REPORTS = 4_000
@@ -50,103 +50,107 @@ QUESTIONS = (
     ("that fell back", ("--outcome", "fallback")),
     ("of an hour", ("--since", "2026-02-25T16:00:00Z", "--until", "2026-02-25T17:00:00Z")),
 )
-NOBODY = Filter(number="+12015550188", limit=50)
+NOBODY = CallFilter(number="+12015550188", limit=50)
 
 
-def rows(reports: Sequence[Happened]) -> list[tuple[Any, ...]]:
+def make_bare_rows(reports: Sequence[PlatformEvent]) -> list[tuple[Any, ...]]:
     """Rows of the bare table."""
-    return [(h.key, h.kind, h.call["uuid"], h.at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports]
+    return [
+        (h.key, h.kind, h.call["uuid"], h.occurred_at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports
+    ]
 
 
-def bare_sqlite(file: str) -> Callable[[Sequence[Happened]], None]:
+def open_bare_sqlite(file: str) -> Callable[[Sequence[PlatformEvent]], None]:
     """A loop that only inserts, as durable as the journal."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(TABLE.format("real"))
 
-    def insert(reports: Sequence[Happened]) -> None:
+    def insert(reports: Sequence[PlatformEvent]) -> None:
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO bare VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows(reports))
+        connection.executemany("INSERT INTO bare VALUES (?, ?, ?, ?, ?, ?, ?, ?)", make_bare_rows(reports))
         connection.execute("COMMIT")
 
     return insert
 
 
-def bare_postgresql(url: str) -> Callable[[Sequence[Happened]], None]:
+def open_bare_postgresql(url: str) -> Callable[[Sequence[PlatformEvent]], None]:
     """As above."""
     connection = psycopg.connect(url)
     connection.execute(TABLE.format("float8"))
     connection.commit()
 
-    def insert(reports: Sequence[Happened]) -> None:
+    def insert(reports: Sequence[PlatformEvent]) -> None:
         with connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO bare VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", rows(reports))
+            cursor.executemany("INSERT INTO bare VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", make_bare_rows(reports))
         connection.commit()
 
     return insert
 
 
-def journal(url: str) -> Callable[[Sequence[Happened]], None]:
+def open_journal(url: str) -> Callable[[Sequence[PlatformEvent]], None]:
     """What the journal's thread does with a batch."""
     store = SqlStore(url)
     store.open()
-    return lambda reports: store.write([entry for report in reports for entry in entries_of(report, lambda _turn: [])])
+    return lambda reports: store.write_entries(
+        [entry for report in reports for entry in build_journal_entries(report, lambda _turn: [])]
+    )
 
 
-def rate(write: Callable[[Sequence[Happened]], None], reports: Sequence[Happened], batch: int) -> float:
+def measure_rate(write: Callable[[Sequence[PlatformEvent]], None], reports: Sequence[PlatformEvent], batch: int) -> float:
     """Reports a second."""
     began = time.perf_counter()
-    for some in itertools.batched(reports, batch) if sys.version_info >= (3, 12) else _batched(reports, batch):
+    for some in itertools.batched(reports, batch) if sys.version_info >= (3, 12) else _split_batches(reports, batch):
         write(some)
     return len(reports) / (time.perf_counter() - began)
 
 
-def _batched(reports: Sequence[Happened], batch: int) -> list[Sequence[Happened]]:
+def _split_batches(reports: Sequence[PlatformEvent], batch: int) -> list[Sequence[PlatformEvent]]:
     return [reports[start : start + batch] for start in range(0, len(reports), batch)]
 
 
-def ingest(kind: str) -> None:
+def measure_ingest(kind: str) -> None:
     """Print the ratios of a database."""
     for batch in BATCHES:
-        with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)) as url:
-            ours = journal(url)
-            bare = bare_sqlite(f"{folder}/bare.db") if kind == "sqlite" else bare_postgresql(url)
+        with tempfile.TemporaryDirectory() as folder, create_database(kind, Path(folder)) as url:
+            ours = open_journal(url)
+            bare = open_bare_sqlite(f"{folder}/bare.db") if kind == "sqlite" else open_bare_postgresql(url)
             measured = []
             for turn in range(ROUNDS):
-                reports = [*many(REPORTS, turn * REPORTS)]
-                measured.append((rate(bare, reports, batch), rate(ours, reports, batch)))
+                reports = [*generate_platform_events(REPORTS, turn * REPORTS)]
+                measured.append((measure_rate(bare, reports, batch), measure_rate(ours, reports, batch)))
         ratios = sorted(mine / loop for loop, mine in measured)
         loop, mine = (statistics.median(column) for column in zip(*measured, strict=True))
         said = f"{statistics.median(ratios):.2f} of a bare loop ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         print(f"{kind}, batches of {batch}: {said}; {mine:,.0f} beside {loop:,.0f} reports a second", flush=True)
 
 
-def log(kind: str, events: int) -> None:
+def measure_call_log(kind: str, events: int) -> None:
     """Print how long the call log takes, beside an empty one, in turn."""
-    with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)) as url:
-        write, began = journal(url), time.perf_counter()
-        reports = many(events)
+    with tempfile.TemporaryDirectory() as folder, create_database(kind, Path(folder)) as url:
+        write, began = open_journal(url), time.perf_counter()
+        reports = generate_platform_events(events)
         while some := [*itertools.islice(reports, 1000)]:
             write(some)
         print(f"{kind}: {events:,} events written in {time.perf_counter() - began:.0f} s", flush=True)
         SqlStore(f"sqlite:///{folder}/empty.db").open()
         questions = (*QUESTIONS, ("the story of one", ("call-7",)))
         for says, question in questions:
-            both = [(asked(f"sqlite:///{folder}/empty.db"), asked(url, *question)) for _ in range(5)]
+            both = [(time_command(f"sqlite:///{folder}/empty.db"), time_command(url, *question)) for _ in range(5)]
             empty, full = (statistics.median(column) for column in zip(*both, strict=True))
             print(f"  calls {says}: {full:.2f} s, of an empty journal {empty:.2f} s", flush=True)
         store = SqlStore(url)
-        for says, wanted in (("the newest", Filter(limit=50)), ("of a number that nobody rang", NOBODY)):
+        for says, wanted in (("the newest", CallFilter(limit=50)), ("of a number that nobody rang", NOBODY)):
             began = time.perf_counter()
-            found = len([*store.calls(wanted)])
+            found = len([*store.list_calls(wanted)])
             print(
                 f"  the question alone, {says}: {found} calls in {(time.perf_counter() - began) * 1000:.1f} ms", flush=True
             )
         store.close()
 
 
-def asked(url: str, *arguments: str) -> float:
+def time_command(url: str, *arguments: str) -> float:
     """Seconds that a whole command takes."""
     command = [sys.executable, "-m", "app.cli", "log", *arguments]
     began = time.perf_counter()
@@ -156,12 +160,12 @@ def asked(url: str, *arguments: str) -> float:
 
 def main() -> None:
     """Measure."""
-    why = unreachable()
-    for kind in KINDS[: 1 if why else 2]:
+    why = explain_unreachable()
+    for kind in DATABASE_KINDS[: 1 if why else 2]:
         if "log" in sys.argv[1:2]:
-            log(kind, int(sys.argv[2]) if sys.argv[2:] else 1_000_000)
+            measure_call_log(kind, int(sys.argv[2]) if sys.argv[2:] else 1_000_000)
         else:
-            ingest(kind)
+            measure_ingest(kind)
     if why:
         print(why)
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.flows.checks.paths import check_paths
-from app.flows.compiler import Options
-from app.flows.library import Library
-from app.flows.tickets import Signer
+from app.flows.compiler import CompilerOptions
+from app.flows.library import FlowLibrary
+from app.flows.tickets import TicketSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,58 +49,60 @@ nodes:
 fallback:
   - say: We are sorry.
 """
-OPTIONS = Options(Signer([b"a key of the benchmark"]), "We are sorry.")
+OPTIONS = CompilerOptions(TicketSigner([b"a key of the benchmark"]), "We are sorry.")
 
 
-def write(folder: Path, shop: int) -> None:
+def write_flow_file(folder: Path, shop: int) -> None:
     """A flow file of a hundred numbers."""
     numbers = "".join(f"  - +1{2_000_000_000 + shop * NUMBERS + index}\n" for index in range(NUMBERS))
     (folder / f"shop{shop:05}.yaml").write_text(FLOW.format(numbers=numbers, shop=shop))
 
 
-def took(work: Callable[[], Any]) -> float:
+def time_work(work: Callable[[], Any]) -> float:
     """Seconds of the processor."""
     began = time.process_time()
     work()
     return time.process_time() - began
 
 
-def megabytes() -> float:
+def measure_peak_memory() -> float:
     """The most memory that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def load(folder: Path, files: int) -> dict[str, float]:
+def measure_loading(folder: Path, files: int) -> dict[str, float]:
     """Load, look up, edit."""
-    empty, made = megabytes(), []
-    figures = {"load": took(lambda: made.append(Library(folder, OPTIONS, settle=0)))}
+    empty, made = measure_peak_memory(), []
+    figures = {"load": time_work(lambda: made.append(FlowLibrary(folder, OPTIONS, settle_seconds=0)))}
     library = made[0]
-    assert not library.loaded.problems, library.loaded.problems[:3]
-    figures["memory"] = megabytes() - empty
+    assert not library.loaded_flows.problems, library.loaded_flows.problems[:3]
+    figures["memory"] = measure_peak_memory() - empty
     asked = [f"+1{random.randrange(2_000_000_000, 2_000_000_000 + files * NUMBERS)}" for _ in range(LOOKUPS)]  # noqa: S311
-    answering = library.loaded.book.answering
-    figures["look-up"] = took(lambda: [answering(number) for number in asked])
-    bare = dict.fromkeys((claim.number for flow in library.loaded.book.flows.values() for claim in flow.claims), library)
-    figures["dict"] = took(lambda: [bare.get(number) for number in asked])
-    figures["look"] = took(library.refresh)
-    figures["edit"] = statistics.median(took(lambda: edited(library, folder)) for _ in range(EDITS))
+    answering = library.loaded_flows.book.find_answering_flow
+    figures["look-up"] = time_work(lambda: [answering(number) for number in asked])
+    bare = dict.fromkeys(
+        (claim.number for flow in library.loaded_flows.book.flows.values() for claim in flow.claims), library
+    )
+    figures["dict"] = time_work(lambda: [bare.get(number) for number in asked])
+    figures["look"] = time_work(library.refresh)
+    figures["edit"] = statistics.median(time_work(lambda: edit_flow_file(library, folder)) for _ in range(EDITS))
     return figures
 
 
-def edited(library: Library, folder: Path) -> None:
+def edit_flow_file(library: FlowLibrary, folder: Path) -> None:
     """One file is saved, and read."""
     file = folder / "shop00007.yaml"
     file.write_text(file.read_text() + " ")
-    before = library.loaded.book
+    before = library.loaded_flows.book
     assert library.refresh().book is not before
 
 
-def check(folder: Path, _files: int) -> dict[str, float]:
+def measure_check(folder: Path, _files: int) -> dict[str, float]:
     """As ``callflows check``."""
-    return {"check": took(lambda: check_paths([folder], OPTIONS))}
+    return {"check": time_work(lambda: check_paths([folder], OPTIONS))}
 
 
-def measured(folder: Path, files: int) -> dict[str, float]:
+def measure_in_processes(folder: Path, files: int) -> dict[str, float]:
     """The figures of fresh processes."""
     figures: dict[str, float] = {}
     for what in ("load", "check"):
@@ -113,7 +115,7 @@ def measured(folder: Path, files: int) -> dict[str, float]:
 def main() -> None:
     """Print the ratios."""
     if sys.argv[1:2] in (["load"], ["check"]):
-        work = {"load": load, "check": check}[sys.argv[1]]
+        work = {"load": measure_loading, "check": measure_check}[sys.argv[1]]
         print(json.dumps(work(Path(sys.argv[2]), int(sys.argv[3]))))
         return
     sizes = [*map(int, sys.argv[1:3])] or [1_000, 10_000]
@@ -123,8 +125,8 @@ def main() -> None:
             folder = Path(made) / str(size)
             folder.mkdir()
             for shop in range(size):
-                write(folder, shop)
-            rounds = [measured(folder, size) for _ in range(ROUNDS)]
+                write_flow_file(folder, shop)
+            rounds = [measure_in_processes(folder, size) for _ in range(ROUNDS)]
             found.append({name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]})
     few, many = found
     print(f"{sizes[1]} files / {sizes[0]} files, {NUMBERS} numbers each:")

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SIZES = (1, 1, 250, 1_000)
 
 
-def took(folder: Path, flow: dict[str, object], scenarios: int) -> float:
+def time_scenarios(folder: Path, flow: dict[str, object], scenarios: int) -> float:
     """Seconds for so many scenarios, which all must pass."""
     tests = flow["tests"]
     assert isinstance(tests, list)
@@ -35,7 +35,7 @@ def main() -> None:
     text = (ROOT / "callflows" / "front-desk.yaml").read_text()
     flow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - texts, as flow files have them
     with tempfile.TemporaryDirectory() as made:
-        _, one, few, many = (took(Path(made), flow, size) for size in SIZES)
+        _, one, few, many = (time_scenarios(Path(made), flow, size) for size in SIZES)
     print(f"{SIZES[3]} scenarios: {many:.1f} s; {SIZES[3]} / {SIZES[2]}: {(many - one) / (few - one):.1f} (linear: 4.0)")
 
 

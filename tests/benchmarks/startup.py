@@ -19,7 +19,7 @@ COMMANDS = {
 }
 
 
-def took(command: list[str]) -> float:
+def time_command(command: list[str]) -> float:
     """Seconds of a command from its start to its end."""
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
@@ -29,8 +29,8 @@ def took(command: list[str]) -> float:
 def main() -> None:
     """Print the ratios."""
     for command in COMMANDS.values():
-        took(command)
-    rounds = [{name: took(command) for name, command in COMMANDS.items()} for _ in range(ROUNDS)]
+        time_command(command)
+    rounds = [{name: time_command(command) for name, command in COMMANDS.items()} for _ in range(ROUNDS)]
     baseline, *others = COMMANDS
     for name in others:
         print(f"{name} / {baseline}: {statistics.median(r[name] / r[baseline] for r in rounds):.2f} (goal 1.5)")

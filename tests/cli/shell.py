@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     """What a command gave."""
 
     code: int
@@ -23,7 +23,7 @@ class Done(NamedTuple):
     err: str
 
 
-def run(*arguments: str) -> Done:
+def run_command(*arguments: str) -> CommandResult:
     """A command in this process, as the console script runs it."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
@@ -36,13 +36,13 @@ def run(*arguments: str) -> Done:
             main()
         except SystemExit as end:
             code = int(end.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
-def run_alone(*arguments: str, folder: Path, **environment: str) -> Done:
+def run_command_process(*arguments: str, folder: Path, **environment: str) -> CommandResult:
     """A command in a process of its own."""
     command = [sys.executable, "-m", "app.cli", *arguments]
     done = subprocess.run(  # noqa: S603 - our own
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from elsewhere import Page, elsewhere
-from shell import run, run_alone
+from elsewhere import StaticPage, serve_pages
+from shell import run_command, run_command_process
 
 ROOT = Path(__file__).parents[2]
 FRONT_DESK = ("call", "+12015550123", "--flows", str(ROOT / "callflows"))
@@ -36,7 +36,7 @@ def flow(folder, steps, more="numbers: [+12015550123]"):
 
 def told(*arguments):
     """The call as JSON."""
-    done = run(*arguments, "--format", "json")
+    done = run_command(*arguments, "--format", "json")
     return json.loads(done.out)
 
 
@@ -48,7 +48,7 @@ def heard(call):
 
 
 def test_a_call_is_told_line_by_line_and_ends_well():
-    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--name", "Ann")
+    done = run_command(*FRONT_DESK, *MONDAY, "--keys", "1", "--name", "Ann")
     assert (done.code, done.err) == (0, "")
     assert [line[9:] for line in done.out.splitlines()] == [
         "answered",
@@ -78,17 +78,17 @@ def test_the_json_is_the_contract():
 def test_every_outcome_has_its_exit_code(outcome, flows):
     loop = '<Response><Callback url="HERE/loop"/></Response>'
     ends = {"loop": loop, "error": "no document", "ended": "<Response><Say>So.</Say></Response>"}
-    with elsewhere({}) as there:
-        there.pages |= {f"/{name}": Page(document.replace("HERE", there.url)) for name, document in ends.items()}
-        there.pages["/hung-up"] = Page(END)
-        there.pages["/caller-hung-up"] = Page('<Response><Gather dtmf_length="1"/></Response>')
+    with serve_pages({}) as there:
+        there.pages |= {f"/{name}": StaticPage(document.replace("HERE", there.url)) for name, document in ends.items()}
+        there.pages["/hung-up"] = StaticPage(END)
+        there.pages["/caller-hung-up"] = StaticPage('<Response><Gather dtmf_length="1"/></Response>')
         asked = ("call", "1", "--url", f"{there.url}/{outcome}", "--flows", str(flows), "--keys", "hangup")
-        done = run(*asked, "--format", "json")
+        done = run_command(*asked, "--format", "json")
         assert (json.loads(done.out)["outcome"], done.code) == (outcome, 1 if outcome in ("loop", "error") else 0)
 
 
 def test_a_number_that_no_flow_has_is_said_and_an_error(flows):
-    done = run("call", "+12015550199", *flow(flows, "hangup")[2:])
+    done = run_command("call", "+12015550199", *flow(flows, "hangup")[2:])
     assert done.code == 1
     assert "unknown-number: no flow has this number: +12015550199" in done.out
     assert "“We are sorry" in done.out
@@ -99,7 +99,7 @@ def test_a_fallback_is_said_and_an_error(flows):
         "from app import Response, Turn, flow\nacme = flow('acme', numbers=['rest'])\n"
         "@acme.node\nasync def start(turn: Turn) -> Response:\n    return 1 / 0\n"
     )
-    done = run("call", "+12015550123", "--flows", str(flows))
+    done = run_command("call", "+12015550123", "--flows", str(flows))
     assert done.code == 1
     assert "fallback: ZeroDivisionError" in done.out
 
@@ -107,14 +107,16 @@ def test_a_fallback_is_said_and_an_error(flows):
 def test_what_is_wrong_with_the_flows_is_said_beside_the_call(flows):
     arguments = flow(flows, "say: Hello.")
     (flows / "broken.yaml").write_text("numbers: [+12015550124]\nnodes: {start: [goto: nowhere]}\n")
-    done = run(*arguments)
+    done = run_command(*arguments)
     assert "broken.yaml" in done.err
     assert "“Hello.”" in done.out
 
 
 def test_a_pipe_gets_no_colour_and_nobody_is_asked(flows):
     arguments = flow(flows, "menu: {prompt: Press., keys: {1: start}, otherwise: start}")
-    done = run_alone(*arguments, folder=flows, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT), FORCE_COLOR="1", TERM="xterm")
+    done = run_command_process(
+        *arguments, folder=flows, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT), FORCE_COLOR="1", TERM="xterm"
+    )
     assert "\x1b" not in done.out + done.err
     assert "keys>" not in done.out
 
@@ -175,7 +177,7 @@ def test_native_schedule_is_on_the_zone_that_is_given_else_utc(flows):
     ],
 )
 def test_what_is_used_wrongly_is_said_with_the_mend_and_nothing_rings(arguments, said):
-    done = run(*FRONT_DESK, *arguments)
+    done = run_command(*FRONT_DESK, *arguments)
     assert done.code == 2
     assert said in done.err
     assert done.out == ""
@@ -185,7 +187,7 @@ def test_what_is_used_wrongly_is_said_with_the_mend_and_nothing_rings(arguments,
     ("number", "said"), [("hello", "as +12015550123"), ("2015550123", "write +12015550123"), ("1", "")]
 )
 def test_what_is_no_number_is_not_rung(number, said, flows):
-    done = run("call", number, *flow(flows, "hangup")[2:])
+    done = run_command("call", number, *flow(flows, "hangup")[2:])
     assert (done.code, done.out) == (2, "")
     assert said in done.err
 
@@ -200,7 +202,7 @@ def test_each_step_tells_its_node_and_no_document_how_that_is_known(flows):
             ("Say", "other"),
         ]
         assert all("<!--" not in asked["document"] for asked in call["requests"])
-    assert "<!--" not in run(*flow(flows, steps), "--keys", "1", "--record", "--trace").out
+    assert "<!--" not in run_command(*flow(flows, steps), "--keys", "1", "--record", "--trace").out
 
 
 def test_who_rings_is_told_to_the_flow(flows):
@@ -222,35 +224,35 @@ def test_who_rings_is_told_to_the_flow(flows):
 )
 def test_callees_do_what_they_are_told(callee, seconds, flows):
     arguments = flow(flows, "dial: {to: +12015550188, timeout: 20s}")
-    assert f"dials +12015550188: {seconds}" in run(*arguments, "--callee", callee).out
+    assert f"dials +12015550188: {seconds}" in run_command(*arguments, "--callee", callee).out
 
 
 def test_a_trace_shows_requests_decisions_with_values_documents_and_what_is_not_documented():
-    out = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--trace").out
+    out = run_command(*FRONT_DESK, *MONDAY, "--keys", "1", "--trace").out
     assert "POST http://rehearsal.invalid/call?from=%2B12015550999&to=12015550123  200" in out
     assert "start/0 when not hours.office.open: false  [hours.office = open: mon 09:00-18:00]" in out
     assert '    <Say lang="en-US" gender="FEMALE">Welcome to Acme.</Say>' in out
     assert "not documented: the caller ID that a callee is shown: it is the caller's number" in out
-    assert "rehearsal.invalid" not in run(*FRONT_DESK, *MONDAY, "--keys", "#").out
+    assert "rehearsal.invalid" not in run_command(*FRONT_DESK, *MONDAY, "--keys", "#").out
 
 
 def test_a_strict_platform_refuses_where_the_call_depends_on_what_is_not_documented():
-    done = run(*FRONT_DESK, *MONDAY, "--keys", "", "--strict-platform")
+    done = run_command(*FRONT_DESK, *MONDAY, "--keys", "", "--strict-platform")
     assert done.code == 1
     assert "the time for input: the documentation does not say" in done.out
 
 
 def test_what_is_only_shown_is_said_and_refused_by_no_strict_platform():
-    done = run(*FRONT_DESK, *MONDAY, "--keys", "1", "--strict-platform", "--trace")
+    done = run_command(*FRONT_DESK, *MONDAY, "--keys", "1", "--strict-platform", "--trace")
     assert done.code == 0
     assert "not documented: the caller ID that a callee is shown" in done.out
 
 
 def test_a_server_elsewhere_is_rung_with_its_token_and_without_flows_of_ones_own():
-    with elsewhere({"/call": END}) as there:
-        done = run("call", "+12015550123", "--url", f"{there.url}/call?token=t", "--method", "GET")
+    with serve_pages({"/call": END}) as there:
+        done = run_command("call", "+12015550123", "--url", f"{there.url}/call?token=t", "--method", "GET")
         assert (done.code, done.err) == (0, "")
-        assert there.asked[0].target == "/call?token=t&from=%2B12015550999&to=12015550123"
+        assert there.requests[0].target == "/call?token=t&from=%2B12015550999&to=12015550123"
 
 
 # Speech
@@ -269,7 +271,7 @@ def espeak(folder):
 
 def test_where_nothing_speaks_the_option_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    done = run(*FRONT_DESK, "--say")
+    done = run_command(*FRONT_DESK, "--say")
     assert done.code == 2
     assert "apt-get install espeak-ng" in done.err
     assert done.out == ""
@@ -278,7 +280,7 @@ def test_where_nothing_speaks_the_option_says_how_to_get_it(monkeypatch, tmp_pat
 def test_what_is_said_is_spoken_in_its_language_else_in_english(monkeypatch, tmp_path, flows):
     monkeypatch.setenv("PATH", f"{espeak(tmp_path)}{os.pathsep}{os.environ['PATH']}")
     arguments = flow(flows, 'say: {text: "-v; Hola $(date)", lang: es-US}\n    - say: {text: Hello., lang: en-GB}')
-    assert run(*arguments, "--say").code == 0
+    assert run_command(*arguments, "--say").code == 0
     assert (tmp_path / "spoken").read_text().splitlines() == [
         "es-us: -v; Hola $(date)",
         "es: -v; Hola $(date)",
@@ -299,12 +301,12 @@ def test_nothing_that_a_server_says_moves_the_cursor_or_turns_the_writing_round(
     document = f"""<Response><Say tag="{HOSTILE}">{HOSTILE}\r\n[2J</Say><Play record="{HOSTILE}"><Error play="true"/></Play>
     <Dial><To>ann{HOSTILE.replace(" ", "").replace(chr(0x85), "").replace(chr(0x2028), "")}@a.test</To></Dial>
     <Callback url="HERE/next{chr(0x9B)}31m"/><Hangup tag="{HOSTILE}"/></Response>"""
-    with elsewhere({}) as there:
-        there.pages["/call"] = Page(document.replace("HERE", there.url), headers={"x": "y"})
-        there.pages["/wrong"] = Page(f"<Response><Say {chr(0x2040)}='\x9b'/><\u0e01\x9b/></Response>")
-        there.pages["/status"] = Page("", 302, onward="http://127.0.0.1:9/%1b%9b?\x1b[2J")
+    with serve_pages({}) as there:
+        there.pages["/call"] = StaticPage(document.replace("HERE", there.url), headers={"x": "y"})
+        there.pages["/wrong"] = StaticPage(f"<Response><Say {chr(0x2040)}='\x9b'/><\u0e01\x9b/></Response>")
+        there.pages["/status"] = StaticPage("", 302, redirect_url="http://127.0.0.1:9/%1b%9b?\x1b[2J")
         for path in ("/call", "/wrong", "/status"):
-            done = run("call", "1", "--url", there.url + path, "--format", output, *trace)
+            done = run_command("call", "1", "--url", there.url + path, "--format", output, *trace)
             assert [c for c in done.out + done.err if not (c.isprintable() or c == "\n")] == []
             assert "\u202e" not in done.out
             if output == "json":
@@ -312,7 +314,7 @@ def test_nothing_that_a_server_says_moves_the_cursor_or_turns_the_writing_round(
 
 
 def test_json_keeps_what_it_escapes():
-    with elsewhere({"/call": f"<Response><Say>{HOSTILE}</Say><Hangup/></Response>"}) as there:
+    with serve_pages({"/call": f"<Response><Say>{HOSTILE}</Say><Hangup/></Response>"}) as there:
         assert heard(told("call", "1", "--url", f"{there.url}/call")) == [HOSTILE]
 
 
@@ -331,36 +333,36 @@ nodes:
 
 def test_nothing_outside_is_asked_or_told_unless_it_is_wanted(flows, monkeypatch):
     monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "127.0.0.0/8")
-    with elsewhere({"/crm": '{"name": "Ann"}', "/notified": ""}) as there:
+    with serve_pages({"/crm": '{"name": "Ann"}', "/notified": ""}) as there:
         (flows / "acme.yaml").write_text(OUTSIDE.replace("HERE", there.url))
         arguments = ("call", "+12015550123", "--flows", str(flows))
         call = told(*arguments)
         assert heard(call) == ["Hello nobody."]
         assert [step["verb"] for step in call["steps"] if not step["path"]] == ["lookup", "notify"]
-        assert there.asked == []
+        assert there.requests == []
         assert heard(told(*arguments, "--real")) == ["Hello Ann."]
-        assert sorted((asked.method, asked.target) for asked in there.asked) == [("GET", "/crm"), ("POST", "/notified")]
+        assert sorted((asked.method, asked.target) for asked in there.requests) == [("GET", "/crm"), ("POST", "/notified")]
 
 
 def test_a_voicemail_is_really_told_when_its_call_is_over_with_what_was_recorded(flows, monkeypatch):
     monkeypatch.setenv("CALLFLOWS_PRIVATE_LOOKUPS", "127.0.0.0/8")
-    with elsewhere({"/left": ""}) as there:
+    with serve_pages({"/left": ""}) as there:
         command = flow(flows, f"voicemail: {{greeting: Speak., max: 9s, notify: '{there.url}/left'}}")
-        run(*command, "--real", "--keys", "")
-    (asked,) = there.asked
+        run_command(*command, "--real", "--keys", "")
+    (asked,) = there.requests
     assert [(one["tag"], one["seconds"]) for one in json.loads(asked.body)["recordings"]] == [("voicemail", 9)]
 
 
 def test_a_curl_is_asked_only_where_that_is_wanted(flows):
-    with elsewhere({"/curled": ""}) as there:
+    with serve_pages({"/curled": ""}) as there:
         arguments = flow(flows, f"curl: {{url: '{there.url}/curled'}}\n    - hangup")
-        assert run(*arguments).code == 0
-        assert there.asked == []
-        assert run(*arguments, "--real").code == 0
-        assert [asked.target for asked in there.asked] == ["/curled"]
+        assert run_command(*arguments).code == 0
+        assert there.requests == []
+        assert run_command(*arguments, "--real").code == 0
+        assert [asked.target for asked in there.requests] == ["/curled"]
 
 
 def test_a_rehearsal_keeps_nothing(flows, tmp_path):
-    run(*flow(flows, 'say: "{{ caller.calls_today }}"'))
+    run_command(*flow(flows, 'say: "{{ caller.calls_today }}"'))
     assert heard(told(*flow(flows, 'say: "{{ caller.calls_today }}"'))) == ["1"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flows"]

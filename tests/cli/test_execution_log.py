@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from shell import run
+from shell import run_command
 
-from app.answered import Answered, Outcome
-from app.journal.entries import entries_of
+from app.answered import AnsweredRequest, AnswerOutcome
+from app.journal.entries import build_journal_entries
 from app.journal.sql import SqlStore
-from app.rehearsal.stand_in.options import Number, Options
+from app.rehearsal.stand_in.options import StandInNumber, StandInOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
 from test_with_stand_in import in_a_thread
@@ -31,9 +31,9 @@ def remember(call: str, app: str) -> None:
     store = SqlStore("sqlite:///data/callflows.db")
     store.open()
     told = {"from": "+12015550999", "to": NUMBER, "call": call, "sca": app}
-    outcome = Outcome("answered", "desk", "start")
-    turn = Answered(time.time() - 1, 0.001, "POST", "/call", b"", told, 200, DOCUMENT, outcome, None)
-    store.write(entries_of(turn, lambda _turn: []))
+    outcome = AnswerOutcome("answered", "desk", "start")
+    turn = AnsweredRequest(time.time() - 1, 0.001, "POST", "/call", b"", told, 200, DOCUMENT, outcome, None)
+    store.write_entries(build_journal_entries(turn, lambda _turn: []))
     store.close()
 
 
@@ -45,18 +45,18 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("known", [True, False], ids=["its app is known", "its app is not known"])
 def test_what_was_executed_is_told_with_its_place_and_the_turn(here, known):
-    with in_a_thread(Options(numbers=(Number(number=NUMBER),), pace=500)) as there:
+    with in_a_thread(StandInOptions(numbers=(StandInNumber(number=NUMBER),), pace=500)) as there:
         rest = {"headers": {"x-auth-token": there.platform.options.token}, "trust_env": False}
-        (app,) = httpx.get(f"{there.rest}/sip/app", **rest).json()["payload"]
-        httpx.post(f"{there.rest}/sip/app/call/flow/{app['uuid']}", files={"file": DOCUMENT}, **rest)
+        (app,) = httpx.get(f"{there.rest_url}/sip/app", **rest).json()["payload"]
+        httpx.post(f"{there.rest_url}/sip/app/call/flow/{app['uuid']}", files={"file": DOCUMENT}, **rest)
         calls = f"{there.url}/stand-in/calls"
         rung = httpx.post(calls, json={"to": NUMBER, "keys": "1"}, trust_env=False).json()
         while not httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"]:
             time.sleep(0.01)
-        here("CALLFLOWS_OPENTACT_URL", there.rest)
+        here("CALLFLOWS_OPENTACT_URL", there.rest_url)
         here("CALLFLOWS_OPENTACT_TOKEN", there.platform.options.token)
         remember(rung["uuid"], app["uuid"] if known else "")
-        done, said = run("log", rung["uuid"], "--format", "json"), run("log", rung["uuid"])
+        done, said = run_command("log", rung["uuid"], "--format", "json"), run_command("log", rung["uuid"])
     assert (done.code, done.err) == (0, "")
     steps = [entry for entry in json.loads(done.out)["story"] if "step" in entry]
     assert [(entry["step"]["path"], entry["turn"]) for entry in steps] == [
@@ -71,7 +71,7 @@ def test_where_opentact_does_not_answer_that_is_a_line_and_the_story_is_told(her
         here("CALLFLOWS_OPENTACT_TOKEN", "s3same")
         here("CALLFLOWS_LOG_FORMAT", "json")
         remember("one", "app")
-        done = run("log", "one")
+        done = run_command("log", "one")
     assert done.code == 0
     assert "asked" in done.out
     assert done.err.splitlines() == ["callflows: Opentact does not tell what it executed: no answer within 4 s"]
@@ -81,4 +81,4 @@ def test_a_call_that_only_we_know_is_not_asked_for(here):
     here("CALLFLOWS_OPENTACT_URL", "http://127.0.0.1:1/rest")
     here("CALLFLOWS_OPENTACT_TOKEN", "s3same")
     remember("", "app")
-    assert run("log", "~").err == ""
+    assert run_command("log", "~").err == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from shell import run
+from shell import run_command
 
 HOURS = """
 numbers: +12015550123
@@ -26,23 +26,23 @@ def folder(tmp_path):
 
 
 def test_a_flow_that_is_the_same_for_every_call_is_exported(folder):
-    done = run("export", "plain", "--flows", str(folder))
+    done = run_command("export", "plain", "--flows", str(folder))
     assert (done.code, done.err) == (0, "")
     assert done.out.endswith("<Response><Answer/><Say>Hello.</Say><Hangup/></Response>\n")
 
 
 def test_a_flow_that_is_not_is_refused_with_every_reason(folder):
-    done = run("export", "desk", "--flows", str(folder))
+    done = run_command("export", "desk", "--flows", str(folder))
     assert (done.code, done.out) == (1, "")
     assert "desk.yaml:7:13: error: the condition asks for hours.office" in done.err
 
 
 def test_an_override_is_written_said_and_taken_back(folder):
-    done = run("override", "desk", "office", "closed", "--until", "2099-12-24 18:00", "--flows", str(folder))
+    done = run_command("override", "desk", "office", "closed", "--until", "2099-12-24 18:00", "--flows", str(folder))
     assert (done.code, done.out) == (0, "desk: office closed until 2099-12-24 18:00-05:00\n")
     assert "office" in (folder / "overrides.yaml").read_text()
-    assert run("check", str(folder)).code == 0
-    done = run("override", "desk", "office", "normal", "--flows", str(folder))
+    assert run_command("check", str(folder)).code == 0
+    done = run_command("override", "desk", "office", "normal", "--flows", str(folder))
     assert (done.code, done.out) == (0, "1 override(s) taken back\n")
 
 
@@ -50,13 +50,13 @@ def test_nothing_is_left_of_overrides_that_are_taken_back_but_what_people_wrote(
     before = sorted(path.name for path in folder.iterdir())
     until = ("--until", "2099-12-24 18:00", "--flows", str(folder))
     for _ in range(2):
-        run("override", "desk", "office", "closed", *until)
+        run_command("override", "desk", "office", "closed", *until)
         assert sorted(path.name for path in folder.iterdir()) == sorted([*before, "overrides.yaml"])
-        run("override", "desk", "office", "normal", "--flows", str(folder))
+        run_command("override", "desk", "office", "normal", "--flows", str(folder))
         assert sorted(path.name for path in folder.iterdir()) == before
     (folder / "overrides.yaml").write_text("# Ann is away in May.\n")
-    run("override", "desk", "office", "closed", *until)
-    run("override", "desk", "office", "normal", "--flows", str(folder))
+    run_command("override", "desk", "office", "closed", *until)
+    run_command("override", "desk", "office", "normal", "--flows", str(folder))
     assert (folder / "overrides.yaml").read_text() == "# Ann is away in May.\n"
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_left_of_overrides_that_are_taken_back_but_what_people_wrote(
     ],
 )
 def test_an_override_that_cannot_be_is_refused_with_the_mend(folder, words, said):
-    done = run("override", *words, "--flows", str(folder))
+    done = run_command("override", *words, "--flows", str(folder))
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert not (folder / "overrides.yaml").exists()

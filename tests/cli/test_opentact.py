@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from shell import run
+from shell import run_command
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "opentact"))
 
-from small_platform import TOKEN, Platform, fine, sample, welcoming, wrong
+from small_platform import TOKEN, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
 
 DOCUMENT = "<Response><Say>Your appointment is tomorrow.</Say><Hangup/></Response>"
 FLOW = "numbers: [+13125550168]\nnodes: {start: [say: Your appointment is tomorrow., hangup]}\n"
@@ -32,18 +32,18 @@ def platform(tmp_path, monkeypatch):
     (flows / "looking-up.yaml").write_text(LOOKING_UP)
     (tmp_path / "reminder.xml").write_text(DOCUMENT)
     (tmp_path / "bad.xml").write_text("<Response><Sing/></Response>")
-    with Platform().in_a_thread() as platform:
+    with FakeOpentact().run_in_thread() as platform:
         monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", platform.url)
         monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", platform.events_url)
         monkeypatch.setenv("CALLFLOWS_OPENTACT_TOKEN", TOKEN)
-        platform.routes["GET /lease/tn/13125550168"] = fine(
+        platform.routes["GET /lease/tn/13125550168"] = success_answer(
             {"uuid": "lease-1", "tn": {"tn": 13125550168}, "sip_control_app": "app-1"}
         )
         yield platform
 
 
 def called(*arguments):
-    return run("opentact", *arguments)
+    return run_command("opentact", *arguments)
 
 
 # Lists
@@ -58,7 +58,7 @@ def test_apps_are_listed_without_what_may_be_a_secret(platform):
         "call_flow_method": "POST",
         "call_flow_request_timeout": 0,
     }
-    platform.routes["GET /sip/app"] = fine([row])
+    platform.routes["GET /sip/app"] = success_answer([row])
     done = called("apps")
     assert done.code == 0
     assert done.out.split() == ["app-1", "Reception", "POST", "https://calls.example.org/call?…", "0", "ms"]
@@ -67,14 +67,14 @@ def test_apps_are_listed_without_what_may_be_a_secret(platform):
 
 def test_voices_are_listed_by_language(platform):
     rows = [{"code": code, "name": f"{code}-A", "gender": "FEMALE"} for code in ("en-US", "en-GB", "es-US", "eng")]
-    platform.routes["GET /dict/gtts"] = fine(rows)
+    platform.routes["GET /dict/gtts"] = success_answer(rows)
     assert [line.split()[0] for line in called("voices", "--lang", "en").out.splitlines()] == ["en-US", "en-GB"]
     assert len(called("voices").out.splitlines()) == 4
 
 
 def many(count):
     rows = [{"uuid": str(number), "tn": {"tn": 13125550000 + number}} for number in range(count)]
-    return lambda asked: fine(rows[asked.body["skip"] :][: asked.body["take"]])
+    return lambda asked: success_answer(rows[asked.body["skip"] :][: asked.body["take"]])
 
 
 def test_numbers_are_listed_and_a_word_says_that_there_are_more(platform):
@@ -94,7 +94,7 @@ def test_a_program_gets_all_rows(platform):
 
 
 def test_numbers_that_can_be_ordered_are_searched(platform):
-    platform.routes["POST /tn/search"] = fine([{"tn": 13125550170, "city": "Chicago"}])
+    platform.routes["POST /tn/search"] = success_answer([{"tn": 13125550170, "city": "Chicago"}])
     done = called("numbers", "search", "--npa", "312", "--state", "IL", "--features", "voice", "--limit", "5")
     assert done.out.split() == ["+13125550170", "Chicago"]
     body = platform.bodies("POST /tn/search")[0]
@@ -110,24 +110,24 @@ def test_numbers_that_can_be_ordered_are_searched(platform):
 
 
 def test_what_a_number_can_do_is_text_for_people(platform):
-    platform.routes["POST /tn/search"] = fine([{"tn": 13125550170, "features": ["voice", "sms"]}])
+    platform.routes["POST /tn/search"] = success_answer([{"tn": 13125550170, "features": ["voice", "sms"]}])
     assert called("numbers", "search").out.split("  ")[-1].strip() == "voice, sms"
 
 
 def test_where_there_are_no_messages_that_is_said(platform):
-    platform.routes["POST /sms/search"] = fine([])
+    platform.routes["POST /sms/search"] = success_answer([])
     done = called("messages", "list")
     assert (done.out, done.err) == ("", "there are no messages\n")
 
 
 def test_where_no_number_fits_a_program_hears_it_by_the_exit_code(platform):
     assert called("numbers", "search").code == 1
-    assert platform.count("POST /tn/search") == 1
+    assert platform.count_requests("POST /tn/search") == 1
 
 
 def test_a_message_from_a_stranger_cannot_steer_the_terminal(platform):
-    message = {**sample("2022-sms-received")["payload"], "message": "\x1b[2J\u202ehi\nthere"}
-    platform.routes["POST /sms/search/inbound"] = fine([message])
+    message = {**load_event_sample("2022-sms-received")["payload"], "message": "\x1b[2J\u202ehi\nthere"}
+    platform.routes["POST /sms/search/inbound"] = success_answer([message])
     done = called("messages", "list", "--direction", "in")
     assert "\x1b" not in done.out
     assert "\u202e" not in done.out
@@ -158,7 +158,7 @@ def test_what_costs_is_shown_and_not_done_where_there_is_nobody_to_ask(platform,
     assert plan in done.err
     assert "nothing was done" in done.err
     assert "--yes" in done.err
-    assert platform.count(request_) == 0
+    assert platform.count_requests(request_) == 0
 
 
 @pytest.mark.parametrize(("arguments", "request_", "plan"), COSTLY, ids=IDS)
@@ -167,7 +167,7 @@ def test_what_costs_is_done_once_by_yes(platform, arguments, request_, plan):
     assert done.code == 0, done.err
     assert plan in done.err
     assert done.out
-    assert platform.count(request_) == 1
+    assert platform.count_requests(request_) == 1
 
 
 @pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
@@ -176,7 +176,7 @@ def test_what_costs_is_asked_on_a_terminal(platform, monkeypatch, arguments, req
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _self: True})())
     monkeypatch.setattr("typer.confirm", lambda *_, **__: answer)
     done = called(*arguments)
-    assert (done.code, platform.count(request_)) == (code, int(answer))
+    assert (done.code, platform.count_requests(request_)) == (code, int(answer))
     assert plan in done.err
 
 
@@ -186,11 +186,11 @@ def test_a_number_is_ordered_once_however_often_it_is_named(platform):
 
 
 def test_a_number_that_is_not_ours_is_not_released(platform):
-    platform.routes["GET /lease/tn/13125550199"] = wrong(404, "no such lease")
+    platform.routes["GET /lease/tn/13125550199"] = error_answer(404, "no such lease")
     done = called("numbers", "release", "+13125550168", "+13125550199", "--yes")
     assert done.code == 1
     assert "no such lease" in done.err
-    assert not any(asked.method == "DELETE" for asked in platform.asked)
+    assert not any(asked.method == "DELETE" for asked in platform.requests)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_is_said_wrongly_is_refused_before_anything_is_asked(platform, argu
     done = called(*arguments)
     assert done.code == 2
     assert done.err.startswith("callflows: ")
-    assert platform.asked == []
+    assert platform.requests == []
 
 
 # Documents
@@ -234,13 +234,13 @@ def test_a_flow_that_is_no_static_document_is_refused_with_the_reasons(platform)
     done = called("batch", "+13125550147", "--flow", "looking-up", "--profile", "p", "--from", "+13125550168", "--yes")
     assert done.code == 1
     assert "[not-static]" in done.err
-    assert platform.asked == []
+    assert platform.requests == []
 
 
 def test_a_document_is_pushed_to_a_live_call(platform):
     done = called("push", "call-1", "reminder.xml")
     assert (done.code, done.out) == (0, "pushed to call-1\n")
-    assert DOCUMENT.encode() in platform.asked[0].raw
+    assert DOCUMENT.encode() in platform.requests[0].raw
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,14 @@ def test_a_document_that_opentact_would_not_understand_is_not_sent(platform, arg
     done = called(*arguments)
     assert done.code == 1
     assert done.err.startswith("bad.xml:1:")
-    assert platform.asked == []
+    assert platform.requests == []
 
 
 # Refusals
 
 
 def test_a_refusal_says_what_the_mend_and_the_value(platform):
-    platform.routes["POST /sms"] = wrong(
+    platform.routes["POST /sms"] = error_answer(
         400, "Validation failed", fields={"params.to": {"message": "no mobile", "value": "1312"}}
     )
     done = called("messages", "send", "+13125550147", "Hi", "--from", "+13125550168", "--yes")
@@ -271,7 +271,7 @@ def test_a_refusal_says_what_the_mend_and_the_value(platform):
 @pytest.mark.usefixtures("platform")
 def test_without_a_token_the_settings_to_set_are_said(monkeypatch):
     monkeypatch.delenv("CALLFLOWS_OPENTACT_TOKEN")
-    for done in (called("apps"), run("events", "--seconds", "1")):
+    for done in (called("apps"), run_command("events", "--seconds", "1")):
         assert done.code == 2
         assert "CALLFLOWS_OPENTACT_TOKEN" in done.err
 
@@ -289,8 +289,8 @@ def test_a_wrong_token_is_said_and_not_shown(monkeypatch):
 
 
 def test_events_are_printed_as_they_come(platform):
-    platform.sessions = [welcoming(sample("2024-call-init"), sample("2024-call-destroyed"))]
-    done = run("events", "--count", "2")
+    platform.sessions = [create_session(load_event_sample("2024-call-init"), load_event_sample("2024-call-destroyed"))]
+    done = run_command("events", "--count", "2")
     assert done.code == 0
     first, last = done.out.splitlines()
     assert first.startswith("2026-03-05 16:24:46.183+00:00  call_state")
@@ -299,38 +299,38 @@ def test_events_are_printed_as_they_come(platform):
 
 
 def test_a_program_reads_json_lines_of_the_types_it_wants(platform):
-    message = sample("2022-sms-received")
-    platform.sessions = [welcoming(sample("2024-call-init"), message, sample("2022-balance"))]
-    done = run("events", "--types", "sms,balance", "--count", "2", "--format", "json")
+    message = load_event_sample("2022-sms-received")
+    platform.sessions = [create_session(load_event_sample("2024-call-init"), message, load_event_sample("2022-balance"))]
+    done = run_command("events", "--types", "sms,balance", "--count", "2", "--format", "json")
     sms, balance = map(json.loads, done.out.splitlines())
     assert (sms["type"], sms["raw"], sms["found"]) == ("sms", message, False)
     assert balance["type"] == "balance"
 
 
 def test_an_event_cannot_steer_the_terminal(platform):
-    platform.sessions = [welcoming({"type": "\x1b[2Jsms", "uuid": "e", "message": "a\nb\x1b[31m"})]
-    done = run("events", "--count", "1")
+    platform.sessions = [create_session({"type": "\x1b[2Jsms", "uuid": "e", "message": "a\nb\x1b[31m"})]
+    done = run_command("events", "--count", "1")
     assert "\x1b" not in done.out
     assert len(done.out.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("platform")
 def test_events_end_when_time_is_up():
-    assert run("events", "--seconds", "4").code == 0
+    assert run_command("events", "--seconds", "4").code == 0
 
 
 @pytest.mark.usefixtures("platform")
 def test_events_that_cannot_be_listened_to_say_why(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", "ws://127.0.0.1:9/wss")
-    done = run("events", "--seconds", "2")
+    done = run_command("events", "--seconds", "2")
     assert done.code == 1
     assert "no connection" in done.err
 
 
 def test_json_lines_hold_no_log_lines(platform):
     async def ending(connection):
-        await welcoming(sample("2024-call-init"), ends=True)(connection)
+        await create_session(load_event_sample("2024-call-init"), ends=True)(connection)
 
-    platform.sessions = [ending, ending, welcoming(sample("2024-call-destroyed"))]
-    done = run("events", "--count", "3", "--format", "json")
+    platform.sessions = [ending, ending, create_session(load_event_sample("2024-call-destroyed"))]
+    done = run_command("events", "--count", "3", "--format", "json")
     assert [json.loads(line)["state"] for line in done.out.splitlines()] == ["init", "init", "destroyed"]

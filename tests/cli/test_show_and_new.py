@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from shell import run
+from shell import run_command
 
-from app.flows.gallery import templates
+from app.flows.gallery import load_flow_templates
 
 
 @pytest.fixture(autouse=True)
@@ -20,25 +20,25 @@ def _folder(tmp_path, monkeypatch):
 
 
 def test_without_a_template_they_are_listed_with_a_line_each():
-    lines = run("new").out.splitlines()
-    assert [line.split()[0] for line in lines] == [*templates()]
-    assert run("new", "acme").out == run("new", "--list").out == run("new").out
-    listed = json.loads(run("new", "--list", "--format", "json").out)
-    assert [row["name"] for row in listed] == [*templates()]
+    lines = run_command("new").out.splitlines()
+    assert [line.split()[0] for line in lines] == [*load_flow_templates()]
+    assert run_command("new", "acme").out == run_command("new", "--list").out == run_command("new").out
+    listed = json.loads(run_command("new", "--list", "--format", "json").out)
+    assert [row["name"] for row in listed] == [*load_flow_templates()]
     assert all(row["says"] for row in listed)
 
 
 def test_every_template_can_be_begun_in_one_folder_and_none_has_a_problem():
-    for name in templates():
-        assert run("new", name, "--template", name).code == 0
-    done = run("check", "--strict")
+    for name in load_flow_templates():
+        assert run_command("new", name, "--template", name).code == 0
+    done = run_command("check", "--strict")
     assert (done.code, done.out) == (0, "")
-    rows = json.loads(run("numbers", "--format", "json").out)
-    assert len({row["number"] for row in rows}) == len(templates())
+    rows = json.loads(run_command("numbers", "--format", "json").out)
+    assert len({row["number"] for row in rows}) == len(load_flow_templates())
 
 
 def test_a_new_flow_says_what_to_do_next():
-    done = run("new", "acme", "--template", "screening", "--number", "+1 201 555 0142")
+    done = run_command("new", "acme", "--template", "screening", "--number", "+1 201 555 0142")
     assert done.out.splitlines()[:3] == [
         "written: callflows/acme.yaml",
         "written: callflows/lists/vip.csv",
@@ -46,41 +46,41 @@ def test_a_new_flow_says_what_to_do_next():
     ]
     for command in ("callflows check callflows/acme.yaml", "callflows numbers", "callflows serve"):
         assert command in done.out
-    assert "+12015550142  acme" in run("numbers").out
+    assert "+12015550142  acme" in run_command("numbers").out
 
 
 def test_a_new_flow_as_json():
-    done = run("new", "acme", "--template", "clinic", "--flows", "mine", "--format", "json")
+    done = run_command("new", "acme", "--template", "clinic", "--flows", "mine", "--format", "json")
     assert json.loads(done.out) == {"file": "mine/acme.yaml", "beside": [], "number": "+12015550123"}
 
 
 def test_what_is_in_the_way_is_one_line_and_exit_code_2():
-    run("new", "acme", "--template", "clinic")
+    run_command("new", "acme", "--template", "clinic")
     for arguments, said in [
         (["acme", "--template", "clinic"], "is there already"),
         (["other", "--template", "clinic", "--number", "+12015550123"], "answered already, by callflows/acme.yaml"),
         (["other", "--template", "clinc"], "did you mean 'clinic'?"),
         (["--template", "clinic"], "which name"),
     ]:
-        done = run("new", *arguments)
+        done = run_command("new", *arguments)
         assert done.code == 2
         assert said in done.err
         assert done.err.count("\n") == 1
-    assert run("new", "acme", "--template", "survey", "--force").code == 0
+    assert run_command("new", "acme", "--template", "survey", "--force").code == 0
 
 
 def test_a_flow_is_shown_by_its_name_and_by_its_file(tmp_path):
-    run("new", "acme", "--template", "front-desk")
-    assert run("show", "acme").out.startswith("acme · +12015550123 · America/New_York\n\nstart\n")
-    assert run("show", "callflows/acme.yaml").out == run("show", "acme").out
-    assert run("show", "acme", "--flows", str(tmp_path / "callflows")).out == run("show", "acme").out
-    assert run("show", "acme", "--format", "mermaid").out.startswith("flowchart TD\n")
-    assert etree.fromstring(run("show", "acme", "--format", "svg").out.encode()).tag.endswith("}svg")
+    run_command("new", "acme", "--template", "front-desk")
+    assert run_command("show", "acme").out.startswith("acme · +12015550123 · America/New_York\n\nstart\n")
+    assert run_command("show", "callflows/acme.yaml").out == run_command("show", "acme").out
+    assert run_command("show", "acme", "--flows", str(tmp_path / "callflows")).out == run_command("show", "acme").out
+    assert run_command("show", "acme", "--format", "mermaid").out.startswith("flowchart TD\n")
+    assert etree.fromstring(run_command("show", "acme", "--format", "svg").out.encode()).tag.endswith("}svg")
 
 
 def test_a_flow_that_is_not_there_has_a_near_name():
-    run("new", "acme", "--template", "front-desk")
-    done = run("show", "acne")
+    run_command("new", "acme", "--template", "front-desk")
+    done = run_command("show", "acne")
     assert (done.code, done.out) == (2, "")
     assert "did you mean 'acme'?" in done.err
 
@@ -90,9 +90,9 @@ def test_a_broken_flow_is_shown_and_one_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "worse.yaml").write_text("nodes: [\n")
     (tmp_path / "wrong.py").write_text("import nothing_of_this_name\n")
     (tmp_path / "latin.yaml").write_bytes(b"nodes: {start: [say: \xe4]}\n")
-    assert "→ gone (there is no such node)" in run("show", "broken.yaml").out
+    assert "→ gone (there is no such node)" in run_command("show", "broken.yaml").out
     for name in ("worse.yaml", "wrong.py", "latin.yaml"):
-        done = run("show", name)
+        done = run_command("show", name)
         assert (done.code, done.out) == (1, "")
         assert done.err.startswith(f"{name}:")
 

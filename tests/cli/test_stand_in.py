@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from shell import run
+from shell import run_command
 
 from app.rehearsal import platform
-from app.rehearsal.stand_in.options import Options
-from app.rehearsal.stand_in.silences import ALL
+from app.rehearsal.stand_in.options import StandInOptions
+from app.rehearsal.stand_in.silences import ALL_UNDOCUMENTED_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +75,8 @@ def test_serve_and_stand_in_and_call_work_together_at_once(tmp_path):
     with running("serve", folder=tmp_path) as (served, _):
         options = ("--number", "+12015550123", "--url", f"{served}/call", "--pace", "1000")
         with running("stand-in", *options, folder=tmp_path) as (there, _):
-            done = run("call", "+12015550123", "--via", there, "--format", "json")
-            lines = run("call", "+12015550123", "--via", there).out.splitlines()
+            done = run_command("call", "+12015550123", "--via", there, "--format", "json")
+            lines = run_command("call", "+12015550123", "--via", there).out.splitlines()
     assert lines[0].split() == ["0:00", "answered", "by", "the", "app", "itself"]
     assert lines[2].endswith("120 s pass")
     assert done.code == 0, done.err
@@ -89,25 +89,25 @@ def test_native_schedules_go_by_the_zone_that_is_given(tmp_path):
     """Kiritimati is 25 hours before Niue: it is never the same day in both."""
     schedule = "<Response><Schedule dow='{}'><Say>Now.</Say></Schedule></Response>"
     with running("stand-in", "--number", "+12015550123", "--zone", "Pacific/Kiritimati", folder=tmp_path) as (there, _):
-        rest, headers = f"{there}/rest/sip/app", {"x-auth-token": Options().token}
+        rest, headers = f"{there}/rest/sip/app", {"x-auth-token": StandInOptions().token}
         (app,) = httpx.get(rest, headers=headers, trust_env=False).json()["payload"]
         spoken = []
         for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
             file = {"file": schedule.format(f"{datetime.now(ZoneInfo(zone)):%a}".lower())}
             httpx.post(f"{rest}/call/flow/{app['uuid']}", headers=headers, files=file, trust_env=False)
-            told = json.loads(run("call", "+12015550123", "--via", there, "--format", "json").out)
+            told = json.loads(run_command("call", "+12015550123", "--via", there, "--format", "json").out)
             spoken.append([step["verb"] for step in told["steps"]])
     assert spoken == [["Schedule", "Say"], ["Schedule"]]
 
 
 def test_the_rules_are_those_of_the_xml_and_its_own():
-    printed = run("stand-in", "--rules")
+    printed = run_command("stand-in", "--rules")
     assert printed.code == 0
-    rows = json.loads(run("stand-in", "--rules", "--format", "json").out)
-    assert [row["name"] for row in rows] == [rule.name for rule in ALL]
-    assert set(platform.SILENCES) < set(ALL)
-    assert len({rule.name for rule in ALL}) == len(ALL)
-    for rule in ALL:
+    rows = json.loads(run_command("stand-in", "--rules", "--format", "json").out)
+    assert [row["name"] for row in rows] == [rule.name for rule in ALL_UNDOCUMENTED_RULES]
+    assert set(platform.XML_RULES) < set(ALL_UNDOCUMENTED_RULES)
+    assert len({rule.name for rule in ALL_UNDOCUMENTED_RULES}) == len(ALL_UNDOCUMENTED_RULES)
+    for rule in ALL_UNDOCUMENTED_RULES:
         assert f"{rule.unknown}: {rule.done}" in printed.out
 
 
@@ -123,14 +123,14 @@ def test_the_rules_are_those_of_the_xml_and_its_own():
     ],
 )
 def test_what_is_given_wrongly_is_refused_with_the_mend(options, said):
-    done = run("stand-in", *options)
+    done = run_command("stand-in", *options)
     assert done.code == 2
     assert said in done.err
 
 
 def test_a_port_that_is_taken_is_said():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("stand-in", "--port", str(taken.getsockname()[1]))
+        done = run_command("stand-in", "--port", str(taken.getsockname()[1]))
     assert done.code == 2
     assert "another port?" in done.err
 

@@ -7,11 +7,11 @@ import ipaddress
 import threading
 
 import pytest
-from servers import resolving, run
+from servers import make_resolver, run_within_minute
 
-from app.effects.guard import THREADS, Guard, Resolver
-from app.effects.wire import Wire
-from app.errors import OutsideError, RefusedURL
+from app.effects.guard import MAX_RESOLVER_THREADS, AddressGuard, HostResolver
+from app.effects.wire import GuardedClient
+from app.errors import BlockedRequestError, OutboundRequestError
 
 PUBLIC = "93.184.216.34"
 INWARD = [
@@ -100,7 +100,7 @@ OUTWARD = [
 
 @pytest.fixture(scope="module")
 def wire():
-    return Wire(Guard(resolve=resolving([PUBLIC])), 1, 1)
+    return GuardedClient(AddressGuard(resolve_host=make_resolver([PUBLIC])), 1, 1)
 
 
 def bracketed(address: str) -> str:
@@ -109,16 +109,18 @@ def bracketed(address: str) -> str:
 
 @pytest.mark.parametrize("address", INWARD)
 def test_an_address_of_the_house_is_refused_as_written_and_as_what_a_name_resolves_to(wire, address):
-    with pytest.raises(RefusedURL):
-        wire.url(f"http://{bracketed(address)}/")
-    with pytest.raises(RefusedURL, match="CALLFLOWS_PRIVATE_LOOKUPS"):
-        run(Guard(resolve=resolving([address])).addresses("crm.example.com"))
+    with pytest.raises(BlockedRequestError):
+        wire.parse_url(f"http://{bracketed(address)}/")
+    with pytest.raises(BlockedRequestError, match="CALLFLOWS_PRIVATE_LOOKUPS"):
+        run_within_minute(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com"))
 
 
 @pytest.mark.parametrize("address", OUTWARD)
 def test_an_address_of_the_public_internet_is_allowed(wire, address):
-    assert wire.url(f"https://{bracketed(address)}:8443/x").raw_host.decode() == address
-    assert run(Guard(resolve=resolving([address])).addresses("crm.example.com")) == [str(ipaddress.ip_address(address))]
+    assert wire.parse_url(f"https://{bracketed(address)}:8443/x").raw_host.decode() == address
+    assert run_within_minute(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com")) == [
+        str(ipaddress.ip_address(address))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,8 +182,8 @@ def test_an_address_of_the_public_internet_is_allowed(wire, address):
     ],
 )
 def test_a_url_that_hides_where_it_goes_is_refused(wire, url):
-    with pytest.raises(RefusedURL):
-        wire.url(url)
+    with pytest.raises(BlockedRequestError):
+        wire.parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -198,18 +200,21 @@ def test_a_url_that_hides_where_it_goes_is_refused(wire, url):
     ],
 )
 def test_a_url_of_a_name_is_asked_under_that_name(wire, url, host):
-    assert wire.url(url).raw_host.decode() == host
+    assert wire.parse_url(url).raw_host.decode() == host
 
 
 def test_a_name_may_mean_several_addresses_of_which_only_the_allowed_are_used():
     found = ["10.0.0.1", PUBLIC, "::1", "2606:4700::1111"]
-    assert run(Guard(resolve=resolving(found)).addresses("crm.example.com")) == [PUBLIC, "2606:4700::1111"]
+    assert run_within_minute(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com")) == [
+        PUBLIC,
+        "2606:4700::1111",
+    ]
 
 
 def test_what_the_resolver_says_that_is_no_address_counts_for_nothing():
     for found in ([], ["fe80::1%eth0"], ["crm.example.com"]):
-        with pytest.raises(OutsideError, match="has no address"):
-            run(Guard(resolve=resolving(found)).addresses("crm.example.com"))
+        with pytest.raises(OutboundRequestError, match="has no address"):
+            run_within_minute(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com"))
 
 
 @pytest.mark.parametrize(
@@ -225,22 +230,22 @@ def test_what_the_resolver_says_that_is_no_address_counts_for_nothing():
     ],
 )
 def test_networks_of_the_house_that_the_operator_names_are_allowed_and_no_others(network, allowed, refused):
-    guard = Guard([ipaddress.ip_network(network)])
-    assert guard.allows(ipaddress.ip_address(allowed))
-    assert not guard.allows(ipaddress.ip_address(refused))
+    guard = AddressGuard([ipaddress.ip_network(network)])
+    assert guard.is_allowed(ipaddress.ip_address(allowed))
+    assert not guard.is_allowed(ipaddress.ip_address(refused))
 
 
 def test_this_machine_s_own_names_are_refused_with_the_real_resolver():
-    with pytest.raises(RefusedURL, match="CALLFLOWS_PRIVATE_LOOKUPS"):
-        run(Guard().addresses("localhost"))
+    with pytest.raises(BlockedRequestError, match="CALLFLOWS_PRIVATE_LOOKUPS"):
+        run_within_minute(AddressGuard().resolve_allowed("localhost"))
 
 
 def test_a_name_that_is_none_has_no_address():
-    with pytest.raises(OutsideError, match="has no address"):
-        run(
-            Guard(resolve=Resolver(lambda _host: (_ for _ in ()).throw(OSError("no such name")))).addresses(
-                "nowhere.example"
-            )
+    with pytest.raises(OutboundRequestError, match="has no address"):
+        run_within_minute(
+            AddressGuard(
+                resolve_host=HostResolver(lambda _host: (_ for _ in ()).throw(OSError("no such name")))
+            ).resolve_allowed("nowhere.example")
         )
 
 
@@ -257,13 +262,13 @@ def test_who_wants_the_same_name_at_once_shares_the_answer():
         return [PUBLIC]
 
     async def several():
-        resolve = Resolver(ask)
+        resolve = HostResolver(ask)
         waiting = [asyncio.create_task(resolve("crm.example.com")) for _ in range(50)]
         await asyncio.sleep(0.01)
         go.set()
         return await asyncio.gather(*waiting)
 
-    assert run(several()) == [[PUBLIC]] * 50
+    assert run_within_minute(several()) == [[PUBLIC]] * 50
     assert asked == ["crm.example.com"]
 
 
@@ -279,9 +284,9 @@ def test_a_dead_name_server_takes_a_bounded_number_of_threads_and_not_the_loop()
         return [PUBLIC]
 
     async def many():
-        resolve = Resolver(ask)
-        waiting = [asyncio.create_task(resolve(f"{n}.example.com")) for n in range(4 * THREADS)]
-        for _ in range(THREADS):
+        resolve = HostResolver(ask)
+        waiting = [asyncio.create_task(resolve(f"{n}.example.com")) for n in range(4 * MAX_RESOLVER_THREADS)]
+        for _ in range(MAX_RESOLVER_THREADS):
             await asyncio.to_thread(full.acquire)
         await asyncio.sleep(0.05)
         seen = len(inside)
@@ -289,14 +294,14 @@ def test_a_dead_name_server_takes_a_bounded_number_of_threads_and_not_the_loop()
         await asyncio.gather(*waiting)
         return seen, len(inside)
 
-    assert run(many()) == (THREADS, 4 * THREADS)
+    assert run_within_minute(many()) == (MAX_RESOLVER_THREADS, 4 * MAX_RESOLVER_THREADS)
 
 
 def test_who_gives_up_waiting_for_a_name_does_not_take_it_from_others():
     go = threading.Event()
 
     async def two():
-        resolve = Resolver(lambda _host: go.wait(30) and [PUBLIC])
+        resolve = HostResolver(lambda _host: go.wait(30) and [PUBLIC])
         impatient, patient = (asyncio.create_task(resolve("crm.example.com")) for _ in range(2))
         await asyncio.sleep(0)
         impatient.cancel()
@@ -304,4 +309,4 @@ def test_who_gives_up_waiting_for_a_name_does_not_take_it_from_others():
         go.set()
         return await patient
 
-    assert run(two()) == [PUBLIC]
+    assert run_within_minute(two()) == [PUBLIC]

@@ -15,10 +15,21 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from servers import HERE, ONLY_OTHER, OTHER, answer, asking, json_answer, living, resolving, run, serving
+from servers import (
+    LOCAL_HOST,
+    ONLY_OTHER_NETWORK,
+    OTHER_HOST,
+    format_answer,
+    format_json_answer,
+    make_lookup,
+    make_resolver,
+    run_live_effects,
+    run_server,
+    run_within_minute,
+)
 
-from app.effects import Live
-from app.effects.lookups import DEEPEST, LARGEST
+from app.effects import LiveEffects
+from app.effects.lookups import MAX_LOOKUP_ANSWER_BYTES, MAX_LOOKUP_ANSWER_DEPTH
 
 
 def found(answered, **given):
@@ -26,10 +37,10 @@ def found(answered, **given):
 
     async def one():
         take = answered if callable(answered) else lambda _asked: answered
-        async with serving(take) as server, living() as live:
-            return await live.lookup(asking(server.url("/accounts/1?pin=4711"), **given)), server.asked
+        async with run_server(take) as server, run_live_effects() as live:
+            return await live.run_lookup(make_lookup(server.url("/accounts/1?pin=4711"), **given)), server.requests
 
-    return run(one())
+    return run_within_minute(one())
 
 
 def value(answered):
@@ -50,7 +61,7 @@ def reason(answered, **given):
 
 def test_a_question_is_asked_with_its_method_headers_and_body():
     result, (asked,) = found(
-        json_answer("{}"), method="post", headers=(("X-Api-Key", " abc "), ("X-Name", "Zoë")), body='{"a": "ü"}'
+        format_json_answer("{}"), method="post", headers=(("X-Api-Key", " abc "), ("X-Name", "Zoë")), body='{"a": "ü"}'
     )
     assert result.ok
     assert (asked.method, asked.path, asked.body.decode()) == ("POST", "/accounts/1?pin=4711", '{"a": "ü"}')
@@ -60,13 +71,13 @@ def test_a_question_is_asked_with_its_method_headers_and_body():
 
 
 def test_an_author_s_header_stands_instead_of_ours():
-    _, (asked,) = found(json_answer("{}"), headers=(("Accept", "text/csv"), ("user-agent", "acme")))
+    _, (asked,) = found(format_json_answer("{}"), headers=(("Accept", "text/csv"), ("user-agent", "acme")))
     assert (asked.headers["accept"], asked.headers["user-agent"]) == ("text/csv", "acme")
 
 
 @pytest.mark.parametrize("given", ["a\r\nX-Other: b", "a\nb", "a\0b", "a\x7fb", "x" * 9000])
 def test_a_header_cannot_bring_another_with_it(given):
-    result, asked = found(json_answer("{}"), headers=(("X-Name", given),))
+    result, asked = found(format_json_answer("{}"), headers=(("X-Name", given),))
     assert result.reason == "one of its headers has characters that headers cannot have"
     assert asked == []
 
@@ -75,14 +86,14 @@ def test_a_header_cannot_bring_another_with_it(given):
     "name", ["Host", "content-length", "Transfer-Encoding", "connection", "Accept-Encoding", "X Y", ""]
 )
 def test_headers_of_the_connection_are_not_the_author_s(name):
-    result, asked = found(json_answer("{}"), headers=((name, "1"),))
+    result, asked = found(format_json_answer("{}"), headers=((name, "1"),))
     assert not result.ok
     assert asked == []
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "GET / HTTP/1.1\r\n", ""])
 def test_a_method_that_does_something_else_is_refused(method):
-    result, asked = found(json_answer("{}"), method=method)
+    result, asked = found(format_json_answer("{}"), method=method)
     assert "method" in result.reason
     assert asked == []
 
@@ -90,19 +101,22 @@ def test_a_method_that_does_something_else_is_refused(method):
 def test_proxies_of_the_environment_are_not_asked(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert value(json_answer('{"vip": true}')) == {"vip": True}
+    assert value(format_json_answer('{"vip": true}')) == {"vip": True}
 
 
 def test_a_connection_is_kept_and_no_cookie_is():
     async def several():
-        async with serving(lambda _asked: answer("x", set_cookie="who=ann")) as server, living() as live:
+        async with (
+            run_server(lambda _asked: format_answer("x", set_cookie="who=ann")) as server,
+            run_live_effects() as live,
+        ):
             for _ in range(3):
-                assert (await live.lookup(asking(server.url()))).ok
+                assert (await live.run_lookup(make_lookup(server.url()))).ok
             return server
 
-    server = run(several())
+    server = run_within_minute(several())
     assert server.connections == 1
-    assert all("cookie" not in asked.headers for asked in server.asked)
+    assert all("cookie" not in asked.headers for asked in server.requests)
 
 
 # What is answered
@@ -127,41 +141,48 @@ def test_a_connection_is_kept_and_no_cookie_is():
     ],
 )
 def test_an_answer_is_plain_values_or_a_text(body, kind, expected):
-    assert value(answer(body, content_type=kind)) == expected
+    assert value(format_answer(body, content_type=kind)) == expected
 
 
 def test_a_text_is_read_in_its_charset_and_never_by_a_codec_that_is_none():
-    assert value(answer("Zoë".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1")) == "Zoë"
-    assert value(answer("Zoë".encode(), content_type="text/plain; charset=zlib")) == "Zoë"
-    assert value(answer(b"Zo\xff", content_type="text/plain")) == "Zo\ufffd"
+    assert value(format_answer("Zoë".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1")) == "Zoë"
+    assert value(format_answer("Zoë".encode(), content_type="text/plain; charset=zlib")) == "Zoë"
+    assert value(format_answer(b"Zo\xff", content_type="text/plain")) == "Zo\ufffd"
 
 
 @pytest.mark.parametrize("status", [299, 300, 304, 400, 404, 500, 503, 599])
 def test_a_status_that_is_not_fine_is_a_failure(status):
-    result, _ = found(answer('{"vip": true}', status, content_type="application/json"))
+    result, _ = found(format_answer('{"vip": true}', status, content_type="application/json"))
     assert (result.ok, result.value, result.status) == (status == 299, {"vip": True} if status == 299 else None, status)
 
 
 @pytest.mark.parametrize("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'", b"\xff"])
 def test_what_says_that_it_is_json_and_is_none_is_a_failure(body):
-    assert reason(answer(body, content_type="application/json")) == "the answer is no JSON"
+    assert reason(format_answer(body, content_type="application/json")) == "the answer is no JSON"
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 65, "9" * 5000, "1" * 400 + ".5"])
 def test_a_number_that_nothing_can_hold_is_a_failure(number):
-    assert "number" in reason(json_answer(f'{{"a": {number}}}'))
+    assert "number" in reason(format_json_answer(f'{{"a": {number}}}'))
 
 
 def test_an_answer_is_as_deep_as_it_may_be_and_no_deeper():
-    assert value(json_answer("[" * DEEPEST + "]" * DEEPEST))
-    for depth in (DEEPEST + 1, 900, 30_000):
-        assert "deeper" in reason(json_answer("[" * depth + "]" * depth))
-        assert "deeper" in reason(json_answer('{"a":' * (depth // 4 + DEEPEST) + "1" + "}" * (depth // 4 + DEEPEST)))
+    assert value(format_json_answer("[" * MAX_LOOKUP_ANSWER_DEPTH + "]" * MAX_LOOKUP_ANSWER_DEPTH))
+    for depth in (MAX_LOOKUP_ANSWER_DEPTH + 1, 900, 30_000):
+        assert "deeper" in reason(format_json_answer("[" * depth + "]" * depth))
+        assert "deeper" in reason(
+            format_json_answer(
+                '{"a":' * (depth // 4 + MAX_LOOKUP_ANSWER_DEPTH) + "1" + "}" * (depth // 4 + MAX_LOOKUP_ANSWER_DEPTH)
+            )
+        )
 
 
 def test_an_answer_is_as_large_as_it_may_be_and_no_larger():
-    assert len(value(answer("x" * LARGEST))) == LARGEST
-    assert reason(answer("x" * (LARGEST + 1))) == f"the answer is larger than {LARGEST} bytes"
+    assert len(value(format_answer("x" * MAX_LOOKUP_ANSWER_BYTES))) == MAX_LOOKUP_ANSWER_BYTES
+    assert (
+        reason(format_answer("x" * (MAX_LOOKUP_ANSWER_BYTES + 1)))
+        == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
+    )
 
 
 def test_an_answer_that_never_ends_is_cut():
@@ -171,7 +192,7 @@ def test_an_answer_that_never_ends_is_cut():
             writer.write(b"x" * 4096)
             await writer.drain()
 
-    assert reason(endless) == f"the answer is larger than {LARGEST} bytes"
+    assert reason(endless) == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
 
 
 def test_headers_that_never_end_are_cut():
@@ -185,25 +206,27 @@ def test_headers_that_never_end_are_cut():
 
 
 def test_a_compressed_answer_is_read():
-    assert value(answer(gzip.compress(b'{"vip": true}'), content_encoding="gzip", content_type="application/json")) == {
-        "vip": True
-    }
+    assert value(
+        format_answer(gzip.compress(b'{"vip": true}'), content_encoding="gzip", content_type="application/json")
+    ) == {"vip": True}
 
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut():
     bomb = gzip.compress(b"x" * 30_000_000)
-    assert len(bomb) < LARGEST
-    assert reason(answer(bomb, content_encoding="gzip")) == f"the answer is larger than {LARGEST} bytes"
+    assert len(bomb) < MAX_LOOKUP_ANSWER_BYTES
+    assert (
+        reason(format_answer(bomb, content_encoding="gzip")) == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd", "nonsense"])
 def test_what_was_not_asked_for_is_not_unpacked(encoding):
-    assert "was not asked for" in reason(answer(gzip.compress(b"x"), content_encoding=encoding))
+    assert "was not asked for" in reason(format_answer(gzip.compress(b"x"), content_encoding=encoding))
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 1000, mtime=0)[:-10]])
 def test_what_is_compressed_wrongly_is_a_failure(body):
-    assert reason(answer(body, content_encoding="gzip")) == "the answer is compressed wrongly"
+    assert reason(format_answer(body, content_encoding="gzip")) == "the answer is compressed wrongly"
 
 
 @pytest.mark.parametrize(
@@ -250,58 +273,60 @@ def test_a_slow_name_server_is_given_up_at_the_deadline():
         await asyncio.Event().wait()
 
     async def one():
-        async with living(resolve=resolve) as live:
-            return await live.lookup(asking("http://crm.example.com/", timeout_ms=200))
+        async with run_live_effects(resolve_host=resolve) as live:
+            return await live.run_lookup(make_lookup("http://crm.example.com/", timeout_ms=200))
 
-    assert run(one()).reason == "no answer within 200 ms"
+    assert run_within_minute(one()).reason == "no answer within 200 ms"
 
 
 def test_redirects_have_one_deadline_together():
     async def slowly(_asked, writer):
         await asyncio.sleep(0.15)
-        writer.write(answer(status=302, location="/again"))
+        writer.write(format_answer(status=302, location="/again"))
 
     assert reason(slowly, timeout_ms=250) == "no answer within 250 ms"
 
 
 def test_a_lookup_whose_caller_is_gone_is_cancelled():
     async def one():
-        async with serving(never) as server, living() as live:
-            task = asyncio.create_task(live.lookup(asking(server.url())))
-            while not server.asked:  # noqa: ASYNC110 - a question of the product sets no event
+        async with run_server(never) as server, run_live_effects() as live:
+            task = asyncio.create_task(live.run_lookup(make_lookup(server.url())))
+            while not server.requests:  # noqa: ASYNC110 - a question of the product sets no event
                 await asyncio.sleep(0.001)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    run(one())
+    run_within_minute(one())
 
 
 def test_a_server_that_hangs_does_not_hold_up_questions_to_others():
     async def both():
-        async with serving(never) as slow, serving(json_answer_one, OTHER) as quick, living() as live:
-            hanging = [asyncio.create_task(live.lookup(asking(slow.url(), timeout_ms=30_000))) for _ in range(400)]
+        async with run_server(never) as slow, run_server(json_answer_one, OTHER_HOST) as quick, run_live_effects() as live:
+            hanging = [asyncio.create_task(live.run_lookup(make_lookup(slow.url(), timeout_ms=30_000))) for _ in range(400)]
             await asyncio.sleep(0.05)
-            result = await live.lookup(asking(quick.url(), timeout_ms=20_000))
+            result = await live.run_lookup(make_lookup(quick.url(), timeout_ms=20_000))
             for task in hanging:
                 task.cancel()
             await asyncio.gather(*hanging, return_exceptions=True)
             return result, slow.connections
 
-    result, connections = run(both())
+    result, connections = run_within_minute(both())
     assert result.value == 1
     assert connections <= 32
 
 
 def json_answer_one(_asked):
-    return json_answer("1")
+    return format_json_answer("1")
 
 
 # Redirects
 
 
 def to(location, status=302):
-    return lambda asked: answer("1") if asked.path.startswith("/there") else answer(status=status, location=location)
+    return lambda asked: (
+        format_answer("1") if asked.path.startswith("/there") else format_answer(status=status, location=location)
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -324,13 +349,13 @@ def elsewhere(status=302, **given):
 
     async def two():
         async with (
-            serving(lambda _asked: answer("1"), OTHER) as other,
-            serving(lambda _asked: answer(status=status, location=other.url("/there"))) as server,
-            living() as live,
+            run_server(lambda _asked: format_answer("1"), OTHER_HOST) as other,
+            run_server(lambda _asked: format_answer(status=status, location=other.url("/there"))) as server,
+            run_live_effects() as live,
         ):
-            return await live.lookup(asking(server.url(), **given)), other.asked
+            return await live.run_lookup(make_lookup(server.url(), **given)), other.requests
 
-    return run(two())
+    return run_within_minute(two())
 
 
 def test_headers_of_the_author_are_not_carried_to_another_server():
@@ -373,15 +398,15 @@ def test_a_redirect_to_a_house_that_is_not_allowed_is_not_followed():
     async def two():
         there = []
         async with (
-            serving(json_answer_one) as inner,
-            serving(lambda _asked: answer(status=302, location=there.pop()), OTHER) as outer,
-            living(ONLY_OTHER, resolve=resolving([HERE])) as live,
+            run_server(json_answer_one) as inner,
+            run_server(lambda _asked: format_answer(status=302, location=there.pop()), OTHER_HOST) as outer,
+            run_live_effects(ONLY_OTHER_NETWORK, resolve_host=make_resolver([LOCAL_HOST])) as live,
         ):
             there += [inner.url(host="inner.example.com"), inner.url()]
-            plain, named = [await live.lookup(asking(outer.url())) for _ in range(2)]
+            plain, named = [await live.run_lookup(make_lookup(outer.url())) for _ in range(2)]
             return plain, named, inner.connections
 
-    plain, named, connections = run(two())
+    plain, named, connections = run_within_minute(two())
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in plain.reason
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in named.reason
     assert connections == 0
@@ -393,15 +418,20 @@ def test_a_redirect_to_a_house_that_is_not_allowed_is_not_followed():
 def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was_judged():
     async def rebound():
         names = []
-        async with serving(json_answer_one, OTHER) as allowed, serving(json_answer_one, port=allowed.port) as inner:
-            allowed.answer = lambda _asked: answer("1", connection="close")
-            async with living(ONLY_OTHER, resolve=resolving([OTHER], [HERE], asked=names)) as live:
-                first = await live.lookup(asking(allowed.url(host="crm.example.com")))
+        async with (
+            run_server(json_answer_one, OTHER_HOST) as allowed,
+            run_server(json_answer_one, port=allowed.port) as inner,
+        ):
+            allowed.answer = lambda _asked: format_answer("1", connection="close")
+            async with run_live_effects(
+                ONLY_OTHER_NETWORK, resolve_host=make_resolver([OTHER_HOST], [LOCAL_HOST], queried_hosts=names)
+            ) as live:
+                first = await live.run_lookup(make_lookup(allowed.url(host="crm.example.com")))
                 seen = [*names]
-                second = await live.lookup(asking(allowed.url(host="crm.example.com")))
-            return first, seen, second, allowed.asked[0].headers["host"].split(":")[0], inner.connections
+                second = await live.run_lookup(make_lookup(allowed.url(host="crm.example.com")))
+            return first, seen, second, allowed.requests[0].headers["host"].split(":")[0], inner.connections
 
-    first, names, second, host, inner = run(rebound())
+    first, names, second, host, inner = run_within_minute(rebound())
     assert first.ok
     assert names == ["crm.example.com"]
     assert host == "crm.example.com"
@@ -412,32 +442,35 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
 def test_of_several_addresses_only_the_allowed_are_connected_to():
     async def mixed():
         async with (
-            serving(json_answer_one, OTHER) as allowed,
-            serving(json_answer_one, port=allowed.port) as inner,
-            living(ONLY_OTHER, resolve=resolving([HERE, OTHER])) as live,
+            run_server(json_answer_one, OTHER_HOST) as allowed,
+            run_server(json_answer_one, port=allowed.port) as inner,
+            run_live_effects(ONLY_OTHER_NETWORK, resolve_host=make_resolver([LOCAL_HOST, OTHER_HOST])) as live,
         ):
-            return await live.lookup(asking(allowed.url(host="crm.example.com"))), inner.connections
+            return await live.run_lookup(make_lookup(allowed.url(host="crm.example.com"))), inner.connections
 
-    result, inner = run(mixed())
+    result, inner = run_within_minute(mixed())
     assert (result.ok, inner) == (True, 0)
 
 
 def test_an_address_where_nobody_listens_gives_way_to_the_next():
     async def two():
-        async with serving(json_answer_one, OTHER) as server, living(resolve=resolving(["127.0.0.3", OTHER])) as live:
-            return await live.lookup(asking(server.url(host="crm.example.com")))
+        async with (
+            run_server(json_answer_one, OTHER_HOST) as server,
+            run_live_effects(resolve_host=make_resolver(["127.0.0.3", OTHER_HOST])) as live,
+        ):
+            return await live.run_lookup(make_lookup(server.url(host="crm.example.com")))
 
-    assert run(two()).ok
+    assert run_within_minute(two()).ok
 
 
 def test_nobody_listens():
     async def one():
-        async with serving(json_answer_one) as server:
-            url = server.url(host=OTHER)
-        async with living() as live:
-            return await live.lookup(asking(url))
+        async with run_server(json_answer_one) as server:
+            url = server.url(host=OTHER_HOST)
+        async with run_live_effects() as live:
+            return await live.run_lookup(make_lookup(url))
 
-    assert run(one()).reason == "it cannot be connected to"
+    assert run_within_minute(one()).reason == "it cannot be connected to"
 
 
 # Certificates
@@ -475,7 +508,7 @@ def certificates(tmp_path_factory):
         ("crm.example.com", True, ""),
         ("crm.example.com.", True, ""),
         ("other.example.com", True, "its certificate is not trusted, or it cannot speak TLS"),
-        (HERE, True, "its certificate is not trusted, or it cannot speak TLS"),
+        (LOCAL_HOST, True, "its certificate is not trusted, or it cannot speak TLS"),
         ("crm.example.com", False, "its certificate is not trusted, or it cannot speak TLS"),
     ],
 )
@@ -486,13 +519,15 @@ def test_a_certificate_is_the_name_s_though_the_connection_goes_to_an_address(ce
 
     async def one():
         async with (
-            serving(json_answer_one, tls=server_side) as server,
-            living(resolve=resolving([HERE]), tls=client_side if trusting else None) as live,
+            run_server(json_answer_one, tls=server_side) as server,
+            run_live_effects(
+                resolve_host=make_resolver([LOCAL_HOST]), tls_context=client_side if trusting else None
+            ) as live,
         ):
-            return await live.lookup(asking(f"https://{host}:{server.port}/"))
+            return await live.run_lookup(make_lookup(f"https://{host}:{server.port}/"))
 
-    assert run(one()).reason == expected
-    assert told == [None if host == HERE else host.rstrip(".")]
+    assert run_within_minute(one()).reason == expected
+    assert told == [None if host == LOCAL_HOST else host.rstrip(".")]
 
 
 def test_a_redirect_never_leads_from_https_to_http(certificates):
@@ -501,13 +536,15 @@ def test_a_redirect_never_leads_from_https_to_http(certificates):
 
     async def one():
         async with (
-            serving(json_answer_one) as plain,
-            serving(lambda _asked: answer(status=302, location=plain.url()), OTHER, tls=server_side) as server,
-            living(resolve=resolving([OTHER]), tls=client_side) as live,
+            run_server(json_answer_one) as plain,
+            run_server(
+                lambda _asked: format_answer(status=302, location=plain.url()), OTHER_HOST, tls=server_side
+            ) as server,
+            run_live_effects(resolve_host=make_resolver([OTHER_HOST]), tls_context=client_side) as live,
         ):
-            return await live.lookup(asking(f"https://crm.example.com:{server.port}/")), plain.connections
+            return await live.run_lookup(make_lookup(f"https://crm.example.com:{server.port}/")), plain.connections
 
-    result, connections = run(one())
+    result, connections = run_within_minute(one())
     assert result.reason == "it redirects from https to http"
     assert connections == 0
 
@@ -517,19 +554,21 @@ def test_a_redirect_never_leads_from_https_to_http(certificates):
 
 def test_what_is_found_says_how_long_it_took_and_is_counted():
     async def three():
-        async with serving(json_answer_one) as server, living() as live:
-            results = [await live.lookup(asking(url)) for url in (server.url(), server.url(), "http://10.0.0.1/")]
-            return results, live.counts()
+        async with run_server(json_answer_one) as server, run_live_effects() as live:
+            results = [await live.run_lookup(make_lookup(url)) for url in (server.url(), server.url(), "http://10.0.0.1/")]
+            return results, live.count_results()
 
-    results, counts = run(three())
-    assert all(result.ms > 0 for result in results)
+    results, counts = run_within_minute(three())
+    assert all(result.duration_ms > 0 for result in results)
     assert counts == {("lookup", "ok"): 2, ("lookup", "failed"): 1}
 
 
 def test_a_log_line_says_whose_lookup_failed_and_nothing_that_was_asked_or_answered():
     with structlog.testing.capture_logs() as lines:
-        found(answer("secret-answer", 500), headers=(("X-Api-Key", "secret-key"),), body="secret-body", method="POST")
-        found(lambda _asked: answer(status=302, location="http://10.0.0.1/secret-path"))
+        found(
+            format_answer("secret-answer", 500), headers=(("X-Api-Key", "secret-key"),), body="secret-body", method="POST"
+        )
+        found(lambda _asked: format_answer(status=302, location="http://10.0.0.1/secret-path"))
     assert [(line["event"], line["place"]) for line in lines] == [("lookup failed", "acme/start/2")] * 2
     assert not any(word in json.dumps(lines) for word in ("secret", "4711", "accounts"))
 
@@ -539,26 +578,28 @@ def test_something_that_nobody_thought_of_is_a_failure_and_not_an_error():
         raise RuntimeError("secret")
 
     async def one():
-        async with living(resolve=resolve) as live:
-            return await live.lookup(asking("http://crm.example.com/"))
+        async with run_live_effects(resolve_host=resolve) as live:
+            return await live.run_lookup(make_lookup("http://crm.example.com/"))
 
-    assert run(one()).reason == "it broke"
+    assert run_within_minute(one()).reason == "it broke"
 
 
 def test_nothing_heavy_is_loaded_before_a_flow_needs_it():
-    code = "import app, app.effects, sys; app.effects.Live(); print('httpx' in sys.modules, 'httpcore' in sys.modules)"
+    code = (
+        "import app, app.effects, sys; app.effects.LiveEffects(); print('httpx' in sys.modules, 'httpcore' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.split() == ["False", "False"]
 
 
 def test_without_networks_of_the_house_nothing_of_it_is_reached():
     async def one():
-        async with serving(json_answer_one) as server:
-            live = Live()
-            result = await live.lookup(asking(server.url()))
+        async with run_server(json_answer_one) as server:
+            live = LiveEffects()
+            result = await live.run_lookup(make_lookup(server.url()))
             await live.stop(0)
             return result, server.connections
 
-    result, connections = run(one())
+    result, connections = run_within_minute(one())
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in result.reason
     assert connections == 0

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 import structlog
-from servers import living, run
+from servers import run_live_effects, run_within_minute
 
-from app.consent import OptOutsInMemory
+from app.consent import InMemoryOptOuts
 from app.outside import Effect
 
 OURS, ME = "+12015550123", "+12015550999"
@@ -25,7 +25,7 @@ class Remembered:
         self.keys = {*done}
         self.gone = gone
 
-    async def once(self, kind, key):
+    async def claim_key(self, kind, key):
         if self.gone:
             raise OSError("the database is gone")
         fresh = (kind, key) not in self.keys
@@ -42,14 +42,14 @@ def sent(*effects, **given):
         await asyncio.sleep(0)
 
     async def all_of_them():
-        async with living(sms=send, **given) as live:
+        async with run_live_effects(send_sms=send, **given) as live:
             for effect in effects:
-                live.cause(effect)
-            while sum(live.counts().values()) < len(effects):  # noqa: ASYNC110 - no event tells of the last
+                live.queue_effect(effect)
+            while sum(live.count_results().values()) < len(effects):  # noqa: ASYNC110 - no event tells of the last
                 await asyncio.sleep(0.002)
-            return dict(live.counts())
+            return dict(live.count_results())
 
-    counts = run(all_of_them())
+    counts = run_within_minute(all_of_them())
     return keys, {outcome: count for (_, outcome), count in counts.items()}
 
 
@@ -63,25 +63,25 @@ def test_a_repetition_on_the_other_side_of_a_full_minute_is_one_too():
 
 def test_what_another_process_did_is_not_done_again():
     done = Remembered(("sms", "a"), ("notify", "b"))
-    assert sent(text("a"), text("b"), text("c", "a"), done=done) == (["b"], {"sent": 1, "repeated": 2})
+    assert sent(text("a"), text("b"), text("c", "a"), idempotency_store=done) == (["b"], {"sent": 1, "repeated": 2})
 
 
 def test_of_two_processes_one_does_it_across_full_minutes_too():
     done = Remembered()
-    assert sent(text("1", "0"), done=done)[0] == ["1"]
-    assert sent(text("2", "1"), done=done)[0] == []
-    assert sent(text("3", "2"), done=done)[0] == ["3"]
+    assert sent(text("1", "0"), idempotency_store=done)[0] == ["1"]
+    assert sent(text("2", "1"), idempotency_store=done)[0] == []
+    assert sent(text("3", "2"), idempotency_store=done)[0] == ["3"]
 
 
 def test_where_it_cannot_be_found_out_what_was_done_it_is_done_and_that_is_said():
     with structlog.testing.capture_logs() as lines:
-        assert sent(text("a"), done=Remembered(gone=True)) == (["a"], {"sent": 1})
+        assert sent(text("a"), idempotency_store=Remembered(gone=True)) == (["a"], {"sent": 1})
     assert "what was done before cannot be found out" in [line["event"] for line in lines]
 
 
 @pytest.mark.parametrize("from_", [OURS, "12015550123", "+1 201 555 0123"])
 def test_who_said_stop_gets_nothing_but_the_confirmation_and_that_is_said(from_):
-    store = OptOutsInMemory()
+    store = InMemoryOptOuts()
     asyncio.run(store.opt_out(OURS, ME, 1.0))
     effects = (
         text("a", from_=from_),
@@ -90,22 +90,22 @@ def test_who_said_stop_gets_nothing_but_the_confirmation_and_that_is_said(from_)
         text("d", confirms=True),
     )
     with structlog.testing.capture_logs() as lines:
-        assert sent(*effects, optouts=store) == (["b", "c", "d"], {"sent": 3, "refused": 1})
+        assert sent(*effects, opt_outs=store) == (["b", "c", "d"], {"sent": 3, "refused": 1})
     (said,) = [line for line in lines if line["event"] == "sms refused"]
     assert said["reason"] == "+12015550999 said STOP to +12015550123, and wants no messages from it"
 
 
 def test_where_it_cannot_be_found_out_who_said_stop_nothing_is_sent():
-    class Gone(OptOutsInMemory):
-        async def opted_out(self, *_pair):
+    class Gone(InMemoryOptOuts):
+        async def is_opted_out(self, *_pair):
             raise OSError("the database is gone")
 
-    assert sent(text("a"), optouts=Gone()) == ([], {"failed": 1})
+    assert sent(text("a"), opt_outs=Gone()) == ([], {"failed": 1})
 
 
 def test_what_became_of_a_refused_text_is_told():
-    store = OptOutsInMemory()
+    store = InMemoryOptOuts()
     asyncio.run(store.opt_out(OURS, ME, 1.0))
     settled = []
-    sent(text("a"), optouts=store, settled=settled.append)
+    sent(text("a"), opt_outs=store, report_result=settled.append)
     assert [(what.result, what.key) for what in settled] == [("refused", "a")]

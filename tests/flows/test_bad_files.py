@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from written import APOLOGY, SIGNER, compiled
+from written import APOLOGY, SIGNER, compile_text
 
 from app.flows.checks.paths import check_paths
-from app.flows.compiler import Options, compile_flow
+from app.flows.compiler import CompilerOptions, compile_flow
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))
 FOLDERS = sorted(path for path in BAD.iterdir() if path.is_dir())
-OPTIONS = Options(SIGNER, APOLOGY)
+OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 
 
 def expected(text: str) -> list[str]:
@@ -28,7 +28,7 @@ def _head(lines: list[str]) -> int:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_of_a_bad_file_is_said_what_its_first_lines_say(file):
     text = file.read_text(encoding="utf-8")
-    problems = sorted(compiled(text).problems, key=lambda problem: (problem.line, problem.column))
+    problems = sorted(compile_text(text).problems, key=lambda problem: (problem.line, problem.column))
     assert [str(problem).removeprefix("acme.yaml:") for problem in problems] == expected(text)
 
 
@@ -42,7 +42,7 @@ def test_of_a_folder_of_bad_files_is_said_what_its_messages_say(folder):
 
 def test_a_file_with_an_error_is_no_flow_and_one_with_warnings_is():
     for file in FILES:
-        made = compiled(file.read_bytes())
+        made = compile_text(file.read_bytes())
         wrong = any(problem.severity == "error" for problem in made.problems)
         assert (made.flow is None) is wrong, file
         assert made.problems, file
@@ -72,7 +72,7 @@ nodes:
 fallback:
   - goto: start
 """
-    found = {(problem.line, problem.rule) for problem in compiled(text).problems}
+    found = {(problem.line, problem.rule) for problem in compile_text(text).problems}
     assert found >= {
         (1, "number"),
         (2, "timezone"),
@@ -101,12 +101,12 @@ fallback:
 def test_nothing_is_said_twice_though_a_node_is_written_in_many_places():
     start = "{menu: {prompt: a, keys: {1: other, 2: other}}}, {goto: other}"
     text = f"nodes:\n  start: [{start}]\n  other: [{{say: '{{{{ x }}}}'}}, {{pause: 2}}]\n"
-    problems = compiled(text).problems
+    problems = compile_text(text).problems
     assert len(problems) == len(set(problems)) == 2
 
 
 def test_a_name_that_cannot_be_a_flow_is_an_error():
     for name in ("a b", "ä", "-a", "a.b", "x" * 65, ""):
-        made = compile_flow(name, b"nodes: {start: [hangup]}\n", f"{name}.yaml", Options(SIGNER, APOLOGY))
+        made = compile_flow(name, b"nodes: {start: [hangup]}\n", f"{name}.yaml", CompilerOptions(SIGNER, APOLOGY))
         assert made.flow is None
         assert [problem.rule for problem in made.problems] == ["file-name"]

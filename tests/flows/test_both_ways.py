@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.parser import Parser
-from written import turn_of
+from written import make_turn
 
-from app.flows.apart import Rendering
-from app.flows.expressions.functions import value_of
-from app.flows.expressions.sandbox import LANG, environment
-from app.flows.expressions.scope import SCOPE, Names, sight_of
-from app.flows.values import plain_value
-from app.kept import Values
+from app.flows.apart import JinjaRenderJob
+from app.flows.expressions.functions import build_value_function
+from app.flows.expressions.sandbox import LANGUAGE_KEY, make_jinja_environment
+from app.flows.expressions.scope import CALL_SCOPE, ScopeChecker, make_scope_reader
+from app.flows.values import to_plain_data
+from app.kept import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ENVIRONMENT = environment()
+ENVIRONMENT = make_jinja_environment()
 KNOWN: Mapping[str, Any] = {
     "digits": "5",
     "zeros": "007",
@@ -38,7 +38,7 @@ KNOWN: Mapping[str, Any] = {
 }
 NAMES = [*KNOWN, "missing", "deep.vip", "deep.n", "deep.s", "deep.null", "deep.gone", "deep.list", "missing.field"]
 NAMES = [name for name in NAMES if name != "none"] + ["caller.name", "caller.number", "now.hour", "now.weekday", "number"]
-SEEN = {**SCOPE, **dict.fromkeys([*KNOWN, "missing"])}
+SEEN = {**CALL_SCOPE, **dict.fromkeys([*KNOWN, "missing"])}
 
 
 def both(source: str, values: Mapping[str, Any] = KNOWN) -> tuple[Any, Any]:
@@ -46,15 +46,15 @@ def both(source: str, values: Mapping[str, Any] = KNOWN) -> tuple[Any, Any]:
     parser = Parser(ENVIRONMENT, source, state="variable")
     tree = parser.parse_expression()
     assert parser.stream.eos, source
-    turn = turn_of()
-    turn.kept = Values(values)
-    turn.begin()
-    made = value_of(tree, "en-US")
+    turn = make_turn()
+    turn.earlier_values = Variables(values)
+    turn.reset_progress()
+    made = build_value_function(tree, "en-US")
     assert made is not None, f"{source} is a rare form"
-    seen: dict[str, Any] = {LANG: "en-US"}
-    for name in {*Names(SEEN, ENVIRONMENT).look(tree), "now"}:
-        sight_of(name)(turn, seen)
-    return outcome(lambda: plain_value(made(turn))), outcome(lambda: worked_out(source, seen))
+    seen: dict[str, Any] = {LANGUAGE_KEY: "en-US"}
+    for name in {*ScopeChecker(SEEN, ENVIRONMENT).check_names(tree), "now"}:
+        make_scope_reader(name)(turn, seen)
+    return outcome(lambda: to_plain_data(made(turn))), outcome(lambda: worked_out(source, seen))
 
 
 def outcome(work: Callable[[], Any]) -> Any:
@@ -67,7 +67,7 @@ def outcome(work: Callable[[], Any]) -> Any:
 
 def worked_out(source: str, seen: Mapping[str, Any]) -> Any:
     """What comes of an expression in another process: what it sees is taken there."""
-    return pickle.loads(pickle.dumps(Rendering("value", source, seen))).do()  # noqa: S301 - ours
+    return pickle.loads(pickle.dumps(JinjaRenderJob("value", source, seen))).run()  # noqa: S301 - ours
 
 
 EXPRESSIONS = [
@@ -154,7 +154,7 @@ def test_what_both_ways_give_is_what_is_promised(source, value):
     ],
 )
 def test_rare_forms_keep_to_the_same_rules(source, value):
-    seen = {**KNOWN, "missing": Values()["missing"], LANG: "en-US"}
+    seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US"}
     assert outcome(lambda: worked_out(source, seen)) == value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from written import Conversation, compiled, flow_of, starting
+from written import Conversation, compile_text, compile_valid_flow, make_flow_text
 
 from app.errors import TicketError
 
@@ -17,7 +17,7 @@ THERE = "  there: [{say: Hi.}, {set: {z: 1}}, {say: '{{ a }}{{ b }}{{ z }}'}]\n"
 
 def said(steps: str, nodes: str = THERE) -> list[tuple[str, str]]:
     """What is said of tickets: severity, and the names."""
-    problems = compiled(starting(steps) + nodes).problems
+    problems = compile_text(make_flow_text(steps) + nodes).problems
     found = [problem for problem in problems if problem.rule == "ticket-too-big"]
     return [(problem.severity, problem.message.partition(":")[0]) for problem in found]
 
@@ -101,16 +101,16 @@ def test_a_value_that_may_stay_counts():
 def test_digits_are_counted_as_sealed_where_they_are_secret():
     many = "".join(f"- collect: {{into: a{i}, digits: 40, prompt: P.}}\n" for i in range(48))
     told = "- say: '" + "".join(f"{{{{ a{i} }}}}" for i in range(48)) + "'"
-    assert [rule for rule in compiled(starting(many + told)).rules if rule == "ticket-too-big"] != []
+    assert [rule for rule in compile_text(make_flow_text(many + told)).rules if rule == "ticket-too-big"] != []
     few = many.replace("digits: 40", "digits: 24")
-    assert "ticket-too-big" not in compiled(starting(few + told)).rules
-    assert "ticket-too-big" in compiled(starting(few.replace("prompt", "secret: true, prompt") + told)).rules
+    assert "ticket-too-big" not in compile_text(make_flow_text(few + told)).rules
+    assert "ticket-too-big" in compile_text(make_flow_text(few.replace("prompt", "secret: true, prompt") + told)).rules
 
 
 def test_what_is_said_to_be_too_long_is_refused_when_a_call_is_there_and_what_is_not_is_carried():
     fits = "x" * 1900
-    flow = flow_of(starting(f"{BOTH}{SET.replace(LONG, fits)}{GO_ON}") + THERE)
-    assert Conversation(flow).go_on().says == [f"{fits}11"]
-    grows = flow_of(starting(f"{BOTH}{setting('a', 'caller.name ~ caller.name')}{GO_ON}") + THERE)
+    flow = compile_valid_flow(make_flow_text(f"{BOTH}{SET.replace(LONG, fits)}{GO_ON}") + THERE)
+    assert Conversation(flow).follow_callback().spoken_texts == [f"{fits}11"]
+    grows = compile_valid_flow(make_flow_text(f"{BOTH}{setting('a', 'caller.name ~ caller.name')}{GO_ON}") + THERE)
     with pytest.raises(TicketError):
         Conversation(grows, name="n" * 1100)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from written import answered, compiled, document, flow_of, says, starting, turn_of
+from written import (
+    answer_as_xml,
+    compile_text,
+    compile_valid_flow,
+    make_flow_text,
+    make_turn,
+    request_document,
+    spoken_texts,
+)
 
 MONDAY = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
 """Half past nine in the morning in New York."""
@@ -14,8 +22,8 @@ ZONE = "timezone: America/New_York"
 
 def holds(condition: str, more: str = ZONE, at: datetime = MONDAY, **told: str) -> bool:
     quoted = condition.replace("'", "''")
-    flow = flow_of(starting(f"- when: '{quoted}'\n  say: Yes.\n- say: After.", more))
-    heard = says(answered(flow, turn=turn_of(lambda: at, **told)))
+    flow = compile_valid_flow(make_flow_text(f"- when: '{quoted}'\n  say: Yes.\n- say: After.", more))
+    heard = spoken_texts(answer_as_xml(flow, turn=make_turn(lambda: at, **told)))
     assert heard[-1] == "After."
     return heard[0] == "Yes."
 
@@ -119,24 +127,24 @@ def test_a_file_that_uses_time_without_a_zone_gets_utc_and_a_warning():
         "- say: It is {{ now.time }}.",
         "- say: '{{ now }}'",
     ):
-        made = compiled(starting(steps))
+        made = compile_text(make_flow_text(steps))
         assert made.flow is not None
         assert [problem.severity for problem in made.problems] == ["warning"]
         assert "UTC" in str(made.problems[0])
         assert "timezone" in str(made.problems[0])
-    assert says(answered(flow_of(starting("- say: It is {{ now.time }}.")), turn=turn_of(lambda: MONDAY))) == [
-        "It is 14:30."
-    ]
+    assert spoken_texts(
+        answer_as_xml(compile_valid_flow(make_flow_text("- say: It is {{ now.time }}.")), turn=make_turn(lambda: MONDAY))
+    ) == ["It is 14:30."]
 
 
 def test_a_file_that_uses_no_time_needs_no_zone():
-    assert compiled(starting("- say: Hello {{ caller.name }}.")).problems == ()
+    assert compile_text(make_flow_text("- say: Hello {{ caller.name }}.")).problems == ()
 
 
 def test_one_turn_has_one_moment():
     ticks = iter(range(100))
-    flow = flow_of(starting("- say: '{{ now.second }}'\n- say: '{{ now.second }}'", ZONE))
-    heard = says(answered(flow, turn=turn_of(lambda: MONDAY.replace(second=next(ticks)))))
+    flow = compile_valid_flow(make_flow_text("- say: '{{ now.second }}'\n- say: '{{ now.second }}'", ZONE))
+    heard = spoken_texts(answer_as_xml(flow, turn=make_turn(lambda: MONDAY.replace(second=next(ticks)))))
     assert heard[0] == heard[1]
 
 
@@ -144,7 +152,7 @@ def test_one_turn_has_one_moment():
     "zone", ["Mars/Olympus", "America/new_york", "../../etc/passwd", "/etc/passwd", "EST5EDT4,x", "Europe"]
 )
 def test_a_zone_that_is_none_is_an_error(zone):
-    made = compiled(f'timezone: "{zone}"\nnodes: {{start: [hangup]}}\n')
+    made = compile_text(f'timezone: "{zone}"\nnodes: {{start: [hangup]}}\n')
     assert made.rules == ["timezone"]
     assert (made.problems[0].line, made.problems[0].column) == (1, 11)
 
@@ -183,7 +191,7 @@ def test_a_zone_that_is_none_is_an_error(zone):
 )
 def test_a_condition_that_cannot_be_is_an_error_at_its_place(condition, said):
     quoted = condition.replace("'", "''")
-    made = compiled(starting(f"- when: '{quoted}'\n  say: Yes."))
+    made = compile_text(make_flow_text(f"- when: '{quoted}'\n  say: Yes."))
     assert made.flow is None
     assert made.rules[0] == "expression"
     assert (made.problems[0].line, made.problems[0].column) == (5, 13)
@@ -191,9 +199,9 @@ def test_a_condition_that_cannot_be_is_an_error_at_its_place(condition, said):
 
 
 def test_a_very_long_condition_is_evaluated_or_refused():
-    made = compiled(starting(f"- when: '{' and '.join(['caller.name'] * 3000)}'\n  say: Yes."))
+    made = compile_text(make_flow_text(f"- when: '{' and '.join(['caller.name'] * 3000)}'\n  say: Yes."))
     if made.flow is not None:
-        document(made.flow, name="Ann")
+        request_document(made.flow, name="Ann")
     else:
         assert made.rules == ["expression"]
 
@@ -202,28 +210,30 @@ def test_a_very_long_condition_is_evaluated_or_refused():
 
 
 def test_a_condition_with_goto_leads_elsewhere():
-    flow = flow_of(starting("- when: caller.anonymous\n  goto: hidden\n- say: Hello.") + "  hidden: [say: Who?]\n")
-    assert says(document(flow)) == ["Hello."]
-    assert says(document(flow, from_="")) == ["Who?"]
+    flow = compile_valid_flow(
+        make_flow_text("- when: caller.anonymous\n  goto: hidden\n- say: Hello.") + "  hidden: [say: Who?]\n"
+    )
+    assert spoken_texts(request_document(flow)) == ["Hello."]
+    assert spoken_texts(request_document(flow, from_="")) == ["Who?"]
 
 
 def test_conditions_are_asked_in_order_until_one_ends():
     steps = (
         "- {when: caller.anonymous, say: A.}\n- {when: not caller.number, goto: b}\n- {when: caller.anonymous, say: Never.}"
     )
-    flow = flow_of(starting(steps) + "  b: [say: B.]\n")
-    assert says(document(flow, from_="")) == ["A.", "B."]
-    assert says(document(flow)) == []
+    flow = compile_valid_flow(make_flow_text(steps) + "  b: [say: B.]\n")
+    assert spoken_texts(request_document(flow, from_="")) == ["A.", "B."]
+    assert spoken_texts(request_document(flow)) == []
 
 
 def test_a_condition_stands_in_branches_too():
     text = "- record:\n    do:\n      - when: caller.name == 'Ann'\n        say: Hi Ann.\n      - say: Speak."
-    flow = flow_of(starting(text))
-    assert says(document(flow, name="Ann")) == ["Hi Ann.", "Speak."]
-    assert says(document(flow)) == ["Speak."]
+    flow = compile_valid_flow(make_flow_text(text))
+    assert spoken_texts(request_document(flow, name="Ann")) == ["Hi Ann.", "Speak."]
+    assert spoken_texts(request_document(flow)) == ["Speak."]
 
 
 def test_a_condition_in_an_empty_branch_leaves_a_valid_document():
     step = "{when: caller.name == 'Ann', say: Hi.}"
     text = f"- gather: {{dtmf: {{1: [{step}]}}, error: [{step}]}}"
-    assert says(document(flow_of(starting(text)))) == []
+    assert spoken_texts(request_document(compile_valid_flow(make_flow_text(text)))) == []

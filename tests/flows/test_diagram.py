@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from app.flows.diagram import Diagram, diagram_of, diagram_of_program
-from app.flows.gallery import templates
-from app.flows.pictures.drawing import svg
-from app.flows.pictures.layout import Size, laid_out
-from app.flows.pictures.mermaid import mermaid
-from app.flows.pictures.outline import outline
-from app.flows.places import Report
+from app.flows.diagram import FlowDiagram, build_flow_diagram, build_program_diagram
+from app.flows.gallery import load_flow_templates
+from app.flows.pictures.drawing import render_svg
+from app.flows.pictures.layout import LayoutSize, lay_out_diagram
+from app.flows.pictures.mermaid import render_mermaid
+from app.flows.pictures.outline import render_outline
+from app.flows.places import ProblemReport
 
 SVG = "{http://www.w3.org/2000/svg}"
 DESK = """
@@ -39,9 +39,9 @@ fallback: [say: Sorry.]
 """
 
 
-def drawn(text: str) -> Diagram:
-    report = Report("acme.yaml")
-    made = diagram_of("acme", text.encode(), report)
+def drawn(text: str) -> FlowDiagram:
+    report = ProblemReport("acme.yaml")
+    made = build_flow_diagram("acme", text.encode(), report)
     assert made is not None
     return made
 
@@ -51,7 +51,7 @@ def texts(picture: str) -> list[str]:
 
 
 def test_the_outline_says_what_each_node_does_and_where_it_leads():
-    assert outline(drawn(DESK)) == (
+    assert render_outline(drawn(DESK)) == (
         "acme · +12015550123 · America/New_York\n\n"
         "start\n  when now.hour < 9 → closed\n  menu “Press 1.”\n    1 → sales\n    # → start\n    0 → closed\n"
         "    otherwise → closed\n\n"
@@ -70,19 +70,19 @@ def test_two_ways_between_the_same_nodes_are_one_edge():
 
 
 def test_what_leads_nowhere_is_drawn_as_missing():
-    root = etree.fromstring(svg(drawn(DESK)).encode())
+    root = etree.fromstring(render_svg(drawn(DESK)).encode())
     (missing,) = root.iterfind(f".//{SVG}g[@class='missing']")
     assert "gone" in "".join(missing.itertext())
 
 
-@pytest.mark.parametrize("name", [*templates()])
+@pytest.mark.parametrize("name", [*load_flow_templates()])
 def test_every_template_can_be_shown(name):
-    made = drawn(templates()[name].text)
+    made = drawn(load_flow_templates()[name].text)
     names = {box.name for box in made.boxes}
-    assert all(box.there for box in made.boxes)
+    assert all(box.node_exists for box in made.boxes)
     assert {edge.end for edge in made.edges} | {"start"} == names, "each node is led to"
-    assert names <= {*texts(svg(made))}
-    assert mermaid(made).count("\n") == len(made.boxes) + len(made.edges)
+    assert names <= {*texts(render_svg(made))}
+    assert render_mermaid(made).count("\n") == len(made.boxes) + len(made.edges)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_template_can_be_shown(name):
 )
 def test_no_text_breaks_mermaid(text):
     quoted = text.replace("'", "''")
-    label = mermaid(drawn(f"nodes:\n  start:\n    - say: '{quoted}'\n")).partition("say ")[2].removesuffix('")')
+    label = render_mermaid(drawn(f"nodes:\n  start:\n    - say: '{quoted}'\n")).partition("say ")[2].removesuffix('")')
     assert re.fullmatch(r"(?:[\w\s,.?!:'()=“”-]|#[0-9]+;)*", label)
     assert re.sub(r"#([0-9]+);", lambda code: chr(int(code[1])), label) == f"“{text}”"
 
@@ -98,12 +98,14 @@ def test_no_text_breaks_mermaid(text):
 @given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=4))
 def test_no_text_breaks_the_picture(said):
     steps = [{"say": text} for text in said] + [{"when": said[0], "goto": said[-1] or "x"}]
-    report = Report("acme.yaml")
-    made = diagram_of("acme", json.dumps({"nodes": {"start": steps, said[0]: [{"goto": "start"}]}}).encode(), report)
+    report = ProblemReport("acme.yaml")
+    made = build_flow_diagram(
+        "acme", json.dumps({"nodes": {"start": steps, said[0]: [{"goto": "start"}]}}).encode(), report
+    )
     if made is not None:
-        assert etree.fromstring(svg(made).encode()).tag == f"{SVG}svg"
-        assert outline(made)
-        assert all(line.startswith(("flowchart TD", "  n")) for line in mermaid(made).splitlines())
+        assert etree.fromstring(render_svg(made).encode()).tag == f"{SVG}svg"
+        assert render_outline(made)
+        assert all(line.startswith(("flowchart TD", "  n")) for line in render_mermaid(made).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -120,14 +122,14 @@ def test_no_text_breaks_the_picture(said):
 )
 def test_a_broken_file_is_shown_as_far_as_it_can_be(text):
     made = drawn(text)
-    assert outline(made).startswith("acme")
-    assert etree.fromstring(svg(made).encode()) is not None
-    assert mermaid(made).startswith("flowchart TD")
+    assert render_outline(made).startswith("acme")
+    assert etree.fromstring(render_svg(made).encode()) is not None
+    assert render_mermaid(made).startswith("flowchart TD")
 
 
 def test_what_is_no_yaml_is_said():
-    report = Report("acme.yaml")
-    assert diagram_of("acme", b"nodes: [", report) is None
+    report = ProblemReport("acme.yaml")
+    assert build_flow_diagram("acme", b"nodes: [", report) is None
     assert report.problems[0].rule == "yaml"
 
 
@@ -139,28 +141,28 @@ def test_a_program_shows_its_nodes(tmp_path):
     )
     file = tmp_path / "acme.py"
     file.write_text(source)
-    made = diagram_of_program(file, source)
-    assert isinstance(made, Diagram)
+    made = build_program_diagram(file, source)
+    assert isinstance(made, FlowDiagram)
     assert [box.name for box in made.boxes] == ["start", "sales"]
-    assert "sales" in texts(svg(made))
+    assert "sales" in texts(render_svg(made))
 
 
 def test_secrets_of_a_url_are_not_shown():
     steps = "{lookup: {url: 'https://crm.example.com/a?key=s3cret', into: x}}, {notify: https://h.example.com/s3cret}"
     made = drawn(f"nodes: {{start: [{steps}]}}")
-    assert "s3cret" not in outline(made) + mermaid(made) + svg(made)
-    assert "look up x at crm.example.com" in outline(made)
+    assert "s3cret" not in render_outline(made) + render_mermaid(made) + render_svg(made)
+    assert "look up x at crm.example.com" in render_outline(made)
 
 
 @given(st.data())
 def test_no_box_and_no_label_lies_over_another(data):
     count = data.draw(st.integers(1, 12))
     ends = st.integers(0, count - 1)
-    size = st.builds(Size, st.floats(10, 150), st.floats(10, 150), st.floats(20, 200))
+    size = st.builds(LayoutSize, st.floats(10, 150), st.floats(10, 150), st.floats(20, 200))
     boxes = data.draw(st.lists(size, min_size=count, max_size=count))
     pairs = data.draw(st.lists(st.tuples(ends, ends).filter(lambda pair: pair[0] != pair[1]), unique=True, max_size=20))
-    layout = laid_out(boxes, [(start, end, Size(30, 30, 20)) for start, end in pairs])
-    things = [*layout.boxes, *(route.label for route in layout.routes)]
+    layout = lay_out_diagram(boxes, [(start, end, LayoutSize(30, 30, 20)) for start, end in pairs])
+    things = [*layout.boxes, *(route.label_spot for route in layout.routes)]
     for number, one in enumerate(things):
         for other in things[:number]:
             beside = (
@@ -174,15 +176,15 @@ def test_no_box_and_no_label_lies_over_another(data):
 
 
 def test_an_edge_that_leads_back_up_is_told_from_the_others():
-    nothing = Size(1, 1, 0)
-    layout = laid_out([Size(9, 9, 9)] * 3, [(0, 1, nothing), (1, 2, nothing), (2, 0, nothing)])
-    assert [(route.start, route.end) for route in layout.routes if route.back] == [(2, 0)]
+    nothing = LayoutSize(1, 1, 0)
+    layout = lay_out_diagram([LayoutSize(9, 9, 9)] * 3, [(0, 1, nothing), (1, 2, nothing), (2, 0, nothing)])
+    assert [(route.start, route.end) for route in layout.routes if route.leads_back] == [(2, 0)]
 
 
 def test_two_hundred_nodes_in_a_ring_are_drawn():
     names = ["start", *(f"n{at}" for at in range(1, 200))]
     nodes = [f"  {name}: [{{goto: {after}}}]\n" for name, after in zip(names, [*names[1:], "start"], strict=True)]
-    picture = svg(drawn(f"nodes:\n{''.join(nodes)}"))
+    picture = render_svg(drawn(f"nodes:\n{''.join(nodes)}"))
     assert len([text for text in texts(picture) if text.startswith("n")]) == 199
 
 
@@ -191,8 +193,8 @@ def test_what_is_done_about_texts_and_missed_calls_stands_below_the_nodes():
         "nodes: {start: [hangup]}\nmessages:\n  - keyword: [hours, open]\n    when: now.hour < 9\n    reply: Soon.\n"
         "  - forward: team\n    notify: {url: 'https://a.example/secret'}\n  - ignore: true\nmissed:\n  - sms: Sorry.\n"
     )
-    made = diagram_of("acme", text.encode(), Report("acme.yaml"))
-    assert outline(made).split("\n\n", 2)[2] == (
+    made = build_flow_diagram("acme", text.encode(), ProblemReport("acme.yaml"))
+    assert render_outline(made).split("\n\n", 2)[2] == (
         "when a text comes in\n"
         "  hours, open, when now.hour < 9: reply “Soon.”\n"
         "  any other text: forward to team, notify a.example\n"
@@ -207,6 +209,6 @@ def test_what_is_done_about_texts_and_missed_calls_stands_below_the_nodes():
     "odd", ["messages: hello", "messages: [hello, [1]]", "messages: [{reply: {a: b}}]", "missed: {a: b}"]
 )
 def test_rules_that_are_none_are_drawn_all_the_same(odd):
-    assert outline(diagram_of("acme", f"nodes: {{start: [hangup]}}\n{odd}\n".encode(), Report("acme.yaml"))).startswith(
-        "acme"
-    )
+    assert render_outline(
+        build_flow_diagram("acme", f"nodes: {{start: [hangup]}}\n{odd}\n".encode(), ProblemReport("acme.yaml"))
+    ).startswith("acme")

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from written import answered, compiled, document, everything, flow_of, read, says, starting, written
+from written import (
+    answer_as_xml,
+    compile_steps,
+    compile_text,
+    compile_valid_flow,
+    iterate_documents,
+    make_flow_text,
+    parse_response,
+    request_document,
+    spoken_texts,
+)
 
 from app.language import Meta
-from app.language.element import paths
+from app.language.element import walk_elements
 
 ANN, BOB, CAT = "ann@acme.sip.opentact.org", "+12015550188", "sip:cat@acme.sip.opentact.org"
 LAST = "  last: [say: Nobody is here.]\n"
 
 
 def dialled(text: str, dialect: str = "reference") -> str:
-    return answered(flow_of(starting(text) + LAST, dialect)).removesuffix("<Hangup/>")
+    return answer_as_xml(compile_valid_flow(make_flow_text(text) + LAST, dialect)).removesuffix("<Hangup/>")
 
 
 def test_one_is_rung_in_one_word():
@@ -73,7 +83,10 @@ def test_recorded_conversations_in_turn_are_each_recorded():
 
 def test_a_dial_carries_variables():
     xml = dialled(f"- dial: {{to: {BOB}, meta: {{who: '{{{{ caller.national }}}}', n: 007}}}}")
-    assert [meta.attributes["value"] for _, meta in paths(read(xml)) if isinstance(meta, Meta)] == ["(201) 555-0999", "007"]
+    assert [meta.attributes["value"] for _, meta in walk_elements(parse_response(xml)) if isinstance(meta, Meta)] == [
+        "(201) 555-0999",
+        "007",
+    ]
 
 
 def test_a_dial_is_tagged_by_a_text_that_changes():
@@ -89,8 +102,10 @@ def test_the_line_is_not_answered_before_a_dial():
 def test_however_many_are_rung_in_turn_every_document_is_valid_and_everybody_is_rung(targets):
     to = ", ".join(f"a{index}@acme.sip.opentact.org" for index in range(targets))
     text = "- menu: {prompt: Press., keys: {1: ring}}\n- goto: ring"
-    flow = flow_of(starting(text) + f"  ring: [dial: {{to: [{to}], ring: in-turn, no_answer: last}}]\n{LAST}")
-    documents = [xml for _, _, xml in everything(flow)]
+    flow = compile_valid_flow(
+        make_flow_text(text) + f"  ring: [dial: {{to: [{to}], ring: in-turn, no_answer: last}}]\n{LAST}"
+    )
+    documents = [xml for _, _, xml in iterate_documents(flow)]
     assert all(any(f"<To>a{index}@" in xml for xml in documents) for index in range(targets))
 
 
@@ -119,7 +134,7 @@ def test_however_many_are_rung_in_turn_every_document_is_valid_and_everybody_is_
     ],
 )
 def test_a_wrong_dial_is_an_error_that_says_what_is_wrong(text, said):
-    problems = compiled(starting(f"- dial: {{{text}}}") + LAST).problems
+    problems = compile_text(make_flow_text(f"- dial: {{{text}}}") + LAST).problems
     if said:
         assert [problem for problem in problems if problem.severity == "error"]
         assert said in "\n".join(map(str, problems))
@@ -130,7 +145,7 @@ def test_a_wrong_dial_is_an_error_that_says_what_is_wrong(text, said):
 
 
 def test_a_message_is_taken_after_a_greeting_and_a_tone():
-    assert written("- voicemail: Please speak.") == (
+    assert compile_steps("- voicemail: Please speak.") == (
         '<Say>Please speak.</Say><Tone hz="1000" don="500" loop="1" leg="aleg" tag="beep"/>'
         '<Record tag="voicemail"><Pause length="120000" dtmf_stop="#"/></Record>'
     )
@@ -138,23 +153,23 @@ def test_a_message_is_taken_after_a_greeting_and_a_tone():
 
 def test_a_message_is_as_long_as_the_author_says_and_is_thanked_for():
     text = "- voicemail: {greeting: Speak., max: 30s, stop: star, transcribe: yes, thanks: Thank you.}"
-    xml = written(text)
+    xml = compile_steps(text)
     assert '<Record tag="voicemail" asr="true"><Pause length="30000" dtmf_stop="*"/></Record>' in xml
-    assert says(xml) == ["Speak.", "Thank you."]
+    assert spoken_texts(xml) == ["Speak.", "Thank you."]
 
 
 def test_a_classic_message_begins_after_a_beep_of_ours():
-    flow = flow_of(starting("- voicemail: Speak."), "classic")
-    assert document(flow) == (
+    flow = compile_valid_flow(make_flow_text("- voicemail: Speak."), "classic")
+    assert request_document(flow) == (
         "<Say>Speak.</Say><Play>https://flows.test/media/beep.wav</Play>"
         '<Record tag="voicemail"><Pause length="120000" dtmf_stop="#"/></Record><Hangup/>'
     )
 
 
 def test_a_message_needs_no_greeting():
-    assert written("- voicemail").startswith("<Tone")
-    assert written("- voicemail:").startswith("<Tone")
-    assert written("- voicemail: {max: 1m}").startswith("<Tone")
+    assert compile_steps("- voicemail").startswith("<Tone")
+    assert compile_steps("- voicemail:").startswith("<Tone")
+    assert compile_steps("- voicemail: {max: 1m}").startswith("<Tone")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +186,7 @@ def test_a_message_needs_no_greeting():
     ],
 )
 def test_a_wrong_voicemail_is_an_error_that_says_what_is_wrong(text, said):
-    problems = compiled(starting(f"- voicemail: {{{text}}}")).problems
+    problems = compile_text(make_flow_text(f"- voicemail: {{{text}}}")).problems
     assert said in "\n".join(map(str, problems))
     assert problems[0].severity == "error"
     assert problems[0].line == 5

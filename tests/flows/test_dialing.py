@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from app.flows.dialing.plans import regions_of
-from app.flows.dialing.policy import Policy, doubts, read_policy, warn_of_closed
-from app.flows.places import Report
+from app.flows.dialing.plans import find_regions
+from app.flows.dialing.policy import DialPolicy, find_number_doubt, read_dial_policy, warn_about_closed_policy
+from app.flows.places import ProblemReport
 
 US = ("+12015550123", "+1212*")
 DE = ("+4930123456",)
 REST = ("rest",)
 
 
-def policy(own, given=None, settings=None) -> Policy:
-    report = Report("acme.yaml")
-    made = read_policy(given, ("dial_policy",), report, own, settings)
+def policy(own, given=None, settings=None) -> DialPolicy:
+    report = ProblemReport("acme.yaml")
+    made = read_dial_policy(given, ("dial_policy",), report, own, settings)
     assert not report.problems, report.problems
     return made
 
 
 def said(given, own=US) -> list[str]:
-    report = Report("acme.yaml")
-    read_policy(given, ("dial_policy",), report, own, None)
-    return [f"{problem.severity}: {problem.message} ({problem.mend})" for problem in report.problems]
+    report = ProblemReport("acme.yaml")
+    read_dial_policy(given, ("dial_policy",), report, own, None)
+    return [f"{problem.severity}: {problem.message} ({problem.fix})" for problem in report.problems]
 
 
 SATELLITE = "is a satellite number"
@@ -108,22 +108,22 @@ ADVERSARY = [
 @pytest.mark.parametrize(("target", "in_us", "in_de"), ADVERSARY, ids=lambda value: f"{value!r:.40}")
 def test_a_computed_target_is_dialled_only_where_the_default_policy_allows_it(target, in_us, in_de):
     for own, expected in ((US, in_us), (DE, in_de)):
-        refusal = policy(own).refusal(target)
+        refusal = policy(own).find_refusal(target)
         if expected:
             assert expected in refusal
         else:
             assert refusal == ""
         digits = target.removeprefix("+")
         assert len(digits) < 5 or digits not in refusal, "a refusal never says the whole number"
-    assert policy(REST).refusal(target), "a file whose numbers tell no country lets nothing be dialled"
+    assert policy(REST).find_refusal(target), "a file whose numbers tell no country lets nothing be dialled"
 
 
 def test_any_country_still_means_no_premium_satellite_or_code_of_no_country():
     everywhere = policy(REST, {"regions": "any", "allow": ["+881*", "+1900*", "+979*", "+1212976*"]})
-    assert everywhere.refusal("+442079460018") == ""
+    assert everywhere.find_refusal("+442079460018") == ""
     for target, in_us, _ in ADVERSARY:
         if in_us and not in_us.startswith("is in") and in_us != "personal_number":
-            assert everywhere.refusal(target), target
+            assert everywhere.find_refusal(target), target
 
 
 # Where the default regions come from
@@ -152,19 +152,19 @@ def test_any_country_still_means_no_premium_satellite_or_code_of_no_country():
     ],
 )
 def test_the_regions_of_a_file_are_the_real_ones_of_its_numbers(own, regions, spanning):
-    assert regions_of(own) == (frozenset(regions.split()), tuple(spanning.split()))
+    assert find_regions(own) == (frozenset(regions.split()), tuple(spanning.split()))
 
 
 def test_a_file_with_only_a_prefix_dials_within_its_country():
-    assert policy(["+1201*"]).refusal("+12125550188") == ""
-    assert policy(["+1201*"]).refusal("+18765550188")
-    assert policy(["+1*"]).refusal("+12125550188")
+    assert policy(["+1201*"]).find_refusal("+12125550188") == ""
+    assert policy(["+1201*"]).find_refusal("+18765550188")
+    assert policy(["+1*"]).find_refusal("+12125550188")
 
 
 def test_a_file_that_may_dial_nothing_is_told_so_where_it_dials():
     for own, rule in ((REST, "dial-policy-closed"), (["+1*"], "dial-policy-closed"), (["+1*", *US], "dial-policy-spans")):
-        report = Report("acme.yaml")
-        warn_of_closed(policy(own), ("nodes",), report)
+        report = ProblemReport("acme.yaml")
+        warn_about_closed_policy(policy(own), ("nodes",), report)
         assert [problem.rule for problem in report.problems] == [rule]
     for own, given in (
         (US, None),
@@ -172,11 +172,11 @@ def test_a_file_that_may_dial_nothing_is_told_so_where_it_dials():
         (REST, {"sip_hosts": "a.example"}),
         (REST, {"allow": "+1201*"}),
     ):
-        report = Report("acme.yaml")
-        warn_of_closed(policy(own, given), ("nodes",), report)
+        report = ProblemReport("acme.yaml")
+        warn_about_closed_policy(policy(own, given), ("nodes",), report)
         assert report.problems == []
-    assert policy(REST, {"regions": "any"}, frozenset()).closed
-    assert policy(US, None, frozenset({"DE"})).closed
+    assert policy(REST, {"regions": "any"}, frozenset()).allows_nothing
+    assert policy(US, None, frozenset({"DE"})).allows_nothing
 
 
 # What a file may say
@@ -188,31 +188,31 @@ LONGER = "a longer prefix, or regions, says which are meant"
 
 def test_deny_beats_allow_beats_regions():
     made = policy(US, {"allow": ["+4420*", "+12015550199"], "deny": "+12015550199"})
-    assert made.refusal("+442079460018") == ""
-    assert "denied" in made.refusal("+12015550199")
-    assert made.refusal("+12015550188") == ""
-    assert policy(REST, {"allow": "+12015550188"}).refusal("+120155501889")
-    assert policy(REST, {"allow": "+12015550188"}).refusal("+12015550188") == ""
+    assert made.find_refusal("+442079460018") == ""
+    assert "denied" in made.find_refusal("+12015550199")
+    assert made.find_refusal("+12015550188") == ""
+    assert policy(REST, {"allow": "+12015550188"}).find_refusal("+120155501889")
+    assert policy(REST, {"allow": "+12015550188"}).find_refusal("+12015550188") == ""
 
 
 def test_the_regions_of_the_installation_are_never_widened():
     made = policy(US, {"regions": "US, DE", "allow": "+4420*"}, frozenset({"us"}))
-    assert made.refusal("+12015550188") == ""
-    assert "DIAL_REGIONS" in made.refusal("+4930123456")
-    assert "DIAL_REGIONS" in made.refusal("+442079460018")
-    assert "DIAL_REGIONS" in policy(US, {"regions": "any"}, frozenset({"US"})).refusal("+18765550188")
+    assert made.find_refusal("+12015550188") == ""
+    assert "DIAL_REGIONS" in made.find_refusal("+4930123456")
+    assert "DIAL_REGIONS" in made.find_refusal("+442079460018")
+    assert "DIAL_REGIONS" in policy(US, {"regions": "any"}, frozenset({"US"})).find_refusal("+18765550188")
 
 
 def test_types_are_allowed_by_name():
-    assert policy(DE, {"types": "mobile"}).refusal("+491711234567") == ""
-    assert "fixed_line" in policy(DE, {"types": "mobile"}).refusal("+4930123456")
-    assert policy(US, {"types": "fixed_line, mobile"}).refusal("+12015550188") == ""
-    assert "fixed_line_or_mobile" in policy(US, {"types": "mobile"}).refusal("+12015550188")
+    assert policy(DE, {"types": "mobile"}).find_refusal("+491711234567") == ""
+    assert "fixed_line" in policy(DE, {"types": "mobile"}).find_refusal("+4930123456")
+    assert policy(US, {"types": "fixed_line, mobile"}).find_refusal("+12015550188") == ""
+    assert "fixed_line_or_mobile" in policy(US, {"types": "mobile"}).find_refusal("+12015550188")
 
 
 def test_a_free_number_is_dialled_from_every_country_that_shares_it():
-    assert policy(["+14165550123"]).refusal("+18005550123") == ""
-    assert policy(DE).refusal("+18005550123")
+    assert policy(["+14165550123"]).find_refusal("+18005550123") == ""
+    assert policy(DE).find_refusal("+18005550123")
 
 
 def test_sip_hosts_are_dialled_where_they_are_listed():
@@ -223,27 +223,32 @@ def test_sip_hosts_are_dialled_where_they_are_listed():
         "101@a.example.com",
         "ann.b@x.y.example.com",
     ):
-        assert made.refusal(fine) == "", fine
+        assert made.find_refusal(fine) == "", fine
     for wrong in ("ann@example.com", "ann@evilexample.com", "ann@acme.sip.opentact.org.evil.example", "ann@opentact.org"):
-        assert HOST in made.refusal(wrong), wrong
-    assert made.target("SIP:ann@ACME.sip.opentact.org") == "ann@acme.sip.opentact.org"
+        assert HOST in made.find_refusal(wrong), wrong
+    assert made.normalize_dial_target("SIP:ann@ACME.sip.opentact.org") == "ann@acme.sip.opentact.org"
 
 
 def test_a_number_in_front_of_a_sip_host_must_be_allowed_too():
     made = policy(US, {"sip_hosts": "acme.example"})
-    assert made.refusal("+12015550188@acme.example") == ""
-    assert PREMIUM in made.refusal("sip:+19005550188@acme.example")
-    assert PREMIUM in made.refusal("1-900-555-0188@acme.example")
-    assert "is in JM" in made.refusal("+18765550188@acme.example")
-    assert INVALID in made.refusal("00881612345678@acme.example")
-    assert SHORT in made.refusal("911@acme.example")
-    assert made.refusal("+911@acme.example")
+    assert made.find_refusal("+12015550188@acme.example") == ""
+    assert PREMIUM in made.find_refusal("sip:+19005550188@acme.example")
+    assert PREMIUM in made.find_refusal("1-900-555-0188@acme.example")
+    assert "is in JM" in made.find_refusal("+18765550188@acme.example")
+    assert INVALID in made.find_refusal("00881612345678@acme.example")
+    assert SHORT in made.find_refusal("911@acme.example")
+    assert made.find_refusal("+911@acme.example")
 
 
 def test_a_target_is_dialled_in_one_form():
     made = policy(US)
-    assert made.target("12015550188") == made.target("+12015550188") == "+12015550188"
-    assert made.target("+1 201 555 0188") == made.target("x") == made.target("") == ""
+    assert made.normalize_dial_target("12015550188") == made.normalize_dial_target("+12015550188") == "+12015550188"
+    assert (
+        made.normalize_dial_target("+1 201 555 0188")
+        == made.normalize_dial_target("x")
+        == made.normalize_dial_target("")
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,11 +276,11 @@ def test_to_ask_for_a_type_that_is_never_dialled_is_an_error(kind):
 
 @pytest.mark.parametrize("given", ["US", ["US"], 7, {"regions": {"US": 1}}, {"regions": [["US"]]}, {"types": ""}])
 def test_a_policy_of_another_shape_is_an_error_and_allows_nothing_more(given):
-    report = Report("acme.yaml")
-    made = read_policy(given, ("dial_policy",), report, US, None)
-    assert report.broken
-    assert made.refusal("+18765550188")
-    assert made.refusal("+19005550188")
+    report = ProblemReport("acme.yaml")
+    made = read_dial_policy(given, ("dial_policy",), report, US, None)
+    assert report.has_errors
+    assert made.find_refusal("+18765550188")
+    assert made.find_refusal("+19005550188")
 
 
 # What an author writes literally
@@ -300,4 +305,4 @@ def test_a_policy_of_another_shape_is_an_error_and_allows_nothing_more(given):
     ],
 )
 def test_a_literal_number_is_doubted_where_it_may_be_a_mistake(number, doubt):
-    assert doubts(number) == doubt
+    assert find_number_doubt(number) == doubt

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from written import compiled
+from written import compile_text
 
 from app.flows import gallery
 
@@ -31,12 +31,12 @@ def test_of_mistakes_in_every_line_at_once_each_is_said(file):
     expected = set()
     for index, line in enumerate(lines):
         for written in misspelt(line)[:1]:
-            alone = compiled("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
+            alone = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
             here = {(problem.line, problem.rule) for problem in alone if problem.line == index + 1}
             if any(problem.severity == "error" and problem.line == index + 1 for problem in alone):
                 wrong[index] = written
                 expected |= here
-    said = {(problem.line, problem.rule) for problem in compiled("\n".join(wrong)).problems}
+    said = {(problem.line, problem.rule) for problem in compile_text("\n".join(wrong)).problems}
     assert len(expected) > 5
     assert expected - said == set()
 
@@ -44,10 +44,10 @@ def test_of_mistakes_in_every_line_at_once_each_is_said(file):
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.stem)
 def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
     lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
-    known = {str(problem) for problem in compiled("\n".join(lines)).problems}
+    known = {str(problem) for problem in compile_text("\n".join(lines)).problems}
     for index, line in enumerate(lines):
         for written in misspelt(line):
-            problems = compiled("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
+            problems = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
             if any(problem.severity == "error" for problem in problems):
                 elsewhere = [one for one in problems if one.line != index + 1 and str(one) not in known]
                 assert {one.rule for one in elsewhere} <= RENAMED, (written, [*map(str, elsewhere)])
@@ -79,7 +79,7 @@ def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
     ],
 )
 def test_what_only_comes_of_a_mistake_is_not_said(text, rules):
-    made = compiled(f"numbers: rest\n{text}\n")
+    made = compile_text(f"numbers: rest\n{text}\n")
     assert sorted(made.rules) == rules
 
 
@@ -100,7 +100,7 @@ def test_what_only_comes_of_a_mistake_is_not_said(text, rules):
     ],
 )
 def test_of_a_word_of_a_few_the_right_one_is_said(wrong, right):
-    said = "\n".join(map(str, compiled(f"numbers: rest\n{wrong}\nnodes: {{start: [say: Hello.]}}\n").problems))
+    said = "\n".join(map(str, compile_text(f"numbers: rest\n{wrong}\nnodes: {{start: [say: Hello.]}}\n").problems))
     assert re.search(f"did you mean '?{re.escape(right)}'?[?]", said), said
 
 
@@ -109,6 +109,8 @@ def test_of_a_word_of_a_few_the_right_one_is_said(wrong, right):
 )
 def test_of_a_step_in_another_case_the_right_one_is_said(wrong, right):
     (said,) = [
-        problem.mend for problem in compiled(f"nodes: {{start: [{{{wrong}}}]}}").problems if problem.rule == "unknown-step"
+        problem.fix
+        for problem in compile_text(f"nodes: {{start: [{{{wrong}}}]}}").problems
+        if problem.rule == "unknown-step"
     ]
     assert said == f"did you mean {right!r}?"

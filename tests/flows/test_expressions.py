@@ -7,21 +7,21 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from written import compiled, flow_of, played, says, starting, turn_of
+from written import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, spoken_texts
 
-from app.flows.expressions.functions import value_of
-from app.flows.expressions.sandbox import environment
-from app.kept import Values
-from app.outside import Found
+from app.flows.expressions.functions import build_value_function
+from app.flows.expressions.sandbox import make_jinja_environment
+from app.kept import Variables
+from app.outside import LookupResult
 
 ASK = "- lookup: {url: 'https://a.example/c', into: c}\n"
 
 
 def heard(step: str, data: object, **told: str) -> list[str]:
-    flow = flow_of(starting(f"{ASK}- {step}"))
-    found = {"https://a.example/c": Found(data, ok=True)}
-    xml = played(flow, "start", turn_of(**told), found=found).decode()
-    return says(xml.partition("<Response>")[2].removesuffix("</Response>"))
+    flow = compile_valid_flow(make_flow_text(f"{ASK}- {step}"))
+    found = {"https://a.example/c": LookupResult(data, ok=True)}
+    xml = answer_node(flow, "start", make_turn(**told), lookup_answers=found).decode()
+    return spoken_texts(xml.partition("<Response>")[2].removesuffix("</Response>"))
 
 
 def holds(expression: str, data: object) -> bool:
@@ -87,12 +87,12 @@ _WHOLE = st.recursive(
 @given(_WHOLE, st.text("xyzé ", max_size=3), st.text("xyzé ", max_size=3), st.text("xyz", max_size=2))
 def test_a_plain_form_means_what_it_means_to_jinja(expression, a, b, d):
     seen = {"a": a, "b": b, "c": {"d": d}}
-    made = environment()
+    made = make_jinja_environment()
     tree = made.parse(f"{{{{ {expression} }}}}").body[0].nodes[0]
-    ours = value_of(tree)
+    ours = build_value_function(tree)
     assert ours is not None
-    turn = turn_of()
-    turn.values = Values(seen)
+    turn = make_turn()
+    turn.values = Variables(seen)
     assert ours(turn) == made.compile_expression(expression, undefined_to_none=False)(seen)
 
 
@@ -130,7 +130,7 @@ def test_no_value_shows_what_it_is_made_of(text):
     ],
 )
 def test_what_cannot_work_is_refused_at_load(text):
-    made = compiled(starting(f"{ASK}- say: {json.dumps(text)}"))
+    made = compile_text(make_flow_text(f"{ASK}- say: {json.dumps(text)}"))
     assert made.rules == ["template"]
 
 
@@ -149,4 +149,4 @@ def test_a_name_that_was_given_no_value_on_the_way_is_empty():
     ],
 )
 def test_the_host_of_a_lookup_is_written_out(url):
-    assert "value" in compiled(starting(f"{ASK}- lookup: {{url: {json.dumps(url)}, into: d}}")).rules
+    assert "value" in compile_text(make_flow_text(f"{ASK}- lookup: {{url: {json.dumps(url)}, into: d}}")).rules

@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 import pytest
-from written import APOLOGY, SIGNER, answered, compiled, document, flow_of, starting
+from written import APOLOGY, SIGNER, answer_as_xml, compile_text, compile_valid_flow, make_flow_text, request_document
 
-from app.flows.compiler import Options
-from app.flows.loader import declared, load
+from app.flows.compiler import CompilerOptions
+from app.flows.loader import load_extensions, load_flow_folder
 
 DECLARED = {"Dial": {"callerId": "text"}, "Curl": {"headers": "text"}, "Say": {"wait": "ms"}}
 
 
 def test_a_declared_attribute_of_a_verb_is_written():
     steps = "- curl: {url: 'https://x.example.com', headers: 'X-Who: {{ caller.name }}'}"
-    flow = flow_of(starting(steps), extensions=DECLARED)
-    assert 'headers="X-Who: A&amp;B"' in document(flow, name="A&B")
+    flow = compile_valid_flow(make_flow_text(steps), extensions=DECLARED)
+    assert 'headers="X-Who: A&amp;B"' in request_document(flow, name="A&B")
 
 
 def test_a_declared_attribute_of_dial_is_written_though_dial_is_a_word():
-    flow = flow_of(starting("- dial: {to: +12015550188, callerId: '+12015550123'}"), extensions=DECLARED)
-    assert document(flow) == '<Dial callerId="+12015550123"><To>+12015550188</To></Dial><Hangup/>'
+    flow = compile_valid_flow(make_flow_text("- dial: {to: +12015550188, callerId: '+12015550123'}"), extensions=DECLARED)
+    assert request_document(flow) == '<Dial callerId="+12015550123"><To>+12015550188</To></Dial><Hangup/>'
 
 
 def test_a_declared_time_is_written_with_its_unit_as_every_time():
-    flow = flow_of(starting("- say: {text: Hello., wait: 2s}"), extensions=DECLARED)
-    assert 'wait="2000"' in answered(flow)
+    flow = compile_valid_flow(make_flow_text("- say: {text: Hello., wait: 2s}"), extensions=DECLARED)
+    assert 'wait="2000"' in answer_as_xml(flow)
 
 
 @pytest.mark.parametrize("value", ["2", "soon", "[1]", "{a: b}", "'{{ caller.name }}'"])
 def test_a_declared_attribute_of_a_wrong_value_is_an_error(value):
-    made = compiled(starting(f"- say: {{text: Hello., wait: {value}}}"), extensions=DECLARED)
+    made = compile_text(make_flow_text(f"- say: {{text: Hello., wait: {value}}}"), extensions=DECLARED)
     assert made.flow is None
     assert made.problems[0].line == 5
 
 
 def test_an_attribute_that_is_not_declared_is_an_error():
-    assert compiled(starting("- say: {text: Hello., wait: 2s}")).rules == ["unknown-key"]
+    assert compile_text(make_flow_text("- say: {text: Hello., wait: 2s}")).rules == ["unknown-key"]
 
 
 def test_the_file_beside_the_flows_declares(tmp_path):
     (tmp_path / "extensions.yaml").write_text("Curl: {headers: text}\n")
-    (tmp_path / "acme.yaml").write_text(starting("- curl: {url: 'https://x.example.com', headers: a}"))
-    loaded = load(tmp_path, Options(SIGNER, APOLOGY))
+    (tmp_path / "acme.yaml").write_text(make_flow_text("- curl: {url: 'https://x.example.com', headers: a}"))
+    loaded = load_flow_folder(tmp_path, CompilerOptions(SIGNER, APOLOGY))
     assert loaded.problems == ()
     assert [*loaded.book.flows] == ["acme"]
 
@@ -62,7 +62,7 @@ def test_the_file_beside_the_flows_declares(tmp_path):
 )
 def test_a_wrong_declaration_is_an_error_at_its_place(tmp_path, text, rule, said):
     (tmp_path / "extensions.yaml").write_text(text)
-    found, problems = declared(tmp_path)
+    found, problems = load_extensions(tmp_path)
     assert [problem.rule for problem in problems] == [rule]
     assert said in str(problems[0])
     assert problems[0].file == str(tmp_path / "extensions.yaml")
@@ -71,6 +71,6 @@ def test_a_wrong_declaration_is_an_error_at_its_place(tmp_path, text, rule, said
 
 def test_one_wrong_declaration_does_not_take_the_others_with_it(tmp_path):
     (tmp_path / "extensions.yaml").write_text("Dail: {x: text}\nDial: {callerId: text}\n")
-    found, problems = declared(tmp_path)
+    found, problems = load_extensions(tmp_path)
     assert [*found.kinds] == ["Dial"]
     assert problems[0].line == 1

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from written import APOLOGY, BASE, SIGNER, played, read, says, turn_of
+from written import APOLOGY, BASE_URL, SIGNER, answer_node, make_turn, parse_response, spoken_texts
 
-from app.ended import Ended, Leg
-from app.errors import TemplateRefused
-from app.flows.book import Entry
+from app.ended import CallRecord, ReportedLeg
+from app.errors import FlowCreationError
+from app.flows.book import NodeEntry
 from app.flows.checks.paths import check_paths
-from app.flows.compiler import Options, compile_flow
-from app.flows.gallery import begin, templates
-from app.flows.missed import after
-from app.flows.trail import told
-from app.kept import Values
+from app.flows.compiler import CompilerOptions, compile_flow
+from app.flows.gallery import create_flow, load_flow_templates
+from app.flows.missed import run_missed_call_steps
+from app.flows.trail import describe_decisions
+from app.kept import Variables
 from app.language import Response, to_xml
-from app.language.element import paths
+from app.language.element import walk_elements
 from app.language.verbs import DTMF, Dial, Error, Gather, Hangup, Record, To
-from app.outside import Found
+from app.outside import LookupResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 NEW_YORK = ZoneInfo("America/New_York")
 OPEN, NIGHT = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK), datetime(2026, 11, 23, 22, tzinfo=NEW_YORK)
 SUNDAY, CHRISTMAS = datetime(2026, 11, 22, 11, tzinfo=NEW_YORK), datetime(2026, 12, 25, 10, tzinfo=NEW_YORK)
-NAMES = [*templates()]
-_URL = re.compile(rf"{BASE}/call/acme/([^/?]+)\?ticket=(.+)")
+NAMES = [*load_flow_templates()]
+_URL = re.compile(rf"{BASE_URL}/call/acme/([^/?]+)\?ticket=(.+)")
 
 
 class Page(NamedTuple):
@@ -46,11 +46,11 @@ class Page(NamedTuple):
 
     @property
     def said(self) -> str:
-        return " | ".join(says(self.xml))
+        return " | ".join(spoken_texts(self.xml))
 
     @property
     def dials(self) -> list[list[str]]:
-        found = [verb for _, verb in paths(read(self.xml)) if isinstance(verb, Dial)]
+        found = [verb for _, verb in walk_elements(parse_response(self.xml)) if isinstance(verb, Dial)]
         return [[str(to.attributes["target"]) for to in dial.children if isinstance(to, To)] for dial in found]
 
 
@@ -62,31 +62,31 @@ class Line:
 
     def ring(self, at: datetime = OPEN, **told: str) -> Page:
         self.at, self.told = at, told
-        return self._page("start", Entry(), {}, {})
+        return self._page("start", NodeEntry(), {}, {})
 
-    def go(self, url: str, dtmf: str = "", **found: Found) -> Page:
+    def go(self, url: str, dtmf: str = "", **found: LookupResult) -> Page:
         """Where a signed URL of a document leads, with keys pressed."""
         node, ticket = _URL.fullmatch(url).groups()
-        state = SIGNER.read(f"acme/{node}", ticket)
+        state = SIGNER.read_ticket(f"acme/{node}", ticket)
         step, attempt, line, *given = state.get("e", (0, 0, 1))
         kept = {**state.get("t", {}), **({"dtmf": dtmf} if dtmf else {})}
-        return self._page(node, Entry(step, attempt, bool(line), bool(given)), kept, state.get("s", {}), found)
+        return self._page(node, NodeEntry(step, attempt, bool(line), bool(given)), kept, state.get("s", {}), found)
 
-    def _page(self, node: str, entry: Entry, told: dict[str, str], kept: dict[str, Any], found: Any = None) -> Page:
-        turn = turn_of(lambda: self.at, **{**self.told, **told})
-        turn.kept = Values(kept)
-        turn.begin()
-        written = played(
+    def _page(self, node: str, entry: NodeEntry, told: dict[str, str], kept: dict[str, Any], found: Any = None) -> Page:
+        turn = make_turn(lambda: self.at, **{**self.told, **told})
+        turn.earlier_values = Variables(kept)
+        turn.reset_progress()
+        written = answer_node(
             self.flow, node, turn, entry, {"https://crm.example.com/accounts/123456": found["crm"]} if found else None
         )
         xml = written.decode().partition("<Response>")[2].removesuffix("</Response>")
-        read(xml)
+        parse_response(xml)
         return Page(xml, turn)
 
 
 def line_of(template: str, folder: Path, dialect: str = "reference") -> Line:
-    begun = begin(folder, "acme", template, "", {})
-    options = Options(SIGNER, APOLOGY, dialect)  # type: ignore[arg-type]
+    begun = create_flow(folder, "acme", template, "", {})
+    options = CompilerOptions(SIGNER, APOLOGY, dialect)  # type: ignore[arg-type]
     made = compile_flow("acme", begun.file.read_bytes(), str(begun.file), options)
     assert made.problems == ()
     assert made.flow is not None
@@ -95,7 +95,7 @@ def line_of(template: str, folder: Path, dialect: str = "reference") -> Line:
 
 def part(page: Page, kind: type, value: str = "", at: int = 0) -> Page:
     """A part of a document, the outermost first: what a key leads to, or an Error."""
-    everything = sorted(paths(read(page.xml)), key=lambda found: str(found[0]).count("."))
+    everything = sorted(walk_elements(parse_response(page.xml)), key=lambda found: str(found[0]).count("."))
     found = [v for _, v in everything if isinstance(v, kind) and (not value or v.attributes.get("value") == value)]
     inside = [child for child in found[at].children if not isinstance(child, To)]
     xml = to_xml(Response(*inside), "reference").decode().partition("<Response>")[2].removesuffix("</Response>")
@@ -107,17 +107,19 @@ def key(page: Page, value: str) -> Page:
 
 
 def gather_url(page: Page, at: int = 0) -> str:
-    return [str(v.attributes["url"]) for _, v in paths(read(page.xml)) if isinstance(v, Gather) and "url" in v.attributes][
-        at
-    ]
+    return [
+        str(v.attributes["url"])
+        for _, v in walk_elements(parse_response(page.xml))
+        if isinstance(v, Gather) and "url" in v.attributes
+    ][at]
 
 
 def links(page: Page) -> list[str]:
-    return [str(v.attributes["url"]) for _, v in paths(read(page.xml)) if v.row.name == "Callback"]
+    return [str(v.attributes["url"]) for _, v in walk_elements(parse_response(page.xml)) if v.spec.name == "Callback"]
 
 
 def records(page: Page) -> bool:
-    return any(isinstance(v, Record) for _, v in paths(read(page.xml)))
+    return any(isinstance(v, Record) for _, v in walk_elements(parse_response(page.xml)))
 
 
 # All of them
@@ -131,15 +133,15 @@ def test_there_are_templates_for_what_people_need():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_template_has_no_problem_in_any_dialect(name, dialect, tmp_path):
-    begun = begin(tmp_path, "acme", name, "", {})
-    assert check_paths([begun.file], Options(SIGNER, APOLOGY, dialect)) == []
+    begun = create_flow(tmp_path, "acme", name, "", {})
+    assert check_paths([begun.file], CompilerOptions(SIGNER, APOLOGY, dialect)) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_template_says_what_it_is_and_where_the_number_goes(name, tmp_path):
-    found = templates()[name]
-    assert 30 < len(found.says) < 124
-    text = begin(tmp_path, "acme", name, "+442079460123", {}).file.read_text()
+    found = load_flow_templates()[name]
+    assert 30 < len(found.summary) < 124
+    text = create_flow(tmp_path, "acme", name, "+442079460123", {}).file.read_text()
     assert re.search(r"^numbers: \[\+442079460123\] +# your number", text, re.MULTILINE)
     assert "+12015550123" not in text
 
@@ -238,10 +240,10 @@ def test_the_right_pin_is_put_through_and_the_third_wrong_one_is_not(tmp_path):
         page = line.go(gather_url(page), "9999")
         assert page.dials == []
         assert ("That is not the PIN." in page.said) == (tries < 3)
-        while tries < 3 and not any(isinstance(v, Gather) for _, v in paths(read(page.xml))):
+        while tries < 3 and not any(isinstance(v, Gather) for _, v in walk_elements(parse_response(page.xml))):
             page = line.go(links(page)[0])
     assert page.said.endswith("Goodbye.")
-    assert not any(isinstance(v, Gather) for _, v in paths(read(page.xml)))
+    assert not any(isinstance(v, Gather) for _, v in walk_elements(parse_response(page.xml)))
 
 
 def test_no_pin_stands_in_the_story_of_a_call(tmp_path):
@@ -249,7 +251,7 @@ def test_no_pin_stands_in_the_story_of_a_call(tmp_path):
     ask = line.go(links(line.ring())[0]) if links(line.ring()) else line.ring()
     for pressed in ("4711", "9876"):
         page = line.go(gather_url(ask), pressed)
-        story = str(told(page.turn))
+        story = str(describe_decisions(page.turn))
         assert "4711" not in story
         assert "9876" not in story
         assert pressed not in page.xml
@@ -281,7 +283,7 @@ def test_the_address_goes_to_the_caller_or_to_the_number_typed(tmp_path):
     assert effect.payload["text"].startswith("Acme, 12 Main Street")
     hidden = line.ring(from_="anonymous")
     ask = key(hidden, "1")
-    ask = ask if any(isinstance(v, Gather) for _, v in paths(read(ask.xml))) else line.go(links(ask)[0])
+    ask = ask if any(isinstance(v, Gather) for _, v in walk_elements(parse_response(ask.xml))) else line.go(links(ask)[0])
     typed = line.go(gather_url(ask), "2015550142")
     assert [effect.payload["to"] for effect in typed.turn.effects] == ["+12015550142"]
     jamaica = line.go(gather_url(ask), "8765550142")
@@ -296,16 +298,16 @@ def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
     assert records(line.ring(from_="anonymous"))
 
     def texts(at=OPEN, from_="+12015550999", **how):
-        call = Ended("c", from_, "12015550123", at.timestamp(), **{"calls": 1, **how})
-        turn = asyncio.run(after(line.flow, call, None))
+        call = CallRecord("c", from_, "12015550123", at.timestamp(), **{"calls_today": 1, **how})
+        turn = asyncio.run(run_missed_call_steps(line.flow, call, None))
         return [effect.payload["text"] for effect in turn.effects] if turn is not None else []
 
     (said,) = texts()
     assert said.startswith("This is Acme. Sorry that we missed your call.")
-    assert texts(legs=(Leg("+12015550188", answered=False),)) == [said]
-    assert texts(legs=(Leg("+12015550188", answered=True),)) == []
+    assert texts(legs=(ReportedLeg("+12015550188", was_answered=False),)) == [said]
+    assert texts(legs=(ReportedLeg("+12015550188", was_answered=True),)) == []
     assert texts(tags=("voicemail",)) == []
-    assert texts(calls=2) == []
+    assert texts(calls_today=2) == []
     assert texts(NIGHT) == []
     assert texts(from_="anonymous") == []
 
@@ -333,7 +335,7 @@ def test_an_account_leads_to_the_customers_own_contact_if_the_policy_allows_it(t
     url = gather_url(line.ring())
 
     def found(**customer: Any) -> Page:
-        return line.go(url, "123456", crm=Found({"known": True, **customer}, ok=True, status=200))
+        return line.go(url, "123456", crm=LookupResult({"known": True, **customer}, ok=True, status=200))
 
     assert found(name="Ann", contact="+12015550142").dials[0] == ["+12015550142"]
     assert "Hello, Ann." in found(name="Ann", contact="+12015550142").said
@@ -341,7 +343,7 @@ def test_an_account_leads_to_the_customers_own_contact_if_the_policy_allows_it(t
     assert found(contact="ann@acme.sip.opentact.org").dials[0] == ["ann@acme.sip.opentact.org"]
     assert found(contact="ann@evil.example.com").dials[0] == ["+12015550190"]
     assert found(owes=True).dials == [["+12015550192"]]
-    nobody = line.go(url, "123456", crm=Found(None, ok=False, reason="nobody answers"))
+    nobody = line.go(url, "123456", crm=LookupResult(None, ok=False, reason="nobody answers"))
     assert nobody.dials == [["+12015550190"], ["+12015550191"]]
     assert "six digits" in line.go(url, "12").said
 
@@ -361,35 +363,35 @@ def test_what_is_in_the_way_is_refused_and_nothing_is_written(tmp_path):
         ("acme", "clinic", "+1 201 555 0123", "is answered already, by callflows/other.yaml"),
         ("acme", "clinic", "rest", "is answered already"),
     ]:
-        with pytest.raises(TemplateRefused, match=re.escape(said)):
-            begin(tmp_path / "flows", name, template, number, claimed)
+        with pytest.raises(FlowCreationError, match=re.escape(said)):
+            create_flow(tmp_path / "flows", name, template, number, claimed)
     assert not (tmp_path / "flows").exists()
 
 
 def test_a_file_that_is_there_stays_but_for_force(tmp_path):
-    file = begin(tmp_path, "acme", "clinic", "", {}).file
-    with pytest.raises(TemplateRefused, match="is there already"):
-        begin(tmp_path, "acme", "screening", "", {})
+    file = create_flow(tmp_path, "acme", "clinic", "", {}).file
+    with pytest.raises(FlowCreationError, match="is there already"):
+        create_flow(tmp_path, "acme", "screening", "", {})
     assert "clinic" in file.read_text()
-    begin(tmp_path, "acme", "screening", "+12015550123", {"+12015550123": str(file)}, force=True)
+    create_flow(tmp_path, "acme", "screening", "+12015550123", {"+12015550123": str(file)}, force=True)
     assert "Screening" in file.read_text()
     (tmp_path / "two.py").write_text("")
-    with pytest.raises(TemplateRefused, match=r"two\.py is named so already"):
-        begin(tmp_path, "two", "clinic", "", {}, force=True)
+    with pytest.raises(FlowCreationError, match=r"two\.py is named so already"):
+        create_flow(tmp_path, "two", "clinic", "", {}, force=True)
 
 
 def test_a_list_that_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "vip.csv").write_text("+12015550111,mine,\n")
-    begun = begin(tmp_path, "acme", "screening", "", {})
-    assert [file.name for file in begun.beside] == ["unwanted.csv"]
+    begun = create_flow(tmp_path, "acme", "screening", "", {})
+    assert [file.name for file in begun.other_files] == ["unwanted.csv"]
     assert (tmp_path / "lists" / "vip.csv").read_text() == "+12015550111,mine,\n"
 
 
 def test_a_flow_without_a_number_gets_one_that_no_other_has(tmp_path):
-    assert begin(tmp_path, "acme", "clinic", "", {"+12015550123": "x", "+12015550100": "x"}).number == "+12015550101"
+    assert create_flow(tmp_path, "acme", "clinic", "", {"+12015550123": "x", "+12015550100": "x"}).number == "+12015550101"
 
 
 def test_a_template_hangs_up_in_the_end(tmp_path):
     page = line_of("hunt-group", tmp_path).ring()
-    assert isinstance(read(page.xml).children[-1], Hangup)
+    assert isinstance(parse_response(page.xml).children[-1], Hangup)

@@ -7,9 +7,19 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from written import answered, compiled, document, everything, flow_of, leads, says, starting, turn_of
+from written import (
+    answer_as_xml,
+    compile_text,
+    compile_valid_flow,
+    find_signed_targets,
+    iterate_documents,
+    make_flow_text,
+    make_turn,
+    request_document,
+    spoken_texts,
+)
 
-from app.flows.book import FIRST
+from app.flows.book import FIRST_ENTRY
 from app.language import from_xml
 
 
@@ -19,33 +29,35 @@ def chain(nodes: int, end: str = "say: End.") -> str:
 
 
 def test_a_node_that_is_led_to_is_written_in_place():
-    assert document(flow_of(chain(3))) == ("<Answer/><Say>0</Say><Say>1</Say><Say>2</Say><Say>End.</Say><Hangup/>")
+    assert request_document(compile_valid_flow(chain(3))) == (
+        "<Answer/><Say>0</Say><Say>1</Say><Say>2</Say><Say>End.</Say><Hangup/>"
+    )
 
 
 @pytest.mark.parametrize("nodes", [19, 20, 21, 100, 1000])
 def test_a_chain_of_nodes_is_walked_to_its_end_however_long(nodes):
-    flow = flow_of(chain(nodes))
+    flow = compile_valid_flow(chain(nodes))
     heard: list[str] = []
-    node, entry, documents = "start", FIRST, 0
+    node, entry, documents = "start", FIRST_ENTRY, 0
     while node:
-        xml = answered(flow, node, turn_of(), entry)
-        heard += [text for text in says(xml) if text != "We are sorry."]
-        node, entry = (leads(xml) or [("", FIRST)])[0]
+        xml = answer_as_xml(flow, node, make_turn(), entry)
+        heard += [text for text in spoken_texts(xml) if text != "We are sorry."]
+        node, entry = (find_signed_targets(xml) or [("", FIRST_ENTRY)])[0]
         documents += 1
     assert heard == [*map(str, range(nodes)), "End."]
     assert documents <= nodes / 15 + 2
 
 
 def test_a_loop_comes_back_by_a_signed_url():
-    flow = flow_of(
+    flow = compile_valid_flow(
         "nodes:\n  start: [say: A, goto: b]\n  b: [say: B, goto: start]\n".replace("[say: A, goto", "[{say: A}, {goto")
         .replace("[say: B, goto", "[{say: B}, {goto")
         .replace("b]", "b}]")
         .replace("start]", "start}]")
     )
-    xml = document(flow)
-    assert says(xml)[:2] == ["A", "B"]
-    assert [node for node, _ in leads(xml)] == ["start"]
+    xml = request_document(flow)
+    assert spoken_texts(xml)[:2] == ["A", "B"]
+    assert [node for node, _ in find_signed_targets(xml)] == ["start"]
 
 
 def test_every_document_of_a_web_of_nodes_is_valid_and_small():
@@ -55,7 +67,7 @@ def test_every_document_of_a_web_of_nodes_is_valid_and_small():
         + "}}]\n"
         for i in range(60)
     )
-    found = [*everything(flow_of(starting("- goto: n0") + nodes))]
+    found = [*iterate_documents(compile_valid_flow(make_flow_text("- goto: n0") + nodes))]
     assert {node for node, _, _ in found} >= {f"n{i}" for i in range(60)}
     assert max(len(xml) for _, _, xml in found) < 130_000
 
@@ -69,12 +81,12 @@ def test_every_document_of_a_web_of_nodes_is_valid_and_small():
     ],
 )
 def test_a_loop_in_which_nothing_is_said_or_awaited_is_pointed_out(nodes):
-    made = compiled(f"nodes:\n  {nodes}\n")
+    made = compile_text(f"nodes:\n  {nodes}\n")
     assert [problem for problem in made.problems if "silen" in problem.message or "loop" in problem.message]
 
 
 def test_a_node_that_nothing_leads_to_is_a_warning():
-    made = compiled(starting("- hangup") + "  lost: [hangup]\n  found: [goto: lost]\n")
+    made = compile_text(make_flow_text("- hangup") + "  lost: [hangup]\n  found: [goto: lost]\n")
     assert [(problem.rule, problem.severity, problem.line) for problem in made.problems] == [
         ("unreachable-node", "warning", 6),
         ("unreachable-node", "warning", 7),
@@ -82,20 +94,20 @@ def test_a_node_that_nothing_leads_to_is_a_warning():
 
 
 def test_a_flow_begins_at_start():
-    made = compiled("numbers: rest\nnodes:\n  begin: [hangup]\n")
+    made = compile_text("numbers: rest\nnodes:\n  begin: [hangup]\n")
     assert made.rules == ["no-start"]
     assert made.problems[0].line == 2
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "ä", "", "-a", "a?b", "a.b", "x" * 65])
 def test_a_node_is_named_so_that_it_can_stand_in_a_url(name):
-    made = compiled(f"nodes:\n  start: [hangup]\n  '{name}': [hangup]\n")
+    made = compile_text(f"nodes:\n  start: [hangup]\n  '{name}': [hangup]\n")
     assert "node-name" in made.rules
     assert made.problems[0].line == 3
 
 
 def test_every_node_with_a_wrong_name_is_named():
-    made = compiled("nodes:\n  start: [hangpu]\n  a b: [hangup]\n  c d: [hangup]\n")
+    made = compile_text("nodes:\n  start: [hangpu]\n  a b: [hangup]\n  c d: [hangup]\n")
     assert sorted({*made.rules}) == ["node-name", "unknown-step", "unreachable-node"]
     assert [problem.line for problem in made.problems if problem.rule == "node-name"] == [3, 4]
 
@@ -156,11 +168,11 @@ def _flow(nodes: dict[str, list], ends: dict[str, str]) -> str:
 )
 def test_every_document_of_any_flow_is_valid(nodes, ends, caller):
     text = _flow(nodes, ends)
-    made = compiled(text)
+    made = compile_text(text)
     if "silent-loop" in made.rules:
         return
-    flow = flow_of(text)
-    for index, (_, _, xml) in enumerate(everything(flow, from_=caller, name="Ann")):
+    flow = compile_valid_flow(text)
+    for index, (_, _, xml) in enumerate(iterate_documents(flow, from_=caller, name="Ann")):
         from_xml(f"<Response>{xml}</Response>".encode())
         assert xml.endswith(("<Hangup/>", "</Callback>")), xml[-200:]
         if index > 40:

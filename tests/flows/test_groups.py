@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from written import answered, compiled, document, everything, flow_of, leads, starting, turn_of
+from written import (
+    answer_as_xml,
+    compile_text,
+    compile_valid_flow,
+    find_signed_targets,
+    iterate_documents,
+    make_flow_text,
+    make_turn,
+    request_document,
+)
 
-from app.flows.trail import told
-from app.kept import Values
+from app.flows.trail import describe_decisions
+from app.kept import Variables
 
 SALES = "groups: {sales: {to: [+12015550188, ann@acme.sip.opentact.org], timeout: 25s}}"
 WHO = "dial_policy: {regions: [US], sip_hosts: [acme.sip.opentact.org]}"
@@ -15,32 +24,34 @@ WHO = "dial_policy: {regions: [US], sip_hosts: [acme.sip.opentact.org]}"
 def rung(steps: str, more: str, **values: object) -> tuple[str, list[dict[str, object]]]:
     """The document of these steps where these values were set before, and its trail."""
     names = "".join(f"\n  before: [set: {{{name}: call.id}}, goto: start]" for name in values)
-    flow = flow_of(starting(steps, more) + names + "\n  nobody: [say: Nobody.]\n")
-    turn = turn_of()
-    turn.kept = Values(values)
-    turn.begin()
-    return answered(flow, turn=turn), told(turn)
+    flow = compile_valid_flow(make_flow_text(steps, more) + names + "\n  nobody: [say: Nobody.]\n")
+    turn = make_turn()
+    turn.earlier_values = Variables(values)
+    turn.reset_progress()
+    return answer_as_xml(flow, turn=turn), describe_decisions(turn)
 
 
 def test_a_group_is_rung_as_it_says():
-    xml = document(flow_of(starting("- dial: sales", SALES)))
+    xml = request_document(compile_valid_flow(make_flow_text("- dial: sales", SALES)))
     assert xml == '<Dial timeout="25000"><To>+12015550188</To><To>ann@acme.sip.opentact.org</To></Dial><Hangup/>'
 
 
 def test_what_a_dial_says_itself_beats_its_group():
-    xml = document(flow_of(starting("- dial: {to: sales, ring: in-turn, timeout: 5s}", SALES)))
+    xml = request_document(compile_valid_flow(make_flow_text("- dial: {to: sales, ring: in-turn, timeout: 5s}", SALES)))
     assert xml.count('<Dial timeout="5000">') == 2
 
 
 def test_a_group_that_is_none_is_an_error_with_the_one_that_is_meant():
-    (problem, *_) = compiled(starting("- dial: slaes", SALES)).problems
+    (problem, *_) = compile_text(make_flow_text("- dial: slaes", SALES)).problems
     assert "did you mean 'sales'?" in str(problem)
 
 
 def test_any_number_of_targets_in_turn_fits_into_documents():
     targets = ", ".join(f"a{i}@acme.sip.opentact.org" for i in range(100))
-    flow = flow_of(starting(f"- dial: {{to: [{targets}], ring: in-turn, no_answer: end}}") + "  end: [say: Nobody.]\n")
-    documents = [xml for _, _, xml in everything(flow)]
+    flow = compile_valid_flow(
+        make_flow_text(f"- dial: {{to: [{targets}], ring: in-turn, no_answer: end}}") + "  end: [say: Nobody.]\n"
+    )
+    documents = [xml for _, _, xml in iterate_documents(flow)]
     rung = [name for xml in documents for name in [f"a{i}@" for i in range(100)] if f"<To>{name}" in xml]
     assert sorted(rung) == sorted(f"a{i}@" for i in range(100)), "each once"
     assert sum("Nobody." in xml for xml in documents) == 1
@@ -78,7 +89,9 @@ def test_in_turn_a_refused_one_gives_way_to_the_next():
 
 
 def test_without_a_policy_only_the_countries_of_the_files_own_numbers_are_rung():
-    flow = flow_of(starting('- dial: "{{ call.from_ }}"').replace("numbers: rest", "numbers: +12015550123"))
-    assert "<To>+12015550999</To>" in document(flow)
-    assert "<To>" not in document(flow, from_="+442079460018")
-    assert not leads(document(flow))
+    flow = compile_valid_flow(
+        make_flow_text('- dial: "{{ call.from_ }}"').replace("numbers: rest", "numbers: +12015550123")
+    )
+    assert "<To>+12015550999</To>" in request_document(flow)
+    assert "<To>" not in request_document(flow, from_="+442079460018")
+    assert not find_signed_targets(request_document(flow))

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.overrides import Override
-from app.flows.hours.reading import read_hours
-from app.flows.places import Report
+from app.flows.hours.overrides import HoursOverride
+from app.flows.hours.reading import read_opening_hours
+from app.flows.places import ProblemReport
 from app.flows.yaml_texts import read_yaml
 
 if TYPE_CHECKING:
-    from app.flows.hours.opening import Hours, Opening
+    from app.flows.hours.opening import OpeningHours, OpeningState
 
 _SPEC = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "oracles" / "hours.py")
 assert _SPEC
@@ -34,14 +34,14 @@ HAVANA, APIA = ZoneInfo("America/Havana"), ZoneInfo("Pacific/Apia")
 MINUTE = timedelta(minutes=1)
 
 
-def read(text: str, **more: Any) -> tuple[Hours | None, list[Any]]:
+def read(text: str, **more: Any) -> tuple[OpeningHours | None, list[Any]]:
     """Hours of this text, and what is said about them."""
-    report = Report("acme.yaml")
+    report = ProblemReport("acme.yaml")
     found = read_yaml(text.encode(), report)
-    return read_hours("office", found, (), report, **more), report.problems
+    return read_opening_hours("office", found, (), report, **more), report.problems
 
 
-def hours(text: str) -> Hours:
+def hours(text: str) -> OpeningHours:
     """Hours of this text, of which nothing is said."""
     found, problems = read(text)
     assert problems == []
@@ -49,10 +49,10 @@ def hours(text: str) -> Hours:
     return found
 
 
-def at(text: str, when: str, zone: ZoneInfo | None = NEW_YORK, overrides: tuple[Override, ...] = ()) -> Opening:
+def at(text: str, when: str, zone: ZoneInfo | None = NEW_YORK, overrides: tuple[HoursOverride, ...] = ()) -> OpeningState:
     """Hours of this text at a moment, on the clock of the zone unless it carries an offset."""
     moment = datetime.fromisoformat(when)
-    return hours(text).at(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC), zone, overrides)
+    return hours(text).at_moment(moment if moment.tzinfo else moment.replace(tzinfo=zone or UTC), zone, overrides)
 
 
 def shown(moment: datetime | None) -> str:
@@ -117,7 +117,7 @@ def test_without_a_zone_the_clock_is_that_of_utc():
 
 def test_a_moment_without_an_offset_is_refused_since_the_clock_of_the_server_is_nobodys():
     with pytest.raises(ValueError, match="offset"):
-        hours(OFFICE).at(datetime(2026, 11, 23, 10), NEW_YORK)  # noqa: DTZ001 - it is what is refused
+        hours(OFFICE).at_moment(datetime(2026, 11, 23, 10), NEW_YORK)  # noqa: DTZ001 - it is what is refused
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_moment_without_an_offset_is_refused_since_the_clock_of_the_server_is_
 )
 def test_days_are_named_as_people_name_them(key, days):
     found = hours(f"{key}: 09:00-10:00")
-    assert {day for day in range(7) if found.week[day]} == {int(day) for day in days}
+    assert {day for day in range(7) if found.weekly_windows[day]} == {int(day) for day in days}
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_days_are_named_as_people_name_them(key, days):
     ],
 )
 def test_windows_are_written_as_people_write_them(windows):
-    assert [str(window) for window in hours(f"mon: {windows}").week[0]] == ["09:00-12:30", "13:30-18:00"]
+    assert [str(window) for window in hours(f"mon: {windows}").weekly_windows[0]] == ["09:00-12:30", "13:30-18:00"]
 
 
 def test_a_day_may_be_closed_in_words():
-    assert hours("mon-sat: 09:00-10:00\nsun: closed").week[6] == ()
+    assert hours("mon-sat: 09:00-10:00\nsun: closed").weekly_windows[6] == ()
 
 
 # Midnight
@@ -197,7 +197,7 @@ def test_a_day_may_end_at_midnight_by_either_name(end):
 def test_windows_that_touch_leave_no_hole_of_a_second(text):
     start = datetime(2026, 11, 23, 12, tzinfo=NEW_YORK)
     found = hours(text)
-    assert all(found.at(start + timedelta(seconds=second), NEW_YORK).open for second in range(7200))
+    assert all(found.at_moment(start + timedelta(seconds=second), NEW_YORK).open for second in range(7200))
 
 
 def test_windows_that_touch_are_one_opening():
@@ -284,8 +284,8 @@ def test_holidays_and_hours_are_known_in_any_year(year):
 # Overrides
 
 
-def override(state: str, until: str, begins: str | None = None) -> Override:
-    return Override(
+def override(state: str, until: str, begins: str | None = None) -> HoursOverride:
+    return HoursOverride(
         "acme", "office", state == "open", begins and datetime.fromisoformat(begins), datetime.fromisoformat(until)
     )
 
@@ -322,19 +322,21 @@ def test_what_is_next_is_told_anew_when_the_overrides_have_changed():
     found = hours(OFFICE)
     now = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)
     shut = (override("closed", "2026-11-23 11:00-05:00"),)
-    answers = [shown(found.at(now, NEW_YORK, overrides).next_opening) for overrides in ((), shut, (), list(shut))]
+    answers = [shown(found.at_moment(now, NEW_YORK, overrides).next_opening) for overrides in ((), shut, (), list(shut))]
     assert answers == ["2026-11-23 13:30-05:00", "2026-11-23 11:00-05:00"] * 2
-    assert shown(found.at(now, NEW_YORK).next_closing) == "2026-11-23 12:30-05:00"
-    assert shown(found.at(now, BERLIN).next_closing) == "2026-11-23 18:00+01:00"
+    assert shown(found.at_moment(now, NEW_YORK).next_closing) == "2026-11-23 12:30-05:00"
+    assert shown(found.at_moment(now, BERLIN).next_closing) == "2026-11-23 18:00+01:00"
 
 
 def test_what_is_next_does_not_depend_on_what_was_asked_before():
     found = hours(OFFICE)
     start = datetime(2026, 12, 18, tzinfo=UTC)
     times = [start + 17 * n * MINUTE for n in range(800)]
-    fresh = [(now.next_opening, now.next_closing) for now in (hours(OFFICE).at(time, NEW_YORK) for time in times[::40])]
+    fresh = [
+        (now.next_opening, now.next_closing) for now in (hours(OFFICE).at_moment(time, NEW_YORK) for time in times[::40])
+    ]
     for some in (times, times[::-1]):
-        told = {time: (now.next_opening, now.next_closing) for time in some for now in [found.at(time, NEW_YORK)]}
+        told = {time: (now.next_opening, now.next_closing) for time in some for now in [found.at_moment(time, NEW_YORK)]}
         assert [told[time] for time in times[::40]] == fresh
 
 
@@ -406,7 +408,7 @@ def test_apia_had_no_30_december_2011():
 # The oracle
 
 
-def told(found: Opening) -> tuple[bool, datetime | None, datetime | None]:
+def told(found: OpeningState) -> tuple[bool, datetime | None, datetime | None]:
     """What is told, in UTC: Python calls moments of two zones unequal where a clock shows a time twice."""
     nexts = [moment and moment.astimezone(UTC) for moment in (found.next_opening, found.next_closing)]
     return found.open, nexts[0], nexts[1]
@@ -415,23 +417,23 @@ def told(found: Opening) -> tuple[bool, datetime | None, datetime | None]:
 def compare(schedule: Any, zone: ZoneInfo, first: datetime, days: int, every: int) -> None:
     """A stretch beside the oracle: around every edge and the clock's changes, and at samples."""
     last = first + timedelta(days=days)
-    plain = oracle.Oracle(schedule, zone, first, last + timedelta(days=15))
-    report = Report("")
-    found = read_hours("it", schedule.written(), (), report)
+    plain = oracle.HoursOracle(schedule, zone, first, last + timedelta(days=15))
+    report = ProblemReport("")
+    found = read_opening_hours("it", schedule.to_flow_file(), (), report)
     assert [problem for problem in report.problems if problem.severity == "error"] == []
     assert found is not None
-    overrides = tuple(Override("acme", "it", *exception) for exception in schedule.exceptions)
+    overrides = tuple(HoursOverride("acme", "it", *exception) for exception in schedule.exceptions)
     minutes = {edge + by for edge in plain.edges for by in (-1, 0, 1)} | {*range(0, days * 1440, every)}
     for minute in sorted(minutes):
         if 0 <= minute < days * 1440:
-            now = found.at(plain.moment(minute), zone, overrides)
-            assert now.open is plain.open[minute], plain.moment(minute)
-            opening, closing = plain.next_edges(minute)
+            now = found.at_moment(plain.moment_at(minute), zone, overrides)
+            assert now.open is plain.is_open[minute], plain.moment_at(minute)
+            opening, closing = plain.find_next_edges(minute)
             if opening and closing:
-                assert told(now) == (plain.open[minute], opening, closing), plain.moment(minute)
+                assert told(now) == (plain.is_open[minute], opening, closing), plain.moment_at(minute)
 
 
-@pytest.mark.parametrize("zone", [*oracle.ZONES, "America/Havana", "Asia/Beirut", "Africa/Cairo", "Africa/Casablanca"])
+@pytest.mark.parametrize("zone", [*oracle.ZONE_NAMES, "America/Havana", "Asia/Beirut", "Africa/Cairo", "Africa/Casablanca"])
 @pytest.mark.parametrize("schedule", oracle.SCHEDULES.values(), ids=[*oracle.SCHEDULES])
 @pytest.mark.parametrize(
     "first", [datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)], ids=["spring", "autumn"]
@@ -452,7 +454,7 @@ def windows_of_a_day(draw: st.DrawFn) -> list[tuple[str, str]]:
 
 
 @given(
-    st.dictionaries(st.sampled_from(oracle.NAMES), windows_of_a_day(), min_size=1),
+    st.dictionaries(st.sampled_from(oracle.WEEKDAY_NAMES), windows_of_a_day(), min_size=1),
     st.sampled_from(
         [
             (datetime(year, month, day, tzinfo=UTC))
@@ -467,7 +469,7 @@ def windows_of_a_day(draw: st.DrawFn) -> list[tuple[str, str]]:
 )
 def test_any_hours_agree_with_the_oracle(week, first, zone, closed, opened, exceptions):
     day = first.date()
-    schedule = oracle.Schedule(
+    schedule = oracle.HoursSchedule(
         week,
         {day + timedelta(days=n) for n in closed},
         {day + timedelta(days=n): windows for n, windows in opened.items()},
@@ -552,7 +554,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
     (problem,) = problems
     assert (problem.rule, problem.line, problem.column, problem.message) == (rule, *place, message)
     assert problem.severity == "error"
-    assert problem.mend or rule == "shape"
+    assert problem.fix or rule == "shape"
 
 
 @pytest.mark.parametrize(
@@ -571,24 +573,24 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
 )
 def test_the_mend_is_the_one_that_was_probably_meant(text, mend):
     _, problems = read(text)
-    assert problems[0].mend.startswith(mend)
+    assert problems[0].fix.startswith(mend)
 
 
 def test_what_is_right_stays_beside_what_is_wrong():
     found, problems = read("mon: 09:00-10:00, x\ntue: 09:00-10:00\nclosed: [x, 2026-12-24]\nholidays: [US, XX]")
     assert found is not None
     assert [problem.rule for problem in problems] == ["hours-window", "hours-holidays", "hours-date"]
-    assert found.week[0]
-    assert found.week[1]
-    assert found.holidays == ("US",)
-    assert len(found.closed) == 1
+    assert found.weekly_windows[0]
+    assert found.weekly_windows[1]
+    assert found.holiday_places == ("US",)
+    assert len(found.closed_dates) == 1
 
 
 @pytest.mark.parametrize("text", ["09:00-17:00", "[mon, tue]", "''"])
 def test_hours_without_days_are_refused(text):
     found, (problem,) = read(text)
     assert found is None
-    assert (problem.rule, problem.mend) == ("shape", "as daily: 09:00-17:00")
+    assert (problem.rule, problem.fix) == ("shape", "as daily: 09:00-17:00")
 
 
 @pytest.mark.parametrize("text", ["{}", "sun: closed", "closed: 2026-12-24", "holidays: US"])
@@ -606,7 +608,7 @@ def test_a_date_that_is_closed_and_open_is_a_warning_and_open_wins(opened):
     found, (problem,) = read(f"closed: [2026-12-23 - 2027-01-03, 2026-12-24]\nopen: {{{opened}: 09:00-10:00}}")
     assert (problem.severity, problem.rule, problem.line, problem.column) == ("warning", "hours-contradiction", 1, 35)
     assert found is not None
-    assert found.at(datetime(2026, 12, 24, 9, tzinfo=UTC), None).open
+    assert found.at_moment(datetime(2026, 12, 24, 9, tzinfo=UTC), None).open
 
 
 def test_holidays_that_end_soon_are_a_warning():
@@ -630,16 +632,16 @@ def test_holidays_that_end_soon_are_a_warning():
     )
 )
 def test_anything_is_read_or_refused(given_):
-    found = read_hours("x", given_, ("hours", "x"), Report(""))
+    found = read_opening_hours("x", given_, ("hours", "x"), ProblemReport(""))
     if found is not None:
-        assert found.at(datetime(2026, 12, 24, 9, tzinfo=UTC), None).open in (True, False)
+        assert found.at_moment(datetime(2026, 12, 24, 9, tzinfo=UTC), None).open in (True, False)
 
 
 def test_the_package_of_holidays_is_imported_by_the_first_hours_that_ask_for_it():
     code = (
-        "import sys; from app.flows.places import Report; from app.flows.hours.reading import read_hours; "
-        "read_hours('x', {'mon': '09:00-10:00'}, (), Report('')); first = 'holidays' in sys.modules; "
-        "read_hours('x', {'holidays': 'US'}, (), Report('')); print(first, 'holidays' in sys.modules)"
+        "import sys; from app.flows.places import ProblemReport; from app.flows.hours.reading import read_opening_hours; "
+        "read_opening_hours('x', {'mon': '09:00-10:00'}, (), ProblemReport('')); first = 'holidays' in sys.modules; "
+        "read_opening_hours('x', {'holidays': 'US'}, (), ProblemReport('')); print(first, 'holidays' in sys.modules)"
     )
     command = [sys.executable, "-c", code]
     root = Path(__file__).parents[2]

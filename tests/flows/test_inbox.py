@@ -8,18 +8,18 @@ from collections import Counter
 
 import pytest
 import structlog
-from written import flow_of
+from written import compile_valid_flow
 
-from app.consent import OptOutsInMemory
+from app.consent import InMemoryOptOuts
 from app.flows.book import FlowBook
 from app.flows.messages import limits
-from app.flows.messages.inbox import LATE, Inbox
-from app.flows.messages.message import Message
-from app.flows.messages.rules import Sentences
+from app.flows.messages.inbox import MAX_ANSWERABLE_AGE_SECONDS, MessageInbox
+from app.flows.messages.message import TextMessage
+from app.flows.messages.rules import CarrierReplies
 
 NOW = 1_790_000_000.0
 ME, OURS = "+12015550999", "+12015550123"
-SENTENCES = Sentences("Stopped.", "Started.", "Help.")
+SENTENCES = CarrierReplies("Stopped.", "Started.", "Help.")
 ECHO = "numbers: [+12015550123]\nnodes: {start: [{say: Hello.}]}\nmessages:\n  - reply: 'You said {{ message.text }}'\n"
 ids = itertools.count()
 
@@ -30,7 +30,7 @@ class Remembered:
     def __init__(self):
         self.keys = set()
 
-    async def once(self, kind, key):
+    async def claim_key(self, kind, key):
         fresh = (kind, key) not in self.keys
         self.keys.add((kind, key))
         return fresh
@@ -41,20 +41,20 @@ class Phone:
 
     def __init__(self, *flows, optouts=None, done=None):
         self.now = NOW
-        self.optouts = optouts or OptOutsInMemory()
-        self.book = FlowBook([flow_of(text) for text in flows or (ECHO,)])
+        self.optouts = optouts or InMemoryOptOuts()
+        self.book = FlowBook([compile_valid_flow(text) for text in flows or (ECHO,)])
         done = done or Remembered()
-        self.inbox = Inbox(
-            lambda: self.book, SENTENCES, optouts=self.optouts, done=done, do=self._do, clock=lambda: self.now
+        self.inbox = MessageInbox(
+            lambda: self.book, SENTENCES, optouts=self.optouts, deduplication=done, run_job=self._do, clock=lambda: self.now
         )
 
     async def _do(self, job, _end, _flow):
-        return job.do()
+        return job.run()
 
     def take(self, text, **given):
         self.now += 0.001
-        said = {"from_": ME, "to": "12015550123", "at": self.now, "uuid": f"m{next(ids)}", **given}
-        return asyncio.run(self.inbox.take(Message(text=text, **said)))
+        said = {"from_": ME, "to": "12015550123", "received_at": self.now, "uuid": f"m{next(ids)}", **given}
+        return asyncio.run(self.inbox.handle_message(TextMessage(text=text, **said)))
 
     def says(self, text, **given):
         """What is sent, as to whom and what."""
@@ -81,7 +81,7 @@ def test_a_text_is_answered_from_the_number_that_it_came_to():
     taken = Phone().take("Hi")
     (effect,) = taken.effects
     assert dict(effect.payload) == {"to": ME, "from": OURS, "text": "You said Hi"}
-    assert (taken.outcome, taken.flow, taken.rule) == ("matched", "acme", 0)
+    assert (taken.outcome, taken.flow, taken.rule_index) == ("matched", "acme", 0)
     assert taken.trail[-1]["detail"] == {"to": "...0999"}
 
 
@@ -136,7 +136,7 @@ def test_a_flow_without_rules_still_honours_stop():
 def test_after_stop_nothing_is_sent_until_start():
     phone = Phone()
     stopped = phone.take("Stop!")
-    assert [(e.payload["text"], e.confirms) for e in stopped.effects] == [("Stopped.", True)]
+    assert [(e.payload["text"], e.is_stop_confirmation) for e in stopped.effects] == [("Stopped.", True)]
     assert stopped.outcome == "stopped"
     for text in ("Hi", "help", "STOP", "stop please"):
         silent = phone.take(text)
@@ -169,12 +169,12 @@ def test_numbers_may_be_written_in_any_way():
 
 def test_what_is_told_late_or_again_does_not_undo_what_was_said_since():
     phone = Phone()
-    phone.take("stop", at=NOW - 20, uuid="stop")
-    phone.take("start", at=NOW - 10, uuid="start")
-    assert phone.take("stop", at=NOW - 20, uuid="stop").outcome == "repeated"
+    phone.take("stop", received_at=NOW - 20, uuid="stop")
+    phone.take("start", received_at=NOW - 10, uuid="start")
+    assert phone.take("stop", received_at=NOW - 20, uuid="stop").outcome == "repeated"
     assert phone.says("a") == [(ME, "You said a")]
-    phone.take("stop", at=NOW - 5)
-    assert phone.says("start", at=NOW - 15) == []
+    phone.take("stop", received_at=NOW - 5)
+    assert phone.says("start", received_at=NOW - 15) == []
     assert phone.says("b") == []
 
 
@@ -182,16 +182,16 @@ def test_the_opt_outs_are_the_same_in_every_order():
     said = [("out", 1.0), ("in", 2.0), ("out", 3.0), ("in", 3.0)]
 
     async def after(order):
-        store = OptOutsInMemory()
+        store = InMemoryOptOuts()
         for what, at in order:
             await (store.opt_out if what == "out" else store.opt_in)(OURS, ME, at)
-        return await store.opted_out(OURS, ME)
+        return await store.is_opted_out(OURS, ME)
 
     assert {asyncio.run(after(order)) for order in itertools.permutations(said)} == {True}
 
 
 def test_a_stop_that_cannot_be_kept_is_not_taken_and_is_taken_when_it_comes_again():
-    class Gone(OptOutsInMemory):
+    class Gone(InMemoryOptOuts):
         gone = True
 
         async def opt_out(self, *said):
@@ -210,7 +210,7 @@ def test_a_stop_that_cannot_be_kept_is_not_taken_and_is_taken_when_it_comes_agai
 def test_a_stop_to_a_number_that_nobody_answers_is_kept():
     phone = Phone()
     assert phone.take("stop", to="12015550777").outcome == "unknown-number"
-    assert asyncio.run(phone.optouts.opted_out("+12015550777", ME))
+    assert asyncio.run(phone.optouts.is_opted_out("+12015550777", ME))
 
 
 def test_nothing_is_forwarded_to_who_said_stop_and_what_he_writes_still_is():
@@ -304,15 +304,15 @@ def test_a_number_that_only_begins_as_a_prefix_of_ours_is_a_person():
 
 def test_a_text_that_was_found_late_is_told_and_not_answered():
     phone = Phone(ECHO + "    notify: https://a.example/x\n")
-    taken = phone.take("Hi", at=NOW - LATE - 1)
+    taken = phone.take("Hi", received_at=NOW - MAX_ANSWERABLE_AGE_SECONDS - 1)
     assert [effect.kind for effect in taken.effects] == ["notify"]
     assert refusals(taken) == ["it is older than 6 hours"]
-    assert len(phone.says("Hi", at=NOW - LATE + 1)) == 1
+    assert len(phone.says("Hi", received_at=NOW - MAX_ANSWERABLE_AGE_SECONDS + 1)) == 1
 
 
 def test_what_is_remembered_of_talks_is_bounded(monkeypatch):
-    monkeypatch.setattr(limits, "PAIRS", 10)
-    kept = limits.Limits()
+    monkeypatch.setattr(limits, "MAX_TEXT_CONVERSATIONS", 10)
+    kept = limits.ReplyLimiter()
     for n in range(50):
-        assert kept.refusal((OURS, str(n), "reply"), limits.REPLIES, "a", "b", NOW) == ""
+        assert kept.count_or_refuse((OURS, str(n), "reply"), limits.REPLY_LIMITS, "a", "b", NOW) == ""
     assert len(kept) == 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from written import answered, compiled, document, flow_of, starting, turn_of
+from written import answer_as_xml, compile_text, compile_valid_flow, make_flow_text, make_turn, request_document
 
 NEEDS = {
     "say: Hello.": True,
@@ -24,8 +24,8 @@ NEEDS = {
 
 
 def xml(steps: str, mode: str = "auto", dialect: str = "reference", answers: bool | None = None) -> str:  # noqa: FBT001
-    flow = flow_of(starting(steps, f"auto_answer: {mode}"), dialect)
-    return answered(flow, turn=turn_of(answers=answers))
+    flow = compile_valid_flow(make_flow_text(steps, f"auto_answer: {mode}"), dialect)
+    return answer_as_xml(flow, turn=make_turn(answers=answers))
 
 
 @pytest.mark.parametrize("step", NEEDS)
@@ -48,9 +48,9 @@ def test_true_answers_before_what_needs_it_whatever_the_app_does(step):
 @pytest.mark.parametrize("mode", ["false", "no"])
 @pytest.mark.parametrize("step", NEEDS)
 def test_false_never_answers(step, mode):
-    made = compiled(starting(f"- {step}", f"auto_answer: {mode}"))
+    made = compile_text(make_flow_text(f"- {step}", f"auto_answer: {mode}"))
     if mode == "false":
-        assert "<Answer/>" not in document(made.flow)
+        assert "<Answer/>" not in request_document(made.flow)
         assert b"<Answer/>" not in made.flow.fallback
     else:
         assert "value" in made.rules
@@ -78,34 +78,34 @@ def test_an_answer_of_the_author_is_enough():
 @pytest.mark.parametrize("hidden", ["", "+12015550999"])
 def test_the_line_is_answered_once_though_a_condition_stands_before_it(hidden):
     steps = "- when: caller.anonymous\n  say: Who are you?\n- say: Hello."
-    flow = flow_of(starting(steps))
-    made = document(flow, from_=hidden)
+    flow = compile_valid_flow(make_flow_text(steps))
+    made = request_document(flow, from_=hidden)
     assert made.count("<Answer/>") == 1
     assert made.startswith("<Answer/>")
 
 
 def test_the_line_is_answered_in_each_way_that_a_call_can_go():
     steps = "- when: caller.anonymous\n  goto: hidden\n- dial: {to: +12015550188, no_answer: hidden}"
-    flow = flow_of(starting(steps) + "  hidden: [say: Hello.]\n")
-    assert document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
-    assert document(flow) == (
+    flow = compile_valid_flow(make_flow_text(steps) + "  hidden: [say: Hello.]\n")
+    assert request_document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
+    assert request_document(flow) == (
         "<Dial><To>+12015550188</To><Error><Answer/><Say>Hello.</Say><Hangup/></Error></Dial><Hangup/>"
     )
 
 
 def test_a_node_that_two_ways_lead_to_is_answered_in_one_and_not_again_in_the_other():
     steps = "- when: caller.anonymous\n  goto: both\n- say: Welcome.\n- goto: both"
-    flow = flow_of(starting(steps) + "  both: [say: Hello.]\n")
-    assert document(flow) == "<Answer/><Say>Welcome.</Say><Say>Hello.</Say><Hangup/>"
-    assert document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
+    flow = compile_valid_flow(make_flow_text(steps) + "  both: [say: Hello.]\n")
+    assert request_document(flow) == "<Answer/><Say>Welcome.</Say><Say>Hello.</Say><Hangup/>"
+    assert request_document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
 
 
 def test_the_fallback_of_a_call_that_is_answered_does_not_answer_again():
-    made = document(flow_of(starting("- say: Hello.\n- goto: start")))
+    made = request_document(compile_valid_flow(make_flow_text("- say: Hello.\n- goto: start")))
     assert made.count("<Answer/>") == 1
     assert "<Error><Say>We are sorry.</Say><Hangup/></Error></Callback>" in made
 
 
 def test_the_fallback_of_a_call_that_is_not_answered_answers_it():
-    made = document(flow_of(starting("- pause: 1s\n- goto: start")))
+    made = request_document(compile_valid_flow(make_flow_text("- pause: 1s\n- goto: start")))
     assert "<Error><Answer/><Say>We are sorry.</Say><Hangup/></Error></Callback>" in made

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from written import Conversation, compiled, flow_of, starting, turn_of
+from written import Conversation, compile_text, compile_valid_flow, make_flow_text, make_turn
 
-from app.flows.apart import Pending
-from app.flows.book import START
-from app.outside import Found, Lookup
+from app.flows.apart import NeedsResult
+from app.flows.book import START_NODE
+from app.outside import LookupRequest, LookupResult
 
 if TYPE_CHECKING:
     from app.flows.book import Flow
@@ -19,28 +19,31 @@ DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 URL = "https://crm.example.com/accounts"
 
 
-def asked(lookup: str, dialect: str = "reference", **told: str) -> Lookup:
+def asked(lookup: str, dialect: str = "reference", **told: str) -> LookupRequest:
     """The question of a flow whose first step is a lookup with these keys."""
-    return question(flow_of(starting(f"- lookup: {{into: found, {lookup}}}\n- say: '{{{{ found }}}}'"), dialect), **told)
+    return question(
+        compile_valid_flow(make_flow_text(f"- lookup: {{into: found, {lookup}}}\n- say: '{{{{ found }}}}'"), dialect),
+        **told,
+    )
 
 
-def question(flow: Flow, **told: str) -> Lookup:
+def question(flow: Flow, **told: str) -> LookupRequest:
     """The first question of a flow; what must be worked out apart before it is."""
-    turn = turn_of(**told)
+    turn = make_turn(**told)
     while True:
-        with pytest.raises(Pending) as pending:
-            flow.answer(START, turn)
-        if isinstance(pending.value.job, Lookup):
+        with pytest.raises(NeedsResult) as pending:
+            flow.answer(START_NODE, turn)
+        if isinstance(pending.value.job, LookupRequest):
             return pending.value.job
-        turn.results.append(pending.value.job.do())
-        turn.begin()
+        turn.deferred_results.append(pending.value.job.run())
+        turn.reset_progress()
 
 
 @DIALECTS
 def test_a_question_names_what_is_asked_and_for_what(dialect):
     lookup = asked(f"url: '{URL}'", dialect)
     assert (lookup.url, lookup.method, lookup.headers, lookup.body) == (URL, "GET", (), "")
-    assert (lookup.timeout_ms, lookup.place, lookup.into) == (800, "acme/start/0", "found")
+    assert (lookup.timeout_ms, lookup.step_path, lookup.variable) == (800, "acme/start/0", "found")
 
 
 @DIALECTS
@@ -55,8 +58,8 @@ def test_a_question_names_what_is_asked_and_for_what(dialect):
     ],
 )
 def test_a_header_is_the_authors_text_on_one_line(dialect, written, sent):
-    flow = flow_of(
-        starting(
+    flow = compile_valid_flow(
+        make_flow_text(
             f"- lookup: {{into: found, url: '{URL}', headers: {{{written}}}}}\n- say: '{{{{ found }}}}'",
             "variables: {desk: 'north & <south>', unused: x}",
         ),
@@ -99,7 +102,9 @@ def test_a_content_type_that_the_author_names_is_the_only_one():
 
 @pytest.mark.parametrize("name", ["'X Key'", "'X:Key'", "''", "'X\tKey'"])
 def test_a_header_that_cannot_be_named_so_is_an_error(name):
-    made = compiled(starting(f"- lookup: {{into: found, url: '{URL}', headers: {{{name}: x}}}}\n- say: '{{{{ found }}}}'"))
+    made = compile_text(
+        make_flow_text(f"- lookup: {{into: found, url: '{URL}', headers: {{{name}: x}}}}\n- say: '{{{{ found }}}}'")
+    )
     assert made.flow is None
     assert {"value", "tab"} & {*made.rules}
 
@@ -113,7 +118,7 @@ def test_a_header_that_cannot_be_named_so_is_an_error(name):
     ],
 )
 def test_a_name_that_cannot_be_is_an_error_in_headers_and_bodies(given):
-    made = compiled(starting(f"- lookup: {{into: found, url: '{URL}', {given}}}\n- say: '{{{{ found }}}}'"))
+    made = compile_text(make_flow_text(f"- lookup: {{into: found, url: '{URL}', {given}}}\n- say: '{{{{ found }}}}'"))
     assert made.rules == ["template"]
 
 
@@ -133,16 +138,16 @@ def test_a_name_that_cannot_be_is_an_error_in_headers_and_bodies(given):
     ],
 )
 def test_whatever_is_answered_is_only_ever_text(dialect, value, heard):
-    text = starting(f"- lookup: {{into: found, url: '{URL}'}}\n- say: Hello {{{{ found.name }}}}.")
-    call = Conversation(flow_of(text, dialect), dialect, {URL: Found(value, ok=True, status=200)})
-    assert call.says == [heard]
+    text = make_flow_text(f"- lookup: {{into: found, url: '{URL}'}}\n- say: Hello {{{{ found.name }}}}.")
+    call = Conversation(compile_valid_flow(text, dialect), dialect, {URL: LookupResult(value, ok=True, status=200)})
+    assert call.spoken_texts == [heard]
 
 
 @DIALECTS
 def test_the_default_stands_in_and_otherwise_leads_on_where_nobody_answers(dialect):
     lookup = f"{{into: found, url: '{URL}', default: {{vip: true}}, otherwise: down}}"
-    text = starting(f"- lookup: {lookup}\n- say: Fine {{{{ found.vip }}}}.")
+    text = make_flow_text(f"- lookup: {lookup}\n- say: Fine {{{{ found.vip }}}}.")
     text += "  down: [say: 'Down {{ found.vip }}.']\n"
-    there: dict[str, Any] = {URL: Found({"vip": False}, ok=True)}
-    assert Conversation(flow_of(text, dialect), dialect, there).says == ["Fine False."]
-    assert Conversation(flow_of(text, dialect), dialect).heard[-1] == "Down True."
+    there: dict[str, Any] = {URL: LookupResult({"vip": False}, ok=True)}
+    assert Conversation(compile_valid_flow(text, dialect), dialect, there).spoken_texts == ["Fine False."]
+    assert Conversation(compile_valid_flow(text, dialect), dialect).heard_texts[-1] == "Down True."

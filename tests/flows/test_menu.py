@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from written import answered, compiled, document, everything, flow_of, leads, says, starting, turn_of
+from written import (
+    answer_as_xml,
+    compile_text,
+    compile_valid_flow,
+    find_signed_targets,
+    iterate_documents,
+    make_flow_text,
+    make_turn,
+    request_document,
+    spoken_texts,
+)
 
-from app.flows.book import Entry
+from app.flows.book import NodeEntry
 
 MENU = """
 - menu:
@@ -20,7 +30,7 @@ NODES = "  one: [say: One.]\n  two: [say: Two.]\n  last: [say: Last.]\n"
 
 
 def menu(text: str = MENU, dialect: str = "reference", nodes: str = NODES) -> str:
-    return answered(flow_of(starting(text) + nodes, dialect))
+    return answer_as_xml(compile_valid_flow(make_flow_text(text) + nodes, dialect))
 
 
 def test_a_menu_is_one_document_with_all_its_attempts():
@@ -44,7 +54,7 @@ def test_a_classic_menu_asks_inside_the_gather_and_once():
 
 
 def test_a_menu_is_offered_three_times_where_nothing_is_said():
-    assert says(menu(MENU.replace("    attempts: 2\n", ""))).count("Press 1 or 2.") == 3
+    assert spoken_texts(menu(MENU.replace("    attempts: 2\n", ""))).count("Press 1 or 2.") == 3
 
 
 def test_texts_escalate_and_the_last_one_stays():
@@ -56,18 +66,18 @@ def test_texts_escalate_and_the_last_one_stays():
     no_match: [Wrong 1., Wrong 2.]
     attempts: 3
 """
-    assert " ".join(says(menu(text, nodes="  one: [hangup]\n"))) == (
+    assert " ".join(spoken_texts(menu(text, nodes="  one: [hangup]\n"))) == (
         "First. Wrong 1. Quiet 1. Second. Wrong 2. Quiet 2. Second. Wrong 2. Quiet 3."
     )
 
 
 def test_the_steps_that_follow_run_when_nothing_was_chosen():
     text = "- menu: {prompt: Press 1., keys: {1: one}, attempts: 1}\n- say: Goodbye."
-    assert says(menu(text)) == ["Press 1.", "One.", "Goodbye."]
+    assert spoken_texts(menu(text)) == ["Press 1.", "One.", "Goodbye."]
 
 
 def test_a_step_after_a_menu_that_goes_elsewhere_is_an_error():
-    assert "after-the-end" in compiled(starting(f"{MENU}\n- say: Never.") + NODES).rules
+    assert "after-the-end" in compile_text(make_flow_text(f"{MENU}\n- say: Never.") + NODES).rules
 
 
 def test_what_a_key_runs_never_runs_into_the_next_attempt():
@@ -99,7 +109,7 @@ def test_a_stop_key_is_as_the_author_says():
 def test_a_time_limit_is_for_the_dialect_that_has_one():
     text = "- menu: {prompt: Press., keys: {1: one}, attempts: 1, timeout: 7s}"
     assert 'timeout="7000"' in menu(text, "classic")
-    made = compiled(starting(text) + NODES)
+    made = compile_text(make_flow_text(text) + NODES)
     assert made.flow is not None
     (problem,) = [problem for problem in made.problems if problem.rule == "dialect"]
     assert (problem.severity, problem.line) == ("warning", 5)
@@ -112,31 +122,33 @@ def test_a_menu_answers_the_line_once_and_before_it_asks():
 
 def test_a_menu_under_a_condition_is_offered_to_whom_it_holds_for():
     text = MENU.replace("- menu:", "- when: not caller.anonymous\n  menu:") + "- say: Who are you?\n"
-    flow = flow_of(starting(text) + NODES)
-    assert says(document(flow))[0] == "Press 1 or 2."
-    assert "Who are you?" not in document(flow)
-    assert says(document(flow, from_="")) == ["Who are you?"]
+    flow = compile_valid_flow(make_flow_text(text) + NODES)
+    assert spoken_texts(request_document(flow))[0] == "Press 1 or 2."
+    assert "Who are you?" not in request_document(flow)
+    assert spoken_texts(request_document(flow, from_="")) == ["Who are you?"]
 
 
 # Loops
 
 
 def test_a_key_that_leads_back_is_fetched_and_leads_back():
-    flow = flow_of(starting("- say: Welcome.\n- goto: menu") + "  menu: [menu: {prompt: Press 1., keys: {1: menu}}]\n")
-    (node, entry), *_ = leads(document(flow))
+    flow = compile_valid_flow(
+        make_flow_text("- say: Welcome.\n- goto: menu") + "  menu: [menu: {prompt: Press 1., keys: {1: menu}}]\n"
+    )
+    (node, entry), *_ = find_signed_targets(request_document(flow))
     assert node == "menu"
-    assert says(answered(flow, node, turn_of(), entry))[0] == "Press 1."
+    assert spoken_texts(answer_as_xml(flow, node, make_turn(), entry))[0] == "Press 1."
 
 
 def test_a_document_that_cannot_be_fetched_is_followed_by_the_fallback():
     fallback = "fallback: [say: Sorry., dial: +12015550199]\n"
-    flow = flow_of(starting("- menu: {prompt: Press 1., keys: {1: start}}") + fallback)
-    xml = document(flow)
+    flow = compile_valid_flow(make_flow_text("- menu: {prompt: Press 1., keys: {1: start}}") + fallback)
+    xml = request_document(flow)
     assert xml.count("<Error><Say>Sorry.</Say><Dial><To>+12015550199</To></Dial><Hangup/></Error></Callback>") == 3
 
 
 def test_a_callback_of_ours_names_its_method_and_does_not_wait_for_ever():
-    xml = document(flow_of(starting("- menu: {prompt: Press 1., keys: {1: start}}")))
+    xml = request_document(compile_valid_flow(make_flow_text("- menu: {prompt: Press 1., keys: {1: start}}")))
     assert 'method="GET" timeout="5000"' in xml
 
 
@@ -148,70 +160,72 @@ def big(keys: int = 10, size: int = 3000, attempts: int = 3, more: str = "") -> 
     nodes = "".join(f"  n{key}: [say: {key}{'x' * size}]\n" for key in range(keys))
     prompts = ", ".join(f"Attempt {attempt + 1}." for attempt in range(attempts))
     return (
-        starting(f"- menu: {{prompt: [{prompts}], keys: {{{choices}}}, attempts: {attempts}{more}}}\n- say: Goodbye.")
+        make_flow_text(f"- menu: {{prompt: [{prompts}], keys: {{{choices}}}, attempts: {attempts}{more}}}\n- say: Goodbye.")
         + nodes
     )
 
 
 def test_each_attempt_of_a_big_menu_can_be_fetched():
-    flow = flow_of(big())
-    entry = Entry()
+    flow = compile_valid_flow(big())
+    entry = NodeEntry()
     for attempt in (1, 2, 3):
-        xml = answered(flow, "start", turn_of(), entry)
-        assert says(xml)[0] == f"Attempt {attempt}."
-        (where, entry), *none = leads(xml)[-1:] or [(("", Entry()))]
+        xml = answer_as_xml(flow, "start", make_turn(), entry)
+        assert spoken_texts(xml)[0] == f"Attempt {attempt}."
+        (where, entry), *none = find_signed_targets(xml)[-1:] or [(("", NodeEntry()))]
         assert none == []
         if attempt < 3:
-            assert (where, entry) == ("start", Entry(0, attempt + 1, answered=True))
-    assert says(xml)[-1] == "Goodbye."
+            assert (where, entry) == ("start", NodeEntry(0, attempt + 1, line_answered=True))
+    assert spoken_texts(xml)[-1] == "Goodbye."
 
 
 def test_no_document_of_a_big_menu_is_too_big():
     for keys, size in ((10, 3000), (10, 11_000), (10, 60_000), (3, 90_000)):
-        flow = flow_of(big(keys, size))
-        for _, _, xml in everything(flow):
+        flow = compile_valid_flow(big(keys, size))
+        for _, _, xml in iterate_documents(flow):
             assert len(xml) < 130_000
 
 
 def test_every_choice_of_a_big_menu_is_reached():
-    flow = flow_of(big(10, 11_000))
-    heard = {text[:2] for _, _, xml in everything(flow) for text in says(xml)}
+    flow = compile_valid_flow(big(10, 11_000))
+    heard = {text[:2] for _, _, xml in iterate_documents(flow) for text in spoken_texts(xml)}
     assert {f"{key}x" for key in range(10)} <= heard
 
 
 def test_a_later_attempt_does_not_answer_the_line_again_nor_greet_again():
-    flow = flow_of(big().replace("  start:\n", "  start:\n    - say: Welcome.\n"))
-    xml = answered(flow, "start", turn_of(), leads(document(flow))[-1][1])
-    assert says(xml)[0] == "Attempt 2."
+    flow = compile_valid_flow(big().replace("  start:\n", "  start:\n    - say: Welcome.\n"))
+    xml = answer_as_xml(flow, "start", make_turn(), find_signed_targets(request_document(flow))[-1][1])
+    assert spoken_texts(xml)[0] == "Attempt 2."
     assert "<Answer/>" not in xml
 
 
 def test_a_condition_is_not_asked_again_for_a_later_attempt():
-    flow = flow_of(big().replace("- menu:", "- when: caller.anonymous\n      menu:"))
-    assert says(document(flow)) == ["Goodbye."]
-    xml = document(flow, from_="")
-    assert says(xml)[0] == "Attempt 1."
-    node, entry = leads(xml)[-1]
-    assert says(answered(flow, node, turn_of(), entry))[0] == "Attempt 2."
+    flow = compile_valid_flow(big().replace("- menu:", "- when: caller.anonymous\n      menu:"))
+    assert spoken_texts(request_document(flow)) == ["Goodbye."]
+    xml = request_document(flow, from_="")
+    assert spoken_texts(xml)[0] == "Attempt 1."
+    node, entry = find_signed_targets(xml)[-1]
+    assert spoken_texts(answer_as_xml(flow, node, make_turn(), entry))[0] == "Attempt 2."
 
 
 def test_two_big_menus_in_a_node_go_on_each_in_its_own():
     text = big().replace(
         "- say: Goodbye.", "- menu: {prompt: [A., B.], keys: {1: n1, 2: n2, 3: n3, 4: n4, 5: n5, 6: n6}, attempts: 2}"
     )
-    flow = flow_of(text)
-    prompts = {says(xml)[0] for _, _, xml in everything(flow)}
+    flow = compile_valid_flow(text)
+    prompts = {spoken_texts(xml)[0] for _, _, xml in iterate_documents(flow)}
     assert prompts == {"Attempt 1.", "Attempt 2.", "Attempt 3.", "B."}
 
 
 def test_a_menu_in_a_branch_stays_in_its_document():
-    flow = flow_of(
-        starting("- gather: {dtmf: {1: [menu: {prompt: Inner., keys: {1: one, 2: start}, attempts: 2}]}}\n- say: After.")
+    flow = compile_valid_flow(
+        make_flow_text(
+            "- gather: {dtmf: {1: [menu: {prompt: Inner., keys: {1: one, 2: start}, attempts: 2}]}}\n- say: After."
+        )
         + NODES
     )
-    xml = document(flow)
-    assert says(xml).count("Inner.") == 2
-    assert says(xml)[-1] == "After."
+    xml = request_document(flow)
+    assert spoken_texts(xml).count("Inner.") == 2
+    assert spoken_texts(xml)[-1] == "After."
 
 
 # What is wrong with menus
@@ -244,23 +258,23 @@ def test_a_menu_in_a_branch_stays_in_its_document():
 )
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_wrong_menu_is_an_error_that_says_what_is_wrong(text, said, dialect):
-    problems = compiled(starting(f"- menu: {{{text}}}") + NODES, dialect).problems
+    problems = compile_text(make_flow_text(f"- menu: {{{text}}}") + NODES, dialect).problems
     assert [problem for problem in problems if problem.severity == "error"]
     assert said in "\n".join(map(str, problems))
     assert problems[0].line == 5
 
 
 def test_a_time_limit_that_is_too_long_is_an_error():
-    made = compiled(starting("- menu: {prompt: Press., keys: {1: start}, timeout: 9999999h}"), "classic")
+    made = compile_text(make_flow_text("- menu: {prompt: Press., keys: {1: start}, timeout: 9999999h}"), "classic")
     assert made.problems[0].severity == "error"
 
 
 def test_a_menu_is_no_word():
-    assert compiled(starting("- menu: start")).rules == ["shape"]
-    assert compiled(starting("- menu")).rules == ["shape"]
+    assert compile_text(make_flow_text("- menu: start")).rules == ["shape"]
+    assert compile_text(make_flow_text("- menu")).rules == ["shape"]
 
 
 def test_a_key_points_at_its_place_in_the_file():
-    made = compiled(starting("- menu:\n    prompt: Press.\n    keys:\n      1: one\n      hash: tow") + NODES)
+    made = compile_text(make_flow_text("- menu:\n    prompt: Press.\n    keys:\n      1: one\n      hash: tow") + NODES)
     problem = next(problem for problem in made.problems if problem.rule == "unknown-node")
     assert (problem.line, problem.column) == (9, 17)

@@ -6,44 +6,46 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from written import APOLOGY, SIGNER, compiled, flow_of
+from written import APOLOGY, SIGNER, compile_text, compile_valid_flow
 
-from app.flows.apart import Pending
-from app.flows.compiler import Options
-from app.flows.loader import load
-from app.flows.messages.message import Message, message_of, said_by, words_of
-from app.flows.messages.rules import Sentences
-from app.flows.trail import told
+from app.flows.apart import NeedsResult
+from app.flows.compiler import CompilerOptions
+from app.flows.loader import load_flow_folder
+from app.flows.messages.message import TextMessage, detect_carrier_keyword, parse_text_message, split_message_words
+from app.flows.messages.rules import CarrierReplies
+from app.flows.trail import describe_decisions
 
-OPTIONS = Options(SIGNER, APOLOGY)
+OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{say: Hello.}]}\n"
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()
-SENTENCES = Sentences("Stopped.", "Started.", "Help.")
+SENTENCES = CarrierReplies("Stopped.", "Started.", "Help.")
 
 
 def text_of(text, at=DAY, from_="+12015550999", **given):
-    return Message(given.pop("uuid", "m-1"), from_, "12015550123", text, at, **given)
+    return TextMessage(given.pop("uuid", "m-1"), from_, "12015550123", text, at, **given)
 
 
 def decided(rules, text="hello", *, more="", opted_out=False, **given):
     """What rules want for a text: the decision, and the turn with its trail."""
-    flow = flow_of(f"{HEAD}{more}messages:\n" + "\n".join(f"  {line}" for line in rules.strip("\n").splitlines()) + "\n")
+    flow = compile_valid_flow(
+        f"{HEAD}{more}messages:\n" + "\n".join(f"  {line}" for line in rules.strip("\n").splitlines()) + "\n"
+    )
     message = text_of(text, **given)
-    turn = message.turn()
-    turn.zone, turn.sight = flow.zone, flow.sight
+    turn = message.make_turn()
+    turn.zone, turn.resolve = flow.zone, flow.resolve
     while True:
         try:
-            return flow.messages.decide(message, turn, SENTENCES, opted_out=opted_out), turn
-        except Pending as pending:
-            turn.results.append(pending.job.do())
+            return flow.message_rules.decide_effects(message, turn, SENTENCES, opted_out=opted_out), turn
+        except NeedsResult as pending:
+            turn.results.append(pending.job.run())
             turn.begin()
 
 
 def wants(*args, **given):
     """The effects that rules want, as kind and what is said."""
     found, _ = decided(*args, **given)
-    payloads = [(one.effect.kind, one.effect.payload) for one in found.wanted]
+    payloads = [(one.effect.kind, one.effect.payload) for one in found.requested_effects]
     return [(payload["to"], payload["text"]) if kind == "sms" else payload for kind, payload in payloads]
 
 
@@ -100,10 +102,10 @@ def test_a_text_is_sent_on_to_the_numbers_of_a_group():
 def test_a_number_that_is_worked_out_is_written_to_only_where_the_dial_policy_allows_it():
     rules = "- forward: '{{ message.words[0] }}'"
     found, _ = decided(rules, "12015550188")
-    assert [(one.effect.payload["to"], one.refused) for one in found.wanted] == [("+12015550188", "")]
+    assert [(one.effect.payload["to"], one.refusal) for one in found.requested_effects] == [("+12015550188", "")]
     for text, why in (("18765550188", "JM"), ("19005550188", "premium"), ("nobody", "no number"), ("", "no number")):
-        (one,) = decided(rules, text)[0].wanted
-        assert why in one.refused, text
+        (one,) = decided(rules, text)[0].requested_effects
+        assert why in one.refusal, text
 
 
 def test_hours_lists_and_variables_are_seen_at_the_moment_of_the_text():
@@ -122,8 +124,8 @@ def test_a_rare_form_of_a_text_is_worked_out_apart_and_the_rules_are_begun_again
     found, turn = decided(
         "- when: '\"x\" in message.words'\n  reply: No.\n- reply: '{{ message.text | title }}'", "oh dear"
     )
-    assert [one.effect.payload["text"] for one in found.wanted] == ["Oh Dear"]
-    assert [entry["outcome"] for entry in told(turn)] == [False, True]
+    assert [one.effect.payload["text"] for one in found.requested_effects] == ["Oh Dear"]
+    assert [entry["outcome"] for entry in describe_decisions(turn)] == [False, True]
 
 
 def test_a_webhook_tells_of_the_text():
@@ -143,7 +145,7 @@ def test_one_rule_may_do_several_things_and_another_nothing():
     rules = "- keyword: a\n  reply: R.\n  forward: +12015550188\n  notify: https://a.example/x\n- ignore: true"
     assert len(wants(rules, "a")) == 3
     found, _ = decided(rules, "b")
-    assert (found.rule, found.wanted) == (1, ())
+    assert (found.rule_index, found.requested_effects) == (1, ())
 
 
 def test_a_text_that_is_too_long_is_cut_and_an_empty_one_is_not_sent():
@@ -151,7 +153,7 @@ def test_a_text_that_is_too_long_is_cut_and_an_empty_one_is_not_sent():
     assert len(cut) == 918
     assert cut.endswith("x…")
     found, _ = decided("- reply: '{{ message.words[3] }}'", "a b")
-    assert [one.refused for one in found.wanted] == ["the text is empty"]
+    assert [one.refusal for one in found.requested_effects] == ["the text is empty"]
 
 
 # The same again
@@ -159,7 +161,7 @@ def test_a_text_that_is_too_long_is_cut_and_an_empty_one_is_not_sent():
 
 def test_keys_are_the_same_for_the_same_text_and_differ_by_rule_target_and_text():
     rules = "- keyword: a\n  reply: R.\n  forward: [+12015550188, +12015550189]\n  notify: https://a.example/x\n- reply: S."
-    keys = [[one.effect.key for one in decided(rules, "a", uuid=uuid)[0].wanted] for uuid in ("u", "u", "v")]
+    keys = [[one.effect.key for one in decided(rules, "a", uuid=uuid)[0].requested_effects] for uuid in ("u", "u", "v")]
     assert keys[0] == keys[1]
     assert len({*keys[0], *keys[2]}) == 8
     assert keys[0][0] == "u/acme/messages/0/reply"
@@ -175,7 +177,7 @@ def test_a_text_without_a_uuid_is_told_from_others_by_what_it_says_within_a_minu
 
 def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
     _, turn = decided(RULES, "Refund my refund!")
-    trail = told(turn)
+    trail = describe_decisions(turn)
     json.dumps(trail)
     assert [(entry["node"], entry["step"], entry["rule"], entry["outcome"]) for entry in trail] == [
         ("messages:", 0, "keyword hours, offnungszeiten", False),
@@ -200,7 +202,7 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
     ],
 )  # fmt: skip
 def test_a_text_says_stop(text):
-    assert said_by(text, opted_out=False) == said_by(text, opted_out=True) == "stop"
+    assert detect_carrier_keyword(text, opted_out=False) == detect_carrier_keyword(text, opted_out=True) == "stop"
 
 
 @pytest.mark.parametrize(
@@ -212,14 +214,15 @@ def test_a_text_says_stop(text):
     ],
 )  # fmt: skip
 def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):
-    assert said_by(text, opted_out=False) is None
+    assert detect_carrier_keyword(text, opted_out=False) is None
 
 
 def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
-    assert [said_by(text, opted_out=False) for text in ("Start", "UNSTOP!", "yes", "Help?", "info", "help me")] == [
+    texts = ("Start", "UNSTOP!", "yes", "Help?", "info", "help me")
+    assert [detect_carrier_keyword(text, opted_out=False) for text in texts] == [
         "start", "start", None, "help", "help", None,
     ]  # fmt: skip
-    assert said_by("Yes!", opted_out=True) == "start"
+    assert detect_carrier_keyword("Yes!", opted_out=True) == "start"
 
 
 def test_without_a_rule_the_product_answers_and_with_one_the_rule_says_the_text():
@@ -242,12 +245,12 @@ def test_a_rule_with_the_very_word_comes_before_one_with_another_for_the_same():
 def test_a_rule_for_stop_does_the_rest_too_and_its_text_is_the_confirmation():
     rules = "- keyword: stop\n  forward: +12015550188\n  notify: https://a.example/x\n- ignore: true"
     found, _ = decided(rules, "STOP")
-    assert [(one.effect.kind, one.effect.confirms) for one in found.wanted] == [
+    assert [(one.effect.kind, one.effect.is_stop_confirmation) for one in found.requested_effects] == [
         ("sms", True), ("sms", False), ("notify", False),
     ]  # fmt: skip
-    assert found.wanted[0].effect.payload["text"] == "Stopped."
+    assert found.requested_effects[0].effect.payload["text"] == "Stopped."
     silent, _ = decided("- keyword: stop\n  ignore: true\n- reply: E.", "STOP")
-    assert (silent.said, silent.wanted) == ("stop", ())
+    assert (silent.carrier_keyword, silent.requested_effects) == ("stop", ())
 
 
 def test_a_text_that_only_begins_with_stop_does_not_get_its_confirmation():
@@ -261,23 +264,23 @@ def test_a_text_that_only_begins_with_stop_does_not_get_its_confirmation():
 
 def test_a_message_is_read_as_opentact_tells_of_it():
     entity = {"type": "smsi", "uuid": "u", "from": "12015550999", "to": 12015550123, "message": "Hi", "state": "success"}
-    read = message_of({**entity, "automated": True}, DAY)
+    read = parse_text_message({**entity, "automated": True}, DAY)
     assert (read.sender, read.number, read.text, read.automated) == (ME, "+12015550123", "Hi", True)
-    least = message_of({"state": "created", "from": "72345", "to": "12015550123", "message": None}, DAY)
+    least = parse_text_message({"state": "created", "from": "72345", "to": "12015550123", "message": None}, DAY)
     assert (least.type, least.state, least.sender, least.text, least.automated) == ("smsi", "created", "72345", "", False)
 
 
 def test_words_are_bounded_and_written_alike():
-    assert words_of("What's an e-mail? Ça va… naïve/ÄÖ") == ["whats", "an", "email", "ca", "va", "naive", "ao"]
-    assert words_of("हिन्दी नमस्ते") == ["हिन्दी", "नमस्ते"]
-    assert len(words_of("a " * 100_000)) == 500
+    assert split_message_words("What's an e-mail? Ça va… naïve/ÄÖ") == ["whats", "an", "email", "ca", "va", "naive", "ao"]
+    assert split_message_words("हिन्दी नमस्ते") == ["हिन्दी", "नमस्ते"]
+    assert len(split_message_words("a " * 100_000)) == 500
 
 
 # What is wrong
 
 
 def rules_of(text):
-    return compiled(HEAD + text).rules
+    return compile_text(HEAD + text).rules
 
 
 def test_a_list_of_rules_that_says_all_is_right():
@@ -301,15 +304,15 @@ def test_what_only_calls_have_is_not_there_for_a_text():
 
 
 def test_an_author_who_writes_a_step_is_told_the_word_for_it():
-    problems = compiled(HEAD + "messages:\n  - sms: Hello.\n").problems
-    assert "did you mean 'reply'?" in [problem.mend for problem in problems]
+    problems = compile_text(HEAD + "messages:\n  - sms: Hello.\n").problems
+    assert "did you mean 'reply'?" in [problem.fix for problem in problems]
 
 
 def test_a_text_of_a_step_is_as_long_as_a_message_may_be():
     long = "x" * 919
     text = "numbers: [+12015550123]\nnodes: {start: [{sms: %s}, {say: Hello.}]}\n"
-    assert compiled(text % long).rules == ["message-text"]
-    assert compiled(text % long[:918]).rules == []
+    assert compile_text(text % long).rules == ["message-text"]
+    assert compile_text(text % long[:918]).rules == []
 
 
 def test_hours_and_lists_that_only_texts_ask_for_are_used():
@@ -321,12 +324,12 @@ def test_hours_and_lists_that_only_texts_ask_for_are_used():
 def test_a_template_may_stand_beside_rules(tmp_path):
     (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say></Response>")
     (tmp_path / "acme.yaml").write_text("numbers: [+12015550123]\ntemplate: acme.xml.j2\nmessages:\n  - reply: A.\n")
-    loaded = load(tmp_path, OPTIONS)
+    loaded = load_flow_folder(tmp_path, OPTIONS)
     assert loaded.problems == ()
-    assert len(loaded.book.flows["acme"].messages.ways) == 1
+    assert len(loaded.book.flows["acme"].message_rules.rules) == 1
 
 
 def test_a_broken_flow_has_no_rules(tmp_path):
     (tmp_path / "acme.yaml").write_text(HEAD + "messages:\n  - reply: A.\n    x: y\n")
-    flow = load(tmp_path, OPTIONS).book.flows["acme"]
-    assert (bool(flow.problems), flow.messages, flow.missed) == (True, None, None)
+    flow = load_flow_folder(tmp_path, OPTIONS).book.flows["acme"]
+    assert (bool(flow.problems), flow.message_rules, flow.missed_calls) == (True, None, None)

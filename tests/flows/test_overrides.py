@@ -12,25 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.override_file import add, cancel, write_overrides
-from app.flows.hours.overrides import Known, Override, of_hours, read_overrides
-from app.flows.hours.wall_clock import until_of
-from app.flows.places import Report
+from app.flows.hours.override_file import add_override, cancel_overrides, render_overrides
+from app.flows.hours.overrides import HoursOverride, OverridableFlow, read_overrides, select_overrides
+from app.flows.hours.wall_clock import parse_override_end
+from app.flows.places import ProblemReport
 
 NEW_YORK = ZoneInfo("America/New_York")
 HAVANA = ZoneInfo("America/Havana")
 NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)
-FLOWS = {"acme": Known(NEW_YORK, ["office", "shop"]), "clinic": Known(None, ["office"])}
+FLOWS = {"acme": OverridableFlow(NEW_YORK, ["office", "shop"]), "clinic": OverridableFlow(None, ["office"])}
 
 
-def read(text: str, flows: dict[str, Known] | None = FLOWS) -> tuple[list[Override], list[tuple[str, int, int, str]]]:
-    report = Report("overrides.yaml")
+def read(
+    text: str, flows: dict[str, OverridableFlow] | None = FLOWS
+) -> tuple[list[HoursOverride], list[tuple[str, int, int, str]]]:
+    report = ProblemReport("overrides.yaml")
     found = read_overrides(text.encode(), report, flows)
     return found, [(problem.rule, problem.line, problem.column, problem.message) for problem in report.problems]
 
 
-def closing(until: str, flow: str = "acme", begins: str | None = None) -> Override:
-    return Override(flow, "office", False, begins and datetime.fromisoformat(begins), datetime.fromisoformat(until))  # type: ignore[arg-type] # noqa: FBT003 - its field
+def closing(until: str, flow: str = "acme", begins: str | None = None) -> HoursOverride:
+    return HoursOverride(flow, "office", False, begins and datetime.fromisoformat(begins), datetime.fromisoformat(until))  # type: ignore[arg-type] # noqa: FBT003 - its field
 
 
 # Reading
@@ -53,13 +55,13 @@ def test_the_file_is_read_with_times_on_the_clock_of_each_flow():
         ("clinic", "office", True),
         ("acme", "shop", True),
     ]
-    assert found[0].begins is None
+    assert found[0].start is None
     assert found[0].until.isoformat() == "2026-12-24T18:00:00-05:00"
-    assert found[1].begins == datetime(2026, 12, 24, tzinfo=UTC)
+    assert found[1].start == datetime(2026, 12, 24, tzinfo=UTC)
     assert found[1].until == datetime(2026, 12, 25, tzinfo=UTC)
-    assert found[2].begins == datetime(2026, 12, 24, 12, 0, 30, tzinfo=UTC)
+    assert found[2].start == datetime(2026, 12, 24, 12, 0, 30, tzinfo=UTC)
     assert found[2].until == datetime(2026, 12, 24, 12, 30, tzinfo=UTC)
-    assert of_hours(found, "acme", "office") == (found[0],)
+    assert select_overrides(found, "acme", "office") == (found[0],)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing now\n", "---\n# nothing\n", "[]"])
@@ -134,22 +136,22 @@ moments = st.datetimes(datetime(2027, 1, 1), datetime(2100, 1, 1), timezones=st.
 )
 
 
-@given(st.lists(st.builds(Override, names, names, st.booleans(), st.none() | st.just(NOW), moments), max_size=4))
+@given(st.lists(st.builds(HoursOverride, names, names, st.booleans(), st.none() | st.just(NOW), moments), max_size=4))
 def test_what_is_written_is_read_again(overrides):
-    found, problems = read(write_overrides(overrides, NOW), None)
+    found, problems = read(render_overrides(overrides, NOW), None)
     assert problems == []
     assert [(one.flow, one.hours, one.open) for one in found] == [(one.flow, one.hours, one.open) for one in overrides]
     assert [one.until.timestamp() for one in found] == [one.until.timestamp() for one in overrides]
 
 
 def test_those_that_are_over_are_not_written():
-    text = write_overrides([closing("2026-11-23 10:00-05:00"), closing("2026-11-23 10:01-05:00")], NOW)
+    text = render_overrides([closing("2026-11-23 10:00-05:00"), closing("2026-11-23 10:01-05:00")], NOW)
     assert text.endswith("\n- {flow: acme, hours: office, state: closed, until: 2026-11-23 10:01-05:00}\n")
     assert text.count("- {") == 1
 
 
 def test_the_first_one_that_is_added_makes_the_file(tmp_path):
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     found, problems = read((tmp_path / "overrides.yaml").read_text())
     assert (found, problems) == ([closing("2026-12-24 18:00-05:00")], [])
     assert (tmp_path / "overrides.yaml").stat().st_mode & 0o444 == 0o444, "the server may run as another user"
@@ -177,7 +179,7 @@ PEOPLES = """\
 def test_what_people_wrote_stays_as_it_is_and_what_is_over_goes(tmp_path):
     file = tmp_path / "overrides.yaml"
     file.write_text(PEOPLES)
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     text = file.read_text()
     assert (
         text
@@ -202,15 +204,15 @@ def test_one_without_an_offset_goes_when_it_is_over_everywhere(tmp_path):
     file = tmp_path / "overrides.yaml"
     file.write_text("- {flow: acme, hours: office, state: closed, until: 2026-11-23 12:00}\n")
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), noon + timedelta(hours=11))
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), noon + timedelta(hours=11))
     assert "2026-11-23" in file.read_text()
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), noon + timedelta(hours=12))
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), noon + timedelta(hours=12))
     assert "2026-11-23" not in file.read_text()
 
 
 def test_a_list_that_is_indented_stays_one(tmp_path):
     (tmp_path / "overrides.yaml").write_text(f"  {RIGHT}")
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     assert len(read((tmp_path / "overrides.yaml").read_text())[0]) == 2
 
 
@@ -221,7 +223,7 @@ def test_a_file_that_cannot_be_read_is_left_alone_with_a_word(tmp_path, text):
     file = tmp_path / "overrides.yaml"
     file.write_text(text)
     with pytest.raises(ValueError, match=r"overrides\.yaml"):
-        add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+        add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     assert file.read_text() == text
     assert [one.name for one in tmp_path.iterdir() if one.name.endswith(".yaml")] == ["overrides.yaml"]
 
@@ -230,7 +232,7 @@ def test_a_file_elsewhere_to_which_a_link_leads_is_changed_there(tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "overrides.yaml").write_text("")
     (tmp_path / "overrides.yaml").symlink_to(tmp_path / "kept" / "overrides.yaml")
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     assert (tmp_path / "overrides.yaml").is_symlink()
     assert len(read((tmp_path / "kept" / "overrides.yaml").read_text())[0]) == 1
 
@@ -239,19 +241,19 @@ def test_the_rights_of_the_file_stay(tmp_path):
     file = tmp_path / "overrides.yaml"
     file.write_text("")
     file.chmod(0o660)
-    add(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
+    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     assert file.stat().st_mode & 0o777 == 0o660
 
 
 def test_many_commands_at_once_lose_nothing_and_a_reader_never_sees_half(tmp_path):
     code = (
         "import sys; from pathlib import Path; from datetime import datetime\n"
-        "from app.flows.hours.override_file import add\n"
-        "from app.flows.hours.overrides import Override\n"
+        "from app.flows.hours.override_file import add_override\n"
+        "from app.flows.hours.overrides import HoursOverride\n"
         "folder, flow, now = Path(sys.argv[1]), f'flow{sys.argv[2]}', datetime.fromisoformat(sys.argv[3])\n"
         "until = datetime.fromisoformat('2026-12-24 18:00-05:00')\n"
         "for n in range(10):\n"
-        "    add(folder, Override(flow, f'h{n}', True, None, until), now)\n"
+        "    add_override(folder, HoursOverride(flow, f'h{n}', True, None, until), now)\n"
     )
     root = Path(__file__).parents[2]
     started = [
@@ -269,18 +271,23 @@ def test_many_commands_at_once_lose_nothing_and_a_reader_never_sees_half(tmp_pat
 
 def test_overrides_of_hours_can_be_taken_back(tmp_path):
     for flow in ("acme", "clinic", "acme"):
-        add(tmp_path, closing("2026-12-24 18:00-05:00", flow), NOW)
-    assert cancel(tmp_path, "acme", "office", NOW) == 2
+        add_override(tmp_path, closing("2026-12-24 18:00-05:00", flow), NOW)
+    assert cancel_overrides(tmp_path, "acme", "office", NOW) == 2
     assert [one.flow for one in read((tmp_path / "overrides.yaml").read_text())[0]] == ["clinic"]
-    assert cancel(tmp_path, "acme", "office", NOW) == 0
-    assert cancel(tmp_path, "clinic", "office", NOW) == 1
+    assert cancel_overrides(tmp_path, "acme", "office", NOW) == 0
+    assert cancel_overrides(tmp_path, "clinic", "office", NOW) == 1
     assert not (tmp_path / "overrides.yaml").exists()
 
 
 def test_an_override_holds_from_its_begin_until_just_before_its_end():
     one = closing("2026-11-23 12:00-05:00", begins="2026-11-23 11:00-05:00")
     times = ["10:59:59", "11:00:00", "11:59:59", "12:00:00"]
-    assert [one.holds(datetime.fromisoformat(f"2026-11-23 {time}-05:00")) for time in times] == [False, True, True, False]
+    assert [one.applies_at(datetime.fromisoformat(f"2026-11-23 {time}-05:00")) for time in times] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 # The end that people name
@@ -311,7 +318,7 @@ def test_an_override_holds_from_its_begin_until_just_before_its_end():
     ],
 )
 def test_an_end_is_named_as_people_name_it(text, until):
-    found = until_of(text, NOW, NEW_YORK)
+    found = parse_override_end(text, NOW, NEW_YORK)
     assert found.isoformat(" ", "minutes") == until
     assert found.tzinfo is NEW_YORK
 
@@ -336,17 +343,17 @@ def test_an_end_is_named_as_people_name_it(text, until):
 )
 def test_what_is_no_end_is_refused_with_the_mend(text):
     with pytest.raises(ValueError, match=r"18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"):
-        until_of(text, NOW, NEW_YORK)
+        parse_override_end(text, NOW, NEW_YORK)
 
 
 @pytest.mark.parametrize("text", ["2026-11-22", "2026-11-23 10:00", "2026-11-23 09:59", "0m", "2026-11-23 15:00Z"])
 def test_an_end_that_is_over_is_refused(text):
     with pytest.raises(ValueError, match="it is 2026-11-23 10:00-05:00: name a later time"):
-        until_of(text, NOW, NEW_YORK)
+        parse_override_end(text, NOW, NEW_YORK)
 
 
 def test_without_a_zone_an_end_is_on_the_clock_of_utc():
-    assert until_of("18:00", NOW, None) == datetime(2026, 11, 23, 18, tzinfo=UTC)
+    assert parse_override_end("18:00", NOW, None) == datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -363,4 +370,4 @@ def test_without_a_zone_an_end_is_on_the_clock_of_utc():
     ],
 )
 def test_on_the_days_of_change_an_end_is_the_next_time_that_the_clock_shows_it(now, text, until, zone):
-    assert until_of(text, datetime.fromisoformat(now), zone).isoformat(" ", "minutes") == until
+    assert parse_override_end(text, datetime.fromisoformat(now), zone).isoformat(" ", "minutes") == until

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from written import SIGNER, says, turn_of
+from written import SIGNER, make_turn, spoken_texts
 
 from app.flows.book import FlowBook
-from app.flows.compiler import Options
-from app.flows.library import Library
-from app.flows.loader import growing, load
-from app.flows.shelf import REMEMBERED, Shelf
-from app.flows.tickets import LIFETIME
-from app.flows.watcher import concerns_flows
+from app.flows.compiler import CompilerOptions
+from app.flows.library import FlowLibrary
+from app.flows.loader import load_flow_folder, relax_garbage_collection
+from app.flows.shelf import MAX_EARLIER_VERSIONS, FlowVersions
+from app.flows.tickets import TICKET_LIFETIME_SECONDS
+from app.flows.watcher import may_affect_flows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from app.flows.book import Flow
 
-OPTIONS = Options(SIGNER, "sorry")
+OPTIONS = CompilerOptions(SIGNER, "sorry")
 ONE, TWO, THREE = "+12015550101", "+12015550102", "+12015550103"
 WRONG = "numbers: +12015550101\nnodes: {start: [hangpu]}\n"
 
@@ -37,21 +37,21 @@ def put(folder: Path, name: str, numbers: str, text: str = "Hello") -> None:
     (folder / f"{name}.yaml").write_text(f"numbers: [{numbers}]\nnodes: {{start: [say: {text}.]}}\n")
 
 
-def library_of(folder: Path) -> Library:
-    return Library(folder, OPTIONS, settle=0)
+def library_of(folder: Path) -> FlowLibrary:
+    return FlowLibrary(folder, OPTIONS, settle_seconds=0)
 
 
 def heard(book: FlowBook, number: str) -> str:
     """What a caller of a number hears; nothing where nobody answers."""
-    flow = book.answering(number)
+    flow = book.find_answering_flow(number)
     if flow is None:
         return ""
-    document = flow.fallback if flow.problems else flow.answer("start", turn_of(to=number))
-    return says(document.decode().partition("<Response>")[2].removesuffix("</Response>"))[0]
+    document = flow.fallback if flow.problems else flow.answer("start", make_turn(to=number))
+    return spoken_texts(document.decode().partition("<Response>")[2].removesuffix("</Response>"))[0]
 
 
-def rules(library: Library) -> list[str]:
-    return [problem.rule for problem in library.loaded.problems]
+def rules(library: FlowLibrary) -> list[str]:
+    return [problem.rule for problem in library.loaded_flows.problems]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def folder(tmp_path) -> Path:
 
 def test_nothing_is_read_again_where_nothing_has_changed(folder):
     library = library_of(folder)
-    before = library.loaded
+    before = library.loaded_flows
     assert library.refresh() is before
     (folder / "a.yaml").touch()
     assert library.refresh() is before
@@ -76,11 +76,11 @@ def test_nothing_is_read_again_where_nothing_has_changed(folder):
 
 def test_an_edit_compiles_its_own_file_only(folder):
     library = library_of(folder)
-    b = library.loaded.book.flows["b"]
+    b = library.loaded_flows.book.flows["b"]
     put(folder, "a", ONE, "Edited")
     library.refresh()
-    assert heard(library.loaded.book, ONE) == "Edited."
-    assert library.loaded.book.flows["b"] is b
+    assert heard(library.loaded_flows.book, ONE) == "Edited."
+    assert library.loaded_flows.book.flows["b"] is b
 
 
 def test_an_edit_of_the_same_size_within_one_tick_of_the_clock_is_seen(folder):
@@ -90,30 +90,30 @@ def test_an_edit_of_the_same_size_within_one_tick_of_the_clock_is_seen(folder):
         put(folder, "a", ONE, text)
         os.utime(folder / "a.yaml", ns=(seen.st_atime_ns, seen.st_mtime_ns))
         library.refresh()
-        assert heard(library.loaded.book, ONE) == f"{text}."
+        assert heard(library.loaded_flows.book, ONE) == f"{text}."
 
 
 def test_the_book_of_before_stays_as_it_was(folder):
     library = library_of(folder)
-    before = library.loaded.book
+    before = library.loaded_flows.book
     put(folder, "a", THREE, "Edited")
     library.refresh()
     assert (heard(before, ONE), heard(before, THREE)) == ("Hello.", "")
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, THREE)) == ("", "Edited.")
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, THREE)) == ("", "Edited.")
 
 
 def test_files_that_are_new_renamed_or_deleted_are_followed(folder):
     library = library_of(folder)
     put(folder, "c", THREE, "New")
     library.refresh()
-    assert heard(library.loaded.book, THREE) == "New."
+    assert heard(library.loaded_flows.book, THREE) == "New."
     (folder / "c.yaml").rename(folder / "d.yml")
     library.refresh()
-    assert library.loaded.book.answering(THREE).name == "d"
+    assert library.loaded_flows.book.find_answering_flow(THREE).name == "d"
     (folder / "d.yml").unlink()
     library.refresh()
-    assert (heard(library.loaded.book, THREE), sorted(library.loaded.book.flows)) == ("", ["a", "b"])
-    assert library.loaded.problems == ()
+    assert (heard(library.loaded_flows.book, THREE), sorted(library.loaded_flows.book.flows)) == ("", ["a", "b"])
+    assert library.loaded_flows.problems == ()
 
 
 def test_the_only_file_may_be_deleted(tmp_path):
@@ -129,17 +129,17 @@ def test_an_edit_of_a_file_that_a_flow_reads_compiles_that_flow(folder):
     page.write_text("<Response><Say>First.</Say><Hangup/></Response>")
     (folder / "c.yaml").write_text(f"numbers: {THREE}\ntemplate: pages/c.xml.j2\n")
     library = library_of(folder)
-    first = library.loaded.book.flows["c"]
-    assert library.loaded.problems == ()
+    first = library.loaded_flows.book.flows["c"]
+    assert library.loaded_flows.problems == ()
     page.write_text("<Response><Say>Second.</Say><Hangup/></Response>")
     second = library.refresh().book.flows["c"]
     assert second.version != first.version
     page.unlink()
     assert library.refresh().book.flows["c"] is second
-    assert [*library.loaded.stale] == ["c"]
+    assert [*library.loaded_flows.stale_flows] == ["c"]
     page.write_text("<Response><Say>First.</Say><Hangup/></Response>")
     assert library.refresh().book.flows["c"].version == first.version
-    assert library.loaded.problems == ()
+    assert library.loaded_flows.problems == ()
 
 
 # Files that are wrong
@@ -151,24 +151,24 @@ def test_a_broken_file_keeps_its_last_good_version_and_says_so(folder, text):
     put(folder, "b", TWO, "Edited")
     (folder / "a.yaml").write_text(text)
     library.refresh()
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, TWO)) == ("Hello.", "Edited.")
-    assert [*library.loaded.stale] == ["a"]
-    assert library.loaded.stale["a"][0] in library.loaded.problems
-    assert library.loaded.states == {"live": 1, "stale": 1, "broken": 0}
-    assert library.refresh() is library.loaded
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, TWO)) == ("Hello.", "Edited.")
+    assert [*library.loaded_flows.stale_flows] == ["a"]
+    assert library.loaded_flows.stale_flows["a"][0] in library.loaded_flows.problems
+    assert library.loaded_flows.state_counts == {"live": 1, "stale": 1, "broken": 0}
+    assert library.refresh() is library.loaded_flows
     put(folder, "a", ONE, "Mended")
     library.refresh()
-    assert heard(library.loaded.book, ONE) == "Mended."
-    assert (library.loaded.stale, library.loaded.problems) == ({}, ())
+    assert heard(library.loaded_flows.book, ONE) == "Mended."
+    assert (library.loaded_flows.stale_flows, library.loaded_flows.problems) == ({}, ())
 
 
 def test_a_file_that_was_never_right_has_only_its_fallback_until_it_is(folder):
     (folder / "c.yaml").write_text(f"numbers: {THREE}\nnodes: {{start: [hangpu]}}\nfallback: [say: Soon.]\n")
     library = library_of(folder)
-    assert (heard(library.loaded.book, THREE), library.loaded.states["broken"]) == ("Soon.", 1)
+    assert (heard(library.loaded_flows.book, THREE), library.loaded_flows.state_counts["broken"]) == ("Soon.", 1)
     put(folder, "c", THREE)
     library.refresh()
-    assert (heard(library.loaded.book, THREE), library.loaded.states["broken"]) == ("Hello.", 0)
+    assert (heard(library.loaded_flows.book, THREE), library.loaded_flows.state_counts["broken"]) == ("Hello.", 0)
 
 
 def test_a_file_that_cannot_be_read_keeps_its_last_good_version(folder):
@@ -177,7 +177,11 @@ def test_a_file_that_cannot_be_read_keeps_its_last_good_version(folder):
     (folder / "a.yaml").unlink()
     (folder / "a.yaml").symlink_to(folder / "nowhere")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library), [*library.loaded.stale]) == ("Hello.", ["unreadable"], ["a"])
+    assert (heard(library.loaded_flows.book, ONE), rules(library), [*library.loaded_flows.stale_flows]) == (
+        "Hello.",
+        ["unreadable"],
+        ["a"],
+    )
     (folder / "nowhere").write_bytes(text)
     assert library.refresh().problems == ()
 
@@ -195,17 +199,21 @@ def test_a_broken_file_that_is_deleted_is_gone(folder):
     library.refresh()
     (folder / "a.yaml").unlink()
     library.refresh()
-    assert (heard(library.loaded.book, ONE), library.loaded.stale, library.loaded.problems) == ("", {}, ())
+    assert (heard(library.loaded_flows.book, ONE), library.loaded_flows.stale_flows, library.loaded_flows.problems) == (
+        "",
+        {},
+        (),
+    )
 
 
 def test_a_second_file_of_the_same_name_is_an_error_and_the_first_goes_on(folder):
     library = library_of(folder)
     (folder / "b.yml").write_text((folder / "b.yaml").read_text().replace("Hello", "Second"))
     library.refresh()
-    assert (heard(library.loaded.book, TWO), rules(library)) == ("Hello.", ["name-twice"])
+    assert (heard(library.loaded_flows.book, TWO), rules(library)) == ("Hello.", ["name-twice"])
     (folder / "b.yaml").unlink()
     library.refresh()
-    assert (heard(library.loaded.book, TWO), rules(library)) == ("Second.", [])
+    assert (heard(library.loaded_flows.book, TWO), rules(library)) == ("Second.", [])
 
 
 # Numbers
@@ -215,14 +223,14 @@ def test_an_edit_that_claims_the_number_of_another_flow_is_held_back_until_that_
     library = library_of(folder)
     put(folder, "a", f"{ONE}, {TWO}", "Greedy")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, TWO)) == ("Hello.", "Hello.")
-    (problem,) = library.loaded.problems
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, TWO)) == ("Hello.", "Hello.")
+    (problem,) = library.loaded_flows.problems
     assert (problem.rule, problem.file, problem.column) == ("number-claimed-twice", str(folder / "a.yaml"), 25)
-    assert [*library.loaded.stale] == ["a"]
+    assert [*library.loaded_flows.stale_flows] == ["a"]
     put(folder, "b", THREE)
     library.refresh()
-    assert (heard(library.loaded.book, TWO), heard(library.loaded.book, THREE)) == ("Greedy.", "Hello.")
-    assert (library.loaded.stale, library.loaded.problems) == ({}, ())
+    assert (heard(library.loaded_flows.book, TWO), heard(library.loaded_flows.book, THREE)) == ("Greedy.", "Hello.")
+    assert (library.loaded_flows.stale_flows, library.loaded_flows.problems) == ({}, ())
 
 
 @pytest.mark.parametrize("number", [TWO, "+1202*", "rest"])
@@ -234,8 +242,8 @@ def test_flows_may_exchange_numbers_at_once(tmp_path, number):
     put(tmp_path, "b", ONE, "B")
     library.refresh()
     asked = "+12025550100" if number.endswith("*") else TWO
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, asked)) == ("B.", "A.")
-    assert library.loaded.problems == ()
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, asked)) == ("B.", "A.")
+    assert library.loaded_flows.problems == ()
 
 
 def test_an_edit_that_leans_on_one_that_is_held_back_is_held_back_too(folder):
@@ -244,22 +252,22 @@ def test_an_edit_that_leans_on_one_that_is_held_back_is_held_back_too(folder):
     put(folder, "a", THREE, "A")
     put(folder, "b", ONE, "B")
     library.refresh()
-    assert sorted(library.loaded.stale) == ["a", "b"]
-    assert [heard(library.loaded.book, number) for number in (ONE, TWO, THREE)] == ["Hello.", "Hello.", "Hello."]
+    assert sorted(library.loaded_flows.stale_flows) == ["a", "b"]
+    assert [heard(library.loaded_flows.book, number) for number in (ONE, TWO, THREE)] == ["Hello.", "Hello.", "Hello."]
     put(folder, "c", "+12015550199", "C")
     library.refresh()
-    assert [heard(library.loaded.book, number) for number in (ONE, TWO, THREE)] == ["B.", "", "A."]
+    assert [heard(library.loaded_flows.book, number) for number in (ONE, TWO, THREE)] == ["B.", "", "A."]
 
 
 def test_a_new_file_takes_no_number_from_a_live_flow(folder):
     library = library_of(folder)
     put(folder, "0-first-by-name", f"{ONE}, {THREE}", "New")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, THREE)) == ("Hello.", "New.")
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, THREE)) == ("Hello.", "New.")
     assert rules(library) == ["number-claimed-twice"]
     (folder / "a.yaml").unlink()
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("New.", [])
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("New.", [])
 
 
 def test_a_broken_flow_gives_its_number_to_one_that_is_right(folder):
@@ -267,14 +275,14 @@ def test_a_broken_flow_gives_its_number_to_one_that_is_right(folder):
     library = library_of(folder)
     put(folder, "a", f"{ONE}, {THREE}")
     library.refresh()
-    assert (library.loaded.book.answering(THREE).name, library.loaded.stale) == ("a", {})
+    assert (library.loaded_flows.book.find_answering_flow(THREE).name, library.loaded_flows.stale_flows) == ("a", {})
 
 
 def test_a_number_twice_in_one_file_is_an_error_of_that_file_alone(folder):
     library = library_of(folder)
     put(folder, "a", f"{ONE}, {ONE}", "Edited")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("Edited.", ["number-claimed-twice"])
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("Edited.", ["number-claimed-twice"])
 
 
 # What concerns all flows
@@ -283,17 +291,21 @@ def test_a_number_twice_in_one_file_is_an_error_of_that_file_alone(folder):
 def test_a_declared_attribute_comes_and_goes_with_the_last_good_version_kept(folder):
     (folder / "a.yaml").write_text(f"numbers: {ONE}\nnodes: {{start: [{{say: {{text: Hi., wait: 5}}}}]}}\n")
     library = library_of(folder)
-    assert library.loaded.states["broken"] == 1
+    assert library.loaded_flows.state_counts["broken"] == 1
     (folder / "extensions.yaml").write_text("Say: {wait: text}\n")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), library.loaded.problems) == ("Hi.", ())
-    flows = library.loaded.book.flows
+    assert (heard(library.loaded_flows.book, ONE), library.loaded_flows.problems) == ("Hi.", ())
+    flows = library.loaded_flows.book.flows
     (folder / "extensions.yaml").write_text("Say: [wait: text}\n")
     library.refresh()
-    assert (library.loaded.book.flows, library.loaded.broken, library.loaded.stale) == (flows, True, {})
+    assert (library.loaded_flows.book.flows, library.loaded_flows.has_errors, library.loaded_flows.stale_flows) == (
+        flows,
+        True,
+        {},
+    )
     (folder / "extensions.yaml").unlink()
     library.refresh()
-    assert (heard(library.loaded.book, ONE), [*library.loaded.stale]) == ("Hi.", ["a"])
+    assert (heard(library.loaded_flows.book, ONE), [*library.loaded_flows.stale_flows]) == ("Hi.", ["a"])
 
 
 HOURS = """
@@ -312,15 +324,15 @@ nodes:
 def test_an_override_holds_at_once_and_ends_when_it_is_taken_out_and_compiles_nothing(folder):
     (folder / "hours.yaml").write_text(HOURS, encoding="utf-8")
     library = library_of(folder)
-    flow = library.loaded.book.flows["hours"]
+    flow = library.loaded_flows.book.flows["hours"]
     said = []
     for text in ("", "- {flow: hours, hours: office, state: closed, until: 2099-01-01}\n", "- {flow: x}\n", ""):
         (folder / "overrides.yaml").write_text(text, encoding="utf-8")
         library.refresh()
-        said.append((heard(library.loaded.book, "+12015550177"), rules(library)))
+        said.append((heard(library.loaded_flows.book, "+12015550177"), rules(library)))
     assert [words for words, _ in said] == ["Open.", "Closed.", "Open.", "Open."]
     assert [bool(wrong) for _, wrong in said] == [False, False, True, False]
-    assert library.loaded.book.flows["hours"] is flow
+    assert library.loaded_flows.book.flows["hours"] is flow
 
 
 # The folder
@@ -330,23 +342,27 @@ def test_a_folder_that_vanishes_is_said_and_takes_no_flow_with_it(folder, tmp_pa
     library, away = library_of(folder), tmp_path_factory.mktemp("away") / "flows"
     folder.rename(away)
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("Hello.", ["no-folder"])
-    assert library.refresh() is library.loaded
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("Hello.", ["no-folder"])
+    assert library.refresh() is library.loaded_flows
     folder.mkdir()
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("Hello.", ["no-folder"])
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("Hello.", ["no-folder"])
     put(folder, "a", ONE, "Back")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), heard(library.loaded.book, TWO), rules(library)) == ("Back.", "", [])
+    assert (heard(library.loaded_flows.book, ONE), heard(library.loaded_flows.book, TWO), rules(library)) == (
+        "Back.",
+        "",
+        [],
+    )
 
 
 def test_a_folder_that_comes_later_is_loaded_when_it_is_there(tmp_path):
     library = library_of(tmp_path / "flows")
-    assert (rules(library), library.loaded.book.flows) == (["no-folder"], {})
+    assert (rules(library), library.loaded_flows.book.flows) == (["no-folder"], {})
     (tmp_path / "flows").mkdir()
     put(tmp_path / "flows", "a", ONE)
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("Hello.", [])
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("Hello.", [])
 
 
 def test_links_are_followed_as_kubernetes_puts_them(tmp_path):
@@ -362,7 +378,7 @@ def test_links_are_followed_as_kubernetes_puts_them(tmp_path):
     (folder / "..new").rename(folder / "..data")
     shutil.rmtree(folder / "..1")
     library.refresh()
-    assert (heard(library.loaded.book, ONE), rules(library)) == ("Version 2.", [])
+    assert (heard(library.loaded_flows.book, ONE), rules(library)) == ("Version 2.", [])
 
 
 def test_a_folder_that_is_a_link_may_be_turned_to_another(tmp_path):
@@ -375,14 +391,14 @@ def test_a_folder_that_is_a_link_may_be_turned_to_another(tmp_path):
     (tmp_path / "new").symlink_to("2")
     (tmp_path / "new").rename(link)
     library.refresh()
-    assert heard(library.loaded.book, ONE) == "Version 2."
+    assert heard(library.loaded_flows.book, ONE) == "Version 2."
 
 
 # In the middle of a save
 
 
 def test_a_save_in_several_writes_is_read_when_it_is_done(folder):
-    library = Library(folder, OPTIONS, settle=0.1)
+    library = FlowLibrary(folder, OPTIONS, settle_seconds=0.1)
     long = f"numbers: [{ONE}]\nnodes:\n  start:\n" + "    - say: Long.\n" * 50
     seen: set[int] = set()
     with (folder / "a.yaml").open("w") as file:
@@ -397,11 +413,11 @@ def test_a_save_in_several_writes_is_read_when_it_is_done(folder):
         writer.start()
         while writer.is_alive():
             library.refresh()
-            seen.add(library.loaded.book.answering(ONE).answer("start", turn_of()).count(b"Long."))
+            seen.add(library.loaded_flows.book.find_answering_flow(ONE).answer("start", make_turn()).count(b"Long."))
         writer.join()
     library.refresh()
     assert seen <= {0, 50}
-    assert library.loaded.problems == ()
+    assert library.loaded_flows.problems == ()
 
 
 def test_two_reloads_at_once_give_the_same(folder):
@@ -410,8 +426,8 @@ def test_two_reloads_at_once_give_the_same(folder):
         put(folder, "a", ONE, f"Turn {turn}")
         with ThreadPoolExecutor(4) as threads:
             found = [*threads.map(lambda _: library.refresh(), range(4))]
-        assert heard(library.loaded.book, ONE) == f"Turn {turn}."
-        assert {id(loaded) for loaded in found} == {id(library.loaded)}
+        assert heard(library.loaded_flows.book, ONE) == f"Turn {turn}."
+        assert {id(loaded) for loaded in found} == {id(library.loaded_flows)}
 
 
 @pytest.mark.parametrize(
@@ -432,7 +448,7 @@ def test_two_reloads_at_once_give_the_same(folder):
     ],
 )
 def test_what_editors_leave_beside_their_files_wakes_nobody(path, concerns):
-    assert concerns_flows(path) is concerns
+    assert may_affect_flows(path) is concerns
 
 
 # Any sequence of edits gives what a fresh load gives
@@ -471,10 +487,10 @@ def test_any_sequence_of_edits_gives_what_a_fresh_load_gives(tmp_path_factory, r
     for turn, made in enumerate(rounds):
         for edit in made:
             apply(folder, edit, turn)
-        good = {name: flow for name, flow in library.loaded.book.flows.items() if not flow.problems}
-        loaded, fresh = library.refresh(), load(folder, OPTIONS)
+        good = {name: flow for name, flow in library.loaded_flows.book.flows.items() if not flow.problems}
+        loaded, fresh = library.refresh(), load_flow_folder(folder, OPTIONS)
         assert loaded.book.flows.keys() == fresh.book.flows.keys()
-        for name in loaded.stale:
+        for name in loaded.stale_flows:
             assert loaded.book.flows[name] is good[name]
         for name in good.keys() & loaded.book.flows.keys():
             assert not loaded.book.flows[name].problems, "what was right once is never broken"
@@ -483,79 +499,79 @@ def test_any_sequence_of_edits_gives_what_a_fresh_load_gives(tmp_path_factory, r
         for number in ASKED:
             if not clashing:
                 assert heard(loaded.book, number) == heard(rebuilt, number)
-            if not clashing and not loaded.stale:
+            if not clashing and not loaded.stale_flows:
                 assert heard(loaded.book, number) == heard(fresh.book, number)
     for turn, name in enumerate(NAMES):
         put(folder, name, CLAIMS[turn + 1], f"{name} at last")
     assert library.refresh().problems == ()
-    fresh = load(folder, OPTIONS)
-    assert [heard(library.loaded.book, number) for number in ASKED] == [heard(fresh.book, number) for number in ASKED]
+    fresh = load_flow_folder(folder, OPTIONS)
+    assert [heard(library.loaded_flows.book, number) for number in ASKED] == [heard(fresh.book, number) for number in ASKED]
     shutil.rmtree(folder)
 
 
 # Versions
 
 
-def versions(folder: Path, count: int) -> tuple[Shelf, list[Flow]]:
+def versions(folder: Path, count: int) -> tuple[FlowVersions, list[Flow]]:
     library = library_of(folder)
-    shelf, flows = Shelf(library.loaded.book), [library.loaded.book.flows["a"]]
+    shelf, flows = FlowVersions(library.loaded_flows.book), [library.loaded_flows.book.flows["a"]]
     for turn in range(count):
         put(folder, "a", ONE, f"Version {turn}")
-        shelf.open(library.refresh().book)
+        shelf.replace_book(library.refresh().book)
         flows.append(shelf.book.flows["a"])
     return shelf, flows
 
 
 def test_the_last_twenty_versions_of_a_flow_are_remembered_beside_its_newest(folder):
-    shelf, flows = versions(folder, REMEMBERED + 3)
-    remembered = [shelf.flow("a", flow.version) for flow in flows]
+    shelf, flows = versions(folder, MAX_EARLIER_VERSIONS + 3)
+    remembered = [shelf.find_version("a", flow.version) for flow in flows]
     assert remembered[:3] == [None, None, None]
     assert [flow.documents for flow in remembered[3:]] == [flow.documents for flow in flows[3:]]
-    assert shelf.flow("b", shelf.book.flows["b"].version) is shelf.book.flows["b"]
-    assert shelf.flow("a", "another") is None
-    assert shelf.flow("x", "another") is None
+    assert shelf.find_version("b", shelf.book.flows["b"].version) is shelf.book.flows["b"]
+    assert shelf.find_version("a", "another") is None
+    assert shelf.find_version("x", "another") is None
 
 
 def test_a_version_that_comes_back_is_one(folder):
     library = library_of(folder)
-    shelf = Shelf(library.loaded.book)
-    first = library.loaded.book.flows["a"]
-    for text in [*("Hello", "Other") * (REMEMBERED + 5), "Other still"]:
+    shelf = FlowVersions(library.loaded_flows.book)
+    first = library.loaded_flows.book.flows["a"]
+    for text in [*("Hello", "Other") * (MAX_EARLIER_VERSIONS + 5), "Other still"]:
         put(folder, "a", ONE, text)
-        shelf.open(library.refresh().book)
-    assert shelf.flow("a", first.version).documents.keys() == first.documents.keys()
+        shelf.replace_book(library.refresh().book)
+    assert shelf.find_version("a", first.version).documents.keys() == first.documents.keys()
 
 
 def test_a_flow_that_is_gone_is_remembered_as_long_as_a_ticket_of_it_can_be_good(folder):
     now = [0.0]
     library = library_of(folder)
-    shelf = Shelf(library.loaded.book, lambda: now[0])
-    flow = library.loaded.book.flows["a"]
+    shelf = FlowVersions(library.loaded_flows.book, lambda: now[0])
+    flow = library.loaded_flows.book.flows["a"]
     (folder / "a.yaml").unlink()
-    shelf.open(library.refresh().book)
-    now[0] = LIFETIME - 1.0
+    shelf.replace_book(library.refresh().book)
+    now[0] = TICKET_LIFETIME_SECONDS - 1.0
     put(folder, "b", TWO, "Edited")
-    shelf.open(library.refresh().book)
-    assert shelf.flow("a", flow.version).fallback == flow.fallback
-    assert shelf.newest("a").version == flow.version
-    now[0] = LIFETIME + 1.0
+    shelf.replace_book(library.refresh().book)
+    assert shelf.find_version("a", flow.version).fallback == flow.fallback
+    assert shelf.find_newest("a").version == flow.version
+    now[0] = TICKET_LIFETIME_SECONDS + 1.0
     put(folder, "b", TWO, "Edited again")
-    shelf.open(library.refresh().book)
-    assert (shelf.flow("a", flow.version), shelf.newest("a")) == (None, None)
+    shelf.replace_book(library.refresh().book)
+    assert (shelf.find_version("a", flow.version), shelf.find_newest("a")) == (None, None)
 
 
 def test_two_hundred_reloads_leave_no_more_in_memory_than_twenty(folder):
     library = library_of(folder)
-    shelf = Shelf(library.loaded.book)
+    shelf = FlowVersions(library.loaded_flows.book)
 
     def reload(turn: int) -> None:
         put(folder, "a", ONE, f"Turn {turn:04}")
-        shelf.open(library.refresh().book)
+        shelf.replace_book(library.refresh().book)
         heard(shelf.book, ONE)
 
     tracemalloc.start()
     try:
-        for turn in range(REMEMBERED + 5):
+        for turn in range(MAX_EARLIER_VERSIONS + 5):
             reload(turn)
         gc.collect()
         before, _ = tracemalloc.get_traced_memory()
@@ -570,7 +586,7 @@ def test_two_hundred_reloads_leave_no_more_in_memory_than_twenty(folder):
 
 def test_an_old_flow_goes_without_the_collector(folder):
     library = library_of(folder)
-    heard(library.loaded.book, ONE)
+    heard(library.loaded_flows.book, ONE)
     gc.collect()
     gc.disable()
     try:
@@ -584,9 +600,9 @@ def test_an_old_flow_goes_without_the_collector(folder):
 
 def test_what_is_old_is_not_searched_again_while_many_flows_are_loaded_and_is_as_ever_afterwards():
     before = gc.get_threshold()
-    with growing(5):
+    with relax_garbage_collection(5):
         assert gc.get_threshold() == before
-    with growing(1000):
+    with relax_garbage_collection(1000):
         assert gc.get_threshold()[:2] == before[:2]
         assert gc.get_threshold()[2] > before[2]
     assert gc.get_threshold() == before

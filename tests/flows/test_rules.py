@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 from test_bad_files import FILES, FOLDERS
-from written import APOLOGY, SIGNER, compiled, starting
+from written import APOLOGY, SIGNER, compile_text, make_flow_text
 
 import app
-from app.errors import FlowError
+from app.errors import FlowFileError
 from app.flows import compiler
 from app.flows.book import FlowBook
-from app.flows.checks.across import across, counted_apart, since
+from app.flows.checks.across import check_across_flows, check_call_counts_per_worker, check_changed_flows
 from app.flows.checks.paths import check_paths
-from app.flows.checks.rules import RULES, explained
-from app.flows.compiler import Options, compile_flow
-from app.flows.export import export
-from app.flows.loader import load
+from app.flows.checks.rules import CHECK_RULES, explain_rule
+from app.flows.compiler import CompilerOptions, compile_flow
+from app.flows.export import compile_static_document
+from app.flows.loader import load_flow_folder
 
 if TYPE_CHECKING:
     from app.flows.book import Flow
 
-OPTIONS = Options(SIGNER, APOLOGY)
+OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 ROOT = Path(app.__file__).parent
-ARGUMENT = {"error": 1, "warning": 1, "_say": 1, "Problem": 4, "Doubt": 1}
+ARGUMENT = {"error": 1, "warning": 1, "_report_problem": 1, "Problem": 4, "ConditionProblem": 1}
 """Which argument is the rule, by what is called."""
 TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"}
 """Rules of scenarios; each is broken in tests/testing."""
@@ -51,29 +51,29 @@ def rules_in(file: Path) -> set[str]:
 
 def test_the_table_has_every_rule_of_the_code_and_no_other():
     used = {rule for file in ROOT.rglob("*.py") for rule in rules_in(file)}
-    assert used == set(RULES)
+    assert used == set(CHECK_RULES)
 
 
 def test_every_rule_has_a_bad_file():
     messages = [file.read_text(encoding="utf-8") for file in FILES]
     messages += [(folder / "messages.txt").read_text(encoding="utf-8") for folder in FOLDERS]
     broken = set(re.findall(r": (?:error|warning): .* \[([a-z-]+)\]$", "\n".join(messages), re.MULTILINE))
-    assert broken | ELSEWHERE == set(RULES)
+    assert broken | ELSEWHERE == set(CHECK_RULES)
     assert not broken & ELSEWHERE
 
 
 def test_a_page_is_two_lines_that_can_be_read():
-    for name in RULES:
-        lines = explained(name).splitlines()
+    for name in CHECK_RULES:
+        lines = explain_rule(name).splitlines()
         assert len(lines) == 2, name
         assert all(line.strip().endswith(".") for line in lines), name
         assert all(len(line) <= 150 for line in lines), name
-    assert [*RULES] == sorted(RULES)
+    assert [*CHECK_RULES] == sorted(CHECK_RULES)
 
 
 def test_of_a_rule_that_is_not_there_is_said_what_is_meant():
     with pytest.raises(LookupError, match="did you mean 'silent-loop'"):
-        explained("silent-lop")
+        explain_rule("silent-lop")
 
 
 # Rules that no file in the folder can break
@@ -90,41 +90,41 @@ def test_what_cannot_be_read_or_is_not_there_is_said(tmp_path):
     (problem,) = check_paths([tmp_path / "acme.yaml"], OPTIONS)
     assert problem.rule == "unreadable"
     assert [problem.rule for problem in check_paths([tmp_path / "nowhere.yaml"], OPTIONS)] == ["no-file"]
-    assert [problem.rule for problem in load(tmp_path / "nowhere", OPTIONS).problems] == ["no-folder"]
+    assert [problem.rule for problem in load_flow_folder(tmp_path / "nowhere", OPTIONS).problems] == ["no-folder"]
 
 
 def test_a_document_that_is_too_long_is_an_error():
-    text = starting("- say: Hello.") + f"fallback:\n  - say: &long {'word ' * 10_000}\n" + "  - say: *long\n" * 20
-    assert "too-long" in compiled(text).rules
+    text = make_flow_text("- say: Hello.") + f"fallback:\n  - say: &long {'word ' * 10_000}\n" + "  - say: *long\n" * 20
+    assert "too-long" in compile_text(text).rules
 
 
 def test_a_document_that_is_too_deep_is_an_error():
     targets = ", ".join(f"a{i}@b" for i in range(100))
-    text = starting("- say: Hello.") + f"fallback:\n  - dial: {{ring: in-turn, to: [{targets}]}}\n"
-    assert "too-deep" in compiled(text).rules
+    text = make_flow_text("- say: Hello.") + f"fallback:\n  - dial: {{ring: in-turn, to: [{targets}]}}\n"
+    assert "too-deep" in compile_text(text).rules
 
 
 def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     file = tmp_path / "acme.yaml"
-    file.write_text(starting("- say: Hello {{ caller.name }}.\n- goto: start"), encoding="utf-8")
-    with pytest.raises(FlowError) as refused:
-        export(file, OPTIONS)
+    file.write_text(make_flow_text("- say: Hello {{ caller.name }}.\n- goto: start"), encoding="utf-8")
+    with pytest.raises(FlowFileError) as refused:
+        compile_static_document(file, OPTIONS)
     assert [(problem.rule, problem.line, problem.message) for problem in refused.value.problems] == [
         ("not-static", 5, "the text asks for caller.name"),
         ("not-static", 6, "it goes on at 'start' in a document of its own"),
     ]
-    file.write_text(starting("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
-    assert export(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
+    file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
+    assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
 
 
 def test_calls_that_several_workers_count_are_said_by_whoever_serves_them():
-    made = compiled(starting("- when: caller.calls_today > 3\n  hangup:\n- say: Hello.", "timezone: UTC"))
+    made = compile_text(make_flow_text("- when: caller.calls_today > 3\n  hangup:\n- say: Hello.", "timezone: UTC"))
     assert made.flow is not None
-    assert counted_apart([made.flow], 1) == []
-    assert [problem.rule for problem in counted_apart([made.flow], 2)] == ["calls-today"]
-    other = compiled(starting("- say: Hello.")).flow
+    assert check_call_counts_per_worker([made.flow], 1) == []
+    assert [problem.rule for problem in check_call_counts_per_worker([made.flow], 2)] == ["calls-today"]
+    other = compile_text(make_flow_text("- say: Hello.")).flow
     assert other is not None
-    assert counted_apart(FlowBook([other]).flows.values(), 2) == []
+    assert check_call_counts_per_worker(FlowBook([other]).flows.values(), 2) == []
 
 
 # What must not be said
@@ -160,8 +160,8 @@ def test_calls_that_several_workers_count_are_said_by_whoever_serves_them():
 )
 def test_a_condition_that_says_what_it_means_is_not_doubted(condition):
     more = "timezone: America/New_York\nhours: {office: {daily: 09:00-17:00}}\nlists: {spam: spam.csv}"
-    problems = compiled(
-        starting(f"- when: '{condition}'\n  goto: other\n- say: Hello.", more) + "  other: [say: Hello.]\n"
+    problems = compile_text(
+        make_flow_text(f"- when: '{condition}'\n  goto: other\n- say: Hello.", more) + "  other: [say: Hello.]\n"
     ).problems
     assert {problem.rule for problem in problems} <= {"unused", "hours-not-asked", "list-missing"}
 
@@ -182,13 +182,13 @@ def test_a_condition_that_says_what_it_means_is_not_doubted(condition):
 )
 def test_a_prompt_that_names_keys_that_there_are_is_fine(prompt):
     for dialect in ("reference", "classic"):
-        menu = starting(f"- menu: {{prompt: '{prompt}', keys: {{1: other, 2: other}}, stop: hash, otherwise: other}}")
-        assert compiled(menu + "  other: [say: Hello.]\n", dialect).problems == ()
+        menu = make_flow_text(f"- menu: {{prompt: '{prompt}', keys: {{1: other, 2: other}}, stop: hash, otherwise: other}}")
+        assert compile_text(menu + "  other: [say: Hello.]\n", dialect).problems == ()
 
 
 def test_a_prompt_in_another_language_is_nobodys_affair():
-    menu = starting("- menu: {prompt: Press 9., keys: {1: other}, otherwise: other}", "voice: {lang: de-DE}")
-    assert compiled(menu + "  other: [say: Hallo.]\n").problems == ()
+    menu = make_flow_text("- menu: {prompt: Press 9., keys: {1: other}, otherwise: other}", "voice: {lang: de-DE}")
+    assert compile_text(menu + "  other: [say: Hallo.]\n").problems == ()
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
 )
 def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
     other = "  other: [say: Hello.]\n" if "other" in steps else ""
-    assert compiled(starting(steps) + other).problems == ()
+    assert compile_text(make_flow_text(steps) + other).problems == ()
 
 
 def test_a_node_that_follows_something_said_may_end_without_a_word():
     assert (
-        compiled(
-            starting("- say: Hello.\n- goto: other") + "  other:\n    - when: caller.anonymous\n      say: Hi.\n"
+        compile_text(
+            make_flow_text("- say: Hello.\n- goto: other") + "  other:\n    - when: caller.anonymous\n      say: Hi.\n"
         ).problems
         == ()
     )
@@ -260,12 +260,19 @@ def test_of_a_reload_is_said_what_is_new_between_flows_and_nothing_again():
     claims = other.replace("0103", "0102")
     doubtful = other.replace("say: Hi.", "dial: '911'")
     before = flows_of(a=rings, b=other)
-    assert across(before) == since(before, before) == []
-    assert [(one.file, one.rule) for one in since(before, flows_of(a=rings, b=claims))] == [("a.yaml", "dial-own")]
-    assert since(flows_of(a=rings, b=claims), flows_of(a=rings, b=claims, c=other)) == []
-    assert [(one.file, one.rule) for one in since(before, flows_of(a=rings, b=doubtful))] == [("b.yaml", "dial-doubtful")]
-    assert since(flows_of(a=rings, b=doubtful), flows_of(a=rings, b=doubtful + "fallback: [say: Sorry.]\n")) == []
-    assert since(flows_of(a=rings, b=claims), before) == []
+    assert check_across_flows(before) == check_changed_flows(before, before) == []
+    assert [(one.file, one.rule) for one in check_changed_flows(before, flows_of(a=rings, b=claims))] == [
+        ("a.yaml", "dial-own")
+    ]
+    assert check_changed_flows(flows_of(a=rings, b=claims), flows_of(a=rings, b=claims, c=other)) == []
+    assert [(one.file, one.rule) for one in check_changed_flows(before, flows_of(a=rings, b=doubtful))] == [
+        ("b.yaml", "dial-doubtful")
+    ]
+    assert (
+        check_changed_flows(flows_of(a=rings, b=doubtful), flows_of(a=rings, b=doubtful + "fallback: [say: Sorry.]\n"))
+        == []
+    )
+    assert check_changed_flows(flows_of(a=rings, b=claims), before) == []
 
 
 def test_a_folder_with_overrides_is_read_once(tmp_path):

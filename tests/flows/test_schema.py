@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
-from written import EVERYTHING, compiled, starting
+from written import ALL_EXTENSIONS, compile_text, make_flow_text
 
-from app.flows.schema.files import flow_schema
-from app.flows.steps import STEPS, WORDS
-from app.flows.verbs import CHILDREN
+from app.flows.schema.files import build_flow_schema
+from app.flows.steps import STEP_COMPILERS, WORD_STEPS
+from app.flows.verbs import CHILD_KEYS
 from app.language import Extensions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ STRICTER = ("!", "1: start, 01: start")
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory) -> Path:
     file: Path = tmp_path_factory.mktemp("schema") / "flow.json"
-    file.write_text(json.dumps(flow_schema(EVERYTHING)))
+    file.write_text(json.dumps(build_flow_schema(ALL_EXTENSIONS)))
     return file
 
 
@@ -69,7 +69,7 @@ def checked(schema: Path, files: list[Path]) -> dict[str, str]:
 
 
 def of_steps(steps: str) -> str:
-    return starting(f"- {steps}")
+    return make_flow_text(f"- {steps}")
 
 
 def test_the_schema_is_one(schema):
@@ -90,24 +90,24 @@ def texts_of_the_tests() -> Iterator[str]:
     for file in sorted({*HERE.glob("test_*.py")} - {Path(__file__)}):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 3:
-                yield from (node.value, starting(node.value), of_steps(node.value))
+                yield from (node.value, make_flow_text(node.value), of_steps(node.value))
 
 
 def is_right(text: str) -> bool:
     try:
-        return any(compiled(text, dialect, KINDS).flow is not None for dialect in ("reference", "classic"))
+        return any(compile_text(text, dialect, KINDS).flow is not None for dialect in ("reference", "classic"))
     except UnicodeEncodeError:
         return False
 
 
 def is_of_wrong_shape(text: str) -> bool:
     try:
-        return not SHAPES.isdisjoint(compiled(text, "reference", KINDS).rules)
+        return not SHAPES.isdisjoint(compile_text(text, "reference", KINDS).rules)
     except UnicodeEncodeError:
         return False
 
 
-KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds in EVERYTHING.kinds.items()}
+KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds in ALL_EXTENSIONS.kinds.items()}
 
 
 def test_every_right_flow_of_the_tests_is_right_to_the_schema(refused):
@@ -177,7 +177,7 @@ def test_every_bad_file_of_a_wrong_shape_is_wrong_to_the_schema(schema):
     ],
 )
 def test_the_schema_says_what_is_wrong_with_a_step_as_we_do(refused, steps, says):
-    assert compiled(of_steps(steps)).flow is None
+    assert compile_text(of_steps(steps)).flow is None
     assert says in refused(of_steps(steps)).get(0, "")
 
 
@@ -201,8 +201,8 @@ def test_the_schema_says_what_is_wrong_with_a_step_as_we_do(refused, steps, says
     ],
 )
 def test_the_schema_says_what_is_wrong_around_the_nodes(refused, more, says):
-    text = starting("- dial: '{{ digits }}'", more)
-    assert compiled(text).flow is None
+    text = make_flow_text("- dial: '{{ digits }}'", more)
+    assert compile_text(text).flow is None
     assert says in refused(text).get(0, "")
 
 
@@ -226,7 +226,7 @@ def test_the_schema_says_what_is_wrong_around_the_nodes(refused, more, says):
     ],
 )
 def test_the_schema_says_what_is_wrong_with_a_scenario(refused, test, says):
-    said = refused(starting("- say: Hello.", f"tests: [{test}]")).get(0, "")
+    said = refused(make_flow_text("- say: Hello.", f"tests: [{test}]")).get(0, "")
     assert says in said
     assert bool(said) == bool(says)
 
@@ -276,7 +276,7 @@ def test_a_flow_needs_nodes_with_a_start_or_a_template(refused):
 )
 def test_what_yaml_makes_of_a_text_is_right_where_the_text_is(refused, steps):
     flow = f"{of_steps(steps)}  1:\n  - hangup\n"
-    assert compiled(flow).flow is not None, compiled(flow).problems
+    assert compile_text(flow).flow is not None, compile_text(flow).problems
     assert refused(flow) == {}
 
 
@@ -297,29 +297,29 @@ def test_what_yaml_makes_of_a_text_is_right_where_the_text_is(refused, steps):
     ],
 )
 def test_what_stands_around_the_nodes_is_right_where_we_take_it(refused, more):
-    assert compiled(starting("- dial: '{{ caller.number }}'", more)).flow is not None
-    assert refused(starting("- hangup", more)) == {}
+    assert compile_text(make_flow_text("- dial: '{{ caller.number }}'", more)).flow is not None
+    assert refused(make_flow_text("- hangup", more)) == {}
 
 
 # What it is read off
 
 
 def test_every_step_is_in_the_schema_with_its_keys_and_help():
-    definitions = flow_schema()["definitions"]
-    assert definitions["step"]["properties"].keys() == {"when", *STEPS}
-    for name in STEPS:
+    definitions = build_flow_schema()["definitions"]
+    assert definitions["step"]["properties"].keys() == {"when", *STEP_COMPILERS}
+    for name in STEP_COMPILERS:
         form = definitions[f"step {name}"]
         assert form["description"]
-        if name not in WORDS:
+        if name not in WORD_STEPS:
             assert all(one["description"] for one in form["properties"].values())
-    assert {*CHILDREN} <= definitions["step gather"]["properties"].keys()
+    assert {*CHILD_KEYS} <= definitions["step gather"]["properties"].keys()
 
 
 def test_every_key_of_a_word_has_a_description():
-    definitions = flow_schema()["definitions"]
+    definitions = build_flow_schema()["definitions"]
     silent = [
         (name, key)
-        for name in WORDS
+        for name in WORD_STEPS
         for key, form in definitions[f"step {name}"].get("properties", {}).items()
         if not form.get("description")
     ]
@@ -327,17 +327,17 @@ def test_every_key_of_a_word_has_a_description():
 
 
 def test_declared_attributes_are_in_the_schema(refused):
-    text = starting("- dial: {to: +12015550188, callerId: 1}\n- say: {text: Hello., wait: 2s}")
+    text = make_flow_text("- dial: {to: +12015550188, callerId: 1}\n- say: {text: Hello., wait: 2s}")
     assert refused(text, text.replace("2s", "2"), text.replace("callerId", "caller")).keys() == {1, 2}
-    plain = flow_schema()["definitions"]
+    plain = build_flow_schema()["definitions"]
     assert "callerId" not in plain["step dial"]["properties"]
-    declared = flow_schema(Extensions.declare({"Dial": {"callerId": "text"}}))["definitions"]
+    declared = build_flow_schema(Extensions.from_declarations({"Dial": {"callerId": "text"}}))["definitions"]
     assert "callerId" in declared["step dial"]["properties"]
 
 
 # What we take, it takes
 
-VALIDATOR = Draft7Validator(flow_schema())
+VALIDATOR = Draft7Validator(build_flow_schema())
 SCALARS = st.sampled_from(
     [
         "1",
@@ -357,7 +357,7 @@ SCALARS = st.sampled_from(
         "hash",
     ]
 )
-FORMS = flow_schema()["definitions"]
+FORMS = build_flow_schema()["definitions"]
 
 
 def mapping(values: dict[str, str]) -> str:
@@ -367,7 +367,7 @@ def mapping(values: dict[str, str]) -> str:
 @st.composite
 def step(draw) -> str:
     """A step with a plain value, or with its own keys, mostly all that it must have."""
-    name = draw(st.sampled_from([*STEPS]))
+    name = draw(st.sampled_from([*STEP_COMPILERS]))
     form = FORMS[f"step {name}"]
     keys = st.dictionaries(st.sampled_from([*form.get("properties", {}), "x"]), SCALARS, max_size=3)
     needed = st.fixed_dictionaries(dict.fromkeys(form.get("required", ()), SCALARS))
@@ -377,8 +377,8 @@ def step(draw) -> str:
 
 @given(st.lists(step(), min_size=20, max_size=40))
 def test_whatever_step_we_take_the_schema_takes_but_for_a_message_of_nothing(steps):
-    texts = [starting(f"- {step}") for step in steps]
-    taken = [text for text in texts if compiled(text).flow is not None and "sms: }" not in text]
+    texts = [make_flow_text(f"- {step}") for step in steps]
+    taken = [text for text in texts if compile_text(text).flow is not None and "sms: }" not in text]
     assert [text for text in taken if not VALIDATOR.is_valid(_typed(text))] == []
 
 

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calls import Caller, Turn
-from app.flows.dialing.plans import digits_of
-from app.flows.places import Report
-from app.flows.screening.callers import CallerList, CountsInMemory
-from app.flows.screening.lists import read_list
-from app.numbers import Number, attested, caller_number
+from app.flows.dialing.plans import parse_e164_digits
+from app.flows.places import ProblemReport
+from app.flows.screening.callers import CallerList, InMemoryCallCounter
+from app.flows.screening.lists import read_caller_list
+from app.numbers import PhoneNumber, parse_attestation, parse_caller_number
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 
 
 def caller(from_: str, **told: str) -> Caller:
-    return Turn({"from": from_, "to": "12015550123", **told}, base=lambda: "").caller
+    return Turn({"from": from_, "to": "12015550123", **told}, get_base_url=lambda: "").caller
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def read(tmp_path):
     def reading(text: str | bytes, name: str = "spam.csv") -> tuple[CallerList, list[str]]:
         file = tmp_path / name
         file.write_bytes(text.encode() if isinstance(text, str) else text)
-        report = Report("acme.yaml")
-        made = read_list("spam", file, report, ("lists", "spam"), NOW)
+        report = ProblemReport("acme.yaml")
+        made = read_caller_list("spam", file, report, ("lists", "spam"), NOW)
         return made, [str(problem).replace(f"{tmp_path}/", "") for problem in report.problems]
 
     return reading
@@ -44,7 +44,7 @@ def listed(read):
     def reading(text: str | bytes, moment: datetime = NOW, zone: ZoneInfo | None = None):
         made, problems = read(text)
         assert problems == []
-        return made.at(moment, zone)
+        return made.at_moment(moment, zone)
 
     return reading
 
@@ -144,7 +144,7 @@ def test_no_caller_breaks_us(text):
     found = caller(text)
     assert found.anonymous == (found.number == "")
     assert isinstance(found.state, str)
-    assert found.number == caller_number(text)
+    assert found.number == parse_caller_number(text)
 
 
 # What is known of a caller
@@ -214,8 +214,8 @@ def test_the_calls_of_today_are_those_that_were_counted_and_none_where_nobody_co
     ],
 )
 def test_the_attestation_is_one_of_three_letters_or_unknown(written, level):
-    assert attested(written) == level
-    assert Turn({"attestation": written}, base=lambda: "").call.attestation == level
+    assert parse_attestation(written) == level
+    assert Turn({"attestation": written}, get_base_url=lambda: "").call.attestation == level
 
 
 # Lists
@@ -239,7 +239,7 @@ def test_a_number_is_found_however_it_is_written(listed):
         "+12015550999",
         "12015550999",
         "+1 (201) 555-0999",
-        Number("+12015550999"),
+        PhoneNumber("+12015550999"),
         12015550999,
         "sip:+12015550999@x",
     ):
@@ -287,7 +287,7 @@ def test_an_expired_row_leaves_the_number_to_the_rows_that_hold(listed):
 )
 def test_a_date_holds_to_the_end_of_that_day_in_the_zone_of_the_flow(read, until, moment, holds):
     made, _ = read(f"+12015550999,,{until}\n")
-    assert (caller("+12015550999") in made.at(datetime.fromisoformat(moment), NEW_YORK)) is holds
+    assert (caller("+12015550999") in made.at_moment(datetime.fromisoformat(moment), NEW_YORK)) is holds
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_a_date_that_is_none_is_an_error(read, until):
 
 def test_of_two_rows_for_a_number_the_one_that_holds_longer_counts(read):
     for rows in ("+12015550999,old,2026-01-01\n+12015550999,new,2027-01-01\n", "+1201*,new,\n+1201*,old,2027-01-01\n"):
-        assert read(rows)[0].at(NOW).reason("+12015550999") == "new"
+        assert read(rows)[0].at_moment(NOW).reason("+12015550999") == "new"
 
 
 def test_a_list_that_is_wrong_everywhere_is_not_said_line_by_line(read):
@@ -435,8 +435,8 @@ def test_a_file_that_is_missing_or_no_file_is_an_error_at_the_place_that_names_i
         (tmp_path, "list-unreadable"),
         (tmp_path / "a\0b", "list-unreadable"),
     ):
-        report = Report("acme.yaml")
-        assert len(read_list("spam", file, report, ("lists", "spam"), NOW)) == 0
+        report = ProblemReport("acme.yaml")
+        assert len(read_caller_list("spam", file, report, ("lists", "spam"), NOW)) == 0
         assert [(problem.file, problem.severity, problem.rule) for problem in report.problems] == [
             ("acme.yaml", "error", rule)
         ]
@@ -451,15 +451,15 @@ def test_a_line_without_end_is_refused(read):
 def test_no_file_breaks_us(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("lists") / "a.csv"
     file.write_bytes(content)
-    made = read_list("a", file, Report("acme.yaml"), ("lists", "a"), NOW)
+    made = read_caller_list("a", file, ProblemReport("acme.yaml"), ("lists", "a"), NOW)
     assert len(made) <= content.count(b"\n") + content.count(b"\r") + 1
 
 
 @given(st.from_regex(r"\+?[1-9][0-9]{5,15}", fullmatch=True))
 def test_a_row_is_read_as_the_same_number_as_a_caller(written):
-    from app.numbers import e164  # noqa: PLC0415 - the oracle
+    from app.numbers import parse_e164  # noqa: PLC0415 - the oracle
 
-    assert digits_of(written) == e164(written)[1:]
+    assert parse_e164_digits(written) == parse_e164(written)[1:]
 
 
 def test_a_list_of_a_hundred_thousand_numbers_is_read(read):
@@ -468,58 +468,58 @@ def test_a_list_of_a_hundred_thousand_numbers_is_read(read):
     assert problems == []
     assert len(made) == 100_000
     assert len({id(row) for row in made.numbers.values()}) == 2
-    assert "+12012049999" in made.at(NOW)
-    assert "+12012050000" not in made.at(NOW)
+    assert "+12012049999" in made.at_moment(NOW)
+    assert "+12012050000" not in made.at_moment(NOW)
 
 
 # How often somebody has rung
 
 
 def test_calls_are_counted_by_flow_caller_and_day():
-    counts, monday = CountsInMemory(), date(2026, 11, 23)
-    assert [counts.count("acme", "+12015550999", monday) for _ in range(3)] == [1, 2, 3]
-    assert counts.count("other", "+12015550999", monday) == 1
-    assert counts.count("acme", "+12015550998", monday) == 1
-    assert counts.count("acme", "+12015550999", date(2026, 11, 24)) == 1
-    assert counts.count("acme", "+12015550999", date(2026, 11, 24)) == 2
+    counts, monday = InMemoryCallCounter(), date(2026, 11, 23)
+    assert [counts.count_call("acme", "+12015550999", monday) for _ in range(3)] == [1, 2, 3]
+    assert counts.count_call("other", "+12015550999", monday) == 1
+    assert counts.count_call("acme", "+12015550998", monday) == 1
+    assert counts.count_call("acme", "+12015550999", date(2026, 11, 24)) == 1
+    assert counts.count_call("acme", "+12015550999", date(2026, 11, 24)) == 2
 
 
 def test_who_withholds_the_number_is_not_counted():
-    counts = CountsInMemory()
-    assert [counts.count("acme", "", date(2026, 11, 23)) for _ in range(3)] == [0, 0, 0]
+    counts = InMemoryCallCounter()
+    assert [counts.count_call("acme", "", date(2026, 11, 23)) for _ in range(3)] == [0, 0, 0]
     assert len(counts) == 0
 
 
 def test_counts_are_bounded_and_the_stalest_are_forgotten():
-    counts, monday = CountsInMemory(most=100), date(2026, 11, 23)
-    counts.count("acme", "regular", monday)
+    counts, monday = InMemoryCallCounter(max_callers=100), date(2026, 11, 23)
+    counts.count_call("acme", "regular", monday)
     for number in range(1000):
-        counts.count("acme", f"+1201555{number:04}", monday)
-        counts.count("acme", "regular", monday)
+        counts.count_call("acme", f"+1201555{number:04}", monday)
+        counts.count_call("acme", "regular", monday)
     assert len(counts) == 100
-    assert counts.count("acme", "regular", monday) == 1002
+    assert counts.count_call("acme", "regular", monday) == 1002
 
 
 def test_counts_of_days_gone_by_are_forgotten():
-    counts = CountsInMemory()
+    counts = InMemoryCallCounter()
     for number in range(50):
-        counts.count("acme", f"+1201555{number:04}", date(2026, 11, 23))
-    counts.count("acme", "x", date(2026, 11, 24))
+        counts.count_call("acme", f"+1201555{number:04}", date(2026, 11, 23))
+    counts.count_call("acme", "x", date(2026, 11, 24))
     assert len(counts) == 51
-    counts.count("acme", "x", date(2026, 11, 25))
+    counts.count_call("acme", "x", date(2026, 11, 25))
     assert len(counts) == 1
 
 
 def test_no_count_is_lost_between_threads():
-    counts, monday = CountsInMemory(), date(2026, 11, 23)
+    counts, monday = InMemoryCallCounter(), date(2026, 11, 23)
 
     def ring():
         for _ in range(2000):
-            counts.count("acme", "+12015550999", monday)
+            counts.count_call("acme", "+12015550999", monday)
 
     threads = [threading.Thread(target=ring) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert counts.count("acme", "+12015550999", monday) == 8001
+    assert counts.count_call("acme", "+12015550999", monday) == 8001

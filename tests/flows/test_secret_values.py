@@ -6,12 +6,12 @@ import json
 from base64 import urlsafe_b64decode
 
 import pytest
-from written import SIGNER, Conversation, flow_of, starting
+from written import SIGNER, Conversation, compile_valid_flow, make_flow_text
 
-from app.errors import ForgedTicket, TicketError
-from app.flows.tickets import MAX_STATE, Signer
-from app.flows.trail import MOST, SECRET
-from app.outside import Found
+from app.errors import ForgedTicketError, TicketError
+from app.flows.tickets import MAX_TICKET_STATE_BYTES, TicketSigner
+from app.flows.trail import MASKED_VALUE, MAX_DECISION_CHARACTERS
+from app.outside import LookupResult
 
 STEPS = """
 - collect: {into: pin, digits: 4, prompt: Pin., secret: true, attempts: 1, otherwise: last}
@@ -25,9 +25,9 @@ STEPS = """
 
 
 def through() -> Conversation:
-    call = Conversation(flow_of(starting(STEPS) + "  last: [say: Bye.]\n")).press("4711")
+    call = Conversation(compile_valid_flow(make_flow_text(STEPS) + "  last: [say: Bye.]\n")).press_keys("4711")
     while call.xml.endswith("</Callback>"):
-        call.go_on(-1)
+        call.follow_callback(-1)
     return call
 
 
@@ -37,18 +37,18 @@ def clear(url: str) -> str:
 
 
 def test_no_ticket_shows_a_secret_nor_what_was_made_of_it():
-    call = Conversation(flow_of(starting(STEPS) + "  last: [say: Bye.]\n")).press("4711")
+    call = Conversation(compile_valid_flow(make_flow_text(STEPS) + "  last: [say: Bye.]\n")).press_keys("4711")
     assert call.urls
     for url in call.urls:
         assert "4711" not in clear(url)
-    call.go_on(-1)
+    call.follow_callback(-1)
     assert call.turn.values["pin"] == "4711"
 
 
 def test_no_trail_shows_a_secret():
     call = through()
     assert "4711" not in json.dumps(call.trail)
-    assert SECRET in json.dumps(call.trail, ensure_ascii=False)
+    assert MASKED_VALUE in json.dumps(call.trail, ensure_ascii=False)
     assert len(call.trail) > 4
 
 
@@ -76,8 +76,8 @@ def test_no_trail_shows_what_a_secret_is_compared_with(condition, step):
 {step.format(json.dumps(condition))}
 - say: "{{{{ fits }}}}{{{{ copied }}}}"
 """
-    flow = flow_of(starting(steps, 'variables: {right: "4711"}') + "  last: [say: Bye.]\n")
-    call = Conversation(flow).press("4711")
+    flow = compile_valid_flow(make_flow_text(steps, 'variables: {right: "4711"}') + "  last: [say: Bye.]\n")
+    call = Conversation(flow).press_keys("4711")
     looked = [entry for entry in call.trail if entry["word"] in ("when", "choose", "set") and "pin" in str(entry)]
     assert looked
     own = [entry for entry in call.trail if entry["rule"] != "right = variables.right"]
@@ -90,61 +90,67 @@ def test_what_is_asked_beside_a_secret_and_hides_nothing_is_told():
 - when: caller.region == 'US' and pin == '4711'
   say: Right.
 """
-    call = Conversation(flow_of(starting(steps) + "  last: [say: Bye.]\n")).press("4711")
+    call = Conversation(compile_valid_flow(make_flow_text(steps) + "  last: [say: Bye.]\n")).press_keys("4711")
     (entry,) = [entry for entry in call.trail if entry["word"] == "when"]
-    assert entry["rule"] == f"caller.region == {SECRET} and pin == {SECRET}"
-    assert entry["values"] == {"caller.region": "US", "pin": SECRET}
+    assert entry["rule"] == f"caller.region == {MASKED_VALUE} and pin == {MASKED_VALUE}"
+    assert entry["values"] == {"caller.region": "US", "pin": MASKED_VALUE}
 
 
 @pytest.mark.parametrize("answer", ["x" * 5000, {"rows": ["y" * 100] * 50}, ["z" * 5000]])
 def test_of_what_was_looked_up_or_set_the_trail_keeps_the_beginning_only(answer):
     steps = "- lookup: {url: 'https://a.example/', into: found}\n- set: {copy: found}\n- say: 'Hi {{ copy }}.'"
-    call = Conversation(flow_of(starting(steps)), found={"https://a.example/": Found(answer, ok=True, status=200)})
+    call = Conversation(
+        compile_valid_flow(make_flow_text(steps)),
+        lookup_answers={"https://a.example/": LookupResult(answer, ok=True, status=200)},
+    )
     lookup, copied = call.trail
     assert lookup["detail"]["status"] == 200
-    assert lookup["detail"]["result"][MOST:] == copied["outcome"][MOST:] == "…"
-    assert len(json.dumps(call.trail)) < 4 * MOST
+    assert lookup["detail"]["result"][MAX_DECISION_CHARACTERS:] == copied["outcome"][MAX_DECISION_CHARACTERS:] == "…"
+    assert len(json.dumps(call.trail)) < 4 * MAX_DECISION_CHARACTERS
 
 
 def test_a_short_answer_is_told_as_it_is():
     steps = "- lookup: {url: 'https://a.example/', into: found}\n- say: 'Hi {{ found.name }}.'"
-    call = Conversation(flow_of(starting(steps)), found={"https://a.example/": Found({"name": "Ann"}, ok=True)})
+    call = Conversation(
+        compile_valid_flow(make_flow_text(steps)),
+        lookup_answers={"https://a.example/": LookupResult({"name": "Ann"}, ok=True)},
+    )
     assert call.trail[0]["detail"]["result"] == {"name": "Ann"}
 
 
 def test_a_sealed_ticket_holds_for_its_place_and_no_other():
-    ticket = SIGNER.tickets("acme/a", {"v": "1"})({}, {"pin": "4711", "name": "Ann"}, {"pin"})
-    assert SIGNER.read("acme/a", ticket)["s"] == {"pin": "4711", "name": "Ann"}
-    with pytest.raises(ForgedTicket):
-        SIGNER.read("acme/b", ticket)
+    ticket = SIGNER.make_ticket_factory("acme/a", {"v": "1"})({}, {"pin": "4711", "name": "Ann"}, {"pin"})
+    assert SIGNER.read_ticket("acme/a", ticket)["s"] == {"pin": "4711", "name": "Ann"}
+    with pytest.raises(ForgedTicketError):
+        SIGNER.read_ticket("acme/b", ticket)
 
 
 @pytest.mark.parametrize("at", [0, 9, 20, 60, -30, -1])
 def test_a_ticket_that_was_tampered_with_is_refused(at):
-    ticket = SIGNER.tickets("acme/a", {})({}, {"pin": "4711"}, {"pin"})
+    ticket = SIGNER.make_ticket_factory("acme/a", {})({}, {"pin": "4711"}, {"pin"})
     changed = [*ticket]
     changed[at] = "A" if changed[at] != "A" else "E"
-    with pytest.raises(ForgedTicket):
-        SIGNER.read("acme/a", "".join(changed))
+    with pytest.raises(ForgedTicketError):
+        SIGNER.read_ticket("acme/a", "".join(changed))
 
 
 def test_an_older_key_still_opens_what_it_sealed():
     old, new = b"the key of last year", b"the key of this year"
-    ticket = Signer([old]).tickets("acme/a", {})({}, {"pin": "4711"}, {"pin"})
-    assert Signer([new, old]).read("acme/a", ticket)["s"] == {"pin": "4711"}
-    with pytest.raises(ForgedTicket):
-        Signer([new]).read("acme/a", ticket)
+    ticket = TicketSigner([old]).make_ticket_factory("acme/a", {})({}, {"pin": "4711"}, {"pin"})
+    assert TicketSigner([new, old]).read_ticket("acme/a", ticket)["s"] == {"pin": "4711"}
+    with pytest.raises(ForgedTicketError):
+        TicketSigner([new]).read_ticket("acme/a", ticket)
 
 
 def test_the_same_secret_never_looks_the_same():
-    make = SIGNER.tickets("acme/a", {})
+    make = SIGNER.make_ticket_factory("acme/a", {})
     assert make({}, {"pin": "4711"}, {"pin"}) != make({}, {"pin": "4711"}, {"pin"})
 
 
 def test_a_ticket_has_a_greatest_size():
-    make = SIGNER.tickets("acme/a", {})
-    make({}, {"x": "y" * (MAX_STATE - 100)}, set())
+    make = SIGNER.make_ticket_factory("acme/a", {})
+    make({}, {"x": "y" * (MAX_TICKET_STATE_BYTES - 100)}, set())
     with pytest.raises(TicketError):
-        make({}, {"x": "y" * MAX_STATE}, set())
+        make({}, {"x": "y" * MAX_TICKET_STATE_BYTES}, set())
     with pytest.raises(TicketError):
-        make({}, {"x": "é" * (MAX_STATE // 2)}, set())
+        make({}, {"x": "é" * (MAX_TICKET_STATE_BYTES // 2)}, set())

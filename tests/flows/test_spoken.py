@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.spoken import spoken, spoken_digits
+from app.flows.hours.spoken import format_spoken_digits, format_spoken_moment
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)
 
 
 def said(when: str, lang: str, now: datetime = NOW) -> str:
-    return spoken(datetime.fromisoformat(when).replace(tzinfo=NEW_YORK), now, lang)
+    return format_spoken_moment(datetime.fromisoformat(when).replace(tzinfo=NEW_YORK), now, lang)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_clock_is_that_of_the_moment_wherever_now_was_asked():
 
 
 def test_no_moment_is_nothing():
-    assert spoken(None, NOW, "en") == ""
+    assert format_spoken_moment(None, NOW, "en") == ""
 
 
 @given(
@@ -96,7 +96,7 @@ def test_no_moment_is_nothing():
     st.sampled_from(["en-US", "en-GB", "es", "fr", "de"]),
 )
 def test_every_moment_is_one_line_of_words(moment, lang):
-    words = spoken(moment, NOW, lang)
+    words = format_spoken_moment(moment, NOW, lang)
     assert "  " not in words
     assert "{" not in words
     assert str(moment.minute) in words or not moment.minute
@@ -115,4 +115,4 @@ def test_every_moment_is_one_line_of_words(moment, lang):
     ],
 )
 def test_a_number_is_said_digit_by_digit(text, words):
-    assert spoken_digits(text) == words
+    assert format_spoken_digits(text) == words

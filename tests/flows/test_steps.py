@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from goldens import file_name
-from written import answered, compiled, document, flow_of, read, says, starting, written
+from goldens import make_file_name
+from written import (
+    answer_as_xml,
+    compile_steps,
+    compile_text,
+    compile_valid_flow,
+    make_flow_text,
+    parse_response,
+    request_document,
+    spoken_texts,
+)
 
-from app.flows.steps import STEPS
+from app.flows.steps import STEP_COMPILERS
 from app.language import Response
-from app.language.verbs import ELEMENTS
+from app.language.verbs import ELEMENT_CLASSES
 
 REFERENCE = {
     "answer": "<Answer/>",
@@ -83,35 +92,37 @@ CLASSIC = {
 
 @pytest.mark.parametrize("step", REFERENCE)
 def test_a_verb_is_a_step_in_the_reference_dialect(step):
-    made = answered(flow_of(starting(f"- {step}", "auto_answer: false")))
+    made = answer_as_xml(compile_valid_flow(make_flow_text(f"- {step}", "auto_answer: false")))
     ends = step.startswith(("hangup", "callback"))
-    assert read(made) == read(REFERENCE[step] + ("" if ends else "<Hangup/>"))
+    assert parse_response(made) == parse_response(REFERENCE[step] + ("" if ends else "<Hangup/>"))
 
 
 @pytest.mark.parametrize("step", CLASSIC)
 def test_a_verb_is_a_step_in_the_classic_dialect(step):
-    xml = answered(flow_of(starting(f"- {step}"), "classic")).removesuffix("<Hangup/>")
+    xml = answer_as_xml(compile_valid_flow(make_flow_text(f"- {step}"), "classic")).removesuffix("<Hangup/>")
     assert xml == CLASSIC[step].removesuffix("<Hangup/>")
 
 
 def test_every_verb_of_the_language_is_a_step_and_has_a_case_here():
     inside = {"To", "DTMF", "Default", "Error", "Response", "Dial"}
-    known = {file_name(name) for name in ELEMENTS if name not in inside}
+    known = {make_file_name(name) for name in ELEMENT_CLASSES if name not in inside}
     tried = {step.partition(":")[0] for step in [*REFERENCE, *CLASSIC]}
     assert known == tried
-    assert known < set(STEPS)
+    assert known < set(STEP_COMPILERS)
 
 
 def test_what_stands_only_inside_others_is_no_step():
     for name in ("to", "dtmf", "default", "error", "response", "Say", "SAY", "do"):
-        assert compiled(starting(f"- {name}: x")).rules == ["unknown-step"]
+        assert compile_text(make_flow_text(f"- {name}: x")).rules == ["unknown-step"]
 
 
-@pytest.mark.parametrize("cls", [cls for cls in ELEMENTS.values() if cls is not Response], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [cls for cls in ELEMENT_CLASSES.values() if cls is not Response], ids=lambda cls: cls.__name__
+)
 def test_a_misspelt_attribute_is_never_lost(cls):
-    name = file_name(cls.__name__)
-    if name in STEPS:
-        assert "unknown-key" in compiled(starting(f"- {name}: {{txet: x}}")).rules
+    name = make_file_name(cls.__name__)
+    if name in STEP_COMPILERS:
+        assert "unknown-key" in compile_text(make_flow_text(f"- {name}: {{txet: x}}")).rules
 
 
 # Where steps may stand
@@ -130,8 +141,8 @@ def test_a_misspelt_attribute_is_never_lost(cls):
 )
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_only_prompts_stand_inside_a_gather(step, dialect):
-    made = compiled(starting(f"- gather: {{do: [{step}], dtmf: {{1: [say: One]}}}}"), dialect)
-    assert made.flow is None, answered(made.flow)
+    made = compile_text(make_flow_text(f"- gather: {{do: [{step}], dtmf: {{1: [say: One]}}}}"), dialect)
+    assert made.flow is None, answer_as_xml(made.flow)
     assert (made.problems[0].severity, made.problems[0].line) == ("error", 5)
 
 
@@ -139,26 +150,26 @@ def test_only_prompts_stand_inside_a_gather(step, dialect):
     "verb", ["say: {text: a, ", "pause: {", "hangup: {", "dial: {to: a@b, ", "callback: {url: 'http://x', "]
 )
 def test_steps_stand_only_in_verbs_that_hold_commands(verb):
-    assert compiled(starting(f"- {verb}do: [hangup]}}")).rules in (["shape"], ["unknown-key"])
+    assert compile_text(make_flow_text(f"- {verb}do: [hangup]}}")).rules in (["shape"], ["unknown-key"])
 
 
 @pytest.mark.parametrize("key", ["dtmf: {1: [hangup]}", "default: [hangup]"])
 def test_branches_stand_only_in_a_gather(key):
-    assert compiled(starting(f"- record: {{{key}}}")).rules == ["shape"]
+    assert compile_text(make_flow_text(f"- record: {{{key}}}")).rules == ["shape"]
 
 
 def test_a_step_after_the_end_is_an_error():
     for end in ("hangup", "goto: other", "callback: https://x.example.com"):
-        made = compiled(starting(f"- {end}\n- say: Never.\n- goto: other") + "  other: [hangup]\n")
+        made = compile_text(make_flow_text(f"- {end}\n- say: Never.\n- goto: other") + "  other: [hangup]\n")
         assert [(problem.rule, problem.line) for problem in made.problems] == [("after-the-end", 6), ("after-the-end", 7)]
 
 
 def test_a_step_after_an_end_under_a_condition_is_none():
-    assert compiled(starting("- when: caller.anonymous\n  hangup:\n- say: Hello.")).rules == []
+    assert compile_text(make_flow_text("- when: caller.anonymous\n  hangup:\n- say: Hello.")).rules == []
 
 
 def test_an_end_in_a_branch_does_not_end_what_stands_around_it():
-    xml = written(
+    xml = compile_steps(
         "- gather: {dtmf: {1: [when: caller.anonymous, goto: start]}}\n- say: After.".replace("[when", "[{when").replace(
             "start]", "start}]"
         )
@@ -167,8 +178,8 @@ def test_an_end_in_a_branch_does_not_end_what_stands_around_it():
 
 
 def test_a_branch_that_ends_for_one_caller_goes_on_for_another():
-    flow = flow_of(
-        starting(
+    flow = compile_valid_flow(
+        make_flow_text(
             """
 - schedule:
     dow: mon
@@ -180,17 +191,17 @@ def test_a_branch_that_ends_for_one_caller_goes_on_for_another():
 """
         )
     )
-    assert says(document(flow)) == ["Inside.", "After."]
-    hidden = document(flow, from_="")
-    assert says(hidden) == ["After."]
+    assert spoken_texts(request_document(flow)) == ["Inside.", "After."]
+    hidden = request_document(flow, from_="")
+    assert spoken_texts(hidden) == ["After."]
     assert '<Hangup tag="withheld"/></Schedule>' in hidden
 
 
 def test_a_node_that_runs_out_of_steps_hangs_up():
-    assert answered(flow_of(starting("- say: Hello."))).endswith("<Hangup/>")
-    assert answered(flow_of("nodes: {start: []}\n")) == "<Hangup/>"
-    assert answered(flow_of("nodes: {start: }\n")) == "<Hangup/>"
-    assert answered(flow_of(starting("- hangup"))) == "<Hangup/>"
+    assert answer_as_xml(compile_valid_flow(make_flow_text("- say: Hello."))).endswith("<Hangup/>")
+    assert answer_as_xml(compile_valid_flow("nodes: {start: []}\n")) == "<Hangup/>"
+    assert answer_as_xml(compile_valid_flow("nodes: {start: }\n")) == "<Hangup/>"
+    assert answer_as_xml(compile_valid_flow(make_flow_text("- hangup"))) == "<Hangup/>"
 
 
 # Values
@@ -235,7 +246,7 @@ def test_a_node_that_runs_out_of_steps_hangs_up():
     ],
 )
 def test_a_wrong_value_is_an_error_at_its_place(step, said):
-    problems = compiled(starting(f"- {step}")).problems
+    problems = compile_text(make_flow_text(f"- {step}")).problems
     assert problems
     assert problems[0].severity == "error"
     assert problems[0].line == 5
@@ -246,12 +257,12 @@ def test_a_wrong_value_is_an_error_at_its_place(step, said):
     ("text", "ms"), [("0s", 0), ("500ms", 500), ("1.5s", 1500), ("2m", 120_000), ("1h", 3_600_000), ("90 s", 90_000)]
 )
 def test_a_duration_has_a_unit(text, ms):
-    assert written(f"- pause: {text}") == f'<Pause length="{ms}"/>'
+    assert compile_steps(f"- pause: {text}") == f'<Pause length="{ms}"/>'
 
 
 @pytest.mark.parametrize("text", ["yes", "true", "on", "True", "YES"])
 def test_a_boolean_is_written_as_people_write_it(text):
-    assert written(f"- record: {{asr: {text}}}") == '<Record asr="true"/>'
+    assert compile_steps(f"- record: {{asr: {text}}}") == '<Record asr="true"/>'
 
 
 def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
@@ -262,10 +273,10 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
         'say: {text: a, meta: {"\\uFDD00\\uFDD1": x}}',
         'call: {field: "\\uFDD00\\uFDD1", value: x}',
     ):
-        made = compiled(starting(f"- {step}"))
+        made = compile_text(make_flow_text(f"- {step}"))
         assert made.flow is None, step
         assert made.problems[0].severity == "error"
-    made = compiled('voice: {code: "\\uFDD00\\uFDD1"}\nnodes: {start: [say: Hello]}\n')
+    made = compile_text('voice: {code: "\\uFDD00\\uFDD1"}\nnodes: {start: [say: Hello]}\n')
     assert made.flow is None
 
 
@@ -291,6 +302,6 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
     ],
 )
 def test_a_step_of_another_shape_is_an_error_with_the_mend(steps, said):
-    problems = compiled(starting(steps)).problems
+    problems = compile_text(make_flow_text(steps)).problems
     assert said in str(problems[0])
     assert problems[0].line == 5

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from written import APOLOGY, SIGNER, Conversation, played, turn_of
+from written import APOLOGY, SIGNER, Conversation, answer_node, make_turn
 
-from app.errors import DocumentError
-from app.flows.compiler import Compiled, Options, compile_flow
+from app.errors import DocumentReadError
+from app.flows.compiler import CompilerOptions, FlowCompilation, compile_flow
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "numbers: rest\ntemplate: acme.xml.j2\nvariables: {desk: 'north & <south>'}\nfallback: [say: Sorry.]\n"
@@ -16,10 +16,10 @@ GATHER = {
 }
 
 
-def compiled(folder, template: str | bytes, dialect: str = "reference", file: str = FILE) -> Compiled:
+def compiled(folder, template: str | bytes, dialect: str = "reference", file: str = FILE) -> FlowCompilation:
     """A flow made of a template."""
     (folder / "acme.xml.j2").write_bytes(template if isinstance(template, bytes) else template.encode())
-    options = Options(SIGNER, APOLOGY, dialect)  # type: ignore[arg-type]
+    options = CompilerOptions(SIGNER, APOLOGY, dialect)  # type: ignore[arg-type]
     return compile_flow("acme", file.encode(), str(folder / "acme.yaml"), options)
 
 
@@ -27,7 +27,9 @@ def document(folder, template: str, dialect: str = "reference", **told: str) -> 
     """What a caller gets."""
     made = compiled(folder, template, dialect)
     assert made.flow is not None, made.problems
-    return played(made.flow, "start", turn_of(**told)).decode().partition("<Response>")[2].removesuffix("</Response>")
+    return (
+        answer_node(made.flow, "start", make_turn(**told)).decode().partition("<Response>")[2].removesuffix("</Response>")
+    )
 
 
 @DIALECTS
@@ -53,7 +55,7 @@ def test_a_call_comes_back_to_the_template_with_what_was_pressed(tmp_path, diale
     template = f"<Response>{{% if digits %}}{pressed}{{% else %}}{GATHER[dialect]}{{% endif %}}</Response>"
     made = compiled(tmp_path, template, dialect)
     assert made.flow is not None, made.problems
-    assert Conversation(made.flow, dialect).press("7").says == ["You pressed 7."]
+    assert Conversation(made.flow, dialect).press_keys("7").spoken_texts == ["You pressed 7."]
 
 
 BROKEN = {
@@ -75,8 +77,8 @@ BROKEN = {
 def test_what_is_no_document_never_leaves(tmp_path, dialect, template):
     made = compiled(tmp_path, template, dialect)
     assert made.flow is not None, made.problems
-    with pytest.raises(DocumentError):
-        played(made.flow, "start", turn_of(name="a<b"))
+    with pytest.raises(DocumentReadError):
+        answer_node(made.flow, "start", make_turn(name="a<b"))
     assert b"Sorry." in made.flow.fallback
 
 

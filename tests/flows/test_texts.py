@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from written import compiled, document, flow_of, says, starting, written
+from written import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
 
 
 def spoken(text: str, **told: str) -> str:
     quoted = text.replace("'", "''")
-    (heard,) = says(document(flow_of(starting(f"- say: '{quoted}'", "timezone: UTC")), **told))
+    (heard,) = spoken_texts(
+        request_document(compile_valid_flow(make_flow_text(f"- say: '{quoted}'", "timezone: UTC")), **told)
+    )
     return heard
 
 
@@ -53,28 +55,28 @@ def test_a_text_is_spoken_as_it_is_meant(text, heard):
 
 
 def test_a_text_of_several_lines_is_spoken_as_written():
-    assert says(written("- say: |\n    Hello\n    {{ caller.name }}.", name="Ann")) == ["Hello\nAnn.\n"]
-    assert says(written("- say: >-\n    Hello\n    {{ caller.name }}.", name="Ann")) == ["Hello Ann."]
-    assert says(written("- say: Hello\n    there.")) == ["Hello there."]
+    assert spoken_texts(compile_steps("- say: |\n    Hello\n    {{ caller.name }}.", name="Ann")) == ["Hello\nAnn.\n"]
+    assert spoken_texts(compile_steps("- say: >-\n    Hello\n    {{ caller.name }}.", name="Ann")) == ["Hello Ann."]
+    assert spoken_texts(compile_steps("- say: Hello\n    there.")) == ["Hello there."]
 
 
 def test_a_text_that_never_changes_is_made_when_the_flow_is_loaded():
-    flow = flow_of(starting("- say: Hello.\n- say: '{# a #}Good{# b #}bye.'\n- hangup"))
-    assert says(document(flow)) == ["Hello.", "Goodbye."]
+    flow = compile_valid_flow(make_flow_text("- say: Hello.\n- say: '{# a #}Good{# b #}bye.'\n- hangup"))
+    assert spoken_texts(request_document(flow)) == ["Hello.", "Goodbye."]
 
 
 def test_voice_defaults_are_those_of_every_say():
     more = "voice: {lang: en-GB, gender: MALE, type: WaveNet, code: brian}"
     menu = "- menu: {prompt: C, keys: {1: start}, attempts: 1, no_input: D}"
     steps = f"- say: A\n- say: {{text: B, gender: FEMALE}}\n{menu}\n- voicemail: E"
-    xml = written(steps, more=more)
+    xml = compile_steps(steps, more=more)
     for letter in "ACDE":
         assert f'<Say lang="en-GB" gender="MALE" type="WaveNet" code="brian">{letter}</Say>' in xml
     assert re.search('<Say lang="en-GB" gender="FEMALE" type="WaveNet" code="brian">B</Say>', xml)
 
 
 def test_the_fallback_speaks_in_the_voice_of_the_file():
-    flow = flow_of("voice: {lang: de-DE}\nnodes: {start: [hangup]}\nfallback: [say: Leider nicht.]\n")
+    flow = compile_valid_flow("voice: {lang: de-DE}\nnodes: {start: [hangup]}\nfallback: [say: Leider nicht.]\n")
     assert b'<Say lang="de-DE">Leider nicht.</Say><Hangup/>' in flow.fallback
 
 
@@ -93,7 +95,7 @@ def test_the_fallback_speaks_in_the_voice_of_the_file():
     ],
 )
 def test_a_wrong_voice_is_an_error_though_nothing_is_said(voice, said):
-    made = compiled(f"voice: {voice}\nnodes: {{start: [hangup]}}\n")
+    made = compile_text(f"voice: {voice}\nnodes: {{start: [hangup]}}\n")
     assert made.flow is None
     assert said in str(made.problems[0])
     assert made.problems[0].line == 1
@@ -104,28 +106,30 @@ def test_a_wrong_voice_is_an_error_though_nothing_is_said(voice, said):
 
 def test_what_is_rendered_in_a_url_is_percent_encoded():
     steps = "- play: 'https://media.example.com/{{ caller.name }}.mp3?n={{ caller.number }}&a=b'"
-    assert written(steps, name="A/B&C ?#é") == (
+    assert compile_steps(steps, name="A/B&C ?#é") == (
         "<Play>https://media.example.com/A%2FB%26C%20%3F%23%C3%A9.mp3?n=%2B12015550999&amp;a=b</Play>"
     )
 
 
 @pytest.mark.parametrize("verb", ["play", "curl", "callback"])
 def test_every_url_of_a_verb_may_change_from_call_to_call(verb):
-    assert "who=Ann%26" in written(f"- {verb}: 'https://x.example.com/?who={{{{ caller.name }}}}'", name="Ann&")
-    assert "who=Ann%26" in written(f"- {verb}: {{url: 'https://x.example.com/?who={{{{ caller.name }}}}'}}", name="Ann&")
+    assert "who=Ann%26" in compile_steps(f"- {verb}: 'https://x.example.com/?who={{{{ caller.name }}}}'", name="Ann&")
+    assert "who=Ann%26" in compile_steps(
+        f"- {verb}: {{url: 'https://x.example.com/?who={{{{ caller.name }}}}'}}", name="Ann&"
+    )
 
 
 def test_a_choice_in_a_url_is_a_part_of_it_too():
     steps = "- play: 'https://x.example.com/{% if caller.name %}{{ caller.name | upper }}{% else %}nobody{% endif %}.mp3'"
-    assert written(steps, name="a b") == "<Play>https://x.example.com/A%20B.mp3</Play>"
-    assert written(steps) == "<Play>https://x.example.com/nobody.mp3</Play>"
+    assert compile_steps(steps, name="a b") == "<Play>https://x.example.com/A%20B.mp3</Play>"
+    assert compile_steps(steps) == "<Play>https://x.example.com/nobody.mp3</Play>"
 
 
 @pytest.mark.parametrize(
     "url", ["{{ caller.name }}", "ftp://x/{{ caller.name }}", "media/{{ caller.name }}.mp3", "//{{ caller.name }}"]
 )
 def test_a_url_that_a_caller_could_make_into_another_scheme_is_refused(url):
-    made = compiled(starting(f"- play: '{url}'"))
+    made = compile_text(make_flow_text(f"- play: '{url}'"))
     assert made.flow is None
     assert "http" in str(made.problems[0])
     assert "\ufdd0" not in str(made.problems[0])
@@ -168,7 +172,7 @@ def test_a_url_that_a_caller_could_make_into_another_scheme_is_refused(url):
 )
 def test_a_text_that_cannot_be_is_an_error_at_its_place(text, said):
     quoted = text.replace("'", "''")
-    made = compiled(starting(f"- say: '{quoted}'"))
+    made = compile_text(make_flow_text(f"- say: '{quoted}'"))
     assert made.flow is None
     assert made.rules[0] == "template"
     assert (made.problems[0].line, made.problems[0].column) == (5, 12)
@@ -176,13 +180,13 @@ def test_a_text_that_cannot_be_is_an_error_at_its_place(text, said):
 
 
 def test_a_wrong_line_of_a_long_text_is_named():
-    made = compiled(starting("- say: |\n    Hello.\n    How are you?\n    {{ caller.nmae }}"))
+    made = compile_text(make_flow_text("- say: |\n    Hello.\n    How are you?\n    {{ caller.nmae }}"))
     assert made.problems[0].line == 8
 
 
 @pytest.mark.parametrize("escape", ["\\x01", "\\0", "\\x1f", "\\uFFFE", "\\uFFFF", "\\uD800"])
 def test_a_character_that_xml_forbids_is_an_error_of_the_author(escape):
-    made = compiled(starting(f'- say: "Hello {escape}."'))
+    made = compile_text(make_flow_text(f'- say: "Hello {escape}."'))
     assert made.flow is None
     assert made.problems[0].severity == "error"
 
@@ -197,14 +201,16 @@ def test_a_fallback_needs_nothing_but_itself():
         "dial: {to: +12015550188, no_answer: start}",
         "record: {do: [goto: start]}",
     ):
-        made = compiled(f"nodes: {{start: [hangup]}}\nfallback: [{steps}]\n")
+        made = compile_text(f"nodes: {{start: [hangup]}}\nfallback: [{steps}]\n")
         assert made.flow is None, steps
         assert made.rules[0] == "fallback-not-static", steps
         assert made.problems[0].line == 2
 
 
 def test_a_fallback_may_ring_and_take_a_message():
-    flow = flow_of("nodes: {start: [hangup]}\nfallback:\n  - say: Sorry.\n  - dial: +12015550188\n  - voicemail: Speak.\n")
+    flow = compile_valid_flow(
+        "nodes: {start: [hangup]}\nfallback:\n  - say: Sorry.\n  - dial: +12015550188\n  - voicemail: Speak.\n"
+    )
     assert flow.fallback.count(b"<Answer/>") == 1
     assert b"<To>+12015550188</To>" in flow.fallback
     assert b'<Record tag="voicemail">' in flow.fallback
@@ -212,4 +218,4 @@ def test_a_fallback_may_ring_and_take_a_message():
 
 def test_no_fallback_is_the_apology():
     for text in ("", "fallback:\n", "fallback: []\n"):
-        assert b"<Say>We are sorry.</Say><Hangup/>" in flow_of(f"nodes: {{start: [hangup]}}\n{text}").fallback
+        assert b"<Say>We are sorry.</Say><Hangup/>" in compile_valid_flow(f"nodes: {{start: [hangup]}}\n{text}").fallback

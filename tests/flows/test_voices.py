@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from written import Conversation, compiled, document, flow_of, starting
+from written import Conversation, compile_text, compile_valid_flow, make_flow_text, request_document
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "timezone: UTC\nvoice: {lang: en-US, gender: MALE}"
@@ -20,7 +20,7 @@ def voices(xml: str) -> set[str]:
 @DIALECTS
 def test_a_menu_speaks_in_its_own_voice_and_what_it_leaves_out_is_the_files(dialect):
     menu = f"menu: {{{SPANISH}, prompt: P., keys: {{1: start}}, no_input: I., no_match: M., attempts: 2, otherwise: bye}}"
-    xml = document(flow_of(starting(f"- {menu}", FILE) + "  bye: [say: Bye.]\n", dialect))
+    xml = request_document(compile_valid_flow(make_flow_text(f"- {menu}", FILE) + "  bye: [say: Bye.]\n", dialect))
     assert voices(xml.replace("Bye.", "We are sorry.")) == {' lang="es-US" gender="MALE"'}
     assert '<Say lang="en-US" gender="MALE">Bye.</Say>' in xml
 
@@ -29,17 +29,19 @@ def test_a_menu_speaks_in_its_own_voice_and_what_it_leaves_out_is_the_files(dial
 def test_a_collect_speaks_in_its_own_voice_in_every_attempt(dialect):
     digits = "into: a, digits: 4, match: '[1-9]+', attempts: 2"
     collect = f"collect: {{{SPANISH}, {digits}, prompt: P., no_input: I., no_match: M.}}"
-    call = Conversation(flow_of(starting(f"- {collect}\n- say: '{{{{ a }}}}'", FILE), dialect), dialect)
+    call = Conversation(compile_valid_flow(make_flow_text(f"- {collect}\n- say: '{{{{ a }}}}'", FILE), dialect), dialect)
     assert voices(call.xml) >= {' lang="es-US" gender="MALE"'}
-    wrong = call.press("12")
+    wrong = call.press_keys("12")
     assert '<Say lang="es-US" gender="MALE">M.</Say>' in wrong.xml
     assert '<Say lang="es-US" gender="MALE">P.</Say>' in wrong.xml
-    assert '<Say lang="en-US" gender="MALE">1234</Say>' in wrong.press("1234").xml
+    assert '<Say lang="en-US" gender="MALE">1234</Say>' in wrong.press_keys("1234").xml
 
 
 @DIALECTS
 def test_a_voicemail_speaks_in_its_own_voice(dialect):
-    xml = document(flow_of(starting(f"- voicemail: {{{SPANISH}, greeting: G., thanks: T.}}", FILE), dialect))
+    xml = request_document(
+        compile_valid_flow(make_flow_text(f"- voicemail: {{{SPANISH}, greeting: G., thanks: T.}}", FILE), dialect)
+    )
     assert voices(xml) == {' lang="es-US" gender="MALE"'}
 
 
@@ -55,7 +57,7 @@ def test_a_voicemail_speaks_in_its_own_voice(dialect):
 @pytest.mark.parametrize("rare", ["", "{% for a in [1] %}{% endfor %}"])
 def test_a_moment_is_said_in_the_language_of_the_voice(step, rare):
     said = "{{ now | spoken }}" + rare
-    xml = Conversation(flow_of(starting(f"- {step % said}\n- say: '{said}'", FILE))).xml
+    xml = Conversation(compile_valid_flow(make_flow_text(f"- {step % said}\n- say: '{said}'", FILE))).xml
     spanish, english = (re.findall(f'<Say lang="{lang}"[^>]*>([^<]+)</Say>', xml) for lang in ("es-US", "en-US"))
     assert spanish
     assert all("hoy" in text.lower() for text in spanish)
@@ -65,13 +67,13 @@ def test_a_moment_is_said_in_the_language_of_the_voice(step, rare):
 @pytest.mark.parametrize("word", ["menu: {%s, prompt: P., keys: {1: start}}", "voicemail: {%s, greeting: G.}"])
 def test_a_voice_that_there_is_not_is_said_once_with_what_there_is(word):
     for voice, rule in (("{lnag: es}", "unknown-key"), ("{gender: X}", "value"), ("{lang: '{{ a }}'}", "template")):
-        made = compiled(starting(f"- {word % f'voice: {voice}'}\n- say: Bye."))
+        made = compile_text(make_flow_text(f"- {word % f'voice: {voice}'}\n- say: Bye."))
         assert made.rules == [rule]
         assert made.flow is None
 
 
 def test_what_is_pressed_is_looked_for_in_english_only():
     menu = "- menu: {%sprompt: Press 9 por favor., keys: {1: start}}\n- say: Bye."
-    assert "prompt-key" in compiled(starting(menu % "")).rules
-    assert "prompt-key" not in compiled(starting(menu % "voice: {lang: es-US}, ")).rules
-    assert "prompt-key" in compiled(starting(menu % "voice: {lang: en-GB}, ", SPANISH)).rules
+    assert "prompt-key" in compile_text(make_flow_text(menu % "")).rules
+    assert "prompt-key" not in compile_text(make_flow_text(menu % "voice: {lang: es-US}, ")).rules
+    assert "prompt-key" in compile_text(make_flow_text(menu % "voice: {lang: en-GB}, ", SPANISH)).rules

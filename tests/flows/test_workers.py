@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from app.errors import Overdue, WorkerDied, WorkFailed
-from app.flows.workers import Workers
-from app.flows.workers.wire import LONGEST, Frames, Tokens, frame
+from app.errors import AuthorCodeError, SandboxCrashError, SandboxTimeoutError
+from app.flows.workers import WorkerPool
+from app.flows.workers.wire import MAX_FRAME_BYTES, FrameDecoder, TokenPipe, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,8 +29,8 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @contextlib.asynccontextmanager
-async def workers(entry: str = "works:answer", **given) -> AsyncIterator[Workers]:
-    pool = Workers(entry, **given)
+async def workers(entry: str = "works:answer", **given) -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(entry, **given)
     await pool.start()
     try:
         yield pool
@@ -38,8 +38,8 @@ async def workers(entry: str = "works:answer", **given) -> AsyncIterator[Workers
         await pool.stop()
 
 
-async def asked(pool: Workers, request: str, within: float = LATE, lane: str = "desk") -> str:
-    return (await pool.ask(request.encode(), time.monotonic() + within, lane)).decode()
+async def asked(pool: WorkerPool, request: str, within: float = LATE, lane: str = "desk") -> str:
+    return (await pool.run_request(request.encode(), time.monotonic() + within, lane)).decode()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -110,10 +110,12 @@ def test_a_worker_takes_a_hundred_turns_that_wait_at_once(run):
 
 def test_a_worker_is_prepared_once_by_a_function_that_gives_its_work():
     async def story():
-        async with workers("works:opened", prepare=b"p" * (LONGEST + 1)) as pool:
-            assert len(await pool.ask(b"x", time.monotonic() + LATE, "desk")) == LONGEST + 2 - LONGEST
+        async with workers("works:opened", prepare=b"p" * (MAX_FRAME_BYTES + 1)) as pool:
+            assert (
+                len(await pool.run_request(b"x", time.monotonic() + LATE, "desk")) == MAX_FRAME_BYTES + 2 - MAX_FRAME_BYTES
+            )
 
-    with pytest.raises(WorkFailed, match="the reply has 4194306 bytes, more than 4194304"):
+    with pytest.raises(AuthorCodeError, match="the reply has 4194306 bytes, more than 4194304"):
         asyncio.run(story())
 
 
@@ -121,7 +123,7 @@ def test_a_worker_is_prepared_once_by_a_function_that_gives_its_work():
 def test_what_never_ends_is_overdue_and_its_worker_is_replaced(work):
     async def story():
         async with workers(most=2, spare=0) as pool:
-            with pytest.raises(Overdue):
+            with pytest.raises(SandboxTimeoutError):
                 await asked(pool, work, SOON)
             await until(lambda: pool.counts["replaced"] == 1)
             assert await asked(pool, "echo again") == "again"
@@ -134,7 +136,7 @@ def test_what_never_ends_is_overdue_and_its_worker_is_replaced(work):
 def test_a_thread_that_goes_on_after_its_turn_costs_the_worker():
     async def story():
         async with workers(most=2) as pool:
-            with pytest.raises(Overdue):
+            with pytest.raises(SandboxTimeoutError):
                 await asked(pool, "spin_in_a_thread", SOON)
             await until(lambda: pool.counts["replaced"] == 1)
 
@@ -156,7 +158,7 @@ def test_a_turn_that_only_waits_too_long_costs_no_worker():
     async def story():
         async with workers(most=1, spare=0) as pool:
             pid = await asked(pool, "sleep 0")
-            with pytest.raises(Overdue):
+            with pytest.raises(SandboxTimeoutError):
                 await asked(pool, "sleep 100", SOON)
             assert await asked(pool, "sleep 0") == pid
             assert pool.counts["replaced"] == 0
@@ -170,7 +172,7 @@ def test_a_worker_that_dies_takes_only_its_own_turn_with_it(work, how, tmp_path)
         async with workers(most=2, spare=0) as pool:
             innocent = asyncio.create_task(asked(pool, f"noted 0.3 {tmp_path}/ran"))
             await until(lambda: len(lines(tmp_path / "ran")) == 1)
-            with pytest.raises(WorkerDied, match=how):
+            with pytest.raises(SandboxCrashError, match=how):
                 await asked(pool, work)
             assert await innocent == "done"
             assert pool.counts["died"] == 1
@@ -182,13 +184,13 @@ def test_a_worker_that_dies_takes_only_its_own_turn_with_it(work, how, tmp_path)
 def test_an_error_of_the_work_is_told_with_its_place():
     async def story():
         async with workers() as pool:
-            with pytest.raises(WorkFailed, match="LookupError: no such account") as caught:
+            with pytest.raises(AuthorCodeError, match="LookupError: no such account") as caught:
                 await asked(pool, "fail no such account")
-            assert (caught.value.kind, caught.value.message) == ("LookupError", "no such account")
+            assert (caught.value.error_type, caught.value.message) == ("LookupError", "no such account")
             assert "raise LookupError(rest)" in caught.value.trace
-            with pytest.raises(WorkFailed, match="SystemExit: 4"):
+            with pytest.raises(AuthorCodeError, match="SystemExit: 4"):
                 await asked(pool, "leave")
-            with pytest.raises(WorkFailed, match=r"the work wanted to end the process: SystemExit\(4\)"):
+            with pytest.raises(AuthorCodeError, match=r"the work wanted to end the process: SystemExit\(4\)"):
                 await asked(pool, "leave_in_a_task")
             assert pool.counts["died"] == 0
 
@@ -198,7 +200,7 @@ def test_an_error_of_the_work_is_told_with_its_place():
 def test_memory_is_bounded():
     async def story():
         async with workers() as pool:
-            with pytest.raises((WorkFailed, WorkerDied), match="MemoryError"):
+            with pytest.raises((AuthorCodeError, SandboxCrashError), match="MemoryError"):
                 await asked(pool, "memory")
             assert await asked(pool, "echo x") == "x"
             await until(lambda: pool.counts["replaced"] == 1)
@@ -209,13 +211,16 @@ def test_memory_is_bounded():
 def test_requests_and_replies_are_bounded(run):
     async def story():
         async with workers() as pool:
-            assert len(await pool.ask(f"huge {LONGEST}".encode(), time.monotonic() + LATE, "desk")) == LONGEST
+            assert (
+                len(await pool.run_request(f"huge {MAX_FRAME_BYTES}".encode(), time.monotonic() + LATE, "desk"))
+                == MAX_FRAME_BYTES
+            )
             assert len(await asked(pool, "echo " + "x" * 3_000_000)) == 3_000_000
-            with pytest.raises(WorkFailed, match="more than 4194304"):
-                await asked(pool, f"huge {LONGEST + 1}")
-            with pytest.raises(WorkFailed, match="the request has 4194305 bytes"):
-                await pool.ask(bytes(LONGEST + 1), time.monotonic() + LATE, "desk")
-            with pytest.raises(WorkFailed, match="the reply is str, not bytes"):
+            with pytest.raises(AuthorCodeError, match="more than 4194304"):
+                await asked(pool, f"huge {MAX_FRAME_BYTES + 1}")
+            with pytest.raises(AuthorCodeError, match="the request has 4194305 bytes"):
+                await pool.run_request(bytes(MAX_FRAME_BYTES + 1), time.monotonic() + LATE, "desk")
+            with pytest.raises(AuthorCodeError, match="the reply is str, not bytes"):
                 await asked(pool, "text")
 
     run(story())
@@ -249,7 +254,7 @@ def test_twenty_endless_turns_of_one_flow_leave_the_others_their_workers():
                 assert await asked(pool, "echo fine", 2, "good") == "fine"
                 await asyncio.sleep(0.05)
             outcomes = await asyncio.gather(*bad, return_exceptions=True)
-            assert collections.Counter(map(type, outcomes)) == {Overdue: 20}
+            assert collections.Counter(map(type, outcomes)) == {SandboxTimeoutError: 20}
             assert pool.counts["overdue"] == 20
             await asyncio.sleep(0.3)
             assert 1 <= pool.counts["replaced"] <= 2, "half of the workers, and no more"
@@ -267,11 +272,11 @@ def test_a_flow_with_a_stuck_worker_leaves_the_last_free_one_to_others(tmp_path)
                 await asyncio.sleep(0.05)
                 assert await asked(pool, "echo fine", 2.5, "good") == "fine"
             for overdue in bad:
-                with pytest.raises(Overdue):
+                with pytest.raises(SandboxTimeoutError):
                     await overdue
 
     for left in (5, 4, 3, 2, 1, 0):  # on a machine that is busy with something else, who is stuck may be seen too late
-        with contextlib.suppress(*([Overdue, AssertionError, TimeoutError] if left else [])):
+        with contextlib.suppress(*([SandboxTimeoutError, AssertionError, TimeoutError] if left else [])):
             asyncio.run(story())
             return
 
@@ -293,7 +298,7 @@ def test_a_turn_whose_worker_is_blocked_by_another_is_run_again_elsewhere(tmp_pa
         async with workers(most=2, spare=0) as pool:
             innocent = asyncio.create_task(asked(pool, f"noted 0.2 {tmp_path}/ran", 5, "good"))
             await until(lambda: len(lines(tmp_path / "ran")) == 1)
-            with pytest.raises(Overdue):
+            with pytest.raises(SandboxTimeoutError):
                 await asked(pool, "spin", 3, "bad")
             assert innocent.done()
             assert await innocent == "done"
@@ -321,7 +326,7 @@ def test_who_stops_listening_stops_the_work():
 def test_a_deadline_that_has_passed_is_overdue():
     async def story():
         async with workers() as pool:
-            with pytest.raises(Overdue):
+            with pytest.raises(SandboxTimeoutError):
                 await asked(pool, "spin", -1)
             assert await asked(pool, "echo x") == "x"
 
@@ -331,11 +336,11 @@ def test_a_deadline_that_has_passed_is_overdue():
 @pytest.mark.parametrize(
     ("entry", "error", "message"),
     [
-        ("works:broken", WorkFailed, "ValueError: this flow cannot be read"),
-        ("works:dead", WorkerDied, "a worker ended before it was ready: exit status 7"),
-        ("works:nothing", WorkFailed, "AttributeError: module 'works' has no attribute 'nothing'"),
-        ("no_such_module:answer", WorkFailed, "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("works:NOT_CALLABLE", WorkFailed, "TypeError: 'int' object is not callable"),
+        ("works:broken", AuthorCodeError, "ValueError: this flow cannot be read"),
+        ("works:dead", SandboxCrashError, "a worker ended before it was ready: exit status 7"),
+        ("works:nothing", AuthorCodeError, "AttributeError: module 'works' has no attribute 'nothing'"),
+        ("no_such_module:answer", AuthorCodeError, "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("works:NOT_CALLABLE", AuthorCodeError, "TypeError: 'int' object is not callable"),
     ],
 )
 def test_an_entry_that_cannot_start_is_told_to_every_ask_and_tried_less_and_less_often(tmp_path, entry, error, message):
@@ -356,14 +361,14 @@ def test_a_machine_that_starts_no_process_is_told_and_tried_again(monkeypatch):
     async def story():
         with monkeypatch.context() as patched:
             patched.setattr(sys, "executable", "/no/such/python")
-            pool = Workers("works:answer")
+            pool = WorkerPool("works:answer")
             await pool.start()
-            with pytest.raises(WorkerDied, match=r"no worker can be started: .*No such file"):
+            with pytest.raises(SandboxCrashError, match=r"no worker can be started: .*No such file"):
                 await asked(pool, "echo x")
         reply = ""
         while not reply:
             await asyncio.sleep(0.02)
-            with contextlib.suppress(WorkerDied):
+            with contextlib.suppress(SandboxCrashError):
                 reply = await asked(pool, "echo x")
         await pool.stop()
 
@@ -383,8 +388,8 @@ def test_workers_that_end_for_no_reason_are_started_less_and_less_often(tmp_path
 
 
 def test_workers_that_are_not_running_say_so():
-    pool = Workers("works:answer")
-    with pytest.raises(WorkerDied, match="not running"):
+    pool = WorkerPool("works:answer")
+    with pytest.raises(SandboxCrashError, match="not running"):
         asyncio.run(asked(pool, "echo x"))
     assert pool.counts["workers"] == 0
 
@@ -395,7 +400,7 @@ def test_whoever_waits_when_the_workers_stop_is_told():
             waiting = [asyncio.create_task(asked(pool, work)) for work in ("sleep 100", "spin", "echo x")]
             await asyncio.sleep(0.2)
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes[:2]] == [WorkerDied, WorkerDied]
+        assert [type(outcome) for outcome in outcomes[:2]] == [SandboxCrashError, SandboxCrashError]
         assert pool.counts["running"] == 0
 
     asyncio.run(story())
@@ -406,7 +411,7 @@ def test_fifty_kills_leave_no_file_and_no_process_behind(run):
     async def story(kills):
         async with workers(most=4) as pool:
             for round_ in range(kills):
-                with contextlib.suppress(WorkerDied, Overdue):
+                with contextlib.suppress(SandboxCrashError, SandboxTimeoutError):
                     await asked(pool, "die 1" if round_ % 10 else "spin", SOON if round_ % 10 == 0 else LATE)
             await until(lambda: pool.counts["died"] + pool.counts["replaced"] == kills)
 
@@ -424,7 +429,7 @@ def test_what_the_work_started_is_killed_with_it():
             for end in ("die 1", "spin"):
                 pid = int(await asked(pool, "grandchild"))
                 assert alive(pid)
-                with pytest.raises((WorkerDied, Overdue)):
+                with pytest.raises((SandboxCrashError, SandboxTimeoutError)):
                     await asked(pool, end, SOON)
                 await until(lambda pid=pid: not alive(pid))
             pid = int(await asked(pool, "grandchild"))
@@ -435,17 +440,17 @@ def test_what_the_work_started_is_killed_with_it():
 
 PARENT = """
 import asyncio, signal, sys, time
-from app.flows.workers import Workers
+from app.flows.workers import WorkerPool
 sys.path.append(sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 
 async def main():
-    pool = Workers("works:answer", most=3, spare=2)
+    pool = WorkerPool("works:answer", most=3, spare=2)
     await pool.start()
     for work in ("spin", "block 1000", "power"):
-        asyncio.create_task(pool.ask(work.encode(), time.monotonic() + 1000, work))
+        asyncio.create_task(pool.run_request(work.encode(), time.monotonic() + 1000, work))
         await asyncio.sleep(0.3)
-    print("\\n".join(str(w._process.pid) for w in pool._crew.members), flush=True)
+    print("\\n".join(str(w._process.pid) for w in pool._crew.workers), flush=True)
     print("", flush=True)
     await asyncio.sleep(1000)
 
@@ -491,23 +496,23 @@ def test_a_signal_to_everybody_is_the_servers_business():
 def test_whoever_reads_a_token_owns_the_request():
     reads, writes = os.pipe()
     os.set_blocking(reads, False)
-    server, worker = Tokens(reads, writes), Tokens(reads)
+    server, worker = TokenPipe(reads, writes), TokenPipe(reads)
     for number in (3, 5, 9):
-        server.put(number)
-    assert worker.claim(3)
-    assert server.take_back() == [5, 9]
-    assert not worker.claim(5)
-    server.put(12)
-    assert not worker.claim(9)
-    assert server.take_back() == []
-    assert worker.claim(12)
+        server.offer_token(number)
+    assert worker.claim_request(3)
+    assert server.take_back_tokens() == [5, 9]
+    assert not worker.claim_request(5)
+    server.offer_token(12)
+    assert not worker.claim_request(9)
+    assert server.take_back_tokens() == []
+    assert worker.claim_request(12)
     server.close()
 
 
 def test_frames_may_come_in_any_pieces():
-    sent = frame(4, 1, b"one") + frame(5, 2**63, b"") + frame(6, 3, bytes(1000))
-    frames = Frames()
-    found = [each for at in range(len(sent)) for each in frames.of(sent[at : at + 1])]
+    sent = encode_frame(4, 1, b"one") + encode_frame(5, 2**63, b"") + encode_frame(6, 3, bytes(1000))
+    frames = FrameDecoder()
+    found = [each for at in range(len(sent)) for each in frames.decode_frames(sent[at : at + 1])]
     assert found == [(4, 1, b"one"), (5, 2**63, b""), (6, 3, bytes(1000))]
     with pytest.raises(ValueError, match="a frame of 4194305 bytes"):
-        list(Frames().of(frame(4, 1, bytes(LONGEST + 1))))
+        list(FrameDecoder().decode_frames(encode_frame(4, 1, bytes(MAX_FRAME_BYTES + 1))))

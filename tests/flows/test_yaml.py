@@ -9,11 +9,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from written import compiled, document, flow_of, says, starting, written
+from written import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
 
-from app.flows.steps import STEPS, WORDS
-from app.flows.yaml_texts import MAX_BYTES
-from app.language.verbs import ROWS
+from app.flows.steps import STEP_COMPILERS, WORD_STEPS
+from app.flows.yaml_texts import MAX_FLOW_FILE_BYTES
+from app.language.verbs import ELEMENT_SPECS
 
 # Every scalar is text
 
@@ -43,24 +43,24 @@ from app.language.verbs import ROWS
 )
 def test_a_text_is_a_text_whatever_yaml_makes_of_it_elsewhere(text):
     quoted = f'"{text}"' if text == "1:" else text
-    assert says(written(f"- say: {quoted}")) == [text]
+    assert spoken_texts(compile_steps(f"- say: {quoted}")) == [text]
 
 
 def test_a_number_keeps_its_plus_and_its_zeros():
-    assert "<To>+12015550188</To>" in written("- dial: +12015550188")
-    assert "<To>012015550188</To>" in written("- dial: 012015550188")
-    assert 'value="007"' in written("- meta: {name: n, value: 007}")
+    assert "<To>+12015550188</To>" in compile_steps("- dial: +12015550188")
+    assert "<To>012015550188</To>" in compile_steps("- dial: 012015550188")
+    assert 'value="007"' in compile_steps("- meta: {name: n, value: 007}")
 
 
 def test_keys_of_a_menu_need_no_quotes():
-    xml = written("- menu: {prompt: a, keys: {0: start, 1: start, 01: start, star: start, hash: start}, attempts: 1}")
+    xml = compile_steps("- menu: {prompt: a, keys: {0: start, 1: start, 01: start, star: start, hash: start}, attempts: 1}")
     for key in ("0", "1", "01", "*", "#"):
         assert f'<DTMF value="{key}">' in xml
 
 
 def test_nodes_may_be_named_no_and_yes():
     text = "nodes:\n  start: [{when: caller.anonymous, goto: no}, {goto: yes}]\n  no: [say: No.]\n  yes: [say: Yes.]\n"
-    assert says(document(flow_of(text))) == ["Yes."]
+    assert spoken_texts(request_document(compile_valid_flow(text))) == ["Yes."]
 
 
 # What would be lost
@@ -79,7 +79,7 @@ nodes:                    # all of them
   other:
     - pause: 2s           # wait
 """
-    made = compiled(text.replace("    - # nothing\n", ""))
+    made = compile_text(text.replace("    - # nothing\n", ""))
     assert made.problems == ()
 
 
@@ -97,13 +97,13 @@ nodes:                    # all of them
     ],
 )
 def test_a_comment_that_cuts_a_text_is_an_error(step):
-    made = compiled(starting(f"- {step}"))
+    made = compile_text(make_flow_text(f"- {step}"))
     assert "comment-in-text" in made.rules or "yaml" in made.rules, made.problems
     assert made.flow is None
 
 
 def test_a_key_lost_to_a_comment_is_an_error():
-    made = compiled(starting("- menu:\n    prompt: Press hash.\n    keys:\n      1: start\n      #: start"))
+    made = compile_text(make_flow_text("- menu:\n    prompt: Press hash.\n    keys:\n      1: start\n      #: start"))
     assert made.flow is None
     (problem,) = [problem for problem in made.problems if problem.severity == "error"]
     assert problem.line == 9
@@ -111,35 +111,35 @@ def test_a_key_lost_to_a_comment_is_an_error():
 
 
 def test_a_text_lost_to_a_comment_says_so():
-    made = compiled(starting("- say: #1 is the best"))
+    made = compile_text(make_flow_text("- say: #1 is the best"))
     assert made.flow is None
     assert "#" in str(made.problems[0])
-    assert "quote" in made.problems[0].mend
+    assert "quote" in made.problems[0].fix
 
 
 @pytest.mark.parametrize(
     "text", ["{{ caller.name }}", "{{ caller.name }}, hello", "{{caller.name}}: hello", "{% if 1 %}a{% endif %}"]
 )
 def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_mend_says_so(text):
-    made = compiled(starting(f"- say: {text}"))
+    made = compile_text(make_flow_text(f"- say: {text}"))
     assert made.flow is None
     assert made.problems[0].line == 5
-    assert "quote" in made.problems[0].mend
+    assert "quote" in made.problems[0].fix
 
 
 @pytest.mark.parametrize("text", ["Please note: we are closed.", "We are open: 9 to 5", "a: b: c"])
 def test_a_colon_in_a_text_must_be_quoted_and_the_mend_says_so(text):
-    made = compiled(starting(f"- say: {text}"))
+    made = compile_text(make_flow_text(f"- say: {text}"))
     assert made.flow is None
     assert made.problems[0].line == 5
-    assert "quote" in made.problems[0].mend
+    assert "quote" in made.problems[0].fix
 
 
 @pytest.mark.parametrize(
     "text", ["@acme", "`hello`", "%hello", "*hello", "&hello", "!hello", "[hello", "'hello", '"hello', "? hello", "| hello"]
 )
 def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(text):
-    made = compiled(starting(f"- say: {text}"))
+    made = compile_text(make_flow_text(f"- say: {text}"))
     assert made.flow is None
     assert made.problems[0].line in (5, 6)
 
@@ -148,9 +148,9 @@ def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(t
     "text", ["nodes:\n\tstart:\n\t- hangup\n", "nodes:\n  start:\n  \t- hangup\n", "nodes:\n\t\tstart: [hangup]\n"]
 )
 def test_a_tab_is_an_error_with_the_mend(text):
-    made = compiled(text)
+    made = compile_text(text)
     assert made.flow is None
-    assert "spaces" in made.problems[0].mend
+    assert "spaces" in made.problems[0].fix
     assert made.problems[0].line > 1
 
 
@@ -162,7 +162,7 @@ def test_a_key_given_twice_is_an_error_wherever_it_is():
         "nodes: {start: [menu: {prompt: a, keys: {1: start, '1': start}}]}\n",
         "nodes: {start: [say: {text: a, meta: {x: 1, x: 2}}]}\n",
     ):
-        assert "key-twice" in compiled(text).rules
+        assert "key-twice" in compile_text(text).rules
 
 
 # Files that are none
@@ -170,7 +170,7 @@ def test_a_key_given_twice_is_an_error_wherever_it_is():
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n", "---\n", "\ufeff", "null\n", "~\n"])
 def test_an_empty_file_is_an_error(text):
-    made = compiled(text)
+    made = compile_text(text)
     assert made.flow is None
     assert made.rules == ["shape"]
 
@@ -187,31 +187,31 @@ def test_an_empty_file_is_an_error(text):
     ],
 )
 def test_a_file_that_is_not_text_is_an_error(octets):
-    made = compiled(octets)
+    made = compile_text(octets)
     assert made.flow is None
     assert made.rules == ["yaml"]
 
 
 def test_the_line_that_is_not_utf8_is_named():
-    made = compiled(b"numbers: rest\nnodes:\n  start:\n    - say: caf\xe9\n")
-    assert (made.problems[0].line, made.problems[0].mend) == (4, "save it as UTF-8")
+    made = compile_text(b"numbers: rest\nnodes:\n  start:\n    - say: caf\xe9\n")
+    assert (made.problems[0].line, made.problems[0].fix) == (4, "save it as UTF-8")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine():
     text = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n"
-    assert compiled(b"\xef\xbb\xbf" + text.encode()).problems == ()
-    assert says(document(flow_of(text.replace("\n", "\r\n")))) == ["Hello."]
+    assert compile_text(b"\xef\xbb\xbf" + text.encode()).problems == ()
+    assert spoken_texts(request_document(compile_valid_flow(text.replace("\n", "\r\n")))) == ["Hello."]
 
 
 def test_a_file_that_is_too_big_is_an_error():
-    made = compiled(b"#" * (MAX_BYTES + 1))
+    made = compile_text(b"#" * (MAX_FLOW_FILE_BYTES + 1))
     assert made.rules == ["yaml"]
 
 
 def test_an_anchor_and_its_alias_are_fine():
     text = "nodes:\n  start: &hello [say: Hello.]\n  other: *hello\n"
-    flow = flow_of(text)
-    assert says(document(flow)) == says(document(flow, "other")) == ["Hello."]
+    flow = compile_valid_flow(text)
+    assert spoken_texts(request_document(flow)) == spoken_texts(request_document(flow, "other")) == ["Hello."]
 
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -221,7 +221,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 @pytest.mark.parametrize("text", [LAUGHS, f"nodes: {{start: [hangup]}}\n{LAUGHS}"])
 def test_a_billion_laughs_are_an_error(text):
-    made = compiled(text)
+    made = compile_text(text)
     assert made.flow is None
     assert any("repeats itself" in problem.message for problem in made.problems)
     assert len(made.problems) < 100
@@ -237,7 +237,7 @@ def test_a_billion_laughs_are_an_error(text):
     ],
 )
 def test_a_tag_of_yaml_is_not_obeyed(text):
-    compiled(text)
+    compile_text(text)
 
 
 @pytest.mark.parametrize("opening", ["[", "{", "{a: ", "- ", "? ", "[{a: ["])
@@ -256,9 +256,11 @@ def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, ti
 _SCALARS = st.sampled_from(
     ["", "x", "1", "start", "{{ caller.name }}", "{{", "caller.name", "2s", "9999999h", "\x01", "\ufdd00\ufdd1", "#"]
 )
-_WORDS = {"when", "node", *(name for cls in WORDS.values() for name in cls.model_fields)}
-_ATTRIBUTES = {name for row in ROWS.values() for name in row.attributes}
-_KEYS = st.sampled_from(sorted({*STEPS, *_WORDS, *_ATTRIBUTES, "do", "dtmf", "default", "error", "meta", "star", "1", "x"}))
+_WORDS = {"when", "node", *(name for cls in WORD_STEPS.values() for name in cls.model_fields)}
+_ATTRIBUTES = {name for row in ELEMENT_SPECS.values() for name in row.attributes}
+_KEYS = st.sampled_from(
+    sorted({*STEP_COMPILERS, *_WORDS, *_ATTRIBUTES, "do", "dtmf", "default", "error", "meta", "star", "1", "x"})
+)
 _VALUES = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3), max_leaves=8
 )
@@ -271,16 +273,16 @@ _FILE = st.fixed_dictionaries(
 
 @given(_FILE | st.dictionaries(_KEYS, _VALUES))
 def test_any_file_is_a_flow_or_has_errors(data):
-    made = compiled(json.dumps(data))
+    made = compile_text(json.dumps(data))
     if made.flow is None:
         assert [problem for problem in made.problems if problem.severity == "error"]
     else:
-        document(made.flow)
+        request_document(made.flow)
 
 
 @given(st.binary(max_size=300))
 def test_any_octets_are_a_flow_or_have_errors(octets):
-    made = compiled(octets)
+    made = compile_text(octets)
     assert made.flow is None
     assert made.problems
 
@@ -304,7 +306,7 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
     ],
 )
 def test_what_people_write_is_answered_with_the_mend_at_its_place(nodes, place, said):
-    problems = compiled(f"numbers: rest\nnodes:\n  {nodes}\n").problems
+    problems = compile_text(f"numbers: rest\nnodes:\n  {nodes}\n").problems
     (problem,) = [problem for problem in problems if problem.severity == "error"]
     assert said in str(problem)
     assert (problem.line, problem.column) == place
@@ -316,12 +318,12 @@ def test_what_people_write_is_answered_with_the_mend_at_its_place(nodes, place, 
 )
 def test_a_window_that_is_written_otherwise_is_answered_with_the_right_one(written, meant):
     text = f"hours: {{office: {{mon: {written}}}}}\nnodes: {{start: [say: '{{{{ hours.office.open }}}}']}}\n"
-    assert f"(did you mean {meant}?)" in "\n".join(map(str, compiled(text).problems))
+    assert f"(did you mean {meant}?)" in "\n".join(map(str, compile_text(text).problems))
 
 
 def test_what_is_merged_is_there_and_a_mappings_own_wins():
     merged = "  b: {<<: *a, timeout: 30s}\n  c: {<<: [{ring: in-turn}, *a]}\n"
     groups = f"groups:\n  a: &a {{to: [+12015550188], timeout: 20s}}\n{merged}"
-    flow = flow_of(f"numbers: rest\n{groups}nodes: {{start: [dial: b, dial: c]}}\n")
-    assert document(flow).count('<Dial timeout="30000"><To>+12015550188</To>') == 1
-    assert document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1
+    flow = compile_valid_flow(f"numbers: rest\n{groups}nodes: {{start: [dial: b, dial: c]}}\n")
+    assert request_document(flow).count('<Dial timeout="30000"><To>+12015550188</To>') == 1
+    assert request_document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1

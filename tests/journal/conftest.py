@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from databases import KINDS, database, unreachable
+from databases import DATABASE_KINDS, create_database, explain_unreachable
 from sqlalchemy import create_engine
 
-from app.journal.sql import SqlStore, url_of
+from app.journal.sql import SqlStore, parse_database_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def why_not() -> str:
-    return unreachable()
+    return explain_unreachable()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=DATABASE_KINDS)
 def url(request, tmp_path, why_not) -> Iterator[str]:
     """An empty database of either kind."""
     if request.param == "postgresql" and why_not:
         pytest.skip(why_not)
-    with database(request.param, tmp_path) as found:
+    with create_database(request.param, tmp_path) as found:
         yield found
 
 
 @pytest.fixture
 def engine(url) -> Iterator[Engine]:
     """Another way into the same database, to look at what is there."""
-    made = create_engine(url_of(url))
+    made = create_engine(parse_database_url(url))
     yield made
     made.dispose()
 

@@ -31,106 +31,107 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parent))
-from databases import KINDS, database, unreachable
-from gone import breakable
-from reports import many, report, sample
+from databases import DATABASE_KINDS, create_database, explain_unreachable
+from gone import open_breakable_database
+from reports import build_platform_event, generate_platform_events, load_sample
 from sqlalchemy import create_engine
 
 from app.journal.journal import Journal
 from app.journal.spool import Spool
-from app.journal.sql import SqlStore, url_of
+from app.journal.sql import SqlStore, parse_database_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gone import Breakable
+    from gone import BreakableDatabase
 
-RATE = 2_000
+REMEMBERED_PER_SECOND = 2_000
 """Reports a second that are remembered …"""
-RECORDED = 100
+RECORDED_PER_SECOND = 100
 """… and those a second that are recorded, each acknowledged by a line."""
-CALLS = 50
+CALLS_PER_SECOND = 50
 """Callers a second."""
-FIRST = 20
+MIN_ACKNOWLEDGED = 20
 """Reports that are acknowledged before the time begins after which the worst happens."""
-SMALL = 8 * 2**20
+DISK_BYTES = 8 * 2**20
 """Bytes of a disk that is filled."""
 FLOW = "numbers: +12015550123\nnodes: {start: [{say: Hello.}]}\n"
 
 
-class Counted(NamedTuple):
+class KillFigures(NamedTuple):
     """What became of the reports that were sent."""
 
     remembered: int
-    found: int
-    late: float
+    found_count: int
+    first_missing_age: float
     """Seconds before the kill from which on the first that is missing was remembered; 0 where none is."""
     acknowledged: int
-    missing: int
+    missing_count: int
     """Of those that were acknowledged."""
 
     def __str__(self) -> str:
-        said = f"remembered {self.remembered:,}, found {self.found:,} (the first missing was {self.late:.3f} s old)"
-        return f"{said}; acknowledged {self.acknowledged:,}, of them missing {self.missing}"
+        first_missing = f"the first missing was {self.first_missing_age:.3f} s old"
+        said = f"remembered {self.remembered:,}, found {self.found_count:,} ({first_missing})"
+        return f"{said}; acknowledged {self.acknowledged:,}, of them missing {self.missing_count}"
 
 
-class Told(NamedTuple):
+class OutageFigures(NamedTuple):
     """What became of what a server was told and asked."""
 
     sent: int
     acknowledged: int
     refused: int
     """Webhooks that were told to come again."""
-    missing: int
+    missing_count: int
     """Of those that were acknowledged."""
-    asked: int
+    calls: int
     answered: int
-    slowest: float
+    slowest_seconds: float
     """Seconds."""
-    found: int
+    calls_in_log: int
     """Calls that are in the log."""
-    gone: bool
+    reported_gone: bool
     """Whether the server said meanwhile that its database is gone."""
 
     def __str__(self) -> str:
         webhooks = f"webhooks sent {self.sent:,}, acknowledged {self.acknowledged:,}, told to come again {self.refused:,}"
-        calls = f"calls {self.asked:,}, answered {self.answered:,} (the slowest in {self.slowest:.3f} s)"
-        return f"{webhooks}, acknowledged and missing {self.missing}; {calls}, in the log {self.found:,}"
+        calls = f"calls {self.calls:,}, answered {self.answered:,} (the slowest in {self.slowest_seconds:.3f} s)"
+        return f"{webhooks}, acknowledged and missing {self.missing_count}; {calls}, in the log {self.calls_in_log:,}"
 
 
-async def send(url: str, folder: str) -> None:
+async def send_reports(url: str, folder: str) -> None:
     """In the process that is killed: remember and record, and say of each when it was."""
     journal = Journal(SqlStore(url), Spool(Path(folder)), lambda _turn: [])
     journal.start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
-    init = sample("event-2024-call-init")
+    init = load_sample("event-2024-call-init")
 
-    async def record() -> None:
+    async def record_reports() -> None:
         number = 0
         while True:
-            await journal.record_now(report({**init, "uuid": f"recorded-{number}"}))
+            await journal.record_now(build_platform_event({**init, "uuid": f"recorded-{number}"}))
             say.write(f"recorded-{number} {time.time()}\n")
             number += 1
-            await asyncio.sleep(1 / RECORDED)
+            await asyncio.sleep(1 / RECORDED_PER_SECOND)
 
-    recording = asyncio.create_task(record())
+    recording = asyncio.create_task(record_reports())
     began = time.monotonic()
-    for count, happened in enumerate(many(RATE * 600), 1):
-        journal.remember(happened)
+    for count, happened in enumerate(generate_platform_events(REMEMBERED_PER_SECOND * 600), 1):
+        journal.record_soon(happened)
         say.write(f"{happened.key} {time.time()}\n")
-        ahead = count / RATE - (time.monotonic() - began)
+        ahead = count / REMEMBERED_PER_SECOND - (time.monotonic() - began)
         if ahead > 0:
             await asyncio.sleep(ahead)
     await recording
 
 
-def killed(url: str, folder: Path, seconds: float) -> Counted:
+def measure_kill(url: str, folder: Path, seconds: float) -> KillFigures:
     """Start a sender, kill it, start again, and count."""
     command = [sys.executable, __file__, "--send", url, str(folder)]
     said = folder / "said"
     with said.open("w") as out:
         sender = subprocess.Popen(command, stdout=out)  # noqa: S603 - this file
-        while said.read_text().count("recorded") < FIRST:
+        while said.read_text().count("recorded") < MIN_ACKNOWLEDGED:
             time.sleep(0.05)
         time.sleep(seconds)
         sender.send_signal(signal.SIGKILL)
@@ -138,63 +139,67 @@ def killed(url: str, folder: Path, seconds: float) -> Counted:
         sender.wait()
     again = Journal(SqlStore(url), Spool(folder), lambda _turn: [])
     again.start()
-    while again.state()["database"] != "ok" or again.state()["spooled_bytes"]:
+    while again.get_status()["database"] != "ok" or again.get_status()["spooled_bytes"]:
         time.sleep(0.01)
     again.stop()
-    return _counted(said, _keys(url, "SELECT key FROM events"), ended)
+    return _build_kill_figures(said, _query_keys(url, "SELECT key FROM events"), ended)
 
 
-def _keys(url: str, query: str) -> set[str]:
-    engine = create_engine(url_of(url))
+def _query_keys(url: str, query: str) -> set[str]:
+    engine = create_engine(parse_database_url(url))
     with engine.connect() as connection:
         found = {key for (key,) in connection.exec_driver_sql(query)}
     engine.dispose()
     return found
 
 
-def _counted(said: Path, found: set[str], ended: float) -> Counted:
-    sent = [line.split() for line in said.read_text().splitlines() if line.count(" ") == 1]
+def _build_kill_figures(output_file: Path, stored_keys: set[str], killed_at: float) -> KillFigures:
+    sent = [line.split() for line in output_file.read_text().splitlines() if line.count(" ") == 1]
     recorded = [key for key, _ in sent if key.startswith("recorded")]
     remembered = [(key, float(at)) for key, at in sent if not key.startswith("recorded")]
-    lost = [at for key, at in remembered if key not in found]
-    return Counted(
+    lost = [at for key, at in remembered if key not in stored_keys]
+    return KillFigures(
         len(remembered),
-        sum(key in found for key, _ in remembered),
-        ended - min(lost) if lost else 0.0,
+        sum(key in stored_keys for key, _ in remembered),
+        killed_at - min(lost) if lost else 0.0,
         len(recorded),
-        sum(key not in found for key in recorded),
+        sum(key not in stored_keys for key in recorded),
     )
 
 
-def lost(url: str, folder: Path, seconds: float) -> Told:
+def measure_database_outage(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Take a server's database away for some seconds, and count."""
-    with breakable(url, folder) as there:
-        return told(there.url, folder / "data", folder, seconds, lambda _pid: there.go(), lambda _pid: there.come())
+    with open_breakable_database(url, folder) as there:
+        return measure_outage(
+            there.url, folder / "data", folder, seconds, lambda _pid: there.take_away(), lambda _pid: there.bring_back()
+        )
 
 
-def filled(url: str, folder: Path, seconds: float) -> Told:
+def measure_full_disk(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Fill a server's disk for some seconds, and count."""
-    with disk(folder / "disk") as full, breakable(url, folder) as there:
+    with mount_small_disk(folder / "disk") as full, open_breakable_database(url, folder) as there:
         with_it = there if url.startswith("postgres") else None
         mine = there.url if with_it else f"sqlite:///{full.folder}/journal.db"
-        return told(mine, full.folder, folder, seconds, *_both(full, with_it))
+        return measure_outage(mine, full.folder, folder, seconds, *_combine_faults(full, with_it))
 
 
-def _both(full: Disk, there: Breakable | None) -> tuple[Callable[[int], None], Callable[[int], None]]:
-    def go(pid: int) -> None:
-        full.fill(pid)
-        if there:
-            there.go()
+def _combine_faults(
+    disk: FillableDisk, breakable_database: BreakableDatabase | None
+) -> tuple[Callable[[int], None], Callable[[int], None]]:
+    def start_fault(pid: int) -> None:
+        disk.fill(pid)
+        if breakable_database:
+            breakable_database.take_away()
 
-    def come(pid: int) -> None:
-        full.empty(pid)
-        if there:
-            there.come()
+    def end_fault(pid: int) -> None:
+        disk.free_space(pid)
+        if breakable_database:
+            breakable_database.bring_back()
 
-    return go, come
+    return start_fault, end_fault
 
 
-class Disk:
+class FillableDisk:
     """A folder on a disk that can be filled; where no small one can be mounted, files that cannot grow."""
 
     def __init__(self, folder: Path, *, mounted: bool) -> None:
@@ -209,7 +214,7 @@ class Disk:
             while file.write(bytes(4096)):
                 pass
 
-    def empty(self, pid: int) -> None:
+    def free_space(self, pid: int) -> None:
         if self._ballast is None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         else:
@@ -217,49 +222,49 @@ class Disk:
 
 
 @contextlib.contextmanager
-def disk(folder: Path) -> Iterator[Disk]:
+def mount_small_disk(folder: Path) -> Iterator[FillableDisk]:
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0  # noqa: S603 - as root only
     try:
-        yield Disk(folder, mounted=mounted)
+        yield FillableDisk(folder, mounted=mounted)
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(folder)], check=False)  # noqa: S603, S607 - what was mounted here
 
 
-def told(
-    url: str, data: Path, folder: Path, seconds: float, go: Callable[[int], None], come: Callable[[int], None]
-) -> Told:
+def measure_outage(
+    url: str, data: Path, folder: Path, seconds: float, start_fault: Callable[[int], None], end_fault: Callable[[int], None]
+) -> OutageFigures:
     """Tell and ask a server while something goes away and comes back, and count."""
-    with serving(url, data, folder) as (process, base):
-        with asking(base) as (webhooks, calls):
-            while sum(status == httpx.codes.OK for _, status in webhooks) < FIRST:
+    with run_server(url, data, folder) as (process, base):
+        with run_clients(base) as (webhooks, calls):
+            while sum(status == httpx.codes.OK for _, status in webhooks) < MIN_ACKNOWLEDGED:
                 time.sleep(0.05)
             time.sleep(seconds)
-            go(process.pid)
+            start_fault(process.pid)
             time.sleep(seconds)
             gone = httpx.get(f"{base}/readyz").json()["journal"]["database"] == "gone"
-            come(process.pid)
+            end_fault(process.pid)
             time.sleep(seconds)
         while any(httpx.get(f"{base}/readyz").json()["journal"][name] for name in ("waiting", "spooled_bytes")):
             time.sleep(0.05)
     acknowledged = {key for key, status in webhooks if status == httpx.codes.OK}
-    return Told(
+    return OutageFigures(
         len(webhooks),
         len(acknowledged),
         sum(status == httpx.codes.SERVICE_UNAVAILABLE for _, status in webhooks),
-        len(acknowledged - _keys(url, "SELECT key FROM events")),
+        len(acknowledged - _query_keys(url, "SELECT key FROM events")),
         len(calls),
         sum(fine for _, fine, _ in calls),
         max(took for *_, took in calls),
-        len({call for call, *_ in calls} & _keys(url, "SELECT call FROM turns")),
+        len({call for call, *_ in calls} & _query_keys(url, "SELECT call FROM turns")),
         gone,
     )
 
 
 @contextlib.contextmanager
-def serving(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server of one flow: its process, and its URL."""
     (folder / "callflows").mkdir()
     (folder / "callflows" / "desk.yaml").write_text(FLOW, encoding="utf-8")
@@ -286,32 +291,35 @@ def serving(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.Pop
 
 
 @contextlib.contextmanager
-def asking(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[str, bool, float]]]]:
+def run_clients(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[str, bool, float]]]]:
     """Webhooks and callers: each report and its status; each call, whether it was answered, and how long that took."""
     webhooks: list[tuple[str, int]] = []
     calls: list[tuple[str, bool, float]] = []
     over = threading.Event()
-    init = sample("event-2024-call-init")
+    init = load_sample("event-2024-call-init")
 
-    def tell(http: httpx.Client, number: int) -> None:
+    def send_webhook(http: httpx.Client, number: int) -> None:
         key = f"recorded-{number}"
         body = {**init, "uuid": key, "call": {**init["call"], "uuid": f"call-of-{key}"}}
         webhooks.append((key, http.post("/webhook", json=body).status_code))
 
-    def ask(http: httpx.Client, number: int) -> None:
+    def send_call(http: httpx.Client, number: int) -> None:
         began, call = time.monotonic(), f"call-{number}"
         reply = http.get("/call", params={"from": "+12015550999", "to": "12015550123", "call": call})
         fine = reply.status_code == httpx.codes.OK and "Hello." in reply.text
         calls.append((call, fine, time.monotonic() - began))
 
-    def work(one: Callable[[httpx.Client, int], None], rate: int) -> None:
+    def run_client(send_one: Callable[[httpx.Client, int], None], rate: int) -> None:
         with httpx.Client(base_url=base, timeout=30, trust_env=False) as http:
             number = 0
             while not over.wait(1 / rate):
-                one(http, number)
+                send_one(http, number)
                 number += 1
 
-    threads = [threading.Thread(target=work, args=given) for given in ((tell, RECORDED), (ask, CALLS))]
+    threads = [
+        threading.Thread(target=run_client, args=given)
+        for given in ((send_webhook, RECORDED_PER_SECOND), (send_call, CALLS_PER_SECOND))
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -322,21 +330,25 @@ def asking(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[str, b
             thread.join()
 
 
-FAULTS: dict[str, Callable[[str, Path, float], Counted | Told]] = {"kill": killed, "database": lost, "disk": filled}
+MEASUREMENTS: dict[str, Callable[[str, Path, float], KillFigures | OutageFigures]] = {
+    "kill": measure_kill,
+    "database": measure_database_outage,
+    "disk": measure_full_disk,
+}
 
 
 def main() -> None:
     """Print the figures of each database."""
     if sys.argv[1:2] == ["--send"]:
-        asyncio.run(send(*sys.argv[2:4]))
+        asyncio.run(send_reports(*sys.argv[2:4]))
         return
-    chosen = [name for name in FAULTS if name in sys.argv[1:]] or [*FAULTS]
-    seconds = next((float(said) for said in sys.argv[1:] if said not in FAULTS), 5.0)
-    why = unreachable()
+    chosen = [name for name in MEASUREMENTS if name in sys.argv[1:]] or [*MEASUREMENTS]
+    seconds = next((float(said) for said in sys.argv[1:] if said not in MEASUREMENTS), 5.0)
+    why = explain_unreachable()
     for fault in chosen:
-        for kind in KINDS[: 1 if why else 2]:
-            with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)) as url:
-                print(f"{fault}, {kind}: {FAULTS[fault](url, Path(folder), seconds)}", flush=True)  # noqa: T201 - a command
+        for kind in DATABASE_KINDS[: 1 if why else 2]:
+            with tempfile.TemporaryDirectory() as folder, create_database(kind, Path(folder)) as url:
+                print(f"{fault}, {kind}: {MEASUREMENTS[fault](url, Path(folder), seconds)}", flush=True)  # noqa: T201 - a command
     if why:
         print(why)  # noqa: T201 - a command
 

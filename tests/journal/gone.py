@@ -13,98 +13,98 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Wire:
+class CuttableProxy:
     """A port that leads to another, until it is cut; then nobody answers there."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._to = (host, port)
-        self._open: list[socket.socket] = []
-        self._listening: socket.socket | None = None
-        self.carries = threading.Event()
+        self._target = (host, port)
+        self._sockets: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self.is_forwarding = threading.Event()
         """Not set: what is sent waits."""
-        self.carries.set()
+        self.is_forwarding.set()
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = int(found.getsockname()[1])
 
-    def join(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", self.port), backlog=16)
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+    def start_listening(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=16)
+        threading.Thread(target=self._accept_connections, args=(self._listener,), daemon=True).start()
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept_connections(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = listening.accept()
-                self.carries.wait()
-                far = socket.create_connection(self._to)
-                self._open += [near, far]
+                near, _ = listener.accept()
+                self.is_forwarding.wait()
+                far = socket.create_connection(self._target)
+                self._sockets += [near, far]
                 for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+                    threading.Thread(target=self._forward_bytes, args=(one, other), daemon=True).start()
 
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+    def _forward_bytes(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while some := one.recv(65536):
-                self.carries.wait()
-                other.sendall(some)
-        for end in (one, other):
+            while some := source.recv(65536):
+                self.is_forwarding.wait()
+                target.sendall(some)
+        for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def cut(self) -> None:
-        for one in [self._listening, *self._open]:
+    def cut_connections(self) -> None:
+        for one in [self._listener, *self._sockets]:
             if one is not None:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
                 one.close()
-        self._open, self._listening = [], None
+        self._sockets, self._listener = [], None
 
 
-class Breakable:
+class BreakableDatabase:
     """A database's URL, and a way to take it away and give it back."""
 
     def __init__(self, url: str, folder: Path) -> None:
         parts = urlsplit(url)
-        self._place = folder / "database"
-        self._away = folder / "away"
-        self._wire = None
+        self._database_folder = folder / "database"
+        self._hidden_folder = folder / "away"
+        self._proxy = None
         if url.startswith("sqlite"):
-            self._place.mkdir()
-            self.url = f"sqlite:///{self._place}/journal.db"
+            self._database_folder.mkdir()
+            self.url = f"sqlite:///{self._database_folder}/journal.db"
         else:
-            self._wire = Wire(parts.hostname or "", parts.port or 5432)
-            self._wire.join()
-            self.url = f"postgresql://{parts.username}@127.0.0.1:{self._wire.port}{parts.path}"
+            self._proxy = CuttableProxy(parts.hostname or "", parts.port or 5432)
+            self._proxy.start_listening()
+            self.url = f"postgresql://{parts.username}@127.0.0.1:{self._proxy.port}{parts.path}"
 
-    def hang(self) -> None:
+    def stop_responding(self) -> None:
         """Take connections, and what is sent, and answer nothing, until it comes."""
-        assert self._wire is not None
-        self._wire.carries.clear()
+        assert self._proxy is not None
+        self._proxy.is_forwarding.clear()
 
-    def go(self) -> None:
-        if self._wire is not None:
-            self._wire.cut()
+    def take_away(self) -> None:
+        if self._proxy is not None:
+            self._proxy.cut_connections()
         else:
-            self._place.rename(self._away)
-            self._place.touch()
+            self._database_folder.rename(self._hidden_folder)
+            self._database_folder.touch()
 
-    def come(self) -> None:
-        if self._wire is not None and not self._wire.carries.is_set():
-            self._wire.carries.set()
-        elif self._wire is not None:
-            self._wire.join()
+    def bring_back(self) -> None:
+        if self._proxy is not None and not self._proxy.is_forwarding.is_set():
+            self._proxy.is_forwarding.set()
+        elif self._proxy is not None:
+            self._proxy.start_listening()
         else:
-            self._place.unlink()
-            self._away.rename(self._place)
+            self._database_folder.unlink()
+            self._hidden_folder.rename(self._database_folder)
 
-    def end(self) -> None:
-        if self._wire is not None:
-            self._wire.cut()
+    def close(self) -> None:
+        if self._proxy is not None:
+            self._proxy.cut_connections()
 
 
 @contextlib.contextmanager
-def breakable(url: str, folder: Path) -> Iterator[Breakable]:
-    made = Breakable(url, folder)
+def open_breakable_database(url: str, folder: Path) -> Iterator[BreakableDatabase]:
+    made = BreakableDatabase(url, folder)
     try:
         yield made
     finally:
-        made.end()
+        made.close()

@@ -4,48 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.answered import Answered, Outcome
-from app.journal.entries import entries_of
-from app.journal.store import Filter
-from app.journal.story import row_of, story_of
+from app.answered import AnsweredRequest, AnswerOutcome
+from app.journal.entries import build_journal_entries
+from app.journal.store import CallFilter
+from app.journal.story import build_call_log_row, build_call_story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.happened import Happened
+    from app.happened import PlatformEvent
     from app.journal.sql import SqlStore
 
 
-def nothing_decided(_turn: object) -> list[dict[str, Any]]:
+def describe_nothing(_turn: object) -> list[dict[str, Any]]:
     return []
 
 
-def write(store: SqlStore, *happened: Happened | Answered) -> None:
-    store.write([entry for what in happened for entry in entries_of(what, nothing_decided)])
+def write_items(store: SqlStore, *happened: PlatformEvent | AnsweredRequest) -> None:
+    store.write_entries([entry for what in happened for entry in build_journal_entries(what, describe_nothing)])
 
 
-def one_by_one(store: SqlStore, happened: Iterable[Happened | Answered]) -> None:
+def write_one_by_one(store: SqlStore, happened: Iterable[PlatformEvent | AnsweredRequest]) -> None:
     for what in happened:
-        write(store, what)
+        write_items(store, what)
 
 
-def rows(store: SqlStore, **wanted: Any) -> list[dict[str, Any]]:
-    return [row_of(row) for row in store.calls(Filter(**wanted))]
+def list_log_rows(store: SqlStore, **criteria: Any) -> list[dict[str, Any]]:
+    return [build_call_log_row(row) for row in store.list_calls(CallFilter(**criteria))]
 
 
-def ids(store: SqlStore, **wanted: Any) -> list[str]:
-    return [row["id"] for row in rows(store, **wanted)]
+def list_ids(store: SqlStore, **criteria: Any) -> list[str]:
+    return [row["id"] for row in list_log_rows(store, **criteria)]
 
 
-def story(store: SqlStore, call: str) -> dict[str, Any]:
-    told = store.told(call)
+def load_call_story(store: SqlStore, call: str) -> dict[str, Any]:
+    told = store.load_call(call)
     assert told is not None, f"there is no call {call}"
-    return story_of(told)
+    return build_call_story(told)
 
 
-def answered(at: float, path: str = "/call", **told: str) -> Answered:
+def build_answered_request(at: float, path: str = "/call", **extra_fields: str) -> AnsweredRequest:
     """A request and its answer, of a flow that decides nothing."""
-    fields = {"from": "+12015550999", "to": "12015550123", **told}
-    outcome = Outcome("answered", "desk", "start", version="1")
+    fields = {"from": "+12015550999", "to": "12015550123", **extra_fields}
+    outcome = AnswerOutcome("answered", "desk", "start", version="1")
     query = b"from=%2B12015550999&to=12015550123"
-    return Answered(at, 0.001, "GET", path, query, fields, 200, b"<Response><Say>Hi.</Say></Response>", outcome, None)
+    return AnsweredRequest(
+        at, 0.001, "GET", path, query, fields, 200, b"<Response><Say>Hi.</Say></Response>", outcome, None
+    )

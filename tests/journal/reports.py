@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.happened import Happened
+from app.happened import PlatformEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +17,16 @@ SAMPLES = Path(__file__).parent / "samples"
 CALLER, NUMBER = "+12015550999", "+12015550123"
 CALL = "3b206fb6-a5b7-4d62-8a3a-02d9e1880001"
 START = datetime(2026, 2, 19, 16, 24, 45, 961000, tzinfo=UTC).timestamp()
-APART = 7
+SECONDS_BETWEEN_CALLS = 7
 """Seconds between two calls of many."""
 
 
-def sample(name: str) -> dict[str, Any]:
+def load_sample(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
     return found
 
 
-def report(raw: dict[str, Any], source: str = "wss") -> Happened:
+def build_platform_event(raw: dict[str, Any], source: str = "wss") -> PlatformEvent:
     """A report in either envelope, as the reader of events makes it."""
     payload = raw.get("payload") if isinstance(raw.get("payload"), dict) else {}
     old = "timestamp" in raw
@@ -37,28 +37,33 @@ def report(raw: dict[str, Any], source: str = "wss") -> Happened:
     key = raw.get("uuid") or f"{raw['type']}/{call.get('uuid') or sms.get('uuid')}/{state}/{raw['timestamp']}"
     seconds = None if old else payload.get("duration")
     step = raw.get("call_flow") or payload.get("command") or {}
-    return Happened(raw["type"], key, at, raw, raw.get("message", ""), state, seconds, call, step, sms, source)
+    return PlatformEvent(raw["type"], key, at, raw, raw.get("message", ""), state, seconds, call, step, sms, source)
 
 
-def reports() -> list[Happened]:
+def load_sample_events() -> list[PlatformEvent]:
     """Every sample that is an event."""
-    return [report(sample(file.stem)) for file in sorted(SAMPLES.glob("event-*.json"))]
+    return [build_platform_event(load_sample(file.stem)) for file in sorted(SAMPLES.glob("event-*.json"))]
 
 
-def many(count: int, calls: int = 0) -> Iterator[Happened]:
+def generate_platform_events(count: int, calls: int = 0) -> Iterator[PlatformEvent]:
     """Reports of calls that come one after another, five of each call, with a uuid, a caller and a moment of its own."""
-    shapes = [sample(name) for name in ("event-2024-call-init", "event-2024-call-live", "event-2024-call-destroyed")]
-    shapes = [shapes[0], shapes[1], sample("event-2024-call-flow-dial-failed"), shapes[1], shapes[2]]
+    shapes = [load_sample(name) for name in ("event-2024-call-init", "event-2024-call-live", "event-2024-call-destroyed")]
+    shapes = [shapes[0], shapes[1], load_sample("event-2024-call-flow-dial-failed"), shapes[1], shapes[2]]
     for number in range(count):
         call, step = divmod(number, len(shapes))
         raw = copy.copy(shapes[step])
         raw["uuid"] = f"event-{calls + call}-{step}"
         caller = f"+1201555{call % 10_000:04}"
-        raw["call"] = {**raw["call"], **_later(raw["call"], call * APART), "uuid": f"call-{calls + call}", "from": caller}
-        yield report(raw)
+        raw["call"] = {
+            **raw["call"],
+            **_shift_moments(raw["call"], call * SECONDS_BETWEEN_CALLS),
+            "uuid": f"call-{calls + call}",
+            "from": caller,
+        }
+        yield build_platform_event(raw)
 
 
-def _later(call: dict[str, Any], seconds: int) -> dict[str, str]:
+def _shift_moments(call: dict[str, Any], seconds: int) -> dict[str, str]:
     """A call's moments, some seconds later."""
     return {
         name: (datetime.fromisoformat(at) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

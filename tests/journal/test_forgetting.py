@@ -6,14 +6,14 @@ import json
 import zlib
 
 import pytest
-from kept import answered, ids, nothing_decided, story, write
-from reports import CALL, START, report, reports, sample
+from kept import build_answered_request, describe_nothing, list_ids, load_call_story, write_items
+from reports import CALL, START, build_platform_event, load_sample, load_sample_events
 
-from app.happened import Settled
-from app.journal.entries import entries_of
-from app.journal.forgetting import forget, mention_of
+from app.happened import EffectResult
+from app.journal.entries import build_journal_entries
+from app.journal.forgetting import compile_mention_pattern, forget_number
 from app.journal.spool import Spool
-from app.journal.tables import METADATA
+from app.journal.tables import JOURNAL_METADATA
 
 MINE = "+12015550999"
 DIGITS = "2015550999"
@@ -22,7 +22,7 @@ DIGITS = "2015550999"
 def everything(engine) -> str:
     """All texts of a database, documents too."""
     with engine.connect() as connection:
-        rows = [tuple(row) for table in METADATA.tables.values() for row in connection.execute(table.select())]
+        rows = [tuple(row) for table in JOURNAL_METADATA.tables.values() for row in connection.execute(table.select())]
     told = [value for row in rows for value in row]
     return "\n".join(zlib.decompress(value).decode() if isinstance(value, bytes) else str(value) for value in told)
 
@@ -30,31 +30,35 @@ def everything(engine) -> str:
 @pytest.fixture
 def full(store):
     """A database that knows a caller in every way, and others."""
-    write(store, *reports())
+    write_items(store, *load_sample_events())
     document = b"<Response><Say>We call you at (201) 555-0999, that is 2 0 1 5 5 5 0 9 9 9.</Say></Response>"
-    other = answered(START, call="other", **{"from": "+12015550777", "name": "call +1 201-555-0999"})
-    write(store, answered(START, call=CALL), other._replace(document=document, query=b"x=%2B12015550999&y=%2012015550999"))
-    mention = {**sample("event-2024-call-init"), "uuid": "mention", "amount": 12015550999}
+    other = build_answered_request(START, call="other", **{"from": "+12015550777", "name": "call +1 201-555-0999"})
+    write_items(
+        store,
+        build_answered_request(START, call=CALL),
+        other._replace(document=document, query=b"x=%2B12015550999&y=%2012015550999"),
+    )
+    mention = {**load_sample("event-2024-call-init"), "uuid": "mention", "amount": 12015550999}
     mention["call"] = {"uuid": "other", "from": "+12015550777", "to": "12015550123", "created_on": "2026-02-19T16:24:45Z"}
     mention["note"] = {"12015550999": ["tel:+1-201-555-0999"]}
-    write(store, report(mention))
-    settled = Settled("notify", "key", START, "failed", "no answer of +12015550999", "other", {"caller": MINE})
-    store.write(entries_of(settled, nothing_decided))
+    write_items(store, build_platform_event(mention))
+    settled = EffectResult("notify", "key", START, "failed", "no answer of +12015550999", "other", {"caller": MINE})
+    store.write_entries(build_journal_entries(settled, describe_nothing))
     return store
 
 
 def test_nothing_of_a_forgotten_number_is_left(full, engine, tmp_path):
     assert DIGITS in everything(engine)
-    found = forget(full, Spool(tmp_path), MINE, lambda _count: None)
+    found = forget_number(full, Spool(tmp_path), MINE, lambda _count: None)
     assert found["calls"] >= 2
     assert found["turns"] >= 2
     assert found["events"] >= 6
     assert found["messages"] == 2
     left = everything(engine)
-    assert mention_of(MINE).search(left) is None
+    assert compile_mention_pattern(MINE).search(left) is None
     assert "0999" not in left
-    assert ids(full) == ["other"]
-    told = story(full, "other")
+    assert list_ids(full) == ["other"]
+    told = load_call_story(full, "other")
     assert [entry["raw"]["note"] for entry in told["story"] if "raw" in entry] == [{"forgotten": ["tel:forgotten"]}]
     assert [entry["document"] for entry in told["story"] if "document" in entry] == [
         "<Response><Say>We call you at forgotten, that is forgotten.</Say></Response>"
@@ -63,19 +67,22 @@ def test_nothing_of_a_forgotten_number_is_left(full, engine, tmp_path):
 
 
 def test_nothing_of_a_forgotten_number_is_left_in_the_file(full, tmp_path):
-    if full.file is None:
+    if full.sqlite_file is None:
         pytest.skip("PostgreSQL has no file of the test's")
-    forget(full, Spool(tmp_path), MINE, lambda _count: None)
+    forget_number(full, Spool(tmp_path), MINE, lambda _count: None)
     for file in tmp_path.glob("journal.db*"):
         assert DIGITS.encode() not in file.read_bytes(), file
 
 
 def test_a_number_is_forgotten_in_what_waits_in_files(store, tmp_path):
     spool = Spool(tmp_path / "spool")
-    for what in (answered(START, call="mine"), answered(START, call="other", **{"from": "+12015550777"})):
-        spool.append(entries_of(what._replace(query=b""), nothing_decided))
-    assert forget(store, spool, MINE, lambda _count: None)["spool"] == 2
-    (segment,) = spool.segments()
+    for what in (
+        build_answered_request(START, call="mine"),
+        build_answered_request(START, call="other", **{"from": "+12015550777"}),
+    ):
+        spool.append(build_journal_entries(what._replace(query=b""), describe_nothing))
+    assert forget_number(store, spool, MINE, lambda _count: None)["spool"] == 2
+    (segment,) = spool.list_segments()
     text = segment.read_text()
     assert DIGITS not in text
     assert "+12015550777" in text
@@ -83,16 +90,21 @@ def test_a_number_is_forgotten_in_what_waits_in_files(store, tmp_path):
 
 def test_a_number_that_nobody_knows_changes_nothing(full, engine, tmp_path):
     before = everything(engine)
-    assert forget(full, Spool(tmp_path), "+12015550101", lambda _count: None) == {}
+    assert forget_number(full, Spool(tmp_path), "+12015550101", lambda _count: None) == {}
     assert everything(engine) == before
 
 
 def test_a_sip_user_is_forgotten_by_login_name(store, engine, tmp_path):
-    write(store, *reports(), answered(START, call="hers", **{"from": "ann"}), answered(START, call="annie", name="annie"))
-    forget(store, Spool(tmp_path), "ann", lambda _count: None)
-    assert "hers" not in ids(store)
+    write_items(
+        store,
+        *load_sample_events(),
+        build_answered_request(START, call="hers", **{"from": "ann"}),
+        build_answered_request(START, call="annie", name="annie"),
+    )
+    forget_number(store, Spool(tmp_path), "ann", lambda _count: None)
+    assert "hers" not in list_ids(store)
     assert '"to":"ann"' not in everything(engine)
-    assert "annie" in ids(store)
+    assert "annie" in list_ids(store)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +115,15 @@ def test_a_sip_user_is_forgotten_by_login_name(store, engine, tmp_path):
     ],
 )  # fmt: skip
 def test_a_number_is_recognised_however_it_is_written(written):
-    assert DIGITS[-4:] not in mention_of(MINE).sub("", written).replace(" ", "")
+    assert DIGITS[-4:] not in compile_mention_pattern(MINE).sub("", written).replace(" ", "")
 
 
 @pytest.mark.parametrize("written", ["+120155509991", "92015550999", "+12015550998", "3b201555-0998"])
 def test_another_number_is_not(written):
-    assert mention_of(MINE).search(written) is None
+    assert compile_mention_pattern(MINE).search(written) is None
 
 
 def test_a_number_of_another_country_is_recognised_as_it_is_written_there():
-    pattern = mention_of("+442079460018")
+    pattern = compile_mention_pattern("+442079460018")
     for written in ("+442079460018", "020 7946 0018", "+44 (0)20 7946 0018", "2079460018"):
         assert "0018" not in pattern.sub("", written), written

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from gone import breakable
-from kept import answered, ids, nothing_decided, rows
-from reports import CALL, START, many, report, sample
+from gone import open_breakable_database
+from kept import build_answered_request, describe_nothing, list_ids, list_log_rows
+from reports import CALL, START, build_platform_event, generate_platform_events, load_sample
 
-from app.errors import JournalError, StoreGone
+from app.errors import JournalError, JournalUnavailableError
 from app.journal import journal as journal_module
 from app.journal.journal import Journal
 from app.journal.spool import Spool
 from app.journal.sql import SqlStore
-from app.journal.store import Filter
+from app.journal.store import CallFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def away(url, tmp_path):
-    with breakable(url, tmp_path) as found:
+    with open_breakable_database(url, tmp_path) as found:
         yield found
 
 
@@ -44,7 +44,7 @@ def spool(tmp_path):
 
 @pytest.fixture
 def journal(away, spool) -> Iterator[Journal]:
-    made = Journal(SqlStore(away.url), spool, nothing_decided)
+    made = Journal(SqlStore(away.url), spool, describe_nothing)
     made.start()
     yield made
     made.stop()
@@ -59,38 +59,38 @@ def there(away):
 
 
 def written(journal: Journal, count: int) -> None:
-    until(lambda: journal.counts()["written"] + journal.counts()["spooled"] >= count)
+    until(lambda: journal.count_results()["written"] + journal.count_results()["spooled"] >= count)
 
 
 def test_what_is_remembered_is_written_soon(journal, there):
-    journal.remember(answered(START, call="a"))
-    for happened in many(10):
-        journal.remember(happened)
+    journal.record_soon(build_answered_request(START, call="a"))
+    for happened in generate_platform_events(10):
+        journal.record_soon(happened)
     written(journal, 11)
-    assert set(ids(there)) == {"a", "call-0", "call-1"}
+    assert set(list_ids(there)) == {"a", "call-0", "call-1"}
 
 
 def test_what_is_recorded_is_there_when_that_returns(journal, there):
     async def record():
-        await journal.record_now(*many(5))
+        await journal.record_now(*generate_platform_events(5))
 
     asyncio.run(record())
-    assert ids(there) == ["call-0"]
+    assert list_ids(there) == ["call-0"]
 
 
 def test_many_who_record_at_once_share_a_transaction(journal, there):
     async def record():
-        await asyncio.gather(*(journal.record_now(happened) for happened in many(500)))
+        await asyncio.gather(*(journal.record_now(happened) for happened in generate_platform_events(500)))
 
     asyncio.run(record())
-    assert len(ids(there)) == 100
+    assert len(list_ids(there)) == 100
 
 
 def test_calls_and_stories_are_asked_for_without_waiting_in_the_loop(journal):
     async def ask():
-        await journal.record_now(report(sample("event-2024-call-live")))
-        listed = await journal.calls(Filter())
-        return listed, await journal.story(CALL), await journal.story("none")
+        await journal.record_now(build_platform_event(load_sample("event-2024-call-live")))
+        listed = await journal.list_calls(CallFilter())
+        return listed, await journal.load_story(CALL), await journal.load_story("none")
 
     listed, story, none = asyncio.run(ask())
     assert [row["id"] for row in listed] == [CALL]
@@ -101,144 +101,150 @@ def test_calls_and_stories_are_asked_for_without_waiting_in_the_loop(journal):
 def test_something_is_done_once_and_leases_are_held(journal):
     async def ask():
         await journal.record_now()
-        first = [await journal.once("sms", "key"), await journal.once("sms", "key")]
-        return first, [await journal.hold("events", name, 60.0) for name in ("one", "two")]
+        first = [await journal.claim_key("sms", "key"), await journal.claim_key("sms", "key")]
+        return first, [await journal.hold_lease("events", name, 60.0) for name in ("one", "two")]
 
-    until(lambda: journal.state()["database"] == "ok")
+    until(lambda: journal.get_status()["database"] == "ok")
     assert asyncio.run(ask()) == ([True, False], [True, False])
 
 
 def test_with_the_database_gone_what_happens_waits_in_files_and_is_written_in_order_when_it_is_back(
     journal, away, there, spool
 ):
-    journal.remember(answered(START, call="before"))
+    journal.record_soon(build_answered_request(START, call="before"))
     written(journal, 1)
-    away.go()
+    away.take_away()
     for number in range(50):
-        journal.remember(answered(START + number, call=f"during-{number}"))
-        asyncio.run(journal.record_now(report({**sample("event-2024-call-init"), "uuid": f"event-{number}"})))
+        journal.record_soon(build_answered_request(START + number, call=f"during-{number}"))
+        asyncio.run(
+            journal.record_now(build_platform_event({**load_sample("event-2024-call-init"), "uuid": f"event-{number}"}))
+        )
     written(journal, 101)
-    assert journal.counts()["spooled"] > 0
-    assert journal.state()["database"] != "ok"
-    assert spool.bytes > 0
-    away.come()
-    until(lambda: journal.state()["database"] == "ok" and not spool.bytes)
-    assert len(ids(there)) == 52
-    assert len(there.told(CALL).events) == 50
-    assert journal.counts()["dropped"] == 0
+    assert journal.count_results()["spooled"] > 0
+    assert journal.get_status()["database"] != "ok"
+    assert spool.size_bytes > 0
+    away.bring_back()
+    until(lambda: journal.get_status()["database"] == "ok" and not spool.size_bytes)
+    assert len(list_ids(there)) == 52
+    assert len(there.load_call(CALL).events) == 50
+    assert journal.count_results()["dropped"] == 0
 
 
 def test_a_database_that_never_answers_is_gone_and_nobody_waits_for_it_twice(away, journal, spool, there, monkeypatch):
     if away.url.startswith("sqlite"):
         pytest.skip("a file answers")
-    monkeypatch.setattr("app.journal.patience.QUICK", 0.5)
-    until(lambda: journal.state()["database"] == "ok")
-    away.hang()
-    first, *more = many(20)
+    monkeypatch.setattr("app.journal.patience.QUICK_TIMEOUT_SECONDS", 0.5)
+    until(lambda: journal.get_status()["database"] == "ok")
+    away.stop_responding()
+    first, *more = generate_platform_events(20)
 
     async def record():
         await journal.record_now(first)
         for happened in more:
             await asyncio.wait_for(journal.record_now(happened), 0.5)
-        with pytest.raises(StoreGone):
-            await journal.once("sms", "key")
+        with pytest.raises(JournalUnavailableError):
+            await journal.claim_key("sms", "key")
 
     asyncio.run(record())
-    assert (journal.state()["database"], spool.bytes > 0, journal.counts()["spooled"]) == ("gone", True, 20)
-    away.come()
-    until(lambda: journal.state()["database"] == "ok" and not spool.bytes)
-    assert len(ids(there)) == 4
+    assert (journal.get_status()["database"], spool.size_bytes > 0, journal.count_results()["spooled"]) == (
+        "gone",
+        True,
+        20,
+    )
+    away.bring_back()
+    until(lambda: journal.get_status()["database"] == "ok" and not spool.size_bytes)
+    assert len(list_ids(there)) == 4
 
 
 def test_with_no_database_at_the_start_calls_are_remembered_all_the_same(away, spool):
-    away.go()
-    journal = Journal(SqlStore(away.url), spool, nothing_decided)
+    away.take_away()
+    journal = Journal(SqlStore(away.url), spool, describe_nothing)
     journal.start()
-    asyncio.run(journal.record_now(*many(5)))
+    asyncio.run(journal.record_now(*generate_platform_events(5)))
     journal.stop()
-    away.come()
-    again = Journal(SqlStore(away.url), spool, nothing_decided)
+    away.bring_back()
+    again = Journal(SqlStore(away.url), spool, describe_nothing)
     again.start()
-    until(lambda: not spool.bytes)
+    until(lambda: not spool.size_bytes)
     again.stop()
     store = SqlStore(away.url)
-    assert ids(store) == ["call-0"]
+    assert list_ids(store) == ["call-0"]
     store.close()
 
 
 def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_there_is_room(away, tmp_path):
-    away.go()
+    away.take_away()
     folder = tmp_path / "full"
     folder.mkdir()
     full = folder / "journal-0.spool"
     full.symlink_to("/dev/full")
-    journal = Journal(SqlStore(away.url), Spool(folder), nothing_decided)
+    journal = Journal(SqlStore(away.url), Spool(folder), describe_nothing)
     journal.start()
-    journal.remember(answered(START, call="waits"))
+    journal.record_soon(build_answered_request(START, call="waits"))
     with pytest.raises(JournalError, match="No space left"):
-        asyncio.run(journal.record_now(*many(1)))
-    assert journal.state()["waiting"] == 1
+        asyncio.run(journal.record_now(*generate_platform_events(1)))
+    assert journal.get_status()["waiting"] == 1
     full.unlink()
     written(journal, 1)
     journal.stop()
-    assert len(Spool(folder).segments()) == 1
+    assert len(Spool(folder).list_segments()) == 1
 
 
 def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypatch):
-    monkeypatch.setattr(journal_module, "CAPACITY", 10)
-    away.go()
-    journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", most=100), nothing_decided)
-    for happened in many(25):
-        journal.remember(happened)
-    assert journal.state()["dropped"] == 15
+    monkeypatch.setattr(journal_module, "MAX_WAITING_EVENTS_IN_JOURNAL", 10)
+    away.take_away()
+    journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", max_bytes=100), describe_nothing)
+    for happened in generate_platform_events(25):
+        journal.record_soon(happened)
+    assert journal.get_status()["dropped"] == 15
     journal.start()
-    until(lambda: journal.counts()["dropped"])
-    assert journal.counts() == {"written": 0, "spooled": 0, "refused": 0, "dropped": 15}
-    assert journal.state()["waiting"] == 10
+    until(lambda: journal.count_results()["dropped"])
+    assert journal.count_results() == {"written": 0, "spooled": 0, "refused": 0, "dropped": 15}
+    assert journal.get_status()["waiting"] == 10
     with pytest.raises(JournalError, match="more than 100 bytes"):
-        asyncio.run(journal.record_now(*many(1)))
+        asyncio.run(journal.record_now(*generate_platform_events(1)))
     journal.stop()
 
 
 def test_a_journal_that_was_not_started_acknowledges_nothing(away, spool):
-    journal = Journal(SqlStore(away.url), spool, nothing_decided)
+    journal = Journal(SqlStore(away.url), spool, describe_nothing)
     with pytest.raises(JournalError):
-        asyncio.run(journal.record_now(*many(1)))
+        asyncio.run(journal.record_now(*generate_platform_events(1)))
 
 
 def test_one_thing_that_cannot_be_kept_keeps_nothing_else_from_it(journal, there):
-    fine, broken = many(2)
-    journal.remember(fine)
+    fine, broken = generate_platform_events(2)
+    journal.record_soon(fine)
     with pytest.raises(JournalError):
-        asyncio.run(journal.record_now(broken._replace(at=None)))
+        asyncio.run(journal.record_now(broken._replace(occurred_at=None)))
     with pytest.raises(JournalError):
         asyncio.run(journal.record_now(broken._replace(raw=lambda: None, call=5)))
     written(journal, 1)
-    assert ids(there) == ["call-0"]
-    assert journal.counts()["refused"] == 2
+    assert list_ids(there) == ["call-0"]
+    assert journal.count_results()["refused"] == 2
 
 
 def test_what_waited_when_a_process_ended_is_written_by_the_next(away, spool):
-    journal = Journal(SqlStore(away.url), spool, nothing_decided)
+    journal = Journal(SqlStore(away.url), spool, describe_nothing)
     journal.start()
-    for happened in many(50):
-        journal.remember(happened)
+    for happened in generate_platform_events(50):
+        journal.record_soon(happened)
     journal.stop()
     store = SqlStore(away.url)
-    assert len(rows(store)) == 10
+    assert len(list_log_rows(store)) == 10
     store.close()
 
 
 def test_a_line_that_was_cut_off_when_a_process_was_killed_is_left_out(tmp_path):
     spool = Spool(tmp_path)
     spool.append([("calls", {"id": "whole"})])
-    (segment,) = spool.segments()
+    (segment,) = spool.list_segments()
     with segment.open("ab") as file:
         file.write(b'["calls",{"id":"ha')
     found = []
-    assert spool.drain(found.extend) == 0
+    assert spool.drain_oldest_segment(found.extend) == 0
     assert found == [("calls", {"id": "whole"})]
-    assert spool.segments() == []
+    assert spool.list_segments() == []
 
 
 def test_a_segment_stays_where_it_could_not_be_written(tmp_path):
@@ -249,33 +255,33 @@ def test_a_segment_stays_where_it_could_not_be_written(tmp_path):
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011 - this one
-        spool.drain(gone)
-    assert spool.bytes
+        spool.drain_oldest_segment(gone)
+    assert spool.size_bytes
 
 
 def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.journal.spool.SEGMENT", 100)
+    monkeypatch.setattr("app.journal.spool.SPOOL_SEGMENT_BYTES", 100)
     spool = Spool(tmp_path)
     for number in range(30):
         spool.append([("calls", {"id": f"{number:02}", "document": b"\x00\xff"})])
-    assert len(spool.segments()) > 5
+    assert len(spool.list_segments()) > 5
     found = []
-    while spool.drain(found.extend):
+    while spool.drain_oldest_segment(found.extend):
         pass
     assert found == [("calls", {"id": f"{number:02}", "document": b"\x00\xff"}) for number in range(30)]
 
 
 def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
-    monkeypatch.setattr("app.journal.retention.FIRST", 0.05)
-    monkeypatch.setattr("app.journal.retention.AGAIN", 0.05)
+    monkeypatch.setattr("app.journal.retention.FIRST_ERASURE_SECONDS", 0.05)
+    monkeypatch.setattr("app.journal.retention.ERASURE_INTERVAL_SECONDS", 0.05)
     store = SqlStore(away.url)
     store.open()
-    journal = Journal(store, spool, nothing_decided, retention_days=30)
+    journal = Journal(store, spool, describe_nothing, retention_days=30)
     journal.start()
     now = time.time()
-    asyncio.run(journal.record_now(*many(5)))
-    journal.remember(answered(now, call="young"))
-    until(lambda: ids(store) == ["young"])
+    asyncio.run(journal.record_now(*generate_platform_events(5)))
+    journal.record_soon(build_answered_request(now, call="young"))
+    until(lambda: list_ids(store) == ["young"])
     journal.stop()
 
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from app.consent import OptOutsInMemory
+from app.consent import InMemoryOptOuts
 
 OURS, THEIRS = "+12015550123", "+12015550999"
 
@@ -19,25 +19,25 @@ class Kept:
     def __init__(self, store):
         self.store = store
 
-    async def opted_out(self, number, other):
-        return self.store.opted_out(number, other)
+    async def is_opted_out(self, number, other):
+        return self.store.is_opted_out(number, other)
 
     async def opt_out(self, number, other, at):
-        return self.store.opt(number, other, at, out=True)
+        return self.store.store_opt_out(number, other, at, out=True)
 
     async def opt_in(self, number, other, at):
-        return self.store.opt(number, other, at, out=False)
+        return self.store.store_opt_out(number, other, at, out=False)
 
 
 @pytest.fixture(params=["memory", "store"])
 def opt_outs(request, store):
-    return OptOutsInMemory() if request.param == "memory" else Kept(store)
+    return InMemoryOptOuts() if request.param == "memory" else Kept(store)
 
 
 def said(opt_outs, *what):
     async def run():
         changes = [await getattr(opt_outs, how)(OURS, THEIRS, at) for how, at in what]
-        return changes, await opt_outs.opted_out(OURS, THEIRS)
+        return changes, await opt_outs.is_opted_out(OURS, THEIRS)
 
     return asyncio.run(run())
 
@@ -59,7 +59,7 @@ def test_the_latest_counts_in_whatever_order_it_comes_and_of_two_at_once_the_sto
 def test_a_pair_is_that_of_both_numbers(opt_outs):
     said(opt_outs, ("opt_out", 1.0))
     pairs = [(OURS, "+12015550998"), ("+12015550124", THEIRS), (THEIRS, OURS)]
-    assert not any(asyncio.run(opt_outs.opted_out(*pair)) for pair in pairs)
+    assert not any(asyncio.run(opt_outs.is_opted_out(*pair)) for pair in pairs)
 
 
 def test_whatever_the_order_the_end_is_the_same(store):
@@ -67,12 +67,12 @@ def test_whatever_the_order_the_end_is_the_same(store):
     ends = []
     for n, order in enumerate(itertools.permutations(words)):
         for how, at in order:
-            store.opt(f"+1201555{n:04}", THEIRS, at, out=how == "opt_out")
-        ends.append(store.opted_out(f"+1201555{n:04}", THEIRS))
+            store.store_opt_out(f"+1201555{n:04}", THEIRS, at, out=how == "opt_out")
+        ends.append(store.is_opted_out(f"+1201555{n:04}", THEIRS))
     assert ends == [True] * 6
 
 
 def test_a_stop_outlives_the_number_that_is_forgotten(store):
-    store.opt(OURS, THEIRS, 1.0, out=True)
-    store.forget(THEIRS, re.compile("2015550999"), lambda _done: None)
-    assert store.opted_out(OURS, THEIRS)
+    store.store_opt_out(OURS, THEIRS, 1.0, out=True)
+    store.forget_number(THEIRS, re.compile("2015550999"), lambda _done: None)
+    assert store.is_opted_out(OURS, THEIRS)

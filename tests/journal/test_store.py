@@ -10,14 +10,23 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from kept import answered, ids, rows, story, write
-from reports import CALL, CALLER, NUMBER, START, many, report, reports, sample
+from kept import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
+from reports import (
+    CALL,
+    CALLER,
+    NUMBER,
+    START,
+    build_platform_event,
+    generate_platform_events,
+    load_sample,
+    load_sample_events,
+)
 from sqlalchemy import create_engine, inspect
 
-from app.errors import SettingsError, StoreGone, StoreRefused
+from app.errors import JournalRejectionError, JournalUnavailableError, SettingsError
 from app.journal import migrations
-from app.journal.sql import SqlStore, url_of
-from app.journal.tables import HEAD, METADATA
+from app.journal.sql import SqlStore, parse_database_url
+from app.journal.tables import JOURNAL_METADATA, SCHEMA_HEAD
 
 
 def opened(url: str) -> int:
@@ -25,7 +34,7 @@ def opened(url: str) -> int:
     store = SqlStore(url)
     store.open()
     store.close()
-    engine = create_engine(url_of(url))
+    engine = create_engine(parse_database_url(url))
     found = len(inspect(engine).get_table_names())
     engine.dispose()
     return found
@@ -35,17 +44,17 @@ def test_many_processes_that_start_at_once_make_the_tables_once(url):
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(4, mp_context=spawn) as processes:
         found = [*processes.map(opened, [url] * 8)]
-    assert found == [len(METADATA.tables) + 1] * 8
+    assert found == [len(JOURNAL_METADATA.tables) + 1] * 8
 
 
 @pytest.mark.usefixtures("store")
 def test_the_migrations_make_the_tables_that_the_code_knows(engine):
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert compare_metadata(MigrationContext.configure(connection), JOURNAL_METADATA) == []
 
 
 def test_the_newest_migration_is_the_one_that_the_code_knows():
-    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == HEAD
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == SCHEMA_HEAD
 
 
 @pytest.mark.usefixtures("store")
@@ -53,14 +62,14 @@ def test_a_database_made_by_a_newer_version_is_said_and_left_alone(url, engine):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     again = SqlStore(url)
-    with pytest.raises(StoreGone, match="newer"):
+    with pytest.raises(JournalUnavailableError, match="newer"):
         again.open()
     again.close()
 
 
 def test_the_samples_are_read_without_loss(store):
-    write(store, *reports())
-    (row,) = rows(store)
+    write_items(store, *load_sample_events())
+    (row,) = list_log_rows(store)
     assert row == {
         "id": CALL,
         "number": NUMBER,
@@ -77,37 +86,44 @@ def test_the_samples_are_read_without_loss(store):
         "turns": 0,
         "legs": 1,
     }
-    told = story(store, CALL)
+    told = load_call_story(store, CALL)
     (leg,) = told["legs"]
     assert (leg["to"], leg["state"], leg["cause"], leg["cause_text"]) == ("ann", "hangup", 18, "NO_USER_RESPONSE")
     raws = [entry["raw"] for entry in told["story"] if entry["what"] == "reported"]
-    samples = [sample(name) for name in ("event-2024-call-init", "event-2022-call-flow-answer", "event-2024-call-live")]
+    samples = [
+        load_sample(name) for name in ("event-2024-call-init", "event-2022-call-flow-answer", "event-2024-call-live")
+    ]
     assert [raw for raw in samples if raw not in raws] == []
 
 
 def test_a_report_that_comes_again_is_kept_once(store):
-    report_ = report(sample("event-2024-call-init"))
-    write(store, report_, report_)
-    write(store, report_._replace(source="webhook"))
-    assert len(story(store, CALL)["story"]) == 1
+    report_ = build_platform_event(load_sample("event-2024-call-init"))
+    write_items(store, report_, report_)
+    write_items(store, report_._replace(source="webhook"))
+    assert len(load_call_story(store, CALL)["story"]) == 1
 
 
 def test_nothing_of_a_batch_is_kept_where_one_thing_is_refused(store):
     broken = ("events", {**dict.fromkeys(("key", "kind", "call", "state", "message", "source", "raw"), "x"), "at": None})
-    with pytest.raises(StoreRefused):
-        store.write([("calls", {**_call("one")}), broken])
-    assert ids(store) == []
+    with pytest.raises(JournalRejectionError):
+        store.write_entries([("calls", {**_call("one")}), broken])
+    assert list_ids(store) == []
 
 
 def _call(id_: str) -> dict[str, object]:
-    return {**dict.fromkeys(column.name for column in METADATA.tables["calls"].c), "id": id_, "started": 1.0}
+    return {**dict.fromkeys(column.name for column in JOURNAL_METADATA.tables["calls"].c), "id": id_, "started": 1.0}
 
 
 def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
-    write(store, *reports())
-    write(store, answered(START, call=CALL), answered(START + 5, call=CALL), answered(START + 100, call="later"))
-    assert [(row["id"], row["turns"], row["legs"]) for row in rows(store)] == [("later", 1, 0), (CALL, 2, 1)]
-    assert ids(store, limit=1) == ["later"]
+    write_items(store, *load_sample_events())
+    write_items(
+        store,
+        build_answered_request(START, call=CALL),
+        build_answered_request(START + 5, call=CALL),
+        build_answered_request(START + 100, call="later"),
+    )
+    assert [(row["id"], row["turns"], row["legs"]) for row in list_log_rows(store)] == [("later", 1, 0), (CALL, 2, 1)]
+    assert list_ids(store, limit=1) == ["later"]
 
 
 @pytest.mark.parametrize(
@@ -128,74 +144,76 @@ def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
     ids=lambda value: str(sorted(value)),
 )
 def test_calls_are_filtered(store, wanted, found):
-    live = sample("event-2024-call-live")
+    live = load_sample("event-2024-call-live")
     live["call"] |= {"uuid": "d", "to": "12015550188"}
-    write(
+    write_items(
         store,
-        answered(100.0, call="a"),
-        answered(200.0, call="b", **{"from": "+12015550111"}),
-        answered(300.0, call="c", to="12015550124"),
-        report(live),
+        build_answered_request(100.0, call="a"),
+        build_answered_request(200.0, call="b", **{"from": "+12015550111"}),
+        build_answered_request(300.0, call="c", to="12015550124"),
+        build_platform_event(live),
     )
-    assert set(ids(store, **wanted)) == found
+    assert set(list_ids(store, **wanted)) == found
 
 
 def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
-    fine = answered(100.0, call="a")
-    write(store, fine, answered(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback")))
-    write(store, answered(102.0, call="a"))
-    assert [row["outcome"] for row in rows(store, outcome="fallback")] == ["fallback"]
+    fine = build_answered_request(100.0, call="a")
+    write_items(
+        store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
+    )
+    write_items(store, build_answered_request(102.0, call="a"))
+    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
 
 
 def test_a_key_is_claimed_once_whoever_claims_it(store, url):
     again = SqlStore(url)
-    assert store.claim("sms", "a", 1.0)
-    assert not again.claim("sms", "a", 2.0)
-    assert again.claim("sms", "b", 2.0)
-    assert again.claim("notify", "a", 2.0)
+    assert store.claim_key("sms", "a", 1.0)
+    assert not again.claim_key("sms", "a", 2.0)
+    assert again.claim_key("sms", "b", 2.0)
+    assert again.claim_key("notify", "a", 2.0)
     again.close()
 
 
 def test_a_lease_is_one_holders_until_it_ends(store):
-    assert store.hold("events", "one", 100.0, 10.0)
-    assert not store.hold("events", "two", 105.0, 10.0)
-    assert store.hold("events", "one", 105.0, 10.0)
-    assert not store.hold("events", "two", 114.0, 10.0)
-    assert store.hold("events", "two", 115.0, 10.0)
-    assert not store.hold("events", "one", 116.0, 10.0)
+    assert store.hold_lease("events", "one", 100.0, 10.0)
+    assert not store.hold_lease("events", "two", 105.0, 10.0)
+    assert store.hold_lease("events", "one", 105.0, 10.0)
+    assert not store.hold_lease("events", "two", 114.0, 10.0)
+    assert store.hold_lease("events", "two", 115.0, 10.0)
+    assert not store.hold_lease("events", "one", 116.0, 10.0)
 
 
 def test_a_lease_keeps_up_to_when_all_is_done_for_whoever_holds_it_next(store):
-    assert store.lease("events") is None
-    assert store.hold("events", "one", 100.0, 10.0, 99.5)
-    assert store.hold("events", "one", 105.0, 0.0)
-    assert store.hold("events", "two", 106.0, 10.0)
-    assert not store.hold("events", "one", 107.0, 10.0, 106.5)
-    assert store.lease("events") == ("two", 99.5)
+    assert store.load_lease("events") is None
+    assert store.hold_lease("events", "one", 100.0, 10.0, 99.5)
+    assert store.hold_lease("events", "one", 105.0, 0.0)
+    assert store.hold_lease("events", "two", 106.0, 10.0)
+    assert not store.hold_lease("events", "one", 107.0, 10.0, 106.5)
+    assert store.load_lease("events") == ("two", 99.5)
 
 
 def test_what_is_too_old_is_erased_in_bounded_batches(store):
-    write(store, *many(50))
-    write(store, *(r for r in reports() if not r.call), answered(START + 1000, call="young"))
-    store.claim("sms", "old", START)
-    first = store.erase_before(START + 500, 3)
-    assert len(ids(store)) == 8
+    write_items(store, *generate_platform_events(50))
+    write_items(store, *(r for r in load_sample_events() if not r.call), build_answered_request(START + 1000, call="young"))
+    store.claim_key("sms", "old", START)
+    first = store.erase_rows_before(START + 500, 3)
+    assert len(list_ids(store)) == 8
     assert first > 3
-    while store.erase_before(START + 5000, 3):
+    while store.erase_rows_before(START + 5000, 3):
         pass
-    assert ids(store) == []
-    assert store.claim("sms", "old", START)
+    assert list_ids(store) == []
+    assert store.claim_key("sms", "old", START)
 
 
 def test_what_is_young_is_not_erased(store):
-    write(store, answered(1000.0, call="young"))
-    assert store.erase_before(1000.0, 100) == 0
-    assert ids(store) == ["young"]
+    write_items(store, build_answered_request(1000.0, call="young"))
+    assert store.erase_rows_before(1000.0, 100) == 0
+    assert list_ids(store) == ["young"]
 
 
 def test_a_database_that_is_nowhere_is_gone(tmp_path):
     for url in (f"sqlite:///{tmp_path}", "postgresql://nobody@127.0.0.1:1/none"):
-        with pytest.raises(StoreGone):
+        with pytest.raises(JournalUnavailableError):
             SqlStore(url).open()
 
 
@@ -206,7 +224,7 @@ def test_only_two_kinds_of_databases_are_taken(url):
 
 
 def test_no_password_is_in_the_name_of_a_database():
-    assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").name
+    assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").display_name
 
 
 def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
@@ -214,7 +232,7 @@ def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
     (tmp_path / "data" / "journal.db").touch(mode=0o644)
     store = SqlStore(f"sqlite:///{tmp_path}/data/journal.db")
     store.open()
-    write(store, *many(3))
+    write_items(store, *generate_platform_events(3))
     assert {
         file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "data").iterdir() if file.stat().st_mode & 0o077
     } == {}

@@ -11,9 +11,9 @@ import pytest
 from markupsafe import Markup
 
 from app import DTMF, Callback, Dial, Gather, Meta, Play, Response, Say, from_xml, to_xml
-from app.errors import BuildError, DocumentError, LanguageError
+from app.errors import DocumentReadError, LanguageError, VerbBuildError
 from app.language import Extensions
-from app.language.values import typed
+from app.language.values import parse_loose_value
 
 
 class Choice(str, enum.Enum):  # noqa: UP042 - StrEnum writes itself, and would prove nothing
@@ -22,12 +22,12 @@ class Choice(str, enum.Enum):  # noqa: UP042 - StrEnum writes itself, and would 
 
 
 def test_a_thousand_comments_before_a_broken_document_are_read_in_no_time():
-    with pytest.raises(DocumentError, match="not well-formed"):
+    with pytest.raises(DocumentReadError, match="not well-formed"):
         from_xml(b"<!-- a --><?b c?>" * 1000 + b"<Response><Say></Response>")
 
 
 def test_a_document_type_behind_a_thousand_comments_is_found():
-    with pytest.raises(DocumentError, match="document types are refused"):
+    with pytest.raises(DocumentReadError, match="document types are refused"):
         from_xml(b"<!-- a -->" * 1000 + b"<!DOCTYPE Response><Response/>")
 
 
@@ -38,7 +38,7 @@ def test_a_gather_of_ten_thousand_branches_is_read():
 
 def test_an_element_of_a_thousand_attributes_is_refused():
     attributes = " ".join(f'a{i}="x"' for i in range(1000))
-    with pytest.raises(DocumentError, match="more than 50 attributes"):
+    with pytest.raises(DocumentReadError, match="more than 50 attributes"):
         from_xml(f"<Response><Say {attributes}>a</Say></Response>".encode())
 
 
@@ -60,14 +60,14 @@ def test_a_callback_always_says_its_method():
 
 @pytest.mark.parametrize("given", [5, "ab", [("a", "b")]])
 def test_extra_is_a_mapping(given):
-    with pytest.raises(BuildError, match="extra"):
+    with pytest.raises(VerbBuildError, match="extra"):
         Say("a", extra=given)
 
 
 @pytest.mark.parametrize("declared", [{"Dial": None}, {"Say": {"xmlns": "text"}}, {"Say": {"xml-a": "text"}}])
 def test_a_declaration_that_cannot_be_is_refused(declared):
     with pytest.raises(LanguageError):
-        Extensions.declare(declared)
+        Extensions.from_declarations(declared)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_declaration_that_cannot_be_is_refused(declared):
     ],
 )
 def test_a_loose_value_has_the_type_that_it_looks_like(text, value):
-    assert typed(text) == value
-    assert type(typed(text)) is type(value)
+    assert parse_loose_value(text) == value
+    assert type(parse_loose_value(text)) is type(value)
 
 
 def test_a_program_outside_is_checked_by_mypy_too(tmp_path):

@@ -3,13 +3,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from goldens import accepted, cases, file_name, indented, refused
+from goldens import indent_document, list_documents, make_file_name, read_accepted_document, read_refused_document
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from strategies import EXTENSIONS, HOSTILE, document_of, documents, elements, texts
+from strategies import HOSTILE_TEXTS, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document, xml_texts
 
-from app.errors import DialectError, DocumentError, LanguageError
+from app.errors import DialectError, DocumentReadError, LanguageError
 from app.language import (
     DTMF,
     Answer,
@@ -36,22 +36,22 @@ from app.language import (
     from_xml,
     to_xml,
 )
-from app.language.dialects import READING, WRITING
-from app.language.element import MAX_DEPTH, paths
-from app.language.markup import MAX_BYTES
+from app.language.dialects import ELEMENT_SPELLINGS, TAG_MEANINGS
+from app.language.element import MAX_ELEMENT_DEPTH, walk_elements
+from app.language.markup import MAX_DOCUMENT_BYTES
 from app.language.rows import DIALECTS
-from app.language.verbs import ELEMENTS, ROWS
+from app.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
 
-SPOKEN = [(cls, dialect) for cls in ELEMENTS.values() for dialect in cls.row.dialects]
-KEPT = [(dialect, name) for dialect in DIALECTS for name in cases(dialect, ".xml")]
+SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
+KEPT = [(dialect, name) for dialect in DIALECTS for name in list_documents(dialect, ".xml")]
 
 
 def read(text: str) -> Response:
     return from_xml(text.encode())
 
 
-def refusal(document: bytes | str) -> DocumentError:
-    with pytest.raises(DocumentError) as caught:
+def refusal(document: bytes | str) -> DocumentReadError:
+    with pytest.raises(DocumentReadError) as caught:
         from_xml(document.encode() if isinstance(document, str) else document)
     return caught.value
 
@@ -67,36 +67,38 @@ def shape(document: bytes) -> list[str]:
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
 @given(data=st.data())
 def test_every_element_is_read_as_it_was_written(cls, dialect, data):
-    document = document_of(data.draw(elements(cls, dialect)))
-    assert from_xml(to_xml(document, dialect, extensions=EXTENSIONS), extensions=EXTENSIONS) == document
+    document = wrap_in_document(data.draw(make_elements(cls, dialect)))
+    assert from_xml(to_xml(document, dialect, extensions=SAMPLE_EXTENSIONS), extensions=SAMPLE_EXTENSIONS) == document
 
 
 @settings(max_examples=60)
 @given(dialect=st.sampled_from(DIALECTS), data=st.data())
 def test_every_document_is_read_as_it_was_written(dialect, data):
-    document = data.draw(documents(dialect))
-    assert from_xml(to_xml(document, dialect, extensions=EXTENSIONS), extensions=EXTENSIONS) == document
+    document = data.draw(make_documents(dialect))
+    assert from_xml(to_xml(document, dialect, extensions=SAMPLE_EXTENSIONS), extensions=SAMPLE_EXTENSIONS) == document
 
 
 @settings(max_examples=60)
 @given(written=st.sampled_from(DIALECTS), data=st.data())
 def test_what_both_dialects_can_say_means_the_same_in_both(written, data):
-    document = from_xml(to_xml(data.draw(documents(written)), written, extensions=EXTENSIONS), extensions=EXTENSIONS)
+    document = from_xml(
+        to_xml(data.draw(make_documents(written)), written, extensions=SAMPLE_EXTENSIONS), extensions=SAMPLE_EXTENSIONS
+    )
     other = next(dialect for dialect in DIALECTS if dialect != written)
     try:
-        translated = to_xml(document, other, extensions=EXTENSIONS)
+        translated = to_xml(document, other, extensions=SAMPLE_EXTENSIONS)
     except DialectError as error:
-        assert error.path in {path for path, _ in paths(document)}  # noqa: PT017 - either is right
+        assert error.path in {path for path, _ in walk_elements(document)}  # noqa: PT017 - either is right
     else:
-        assert from_xml(translated, extensions=EXTENSIONS) == document
+        assert from_xml(translated, extensions=SAMPLE_EXTENSIONS) == document
 
 
 @given(data=st.data())
 def test_writing_the_same_document_twice_gives_the_same_bytes(data):
-    document = data.draw(documents("reference"))
-    first = to_xml(document, "reference", extensions=EXTENSIONS)
-    assert to_xml(document, "reference", extensions=EXTENSIONS) == first
-    assert to_xml(from_xml(first, extensions=EXTENSIONS), extensions=EXTENSIONS) == first
+    document = data.draw(make_documents("reference"))
+    first = to_xml(document, "reference", extensions=SAMPLE_EXTENSIONS)
+    assert to_xml(document, "reference", extensions=SAMPLE_EXTENSIONS) == first
+    assert to_xml(from_xml(first, extensions=SAMPLE_EXTENSIONS), extensions=SAMPLE_EXTENSIONS) == first
 
 
 def test_a_document_begins_with_its_declaration_and_is_utf_8():
@@ -138,25 +140,31 @@ def test_the_prompts_of_a_classic_gather_stand_before_its_switch():
 
 @pytest.mark.parametrize(("dialect", "name"), KEPT)
 def test_a_kept_document_is_written_as_it_was_read(dialect, name):
-    text = accepted(dialect, name)
-    assert indented(to_xml(read(text), dialect)) == text
+    text = read_accepted_document(dialect, name)
+    assert indent_document(to_xml(read(text), dialect)) == text
 
 
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
 def test_every_element_has_a_kept_document_with_all_its_attributes(cls, dialect):
-    found = [element for _, element in [*paths(read(accepted(dialect, file_name(cls.__name__)))), ("", Response())]]
+    found = [
+        element
+        for _, element in [
+            *walk_elements(read(read_accepted_document(dialect, make_file_name(cls.__name__)))),
+            ("", Response()),
+        ]
+    ]
     used = {name for element in found if type(element) is cls for name in element.attributes}
     assert any(type(element) is cls for element in found)
-    assert used == set(WRITING[dialect][cls].items)
+    assert used == set(ELEMENT_SPELLINGS[dialect][cls].attributes)
 
 
 def test_every_kept_document_is_of_an_element():
-    assert set(KEPT) == {(dialect, file_name(cls.__name__)) for cls, dialect in SPOKEN}
+    assert set(KEPT) == {(dialect, make_file_name(cls.__name__)) for cls, dialect in SPOKEN}
 
 
-@pytest.mark.parametrize("name", cases("refused", ".txt"))
+@pytest.mark.parametrize("name", list_documents("refused", ".txt"))
 def test_a_refused_document_is_refused_where_it_is_wrong(name):
-    wrong = refused(name)
+    wrong = read_refused_document(name)
     error = refusal(wrong.document)
     assert error.line == wrong.line
     assert error.column >= 1
@@ -167,15 +175,15 @@ def test_a_refused_document_is_refused_where_it_is_wrong(name):
 # What a dialect lacks
 
 
-@pytest.mark.parametrize("cls", [cls for cls in ELEMENTS.values() if len(cls.row.dialects) == 1])
+@pytest.mark.parametrize("cls", [cls for cls in ELEMENT_CLASSES.values() if len(cls.spec.dialects) == 1])
 @given(data=st.data())
 @settings(max_examples=3)
 def test_what_a_dialect_lacks_is_refused_with_its_place(cls, data):
-    element = data.draw(elements(cls, cls.row.dialects[0], 0))
-    other = next(dialect for dialect in DIALECTS if dialect not in cls.row.dialects)
+    element = data.draw(make_elements(cls, cls.spec.dialects[0], 0))
+    other = next(dialect for dialect in DIALECTS if dialect not in cls.spec.dialects)
     document = Response(Say("Bread."), Gather(DTMF("1", Pause(), element)), element)
     with pytest.raises(DialectError, match=f"not in the {other} dialect") as caught:
-        to_xml(document, other, extensions=EXTENSIONS)
+        to_xml(document, other, extensions=SAMPLE_EXTENSIONS)
     assert caught.value.path == f"Gather[1].DTMF[0].{cls.__name__}[1]"
     assert f"<{cls.__name__}>" in caught.value.reason
 
@@ -222,7 +230,7 @@ def test_only_a_response_is_a_document(nothing):
 
 
 def test_a_declared_attribute_is_read_and_written():
-    declared = Extensions.declare({"Dial": {"callerId": "text", "patience": "ms"}})
+    declared = Extensions.from_declarations({"Dial": {"callerId": "text", "patience": "ms"}})
     document = b'<Response><Dial callerId="A &amp; B" patience="20000"><To>12015550182</To></Dial></Response>'
     response = from_xml(document, extensions=declared)
     assert response.children[0].extra == {"callerId": "A & B", "patience": "20000"}
@@ -231,8 +239,8 @@ def test_a_declared_attribute_is_read_and_written():
 
 
 def test_a_declared_attribute_is_checked_by_its_kind():
-    declared = Extensions.declare({"Dial": {"patience": "ms"}})
-    with pytest.raises(DocumentError, match="line 1: <Dial> patience: must be a whole number"):
+    declared = Extensions.from_declarations({"Dial": {"patience": "ms"}})
+    with pytest.raises(DocumentReadError, match="line 1: <Dial> patience: must be a whole number"):
         from_xml(b'<Response><Dial patience="long"><To>1</To></Dial></Response>', extensions=declared)
     with pytest.raises(DialectError, match=re.escape("Dial[0]: <Dial> patience: must be a whole number")):
         to_xml(Response(Dial("1", extra={"patience": "long"})), extensions=declared)
@@ -252,7 +260,7 @@ def test_a_declared_attribute_is_checked_by_its_kind():
 )
 def test_a_wrong_declaration_is_refused(declared, words):
     with pytest.raises(LanguageError, match=re.escape(words)):
-        Extensions.declare(declared)
+        Extensions.from_declarations(declared)
 
 
 # Variant spellings
@@ -397,23 +405,23 @@ def test_ten_megabytes_are_refused():
 
 
 def test_a_document_may_be_as_long_as_it_may_and_no_longer():
-    longest = "x" * (MAX_BYTES - len(to_xml(Response(Say("x")))) + 1)
+    longest = "x" * (MAX_DOCUMENT_BYTES - len(to_xml(Response(Say("x")))) + 1)
     assert from_xml(to_xml(Response(Say(longest)))) == Response(Say(longest))
-    with pytest.raises(LanguageError, match=f"{MAX_BYTES + 1} bytes"):
+    with pytest.raises(LanguageError, match=f"{MAX_DOCUMENT_BYTES + 1} bytes"):
         to_xml(Response(Say(longest + "x")))
     assert "bytes" in refusal(to_xml(Response(Say(longest))) + b"\n").reason
 
 
-@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 10, 300, 10_000])
+@pytest.mark.parametrize("depth", [MAX_ELEMENT_DEPTH, MAX_ELEMENT_DEPTH + 10, 300, 10_000])
 def test_a_document_that_is_too_deep_is_refused(depth):
     text = "<Response>" + "<Geo>" * depth + "</Geo>" * depth + "</Response>"
     assert refusal(text).line == 1
 
 
 def test_a_document_may_be_as_deep_as_it_may():
-    depth = MAX_DEPTH - 1
+    depth = MAX_ELEMENT_DEPTH - 1
     response = read("<Response>" + "<Geo>" * depth + "</Geo>" * depth + "</Response>")
-    assert response.depth == MAX_DEPTH
+    assert response.depth == MAX_ELEMENT_DEPTH
     assert from_xml(to_xml(response)) == response
 
 
@@ -440,13 +448,13 @@ def test_bytes_that_are_no_document_are_refused_as_such(document):
 @settings(max_examples=300)
 @given(kept=st.sampled_from(KEPT), data=st.data())
 def test_a_document_with_wounds_is_read_or_refused(kept, data):
-    document = bytearray(accepted(*kept).encode())
+    document = bytearray(read_accepted_document(*kept).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(document)))
         document[place : place + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=3))
     try:
         response = from_xml(bytes(document))
-    except DocumentError as error:
+    except DocumentReadError as error:
         line = error.line
     else:
         assert isinstance(response, Response)
@@ -500,7 +508,7 @@ def test_a_refusal_quotes_little_of_what_was_wrong():
 OPEN_TO_TEXT = [
     (cls, dialect, name)
     for cls, dialect in SPOKEN
-    for name, item in WRITING[dialect][cls].items.items()
+    for name, item in ELEMENT_SPELLINGS[dialect][cls].attributes.items()
     if item.kind.pattern is None
 ]
 
@@ -508,23 +516,23 @@ OPEN_TO_TEXT = [
 def document_with(cls, name: str, text: str) -> Response:
     """The smallest document in which an attribute holds a text."""
     tame = {"target": "1", "value": "1", "field": "to", "name": "a", "text": "a", "url": "https://a.example.net"}
-    needed = {key: tame[key] for key, attribute in cls.row.attributes.items() if attribute.required}
+    needed = {key: tame[key] for key, attribute in cls.spec.attributes.items() if attribute.is_required}
     if cls is Play and name != "record":
         needed["url"] = tame["url"]
-    return document_of(cls(*[To("1")] * (cls is Dial), **needed | {name: text}))
+    return wrap_in_document(cls(*[To("1")] * (cls is Dial), **needed | {name: text}))
 
 
 @pytest.mark.parametrize(("cls", "dialect", "name"), OPEN_TO_TEXT)
 def test_hostile_text_never_changes_the_shape_of_a_document(cls, dialect, name):
     expected = shape(to_xml(document_with(cls, name, "tame"), dialect))
-    for text in HOSTILE:
+    for text in HOSTILE_TEXTS:
         document = document_with(cls, name, text)
         written = to_xml(document, dialect)
         assert shape(written) == expected
         assert from_xml(written) == document
 
 
-@given(text=texts, more=texts)
+@given(text=xml_texts, more=xml_texts)
 def test_hostile_text_is_spoken_and_nothing_else(text, more):
     document = Response(Say(text, Error(Say(more)), tag=more), Meta(text, name="a"), Hangup(tag=text))
     written = to_xml(document)
@@ -533,7 +541,7 @@ def test_hostile_text_is_spoken_and_nothing_else(text, more):
     assert ((say.text or ""), say.get("tag"), (say[0][0].text or "")) == (text, more, more)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_text_is_no_target_and_no_address(text):
     for build in (lambda: Dial(text), lambda: To(text), lambda: Play(text), lambda: Callback(text), lambda: DTMF(text)):
         try:
@@ -549,9 +557,9 @@ def test_hostile_text_is_no_target_and_no_address(text):
 
 def test_every_tag_that_is_written_is_read_as_its_element():
     for dialect in DIALECTS:
-        for cls, spelling in WRITING[dialect].items():
-            assert READING[spelling.tag].element is cls
+        for cls, spelling in ELEMENT_SPELLINGS[dialect].items():
+            assert TAG_MEANINGS[spelling.tag].element_class is cls
 
 
 def test_every_attribute_has_a_meaning_and_a_kind():
-    assert all(a.means and a.kind.says for row in ROWS.values() for a in row.attributes.values())
+    assert all(a.meaning and a.kind.requirement for row in ELEMENT_SPECS.values() for a in row.attributes.values())

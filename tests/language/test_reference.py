@@ -6,29 +6,29 @@ import subprocess
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from goldens import accepted, cases, refused
+from goldens import list_documents, read_accepted_document, read_refused_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from strategies import EXTENSIONS, document_of, documents, elements
+from strategies import SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
 
-from app.errors import DialectError, DocumentError, LanguageError
+from app.errors import DialectError, DocumentReadError, LanguageError
 from app.language import Answer, Extensions, Reject, from_xml, to_xml
-from app.language.dialects import READING, SWITCH, WRITING
-from app.language.examples import EXAMPLES, example
-from app.language.reference import UNSAYABLE, overview, page, xsd
+from app.language.dialects import ELEMENT_SPELLINGS, SWITCH_TAG, TAG_MEANINGS
+from app.language.examples import VERB_EXAMPLES, render_verb_example
+from app.language.reference import XSD_LIMITATIONS, render_verb_page, render_xsd, summarize_elements
 from app.language.rows import DIALECTS
-from app.language.values import KINDS
-from app.language.verbs import ELEMENTS, ROWS
+from app.language.values import DECLARABLE_KINDS
+from app.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
 
-SPOKEN = [(cls, dialect) for cls in ELEMENTS.values() for dialect in cls.row.dialects]
-SCHEMAS = {dialect: etree.XMLSchema(etree.fromstring(xsd(dialect))) for dialect in DIALECTS}
-WIDER = {dialect: etree.XMLSchema(etree.fromstring(xsd(dialect, EXTENSIONS))) for dialect in DIALECTS}
+SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
+SCHEMAS = {dialect: etree.XMLSchema(etree.fromstring(render_xsd(dialect))) for dialect in DIALECTS}
+WIDER = {dialect: etree.XMLSchema(etree.fromstring(render_xsd(dialect, SAMPLE_EXTENSIONS))) for dialect in DIALECTS}
 
 BEYOND = {
-    UNSAYABLE[0]: {"a-document-type", "a-schema-named"},
-    UNSAYABLE[1]: {"text-after-an-element", "a-play-of-a-file", "a-play-of-nothing", "a-play-of-two-things"},
-    UNSAYABLE[2]: {"a-meta-without-value", "a-meta-with-two-values"},
+    XSD_LIMITATIONS[0]: {"a-document-type", "a-schema-named"},
+    XSD_LIMITATIONS[1]: {"text-after-an-element", "a-play-of-a-file", "a-play-of-nothing", "a-play-of-two-things"},
+    XSD_LIMITATIONS[2]: {"a-meta-without-value", "a-meta-with-two-values"},
 }
 """The kept documents that show what a schema cannot say."""
 
@@ -51,7 +51,7 @@ def is_valid(schema: etree.XMLSchema, document: bytes) -> bool:
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
 @given(data=st.data())
 def test_the_schema_accepts_every_element_as_it_is_written(cls, dialect, data):
-    document = to_xml(document_of(data.draw(elements(cls, dialect))), dialect, extensions=EXTENSIONS)
+    document = to_xml(wrap_in_document(data.draw(make_elements(cls, dialect))), dialect, extensions=SAMPLE_EXTENSIONS)
     WIDER[dialect].assertValid(etree.fromstring(document))
 
 
@@ -59,27 +59,29 @@ def test_the_schema_accepts_every_element_as_it_is_written(cls, dialect, data):
 @settings(max_examples=60)
 @given(data=st.data())
 def test_the_schema_accepts_every_document_as_it_is_written(dialect, data):
-    document = to_xml(data.draw(documents(dialect)), dialect, extensions=EXTENSIONS)
+    document = to_xml(data.draw(make_documents(dialect)), dialect, extensions=SAMPLE_EXTENSIONS)
     WIDER[dialect].assertValid(etree.fromstring(document))
 
 
-@pytest.mark.parametrize(("dialect", "name"), [(dialect, name) for dialect in DIALECTS for name in cases(dialect, ".xml")])
+@pytest.mark.parametrize(
+    ("dialect", "name"), [(dialect, name) for dialect in DIALECTS for name in list_documents(dialect, ".xml")]
+)
 def test_the_schema_accepts_the_kept_documents(dialect, name):
-    SCHEMAS[dialect].assertValid(etree.fromstring(accepted(dialect, name).encode()))
+    SCHEMAS[dialect].assertValid(etree.fromstring(read_accepted_document(dialect, name).encode()))
 
 
 @pytest.mark.skipif(not shutil.which("xmllint"), reason="xmllint is not installed")
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_xmllint_agrees(dialect, tmp_path):
-    written: list[bytes] = [accepted(dialect, name).encode() for name in cases(dialect, ".xml")]
+    written: list[bytes] = [read_accepted_document(dialect, name).encode() for name in list_documents(dialect, ".xml")]
 
     @settings(max_examples=40, database=None)
-    @given(document=documents(dialect))
+    @given(document=make_documents(dialect))
     def collect(document):
-        written.append(to_xml(document, dialect, extensions=EXTENSIONS))
+        written.append(to_xml(document, dialect, extensions=SAMPLE_EXTENSIONS))
 
     collect()
-    (tmp_path / "opentact.xsd").write_text(xsd(dialect, EXTENSIONS), encoding="utf-8")
+    (tmp_path / "opentact.xsd").write_text(render_xsd(dialect, SAMPLE_EXTENSIONS), encoding="utf-8")
     for number, document in enumerate([*written, b"<Response><Sya/></Response>"]):
         (tmp_path / f"{number}.xml").write_bytes(document)
     files = [f"{number}.xml" for number in range(len(written) + 1)]
@@ -98,7 +100,7 @@ def test_xmllint_agrees(dialect, tmp_path):
 
 
 def test_the_schemas_refuse_what_is_refused_but_for_what_they_cannot_say():
-    documents_ = {name: refused(name).document for name in cases("refused", ".txt")}
+    documents_ = {name: read_refused_document(name).document for name in list_documents("refused", ".txt")}
     passed = {
         name for name, document in documents_.items() if any(is_valid(schema, document) for schema in SCHEMAS.values())
     }
@@ -106,12 +108,12 @@ def test_the_schemas_refuse_what_is_refused_but_for_what_they_cannot_say():
 
 
 def test_all_that_a_schema_cannot_say_is_shown_by_a_kept_document():
-    assert tuple(BEYOND) == UNSAYABLE
+    assert tuple(BEYOND) == XSD_LIMITATIONS
     assert all(BEYOND.values())
 
 
-TAGS = sorted({*READING, SWITCH, "Speak", "say"})
-NAMES = sorted({name for reading in READING.values() for name in reading.names} | {"callerId", "Loop", "lang2"})
+TAGS = sorted({*TAG_MEANINGS, SWITCH_TAG, "Speak", "say"})
+NAMES = sorted({name for reading in TAG_MEANINGS.values() for name in reading.attributes} | {"callerId", "Loop", "lang2"})
 VALUES = [
     "",
     " ",
@@ -174,7 +176,9 @@ def changed(data, tree: etree._Element) -> None:
 
 def changed_documents(data) -> bytes:
     dialect = data.draw(st.sampled_from(DIALECTS))
-    tree = etree.fromstring(accepted(dialect, data.draw(st.sampled_from(cases(dialect, ".xml")))).encode())
+    tree = etree.fromstring(
+        read_accepted_document(dialect, data.draw(st.sampled_from(list_documents(dialect, ".xml")))).encode()
+    )
     for _ in range(data.draw(st.integers(1, 3))):
         changed(data, tree)
     return etree.tostring(tree)
@@ -187,7 +191,7 @@ def test_what_is_not_read_is_refused_by_the_schemas_too(data):
     reason = ""
     try:
         from_xml(document)
-    except DocumentError as error:
+    except DocumentReadError as error:
         reason = error.reason
     if reason and not BEYOND_WORDS.search(reason):
         assert [dialect for dialect, schema in SCHEMAS.items() if is_valid(schema, document)] == [], reason
@@ -199,7 +203,7 @@ def test_what_is_read_from_any_document_is_valid_when_it_is_written(data):
     document = changed_documents(data)
     try:
         response = from_xml(document)
-    except DocumentError:
+    except DocumentReadError:
         return
     for dialect in DIALECTS:
         try:
@@ -212,16 +216,16 @@ def test_what_is_read_from_any_document_is_valid_when_it_is_written(data):
 # What the user declares
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", DECLARABLE_KINDS.values(), ids=lambda kind: kind.name)
 def test_the_schema_takes_a_declared_attribute_as_the_reader_does(kind):
-    declared = Extensions.declare({"Hangup": {"more": kind.name}})
-    wider = [etree.XMLSchema(etree.fromstring(xsd(dialect, declared))) for dialect in DIALECTS]
+    declared = Extensions.from_declarations({"Hangup": {"more": kind.name}})
+    wider = [etree.XMLSchema(etree.fromstring(render_xsd(dialect, declared))) for dialect in DIALECTS]
     for text in [*VALUES, "http://a.example.net/?a=1", "\n1 ", " a@b", "\u00a01", "x\ny"]:
         quoted = quoteattr(text, {"\t": "&#9;", "\n": "&#10;"})
         document = f"<Response><Hangup more={quoted}/></Response>".encode()
         try:
             from_xml(document, extensions=declared)
-        except DocumentError:
+        except DocumentReadError:
             assert [is_valid(schema, document) for schema in wider] == [False, False], text
         else:
             assert [is_valid(schema, document) for schema in wider] == [True, True], text
@@ -237,61 +241,69 @@ def test_blanks_around_a_name_mean_nothing_and_a_tab_inside_is_refused(attribute
     assert is_valid(SCHEMAS["reference"], document) == taken
     try:
         assert from_xml(document).children[0].attributes["name"] == "a b"
-    except DocumentError:
+    except DocumentReadError:
         assert not taken
 
 
 def test_a_schema_knows_its_own_dialect_only():
     for element, dialect in ((Answer(), "reference"), (Reject(), "classic")):
-        document = to_xml(document_of(element), dialect)
+        document = to_xml(wrap_in_document(element), dialect)
         assert [name for name, schema in SCHEMAS.items() if is_valid(schema, document)] == [dialect]
 
 
 def test_there_is_no_schema_of_a_third_dialect():
     with pytest.raises(LanguageError, match="no dialect 'twiml'"):
-        xsd("twiml")
+        render_xsd("twiml")
 
 
 def test_a_schema_says_what_it_cannot_say():
     for dialect in DIALECTS:
-        assert all(limit in xsd(dialect) for limit in UNSAYABLE)
+        assert all(limit in render_xsd(dialect) for limit in XSD_LIMITATIONS)
 
 
 # Pages
 
 
-@pytest.mark.parametrize("cls", ELEMENTS.values())
+@pytest.mark.parametrize("cls", ELEMENT_CLASSES.values())
 def test_the_page_of_an_element_has_all_that_the_table_says(cls):
-    text, row = page(cls.__name__), cls.row
-    assert text.startswith(f"# {row.name}\n\n")
-    words = [row.says.replace("``", "`"), row.evidence.value, *(f"`<{tag}>`" for tag in row.also)]
-    words += [f"`{other.__name__}`" for other in row.inside]
+    text, spec = render_verb_page(cls.__name__), cls.spec
+    assert text.startswith(f"# {spec.name}\n\n")
+    words = [spec.description.replace("``", "`"), spec.evidence.value, *(f"`<{tag}>`" for tag in spec.tag_variants)]
+    words += [f"`{other.__name__}`" for other in spec.allowed_children]
     assert [word for word in words if word not in text] == []
     rows = {line.split(" | ")[0].strip("| `"): line for line in text.splitlines() if line.startswith("| `")}
-    for name, attribute in row.attributes.items():
-        needed = [attribute.means, attribute.kind.says, attribute.evidence.value, *attribute.also, attribute.default]
-        needed += [dialect for dialect in row.dialects if dialect in attribute.spelling]
-        needed += [attribute.spelling["classic"]] if "classic" in attribute.spelling and "classic" in row.dialects else []
+    for name, attribute in spec.attributes.items():
+        needed = [
+            attribute.meaning,
+            attribute.kind.requirement,
+            attribute.evidence.value,
+            *attribute.spelling_variants,
+            attribute.default,
+        ]
+        needed += [dialect for dialect in spec.dialects if dialect in attribute.spellings]
+        needed += (
+            [attribute.spellings["classic"]] if "classic" in attribute.spellings and "classic" in spec.dialects else []
+        )
         assert [word for word in needed if word not in rows[name]] == []
-        assert (" | yes | " in rows[name]) == attribute.required
+        assert (" | yes | " in rows[name]) == attribute.is_required
 
 
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
 def test_the_page_of_an_element_has_an_example_that_the_builder_made(cls, dialect):
-    text = page(cls.__name__)
+    text = render_verb_page(cls.__name__)
     shown = re.search(rf"^{dialect}:\n\n```xml\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
     assert shown
-    assert shown[1] == example(cls, dialect)
+    assert shown[1] == render_verb_example(cls, dialect)
     document = shown[1].encode()
-    assert from_xml(document) in EXAMPLES[cls]
-    assert {node.tag for node in etree.fromstring(document).iter()} & {WRITING[dialect][cls].tag, "Sip"}
+    assert from_xml(document) in VERB_EXAMPLES[cls]
+    assert {node.tag for node in etree.fromstring(document).iter()} & {ELEMENT_SPELLINGS[dialect][cls].tag, "Sip"}
     SCHEMAS[dialect].assertValid(etree.fromstring(document))
 
 
 def test_no_example_is_for_a_dialect_without_the_element():
-    assert "classic:\n" not in page("Answer")
+    assert "classic:\n" not in render_verb_page("Answer")
     with pytest.raises(DialectError, match="<Answer> is not in the classic dialect"):
-        example(Answer, "classic")
+        render_verb_example(Answer, "classic")
 
 
 @pytest.mark.parametrize(
@@ -313,31 +325,31 @@ def test_no_example_is_for_a_dialect_without_the_element():
     ],
 )
 def test_a_page_is_found_by_any_spelling_of_its_name(name, element):
-    assert page(name) == page(element)
-    assert page(name).startswith(f"# {element}\n")
+    assert render_verb_page(name) == render_verb_page(element)
+    assert render_verb_page(name).startswith(f"# {element}\n")
 
 
 @pytest.mark.parametrize(("name", "mend"), [("gahter", "Gather"), ("recordstrat", "RecordStart"), ("callbak", "Callback")])
 def test_an_unknown_page_names_the_nearest(name, mend):
     with pytest.raises(LanguageError, match=f"no element '{name}'; did you mean {mend}"):
-        page(name)
+        render_verb_page(name)
 
 
 @pytest.mark.parametrize("name", ["", "xyzzy"])
 def test_an_unknown_page_without_a_near_one_names_all(name):
     with pytest.raises(LanguageError, match="there are Response, Answer, Say"):
-        page(name)
+        render_verb_page(name)
 
 
 def test_a_narrower_dialect_is_said_on_the_page():
-    line = next(line for line in page("gather").splitlines() if line.startswith("| `dtmf_stop`"))
+    line = next(line for line in render_verb_page("gather").splitlines() if line.startswith("| `dtmf_stop`"))
     assert "(reference: one key: 0-9, * or #)" in line
     assert "`finishOnKey`" in line
 
 
 def test_the_overview_has_a_line_for_each_element():
-    lines = overview()
-    assert [line.name for line in lines] == [*ROWS]
+    lines = summarize_elements()
+    assert [line.name for line in lines] == [*ELEMENT_SPECS]
     assert all(line.says.endswith(".") and ". " not in line.says for line in lines)
     named = {line.name for line in lines if line.evidence == "named"}
     assert named == {"RecordStart", "RecordStop", "RecordWait", "Reject", "Redirect"}
@@ -347,6 +359,6 @@ def test_the_overview_has_a_line_for_each_element():
 
 
 def test_a_page_says_where_its_element_stands():
-    assert "It is the root." in page("response")
-    assert "Stands in: `Dial`." in page("to")
-    assert "Stands in: `Response`, `Record`, `DTMF`," in page("hangup")
+    assert "It is the root." in render_verb_page("response")
+    assert "Stands in: `Dial`." in render_verb_page("to")
+    assert "Stands in: `Response`, `Record`, `DTMF`," in render_verb_page("hangup")

@@ -8,30 +8,33 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_platform import NOW, SAMPLES, sample
+from small_platform import NOW, SAMPLES_FOLDER, load_event_sample
 
-from app.opentact.event import Malformed, event_of, events_of
+from app.opentact.event import MalformedFrameError, parse_event, parse_frame
 
-NAMES = sorted(file.stem for file in (SAMPLES / "events").glob("*.json"))
+NAMES = sorted(file.stem for file in (SAMPLES_FOLDER / "events").glob("*.json"))
 CALL = "2024-call-destroyed"
 
 
 def read(said):
-    (event,) = events_of(json.dumps(said), NOW)
+    (event,) = parse_frame(json.dumps(said), NOW)
     return event
 
 
 def named(name):
-    return read(sample(name))
+    return read(load_event_sample(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_read_without_loss(name):
     event = named(name)
-    assert event.raw == sample(name)
-    assert event.type == sample(name)["type"]
-    assert event.at.isoformat()[:19] == sample(name).get("timestamp", sample(name).get("created_on"))[:19]
-    assert event.text == sample(name)["message"]
+    assert event.raw == load_event_sample(name)
+    assert event.type == load_event_sample(name)["type"]
+    assert (
+        event.occurred_at.isoformat()[:19]
+        == load_event_sample(name).get("timestamp", load_event_sample(name).get("created_on"))[:19]
+    )
+    assert event.text == load_event_sample(name)["message"]
 
 
 def test_there_are_samples_of_both_envelopes():
@@ -40,36 +43,36 @@ def test_there_are_samples_of_both_envelopes():
 
 def test_a_call_of_2024():
     event = named(CALL)
-    said = sample(CALL)
-    assert (event.key, event.state, event.seconds) == (said["uuid"], "destroyed", 10.0)
-    assert event.at == datetime(2026, 3, 5, 16, 24, 55, 895_000, tzinfo=UTC)
+    said = load_event_sample(CALL)
+    assert (event.key, event.state, event.call_seconds) == (said["uuid"], "destroyed", 10.0)
+    assert event.occurred_at == datetime(2026, 3, 5, 16, 24, 55, 895_000, tzinfo=UTC)
     call = event.call
     assert (call.uuid, call.direction, call.from_, call.to) == (said["ref_id"], "in", "+13125550147", "13125550168")
-    assert call.times == {"destroy": datetime(2026, 3, 5, 16, 24, 55, 818_000, tzinfo=UTC)}
+    assert call.state_times == {"destroy": datetime(2026, 3, 5, 16, 24, 55, 818_000, tzinfo=UTC)}
     assert (call.q850_cause, call.q850_cause_string) == (16, "NORMAL_CLEARING")
     assert (call.number, call.attestation, call.parent_uuid) == ("+13125550168", "unknown", "")
     assert call.app_uuid == said["call"]["sip_control_app"]["uuid"]
-    assert call.said == said["call"]
+    assert call.raw == said["call"]
 
 
 def test_a_dialled_leg_names_the_call_of_its_caller():
     event = named("2024-dialled-leg-hangup")
     assert (event.call.direction, event.call.to, event.call.q850_cause) == ("out", "mia", 18)
-    assert event.call.parent_uuid == sample("2024-call-init")["ref_id"]
-    assert len(event.call.parent.times) == 3
+    assert event.call.parent_uuid == load_event_sample("2024-call-init")["ref_id"]
+    assert len(event.call.parent.state_times) == 3
 
 
 def test_a_failed_dial():
     event = named("2024-call-flow-dial-failed")
-    assert (event.call_flow.name, event.call_flow.success, event.call_flow.state) == ("Dial", False, "failed")
-    assert "NO_USER_RESPONSE" in event.call_flow.reason
-    assert event.call_uuid == sample("2024-call-init")["ref_id"]
+    assert (event.execution.name, event.execution.success, event.execution.state) == ("Dial", False, "failed")
+    assert "NO_USER_RESPONSE" in event.execution.reason
+    assert event.call_uuid == load_event_sample("2024-call-init")["ref_id"]
 
 
 def test_an_executed_element_of_2022():
     event = named("2022-call-flow-answer")
-    assert (event.call_flow.name, event.call_flow.path, event.call_flow.success) == ("Answer", "Answer[0]", True)
-    assert (event.call.state, event.seconds) == ("ringing", 2.681)
+    assert (event.execution.name, event.execution.path, event.execution.success) == ("Answer", "Answer[0]", True)
+    assert (event.call.state, event.call_seconds) == ("ringing", 2.681)
 
 
 def test_messages_of_2022():
@@ -80,7 +83,7 @@ def test_messages_of_2022():
 
 
 def test_a_message_in_the_envelope_of_2024_is_read_wherever_it_is():
-    message = sample("2022-sms-received")["payload"]
+    message = load_event_sample("2022-sms-received")["payload"]
     new = {"uuid": "e", "created_on": "2026-03-05T16:00:00Z", "type": "sms"}
     for said in ({**new, "payload": message}, {**new, "sms": message}, {**new, "payload": {"sms": message}}):
         assert read(said).message.message == "OPEN"
@@ -93,9 +96,9 @@ def test_a_balance():
 
 
 def test_a_call_state_of_2022_has_the_call_as_its_payload():
-    call = sample("2022-call-flow-answer")["payload"]["call"]
+    call = load_event_sample("2022-call-flow-answer")["payload"]["call"]
     event = read({"timestamp": "2026-03-05T16:24:47.310Z", "type": "call_state", "message": "", "payload": call})
-    assert (event.call.uuid, event.state, event.seconds) == (call["uuid"], "ringing", 2.681)
+    assert (event.call.uuid, event.state, event.call_seconds) == (call["uuid"], "ringing", 2.681)
 
 
 # Durations
@@ -121,14 +124,14 @@ def test_no_call_lasts_longer_than_it_exists_so_a_greater_number_is_milliseconds
         "destroy_on": datetime.fromtimestamp(datetime(2026, 3, 5, 16, tzinfo=UTC).timestamp() + existed, UTC).isoformat(),
     }
     said = {"type": "call_state", "timestamp": "2026-03-05T18:00:00Z", "payload": call}
-    assert read(said).seconds == seconds
-    assert event_of({"type": "call_state", "payload": call}, NOW, found=True).seconds == seconds
+    assert read(said).call_seconds == seconds
+    assert parse_event({"type": "call_state", "payload": call}, NOW, found_by_search=True).call_seconds == seconds
 
 
 def test_without_moments_the_envelope_decides():
     call = {"uuid": "c", "duration": 12}
-    assert read({"type": "call_state", "timestamp": "never", "payload": call}).seconds == 0.012
-    assert read({"type": "call_state", "created_on": "2026-03-05T16:00:00Z", "call": call, "uuid": "e"}).seconds == 12
+    assert read({"type": "call_state", "timestamp": "never", "payload": call}).call_seconds == 0.012
+    assert read({"type": "call_state", "created_on": "2026-03-05T16:00:00Z", "call": call, "uuid": "e"}).call_seconds == 12
 
 
 # Keys
@@ -145,13 +148,13 @@ def test_the_same_event_has_the_same_key_and_another_has_another():
     [{"state": "created"}, {"uuid": "another"}, {"delivered": False}],
 )
 def test_events_of_2022_differ_by_entity_state_and_delivery(change):
-    said = sample("2022-sms-sent")
+    said = load_event_sample("2022-sms-sent")
     other = {**said, "payload": {**said["payload"], **change}}
     assert read(said).key != read(other).key
 
 
 def test_events_of_2022_differ_by_time_and_by_path():
-    said = sample("2022-call-flow-answer")
+    said = load_event_sample("2022-call-flow-answer")
     later = {**said, "timestamp": "2026-03-05T16:24:47.999Z"}
     command = {**said["payload"]["command"], "path": "Say[1]"}
     other = {**said, "payload": {**said["payload"], "command": command}}
@@ -184,25 +187,25 @@ def test_an_event_without_a_type_is_of_an_unknown_one(kind):
 
 
 def test_without_a_moment_it_happened_when_it_came():
-    assert read({"type": "x", "created_on": "yesterday", "timestamp": None}).at == NOW
+    assert read({"type": "x", "created_on": "yesterday", "timestamp": None}).occurred_at == NOW
 
 
 def test_a_frame_may_have_several_events():
-    both = [sample("2022-balance"), sample(CALL)]
-    assert [event.type for event in events_of(json.dumps(both), NOW)] == ["balance", "call_state"]
+    both = [load_event_sample("2022-balance"), load_event_sample(CALL)]
+    assert [event.type for event in parse_frame(json.dumps(both), NOW)] == ["balance", "call_state"]
 
 
 @pytest.mark.parametrize(
     "frame", ["", "nonsense", "[", "7", '"x"', "null", "[]", "[1]", b"\xff\xfe", "[" * 100_000, "9" * 5000]
 )
 def test_what_is_no_event_is_malformed(frame):
-    with pytest.raises(Malformed):
-        events_of(frame, NOW)
+    with pytest.raises(MalformedFrameError):
+        parse_frame(frame, NOW)
 
 
 def test_deep_nesting_is_malformed_and_breaks_nothing():
-    with pytest.raises(Malformed):
-        events_of('{"type": "x", "payload": ' + '{"a": ' * 900 + "1" + "}" * 901, NOW)
+    with pytest.raises(MalformedFrameError):
+        parse_frame('{"type": "x", "payload": ' + '{"a": ' * 900 + "1" + "}" * 901, NOW)
 
 
 def test_what_no_database_can_keep_is_replaced():
@@ -237,14 +240,14 @@ FIELDS = (
 @given(TYPES, st.dictionaries(st.sampled_from(FIELDS), JSON | st.dictionaries(st.sampled_from(FIELDS), JSON)))
 def test_no_event_breaks_the_reader(kind, said):
     frame = json.dumps({**said, "type": kind})
-    (event,) = events_of(frame, NOW)
+    (event,) = parse_frame(frame, NOW)
     assert event.type == kind
-    assert event.key == events_of(frame, NOW)[0].key
+    assert event.key == parse_frame(frame, NOW)[0].key
 
 
 @given(st.sampled_from(NAMES), st.data())
 def test_any_part_of_a_sample_may_be_missing_or_of_another_type(name, data):
-    said = sample(name)
+    said = load_event_sample(name)
     place = said
     while isinstance(place, dict) and place:
         key = data.draw(st.sampled_from(sorted(place)))
@@ -252,4 +255,4 @@ def test_any_part_of_a_sample_may_be_missing_or_of_another_type(name, data):
             place[key] = data.draw(JSON)
             break
         place = place[key]
-    assert events_of(json.dumps(said), NOW)
+    assert parse_frame(json.dumps(said), NOW)

@@ -12,35 +12,35 @@ from datetime import timedelta
 import pytest
 import structlog
 from small_platform import (
-    AUTHENTICATED,
+    AUTH_FAILURE_EVENT,
+    AUTH_SUCCESS_EVENT,
     EMAIL,
-    FOR_EVER,
+    FOREVER_SECONDS,
     NOW,
     PASSWORD,
-    REFUSED,
     TOKEN,
-    Answer,
-    Platform,
-    Waits,
-    client,
-    fine,
-    run,
-    sample,
-    until,
-    welcoming,
-    wrong,
+    CannedAnswer,
+    FakeClock,
+    FakeOpentact,
+    create_client,
+    create_session,
+    error_answer,
+    load_event_sample,
+    run_coroutine,
+    success_answer,
+    wait_until,
 )
 
 from app.errors import SettingsError
-from app.opentact import Events
-from app.opentact.connection import Beat, Lost, accepted
-from app.opentact.event import event_of
-from app.opentact.events import OVERLAP, STABLE
-from app.opentact.subscriptions import LASTS
+from app.opentact import EventStream
+from app.opentact.connection import ConnectionTimeouts, EventConnectionLostError, is_token_accepted
+from app.opentact.event import parse_event
+from app.opentact.events import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
+from app.opentact.subscriptions import SUBSCRIPTION_LIFETIME
 
-CALL = sample("2024-call-init")
-CALLS = [sample(name) for name in ("2024-call-init", "2024-call-live", "2024-call-destroyed")]
-QUICK = Beat(open_within=20, auth_within=20, close_within=0.1, ping_every=20, pong_within=20)
+CALL = load_event_sample("2024-call-init")
+CALLS = [load_event_sample(name) for name in ("2024-call-init", "2024-call-live", "2024-call-destroyed")]
+QUICK = ConnectionTimeouts(open_seconds=20, auth_seconds=20, close_seconds=0.1, ping_interval_seconds=20, pong_seconds=20)
 
 
 async def nothing(_since, _until):
@@ -50,16 +50,16 @@ async def nothing(_since, _until):
 
 @pytest.fixture
 def platform():
-    return Platform()
+    return FakeOpentact()
 
 
 @contextlib.asynccontextmanager
 async def listening(platform, *, token=TOKEN, login=False, waits=None, beat=QUICK, fill=nothing, types=(), **given):
     """Events of a platform, and the list that they come into."""
-    pace = (waits or Waits()).pace()
+    pace = (waits or FakeClock()).create_clock()
     extra = {"email": EMAIL, "password": PASSWORD} if login else {}
-    async with platform.serving(), client(platform, token, **extra) as opentact:
-        yield Events(opentact, platform.events_url, types=types, pace=pace, beat=beat, fill=fill, **given)
+    async with platform.run_servers(), create_client(platform, token, **extra) as opentact:
+        yield EventStream(opentact, platform.events_url, types=types, clock=pace, timeouts=beat, backfill=fill, **given)
 
 
 def come(platform, count, **given):
@@ -74,7 +74,7 @@ def come(platform, count, **given):
                     break
             return found, dataclasses.replace(events.health)
 
-    return run(one())
+    return run_coroutine(one())
 
 
 def types_of(found):
@@ -85,9 +85,9 @@ def types_of(found):
 
 
 def test_events_come_once_the_token_is_accepted(platform):
-    platform.sessions = [welcoming(*CALLS)]
+    platform.sessions = [create_session(*CALLS)]
     found, health = come(platform, 4)
-    assert platform.shown == [{"type": "auth", "payload": TOKEN}]
+    assert platform.token_frames == [{"type": "auth", "payload": TOKEN}]
     assert [event.state for event in found[1:]] == ["init", "live", "destroyed"]
     assert [event.key for event in found[1:]] == [call["uuid"] for call in CALLS]
     assert (health.connected, health.events, health.last_event, health.since) == (True, 4, NOW, NOW)
@@ -97,7 +97,7 @@ def test_events_come_once_the_token_is_accepted(platform):
 
 def test_both_envelopes_twice_and_unknown_types_come_as_they_are(platform):
     unknown = {"type": "call_transcript", "uuid": "t", "payload": {"text": "hi"}}
-    platform.sessions = [welcoming(sample("2022-balance"), CALL, CALL, unknown)]
+    platform.sessions = [create_session(load_event_sample("2022-balance"), CALL, CALL, unknown)]
     found, _ = come(platform, 5)
     assert types_of(found) == ["auth", "balance", "call_state", "call_state", "call_transcript"]
     assert found[2].key == found[3].key
@@ -105,7 +105,7 @@ def test_both_envelopes_twice_and_unknown_types_come_as_they_are(platform):
 
 @pytest.mark.parametrize("frame", ["nonsense", "[]", b"\xff\xfe\x00", '"text"', "{"])
 def test_a_malformed_frame_is_counted_and_harms_no_other(platform, frame):
-    platform.sessions = [welcoming(frame, frame, CALL)]
+    platform.sessions = [create_session(frame, frame, CALL)]
     with structlog.testing.capture_logs() as lines:
         found, health = come(platform, 2)
     assert found[1].state == "init"
@@ -115,7 +115,7 @@ def test_a_malformed_frame_is_counted_and_harms_no_other(platform, frame):
 
 def test_a_text_frame_that_is_no_utf8_is_malformed_and_no_end(platform):
     async def session(connection):
-        await welcoming(ends=True)(connection)
+        await create_session(ends=True)(connection)
         await connection.send(b"\xff", text=True)
         await connection.send(json.dumps(CALL))
         await connection.wait_closed()
@@ -128,7 +128,7 @@ def test_a_text_frame_that_is_no_utf8_is_malformed_and_no_end(platform):
 def test_an_event_that_comes_before_the_token_is_accepted_is_kept(platform):
     async def session(connection):
         await connection.send(json.dumps(CALL))
-        await welcoming()(connection)
+        await create_session()(connection)
 
     platform.sessions = [session]
     found, _ = come(platform, 2)
@@ -136,7 +136,7 @@ def test_an_event_that_comes_before_the_token_is_accepted_is_kept(platform):
 
 
 def test_whoever_takes_events_may_break(platform):
-    platform.sessions = [welcoming(*CALLS)]
+    platform.sessions = [create_session(*CALLS)]
     taken = []
 
     async def one():
@@ -155,7 +155,7 @@ def test_whoever_takes_events_may_break(platform):
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    run(one())
+    run_coroutine(one())
     assert taken == ["", "init", "live", "destroyed"]
 
 
@@ -177,7 +177,7 @@ def test_whoever_takes_events_may_break(platform):
     ],
 )
 def test_success_is_told_from_failure(said, fine_):
-    assert accepted(event_of({"type": "auth", **said}, NOW)) is fine_
+    assert is_token_accepted(parse_event({"type": "auth", **said}, NOW)) is fine_
 
 
 async def closing(connection):
@@ -185,36 +185,36 @@ async def closing(connection):
 
 
 async def refusing(connection):
-    await connection.send(json.dumps(REFUSED))
+    await connection.send(json.dumps(AUTH_FAILURE_EVENT))
     await connection.wait_closed()
 
 
 @pytest.mark.parametrize("session", [closing, refusing])
 def test_a_token_that_is_refused_is_renewed_and_the_connection_opened_at_once(platform, session):
-    platform.sessions = [session, welcoming(CALL)]
-    waits = Waits()
+    platform.sessions = [session, create_session(CALL)]
+    waits = FakeClock()
     found, _ = come(platform, 3 if session is refusing else 2, login=True, waits=waits)
     assert found[-1].state == "init"
-    assert [shown["payload"] for shown in platform.shown] == [TOKEN, "jwt.1.sig"]
-    assert waits.waited == []
+    assert [shown["payload"] for shown in platform.token_frames] == [TOKEN, "jwt.1.sig"]
+    assert waits.delays == []
 
 
 def test_a_token_that_nobody_answers_counts_as_refused(platform):
     async def silent(connection):
         await connection.wait_closed()
 
-    platform.sessions = [silent, welcoming(CALL)]
-    beat = Beat(open_within=20, auth_within=2.0, close_within=0.1)
+    platform.sessions = [silent, create_session(CALL)]
+    beat = ConnectionTimeouts(open_seconds=20, auth_seconds=2.0, close_seconds=0.1)
     come(platform, 2, login=True, beat=beat)
-    assert [shown["payload"] for shown in platform.shown] == [TOKEN, "jwt.1.sig"]
+    assert [shown["payload"] for shown in platform.token_frames] == [TOKEN, "jwt.1.sig"]
 
 
 def test_a_token_that_cannot_be_renewed_is_tried_again_after_growing_waits(platform):
-    platform.sessions = [closing, closing, closing, closing, welcoming(CALL)]
-    waits = Waits()
+    platform.sessions = [closing, closing, closing, closing, create_session(CALL)]
+    waits = FakeClock()
     with structlog.testing.capture_logs() as lines:
         come(platform, 2, waits=waits)
-    assert waits.waited[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert waits.delays[:4] == [0.5, 1.0, 2.0, 4.0]
     said = [line for line in lines if line["event"] == "no connection to Opentact's events"]
     assert len(said) == 1
     assert "4001 bad token" in said[0]["reason"]
@@ -228,14 +228,19 @@ def test_a_handshake_that_is_forbidden_renews_the_token(platform):
         return connection.respond(status, "no") if status else None
 
     async def one():
-        platform.sessions = [welcoming(CALL)]
-        async with platform.serving(process_request=process_request), client(platform, email=EMAIL, password=PASSWORD) as o:
-            events = Events(o, platform.events_url, types=(), pace=Waits().pace(), beat=QUICK, fill=nothing)
+        platform.sessions = [create_session(CALL)]
+        async with (
+            platform.run_servers(process_request=process_request),
+            create_client(platform, email=EMAIL, password=PASSWORD) as o,
+        ):
+            events = EventStream(
+                o, platform.events_url, types=(), clock=FakeClock().create_clock(), timeouts=QUICK, backfill=nothing
+            )
             async with contextlib.aclosing(aiter(events)) as stream:
                 await anext(stream)
-        return platform.shown
+        return platform.token_frames
 
-    assert run(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
+    assert run_coroutine(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
 
 
 def test_no_token_is_logged_even_where_everything_is(platform, caplog):
@@ -244,7 +249,7 @@ def test_no_token_is_logged_even_where_everything_is(platform, caplog):
     async def telling(connection):
         await connection.close(4001, f"bad {TOKEN}")
 
-    platform.sessions = [telling, welcoming(CALL)]
+    platform.sessions = [telling, create_session(CALL)]
     with structlog.testing.capture_logs() as lines:
         come(platform, 2)
     client_lines = [record for record in caplog.records if record.name != "websockets.server"]
@@ -258,37 +263,39 @@ def test_no_token_is_logged_even_where_everything_is(platform, caplog):
 )
 def test_a_url_that_a_token_must_not_be_sent_to_is_refused(platform, url):
     with pytest.raises(SettingsError, match="CALLFLOWS_OPENTACT_EVENTS_URL"):
-        Events(client(platform), url)
+        EventStream(create_client(platform), url)
 
 
 def test_a_token_is_not_sent_on_to_another_host(platform):
-    other = Platform()
+    other = FakeOpentact()
 
     async def one():
-        async with other.serving():
+        async with other.run_servers():
 
             def process_request(connection, _request):
                 response = connection.respond(302, "")
                 response.headers["Location"] = other.events_url
                 return response
 
-            waits = Waits()
-            async with platform.serving(process_request=process_request), client(platform) as opentact:
-                events = Events(opentact, platform.events_url, types=(), pace=waits.pace(), beat=QUICK, fill=nothing)
+            waits = FakeClock()
+            async with platform.run_servers(process_request=process_request), create_client(platform) as opentact:
+                events = EventStream(
+                    opentact, platform.events_url, types=(), clock=waits.create_clock(), timeouts=QUICK, backfill=nothing
+                )
                 task = asyncio.create_task(events.run(nothing))
-                await until(lambda: len(waits.waited) >= 3)
+                await wait_until(lambda: len(waits.delays) >= 3)
                 task.cancel()
             return events.health.problem
 
-    assert "not followed" in run(one())
-    assert (other.connections, other.shown) == (0, [])
+    assert "not followed" in run_coroutine(one())
+    assert (other.connections, other.token_frames) == (0, [])
 
 
 # Broken connections
 
 
 async def dropping(connection):
-    await welcoming(CALL, ends=True)(connection)
+    await create_session(CALL, ends=True)(connection)
     connection.transport.abort()
 
 
@@ -296,64 +303,64 @@ def stable(session, waits):
     """A session that lasts as long as a good one."""
 
     async def lasting(connection):
-        waits.time += STABLE
+        waits.time += STABLE_CONNECTION_SECONDS
         await session(connection)
 
     return lasting
 
 
 def test_a_good_connection_that_ends_is_opened_again_at_once(platform):
-    waits = Waits()
+    waits = FakeClock()
 
     async def good(connection):
-        await welcoming(CALL)(connection) if platform.connections > 1 else await dropping(connection)
+        await create_session(CALL)(connection) if platform.connections > 1 else await dropping(connection)
 
     platform.sessions = [good]
 
     async def one():
         async with listening(platform, waits=waits) as events, contextlib.aclosing(aiter(events)) as stream:
             await anext(stream)
-            waits.time += STABLE
+            waits.time += STABLE_CONNECTION_SECONDS
             found = [await anext(stream) for _ in range(3)]
             return found, dataclasses.replace(events.health)
 
-    found, health = run(one())
+    found, health = run_coroutine(one())
     assert types_of(found) == ["call_state", "auth", "call_state"]
     assert (health.reconnects, health.gaps) == (1, 1)
-    assert waits.waited[0] == 0.0
+    assert waits.delays[0] == 0.0
 
 
 def test_connections_that_end_at_once_are_opened_after_growing_waits(platform):
-    platform.sessions = [welcoming(ends=True)] * 5 + [welcoming(CALL)]
-    waits = Waits()
+    platform.sessions = [create_session(ends=True)] * 5 + [create_session(CALL)]
+    waits = FakeClock()
     _, health = come(platform, 7, waits=waits)
-    assert waits.waited[:5] == [0.0, 1.0, 2.0, 4.0, 8.0]
+    assert waits.delays[:5] == [0.0, 1.0, 2.0, 4.0, 8.0]
     assert health.reconnects == 5
 
 
 def test_waits_are_jittered_and_bounded():
     for chance, least in ((0.0, 60.0), (1.0, 30.0)):
-        pace = Waits().pace(chance)
-        assert pace.before(0) == 0.5 * (least / 60)
-        assert pace.before(100) == pace.before(10**9) == least
+        pace = FakeClock().create_clock(chance)
+        assert pace.backoff_seconds(0) == 0.5 * (least / 60)
+        assert pace.backoff_seconds(100) == pace.backoff_seconds(10**9) == least
 
 
 def test_an_unreachable_platform_is_tried_for_ever(platform):
-    waits = Waits()
+    waits = FakeClock()
 
     async def one():
-        async with platform.serving():
+        async with platform.run_servers():
             pass
-        async with client(platform) as opentact:
-            events = Events(opentact, platform.events_url, types=(), pace=waits.pace(), beat=QUICK)
+        async with create_client(platform) as opentact:
+            events = EventStream(opentact, platform.events_url, types=(), clock=waits.create_clock(), timeouts=QUICK)
             task = asyncio.create_task(events.run(nothing))
-            await until(lambda: len(waits.waited) >= 20)
+            await wait_until(lambda: len(waits.delays) >= 20)
             assert not task.done()
             task.cancel()
             return events.health
 
-    health = run(one())
-    assert waits.waited[-1] == 60.0
+    health = run_coroutine(one())
+    assert waits.delays[-1] == 60.0
     assert not health.connected
     assert health.problem
 
@@ -362,13 +369,15 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
     seen = asyncio.Event()
 
     async def silent(connection):
-        await connection.send(json.dumps(AUTHENTICATED))
+        await connection.send(json.dumps(AUTH_SUCCESS_EVENT))
         connection.transport.pause_reading()
         await seen.wait()
         connection.transport.abort()
 
-    platform.sessions = [silent, welcoming(CALL)]
-    beat = Beat(open_within=20, auth_within=20, close_within=0.05, ping_every=0.05, pong_within=2.0)
+    platform.sessions = [silent, create_session(CALL)]
+    beat = ConnectionTimeouts(
+        open_seconds=20, auth_seconds=20, close_seconds=0.05, ping_interval_seconds=0.05, pong_seconds=2.0
+    )
 
     async def one():
         found = []
@@ -380,7 +389,7 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
             seen.set()
             return found, dataclasses.replace(events.health)
 
-    found, health = run(one())
+    found, health = run_coroutine(one())
     assert types_of(found) == ["auth", "auth", "call_state"]
     assert health.gaps == 1
 
@@ -399,26 +408,26 @@ class Filling:
         if isinstance(answer, Exception):
             raise answer
         for said in answer:
-            yield event_of(said, until, found=True)
+            yield parse_event(said, until, found_by_search=True)
 
 
 def test_a_gap_is_filled_in_from_what_was_heard_last(platform):
-    waits = Waits()
+    waits = FakeClock()
     fill = Filling([CALLS[2]])
 
     async def later(connection):
         waits.day = NOW + timedelta(minutes=5)
-        await welcoming()(connection)
+        await create_session()(connection)
 
-    platform.sessions = [welcoming(CALL, ends=True), later]
+    platform.sessions = [create_session(CALL, ends=True), later]
     found, health = come(platform, 4, waits=waits, fill=fill)
-    assert [event.found for event in found] == [False, False, False, True]
-    assert fill.asked == [(NOW - OVERLAP, NOW + timedelta(minutes=5) + OVERLAP)]
+    assert [event.found_by_search for event in found] == [False, False, False, True]
+    assert fill.asked == [(NOW - BACKFILL_OVERLAP, NOW + timedelta(minutes=5) + BACKFILL_OVERLAP)]
     assert (health.found, health.gaps) == (1, 1)
 
 
 def test_without_a_gap_nothing_is_searched(platform):
-    platform.sessions = [welcoming(*CALLS)]
+    platform.sessions = [create_session(*CALLS)]
     fill = Filling()
     come(platform, 4, fill=fill)
     assert fill.asked == []
@@ -426,77 +435,77 @@ def test_without_a_gap_nothing_is_searched(platform):
 
 def test_what_happened_since_the_newest_event_that_is_known_is_filled_in_at_the_start(platform):
     fill = Filling([CALL])
-    found, _ = come(platform, 2, fill=fill, last=NOW - timedelta(hours=1))
-    assert found[1].found
-    assert fill.asked[0][0] == NOW - timedelta(hours=1) - OVERLAP
+    found, _ = come(platform, 2, fill=fill, complete_until=NOW - timedelta(hours=1))
+    assert found[1].found_by_search
+    assert fill.asked[0][0] == NOW - timedelta(hours=1) - BACKFILL_OVERLAP
 
 
 def test_all_is_known_up_to_a_gap_until_what_happened_in_it_is_found_and_taken(platform):
     early, complete = NOW - timedelta(hours=1), []
 
     async def one():
-        async with listening(platform, fill=Filling([CALL, CALL]), last=early) as events:
-            complete.append(events.complete)
+        async with listening(platform, fill=Filling([CALL, CALL]), complete_until=early) as events:
+            complete.append(events.complete_until)
             async with contextlib.aclosing(aiter(events)) as stream:
                 for _ in range(3):
                     await anext(stream)
                     await asyncio.sleep(0.05)
-                    complete.append(events.complete)
+                    complete.append(events.complete_until)
                 more = asyncio.create_task(anext(stream))
-                await until(lambda: events.complete != early)
+                await wait_until(lambda: events.complete_until != early)
                 more.cancel()
                 await asyncio.gather(more, return_exceptions=True)
 
-    run(one())
+    run_coroutine(one())
     assert complete == [early] * 4
 
 
 def test_whoever_waits_for_events_is_told_when_connecting_itself_broke(platform):
-    class Breaks(Waits):
+    class Breaks(FakeClock):
         async def sleep(self, seconds):
             raise ValueError(seconds)
 
-    platform.sessions = [welcoming(CALL, ends=True)]
-    with pytest.raises(Lost):
+    platform.sessions = [create_session(CALL, ends=True)]
+    with pytest.raises(EventConnectionLostError):
         come(platform, 3, waits=Breaks())
 
 
 def test_a_search_that_fails_is_tried_until_it_finds(platform):
-    waits = Waits()
+    waits = FakeClock()
     fill = Filling(OSError("gone"), RuntimeError("bug"), [CALL])
-    found, _ = come(platform, 2, fill=fill, last=NOW, waits=waits)
-    assert found[1].found
+    found, _ = come(platform, 2, fill=fill, complete_until=NOW, waits=waits)
+    assert found[1].found_by_search
     assert len(fill.asked) == 3
-    assert waits.waited[:2] == [0.5, 1.0]
+    assert waits.delays[:2] == [0.5, 1.0]
 
 
 def test_events_that_come_while_a_gap_is_filled_in_do_not_wait(platform):
-    platform.sessions = [welcoming(*CALLS)]
+    platform.sessions = [create_session(*CALLS)]
 
     async def slow(_since, _until):
-        await asyncio.sleep(FOR_EVER)
+        await asyncio.sleep(FOREVER_SECONDS)
         yield
 
-    found, _ = come(platform, 4, fill=slow, last=NOW)
+    found, _ = come(platform, 4, fill=slow, complete_until=NOW)
     assert found[3].state == "destroyed"
 
 
 def test_a_gap_in_which_another_connection_ends_goes_on(platform):
-    waits = Waits()
+    waits = FakeClock()
     since = []
 
     async def never(begin, _until):
         since.append(begin)
-        await asyncio.sleep(FOR_EVER)
+        await asyncio.sleep(FOREVER_SECONDS)
         yield
 
     async def later(connection):
         waits.day += timedelta(minutes=5)
-        await welcoming(CALL, ends=True)(connection)
+        await create_session(CALL, ends=True)(connection)
 
-    platform.sessions = [later, later, later, welcoming(CALL)]
+    platform.sessions = [later, later, later, create_session(CALL)]
     _, health = come(platform, 8, fill=never, waits=waits)
-    assert {*since} <= {NOW + timedelta(minutes=5) - OVERLAP}
+    assert {*since} <= {NOW + timedelta(minutes=5) - BACKFILL_OVERLAP}
     assert health.gaps == 1
 
 
@@ -516,22 +525,22 @@ def subscription(**given):
 
 def subscribed(platform, there, *, types=("call_record",), waits=None, done=lambda _platform: True):
     """What is asked of subscriptions by somebody who listens, once it looked."""
-    platform.routes.setdefault("GET /event/subscription", fine(there))
+    platform.routes.setdefault("GET /event/subscription", success_answer(there))
 
     async def one():
         async with listening(platform, types=types, waits=waits) as events:
             task = asyncio.create_task(events.run(nothing))
-            await until(lambda: platform.count("GET /event/subscription") and done(platform))
+            await wait_until(lambda: platform.count_requests("GET /event/subscription") and done(platform))
             await asyncio.sleep(0.05)
             task.cancel()
             return events.health
 
-    return run(one()), platform.bodies("POST /event/subscription")
+    return run_coroutine(one()), platform.bodies("POST /event/subscription")
 
 
 def test_a_subscription_that_is_there_is_left_alone(platform):
     assert subscribed(platform, [subscription()])[1] == []
-    assert subscribed(Platform(), [subscription(expired_on=None)])[1] == []
+    assert subscribed(FakeOpentact(), [subscription(expired_on=None)])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -547,15 +556,17 @@ def test_a_subscription_that_is_there_is_left_alone(platform):
 )
 def test_a_subscription_that_is_missing_inactive_or_about_to_end_is_made(platform, there):
     _, (made,) = subscribed(platform, there, done=lambda p: p.bodies("POST /event/subscription"))
-    end = (NOW + LASTS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    end = (NOW + SUBSCRIPTION_LIFETIME).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert made == {"is_active": True, "expired_on": end, "channel": "wss", "type": "call_record"}
 
 
 def test_a_type_that_is_refused_is_reported_and_not_fatal(platform):
-    platform.sessions = [welcoming(CALL)]
+    platform.sessions = [create_session(CALL)]
 
     def answer(asked):
-        return wrong(400, "no such type") if asked.body["type"] == "call_state" else fine({"uuid": "s"}, 201)
+        return (
+            error_answer(400, "no such type") if asked.body["type"] == "call_state" else success_answer({"uuid": "s"}, 201)
+        )
 
     platform.routes["POST /event/subscription"] = answer
     health, made = subscribed(
@@ -568,39 +579,39 @@ def test_a_type_that_is_refused_is_reported_and_not_fatal(platform):
 
 
 def test_subscriptions_that_cannot_be_looked_at_now_are_looked_at_again(platform):
-    platform.routes["GET /event/subscription"] = [*[wrong(500)] * 9, fine([])]
+    platform.routes["GET /event/subscription"] = [*[error_answer(500)] * 9, success_answer([])]
     _, made = subscribed(platform, None, done=lambda p: p.bodies("POST /event/subscription"))
     assert len(made) == 1
 
 
 def test_a_subscription_is_renewed_while_this_goes_on(platform):
-    waits = Waits()
+    waits = FakeClock()
 
-    class Hourly(Waits):
+    class Hourly(FakeClock):
         async def sleep(self, seconds):
-            self.waited.append(seconds)
+            self.delays.append(seconds)
             await asyncio.sleep(0)
             self.day += timedelta(seconds=seconds)
 
     waits = Hourly()
     ends = NOW + timedelta(days=8)
-    platform.routes["GET /event/subscription"] = lambda _asked: fine([subscription(expired_on=ends.isoformat())])
+    platform.routes["GET /event/subscription"] = lambda _asked: success_answer([subscription(expired_on=ends.isoformat())])
 
     async def one():
         async with listening(platform, types=("call_record",), waits=waits) as events:
             task = asyncio.create_task(events.run(nothing))
-            await until(lambda: platform.bodies("POST /event/subscription"))
-            looked = platform.count("GET /event/subscription")
-            await until(lambda: platform.count("GET /event/subscription") >= looked + 50)
+            await wait_until(lambda: platform.bodies("POST /event/subscription"))
+            looked = platform.count_requests("GET /event/subscription")
+            await wait_until(lambda: platform.count_requests("GET /event/subscription") >= looked + 50)
             task.cancel()
 
-    run(one())
-    assert platform.count("GET /event/subscription") > 24
+    run_coroutine(one())
+    assert platform.count_requests("GET /event/subscription") > 24
     assert len(platform.bodies("POST /event/subscription")) == 1
 
 
 def test_a_subscription_that_somebody_removed_is_made_again(platform):
-    class Hourly(Waits):
+    class Hourly(FakeClock):
         async def sleep(self, seconds):
             self.day += timedelta(seconds=seconds)
             await asyncio.sleep(0)
@@ -610,26 +621,26 @@ def test_a_subscription_that_somebody_removed_is_made_again(platform):
 
 
 def test_numbers_are_masked_in_what_is_logged(platform):
-    platform.routes["POST /event/subscription"] = wrong(400, "the number +13125550168 is not yours")
+    platform.routes["POST /event/subscription"] = error_answer(400, "the number +13125550168 is not yours")
     health, _ = subscribed(platform, [], done=lambda p: p.bodies("POST /event/subscription"))
     assert "the number ...0168 is" in health.refused["call_record"]
 
 
 def test_an_old_subscription_that_is_in_the_way_is_replaced(platform):
-    platform.routes["POST /event/subscription"] = [wrong(409, "exists"), fine({"uuid": "new"})]
+    platform.routes["POST /event/subscription"] = [error_answer(409, "exists"), success_answer({"uuid": "new"})]
     subscribed(platform, [subscription(is_active=False)], done=lambda p: len(p.bodies("POST /event/subscription")) == 2)
-    asked = [f"{asked.method} {asked.path}" for asked in platform.asked]
+    asked = [f"{asked.method} {asked.path}" for asked in platform.requests]
     assert asked[1:] == ["POST /event/subscription", "DELETE /event/subscription/s", "POST /event/subscription"]
 
 
 def test_without_wanted_types_subscriptions_are_not_touched(platform):
-    platform.sessions = [welcoming(CALL)]
+    platform.sessions = [create_session(CALL)]
     come(platform, 2, types=())
-    assert platform.asked == []
+    assert platform.requests == []
 
 
 def test_rest_may_be_down_and_events_come_all_the_same(platform):
-    platform.sessions = [welcoming(*CALLS)]
-    platform.routes["GET /event/subscription"] = Answer("<html>", 502)
+    platform.sessions = [create_session(*CALLS)]
+    platform.routes["GET /event/subscription"] = CannedAnswer("<html>", 502)
     found, _ = come(platform, 4, types=("call_record",))
     assert found[3].state == "destroyed"

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from small_platform import NOW, Platform, asking, fine, sample, wrong
+from small_platform import NOW, FakeOpentact, error_answer, load_event_sample, run_with_platform, success_answer
 
-from app.errors import NotAuthenticated, Unavailable
-from app.opentact.filling import LOOK_BACK, Filling
+from app.errors import OpentactAuthenticationError, OpentactUnavailableError
+from app.opentact.filling import BACKFILL_LOOK_BACK, EventBackfill
 
 SINCE, UNTIL = NOW - timedelta(minutes=10), NOW
 APP = "app-1"
@@ -33,21 +33,21 @@ def call(uuid="c", **moments):
 
 @pytest.fixture
 def platform():
-    platform = Platform()
-    platform.routes["GET /sip/app"] = fine([{"uuid": APP}, {"name": "without an id"}])
+    platform = FakeOpentact()
+    platform.routes["GET /sip/app"] = success_answer([{"uuid": APP}, {"name": "without an id"}])
     return platform
 
 
 def found(platform):
     async def one(opentact):
-        return [event async for event in Filling(opentact)(SINCE, UNTIL)]
+        return [event async for event in EventBackfill(opentact)(SINCE, UNTIL)]
 
-    return asking(platform, one)
+    return run_with_platform(platform, one)
 
 
 def test_calls_messages_and_executed_elements_are_asked_for(platform):
     assert found(platform) == []
-    asked = [f"{asked.method} {asked.path}" for asked in platform.asked]
+    asked = [f"{asked.method} {asked.path}" for asked in platform.requests]
     assert asked == [
         "GET /sip/app/call/online",
         "POST /call/search",
@@ -56,45 +56,49 @@ def test_calls_messages_and_executed_elements_are_asked_for(platform):
         f"POST /sip/app/{APP}/logs",
     ]
     (calls,) = platform.bodies("POST /call/search")
-    assert calls["created_on_from"] == (SINCE - LOOK_BACK).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert calls["created_on_from"] == (SINCE - BACKFILL_LOOK_BACK).isoformat(timespec="milliseconds").replace(
+        "+00:00", "Z"
+    )
     assert platform.bodies("POST /sms/search")[0]["created_on_from"] == "2026-03-05T16:20:00.000Z"
 
 
 def test_a_call_that_began_before_the_gap_and_ended_in_it_is_found(platform):
     ended = call(created_on=at(-60), init_on=at(-60), answer_on=at(-59), destroy_on=at(-5))
-    platform.routes["POST /call/search"] = fine([ended])
+    platform.routes["POST /call/search"] = success_answer([ended])
     (event,) = found(platform)
-    assert (event.type, event.found, event.state, event.call.uuid, event.seconds) == (
+    assert (event.type, event.found_by_search, event.state, event.call.uuid, event.call_seconds) == (
         "call_state",
         True,
         "destroyed",
         "c",
         61.0,
     )
-    assert event.at == NOW - timedelta(minutes=5)
-    assert [*event.call.times] == ["init", "answer", "destroy"]
+    assert event.occurred_at == NOW - timedelta(minutes=5)
+    assert [*event.call.state_times] == ["init", "answer", "destroy"]
 
 
 def test_a_call_that_was_over_before_the_gap_is_none_of_it(platform):
-    platform.routes["POST /call/search"] = fine([call(created_on=at(-60), destroy_on=at(-30))])
+    platform.routes["POST /call/search"] = success_answer([call(created_on=at(-60), destroy_on=at(-30))])
     assert found(platform) == []
 
 
 def test_a_call_that_is_live_is_found(platform):
-    platform.routes["GET /sip/app/call/online"] = fine([call(state="live", created_on=at(-100), answer_on=at(-99))])
+    platform.routes["GET /sip/app/call/online"] = success_answer(
+        [call(state="live", created_on=at(-100), answer_on=at(-99))]
+    )
     (event,) = found(platform)
     assert event.state == "live"
 
 
 def test_the_same_call_has_the_same_key_however_often_it_is_found(platform):
-    platform.routes["POST /call/search"] = fine([call(created_on=at(-9), destroy_on=at(-5))])
+    platform.routes["POST /call/search"] = success_answer([call(created_on=at(-9), destroy_on=at(-5))])
     keys = {event.key for _ in range(2) for event in found(platform)}
     assert len(keys) == 1
 
 
 def test_a_message_is_found(platform):
-    message = {**sample("2022-sms-received")["payload"], "created_on": at(-3), "modified_on": at(-2)}
-    platform.routes["POST /sms/search"] = fine(
+    message = {**load_event_sample("2022-sms-received")["payload"], "created_on": at(-3), "modified_on": at(-2)}
+    platform.routes["POST /sms/search"] = success_answer(
         [message, {**message, "uuid": "old", "created_on": at(-30), "modified_on": at(-29)}]
     )
     (event,) = found(platform)
@@ -111,24 +115,26 @@ def test_an_executed_element_is_found_with_its_call(platform, named):
         "call": named,
         "created_on": at(-4),
     }
-    platform.routes[f"POST /sip/app/{APP}/logs"] = fine(
+    platform.routes[f"POST /sip/app/{APP}/logs"] = success_answer(
         [element, {**element, "name": "Say"}, {**element, "created_on": at(-40)}]
     )
     dial, say = found(platform)
-    assert (dial.type, dial.call_uuid, dial.call_flow.name, dial.call_flow.success) == ("call_flow", "c", "Dial", False)
-    assert dial.call_flow.response == "busy"
+    assert (dial.type, dial.call_uuid, dial.execution.name, dial.execution.success) == ("call_flow", "c", "Dial", False)
+    assert dial.execution.response == "busy"
     assert dial.key != say.key
 
 
 def test_what_has_no_moment_may_have_happened_then(platform):
-    platform.routes[f"POST /sip/app/{APP}/logs"] = fine([{"name": "Say", "success": True}])
+    platform.routes[f"POST /sip/app/{APP}/logs"] = success_answer([{"name": "Say", "success": True}])
     (event,) = found(platform)
-    assert (event.call_flow.name, event.at) == ("Say", UNTIL)
+    assert (event.execution.name, event.occurred_at) == ("Say", UNTIL)
 
 
 def test_what_an_account_cannot_search_is_said_and_the_rest_is_found(platform):
-    platform.routes["POST /call/search"] = wrong(404, "no such page")
-    platform.routes["POST /sms/search"] = fine([{"uuid": "m", "created_on": at(-3), "message": "hi", "state": "success"}])
+    platform.routes["POST /call/search"] = error_answer(404, "no such page")
+    platform.routes["POST /sms/search"] = success_answer(
+        [{"uuid": "m", "created_on": at(-3), "message": "hi", "state": "success"}]
+    )
     with structlog.testing.capture_logs() as lines:
         (event,) = found(platform)
     assert event.type == "sms"
@@ -139,13 +145,15 @@ def test_where_masks_are_refused_the_search_is_done_without_them(platform):
     message = {"uuid": "m", "created_on": at(-3), "message": "hi", "state": "success"}
     rows = [message, {**message, "uuid": "old", "created_on": at(-300)}]
     platform.routes["POST /sms/search"] = lambda asked: (
-        wrong(400, "created_on_from: unknown") if len(asked.body) > 2 else fine(rows)
+        error_answer(400, "created_on_from: unknown") if len(asked.body) > 2 else success_answer(rows)
     )
     (event,) = found(platform)
     assert event.message.uuid == "m"
 
 
-@pytest.mark.parametrize(("answer", "kind"), [(wrong(500), Unavailable), (wrong(401), NotAuthenticated)])
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(error_answer(500), OpentactUnavailableError), (error_answer(401), OpentactAuthenticationError)]
+)
 def test_what_may_go_better_later_is_an_error(platform, answer, kind):
     platform.routes["POST /sms/search"] = answer
     with pytest.raises(kind):
@@ -153,9 +161,9 @@ def test_what_may_go_better_later_is_an_error(platform, answer, kind):
 
 
 def test_a_search_without_end_is_bounded(platform, monkeypatch):
-    monkeypatch.setattr("app.opentact.filling.MOST", 150)
+    monkeypatch.setattr("app.opentact.filling.MAX_BACKFILL_ROWS", 150)
     numbers = iter(range(100_000))
-    platform.routes["POST /call/search"] = lambda asked: fine(
+    platform.routes["POST /call/search"] = lambda asked: success_answer(
         [call(str(next(numbers)), created_on=at(-1)) for _ in range(asked.body["take"])]
     )
     with structlog.testing.capture_logs() as lines:

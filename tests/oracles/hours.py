@@ -14,118 +14,118 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ZONES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns")
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-LAST = datetime(2028, 1, 1, tzinfo=UTC)
+ONE_MINUTE = timedelta(minutes=1)
+ONE_DAY = timedelta(days=1)
+WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ZONE_NAMES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns")
+FIRST_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime(2028, 1, 1, tzinfo=UTC)
 
 Windows = list[tuple[str, str]]
 """As [("09:00", "12:30"), ("22:00", "02:00")]."""
 
 
 @dataclasses.dataclass
-class Schedule:
+class HoursSchedule:
     """Hours in the plainest form; ``exceptions`` are (open, from, until), of which the last that holds wins."""
 
     week: dict[str, Windows]
-    closed: set[date] = dataclasses.field(default_factory=set)
-    opened: dict[date, Windows] = dataclasses.field(default_factory=dict)
+    closed_dates: set[date] = dataclasses.field(default_factory=set)
+    dated_windows: dict[date, Windows] = dataclasses.field(default_factory=dict)
     places: tuple[str, ...] = ()
     exceptions: list[tuple[bool, datetime | None, datetime]] = dataclasses.field(default_factory=list)
 
-    def windows(self, day: date) -> Windows:
+    def find_windows(self, day: date) -> Windows:
         """Those that begin on a day."""
-        if day in self.opened:
-            return self.opened[day]
-        if day in self.closed or any(self.is_holiday(day, place) for place in self.places):
+        if day in self.dated_windows:
+            return self.dated_windows[day]
+        if day in self.closed_dates or any(self.is_holiday(day, place) for place in self.places):
             return []
-        return self.week.get(NAMES[day.weekday()], [])
+        return self.week.get(WEEKDAY_NAMES[day.weekday()], [])
 
     def is_holiday(self, day: date, place: str) -> bool:
         country, _, part = place.partition("-")
         return day in holidays.country_holidays(country, subdiv=part or None, years=day.year)
 
-    def shown(self, first: date, last: date) -> set[datetime]:
+    def find_open_wall_times(self, first: date, last: date) -> set[datetime]:
         """All that a wall clock shows from the first day to the last while it is open by the calendar."""
         found = set()
-        day = first - DAY
+        day = first - ONE_DAY
         while day <= last:
-            for begins, ends in self.windows(day):
+            for begins, ends in self.find_windows(day):
                 clock = datetime.fromisoformat(f"{day} {begins}")
                 while True:
                     found.add(clock)
-                    clock += MINUTE
+                    clock += ONE_MINUTE
                     if f"{clock:%H:%M}" == ends or (ends == "24:00" and f"{clock:%H:%M}" == "00:00"):
                         break
-            day += DAY
+            day += ONE_DAY
         return found
 
-    def written(self) -> dict[str, object]:
+    def to_flow_file(self) -> dict[str, object]:
         """As an author has it in a flow file, read."""
 
-        def text(windows: Windows) -> str:
+        def format_windows(windows: Windows) -> str:
             return ", ".join(f"{begins}-{ends}" for begins, ends in windows) or "closed"
 
-        given: dict[str, object] = {day: text(windows) for day, windows in self.week.items()}
-        if self.closed:
-            given["closed"] = [day.isoformat() for day in sorted(self.closed)]
-        if self.opened:
-            given["open"] = {day.isoformat(): text(windows) for day, windows in self.opened.items()}
+        given: dict[str, object] = {day: format_windows(windows) for day, windows in self.week.items()}
+        if self.closed_dates:
+            given["closed"] = [day.isoformat() for day in sorted(self.closed_dates)]
+        if self.dated_windows:
+            given["open"] = {day.isoformat(): format_windows(windows) for day, windows in self.dated_windows.items()}
         if self.places:
             given["holidays"] = ", ".join(self.places)
         return given
 
 
-class Oracle:
+class HoursOracle:
     """A schedule in a zone, minute by minute of a stretch of UTC."""
 
-    def __init__(self, schedule: Schedule, zone: ZoneInfo, first: datetime, last: datetime) -> None:
+    def __init__(self, schedule: HoursSchedule, zone: ZoneInfo, first: datetime, last: datetime) -> None:
         self.first = first
-        shown = schedule.shown((first - 2 * DAY).date(), (last + 2 * DAY).date())
-        self.open: list[bool] = []
+        shown = schedule.find_open_wall_times((first - 2 * ONE_DAY).date(), (last + 2 * ONE_DAY).date())
+        self.is_open: list[bool] = []
         moment = first
         while moment < last:
             is_open = moment.astimezone(zone).replace(tzinfo=None, fold=0) in shown
             for state, begins, until in schedule.exceptions:
                 if (begins is None or moment >= begins) and moment < until:
                     is_open = state
-            self.open.append(is_open)
-            moment += MINUTE
-        self.edges = [i for i in range(1, len(self.open)) if self.open[i] != self.open[i - 1]]
+            self.is_open.append(is_open)
+            moment += ONE_MINUTE
+        self.edges = [i for i in range(1, len(self.is_open)) if self.is_open[i] != self.is_open[i - 1]]
         """The minutes at which it opens or closes."""
 
-    def moment(self, index: int) -> datetime:
+    def moment_at(self, index: int) -> datetime:
         """The moment of a minute."""
-        return self.first + index * MINUTE
+        return self.first + index * ONE_MINUTE
 
-    def next_edges(self, index: int) -> tuple[datetime | None, datetime | None]:
+    def find_next_edges(self, index: int) -> tuple[datetime | None, datetime | None]:
         """The next opening and the next closing after a minute, as far as the stretch goes."""
         later = [edge for edge in self.edges if edge > index][:2]
-        opening = next((self.moment(edge) for edge in later if self.open[edge]), None)
-        closing = next((self.moment(edge) for edge in later if not self.open[edge]), None)
+        opening = next((self.moment_at(edge) for edge in later if self.is_open[edge]), None)
+        closing = next((self.moment_at(edge) for edge in later if not self.is_open[edge]), None)
         return opening, closing
 
 
-OFFICE = [("09:00", "12:30"), ("13:30", "18:00")]
+OFFICE_WINDOWS = [("09:00", "12:30"), ("13:30", "18:00")]
 SCHEDULES = {
-    "an office": Schedule(
-        {**dict.fromkeys(NAMES[:5], OFFICE), "sat": [("10:00", "14:00")]},
-        closed={date(2026, 12, 24), date(2027, 8, 2), date(2027, 8, 3)},
-        opened={date(2026, 12, 19): [("10:00", "16:00")], date(2026, 12, 25): [("08:00", "10:00")]},
+    "an office": HoursSchedule(
+        {**dict.fromkeys(WEEKDAY_NAMES[:5], OFFICE_WINDOWS), "sat": [("10:00", "14:00")]},
+        closed_dates={date(2026, 12, 24), date(2027, 8, 2), date(2027, 8, 3)},
+        dated_windows={date(2026, 12, 19): [("10:00", "16:00")], date(2026, 12, 25): [("08:00", "10:00")]},
         places=("US-NJ", "DE-BY"),
     ),
-    "a bar": Schedule(
-        {**{key: [("20:00", "01:30")] for key in NAMES[3:6]}, "sun": [("22:00", "02:15")]}, places=("GB-SCT",)
+    "a bar": HoursSchedule(
+        {**{key: [("20:00", "01:30")] for key in WEEKDAY_NAMES[3:6]}, "sun": [("22:00", "02:15")]}, places=("GB-SCT",)
     ),
-    "a night watch": Schedule(
-        {**{key: [("00:30", "02:10"), ("02:10", "02:40"), ("23:00", "24:00")] for key in NAMES}},
-        closed={date(2026, 3, 8), date(2027, 10, 31)},
-        opened={date(2027, 4, 4): [("01:45", "01:59")], date(2026, 11, 1): [("01:15", "01:45"), ("23:30", "00:15")]},
+    "a night watch": HoursSchedule(
+        {**{key: [("00:30", "02:10"), ("02:10", "02:40"), ("23:00", "24:00")] for key in WEEKDAY_NAMES}},
+        closed_dates={date(2026, 3, 8), date(2027, 10, 31)},
+        dated_windows={date(2027, 4, 4): [("01:45", "01:59")], date(2026, 11, 1): [("01:15", "01:45"), ("23:30", "00:15")]},
     ),
-    "always, but for exceptions": Schedule(
-        {key: [("00:00", "24:00")] for key in NAMES},
+    "always, but for exceptions": HoursSchedule(
+        {key: [("00:00", "24:00")] for key in WEEKDAY_NAMES},
         exceptions=[
             (False, None, datetime(2026, 1, 3, 4, 5, tzinfo=UTC)),
             (False, datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC)),
@@ -142,47 +142,47 @@ def main() -> int:
 
     compared = different = 0
     with Progress() as progress:
-        task = progress.add_task("comparing", total=len(ZONES) * len(SCHEDULES))
-        for zone in map(ZoneInfo, ZONES):
+        task = progress.add_task("comparing", total=len(ZONE_NAMES) * len(SCHEDULES))
+        for zone in map(ZoneInfo, ZONE_NAMES):
             for name, schedule in SCHEDULES.items():
                 progress.update(task, description=f"{zone.key}: {name}")
-                minutes, wrong = _compare(schedule, zone)
+                minutes, wrong = _compare_schedule(schedule, zone)
                 compared, different = compared + minutes, different + wrong
                 progress.advance(task)
     sys.stdout.write(f"{compared} minutes compared, {different} differences\n")
     return 1 if different else 0
 
 
-def _compare(schedule: Schedule, zone: ZoneInfo) -> tuple[int, int]:
+def _compare_schedule(schedule: HoursSchedule, zone: ZoneInfo) -> tuple[int, int]:
     """Every minute whether it is open, and what is next at a third of them: those around edges, and every third."""
-    from app.flows.hours.overrides import Override  # noqa: PLC0415
-    from app.flows.hours.reading import read_hours  # noqa: PLC0415
-    from app.flows.places import Report  # noqa: PLC0415 - the path is made in main
+    from app.flows.hours.overrides import HoursOverride  # noqa: PLC0415
+    from app.flows.hours.reading import read_opening_hours  # noqa: PLC0415
+    from app.flows.places import ProblemReport  # noqa: PLC0415 - the path is made in main
 
-    report = Report("oracle.yaml")
-    hours = read_hours("it", schedule.written(), ("hours", "it"), report)
-    overrides = tuple(Override("acme", "it", *exception) for exception in schedule.exceptions)
+    report = ProblemReport("oracle.yaml")
+    hours = read_opening_hours("it", schedule.to_flow_file(), ("hours", "it"), report)
+    overrides = tuple(HoursOverride("acme", "it", *exception) for exception in schedule.exceptions)
     if hours is None or report.problems:
         raise SystemExit("\n".join(map(str, report.problems)))
-    oracle = Oracle(schedule, zone, FIRST, LAST)
+    oracle = HoursOracle(schedule, zone, FIRST_MOMENT, LAST_MOMENT)
     around = {edge + by for edge in oracle.edges for by in (-1, 0, 1)}
     later = iter(oracle.edges)
     ahead = [next(later, None), next(later, None)]
     wrong = 0
-    for index, is_open in enumerate(oracle.open):
+    for index, is_open in enumerate(oracle.is_open):
         while ahead[0] is not None and ahead[0] <= index:
             ahead = [ahead[1], next(later, None)]
-        found = hours.at(oracle.moment(index), zone, overrides)
+        found = hours.at_moment(oracle.moment_at(index), zone, overrides)
         right = found.open is is_open
         if ahead[1] is not None and (index % 3 == 0 or index in around):
-            first, second = oracle.moment(ahead[0] or 0), oracle.moment(ahead[1])
+            first, second = oracle.moment_at(ahead[0] or 0), oracle.moment_at(ahead[1])
             opening, closing = (second, first) if is_open else (first, second)
-            right = right and (_utc(found.next_opening), _utc(found.next_closing)) == (opening, closing)
+            right = right and (_to_utc(found.next_opening), _to_utc(found.next_closing)) == (opening, closing)
         wrong += not right
-    return len(oracle.open), wrong
+    return len(oracle.is_open), wrong
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def _to_utc(moment: datetime | None) -> datetime | None:
     """In UTC: Python calls moments of two zones unequal where the clock of one shows a time twice."""
     return None if moment is None else moment.astimezone(UTC)
 

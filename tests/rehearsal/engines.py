@@ -18,15 +18,15 @@ import httpx
 import uvicorn
 
 from app import server
-from app.flows.compiler import Options
-from app.flows.gallery import begin, templates
-from app.flows.loader import load
-from app.flows.tickets import Signer
-from app.rehearsal.asking import Web
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
-from app.rehearsal.rehearsing import OWN, Rehearsal
+from app.flows.compiler import CompilerOptions
+from app.flows.gallery import create_flow, load_flow_templates
+from app.flows.loader import load_flow_folder
+from app.flows.tickets import TicketSigner
+from app.rehearsal.asking import HttpNetwork
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
+from app.rehearsal.rehearsing import LOCAL_ENGINE_URL, Rehearsal
 from app.settings import Settings
-from app.web.engine import Engine
+from app.web.engine import AnswerEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,46 +34,46 @@ if TYPE_CHECKING:
 
     from app.rehearsal.transcript import Transcript
 
-ROOT = Path(__file__).parents[2]
-SIGNER = Signer([b"a key of the tests"])
-SHIPPED = "shipped"
+REPOSITORY_ROOT = Path(__file__).parents[2]
+TICKET_SIGNER = TicketSigner([b"a key of the tests"])
+SHIPPED_FLOWS = "shipped"
 NUMBER = "+12015550123"
-_OURS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?<=ticket=)[^&\\\"]*")
+_VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?<=ticket=)[^&\\\"]*")
 """The hosts that our engine has, and its tickets."""
 
 
-def flows_of(template: str, folder: Path) -> Path:
+def prepare_flows(template: str, folder: Path) -> Path:
     """A folder with one flow: of a template, or that which is shipped."""
-    if template == SHIPPED:
-        return ROOT / "callflows"
-    begin(folder, "acme", template, "", {})
+    if template == SHIPPED_FLOWS:
+        return REPOSITORY_ROOT / "callflows"
+    create_flow(folder, "acme", template, "", {})
     return folder
 
 
-FLOWS = [SHIPPED, *sorted(templates())]
+FLOW_TEMPLATES = [SHIPPED_FLOWS, *sorted(load_flow_templates())]
 
 
-def settings_of(flows: Path, dialect: str = "reference", **given: Any) -> Settings:
+def make_settings(flows: Path, dialect: str = "reference", **given: Any) -> Settings:
     return Settings(_env_file=None, flows=flows, dialect=dialect, **given)
 
 
 @contextlib.asynccontextmanager
-async def on_stage(flows: Path, dialect: str = "reference") -> AsyncIterator[Web]:
-    settings = settings_of(flows, dialect)
-    book = load(flows, Options(SIGNER, settings.apology, settings.dialect)).book
-    async with server.rehearsing(settings, book, SIGNER) as app, Web(app) as web:
+async def run_simulated_engine(flows: Path, dialect: str = "reference") -> AsyncIterator[HttpNetwork]:
+    settings = make_settings(flows, dialect)
+    book = load_flow_folder(flows, CompilerOptions(TICKET_SIGNER, settings.apology, settings.dialect)).book
+    async with server.open_rehearsal_engine(settings, book, TICKET_SIGNER) as app, HttpNetwork(app) as web:
         yield web
 
 
 @contextlib.contextmanager
-def live(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> Iterator[str]:
+def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> Iterator[str]:
     """The URL of a server on loopback, whose clock stands."""
 
-    def stands(**named: Any) -> Engine:
-        return Engine(**named, clock=lambda: at)
+    def make_engine(**named: Any) -> AnswerEngine:
+        return AnswerEngine(**named, clock=lambda: at)
 
-    with mock.patch.object(server, "Engine", stands):
-        app = server.create_app(settings_of(flows, dialect, data=data, workers=1))
+    with mock.patch.object(server, "AnswerEngine", make_engine):
+        app = server.create_app(make_settings(flows, dialect, data=data, workers=1))
     here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=here.run)
     thread.start()
@@ -88,13 +88,13 @@ def live(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> I
 
 
 @contextlib.contextmanager
-def process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def run_server_process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """``callflows serve`` in a process of its own, and its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "app.cli", "serve", "--flows", str(flows), "--port", str(port)]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
     with (folder / "log").open("wb") as log:
         serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
     try:
@@ -111,20 +111,22 @@ def process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[b
         serving.wait()
 
 
-async def ring(web: Web, at: datetime | None, keys: Any = "", callee: str = "answer", **given: Any) -> Transcript:
-    acts = script(keys) if keys else ()
-    fields = {"number": NUMBER, "url": OWN, **given}
+async def ring_flow(
+    web: HttpNetwork, at: datetime | None, keys: Any = "", callee: str = "answer", **given: Any
+) -> Transcript:
+    acts = parse_caller_script(keys) if keys else ()
+    fields = {"number": NUMBER, "url": LOCAL_ENGINE_URL, **given}
     rehearsal = Rehearsal(at=at, caller=ScriptedCaller(acts), callees=ScriptedCallees(callee), **fields)
-    return await rehearsal.ring(web)
+    return await rehearsal.run(web)
 
 
-def plain(transcript: Transcript) -> dict[str, Any]:
+def strip_volatile_parts(transcript: Transcript) -> dict[str, Any]:
     """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
-    told = transcript.told()
+    told = transcript.to_json()
     for step in told["steps"]:
         step.pop("node", None)
     for asked in told["requests"]:
         del asked["ms"], asked["trail"]
         asked["url"] = asked["url"].partition("&call=")[0]
-    plain: dict[str, Any] = json.loads(_OURS.sub("", json.dumps(told, ensure_ascii=False)))
+    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(told, ensure_ascii=False)))
     return plain

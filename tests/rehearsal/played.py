@@ -11,43 +11,43 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from app.rehearsal.asking import Reply
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
+from app.rehearsal.asking import NetworkReply
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
 from app.rehearsal.rehearsing import Rehearsal
 
 if TYPE_CHECKING:
     from app.rehearsal.interpreter import Interpreter
-    from app.rehearsal.parties import Awaiting, Does
+    from app.rehearsal.parties import ActionWindow, CallerAction
     from app.rehearsal.transcript import Transcript
 
-CASES = Path(__file__).parent / "cases"
-AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
+CASES_FOLDER = Path(__file__).parent / "cases"
+CASE_TIME = datetime(2026, 11, 23, 15, tzinfo=UTC)
 """A Monday, ten o'clock in New York."""
 _SECTION = re.compile(r"^=== (.*)\n", re.MULTILINE)
-_QUIET = ("verb", "path", "at")
+_HIDDEN_STEP_FIELDS = ("verb", "path", "at")
 
 
 @dataclasses.dataclass
-class Case:
+class InterpreterCase:
     """A file. The first line is its sentence, then ``name: value`` lines, then sections that begin with ``===``."""
 
-    says: str
-    given: dict[str, str]
+    title: str
+    settings: dict[str, str]
     document: bytes
     pages: dict[str, tuple[int, bytes]]
     transcript: str
 
     @property
     def dialect(self) -> str:
-        return self.given.get("dialect", "reference")
+        return self.settings.get("dialect", "reference")
 
     @property
-    def silences(self) -> list[str]:
+    def rule_names(self) -> list[str]:
         """The rules that decide in it, in their order."""
-        return [name for name in self.given.get("silent", "").split(", ") if name]
+        return [name for name in self.settings.get("silent", "").split(", ") if name]
 
 
-def read(file: Path) -> Case:
+def read_case(file: Path) -> InterpreterCase:
     head, *parts = _SECTION.split(file.read_text(encoding="utf-8"))
     says, *lines = head.strip().splitlines()
     sections = dict(zip(parts[::2], parts[1::2], strict=True))
@@ -57,84 +57,84 @@ def read(file: Path) -> Case:
             url, _, status = name.partition(" ")
             pages[url] = (int(status or 200), text.strip().encode())
     given = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Case(says, given, sections["document"].strip().encode(), pages, sections.get("transcript", ""))
+    return InterpreterCase(says, given, sections["document"].strip().encode(), pages, sections.get("transcript", ""))
 
 
-class Pages:
+class PageNetwork:
     """Servers of which nothing is known but their pages."""
 
     def __init__(self, pages: dict[str, tuple[int, bytes]]) -> None:
         self._pages = pages
-        self.asked: list[tuple[str, str, bytes | None, float]] = []
+        self.requests: list[tuple[str, str, bytes | None, float]] = []
 
-    async def ask(self, method: str, url: str, body: bytes | None, patience: float) -> Reply:
-        self.asked.append((method, url, body, patience))
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
+        self.requests.append((method, url, body, timeout))
         parts = urlsplit(url)
         page = self._pages.get(f"{parts.scheme}://{parts.netloc}{parts.path}")
         if page is None:
-            return Reply(0, b"", 0.0, "nobody is there", url)
-        return Reply(page[0], page[1], 1.0, "", url)
+            return NetworkReply(0, b"", 0.0, "nobody is there", url)
+        return NetworkReply(page[0], page[1], 1.0, "", url)
 
 
-class Pushing(ScriptedCaller):
+class PushingCaller(ScriptedCaller):
     """While it waits in a verb, a document is posted to the call."""
 
     def __init__(self, acts: Any, verb: str, document: bytes) -> None:
         super().__init__(acts)
-        self.line: Interpreter
+        self.call: Interpreter
         self._verb = verb
         self._document = document
 
-    async def does(self, awaiting: Awaiting) -> Does:
-        if awaiting.verb == self._verb and self._document:
-            self.line.push(self._document)
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
+        if window.verb == self._verb and self._document:
+            self.call.push_document(self._document)
             self._document = b""
-        return await super().does(awaiting)
+        return await super().choose_action(window)
 
 
-def callees_of(written: str) -> ScriptedCallees:
+def parse_callees(text: str) -> ScriptedCallees:
     """``busy``, or one for each Dial: ``busy, answer``; ``12015550188 answer; else busy`` by target."""
-    if ";" in written:
-        return ScriptedCallees(dict(part.split() for part in written.split("; ")))
-    return ScriptedCallees(written.split(", "))
+    if ";" in text:
+        return ScriptedCallees(dict(part.split() for part in text.split("; ")))
+    return ScriptedCallees(text.split(", "))
 
 
-def line_of(case: Case, *, strict: bool = False, network: Pages | None = None) -> Interpreter:
-    keys = case.given.get("keys", "")
-    acts = script([_act(part) for part in keys.split("; ")]) if keys else ()
+def build_interpreter(case: InterpreterCase, *, strict: bool = False, network: PageNetwork | None = None) -> Interpreter:
+    keys = case.settings.get("keys", "")
+    acts = parse_caller_script([_parse_action(part) for part in keys.split("; ")]) if keys else ()
     push = case.pages.get("push", (0, b""))[1]
-    caller = Pushing(acts, case.given.get("push-in", ""), push)
+    caller = PushingCaller(acts, case.settings.get("push-in", ""), push)
     rehearsal = Rehearsal(
-        number=case.given.get("to", "+12015550123"),
-        caller_id=case.given.get("from", "+12015550999"),
-        at=datetime.fromisoformat(case.given["at"]) if "at" in case.given else AT,
+        number=case.settings.get("to", "+12015550123"),
+        caller_id=case.settings.get("from", "+12015550999"),
+        at=datetime.fromisoformat(case.settings["at"]) if "at" in case.settings else CASE_TIME,
         caller=caller,
-        callees=callees_of(case.given.get("callee", "answer")),
-        answers_itself=case.given.get("answers-itself") == "true" or None,
-        curls=case.given.get("curls") == "true",
-        zone=ZoneInfo(case.given["zone"]) if "zone" in case.given else None,
+        callees=parse_callees(case.settings.get("callee", "answer")),
+        answers_itself=case.settings.get("answers-itself") == "true" or None,
+        curls=case.settings.get("curls") == "true",
+        zone=ZoneInfo(case.settings["zone"]) if "zone" in case.settings else None,
         strict=strict,
     )
-    line = caller.line = rehearsal.line(network or Pages(case.pages))
-    line.ringing.id = "a-call"
+    line = caller.call = rehearsal.build_interpreter(network or PageNetwork(case.pages))
+    line.phone_call.id = "a-call"
     return line
 
 
-def _act(part: str) -> Any:
+def _parse_action(part: str) -> Any:
     word, _, value = part.partition(" ")
     return {"wait": value} if word == "wait" else part
 
 
-def play(case: Case, *, strict: bool = False) -> tuple[Transcript, list[str]]:
+def play_case(case: InterpreterCase, *, strict: bool = False) -> tuple[Transcript, list[str]]:
     """The call, and the rules that decided."""
-    line = line_of(case, strict=strict)
-    transcript = asyncio.run(line.play(case.document))
-    return transcript, [*line.rules.used]
+    line = build_interpreter(case, strict=strict)
+    transcript = asyncio.run(line.run_from_document(case.document))
+    return transcript, [*line.rules.applied_rules]
 
 
-def written(transcript: Transcript) -> str:
+def render_transcript(transcript: Transcript) -> str:
     """A transcript in short: a line a step with what it did, the requests, the end."""
-    lines = [f"{step['at']:g} {step['path'] or step['verb']}{_did(step)}" for step in transcript.steps]
+    lines = [f"{step['at']:g} {step['path'] or step['verb']}{_render_details(step)}" for step in transcript.steps]
     for asked in transcript.requests[1:]:
         wrong = f" ({asked.error})" if asked.error else ""
         lines.append(f"> {asked.method} {asked.url}".rstrip() + f" {asked.status}{wrong}")
@@ -142,6 +142,6 @@ def written(transcript: Transcript) -> str:
     return "\n".join([*lines, f"{transcript.seconds:g} {transcript.outcome}{wrong}"]) + "\n"
 
 
-def _did(step: dict[str, Any]) -> str:
-    did = [f"{name}={value}" for name, value in step.items() if name not in _QUIET]
+def _render_details(step: dict[str, Any]) -> str:
+    did = [f"{name}={value}" for name, value in step.items() if name not in _HIDDEN_STEP_FIELDS]
     return f" {', '.join(did)}" if did else ""

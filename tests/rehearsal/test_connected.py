@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from there import NUMBER, TOKEN, customer, run, serving, there
+from there import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness, serve_app
 
 from app.journal.sql import SqlStore
-from app.journal.store import Filter
-from app.journal.story import row_of, story_of
+from app.journal.store import CallFilter
+from app.journal.story import build_call_log_row, build_call_story
 from app.server import create_app
 from app.settings import Settings
 from app.web import ending
@@ -61,7 +61,7 @@ class Ours:
     async def sent(self, count: int) -> list[str]:
         """The texts that the stand-in was given to send, once there are so many."""
         for _ in range(1000):
-            rows = await self.it.found("/sms/search/outbound", take=100, order={"created_on": "ASC"})
+            rows = await self.it.search_rows("/sms/search/outbound", take=100, order={"created_on": "ASC"})
             if len(rows) >= count:
                 return [row["message"] for row in rows]
             await asyncio.sleep(0.02)
@@ -69,7 +69,7 @@ class Ours:
 
     async def text(self, message: str, **more: Any) -> None:
         """Somebody writes to our number."""
-        await self.it.own("POST", "/messages", {"from": CALLER, "to": NUMBER, "message": message, **more})
+        await self.it.request_control("POST", "/messages", {"from": CALLER, "to": NUMBER, "message": message, **more})
 
     async def heard(self, count: int) -> None:
         """Until so many messages came in."""
@@ -77,7 +77,7 @@ class Ours:
 
 
 def store_messages(store: SqlStore) -> list[Any]:
-    with store._reading() as connection:  # noqa: SLF001 - looked at
+    with store._open_read_connection() as connection:  # noqa: SLF001 - looked at
         return [*connection.exec_driver_sql("SELECT text FROM messages WHERE direction = 'in'")]
 
 
@@ -85,18 +85,18 @@ def store_messages(store: SqlStore) -> list[Any]:
 async def ours(tmp_path, flow: str = DESK, *, url: bool = True, envelope: str = "2024", seed: str = "tests", **given: Any):
     (tmp_path / "flows").mkdir(exist_ok=True)
     (tmp_path / "flows" / "desk.yaml").write_text(flow, encoding="utf-8")
-    async with there(number="", envelope=envelope, pace=200, seed=seed) as first:
+    async with run_harness(number="", envelope=envelope, pace=200, seed=seed) as first:
         settings = Settings(
             _env_file=None,
             flows=tmp_path / "flows",
             data=tmp_path / "data",
             opentact_token=SecretStr(TOKEN),
-            opentact_url=first.served.rest,
-            opentact_events_url=first.events,
+            opentact_url=first.server.rest_url,
+            opentact_events_url=first.events_url,
             private_lookups=(ipaddress.ip_network("127.0.0.0/8"),),
             **given,
         )
-        async with serving(create_app(settings)) as here:
+        async with serve_app(create_app(settings)) as here:
             await lease(first, f"{here}/call" if url else "")
             server = Ours(first, settings, here)
             await connected(first, here)
@@ -105,7 +105,7 @@ async def ours(tmp_path, flow: str = DESK, *, url: bool = True, envelope: str = 
 
 async def lease(it: Any, url: str) -> None:
     """A number of the stand-in's, whose app asks a URL; or parks its calls."""
-    products = await it.payload("GET", "/sip/product")
+    products = await it.request_payload("GET", "/sip/product")
     app = {
         "name": "desk",
         "is_active": True,
@@ -114,10 +114,10 @@ async def lease(it: Any, url: str) -> None:
         "class4_egress_trunk_settings": {},
         **({"call_flow_url": url, "call_flow_method": "POST"} if url else {}),
     }
-    made = await it.payload("POST", "/sip/app", app)
-    await it.payload("POST", "/order", {"items": [{"tn": int(NUMBER[1:]), "features": ["voice", "sms"]}]})
-    rows = await it.found("/lease/tn/search", take=100)
-    await it.payload("POST", f"/sip/app/{made['uuid']}/tnlease", {"add": [rows[0]["uuid"]]})
+    made = await it.request_payload("POST", "/sip/app", app)
+    await it.request_payload("POST", "/order", {"items": [{"tn": int(NUMBER[1:]), "features": ["voice", "sms"]}]})
+    rows = await it.search_rows("/lease/tn/search", take=100)
+    await it.request_payload("POST", f"/sip/app/{made['uuid']}/tnlease", {"add": [rows[0]["uuid"]]})
 
 
 async def connected(it: Any, here: str) -> None:
@@ -132,25 +132,25 @@ async def connected(it: Any, here: str) -> None:
 
 def the_call(store: SqlStore) -> Any:
     """The one call of the log, once it is over."""
-    rows = [row_of(row) for row in store.calls(Filter())]
+    rows = [build_call_log_row(row) for row in store.list_calls(CallFilter())]
     return rows[0] if rows and rows[0]["state"] == "destroyed" else None
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(ending, "SETTLES", 0.3)
+    monkeypatch.setattr(ending, "SETTLE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("envelope", ["2022", "2024"])
 def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelope, tmp_path):
     async def work():
         async with ours(tmp_path, envelope=envelope) as server:
-            await server.it.call(keys="1", callee="answer", **{"from": CALLER})
+            await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             row = await server.until(the_call)
-            story = await server.until(lambda store: story_of(store.told(row["id"])))
+            story = await server.until(lambda store: build_call_story(store.load_call(row["id"])))
             return row, story
 
-    row, story = run(work())
+    row, story = run_bounded(work())
     assert (row["from"], row["number"], row["flow"], row["outcome"]) == (CALLER, NUMBER, "desk", "answered")
     assert row["turns"] == 1
     assert row["legs"] == 1
@@ -163,35 +163,35 @@ def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelo
 def test_a_call_that_nobody_took_is_written_back_to_once(tmp_path):
     async def work():
         async with ours(tmp_path) as server:
-            await server.it.call(keys="1", callee="no-answer", **{"from": CALLER})
+            await server.it.ring_and_wait(keys="1", callee="no-answer", **{"from": CALLER})
             texts = await server.sent(1)
             await asyncio.sleep(0.5)
             return texts, await server.sent(1)
 
-    assert run(work()) == (["Sorry that we missed your call."],) * 2
+    assert run_bounded(work()) == (["Sorry that we missed your call."],) * 2
 
 
 def test_a_call_that_was_taken_is_not_written_back_to(tmp_path):
     async def work():
         async with ours(tmp_path) as server:
-            await server.it.call(keys="1", callee="answer", **{"from": CALLER})
+            await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             await server.until(the_call)
             await asyncio.sleep(0.8)
             return await server.sent(0)
 
-    assert run(work()) == []
+    assert run_bounded(work()) == []
 
 
 def test_a_voicemail_is_told_when_its_call_is_over_with_what_was_recorded(tmp_path):
     async def work():
-        async with customer() as other:
-            other.answer("/voicemail", "{}")
+        async with run_customer_server() as other:
+            other.set_answer("/voicemail", "{}")
             async with ours(tmp_path, DESK.replace("http://127.0.0.1:1", other.url)) as server:
-                await server.it.call(keys="2,#", **{"from": CALLER})
-                (told,) = await other.got(1, "/voicemail")
+                await server.it.ring_and_wait(keys="2,#", **{"from": CALLER})
+                (told,) = await other.wait_for_requests(1, "/voicemail")
                 return told["json"], await server.sent(0)
 
-    told, texts = run(work())
+    told, texts = run_bounded(work())
     assert (told["type"], told["call"]["from"]) == ("voicemail", CALLER)
     assert len(told["recordings"]) == 1
     assert told["recordings"][0]["url"]
@@ -218,7 +218,7 @@ def test_texts_are_answered_by_rules_once_and_stop_is_honoured_across_restarts(t
             again = await server.sent(1)
         return first, second, third, silent, again
 
-    first, second, third, silent, again = run(work())
+    first, second, third, silent, again = run_bounded(work())
     assert first == ["We open at nine."]
     assert second[-1].startswith("You will get no more messages")
     assert third == second
@@ -231,10 +231,10 @@ def test_a_parked_call_gets_its_document_pushed(envelope, tmp_path):
     async def work():
         given = {"control": "push", "public_url": "http://127.0.0.1:1"}
         async with ours(tmp_path, url=False, envelope=envelope, **given) as server:
-            told = await server.it.call(keys="1", callee="answer", **{"from": CALLER})
+            told = await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             return told, await server.until(the_call)
 
-    told, row = run(work())
+    told, row = run_bounded(work())
     assert told["outcome"] == "hung-up"
     assert [step["text"] for step in told["steps"] if step["verb"] == "Say"][:2] == ["Hello.", "Press 1."]
     assert (row["flow"], row["turns"]) == ("desk", 1)
@@ -243,11 +243,11 @@ def test_a_parked_call_gets_its_document_pushed(envelope, tmp_path):
 def test_what_was_missed_while_nobody_listened_is_filled_in(tmp_path):
     async def work():
         async with ours(tmp_path) as server:
-            await server.it.call(keys="", **{"from": CALLER})
+            await server.it.ring_and_wait(keys="", **{"from": CALLER})
             await server.until(the_call)
-            await server.it.broken(lose_share=1.0)
-            await server.it.call(keys="", **{"from": "+12015550998"})
-            await server.it.broken(lose_share=0.0, drop=True)
-            return await server.until(lambda store: len(list(store.calls(Filter(state="destroyed")))) == 2)
+            await server.it.inject_faults(lose_share=1.0)
+            await server.it.ring_and_wait(keys="", **{"from": "+12015550998"})
+            await server.it.inject_faults(lose_share=0.0, drop=True)
+            return await server.until(lambda store: len(list(store.list_calls(CallFilter(state="destroyed")))) == 2)
 
-    assert run(work())
+    assert run_bounded(work())

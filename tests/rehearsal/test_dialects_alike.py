@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from engines import FLOWS, flows_of, on_stage, ring
+from engines import FLOW_TEMPLATES, prepare_flows, ring_flow, run_simulated_engine
 
 MONDAY = datetime(2026, 11, 23, 15, tzinfo=UTC)
 SUNDAY = datetime(2026, 11, 22, 15, tzinfo=UTC)
@@ -83,13 +83,13 @@ def told_apart(told, template):
     return not short and not any(step["digits"] == "#" and step["result"] == "no-match" for step in gathers)
 
 
-@pytest.mark.parametrize("template", FLOWS)
+@pytest.mark.parametrize("template", FLOW_TEMPLATES)
 def test_a_flow_is_the_same_experience_in_both_dialects(template, tmp_path):
-    flows = flows_of(template, tmp_path)
+    flows = prepare_flows(template, tmp_path)
 
     async def calls(dialect):
-        async with on_stage(flows, dialect) as web:
-            return [await ring(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
+        async with run_simulated_engine(flows, dialect) as web:
+            return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
 
     both = zip(CALLERS, asyncio.run(calls("reference")), asyncio.run(calls("classic")), strict=True)
     alike = [(caller, experienced(one), experienced(other)) for caller, one, other in both if told_apart(one, template)]
@@ -102,8 +102,8 @@ def test_a_flow_is_the_same_experience_in_both_dialects(template, tmp_path):
 )
 def test_a_stop_key_alone_is_another_key_in_reference_and_no_input_in_classic(dialect, said, tmp_path):
     async def call():
-        async with on_stage(flows_of("text-address", tmp_path), dialect) as web:
-            return await ring(web, MONDAY, "#")
+        async with run_simulated_engine(prepare_flows("text-address", tmp_path), dialect) as web:
+            return await ring_flow(web, MONDAY, "#")
 
     assert said in [step.get("text") for step in asyncio.run(call()).steps[:6]]
 
@@ -120,18 +120,18 @@ def test_too_few_digits_are_padded_in_classic_unless_the_flow_says_that_no_zero_
     (tmp_path / "acme.yaml").write_text(f"numbers: rest\nnodes:\n  start: {steps}\n  nobody: [hangup]\n")
 
     async def call(dialect):
-        async with on_stage(tmp_path, dialect) as web:
-            return [step.get("text") for step in (await ring(web, MONDAY, "12")).steps]
+        async with run_simulated_engine(tmp_path, dialect) as web:
+            return [step.get("text") for step in (await ring_flow(web, MONDAY, "12")).steps]
 
     assert reference in asyncio.run(call("reference"))
     assert classic in asyncio.run(call("classic"))
 
 
-@pytest.mark.parametrize("template", FLOWS)
+@pytest.mark.parametrize("template", FLOW_TEMPLATES)
 def test_every_caller_of_a_flow_comes_to_an_end_without_an_error(template, tmp_path):
     async def calls():
-        async with on_stage(flows_of(template, tmp_path)) as web:
-            return [await ring(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
+        async with run_simulated_engine(prepare_flows(template, tmp_path)) as web:
+            return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
 
     told = asyncio.run(calls())
     assert {call.outcome for call in told} <= {"hung-up", "caller-hung-up"}

@@ -8,22 +8,22 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from elsewhere import Page, elsewhere
-from played import AT, Case, Pages, line_of
+from elsewhere import StaticPage, serve_pages
+from played import CASE_TIME, InterpreterCase, PageNetwork, build_interpreter
 
 from app.rehearsal import interpreter, line
-from app.rehearsal.asking import LONGEST, Web
-from app.rehearsal.callers import ScriptedCaller, script
-from app.rehearsal.parties import Awaiting, HangsUp, Keys
+from app.rehearsal.asking import MAX_REPLY_BYTES, HttpNetwork
+from app.rehearsal.callers import ScriptedCaller, parse_caller_script
+from app.rehearsal.parties import ActionWindow, CallerHangUp, KeyInput
 from app.rehearsal.rehearsing import Rehearsal
 
 END = "<Response><Hangup/></Response>"
 
 
 def played(document, pages=(), **given):
-    case = Case("", {name.replace("_", "-"): value for name, value in given.items()}, document.encode(), {}, "")
-    network = Pages({f"https://a.test/{path}": (200, page.encode()) for path, page in dict(pages).items()})
-    return asyncio.run(line_of(case, network=network).play(case.document))
+    case = InterpreterCase("", {name.replace("_", "-"): value for name, value in given.items()}, document.encode(), {}, "")
+    network = PageNetwork({f"https://a.test/{path}": (200, page.encode()) for path, page in dict(pages).items()})
+    return asyncio.run(build_interpreter(case, network=network).run_from_document(case.document))
 
 
 def going(path, more=""):
@@ -52,23 +52,23 @@ def test_a_long_loop_is_named_by_its_first_dozen():
 
 def test_a_menu_that_asks_for_itself_is_a_loop_as_long_as_somebody_presses_keys():
     class Presses(ScriptedCaller):
-        async def does(self, awaiting):
-            assert awaiting.kind == "keys"
-            return Keys("1")
+        async def choose_action(self, window):
+            assert window.kind == "keys"
+            return KeyInput("1")
 
     menu = '<Response><Gather dtmf_length="1" url="https://a.test/menu"/><Hangup/></Response>'
-    case = Case("", {}, menu.encode(), {}, "")
-    line = line_of(case, network=Pages({"https://a.test/menu": (200, menu.encode())}))
+    case = InterpreterCase("", {}, menu.encode(), {}, "")
+    line = build_interpreter(case, network=PageNetwork({"https://a.test/menu": (200, menu.encode())}))
     line.caller = Presses()
-    told = asyncio.run(line.play(case.document))
+    told = asyncio.run(line.run_from_document(case.document))
     assert (told.outcome, told.error) == ("loop", "200 documents: they lead round, menu -> menu (a loop?)")
 
 
 def test_steps_without_end_are_a_loop_that_is_named():
     told = played('<Response><Say>Hi.</Say><Gather numDigits="1" timeout="0" attempts="9999999999"/></Response>')
     assert told.outcome == "loop"
-    assert told.error == f"{line.MOST_STEPS} steps, the last in Gather[1]; in the document (a loop?)"
-    assert len(told.steps) <= line.MOST_STEPS + 1
+    assert told.error == f"{line.MAX_CALL_STEPS} steps, the last in Gather[1]; in the document (a loop?)"
+    assert len(told.steps) <= line.MAX_CALL_STEPS + 1
 
 
 def test_a_menu_that_repeats_a_long_prompt_ends_by_its_time():
@@ -114,7 +114,7 @@ def test_a_voicemail_of_a_day_is_no_loop():
 
 
 def test_what_ends_is_no_loop_however_long_it_is():
-    most = interpreter.MOST_DOCUMENTS
+    most = interpreter.MAX_CALL_DOCUMENTS
     pages = {f"p{i}": going(f"p{i + 1}") for i in range(most - 2)} | {f"p{most - 2}": END}
     assert played(going("p0"), pages).outcome == "hung-up"
     assert played(f"<Response>{'<Say>Hi.</Say>' * 4900}<Hangup/></Response>").outcome == "hung-up"
@@ -125,8 +125,8 @@ def test_what_ends_is_no_loop_however_long_it_is():
 
 def rung(url, method="POST", patience=10.0, *, reaches=True):
     async def ring():
-        async with Web(reaches=reaches, base=url) as web:
-            return await Rehearsal(number="+12015550123", url=url, method=method, patience=patience).ring(web)
+        async with HttpNetwork(allow_external=reaches, base_url=url) as web:
+            return await Rehearsal(number="+12015550123", url=url, method=method, timeout=patience).run(web)
 
     return asyncio.run(ring())
 
@@ -137,26 +137,29 @@ FATE = "; what a caller meets then is not documented, silence at the worst"
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        (Page("<Response/>", 500), "the status is 500"),
-        (Page("Forbidden", 403), "the status is 403"),
-        (Page(END, 304), "the status is 304"),
+        (StaticPage("<Response/>", 500), "the status is 500"),
+        (StaticPage("Forbidden", 403), "the status is 403"),
+        (StaticPage(END, 304), "the status is 304"),
         (
-            Page("<html><body>It works!</body></html>"),
+            StaticPage("<html><body>It works!</body></html>"),
             "the document cannot be read: line 1: the root is <html>",
         ),
-        (Page(""), "the document cannot be read: line 1: empty: Document is empty"),
-        (Page(" \n"), "the document cannot be read: line 2: empty"),
-        (Page("", 204), "the document cannot be read: line 1: empty"),
-        (Page("{}"), "the document cannot be read: line 1: not well-formed"),
-        (Page("<Response><Say>" + "a" * LONGEST + "</Say></Response>"), f"the answer has over {LONGEST} bytes"),
-        (Page('<!DOCTYPE x [<!ENTITY y "z">]><Response/>'), "the document cannot be read: line 1: entities"),
-        (Page(END, seconds=20.0), "there was no answer within 0.5 s"),
+        (StaticPage(""), "the document cannot be read: line 1: empty: Document is empty"),
+        (StaticPage(" \n"), "the document cannot be read: line 2: empty"),
+        (StaticPage("", 204), "the document cannot be read: line 1: empty"),
+        (StaticPage("{}"), "the document cannot be read: line 1: not well-formed"),
+        (
+            StaticPage("<Response><Say>" + "a" * MAX_REPLY_BYTES + "</Say></Response>"),
+            f"the answer has over {MAX_REPLY_BYTES} bytes",
+        ),
+        (StaticPage('<!DOCTYPE x [<!ENTITY y "z">]><Response/>'), "the document cannot be read: line 1: entities"),
+        (StaticPage(END, delay_seconds=20.0), "there was no answer within 0.5 s"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_first_answer_that_is_none_is_an_error_that_says_what_a_caller_meets(page, said, method):
-    with elsewhere({"/call": page}) as there:
-        told = rung(f"{there.url}/call", method, patience=0.5 if page.seconds else 10.0)
+    with serve_pages({"/call": page}) as there:
+        told = rung(f"{there.url}/call", method, patience=0.5 if page.delay_seconds else 10.0)
     assert told.outcome == "error"
     assert told.error.startswith(f"{method} {there.url}/call: {said}")
     assert told.error.endswith(FATE)
@@ -180,51 +183,51 @@ def test_what_is_no_url_is_an_error_and_not_a_crash(url):
 
 
 def test_a_bomb_that_unpacks_is_too_long():
-    bomb = Page(gzip.compress(b" " * 50_000_000), headers={"content-encoding": "gzip"})
-    with elsewhere({"/call": bomb}) as there:
-        assert f"the answer has over {LONGEST} bytes" in rung(f"{there.url}/call").error
+    bomb = StaticPage(gzip.compress(b" " * 50_000_000), headers={"content-encoding": "gzip"})
+    with serve_pages({"/call": bomb}) as there:
+        assert f"the answer has over {MAX_REPLY_BYTES} bytes" in rung(f"{there.url}/call").error
 
 
 def test_redirects_are_followed_also_to_another_host_and_not_for_ever():
-    with elsewhere({"/": END}) as other, elsewhere({}) as there:
+    with serve_pages({"/": END}) as other, serve_pages({}) as there:
         there.pages |= {
-            "/a": Page("", 302, onward="/b"),
-            "/b": Page("", 307, onward=other.url + "/"),
-            "/round": Page("", 302, onward="/round"),
+            "/a": StaticPage("", 302, redirect_url="/b"),
+            "/b": StaticPage("", 307, redirect_url=other.url + "/"),
+            "/round": StaticPage("", 302, redirect_url="/round"),
         }
         told = rung(f"{there.url}/a", "GET")
         assert told.outcome == "hung-up"
-        assert [r.target for r in other.asked] == ["/"]
+        assert [r.target for r in other.requests] == ["/"]
         assert "more than 5 redirects" in rung(f"{there.url}/round").error
-        assert len(there.asked) == 2 + 6
+        assert len(there.requests) == 2 + 6
 
 
 def test_a_redirect_keeps_the_method_and_the_body_as_http_has_it():
-    with elsewhere({"/end": END}) as there:
-        there.pages |= {f"/{status}": Page("", status, onward="/end") for status in (301, 302, 303, 307, 308)}
+    with serve_pages({"/end": END}) as there:
+        there.pages |= {f"/{status}": StaticPage("", status, redirect_url="/end") for status in (301, 302, 303, 307, 308)}
         for status, method in [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")]:
             assert rung(f"{there.url}/{status}").outcome == "hung-up"
-            assert there.asked[-1].method == method
-            assert bool(there.asked[-1].body) == (method == "POST")
+            assert there.requests[-1].method == method
+            assert bool(there.requests[-1].body) == (method == "POST")
 
 
 def test_a_redirect_elsewhere_is_refused_where_nothing_else_is_reached():
-    with elsewhere({"/": END}) as other, elsewhere({"/call": Page("", 302, onward=other.url)}) as there:
+    with serve_pages({"/": END}) as other, serve_pages({"/call": StaticPage("", 302, redirect_url=other.url)}) as there:
         told = rung(f"{there.url}/call", reaches=False)
         assert "a rehearsal does not reach other servers" in told.error
-        assert other.asked == []
+        assert other.requests == []
 
 
 def test_what_a_server_gives_one_call_no_other_call_tells():
-    with elsewhere({"/call": Page(END, headers={"set-cookie": "caller=ann"})}) as there:
+    with serve_pages({"/call": StaticPage(END, headers={"set-cookie": "caller=ann"})}) as there:
 
         async def twice():
-            async with Web(reaches=True) as web:
+            async with HttpNetwork(allow_external=True) as web:
                 for _ in range(2):
-                    await Rehearsal(number="1", url=f"{there.url}/call").ring(web)
+                    await Rehearsal(number="1", url=f"{there.url}/call").run(web)
 
         asyncio.run(twice())
-        assert ["cookie" in asked.headers for asked in there.asked] == [False, False]
+        assert ["cookie" in asked.headers for asked in there.requests] == [False, False]
 
 
 # Who waits
@@ -233,43 +236,45 @@ def test_what_a_server_gives_one_call_no_other_call_tells():
 @pytest.mark.parametrize(
     ("acts", "patience", "awaiting", "does"),
     [
-        ("", 12.0, Awaiting("keys", "Gather", "", 10.0, 5.0), HangsUp(2.0)),
-        ("", 16.0, Awaiting("keys", "Gather", "", 10.0, 5.0), None),
-        ("1", 12.0, Awaiting("keys", "Gather", "", 10.0, 5.0), Keys("1")),
-        ("1", 9.0, Awaiting("keys", "Gather", "", 10.0, 5.0), HangsUp(0.0)),
-        ("1", 12.0, Awaiting("conversation", "Hold", "", 10.0, 5.0), HangsUp(2.0)),
-        ([{"wait": "3s"}, "1"], 12.0, Awaiting("keys", "Gather", "", 10.0, 5.0), HangsUp(2.0)),
-        ([{"wait": "3s"}, "1"], None, Awaiting("keys", "Gather", "", 10.0, 5.0), Keys("1", 3.0)),
-        ([{"wait": "6s"}, "1"], None, Awaiting("keys", "Gather", "", 10.0, 5.0), None),
-        ([{"wait": "3s"}, "hangup"], None, Awaiting("conversation", "Dial", "", 10.0, 5.0), HangsUp(3.0)),
-        ("hangup", None, Awaiting("conversation", "Dial", "", 10.0, 5.0), HangsUp(0.0)),
-        ([{"wait": "2s"}, {"hangup": "30s"}], None, Awaiting("keys", "Gather", "", 5.0, 40.0), HangsUp(32.0)),
-        ([{"wait": "2s"}, {"hangup": "30s"}], None, Awaiting("keys", "Gather", "", 5.0, 10.0), None),
-        ([{"press": "1,2"}], None, Awaiting("keys", "Gather", "", 10.0, 5.0), Keys("1")),
-        ("1", None, Awaiting("conversation", "Dial", "", 10.0, 5.0), None),
+        ("", 12.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), CallerHangUp(2.0)),
+        ("", 16.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), None),
+        ("1", 12.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), KeyInput("1")),
+        ("1", 9.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), CallerHangUp(0.0)),
+        ("1", 12.0, ActionWindow("conversation", "Hold", "", 10.0, 5.0), CallerHangUp(2.0)),
+        ([{"wait": "3s"}, "1"], 12.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), CallerHangUp(2.0)),
+        ([{"wait": "3s"}, "1"], None, ActionWindow("keys", "Gather", "", 10.0, 5.0), KeyInput("1", 3.0)),
+        ([{"wait": "6s"}, "1"], None, ActionWindow("keys", "Gather", "", 10.0, 5.0), None),
+        ([{"wait": "3s"}, "hangup"], None, ActionWindow("conversation", "Dial", "", 10.0, 5.0), CallerHangUp(3.0)),
+        ("hangup", None, ActionWindow("conversation", "Dial", "", 10.0, 5.0), CallerHangUp(0.0)),
+        ([{"wait": "2s"}, {"hangup": "30s"}], None, ActionWindow("keys", "Gather", "", 5.0, 40.0), CallerHangUp(32.0)),
+        ([{"wait": "2s"}, {"hangup": "30s"}], None, ActionWindow("keys", "Gather", "", 5.0, 10.0), None),
+        ([{"press": "1,2"}], None, ActionWindow("keys", "Gather", "", 10.0, 5.0), KeyInput("1")),
+        ("1", None, ActionWindow("conversation", "Dial", "", 10.0, 5.0), None),
     ],
 )
 def test_a_caller_does_what_the_script_says_within_the_time(acts, patience, awaiting, does):
-    assert asyncio.run(ScriptedCaller(script(acts) if acts else (), patience).does(awaiting)) == does
+    assert asyncio.run(ScriptedCaller(parse_caller_script(acts) if acts else (), patience).choose_action(awaiting)) == does
 
 
 def test_a_caller_who_hangs_up_later_than_keys_are_awaited_is_still_there():
     class Later(ScriptedCaller):
-        async def does(self, awaiting):
-            return HangsUp(awaiting.within + 1)
+        async def choose_action(self, window):
+            return CallerHangUp(window.duration + 1)
 
-    case = Case(
+    case = InterpreterCase(
         "", {}, b'<Response><Gather numDigits="1" timeout="3000"/><Say>Still there.</Say><Hangup/></Response>', {}, ""
     )
-    line = line_of(case)
+    line = build_interpreter(case)
     line.caller = Later()
-    told = asyncio.run(line.play(case.document))
+    told = asyncio.run(line.run_from_document(case.document))
     assert (told.outcome, told.steps[-2]["text"]) == ("hung-up", "Still there.")
 
 
 def test_the_clock_of_a_call_begins_where_it_is_set_and_only_its_commands_move_it():
-    case = Case("", {"at": "2026-12-24T23:59:59+00:00"}, b'<Response><Pause length="3600000"/><Hangup/></Response>', {}, "")
-    line = line_of(case)
-    assert asyncio.run(line.play(case.document)).seconds == 3600
+    case = InterpreterCase(
+        "", {"at": "2026-12-24T23:59:59+00:00"}, b'<Response><Pause length="3600000"/><Hangup/></Response>', {}, ""
+    )
+    line = build_interpreter(case)
+    assert asyncio.run(line.run_from_document(case.document)).seconds == 3600
     assert line.clock.now() == datetime(2026, 12, 25, 0, 59, 59, tzinfo=UTC)
-    assert AT.tzinfo is UTC
+    assert CASE_TIME.tzinfo is UTC

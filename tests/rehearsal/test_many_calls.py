@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from engines import on_stage
-from there import serving
+from engines import run_simulated_engine
+from there import serve_app
 
-from app.rehearsal.asking import HERE, Web
-from app.rehearsal.callers import ScriptedCaller, script
+from app.rehearsal.asking import LOCAL_ENGINE_ORIGIN, HttpNetwork
+from app.rehearsal.callers import ScriptedCaller, parse_caller_script
 from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.telling import lines
+from app.rehearsal.telling import format_transcript
 
 FLOW = """
 numbers: rest
@@ -33,10 +33,10 @@ BEGAN = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 class Slowly(ScriptedCaller):
     """Lets others do something whenever it could do something itself."""
 
-    async def does(self, awaiting):
-        for _ in range(int(awaiting.at) % 7 + 3):
+    async def choose_action(self, window):
+        for _ in range(int(window.start) % 7 + 3):
             await asyncio.sleep(0)
-        return await super().does(awaiting)
+        return await super().choose_action(window)
 
 
 def caller(number):
@@ -44,7 +44,7 @@ def caller(number):
         number="+12015550123",
         caller_id=f"+1201555{number:04}",
         at=BEGAN + timedelta(minutes=10 * number),
-        caller=Slowly(script([{"wait": f"{number % 5}s"}, f"{number:03}"])),
+        caller=Slowly(parse_caller_script([{"wait": f"{number % 5}s"}, f"{number:03}"])),
         lookups={"customer": {"name": f"Customer {number}"}},
         calls_today=number + 1,
     )
@@ -59,8 +59,8 @@ def flows(tmp_path):
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_hundred_callers_at_once_have_each_a_call_of_their_own(flows, dialect):
     async def calls():
-        async with on_stage(flows, dialect) as web:
-            return await asyncio.gather(*(caller(number).ring(web) for number in range(100)))
+        async with run_simulated_engine(flows, dialect) as web:
+            return await asyncio.gather(*(caller(number).run(web) for number in range(100)))
 
     for number, told in enumerate(asyncio.run(calls())):
         began = BEGAN + timedelta(minutes=10 * number)
@@ -81,24 +81,24 @@ def test_a_hundred_callers_at_once_have_each_a_call_of_their_own(flows, dialect)
 
 def test_one_call_after_the_other_in_a_task_is_not_the_one_before(flows):
     async def calls():
-        async with on_stage(flows) as web:
-            return [await caller(number).ring(web) for number in (3, 4, 3)]
+        async with run_simulated_engine(flows) as web:
+            return [await caller(number).run(web) for number in (3, 4, 3)]
 
     one, two, three = asyncio.run(calls())
-    assert [*lines(one)] == [*lines(three)]
-    assert [*lines(one)] != [*lines(two)]
+    assert [*format_transcript(one)] == [*format_transcript(three)]
+    assert [*format_transcript(one)] != [*format_transcript(two)]
 
 
 def test_a_call_that_is_given_up_leaves_the_others_alone(flows):
     class Never(ScriptedCaller):
-        async def does(self, awaiting):
+        async def choose_action(self, window):
             await asyncio.Event().wait()
-            return await super().does(awaiting)
+            return await super().choose_action(window)
 
     async def calls():
-        async with on_stage(flows) as web:
+        async with run_simulated_engine(flows) as web:
             given_up = Rehearsal(number="+12015550123", caller=Never())
-            tasks = [asyncio.create_task(call.ring(web)) for call in (given_up, caller(7))]
+            tasks = [asyncio.create_task(call.run(web)) for call in (given_up, caller(7))]
             told = await tasks[1]
             tasks[0].cancel()
             await asyncio.wait(tasks)
@@ -113,9 +113,10 @@ def test_nothing_outside_is_reached_in_any_of_them(flows):
     """A page that an engine on a stage would have to ask is refused, and said."""
 
     async def asked():
-        async with on_stage(flows) as web:
+        async with run_simulated_engine(flows) as web:
             return [
-                await web.ask("GET", url, None, 1.0) for url in ("http://127.0.0.1:9/", f"{HERE}.example.com/", f"{HERE}/x")
+                await web.send_request("GET", url, None, 1.0)
+                for url in ("http://127.0.0.1:9/", f"{LOCAL_ENGINE_ORIGIN}.example.com/", f"{LOCAL_ENGINE_ORIGIN}/x")
             ]
 
     other, alike, own = asyncio.run(asked())
@@ -137,8 +138,8 @@ def test_a_server_that_answers_when_all_have_asked_is_asked_by_all_at_once():
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"<Response><Hangup/></Response>"})
 
-        async with serving(answer) as url, Web(reaches=True) as web:
-            rung = (Rehearsal(number="1", url=url, method="GET", patience=10).ring(web) for _ in range(callers))
+        async with serve_app(answer) as url, HttpNetwork(allow_external=True) as web:
+            rung = (Rehearsal(number="1", url=url, method="GET", timeout=10).run(web) for _ in range(callers))
             return await asyncio.gather(*rung)
 
     assert {told.outcome for told in asyncio.run(calls())} == {"hung-up"}

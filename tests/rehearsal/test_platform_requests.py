@@ -7,35 +7,35 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from elsewhere import Page, elsewhere
+from elsewhere import StaticPage, serve_pages
 
-from app.rehearsal.asking import Web
-from app.rehearsal.callers import ScriptedCaller, script
+from app.rehearsal.asking import HttpNetwork
+from app.rehearsal.callers import ScriptedCaller, parse_caller_script
 from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.ringing import APP, with_query
-from app.web.requests import entity, query
+from app.rehearsal.ringing import REHEARSAL_APP_UUID, append_query
+from app.web.requests import parse_posted_call, parse_query_fields
 
 END = "<Response><Hangup/></Response>"
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
-WHO = f"from=%2B12015550999&tn=12015550123&state=live&sca={APP}&call="
+WHO = f"from=%2B12015550999&tn=12015550123&state=live&sca={REHEARSAL_APP_UUID}&call="
 
 
 def rung(there, document, path="/call", keys="1", **given):
     """The requests of a call whose first answer is this document."""
-    there.pages["/call"] = Page(document.replace("HERE", there.url))
+    there.pages["/call"] = StaticPage(document.replace("HERE", there.url))
 
     async def ring():
-        fields = {"number": "+12015550123", "at": AT, "caller": ScriptedCaller(script(keys)), **given}
-        async with Web(reaches=True) as web:
-            return await Rehearsal(url=f"{there.url}{path}", **fields).ring(web)
+        fields = {"number": "+12015550123", "at": AT, "caller": ScriptedCaller(parse_caller_script(keys)), **given}
+        async with HttpNetwork(allow_external=True) as web:
+            return await Rehearsal(url=f"{there.url}{path}", **fields).run(web)
 
     told = asyncio.run(ring())
-    return told, there.asked
+    return told, there.requests
 
 
 @pytest.fixture
 def there():
-    with elsewhere({"/next": END, "/c": ""}) as pages:
+    with serve_pages({"/next": END, "/c": ""}) as pages:
         yield pages
 
 
@@ -59,13 +59,13 @@ def test_the_first_request_by_post_has_the_call_entity_too(there):
     documented = {"uuid", "tn", "from", "to", "meta", "state", "source", "logs", "account", "sip_control_app"}
     assert documented | {"created_on", "modified_on", "stir_shaken_attest_level"} == {*told}
     assert told["tn"] == {"tn": 12015550123}
-    fields, answers = entity(asked.body)
+    fields, answers = parse_posted_call(asked.body)
     assert answers is True
     assert fields.pop("call")
     assert fields == {
         "from": "+12015550999",
         "to": "12015550123",
-        "sca": APP,
+        "sca": REHEARSAL_APP_UUID,
         "started": "2026-11-23T15:00:00.000Z",
         "name": "Ann Brown",
         "attestation": "A",
@@ -74,7 +74,7 @@ def test_the_first_request_by_post_has_the_call_entity_too(there):
 
 def test_what_is_not_told_is_not_in_the_entity(there):
     _, (asked,) = rung(there, END)
-    fields, answers = entity(asked.body)
+    fields, answers = parse_posted_call(asked.body)
     assert answers is None
     assert "name" not in fields
     assert "attestation" not in fields
@@ -96,7 +96,7 @@ def test_what_is_not_told_is_not_in_the_entity(there):
 def test_a_caller_is_told_as_opentact_writes_callers(there, caller, told, from_):
     transcript, (asked,) = rung(there, END, method="GET", caller_id=caller)
     assert asked.target == f"/call?{told}&to=12015550123"
-    assert query(asked.target.partition("?")[2].encode())["from"] == from_
+    assert parse_query_fields(asked.target.partition("?")[2].encode())["from"] == from_
     assert transcript.from_ == from_
 
 
@@ -142,7 +142,7 @@ def test_a_callback_without_body_has_none(there, method):
 
 
 def test_a_callback_is_waited_for_as_long_as_it_says(there):
-    there.pages["/slow"] = Page(END, seconds=20)
+    there.pages["/slow"] = StaticPage(END, delay_seconds=20)
     document = (
         '<Response><Callback url="HERE/slow" timeout="200"><Error><Say>Late.</Say><Hangup/></Error></Callback></Response>'
     )
@@ -171,7 +171,7 @@ def test_a_classic_callback_by_post_has_the_call_that_our_own_server_reads(there
     told = json.loads(asked.body)
     assert {*told} == {"history", "call"}
     assert {"from", "to", "state", "sip_control_app"} <= {*told["call"]}
-    assert entity(asked.body)[0] == {"from": "12015550999", "to": "12015550123", "sca": APP}
+    assert parse_posted_call(asked.body)[0] == {"from": "12015550999", "to": "12015550123", "sca": REHEARSAL_APP_UUID}
 
 
 def test_a_code_of_thousands_of_digits_is_told_like_any_other(there):
@@ -184,9 +184,9 @@ def test_a_code_of_thousands_of_digits_is_told_like_any_other(there):
 def test_a_curl_is_asked_only_where_that_is_wanted(there):
     document = '<Response><Curl url="HERE/next?a=1" method="POST"/><Hangup/></Response>'
     rung(there, document)
-    assert [request.target.partition("?")[0] for request in there.asked] == ["/call"]
+    assert [request.target.partition("?")[0] for request in there.requests] == ["/call"]
     rung(there, document, curls=True)
-    assert (there.asked[-1].method, there.asked[-1].target, there.asked[-1].body) == ("POST", "/next?a=1", b"")
+    assert (there.requests[-1].method, there.requests[-1].target, there.requests[-1].body) == ("POST", "/next?a=1", b"")
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_a_curl_is_asked_only_where_that_is_wanted(there):
     ],
 )
 def test_what_is_appended_stands_behind_the_urls_own_query_and_before_its_fragment(url, whole):
-    assert with_query(url, [("n", "1")]) == whole
+    assert append_query(url, [("n", "1")]) == whole

@@ -10,11 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from engines import OWN, ROOT, SHIPPED, flows_of, live, on_stage, plain, process, ring
+from engines import (
+    LOCAL_ENGINE_URL,
+    REPOSITORY_ROOT,
+    SHIPPED_FLOWS,
+    prepare_flows,
+    ring_flow,
+    run_live_server,
+    run_server_process,
+    run_simulated_engine,
+    strip_volatile_parts,
+)
 from lxml import etree
 
-from app.rehearsal.asking import Web
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
+from app.rehearsal.asking import HttpNetwork
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
 from app.rehearsal.rehearsing import Rehearsal
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -30,32 +40,36 @@ CALLS = [
     ("#,0,#", "answer", {"caller_id": "anonymous"}),
     (["1", "hangup"], "answer", {}),
 ]
-ALONE = [SHIPPED, "after-hours", "clinic", "hunt-group", "pin-line", "screening"]
+ALONE = [SHIPPED_FLOWS, "after-hours", "clinic", "hunt-group", "pin-line", "screening"]
 """Flows that reach nobody outside: those that are rung live must not either."""
 
 
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 @pytest.mark.parametrize("template", ALONE)
 def test_a_call_is_the_same_in_process_and_on_a_live_server(template, dialect, tmp_path):
-    flows = flows_of(template, tmp_path / "flows")
+    flows = prepare_flows(template, tmp_path / "flows")
 
     async def all_of(web, at, url):
         return [
-            plain(await ring(web, at, keys, callee, url=url, method=method, **{"caller_id": f"+120155509{n}{m}", **given}))
+            strip_volatile_parts(
+                await ring_flow(
+                    web, at, keys, callee, url=url, method=method, **{"caller_id": f"+120155509{n}{m}", **given}
+                )
+            )
             for m, method in enumerate(("GET", "POST"))
             for n, (keys, callee, given) in enumerate(CALLS)
         ]
 
     async def staged():
-        async with on_stage(flows, dialect) as web:
-            return await all_of(web, AT, OWN)
+        async with run_simulated_engine(flows, dialect) as web:
+            return await all_of(web, AT, LOCAL_ENGINE_URL)
 
     async def served(url):
-        async with Web(reaches=True) as web:
+        async with HttpNetwork(allow_external=True) as web:
             return await all_of(web, AT, f"{url}/call")
 
     here = asyncio.run(staged())
-    with live(flows, AT, tmp_path, dialect) as url:
+    with run_live_server(flows, AT, tmp_path, dialect) as url:
         there = asyncio.run(served(url))
     for one, other in zip(here, there, strict=True):
         assert one["outcome"] in ("hung-up", "caller-hung-up")
@@ -80,11 +94,11 @@ class Kills(ScriptedCaller):
 
     serving: subprocess.Popen
 
-    async def does(self, awaiting):
-        if awaiting.verb == "Gather" and self.serving.poll() is None:
+    async def choose_action(self, window):
+        if window.verb == "Gather" and self.serving.poll() is None:
             self.serving.kill()
             self.serving.wait()
-        return await super().does(awaiting)
+        return await super().choose_action(window)
 
 
 @pytest.mark.parametrize(
@@ -101,14 +115,14 @@ def test_a_call_whose_server_is_killed_in_a_menu_goes_on_by_branches_and_has_the
 ):
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "acme.yaml").write_text(BRANCHES)
-    caller = Kills(script(keys) if keys else ())
+    caller = Kills(parse_caller_script(keys) if keys else ())
 
     async def call(url):
-        async with Web(reaches=True) as web:
+        async with HttpNetwork(allow_external=True) as web:
             rehearsal = Rehearsal(number="+1", url=f"{url}/call", caller=caller, callees=ScriptedCallees(callee))
-            return await rehearsal.ring(web)
+            return await rehearsal.run(web)
 
-    with process(tmp_path / "flows", tmp_path) as (url, serving):
+    with run_server_process(tmp_path / "flows", tmp_path) as (url, serving):
         caller.serving = serving
         told = asyncio.run(call(url))
         assert serving.returncode == -9
@@ -144,7 +158,7 @@ def static(tmp_path):
 
 def called(tmp_path, *arguments):
     command = [sys.executable, "-m", "app.cli", "call", *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     return done.returncode, done.stdout, done.stderr
 
@@ -171,21 +185,21 @@ def test_a_plain_server_of_static_documents_is_rehearsed_from_the_command_line(s
 
 def test_the_rehearsal_has_no_second_implementation_of_flows_hours_or_policy():
     imported = set()
-    for file in sorted((ROOT / "app" / "rehearsal").rglob("*.py")):
+    for file in sorted((REPOSITORY_ROOT / "app" / "rehearsal").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("app."):
                 imported |= {node.module}
     assert not {
         name for name in imported if name.startswith(("app.flows.hours", "app.flows.dialing", "app.web", "app.server"))
     }
-    engine = (Path(ROOT) / "app" / "server.py").read_text()
-    assert engine.count(" Engine(") == 2, "the live engine and the rehearsed one are the same class"
+    engine = (Path(REPOSITORY_ROOT) / "app" / "server.py").read_text()
+    assert engine.count(" AnswerEngine(") == 2, "the live engine and the rehearsed one are the same class"
 
 
 def test_documents_of_the_flows_are_played_as_they_are_answered(tmp_path):
     async def call():
-        async with on_stage(flows_of("clinic", tmp_path / "flows")) as web:
-            return await ring(web, AT, "1,1")
+        async with run_simulated_engine(prepare_flows("clinic", tmp_path / "flows")) as web:
+            return await ring_flow(web, AT, "1,1")
 
     told = asyncio.run(call())
     document = etree.fromstring(told.requests[0].document.encode())

@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
-from there import NUMBER, TOKEN, customer, run, there
+from there import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 APP = {"name": "Front desk", "product": 1, "class4_ingress_trunk_settings": {}, "class4_egress_trunk_settings": {}}
 
 
 async def asked(method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
-    async with there(**options) as it:
-        return await it.ask(method, path, body)
+    async with run_harness(**options) as it:
+        return await it.request_rest(method, path, body)
 
 
 def refused(reply: httpx.Response) -> tuple[int, list[str]]:
@@ -46,11 +46,11 @@ def refused(reply: httpx.Response) -> tuple[int, list[str]]:
 )
 def test_a_token_is_shown_in_either_header(headers, status):
     async def shown() -> httpx.Response:
-        async with there() as it, httpx.AsyncClient() as http:
+        async with run_harness() as it, httpx.AsyncClient() as http:
             raw = {name: value.encode("latin-1") for name, value in headers.items()}
-            return await http.get(f"{it.served.rest}/sip/app", headers=raw)
+            return await http.get(f"{it.server.rest_url}/sip/app", headers=raw)
 
-    reply = run(shown())
+    reply = run_bounded(shown())
     assert reply.status_code == status
     if status == 401:
         assert refused(reply) == (401, [])
@@ -58,42 +58,44 @@ def test_a_token_is_shown_in_either_header(headers, status):
 
 def test_an_email_and_a_password_get_a_token_that_ends():
     async def shown(life: int) -> list[int]:
-        async with there(token_life=life) as it:
-            reply = await it.http.get(f"{it.served.rest}/auth", auth=("owner@example.com", "a-password"))
+        async with run_harness(token_life=life) as it:
+            reply = await it.http.get(f"{it.server.rest_url}/auth", auth=("owner@example.com", "a-password"))
             token = reply.json()["payload"]["token"]
             assert len(token.split(".")) == 3
             await asyncio.sleep(1.1)
             headers = {"x-auth-token": token}
-            return [(await it.ask("GET", "/sip/app", headers=headers)).status_code]
+            return [(await it.request_rest("GET", "/sip/app", headers=headers)).status_code]
 
-    assert run(shown(60)) == [200]
-    assert run(shown(1)) == [401]
+    assert run_bounded(shown(60)) == [200]
+    assert run_bounded(shown(1)) == [401]
 
 
 def test_a_wrong_password_gets_none():
     async def shown() -> list[int]:
-        async with there() as it:
+        async with run_harness() as it:
             wrong = base64.b64encode("owner@example.com:wörng".encode()).decode()
             headers = [
                 {"authorization": f"Basic {wrong}"},
                 {"authorization": "Basic"},
                 {"authorization": f"Bearer {TOKEN}"},
             ]
-            return [(await it.ask("GET", "/auth", headers=one)).status_code for one in headers]
+            return [(await it.request_rest("GET", "/auth", headers=one)).status_code for one in headers]
 
-    assert run(shown()) == [401, 401, 401]
+    assert run_bounded(shown()) == [401, 401, 401]
 
 
 def test_a_token_that_was_made_up_is_refused():
     async def shown() -> int:
-        async with there() as it:
-            reply = await it.http.get(f"{it.served.rest}/auth", auth=("owner@example.com", "a-password"))
+        async with run_harness() as it:
+            reply = await it.http.get(f"{it.server.rest_url}/auth", auth=("owner@example.com", "a-password"))
             head, claims, sign = reply.json()["payload"]["token"].split(".")
             later = json.loads(base64.urlsafe_b64decode(claims + "==")) | {"exp": 9_999_999_999}
             forged = base64.urlsafe_b64encode(json.dumps(later).encode()).decode().rstrip("=")
-            return (await it.ask("GET", "/sip/app", headers={"x-auth-token": f"{head}.{forged}.{sign}"})).status_code
+            return (
+                await it.request_rest("GET", "/sip/app", headers={"x-auth-token": f"{head}.{forged}.{sign}"})
+            ).status_code
 
-    assert run(shown()) == 401
+    assert run_bounded(shown()) == 401
 
 
 # Apps and their numbers
@@ -101,15 +103,17 @@ def test_a_token_that_was_made_up_is_refused():
 
 def test_an_app_is_made_changed_and_removed():
     async def made() -> list[Any]:
-        async with there(number="") as it:
-            app = await it.payload("POST", "/sip/app", {**APP, "call_flow_url": "https://calls.example.com/call"})
+        async with run_harness(number="") as it:
+            app = await it.request_payload("POST", "/sip/app", {**APP, "call_flow_url": "https://calls.example.com/call"})
             path = f"/sip/app/{app['uuid']}"
-            changed = await it.payload("PATCH", path, {"call_flow_method": "POST", "call_flow_request_timeout": 5000})
-            listed = await it.payload("GET", "/sip/app")
-            await it.payload("DELETE", path)
-            return [app, changed, listed, (await it.ask("GET", path)).status_code]
+            changed = await it.request_payload(
+                "PATCH", path, {"call_flow_method": "POST", "call_flow_request_timeout": 5000}
+            )
+            listed = await it.request_payload("GET", "/sip/app")
+            await it.request_payload("DELETE", path)
+            return [app, changed, listed, (await it.request_rest("GET", path)).status_code]
 
-    app, changed, listed, gone = run(made())
+    app, changed, listed, gone = run_bounded(made())
     assert app["call_flow_url"] == "https://calls.example.com/call"
     assert (changed["call_flow_method"], changed["name"], changed["created_on"]) == (
         "POST",
@@ -133,12 +137,12 @@ def test_an_app_is_made_changed_and_removed():
     ],
 )
 def test_an_app_that_is_wrong_is_refused_by_its_fields(body, fields):
-    reply = run(asked("POST", "/sip/app", body))
+    reply = run_bounded(asked("POST", "/sip/app", body))
     assert refused(reply) == (400, [f"params.{field}" for field in fields])
 
 
 def test_a_refusal_has_the_documented_shape():
-    reply = run(asked("POST", "/sms", {"from": NUMBER, "to": "qwerty", "message": "Hello"}))
+    reply = run_bounded(asked("POST", "/sms", {"from": NUMBER, "to": "qwerty", "message": "Hello"}))
     like = json.loads((SAMPLES / "rest-error.json").read_text(encoding="utf-8"))
     said = reply.json()
     assert set(said) == set(like)
@@ -150,35 +154,37 @@ def test_a_refusal_has_the_documented_shape():
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"\xff", b"[" * 100_000, b'"text"'])
 def test_a_body_that_is_no_object_is_refused(raw):
     async def sent() -> httpx.Response:
-        async with there() as it:
-            return await it.ask("POST", "/sip/app", content=raw)
+        async with run_harness() as it:
+            return await it.request_rest("POST", "/sip/app", content=raw)
 
-    assert refused(run(sent()))[0] == 400
+    assert refused(run_bounded(sent()))[0] == 400
 
 
 def test_what_is_not_there_is_said_in_the_envelope():
-    assert refused(run(asked("GET", "/nowhere")))[0] == 404
-    assert refused(run(asked("DELETE", "/sip/app")))[0] == 405
-    assert refused(run(asked("PATCH", "/sip/app/nobody", {})))[0] == 404
+    assert refused(run_bounded(asked("GET", "/nowhere")))[0] == 404
+    assert refused(run_bounded(asked("DELETE", "/sip/app")))[0] == 405
+    assert refused(run_bounded(asked("PATCH", "/sip/app/nobody", {})))[0] == 404
 
 
 def test_a_number_is_given_to_an_app_by_either_way_and_taken():
     async def given() -> list[Any]:
-        async with there(number="") as it:
-            await it.payload("POST", "/order", {"items": [{"tn": 12015550123, "features": ["voice"], "autorenew": True}]})
-            app = await it.payload("POST", "/sip/app", APP)
-            lease = await it.payload("GET", "/lease/tn/+12015550123")
+        async with run_harness(number="") as it:
+            await it.request_payload(
+                "POST", "/order", {"items": [{"tn": 12015550123, "features": ["voice"], "autorenew": True}]}
+            )
+            app = await it.request_payload("POST", "/sip/app", APP)
+            lease = await it.request_payload("GET", "/lease/tn/+12015550123")
             path = f"/sip/app/{app['uuid']}/tnlease"
-            by_app = await it.payload("POST", path, {"add": [lease["uuid"]], "remove": []})
-            taken = await it.payload("POST", path, {"remove": [lease["uuid"]]})
-            by_lease = await it.payload("PATCH", f"/lease/tn/{lease['uuid']}", {"sip_control_app": app["uuid"]})
-            rows = await it.payload("GET", path)
-            unknown = await it.ask("PATCH", "/lease/tn/12015550123", {"sip_control_app": "nobody"})
-            await it.payload("DELETE", f"/sip/app/{app['uuid']}")
-            after = await it.payload("GET", "/lease/tn/12015550123")
+            by_app = await it.request_payload("POST", path, {"add": [lease["uuid"]], "remove": []})
+            taken = await it.request_payload("POST", path, {"remove": [lease["uuid"]]})
+            by_lease = await it.request_payload("PATCH", f"/lease/tn/{lease['uuid']}", {"sip_control_app": app["uuid"]})
+            rows = await it.request_payload("GET", path)
+            unknown = await it.request_rest("PATCH", "/lease/tn/12015550123", {"sip_control_app": "nobody"})
+            await it.request_payload("DELETE", f"/sip/app/{app['uuid']}")
+            after = await it.request_payload("GET", "/lease/tn/12015550123")
             return [by_app, taken, by_lease, rows, unknown.status_code, after["sip_control_app"]]
 
-    by_app, taken, by_lease, rows, unknown, after = run(given())
+    by_app, taken, by_lease, rows, unknown, after = run_bounded(given())
     assert [row["tn"]["tn"] for row in by_app] == [12015550123]
     assert taken == []
     assert by_lease["sip_control_app"]["name"] == "Front desk"
@@ -203,7 +209,7 @@ def test_a_number_is_given_to_an_app_by_either_way_and_taken():
     ],
 )
 def test_numbers_are_found_by_each_of_the_known_bodies(body, first, count):
-    found = run(asked("POST", "/tn/search", body, number="")).json()["payload"]
+    found = run_bounded(asked("POST", "/tn/search", body, number="")).json()["payload"]
     assert found["total"] == count
     assert (found["data"][0]["tn"] if found["data"] else None) == first
     assert len(found["data"]) <= found["take"]
@@ -211,28 +217,28 @@ def test_numbers_are_found_by_each_of_the_known_bodies(body, first, count):
 
 def test_numbers_are_found_by_pages_too():
     async def paged() -> list[int]:
-        async with there() as it:
-            rows = await it.payload("POST", "/tn/search?page=1&size=5", {"pattern": "201"})
+        async with run_harness() as it:
+            rows = await it.request_payload("POST", "/tn/search?page=1&size=5", {"pattern": "201"})
             return [row["tn"] for row in rows["data"]]
 
-    assert run(paged()) == list(range(12015550105, 12015550110))
+    assert run_bounded(paged()) == list(range(12015550105, 12015550110))
 
 
 def test_a_number_is_ordered_once_and_costs_money():
     async def ordered() -> list[Any]:
-        async with there(balance=1.5) as it:
+        async with run_harness(balance=1.5) as it:
             body = {"items": [{"tn": 12025550100, "features": ["voice", "sms"], "autorenew": False}]}
-            made = await it.ask("POST", "/order", body)
-            again = await it.ask("POST", "/order", body)
-            poor = await it.ask("POST", "/order", {"items": [{"tn": 12025550101}]})
-            none = await it.ask("POST", "/order", {"items": [{"tn": 12025559999}]})
-            orders = await it.found("/order/search")
-            leases = await it.found("/lease/tn/search", order={"tn": "DESC"})
-            free = (await it.payload("POST", "/tn/search", {"pattern": "2025550100"}))["total"]
-            released = await it.payload("DELETE", "/lease/tn/12025550100")
+            made = await it.request_rest("POST", "/order", body)
+            again = await it.request_rest("POST", "/order", body)
+            poor = await it.request_rest("POST", "/order", {"items": [{"tn": 12025550101}]})
+            none = await it.request_rest("POST", "/order", {"items": [{"tn": 12025559999}]})
+            orders = await it.search_rows("/order/search")
+            leases = await it.search_rows("/lease/tn/search", order={"tn": "DESC"})
+            free = (await it.request_payload("POST", "/tn/search", {"pattern": "2025550100"}))["total"]
+            released = await it.request_payload("DELETE", "/lease/tn/12025550100")
             return [made, [reply.status_code for reply in (again, poor, none)], orders, leases, free, released]
 
-    made, refusals, orders, leases, free, released = run(ordered())
+    made, refusals, orders, leases, free, released = run_bounded(ordered())
     assert made.status_code == 201
     assert refusals == [409, 402, 404]
     assert [item["tn"] for item in orders[0]["items"]] == [12025550100]
@@ -257,23 +263,23 @@ def test_a_number_is_ordered_once_and_costs_money():
     ],
 )
 def test_a_search_that_is_wrong_is_refused_by_its_fields(body, field):
-    assert refused(run(asked("POST", "/lease/tn/search", body))) == (400, [f"params.{field}"])
+    assert refused(run_bounded(asked("POST", "/lease/tn/search", body))) == (400, [f"params.{field}"])
 
 
 def test_a_search_that_is_wrong_is_refused_where_there_is_nothing_to_find_too():
-    assert refused(run(asked("POST", "/call/search", {"created_on_to": "x"}))) == (400, ["params.created_on_to"])
-    assert refused(run(asked("POST", "/tn/search?page=-1&size=5", {}))) == (400, ["params.page"])
+    assert refused(run_bounded(asked("POST", "/call/search", {"created_on_to": "x"}))) == (400, ["params.created_on_to"])
+    assert refused(run_bounded(asked("POST", "/tn/search?page=-1&size=5", {}))) == (400, ["params.page"])
 
 
 def test_a_search_takes_ten_skips_and_orders():
     async def searched() -> list[list[int]]:
-        async with there(number="") as it:
+        async with run_harness(number="") as it:
             items = [{"tn": 12025550100 + n} for n in range(25)]
-            await it.payload("POST", "/order", {"items": items})
+            await it.request_payload("POST", "/order", {"items": items})
             pages = [{}, {"take": 100}, {"take": 20, "skip": 20, "order": {"tn": "DESC"}}, {"tn": "*0110"}]
-            return [[row["tn"]["tn"] for row in await it.found("/lease/tn/search", **page)] for page in pages]
+            return [[row["tn"]["tn"] for row in await it.search_rows("/lease/tn/search", **page)] for page in pages]
 
-    first, whole, last, masked = run(searched())
+    first, whole, last, masked = run_bounded(searched())
     assert (len(first), len(whole)) == (10, 25)
     assert last == [12025550104, 12025550103, 12025550102, 12025550101, 12025550100]
     assert masked == [12025550110]
@@ -284,17 +290,17 @@ def test_a_search_takes_ten_skips_and_orders():
 
 def test_a_message_is_sent_in_both_forms_and_found():
     async def sent() -> list[Any]:
-        async with there() as it, it.listening() as listener:
-            one = await it.ask("POST", "/sms", {"from": "12015550123", "to": "12015550999", "message": "Hello"})
-            other = await it.ask("POST", "/sms", {"tn": 12015550123, "to": 12015550999, "message": "x" * 918})
+        async with run_harness() as it, it.listen_to_events() as listener:
+            one = await it.request_rest("POST", "/sms", {"from": "12015550123", "to": "12015550999", "message": "Hello"})
+            other = await it.request_rest("POST", "/sms", {"tn": 12015550123, "to": 12015550999, "message": "x" * 918})
             for _ in range(2):
-                await listener.until(lambda event: event["type"] == "sms" and event["payload"]["delivered"])
-            await it.own("POST", "/messages", {"from": "+12015550999", "to": NUMBER, "message": "HOURS"})
+                await listener.wait_for_event(lambda event: event["type"] == "sms" and event["payload"]["delivered"])
+            await it.request_control("POST", "/messages", {"from": "+12015550999", "to": NUMBER, "message": "HOURS"})
             paths = ("/sms/search", "/sms/search/outbound", "/sms/search/inbound")
-            rows = [await it.found(path, order={"created_on": "ASC"}) for path in paths]
-            return [one, other, rows, await it.found("/sms/search", message="Hel*", delivered=True)]
+            rows = [await it.search_rows(path, order={"created_on": "ASC"}) for path in paths]
+            return [one, other, rows, await it.search_rows("/sms/search", message="Hel*", delivered=True)]
 
-    one, other, (every, outbound, inbound), masked = run(sent())
+    one, other, (every, outbound, inbound), masked = run_bounded(sent())
     assert (one.status_code, other.status_code) == (202, 202)
     assert one.json()["payload"]["state"] == "created"
     assert (len(every), len(outbound), len(inbound), len(masked)) == (3, 2, 1, 1)
@@ -311,22 +317,22 @@ def test_a_message_is_sent_in_both_forms_and_found():
     ],
 )
 def test_a_message_that_cannot_be_sent_is_refused(body, status):
-    assert refused(run(asked("POST", "/sms", body)))[0] == status
+    assert refused(run_bounded(asked("POST", "/sms", body)))[0] == status
 
 
 def test_a_message_costs_money_and_needs_a_number_that_is_enabled():
     async def sent() -> list[int]:
         body = {"from": "12015550123", "to": "12015550999", "message": "Hello"}
         path = "/lease/tn/12015550123/subscription/sms"
-        async with there(balance=0.01) as it:
-            statuses = [(await it.ask("POST", "/sms", body)).status_code for _ in range(2)]
-            await it.payload("DELETE", path)
-            statuses.append((await it.ask("POST", "/sms", body)).status_code)
-            profile = await it.payload("POST", "/profile/messaging", {"name": "main"})
-            await it.payload("POST", path, {"messaging_profile": profile["uuid"], "sms_campaign": "C1"})
-            return [*statuses, (await it.ask("POST", "/sms", body)).status_code]
+        async with run_harness(balance=0.01) as it:
+            statuses = [(await it.request_rest("POST", "/sms", body)).status_code for _ in range(2)]
+            await it.request_payload("DELETE", path)
+            statuses.append((await it.request_rest("POST", "/sms", body)).status_code)
+            profile = await it.request_payload("POST", "/profile/messaging", {"name": "main"})
+            await it.request_payload("POST", path, {"messaging_profile": profile["uuid"], "sms_campaign": "C1"})
+            return [*statuses, (await it.request_rest("POST", "/sms", body)).status_code]
 
-    assert run(sent()) == [202, 402, 409, 402]
+    assert run_bounded(sent()) == [202, 402, 409, 402]
 
 
 @pytest.mark.parametrize(
@@ -334,33 +340,33 @@ def test_a_message_costs_money_and_needs_a_number_that_is_enabled():
 )
 def test_of_callbacks_the_message_s_own_goes_before_those_of_its_profile(own, first, paths):
     async def called() -> list[str]:
-        async with customer() as other, there() as it:
+        async with run_customer_server() as other, run_harness() as it:
             other.answers = dict.fromkeys(("/own", "/one", "/two"), (200, "", 0.0))
             one = f"{other.url}/one" if first else "http://127.0.0.1:9/one"
-            lease = await it.payload("GET", "/lease/tn/12015550123")
+            lease = await it.request_payload("GET", "/lease/tn/12015550123")
             profile = f"/profile/messaging/{lease['messaging_profile']['uuid']}"
-            await it.payload("PATCH", profile, {"callback_url": one, "callback_url2": f"{other.url}/two"})
+            await it.request_payload("PATCH", profile, {"callback_url": one, "callback_url2": f"{other.url}/two"})
             body = {"from": "12015550123", "to": "12015550999", "message": "Hello"}
             more = {"custom_callback_url": f"{other.url}/own"} if own else {}
-            await it.payload("POST", "/sms", {**body, **more})
-            rows = await other.got(3, paths[0])
+            await it.request_payload("POST", "/sms", {**body, **more})
+            rows = await other.wait_for_requests(3, paths[0])
             assert [(row["json"]["state"], row["json"]["delivered"]) for row in rows[-1:]] == [("success", True)]
-            return [row["path"] for row in other.asked]
+            return [row["path"] for row in other.requests]
 
-    assert set(run(called())) == set(paths)
+    assert set(run_bounded(called())) == set(paths)
 
 
 def test_a_message_from_outside_reaches_the_callback_of_the_profile():
     async def called() -> dict[str, Any]:
-        async with customer() as other, there() as it:
-            lease = await it.payload("GET", "/lease/tn/12015550123")
+        async with run_customer_server() as other, run_harness() as it:
+            lease = await it.request_payload("GET", "/lease/tn/12015550123")
             profile = f"/profile/messaging/{lease['messaging_profile']['uuid']}"
-            await it.payload("PATCH", profile, {"callback_url": other.answer("/sms")})
-            await it.own("POST", "/messages", {"from": "+12015550999", "to": NUMBER, "message": "HOURS"})
-            (row,) = await other.got(1, "/sms")
+            await it.request_payload("PATCH", profile, {"callback_url": other.set_answer("/sms")})
+            await it.request_control("POST", "/messages", {"from": "+12015550999", "to": NUMBER, "message": "HOURS"})
+            (row,) = await other.wait_for_requests(1, "/sms")
             return dict(row["json"])
 
-    body = run(called())
+    body = run_bounded(called())
     assert {name: body[name] for name in ("type", "state", "from", "to", "message")} == {
         "type": "smsi",
         "state": "success",
@@ -376,12 +382,12 @@ def test_a_message_from_outside_reaches_the_callback_of_the_profile():
 @pytest.mark.parametrize("listing", ["bare", "envelope"])
 def test_subscriptions_are_listed_bare_or_in_the_envelope(listing):
     async def listed() -> Any:
-        async with there(listing=listing) as it:
+        async with run_harness(listing=listing) as it:
             body = {"is_active": True, "expired_on": "2027-01-02T07:36:44.784Z", "channel": "wss", "type": "call_record"}
-            await it.payload("POST", "/event/subscription", body)
-            return (await it.ask("GET", "/event/subscription")).json()
+            await it.request_payload("POST", "/event/subscription", body)
+            return (await it.request_rest("GET", "/event/subscription")).json()
 
-    said = run(listed())
+    said = run_bounded(listed())
     rows = said if listing == "bare" else said["payload"]
     like = json.loads((SAMPLES / "subscriptions.json").read_text(encoding="utf-8"))
     assert set(rows[0]) == set(like[0])
@@ -389,22 +395,24 @@ def test_subscriptions_are_listed_bare_or_in_the_envelope(listing):
 
 
 def test_a_type_that_there_is_not_is_refused():
-    reply = run(asked("POST", "/event/subscription", {"type": "call_recrd", "channel": "wss"}))
+    reply = run_bounded(asked("POST", "/event/subscription", {"type": "call_recrd", "channel": "wss"}))
     assert refused(reply) == (400, ["params.type"])
     assert "call_record" in reply.text
 
 
 def test_what_is_not_documented_is_refused_when_nothing_is_to_be_chosen():
     async def asked_strictly() -> list[int]:
-        async with there(strict=True, number="") as it:
+        async with run_harness(strict=True, number="") as it:
             asks = [("GET", "/event/subscription"), ("DELETE", "/event/subscription/x"), ("POST", "/lease/tn/search")]
-            return [(await it.ask(method, path, {} if method == "POST" else None)).status_code for method, path in asks]
+            return [
+                (await it.request_rest(method, path, {} if method == "POST" else None)).status_code for method, path in asks
+            ]
 
-    assert run(asked_strictly()) == [501, 501, 501]
+    assert run_bounded(asked_strictly()) == [501, 501, 501]
 
 
 def test_voices_have_the_documented_fields():
-    rows = run(asked("GET", "/dict/gtts")).json()["payload"]
+    rows = run_bounded(asked("GET", "/dict/gtts")).json()["payload"]
     assert {frozenset(row) for row in rows} == {
         frozenset({"uuid", "type", "code", "name", "gender", "naturalSampleRateHertz"})
     }
@@ -413,20 +421,22 @@ def test_voices_have_the_documented_fields():
 
 def test_sip_connections_domains_and_users_are_kept():
     async def kept() -> list[Any]:
-        async with there() as it:
-            connection = await it.payload("POST", "/sip/connection", {"name": "trunk", "ip": "192.0.2.7"})
-            lease = await it.payload("GET", "/lease/tn/12015550123")
-            rows = await it.payload("POST", f"/sip/connection/{connection['uuid']}/tnlease", {"add": [lease["uuid"]]})
-            await it.payload("POST", "/sip/domain", {"domain": "acme"})
-            again = await it.ask("POST", "/sip/domain", {"domain": "acme"})
-            user = await it.payload("POST", "/sip/domain/acme/user", {"login": "ann", "password": "secret-word"})
-            users = await it.payload("GET", "/sip/domain/acme.sip.opentact.org/user")
-            await it.payload("DELETE", f"/sip/domain/acme/user/{user['uuid']}")
-            empty = await it.payload("GET", "/sip/domain/acme/user")
-            switch = await it.ask("POST", "/sip/domain/acme/switch", {})
+        async with run_harness() as it:
+            connection = await it.request_payload("POST", "/sip/connection", {"name": "trunk", "ip": "192.0.2.7"})
+            lease = await it.request_payload("GET", "/lease/tn/12015550123")
+            rows = await it.request_payload(
+                "POST", f"/sip/connection/{connection['uuid']}/tnlease", {"add": [lease["uuid"]]}
+            )
+            await it.request_payload("POST", "/sip/domain", {"domain": "acme"})
+            again = await it.request_rest("POST", "/sip/domain", {"domain": "acme"})
+            user = await it.request_payload("POST", "/sip/domain/acme/user", {"login": "ann", "password": "secret-word"})
+            users = await it.request_payload("GET", "/sip/domain/acme.sip.opentact.org/user")
+            await it.request_payload("DELETE", f"/sip/domain/acme/user/{user['uuid']}")
+            empty = await it.request_payload("GET", "/sip/domain/acme/user")
+            switch = await it.request_rest("POST", "/sip/domain/acme/switch", {})
             return [connection, rows, again.status_code, users, empty, switch.status_code]
 
-    connection, rows, again, users, empty, switch = run(kept())
+    connection, rows, again, users, empty, switch = run_bounded(kept())
     assert connection["ip"] == "192.0.2.7"
     assert len(rows) == 1
     assert (again, switch) == (409, 501)
@@ -450,11 +460,11 @@ def test_sip_connections_domains_and_users_are_kept():
 )
 def test_a_page_of_the_web_cannot_have_the_stand_in_ring(headers, status):
     async def posted() -> int:
-        async with there() as it, httpx.AsyncClient() as http:
+        async with run_harness() as it, httpx.AsyncClient() as http:
             body = b'{"to": "+12015550100"}'
-            return (await http.post(f"{it.served.url}/stand-in/calls", content=body, headers=headers)).status_code
+            return (await http.post(f"{it.server.url}/stand-in/calls", content=body, headers=headers)).status_code
 
-    assert run(posted()) == status
+    assert run_bounded(posted()) == status
 
 
 @pytest.mark.parametrize(
@@ -471,12 +481,12 @@ def test_a_page_of_the_web_cannot_have_the_stand_in_ring(headers, status):
 )
 def test_its_own_door_says_what_is_wrong_as_problem_details_with_every_field(method, path, content, status, detail):
     async def asked() -> httpx.Response:
-        async with there() as it:
+        async with run_harness() as it:
             headers = {"x-auth-token": "", "content-type": "application/json"}
-            url = f"{it.served.url}/stand-in{path}"
+            url = f"{it.server.url}/stand-in{path}"
             return await it.http.request(method, url, content=content, headers=headers)
 
-    reply = run(asked())
+    reply = run_bounded(asked())
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
     told = reply.json()
     assert {"type", "title", "status", "detail"} <= set(told)
@@ -496,10 +506,10 @@ def test_its_own_door_says_what_is_wrong_as_problem_details_with_every_field(met
 )
 def test_rest_refuses_in_the_documented_envelope(method, path, token, status):
     async def asked() -> httpx.Response:
-        async with there() as it:
-            return await it.ask(method, path, headers={"x-auth-token": token})
+        async with run_harness() as it:
+            return await it.request_rest(method, path, headers={"x-auth-token": token})
 
-    reply = run(asked())
+    reply = run_bounded(asked())
     told = reply.json()
     assert (reply.status_code, told["success"], told["status"]) == (status, False, status)
     assert told["message"]
@@ -508,10 +518,10 @@ def test_rest_refuses_in_the_documented_envelope(method, path, token, status):
 
 def test_what_was_asked_of_our_urls_is_told():
     async def told() -> list[dict[str, Any]]:
-        async with customer() as other, there(url=other.answer("/call", "", 503)) as it:
-            await it.call()
-            return list((await it.own("GET", "/requests")).json())
+        async with run_customer_server() as other, run_harness(url=other.set_answer("/call", "", 503)) as it:
+            await it.ring_and_wait()
+            return list((await it.request_control("GET", "/requests")).json())
 
-    (row,) = run(told())
+    (row,) = run_bounded(told())
     assert (row["method"], row["status"]) == ("POST", 503)
     assert "/call?from=%2B12015550999" in row["url"]

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import pytest
-from played import CASES, play, read, written
+from played import CASES_FOLDER, play_case, read_case, render_transcript
 
 from app.language import from_xml
-from app.language.dialects import WRITING
-from app.language.element import paths
+from app.language.dialects import ELEMENT_SPELLINGS
+from app.language.element import walk_elements
 from app.language.verbs import Response
 from app.rehearsal import platform
-from app.rehearsal.dialects import spelled
+from app.rehearsal.dialects import detect_dialect
 
-NAMES = sorted(file.stem for file in CASES.glob("*.txt"))
-READ = {name: read(CASES / f"{name}.txt") for name in NAMES}
-RULES = {silence.name: silence for silence in platform.SILENCES}
-DECIDING = {name: [one for one in case.silences if not RULES[one].only_shown] for name, case in READ.items()}
+NAMES = sorted(file.stem for file in CASES_FOLDER.glob("*.txt"))
+READ = {name: read_case(CASES_FOLDER / f"{name}.txt") for name in NAMES}
+RULES = {silence.name: silence for silence in platform.XML_RULES}
+DECIDING = {name: [one for one in case.rule_names if not RULES[one].only_shown] for name, case in READ.items()}
 """By case, the silences on which its call depends."""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_call_is_what_its_transcript_says(name):
-    transcript, silences = play(READ[name])
-    assert written(transcript) == READ[name].transcript
-    assert silences == READ[name].silences
+    transcript, silences = play_case(READ[name])
+    assert render_transcript(transcript) == READ[name].transcript
+    assert silences == READ[name].rule_names
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if DECIDING[name]])
 def test_where_the_documentation_is_silent_a_strict_rehearsal_refuses_to_go_on(name):
-    transcript, silences = play(READ[name], strict=True)
+    transcript, silences = play_case(READ[name], strict=True)
     rule = RULES[DECIDING[name][0]]
     assert transcript.outcome == "error"
     assert transcript.error == f"{rule.unknown}: the documentation does not say (otherwise: {rule.done})"
@@ -37,8 +37,8 @@ def test_where_the_documentation_is_silent_a_strict_rehearsal_refuses_to_go_on(n
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not DECIDING[name]])
 def test_where_nothing_depends_on_a_silence_a_strict_rehearsal_is_the_same(name):
-    transcript, _ = play(READ[name], strict=True)
-    assert written(transcript) == READ[name].transcript
+    transcript, _ = play_case(READ[name], strict=True)
+    assert render_transcript(transcript) == READ[name].transcript
 
 
 def test_every_rule_is_met_by_a_case_in_which_it_decides_first():
@@ -46,7 +46,7 @@ def test_every_rule_is_met_by_a_case_in_which_it_decides_first():
     assert first == {name for name, rule in RULES.items() if not rule.only_shown}
 
 
-@pytest.mark.parametrize(("dialect", "element"), [(dialect, e) for dialect, es in WRITING.items() for e in es])
+@pytest.mark.parametrize(("dialect", "element"), [(dialect, e) for dialect, es in ELEMENT_SPELLINGS.items() for e in es])
 def test_every_verb_of_a_dialect_has_a_case(dialect, element):
     assert any(isinstance(verb, element) for case in READ.values() if case.dialect == dialect for verb in _verbs(case))
 
@@ -56,11 +56,11 @@ def _verbs(case):
     for document in documents:
         with_root = document.replace(b"<Enqueue>support</Enqueue>", b"")
         yield Response()
-        yield from (verb for _, verb in paths(from_xml(with_root)))
+        yield from (verb for _, verb in walk_elements(from_xml(with_root)))
 
 
 def dialect_of(document):
-    return spelled(document, from_xml(document)).dialect
+    return detect_dialect(document, from_xml(document)).dialect
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if b"<Gather" in READ[name].document and "mixed" not in name])

@@ -11,17 +11,17 @@ import httpx
 import uvicorn
 import websockets
 
-from app.rehearsal.stand_in.options import Number, Options
-from app.rehearsal.stand_in.serving import stand_in
+from app.rehearsal.stand_in.options import StandInNumber, StandInOptions
+from app.rehearsal.stand_in.serving import run_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from app.rehearsal.stand_in.serving import StandIn
+    from app.rehearsal.stand_in.serving import StandInServer
 
 NUMBER = "+12015550123"
 TO = "12015550123"
-TOKEN = Options().token
+TOKEN = StandInOptions().token
 PACE = 500.0
 MENU = """<Response><Answer tag="lifted"/><Say>Press 1.</Say><Gather dtmf_length="1">
 <DTMF value="1"><Dial><To>ann@acme.sip.opentact.org</To><Error><Say>Nobody is free</Say></Error></Dial></DTMF>
@@ -30,142 +30,144 @@ MENU = """<Response><Answer tag="lifted"/><Say>Press 1.</Say><Gather dtmf_length
 SAY = "<Response><Say>{}</Say><Hangup/></Response>"
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
+def run_bounded(work: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine gives, in a loop of its own; never longer than a minute."""
 
-    async def bounded() -> Any:
+    async def wait_bounded() -> Any:
         return await asyncio.wait_for(work, 60)
 
-    return asyncio.run(bounded())
+    return asyncio.run(wait_bounded())
 
 
-class There:
+class StandInHarness:
     """A stand-in, asked with its token."""
 
-    def __init__(self, served: StandIn, http: httpx.AsyncClient) -> None:
-        self.served = served
+    def __init__(self, server: StandInServer, http: httpx.AsyncClient) -> None:
+        self.server = server
         self.http = http
-        self.events = served.events
+        self.events_url = server.events_url
 
-    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+    async def request_rest(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
         """REST."""
         given = {"json": body} if body is not None else {}
-        return await self.http.request(method, f"{self.served.rest}{path}", **given, **more)
+        return await self.http.request(method, f"{self.server.rest_url}{path}", **given, **more)
 
-    async def payload(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+    async def request_payload(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """What REST gives; a test that is refused by mistake fails here."""
-        reply = await self.ask(method, path, body, **more)
+        reply = await self.request_rest(method, path, body, **more)
         assert reply.is_success, reply.text
         said = reply.json()
         assert said["success"] is True
         return said["payload"]
 
-    async def found(self, path: str, **body: Any) -> list[dict[str, Any]]:
+    async def search_rows(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """The rows of a search."""
-        rows: list[dict[str, Any]] = (await self.payload("POST", path, body))["data"]
+        rows: list[dict[str, Any]] = (await self.request_payload("POST", path, body))["data"]
         return rows
 
-    async def own(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    async def request_control(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """The stand-in's own door, as somebody on this machine asks it."""
         given = {"json": body} if body is not None else {}
-        return await self.http.request(method, f"{self.served.url}/stand-in{path}", headers={"x-auth-token": ""}, **given)
+        return await self.http.request(method, f"{self.server.url}/stand-in{path}", headers={"x-auth-token": ""}, **given)
 
-    async def call(self, **given: Any) -> dict[str, Any]:
+    async def ring_and_wait(self, **given: Any) -> dict[str, Any]:
         """A call from beginning to end: its transcript."""
-        reply = await self.own("POST", "/calls", {"to": NUMBER, "wait": True, **given})
+        reply = await self.request_control("POST", "/calls", {"to": NUMBER, "wait": True, **given})
         assert reply.status_code == 200, reply.text
         told: dict[str, Any] = reply.json()
         return told
 
-    async def begin(self, **given: Any) -> str:
+    async def start_call(self, **given: Any) -> str:
         """A call that begins: its id."""
-        reply = await self.own("POST", "/calls", {"to": NUMBER, **given})
+        reply = await self.request_control("POST", "/calls", {"to": NUMBER, **given})
         assert reply.status_code == 202, reply.text
         return str(reply.json()["uuid"])
 
-    async def over(self, uuid: str) -> dict[str, Any]:
+    async def wait_until_over(self, uuid: str) -> dict[str, Any]:
         """The transcript of a call, once it is over."""
-        while not (told := (await self.own("GET", f"/calls/{uuid}")).json())["over"]:  # noqa: ASYNC110 - a server is waited for
+        while not (told := (await self.request_control("GET", f"/calls/{uuid}")).json())["over"]:  # noqa: ASYNC110 - a server is waited for
             await asyncio.sleep(0.01)
         return dict(told)
 
-    async def broken(self, **faults: Any) -> None:
+    async def inject_faults(self, **faults: Any) -> None:
         """Have faults."""
-        reply = await self.own("POST", "/faults", faults)
+        reply = await self.request_control("POST", "/faults", faults)
         assert reply.status_code == 200, reply.text
 
-    async def keep(self, document: str) -> str:
+    async def store_document(self, document: str) -> str:
         """Keep a static document for the number's app: the app's id."""
-        (app,) = await self.payload("GET", "/sip/app")
-        await self.payload("POST", f"/sip/app/call/flow/{app['uuid']}", files={"file": document.encode()})
+        (app,) = await self.request_payload("GET", "/sip/app")
+        await self.request_payload("POST", f"/sip/app/call/flow/{app['uuid']}", files={"file": document.encode()})
         return str(app["uuid"])
 
     @contextlib.asynccontextmanager
-    async def listening(self, token: str = TOKEN) -> AsyncIterator[Listener]:
+    async def listen_to_events(self, token: str = TOKEN) -> AsyncIterator[EventListener]:
         """A websocket that is authenticated."""
-        async with websockets.connect(self.events, ping_interval=None) as socket:
+        async with websockets.connect(self.events_url, ping_interval=None) as socket:
             await socket.send(json.dumps({"type": "auth", "payload": token}))
-            listener = Listener(socket)
-            assert (await listener.next())["type"] == "auth"
+            listener = EventListener(socket)
+            assert (await listener.next_event())["type"] == "auth"
             yield listener
 
 
-class Listener:
+class EventListener:
     """A websocket, and what came over it."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self.socket = socket
-        self.heard: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
 
-    async def next(self, within: float = 10.0) -> dict[str, Any]:
+    async def next_event(self, timeout: float = 10.0) -> dict[str, Any]:
         """The next event."""
-        event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), within))
-        self.heard.append(event)
+        event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
+        self.events.append(event)
         return event
 
-    async def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def wait_for_event(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next event that is like that."""
-        while not wanted(event := await self.next()):
+        while not matches(event := await self.next_event()):
             pass
         return event
 
-    async def ended(self) -> None:
+    async def wait_until_destroyed(self) -> None:
         """Until the caller's call is destroyed."""
-        await self.until(lambda event: event["message"].endswith(f"> {TO} - destroyed"))
+        await self.wait_for_event(lambda event: event["message"].endswith(f"> {TO} - destroyed"))
 
-    def of(self, kind: str) -> list[dict[str, Any]]:
+    def events_of_type(self, kind: str) -> list[dict[str, Any]]:
         """What was heard of a type."""
-        return [event for event in self.heard if event["type"] == kind]
+        return [event for event in self.events if event["type"] == kind]
 
 
 @contextlib.asynccontextmanager
-async def there(*, number: str = NUMBER, url: str = "", **options: Any) -> AsyncIterator[There]:
+async def run_harness(*, number: str = NUMBER, url: str = "", **options: Any) -> AsyncIterator[StandInHarness]:
     """A stand-in with a number."""
-    pointed = Number(number=number, url=url, method=options.pop("method", "POST"), webhook=options.pop("webhook", ""))
+    pointed = StandInNumber(
+        number=number, url=url, method=options.pop("method", "POST"), webhook=options.pop("webhook", "")
+    )
     given = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
     async with (
-        stand_in(Options(**given)) as served,
+        run_stand_in(StandInOptions(**given)) as served,
         httpx.AsyncClient(headers={"x-auth-token": TOKEN}, trust_env=False, timeout=30) as http,
     ):
-        yield There(served, http)
+        yield StandInHarness(served, http)
 
 
-class Customer:
+class CustomerServer:
     """A server of the customer: what it is asked, and what it answers by path."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.answers: dict[str, tuple[int, str, float]] = {}
 
-    def answer(self, path: str, body: str = "", status: int = 200, after: float = 0.0) -> str:
+    def set_answer(self, path: str, body: str = "", status: int = 200, delay: float = 0.0) -> str:
         """Answer a path so: its URL."""
-        self.answers[path] = (status, body, after)
+        self.answers[path] = (status, body, delay)
         return f"{self.url}{path}"
 
-    async def got(self, count: int, path: str) -> list[dict[str, Any]]:
+    async def wait_for_requests(self, count: int, path: str) -> list[dict[str, Any]]:
         """What a path was asked, once it was that often."""
-        while len(asked := [row for row in self.asked if row["path"] == path]) < count:  # noqa: ASYNC110 - a server is waited for
+        while len(asked := [row for row in self.requests if row["path"] == path]) < count:  # noqa: ASYNC110 - a server is waited for
             await asyncio.sleep(0.01)
         return asked
 
@@ -177,7 +179,7 @@ class Customer:
                 break
         query = httpx.QueryParams(scope["query_string"].decode())
         row = {"method": scope["method"], "path": scope["path"], "query": [*query.multi_items()]}
-        self.asked.append({**row, "json": json.loads(body) if body else None})
+        self.requests.append({**row, "json": json.loads(body) if body else None})
         status, text, after = self.answers.get(scope["path"], (404, "", 0.0))
         await asyncio.sleep(after)
         headers = [(b"content-type", b"application/xml")]
@@ -186,16 +188,16 @@ class Customer:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serve_app(app: Any) -> AsyncIterator[str]:
     """An ASGI app that listens: its URL."""
 
-    class Quiet(uvicorn.Server):
+    class EmbeddedServer(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Any:
             yield
 
     config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", timeout_graceful_shutdown=1)
-    server = Quiet(config)
+    server = EmbeddedServer(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - a server is waited for
         await asyncio.sleep(0.005)
@@ -207,9 +209,9 @@ async def serving(app: Any) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def customer() -> AsyncIterator[Customer]:
+async def run_customer_server() -> AsyncIterator[CustomerServer]:
     """A customer's server that listens."""
-    made = Customer()
-    async with serving(made) as url:
+    made = CustomerServer()
+    async with serve_app(made) as url:
         made.url = url
         yield made

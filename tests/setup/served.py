@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager
-def serving(folder: Path, flow: str, **settings: str) -> Iterator[str]:
+def run_server_process(folder: Path, flow: str, **settings: str) -> Iterator[str]:
     """The URL of a server with one flow."""
     (folder / "callflows").mkdir()
     (folder / "callflows" / "desk.yaml").write_text(flow)
-    port = free_port()
+    port = find_free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
     environment |= {f"CALLFLOWS_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
     try:
-        _await(process, f"http://127.0.0.1:{port}/healthz", folder / "log")
+        _await_server(process, f"http://127.0.0.1:{port}/healthz", folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -45,7 +45,7 @@ def serving(folder: Path, flow: str, **settings: str) -> Iterator[str]:
         process.wait()
 
 
-def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _await_server(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     for _ in range(400):
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(httpx.TransportError):

@@ -6,19 +6,29 @@ import json
 import stat
 
 import pytest
-from cli.shell import run
-from opentact.small_platform import Answer, wrong
-from setup.account import DESK, NUMBER, OTHER, OURS, PUBLIC, THEIRS, THIRD, Account, installed
+from cli.shell import run_command
+from opentact.small_platform import CannedAnswer, error_answer
+from setup.account import (
+    DESK_FLOW,
+    EXISTING_APP_FIELDS,
+    NUMBER,
+    OTHER_NUMBER,
+    OUR_TOKEN,
+    PUBLIC_URL,
+    THIRD_NUMBER,
+    FakeAccount,
+    install_account,
+)
 
 from app.setup.connecting import ledger as module
 
-CALL = f"{PUBLIC}/call?token={OURS}"
+CALL = f"{PUBLIC_URL}/call?token={OUR_TOKEN}"
 WANTED = {
     "is_active": True,
     "call_flow_url": CALL,
     "call_flow_method": "POST",
     "call_flow_request_timeout": 5000,
-    "webhook_url": f"{PUBLIC}/webhook?token={OURS}",
+    "webhook_url": f"{PUBLIC_URL}/webhook?token={OUR_TOKEN}",
     "webhook_method": "POST",
     "webhook_request_timeout": 5000,
 }
@@ -26,7 +36,7 @@ WANTED = {
 
 @pytest.fixture
 def account(tmp_path, monkeypatch):
-    with installed(Account(), tmp_path, monkeypatch) as there:
+    with install_account(FakeAccount(), tmp_path, monkeypatch) as there:
         yield there
 
 
@@ -36,9 +46,9 @@ def ledger(tmp_path):
 
 
 def connect(*arguments):
-    done = run("connect", "--yes", *arguments)
+    done = run_command("connect", "--yes", *arguments)
     assert "Traceback" not in done.err
-    assert OURS not in done.out + done.err
+    assert OUR_TOKEN not in done.out + done.err
     return done
 
 
@@ -49,8 +59,8 @@ def connected(*arguments):
 
 
 def planned(*arguments):
-    done = run("connect", "--dry-run", "--format", "json", *arguments)
-    assert OURS not in done.out + done.err
+    done = run_command("connect", "--dry-run", "--format", "json", *arguments)
+    assert OUR_TOKEN not in done.out + done.err
     return json.loads(done.out)
 
 
@@ -67,19 +77,19 @@ def only(drawer):
 
 
 def test_from_nothing_there_is_an_app_with_the_numbers_and_a_subscription(account):
-    for number in (NUMBER, OTHER, THIRD):
-        account.lease(number)
+    for number in (NUMBER, OTHER_NUMBER, THIRD_NUMBER):
+        account.add_lease(number)
     connected()
     app = only(account.apps)
     assert {field: app[field] for field in WANTED} == WANTED
     assert (app["name"], app["product"]) == ("callflows", 7)
-    assert [account.holder(number) for number in (NUMBER, OTHER)] == [app["uuid"], app["uuid"]]
+    assert [account.find_holder(number) for number in (NUMBER, OTHER_NUMBER)] == [app["uuid"], app["uuid"]]
     assert only(account.subscriptions)["type"] == "call_record"
 
 
 def test_calls_of_a_new_app_are_bounded_and_those_of_another_where_that_is_wanted(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     assert "max_call_length_min: nothing → 240" in connected().out
     app = only(account.apps)
     assert app["max_call_length_min"] == 240
@@ -90,37 +100,37 @@ def test_calls_of_a_new_app_are_bounded_and_those_of_another_where_that_is_wante
 
 
 def test_where_opentact_takes_no_bound_of_calls_the_app_is_made_without_and_that_is_said(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     fields = {"max_call_length_min": {"message": "is not known", "value": 240}}
     account.breaks = lambda asked: (
-        wrong(400, "Bad request", fields=fields) if "max_call_length_min" in (asked.body or {}) else None
+        error_answer(400, "Bad request", fields=fields) if "max_call_length_min" in (asked.body or {}) else None
     )
     assert "does not take max_call_length_min" in connected().err
     assert "max_call_length_min" not in only(account.apps)
 
 
 def test_numbers_by_a_prefix_or_rest_are_never_assigned(account):
-    for number in (NUMBER, OTHER, THIRD, "+12025550123"):
-        account.lease(number)
+    for number in (NUMBER, OTHER_NUMBER, THIRD_NUMBER, "+12025550123"):
+        account.add_lease(number)
     connected()
-    assert account.holder(THIRD) is None
-    assert account.holder("+12025550123") is None
+    assert account.find_holder(THIRD_NUMBER) is None
+    assert account.find_holder("+12025550123") is None
 
 
 def test_a_second_plan_is_empty(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     connected()
-    before, changes = account.state(), len(account.changes)
+    before, changes = account.dump_state(), len(account.changes)
     assert planned()["steps"] == []
     assert "nothing to do" in connected().err
-    assert (account.state(), len(account.changes)) == (before, changes)
+    assert (account.dump_state(), len(account.changes)) == (before, changes)
 
 
 def test_what_was_changed_by_hand_is_set_again_and_nothing_else(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     connected()
     only(account.apps)["call_flow_request_timeout"] = None
     (step,) = planned()["steps"]
@@ -128,41 +138,41 @@ def test_what_was_changed_by_hand_is_set_again_and_nothing_else(account):
 
 
 def test_a_new_token_changes_the_urls_and_says_so_without_showing_it(account, monkeypatch):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     connected()
-    monkeypatch.setenv("CALLFLOWS_TOKEN", "another-token-that-nobody-can-guess-9, " + OURS)
-    done = run("connect", "--dry-run")
+    monkeypatch.setenv("CALLFLOWS_TOKEN", "another-token-that-nobody-can-guess-9, " + OUR_TOKEN)
+    done = run_command("connect", "--dry-run")
     assert "another-token" not in done.out + done.err
     assert "another secret" in done.out
-    run("connect", "--yes")
-    assert only(account.apps)["call_flow_url"] == f"{PUBLIC}/call?token=another-token-that-nobody-can-guess-9"
+    run_command("connect", "--yes")
+    assert only(account.apps)["call_flow_url"] == f"{PUBLIC_URL}/call?token=another-token-that-nobody-can-guess-9"
 
 
 # The plan
 
 
 def test_a_dry_run_shows_the_plan_and_does_nothing(account, ledger):
-    account.lease(NUMBER)
-    done = run("connect", "--dry-run")
+    account.add_lease(NUMBER)
+    done = run_command("connect", "--dry-run")
     assert "make the app 'callflows' of the product Standard" in done.out
-    assert f"call_flow_url: nothing → {PUBLIC}/call?token=…" in done.out
+    assert f"call_flow_url: nothing → {PUBLIC_URL}/call?token=…" in done.out
     assert f"give the app {NUMBER} (flow desk)" in done.out
     assert account.changes == []
     assert not ledger.exists()
 
 
 def test_without_a_terminal_and_yes_nothing_is_done(account):
-    account.lease(NUMBER)
-    done = run("connect")
+    account.add_lease(NUMBER)
+    done = run_command("connect")
     assert done.code == 2
     assert "--yes" in done.err
     assert account.changes == []
 
 
 def test_secrets_in_urls_of_others_are_not_shown(account):
-    account.app()
-    done = run("connect", "--dry-run")
+    account.add_app()
+    done = run_command("connect", "--dry-run")
     assert "https://old.example.com/x?key=…" in done.out
     assert "s3cret" not in done.out + done.err + json.dumps(planned())
 
@@ -189,12 +199,12 @@ def test_this_machine_is_no_public_url_for_the_real_opentact(account, monkeypatc
     done = connect()
     assert done.code == 2
     assert "Opentact cannot reach it" in done.err
-    assert account.asked == []
+    assert account.requests == []
 
 
 def test_a_server_that_does_not_answer_yet_is_said(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     assert "does not answer from here" in connected().err
 
 
@@ -202,8 +212,8 @@ def test_a_server_that_does_not_answer_yet_is_said(account):
 
 
 def test_an_app_is_found_by_its_name_or_its_id_and_changed(account):
-    sales = account.app(name="sales")
-    account.app(name="other")
+    sales = account.add_app(name="sales")
+    account.add_app(name="other")
     connect("--app", "sales")
     assert account.apps[sales]["call_flow_url"] == CALL
     assert planned("--app", sales)["app"] == sales
@@ -211,13 +221,13 @@ def test_an_app_is_found_by_its_name_or_its_id_and_changed(account):
 
 
 def test_the_app_that_was_connected_is_meant_when_none_is_named(account):
-    sales = account.app(name="sales")
+    sales = account.add_app(name="sales")
     connect("--app", "sales")
     assert planned()["app"] == sales
 
 
 def test_two_apps_of_one_name_are_told_apart_by_their_ids(account):
-    ids = [account.app(), account.app()]
+    ids = [account.add_app(), account.add_app()]
     done = connect()
     assert done.code == 2
     assert all(uuid in done.err for uuid in ids)
@@ -245,73 +255,73 @@ def test_of_several_products_one_must_be_named(account):
 
 
 def test_a_number_of_another_app_or_connection_is_left_alone_and_said(account):
-    other = account.app(name="other")
-    account.lease(NUMBER, other)
-    account.lease(OTHER, connection="trunk-1")
+    other = account.add_app(name="other")
+    account.add_lease(NUMBER, other)
+    account.add_lease(OTHER_NUMBER, connection="trunk-1")
     done = connect()
     assert done.code == 1
     assert f"{NUMBER} (flow desk) belongs to the app 'other'" in done.err
-    assert f"{OTHER} (flow desk) belongs to the SIP connection trunk-1" in done.err
-    assert account.holder(NUMBER) == other
+    assert f"{OTHER_NUMBER} (flow desk) belongs to the SIP connection trunk-1" in done.err
+    assert account.find_holder(NUMBER) == other
     assert [row["sip_connection"] for row in account.leases.values()] == [None, "trunk-1"]
 
 
 def test_with_take_it_is_taken(account):
-    other = account.app(name="other")
-    account.lease(NUMBER, other)
-    account.lease(OTHER, connection="trunk-1")
+    other = account.add_app(name="other")
+    account.add_lease(NUMBER, other)
+    account.add_lease(OTHER_NUMBER, connection="trunk-1")
     connected("--take")
     ours = next(uuid for uuid, app in account.apps.items() if app["name"] == "callflows")
-    assert account.holder(NUMBER) == account.holder(OTHER) == ours
+    assert account.find_holder(NUMBER) == account.find_holder(OTHER_NUMBER) == ours
     assert {row["sip_connection"] for row in account.leases.values()} == {None}
     assert planned()["steps"] == []
 
 
 def test_a_number_whose_holder_opentact_does_not_tell_is_left_alone(account):
-    lease = account.lease(NUMBER)
+    lease = account.add_lease(NUMBER)
     del account.leases[lease]["sip_control_app"]
     assert "whom Opentact does not name" in connect().err
 
 
 def test_a_number_that_has_to_be_taken_away_first_is(account):
-    other = account.app(name="other")
-    lease = account.lease(NUMBER, other)
-    account.lease(OTHER)
+    other = account.add_app(name="other")
+    lease = account.add_lease(NUMBER, other)
+    account.add_lease(OTHER_NUMBER)
 
     def taken_first(asked):
         held = asked.path.endswith("/tnlease") and lease in asked.body["add"] and account.leases[lease]["sip_control_app"]
-        return wrong(409, "the number belongs to another app") if held else None
+        return error_answer(409, "the number belongs to another app") if held else None
 
     account.breaks = taken_first
     connected("--take")
-    assert account.holder(NUMBER) not in (None, other)
+    assert account.find_holder(NUMBER) not in (None, other)
     assert connect("--remove").code == 0
-    assert account.holder(NUMBER) == other
+    assert account.find_holder(NUMBER) == other
 
 
 def test_a_number_that_the_account_does_not_have_is_said(account):
-    account.lease(NUMBER)
+    account.add_lease(NUMBER)
     done = connect()
     assert done.code == 1
-    assert f"{OTHER} (flow desk) is not a number of the account" in done.err
-    assert account.holder(NUMBER) is not None
+    assert f"{OTHER_NUMBER} (flow desk) is not a number of the account" in done.err
+    assert account.find_holder(NUMBER) is not None
     again = connect()
     assert (again.code, "nothing to do" in again.err) == (1, False)
     assert "nothing can be done before that is mended" in again.err
 
 
 def test_a_number_of_a_broken_flow_is_not_given_away(account, tmp_path):
-    (tmp_path / "callflows" / "desk.yaml").write_text(DESK.replace("hangup", "hangupp"))
-    account.lease(NUMBER)
+    (tmp_path / "callflows" / "desk.yaml").write_text(DESK_FLOW.replace("hangup", "hangupp"))
+    account.add_lease(NUMBER)
     assert "is broken" in connect().err
-    assert account.holder(NUMBER) is None
+    assert account.find_holder(NUMBER) is None
 
 
 def test_numbers_of_the_app_that_no_flow_claims_stay_and_are_said(account):
-    app = account.app()
-    account.lease(THIRD, app)
-    assert THIRD in connect().err
-    assert account.holder(THIRD) == app
+    app = account.add_app()
+    account.add_lease(THIRD_NUMBER, app)
+    assert THIRD_NUMBER in connect().err
+    assert account.find_holder(THIRD_NUMBER) == app
 
 
 # Events
@@ -327,24 +337,24 @@ def test_numbers_of_the_app_that_no_flow_claims_stay_and_are_said(account):
     ids=["inactive", "expired", "elsewhere"],
 )
 def test_a_subscription_that_does_not_deliver_is_made_anew(account, there):
-    account._keep(account.subscriptions, {"channel": "wss", "type": "call_record", **there})  # noqa: SLF001 - as it is
+    account._store_row(account.subscriptions, {"channel": "wss", "type": "call_record", **there})  # noqa: SLF001 - as it is
     assert "subscribe" in kinds(planned())
 
 
 @pytest.mark.parametrize("end", [None, "2999-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z"])
 def test_an_active_one_is_enough_also_with_an_end_before_its_beginning(account, end):
     fields = {"channel": "wss", "type": "call_record", "is_active": True, "expired_on": end}
-    account._keep(account.subscriptions, fields)  # noqa: SLF001 - as above
+    account._store_row(account.subscriptions, fields)  # noqa: SLF001 - as above
     assert "subscribe" not in kinds(planned())
 
 
 def test_an_old_one_that_is_in_the_way_is_replaced(account):
     fields = {"channel": "wss", "type": "call_record", "is_active": False}
-    old = account._keep(account.subscriptions, fields)  # noqa: SLF001 - as above
+    old = account._store_row(account.subscriptions, fields)  # noqa: SLF001 - as above
 
     def there_already(asked):
         taken = asked.method == "POST" and asked.path == "/event/subscription" and old in account.subscriptions
-        return wrong(409, "there already") if taken else None
+        return error_answer(409, "there already") if taken else None
 
     account.breaks = there_already
     connect()
@@ -354,9 +364,9 @@ def test_an_old_one_that_is_in_the_way_is_replaced(account):
 
 def test_a_type_that_is_refused_is_said_and_keeps_nothing_else_from_being_done(account, monkeypatch):
     monkeypatch.setenv("CALLFLOWS_EVENT_TYPES", "moon_phase,call_record")
-    account.lease(NUMBER)
-    account.lease(OTHER)
-    account.breaks = lambda asked: wrong(400, "no such type") if "moon" in asked.raw.decode() else None
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
+    account.breaks = lambda asked: error_answer(400, "no such type") if "moon" in asked.raw.decode() else None
     assert "moon_phase" in connected().err
     assert only(account.subscriptions)["type"] == "call_record"
     again = planned()
@@ -368,7 +378,7 @@ def test_a_type_that_is_refused_is_said_and_keeps_nothing_else_from_being_done(a
 
 
 def test_a_static_document_is_kept_once_and_its_uncertainty_is_said(account):
-    app = account.app()
+    app = account.add_app()
     done = connect("--static", "desk")
     assert "not documented" in done.err
     assert "<Hangup/>" in account.documents[app]
@@ -379,13 +389,13 @@ def test_a_static_document_is_kept_once_and_its_uncertainty_is_said(account):
 
 
 def test_a_document_that_was_there_is_restored(account):
-    app = account.app()
+    app = account.add_app()
     account.documents[app] = '<?xml version="1.0"?><Response><Say>old</Say></Response>'
-    before = account.state()
+    before = account.dump_state()
     connect("--static", "desk")
-    assert account.state() != before
+    assert account.dump_state() != before
     connect("--remove")
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 # The way back
@@ -393,11 +403,11 @@ def test_a_document_that_was_there_is_restored(account):
 
 def theirs(account):
     """An account of somebody who had a life before."""
-    ours, other = account.app(), account.app(name="other", call_flow_url="https://other.example.com/?key=1")
-    account.lease(NUMBER, other)
-    account.lease(OTHER, connection="trunk-1")
-    account.lease(THIRD, ours)
-    return account.state()
+    ours, other = account.add_app(), account.add_app(name="other", call_flow_url="https://other.example.com/?key=1")
+    account.add_lease(NUMBER, other)
+    account.add_lease(OTHER_NUMBER, connection="trunk-1")
+    account.add_lease(THIRD_NUMBER, ours)
+    return account.dump_state()
 
 
 def test_remove_restores_exactly_what_was_there(account, ledger):
@@ -405,19 +415,19 @@ def test_remove_restores_exactly_what_was_there(account, ledger):
     connected("--take")
     assert only({u: a for u, a in account.apps.items() if a["name"] == "callflows"})["call_flow_url"] == CALL
     assert stat.S_IMODE(ledger.stat().st_mode) == 0o600
-    assert OURS not in ledger.read_text()
+    assert OUR_TOKEN not in ledger.read_text()
     assert connect("--remove").code == 0
-    assert account.state() == before
+    assert account.dump_state() == before
     assert not ledger.exists()
 
 
 def test_remove_restores_from_nothing_to_nothing(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
-    before = account.state()
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
+    before = account.dump_state()
     connected()
     connected("--remove")
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 def test_what_was_there_first_is_restored_after_several_connects(account, monkeypatch):
@@ -425,9 +435,9 @@ def test_what_was_there_first_is_restored_after_several_connects(account, monkey
     connected("--take")
     for number in range(3):
         monkeypatch.setenv("CALLFLOWS_TOKEN", f"another-token-that-nobody-can-guess-{number}")
-        assert run("connect", "--yes", "--take").code == 0
-    assert run("connect", "--yes", "--remove").code == 0
-    assert account.state() == before
+        assert run_command("connect", "--yes", "--take").code == 0
+    assert run_command("connect", "--yes", "--remove").code == 0
+    assert account.dump_state() == before
 
 
 def test_remove_with_nothing_connected_does_nothing(account):
@@ -440,7 +450,7 @@ def test_remove_shows_its_plan_and_asks(account):
     theirs(account)
     connected("--take")
     changes = len(account.changes)
-    done = run("connect", "--remove")
+    done = run_command("connect", "--remove")
     assert done.code == 2
     assert f"give {NUMBER} back to the app" in done.out
     assert "s3cret" not in done.out
@@ -452,7 +462,7 @@ def test_what_somebody_changed_since_stays(account):
     theirs(account)
     connected("--take")
     ours = next(uuid for uuid, app in account.apps.items() if app["call_flow_url"] == CALL)
-    third = account.app(name="third")
+    third = account.add_app(name="third")
     account.apps[ours]["call_flow_url"] = "https://new.example.com/"
     next(row for row in account.leases.values() if row["sip_control_app"] == ours)["sip_control_app"] = third
     done = connect("--remove")
@@ -463,14 +473,14 @@ def test_what_somebody_changed_since_stays(account):
 
 
 def test_an_app_that_others_use_since_is_not_deleted(account):
-    account.lease(NUMBER)
-    account.lease(OTHER)
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
     connected()
     app = only(account.apps)["uuid"]
-    account.lease(THIRD, app)
+    account.add_lease(THIRD_NUMBER, app)
     assert connect("--remove").code == 1
-    assert account.holder(THIRD) == app
-    assert account.holder(NUMBER) is None
+    assert account.find_holder(THIRD_NUMBER) == app
+    assert account.find_holder(NUMBER) is None
 
 
 @pytest.mark.parametrize("option", ["--take", "--static=desk", "--app=x", "--product=1"])
@@ -488,9 +498,9 @@ class Killed(BaseException):
 
 def nothing(account):
     """An account that only has the numbers."""
-    account.lease(NUMBER)
-    account.lease(OTHER)
-    return account.state()
+    account.add_lease(NUMBER)
+    account.add_lease(OTHER_NUMBER)
+    return account.dump_state()
 
 
 def broken_after(account, count, *, done):
@@ -502,7 +512,7 @@ def broken_after(account, count, *, done):
         if done and len(account.changes) == count:
             account.lost = {".*"}
             return None
-        return Answer(breaks=True)
+        return CannedAnswer(breaks=True)
 
     account.breaks = breaks
 
@@ -519,7 +529,7 @@ def test_whatever_breaks_in_the_middle_connect_and_remove_go_on(account, begin, 
         connected("--take")
         assert planned()["steps"] == []
     assert connect("--remove").code == 0
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 @pytest.mark.parametrize("after", range(5))
@@ -531,14 +541,14 @@ def test_a_removal_that_breaks_goes_on(account, after, done):
     connect("--remove")
     account.breaks, account.lost = lambda _: None, set()
     assert connect("--remove").code == 0
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 @pytest.mark.parametrize("at", ["write", "kill"])
 def test_a_process_that_ends_between_two_steps_leaves_a_way_forward_and_back(account, monkeypatch, ledger, at):
     before = theirs(account)
     saves = []
-    write = module.Ledger._write  # noqa: SLF001 - where the process ends
+    write = module.UndoLog._write_file  # noqa: SLF001 - where the process ends
 
     def ending(self, content):
         saves.append(content)
@@ -548,7 +558,7 @@ def test_a_process_that_ends_between_two_steps_leaves_a_way_forward_and_back(acc
             raise OSError(28, "No space left on device")
         write(self, content)
 
-    monkeypatch.setattr(module.Ledger, "_write", ending)
+    monkeypatch.setattr(module.UndoLog, "_write_file", ending)
     if at == "kill":
         with pytest.raises(Killed):
             connect("--take")
@@ -556,12 +566,12 @@ def test_a_process_that_ends_between_two_steps_leaves_a_way_forward_and_back(acc
         done = connect("--take")
         assert done.code == 2
         assert "cannot be written" in done.err
-    monkeypatch.setattr(module.Ledger, "_write", write)
+    monkeypatch.setattr(module.UndoLog, "_write_file", write)
     assert [file.name for file in ledger.parent.iterdir()] == ["connected.json"]
-    assert account.state() != before
+    assert account.dump_state() != before
     connected("--take")
     assert connect("--remove").code == 0
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 def test_nothing_is_changed_where_it_cannot_be_written_down(account, tmp_path, monkeypatch):
@@ -569,7 +579,7 @@ def test_nothing_is_changed_where_it_cannot_be_written_down(account, tmp_path, m
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CALLFLOWS_DATA", str(tmp_path / "file" / "data"))
     assert connect("--take").code == 2
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2}', '{"apps": 1}'])
@@ -594,7 +604,7 @@ def test_a_file_that_is_damaged_is_said_and_nothing_is_done(account, ledger, con
     ],
 )
 def test_a_refusal_is_said_with_the_mend(account, status, mend):
-    account.breaks = lambda _asked: wrong(status, "so it is")
+    account.breaks = lambda _asked: error_answer(status, "so it is")
     done = connect()
     assert done.code == 1
     assert mend in done.err
@@ -611,9 +621,9 @@ def test_a_token_that_is_not_accepted_is_said_with_the_mend(monkeypatch):
 
 
 def test_the_fields_of_an_app_that_opentact_never_told_are_not_invented(account):
-    app = account.app()
+    app = account.add_app()
     del account.apps[app]["webhook_url"]
     connect()
     assert connect("--remove").code == 0
-    assert account.apps[app]["call_flow_url"] == THEIRS["call_flow_url"]
+    assert account.apps[app]["call_flow_url"] == EXISTING_APP_FIELDS["call_flow_url"]
     assert account.apps[app]["webhook_url"] == WANTED["webhook_url"]

@@ -6,23 +6,25 @@ import asyncio
 import json
 
 import pytest
-from opentact.small_platform import Answer, client, wrong
-from setup.account import NUMBER, OTHER, OURS, PUBLIC, Account
+from opentact.small_platform import CannedAnswer, create_client, error_answer
+from setup.account import NUMBER, OTHER_NUMBER, OUR_TOKEN, PUBLIC_URL, FakeAccount
 
 from app.errors import OpentactError
-from app.opentact.pace import now
+from app.opentact.pace import get_utc_now
 from app.setup.connecting import connect, returning
-from app.setup.connecting.ledger import Ledger
-from app.setup.connecting.plan import carry_out
-from app.setup.connecting.wanted import Wanted
+from app.setup.connecting.ledger import UndoLog
+from app.setup.connecting.plan import execute_plan
+from app.setup.connecting.wanted import DesiredSetup
 
-CALLBACK = f"{PUBLIC}/sms?token={OURS}"
+CALLBACK = f"{PUBLIC_URL}/sms?token={OUR_TOKEN}"
 UNSET = {"messaging_profile": None, "sms_campaign": None}
 
 
 def wanted(*, take=False):
-    numbers = {NUMBER: "inbox", OTHER: "desk"}
-    return Wanted("", {"is_active": True}, numbers, reading=frozenset({"inbox"}), callback=CALLBACK, take=take)
+    numbers = {NUMBER: "inbox", OTHER_NUMBER: "desk"}
+    return DesiredSetup(
+        "", {"is_active": True}, numbers, message_flows=frozenset({"inbox"}), callback_url=CALLBACK, takes_numbers=take
+    )
 
 
 class Installation:
@@ -31,35 +33,35 @@ class Installation:
         self.folder = folder
 
     def plan(self, *, take=False):
-        return self._asked(lambda opentact, ledger: connect.planned(opentact, wanted(take=take), ledger, now()))
+        return self._asked(lambda opentact, ledger: connect.plan_setup(opentact, wanted(take=take), ledger, get_utc_now()))
 
     def connect(self, *, take=False):
         async def work(opentact, ledger):
-            plan = await connect.planned(opentact, wanted(take=take), ledger, now())
-            return await carry_out(plan, opentact, ledger, lambda _: None)
+            plan = await connect.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
+            return await execute_plan(plan, opentact, ledger, lambda _: None)
 
         return self._asked(work)
 
     def remove(self):
         async def work(opentact, ledger):
-            await carry_out(await returning.planned(opentact, ledger), opentact, ledger, lambda _: None)
+            await execute_plan(await returning.plan_setup_removal(opentact, ledger), opentact, ledger, lambda _: None)
             ledger.clear()
 
         self._asked(work)
 
     def _asked(self, work):
         async def one():
-            async with self.account.serving(), client(self.account) as opentact:
-                return await work(opentact, Ledger(self.folder))
+            async with self.account.run_servers(), create_client(self.account) as opentact:
+                return await work(opentact, UndoLog(self.folder))
 
         return asyncio.run(one())
 
 
 @pytest.fixture
 def account():
-    there = Account()
-    there.lease(NUMBER, **UNSET)
-    there.lease(OTHER, **UNSET)
+    there = FakeAccount()
+    there.add_lease(NUMBER, **UNSET)
+    there.add_lease(OTHER_NUMBER, **UNSET)
     return there
 
 
@@ -77,49 +79,49 @@ def profile_of(account, number):
 
 
 def test_a_profile_calls_back_and_only_numbers_that_read_texts_have_it(account, installation):
-    before = account.state()
+    before = account.dump_state()
     installation.connect()
     ((uuid, profile),) = account.profiles.items()
     assert (profile["name"], profile["callback_url"]) == ("callflows", CALLBACK)
-    assert (profile_of(account, NUMBER), profile_of(account, OTHER)) == (uuid, None)
+    assert (profile_of(account, NUMBER), profile_of(account, OTHER_NUMBER)) == (uuid, None)
     assert installation.plan().steps == ()
     installation.remove()
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 def test_no_secret_is_in_the_plan(installation):
     plan = installation.plan()
     assert kinds(plan)[-2:] == ["make-profile", "enable-texts"]
-    assert OURS not in str(plan.lines) + str(plan.told)
+    assert OUR_TOKEN not in str(plan.lines) + str(plan.as_json)
 
 
 def test_a_profile_of_the_name_is_changed_and_restored(account, installation):
-    account._keep(account.profiles, {"name": "callflows", "callback_url": "https://old.example.com/?key=s3cret"})  # noqa: SLF001 - as it is
-    before = account.state()
+    account._store_row(account.profiles, {"name": "callflows", "callback_url": "https://old.example.com/?key=s3cret"})  # noqa: SLF001 - as it is
+    before = account.dump_state()
     assert "s3cret" not in str(installation.plan().lines)
     installation.connect()
     assert installation.plan().steps == ()
     installation.remove()
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 def test_a_number_with_another_profile_is_only_taken_if_that_is_said(account, installation):
-    other = account._keep(account.profiles, {"name": "other", "callback_url": None})  # noqa: SLF001 - as above
+    other = account._store_row(account.profiles, {"name": "other", "callback_url": None})  # noqa: SLF001 - as above
     next(iter(account.leases.values())).update(messaging_profile=other, sms_campaign="c-1")
-    before = account.state()
+    before = account.dump_state()
     installation.connect()
     assert profile_of(account, NUMBER) == other
-    assert not installation.plan().complete
+    assert not installation.plan().is_complete
     installation.connect(take=True)
     assert profile_of(account, NUMBER) != other
     installation.remove()
-    assert account.state() == before
+    assert account.dump_state() == before
 
 
 def test_where_opentact_does_not_tell_a_numbers_profile_it_is_set_once(account, installation):
     def untold(_asked):
         rows = [{k: v for k, v in row.items() if k not in UNSET} for row in account.leases.values()]
-        return Answer(json.dumps({"success": True, "payload": rows}))
+        return CannedAnswer(json.dumps({"success": True, "payload": rows}))
 
     account.routes["POST /lease/tn/search"] = untold
     installation.connect()
@@ -129,10 +131,10 @@ def test_where_opentact_does_not_tell_a_numbers_profile_it_is_set_once(account, 
 
 
 def test_a_carrier_that_wants_a_campaign_first_is_said_and_keeps_nothing_from_being_done(account, installation):
-    account.breaks = lambda asked: wrong(400, "a campaign is needed") if asked.path.endswith("/sms") else None
+    account.breaks = lambda asked: error_answer(400, "a campaign is needed") if asked.path.endswith("/sms") else None
     (note,) = installation.connect()
     assert (note.level, "a campaign is needed" in note.text) == ("missing", True)
-    assert account.holder(NUMBER) is not None
+    assert account.find_holder(NUMBER) is not None
     account.breaks = lambda _: None
     assert kinds(installation.plan()) == ["enable-texts"]
 
@@ -140,7 +142,7 @@ def test_a_carrier_that_wants_a_campaign_first_is_said_and_keeps_nothing_from_be
 @pytest.mark.parametrize("path", ["/profile/messaging", "/subscription/sms"])
 @pytest.mark.parametrize("then", ["connect", "remove"])
 def test_what_was_done_though_its_answer_was_lost_is_found_and_restored(account, installation, path, then):
-    before = account.state()
+    before = account.dump_state()
     account.lost = {f".*{path}"}
     with pytest.raises(OpentactError):
         installation.connect()
@@ -150,4 +152,4 @@ def test_what_was_done_though_its_answer_was_lost_is_found_and_restored(account,
         assert installation.plan().steps == ()
         assert len(account.profiles) == 1
     installation.remove()
-    assert account.state() == before
+    assert account.dump_state() == before

@@ -12,41 +12,41 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from cli.shell import run
+from cli.shell import run_command
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from opentact.small_platform import REFUSED, Answer, welcoming, wrong
-from setup.account import DESK, NUMBER, OTHER, OURS, THIRD, Account, installed
-from setup.served import free_port, serving
+from opentact.small_platform import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
+from setup.account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
+from setup.served import find_free_port, run_server_process
 
 from app.errors import SettingsError
 from app.journal.sql import SqlStore
 from app.settings import Settings
-from app.setup.asking import alive
+from app.setup.asking import explain_unreachable_server
 from app.setup.doctor import here
-from app.setup.doctor.results import Check, Finding, Once, beside, examine
+from app.setup.doctor.results import DoctorCheck, DoctorFinding, SharedFetch, run_doctor_checks, run_in_daemon_thread
 
-FLOW = DESK.replace(", rest", "")
+FLOW = DESK_FLOW.replace(", rest", "")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server that runs, with the token of these tests."""
-    with serving(tmp_path_factory.mktemp("server"), FLOW, TOKEN=OURS) as url:
+    with run_server_process(tmp_path_factory.mktemp("server"), FLOW, TOKEN=OUR_TOKEN) as url:
         yield url
 
 
 @pytest.fixture
 def account(tmp_path, monkeypatch, server):
     """An account that is connected, and an installation in which nothing is wrong."""
-    there = Account()
-    there.routes["GET /"] = Answer("", 404, {"date": format_datetime(datetime.now(UTC), usegmt=True)})
-    with installed(there, tmp_path, monkeypatch, FLOW):
+    there = FakeAccount()
+    there.routes["GET /"] = CannedAnswer("", 404, {"date": format_datetime(datetime.now(UTC), usegmt=True)})
+    with install_account(there, tmp_path, monkeypatch, FLOW):
         monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", server)
-        there.lease(NUMBER)
-        there.lease(OTHER)
-        assert run("connect", "--yes").code == 0
+        there.add_lease(NUMBER)
+        there.add_lease(OTHER_NUMBER)
+        assert run_command("connect", "--yes").code == 0
         app(there)["max_call_length_min"] = 240
         yield there
 
@@ -56,9 +56,9 @@ def app(account):
 
 
 def examined(*arguments):
-    done = run("doctor", "--format", "json", *arguments)
+    done = run_command("doctor", "--format", "json", *arguments)
     assert "Traceback" not in done.err
-    assert OURS not in done.out + done.err
+    assert OUR_TOKEN not in done.out + done.err
     results = json.loads(done.out)
     assert done.code == (1 if any(result["level"] == "error" for result in results) else 0)
     return results
@@ -83,17 +83,17 @@ def test_where_nothing_is_wrong_nothing_is_said_to_be():
 
 
 def test_offline_asks_nobody(account):
-    account.asked.clear()
+    account.requests.clear()
     checks = {result["check"] for result in examined("--offline")}
     assert checks == {"settings", "token", "public-url", "secret-keys", "proxies", "data", "database", "flows"}
-    assert account.asked == []
+    assert account.requests == []
     assert account.connections == 0
 
 
 @pytest.mark.usefixtures("account")
 def test_for_people_there_is_a_line_each_and_the_mend_below(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_TOKEN", "short")
-    done = run("doctor", "--offline")
+    done = run_command("doctor", "--offline")
     assert done.code == 1
     assert "error    token" in done.out
     assert "→ make one by" in done.out
@@ -112,7 +112,7 @@ def test_for_people_there_is_a_line_each_and_the_mend_below(monkeypatch):
         ({"TOKEN": "changeme-changeme-changeme"}, "token", "error", "words that everybody tries"),
         ({"TOKEN": "abcabcabcabcabcabcabcabc"}, "token", "error", "repeats itself"),
         ({"TOKEN": "abcdefghijklmnopqrstuvwxyz"}, "token", "error", "equal steps"),
-        ({"TOKEN": f"{OURS},short"}, "token", "error", "token 2 of 2"),
+        ({"TOKEN": f"{OUR_TOKEN},short"}, "token", "error", "token 2 of 2"),
         ({"PUBLIC_URL": ""}, "public-url", "error", "not set"),
         ({"PUBLIC_URL": "http://calls.example.com"}, "public-url", "error", "not TLS"),
         ({"PUBLIC_URL": "http://127.0.0.1:1"}, "public-url", "warning", "this machine"),
@@ -141,34 +141,34 @@ def test_a_fault_of_the_settings_is_found(monkeypatch, given, check, level, said
     results = examined("--offline")
     found = worst(results, check)
     assert (found["level"], said in found["found"]) == (level, True), found
-    assert level == "ok" or found["mend"]
+    assert level == "ok" or found["fix"]
     assert "pw-of-it" not in json.dumps(results)
 
 
 @pytest.mark.parametrize(
-    "secret", ["0d9f4b0e5a3c1d78", "Qx2_kP9-vR7tLm4wZs8yBn3c", "3f1c2a9e-7b4d-4e8a-9c6f-1d2e3a4b5c6d", OURS]
+    "secret", ["0d9f4b0e5a3c1d78", "Qx2_kP9-vR7tLm4wZs8yBn3c", "3f1c2a9e-7b4d-4e8a-9c6f-1d2e3a4b5c6d", OUR_TOKEN]
 )
 def test_a_random_secret_is_not_called_weak(secret):
-    assert here.weak(secret) == ""
+    assert here.explain_weak_secret(secret) == ""
 
 
 @pytest.mark.parametrize(("free", "level"), [(2**40, "ok"), (400 * 2**20, "warning"), (2**20, "error")])
 def test_a_disk_that_is_nearly_full_is_said(tmp_path, free, level):
-    (found,) = here.data(Settings(data=tmp_path), lambda _: (2**40, 0, free))
+    (found,) = here.diagnose_data_folder(Settings(data=tmp_path), lambda _: (2**40, 0, free))
     assert found.level == level
 
 
 def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(tmp_path):
     settings = Settings(data=tmp_path)
     file = tmp_path / "callflows.db"
-    assert "is made when the server starts" in next(here.database(settings)).found
+    assert "is made when the server starts" in next(here.diagnose_database(settings)).found
     assert not file.exists()
     file.touch()
-    assert "is empty" in next(here.database(settings)).found
+    assert "is empty" in next(here.diagnose_database(settings)).found
     store = SqlStore(settings.journal_url)
     store.open()
     store.close()
-    (found,) = here.database(settings)
+    (found,) = here.diagnose_database(settings)
     assert (found.level, "can be written" in found.found) == ("ok", True)
 
 
@@ -227,13 +227,13 @@ def given(change):
         (lambda account: account.leases.clear(), "numbers", "error", "is not a number of the account"),
         (lambda account: one_lease(account).update(sip_control_app=None), "numbers", "error", "belongs to no app"),
         (
-            lambda account: one_lease(account).update(sip_control_app=account.app(name="other")),
+            lambda account: one_lease(account).update(sip_control_app=account.add_app(name="other")),
             "numbers",
             "error",
             "belongs to the app 'other'",
         ),
         (lambda account: one_lease(account).update(sip_connection="trunk-1"), "numbers", "error", "SIP connection trunk-1"),
-        (lambda account: account.lease(THIRD, app(account)["uuid"]), "numbers", "error", "no flow claims it"),
+        (lambda account: account.add_lease(THIRD_NUMBER, app(account)["uuid"]), "numbers", "error", "no flow claims it"),
         (lambda account: account.subscriptions.clear(), "subscriptions", "error", "there is no subscription"),
         (lambda account: one_subscription(account).update(is_active=False), "subscriptions", "error", "not active"),
         (
@@ -260,7 +260,7 @@ def given(change):
         (lambda account: account.sessions.__setitem__(0, hanging_up), "events", "error", "after it was shown the token"),
         (lambda account: setattr(account, "accepts", lambda _: False), "credentials", "error", "CALLFLOWS_OPENTACT_TOKEN"),
         (
-            lambda account: account.routes.update({"GET /sip/app": wrong(402, "no money")}),
+            lambda account: account.routes.update({"GET /sip/app": error_answer(402, "no money")}),
             "credentials",
             "error",
             "no money",
@@ -272,12 +272,12 @@ def test_a_fault_at_opentact_is_found(account, fault, check, level, said):
     results = examined()
     found = worst(results, check)
     assert (found["level"], said in found["found"]) == (level, True), found
-    assert level == "ok" or found["mend"]
+    assert level == "ok" or found["fix"]
     assert "s3cret" not in json.dumps(results)
 
 
 async def refusing(connection):
-    await connection.send(json.dumps(REFUSED))
+    await connection.send(json.dumps(AUTH_FAILURE_EVENT))
     await connection.wait_closed()
 
 
@@ -289,7 +289,7 @@ def test_an_event_that_comes_before_the_welcome_is_no_welcome_and_no_failure(acc
     async def late(connection):
         await connection.send("no json")
         await connection.send(json.dumps({"type": "call_state", "timestamp": "2026-03-05T16:30:00Z", "payload": {}}))
-        await welcoming()(connection)
+        await create_session()(connection)
 
     account.sessions[0] = late
     assert worst(examined(), "events")["level"] == "ok"
@@ -350,13 +350,13 @@ def test_without_credentials_all_that_needs_them_says_where_to_look(monkeypatch)
 
 
 def test_an_opentact_that_is_not_there_is_an_error_and_the_rest_is_told(account, monkeypatch):
-    monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", f"http://127.0.0.1:{find_free_port()}")
     results = examined()
     assert worst(results, "credentials")["level"] == "error"
     assert worst(results, "clock")["level"] == "error"
     assert worst(results, "reachable")["level"] == "ok"
     assert worst(results, "flows")["level"] == "ok"
-    assert account.count("GET /sip/app") == 1, "only by connect"
+    assert account.count_requests("GET /sip/app") == 1, "only by connect"
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_an_opentact_that_is_not_there_is_an_error_and_the_rest_is_told(account,
 def test_a_clock_that_is_off_is_said(account, off, level):
     moment = datetime.now(UTC) + timedelta(seconds=off or 0)
     headers = {"date": format_datetime(moment, usegmt=True)} if off is not None else {}
-    account.routes["GET /"] = Answer("", 404, headers)
+    account.routes["GET /"] = CannedAnswer("", 404, headers)
     assert worst(examined(), "clock")["level"] == level
 
 
@@ -374,11 +374,11 @@ def test_a_clock_that_is_off_is_said(account, off, level):
 
 @pytest.mark.usefixtures("account")
 def test_a_server_that_does_not_answer_is_said_with_where_to_look(monkeypatch, server):
-    monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("CALLFLOWS_PORT", str(free_port()))
-    assert "does not run here either" in worst(examined(), "reachable")["mend"]
+    monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", f"http://127.0.0.1:{find_free_port()}")
+    monkeypatch.setenv("CALLFLOWS_PORT", str(find_free_port()))
+    assert "does not run here either" in worst(examined(), "reachable")["fix"]
     monkeypatch.setenv("CALLFLOWS_PORT", server.rpartition(":")[2])
-    assert "the server itself answers" in worst(examined(), "reachable")["mend"]
+    assert "the server itself answers" in worst(examined(), "reachable")["fix"]
 
 
 @pytest.mark.usefixtures("account")
@@ -390,7 +390,7 @@ def test_an_app_with_another_token_than_the_settings_is_said(monkeypatch):
 @pytest.mark.parametrize("rest", ["-and-more", ""])
 def test_a_server_that_runs_with_another_token_than_the_settings_is_said(account, monkeypatch, somebody, rest):
     monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", f"http://127.0.0.1:{somebody.server_port}")
-    somebody.knows = f"{OURS}{rest}"
+    somebody.knows = f"{OUR_TOKEN}{rest}"
     found = worst(examined(), "token-known")
     assert (found["level"], account.connections) == ("error" if rest else "ok", 1)
 
@@ -399,7 +399,10 @@ class Somebody(BaseHTTPRequestHandler):
     """Somebody else's server, which answers everything; where it ``knows`` a token, strangers get no metrics."""
 
     def do_GET(self):
-        if self.path.startswith("/metrics") and getattr(self.server, "knows", OURS) != self.path.partition("token=")[2]:
+        if (
+            self.path.startswith("/metrics")
+            and getattr(self.server, "knows", OUR_TOKEN) != self.path.partition("token=")[2]
+        ):
             self.send_response(403)
             self.send_header("content-type", "application/problem+json")
             self.end_headers()
@@ -442,7 +445,7 @@ def test_a_certificate_that_is_not_valid_is_said(somebody, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     somebody.socket = context.wrap_socket(somebody.socket, server_side=True)
-    why = asyncio.run(alive(f"https://127.0.0.1:{somebody.server_port}"))
+    why = asyncio.run(explain_unreachable_server(f"https://127.0.0.1:{somebody.server_port}"))
     assert "certificate is not valid" in why
 
 
@@ -461,7 +464,7 @@ def self_signed():
 
 
 async def fine():
-    return [Finding("ok", "fine")]
+    return [DoctorFinding("ok", "fine")]
 
 
 async def broken():
@@ -474,7 +477,7 @@ async def slow():
 
 
 async def blocked():
-    return await beside(threading.Event().wait) or []
+    return await run_in_daemon_thread(threading.Event().wait) or []
 
 
 async def refused():
@@ -483,13 +486,13 @@ async def refused():
 
 def test_a_check_that_breaks_or_hangs_is_reported_and_takes_no_other_with_it():
     checks = [
-        Check("broken", broken),
-        Check("slow", slow, seconds=0.05),
-        Check("blocked", blocked, seconds=0.05),
-        Check("refused", refused),
-        Check("fine", fine),
+        DoctorCheck("broken", broken),
+        DoctorCheck("slow", slow, timeout_seconds=0.05),
+        DoctorCheck("blocked", blocked, timeout_seconds=0.05),
+        DoctorCheck("refused", refused),
+        DoctorCheck("fine", fine),
     ]
-    results = {result.check: result for result in asyncio.run(examine(checks))}
+    results = {result.check: result for result in asyncio.run(run_doctor_checks(checks))}
     assert {name: result.level for name, result in results.items()} == {
         "broken": "error",
         "slow": "error",
@@ -498,7 +501,7 @@ def test_a_check_that_breaks_or_hangs_is_reported_and_takes_no_other_with_it():
         "fine": "ok",
     }
     assert "ZeroDivisionError: by hand" in results["broken"].found
-    assert results["broken"].mend == "please report it"
+    assert results["broken"].fix == "please report it"
 
 
 def test_what_several_checks_ask_is_asked_once_also_where_it_fails():
@@ -509,7 +512,7 @@ def test_what_several_checks_ask_is_asked_once_also_where_it_fails():
         raise SettingsError("nothing is set")
 
     async def both():
-        once = Once(ask)
+        once = SharedFetch(ask)
         return await asyncio.gather(once(), once(), return_exceptions=True)
 
     assert [type(found) for found in asyncio.run(both())] == [SettingsError, SettingsError]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from cli.shell import run
-from setup.account import NUMBER, OTHER, OURS
-from setup.served import serving
+from cli.shell import run_command
+from setup.account import NUMBER, OTHER_NUMBER, OUR_TOKEN
+from setup.served import run_server_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def in_a_thread(options: Any) -> Iterator[Any]:
     loop, ready, stop, made = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
 
     async def work() -> None:
-        async with imitated.stand_in(options) as there:
+        async with imitated.run_stand_in(options) as there:
             made.append(there)
             ready.set()
             await stop.wait()
@@ -46,19 +46,25 @@ def in_a_thread(options: Any) -> Iterator[Any]:
 @pytest.fixture
 def platform(tmp_path, monkeypatch):
     options = pytest.importorskip("app.rehearsal.stand_in.options")
-    numbers = (options.Number(number=NUMBER, url="https://old.example.com/x"), options.Number(number=OTHER))
-    with serving(tmp_path, FLOW, TOKEN=OURS) as server, in_a_thread(options.Options(numbers=numbers)) as there:
+    numbers = (
+        options.StandInNumber(number=NUMBER, url="https://old.example.com/x"),
+        options.StandInNumber(number=OTHER_NUMBER),
+    )
+    with (
+        run_server_process(tmp_path, FLOW, TOKEN=OUR_TOKEN) as server,
+        in_a_thread(options.StandInOptions(numbers=numbers)) as there,
+    ):
         monkeypatch.chdir(tmp_path)
         token = there.platform.options.token
-        given = {"OPENTACT_URL": there.rest, "OPENTACT_EVENTS_URL": there.events, "OPENTACT_TOKEN": token}
-        for name, value in {**given, "TOKEN": OURS, "PUBLIC_URL": server}.items():
+        given = {"OPENTACT_URL": there.rest_url, "OPENTACT_EVENTS_URL": there.events_url, "OPENTACT_TOKEN": token}
+        for name, value in {**given, "TOKEN": OUR_TOKEN, "PUBLIC_URL": server}.items():
             monkeypatch.setenv(f"CALLFLOWS_{name}", value)
         yield there
 
 
 def state(there):
     """All that its account has; when it was changed aside."""
-    drawers = there.platform.apps, there.platform.leases.drawer, there.platform.subscriptions
+    drawers = there.platform.apps, there.platform.leases.table, there.platform.subscriptions
     return [[{name: value for name, value in row.items() if name != "modified_on"} for row in rows] for rows in drawers]
 
 
@@ -70,20 +76,20 @@ def rung(there):
 
 def test_a_number_of_another_app_stays_there_and_is_taken_if_that_is_said_and_rings_here(platform):
     before = state(platform)
-    left = run("connect", "--yes", "--product", "1")
+    left = run_command("connect", "--yes", "--product", "1")
     assert (left.code, NUMBER in left.err) == (1, True)
     assert "Hello." not in rung(platform)
-    taken = run("connect", "--yes", "--take")
+    taken = run_command("connect", "--yes", "--take")
     assert taken.code == 0, taken.err
     assert "Hello." in rung(platform)
-    assert json.loads(run("connect", "--dry-run", "--format", "json").out)["steps"] == []
-    results = json.loads(run("doctor", "--format", "json").out)
+    assert json.loads(run_command("connect", "--dry-run", "--format", "json").out)["steps"] == []
+    results = json.loads(run_command("doctor", "--format", "json").out)
     assert {result["check"] for result in results if result["level"] != "ok"} == {"public-url"}
-    assert run("connect", "--remove", "--yes").code == 0
+    assert run_command("connect", "--remove", "--yes").code == 0
     assert state(platform) == before
 
 
 def test_of_several_products_one_must_be_named(platform):
-    done = run("connect", "--yes")
+    done = run_command("connect", "--yes")
     assert (done.code, "SIP TLS" in done.err) == (2, True)
     assert len([*platform.platform.apps]) == 2

@@ -5,49 +5,49 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from app.flows.compiler import Options
-from app.flows.tickets import Signer
+from app.flows.compiler import CompilerOptions
+from app.flows.tickets import TicketSigner
 from app.settings import Settings
-from app.testing.coverage import covered, said
-from app.testing.running import folders_of, run
+from app.testing.coverage import describe_coverage_point, measure_coverage
+from app.testing.running import load_scenario_folders, run_scenarios
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.testing.running import Folder, Ran
+    from app.testing.running import ScenarioFolder, ScenarioResult
 
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
-OPTIONS = Options(Signer([b"a key of the tests"]), SETTINGS.apology)
+TEST_SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+TEST_OPTIONS = CompilerOptions(TicketSigner([b"a key of the tests"]), TEST_SETTINGS.apology)
 
 
-def folder_of(path: Path, **files: str) -> Folder:
+def write_scenario_folder(path: Path, **files: str) -> ScenarioFolder:
     """A folder with these flow files."""
     for name, text in files.items():
         (path / f"{name}.yaml").write_text(text, encoding="utf-8")
-    (folder,) = folders_of([path], OPTIONS)
+    (folder,) = load_scenario_folders([path], TEST_OPTIONS)
     return folder
 
 
-def ran(folder: Folder) -> list[Ran]:
+def run_folder(folder: ScenarioFolder) -> list[ScenarioResult]:
     """Its scenarios, run."""
-    return asyncio.run(run(folder, folder.cases, SETTINGS))
+    return asyncio.run(run_scenarios(folder, folder.cases, TEST_SETTINGS))
 
 
-def results(path: Path, text: str) -> list[Ran]:
+def run_scenario_file(path: Path, text: str) -> list[ScenarioResult]:
     """The scenarios of one file, run; the file must be right."""
-    folder = folder_of(path, acme=text)
+    folder = write_scenario_folder(path, acme=text)
     assert not folder.errors, "\n".join(map(str, folder.errors))
-    return ran(folder)
+    return run_folder(folder)
 
 
-def missing(path: Path, text: str) -> list[str]:
+def find_missing_points(path: Path, text: str) -> list[str]:
     """What the scenarios of one file do not reach."""
-    folder = folder_of(path, acme=text)
-    (one,) = covered(folder.chosen, [done.call for done in ran(folder)])
-    return [said(spot) for spot in sorted(one.missing, key=lambda spot: (spot.line, spot.column))]
+    folder = write_scenario_folder(path, acme=text)
+    (one,) = measure_coverage(folder.tested_flows, [done.transcript for done in run_folder(folder)])
+    return [describe_coverage_point(spot) for spot in sorted(one.missing_points, key=lambda spot: (spot.line, spot.column))]
 
 
-def only(values: list[Any]) -> Any:
+def get_only(values: list[Any]) -> Any:
     """The one there is."""
     (value,) = values
     return value

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from folders import OPTIONS
+from folders import TEST_OPTIONS
 
 from app.calls import Turn
-from app.flows.apart import Pending
+from app.flows.apart import NeedsResult
 from app.flows.compiler import compile_flow
 from app.language import from_xml
-from app.rehearsal.notes import notes_of
-from app.spots import Spot, read
+from app.rehearsal.notes import read_coverage_comments
+from app.spots import CoveragePoint, parse_coverage_comment
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "callflows").glob("*.yaml")), *sorted((ROOT / "app/flows/gallery").glob("*.yaml"))]
@@ -47,7 +47,7 @@ nodes:
 
 def documents(text: bytes, file: str, dialect: str, *, annotated: bool) -> list[bytes]:
     """Every document of a flow, for one call."""
-    options = dataclasses.replace(OPTIONS, dialect=dialect, annotated=annotated)
+    options = dataclasses.replace(TEST_OPTIONS, dialect=dialect, records_coverage=annotated)
     flow = compile_flow("acme", text, file, options).flow
     assert flow is not None
     answers = []
@@ -55,12 +55,12 @@ def documents(text: bytes, file: str, dialect: str, *, annotated: bool) -> list[
         for entry in entries:
             turn = Turn(
                 {"from": "+12015550999", "to": "12015550123", "dtmf": "1", "code": "1"},
-                base=lambda: "https://calls.example.com",
+                get_base_url=lambda: "https://calls.example.com",
                 clock=lambda: datetime(2026, 11, 23, 15, tzinfo=UTC),
             )
             try:
                 answers.append(flow.answer(node, turn, entry))
-            except Pending:
+            except NeedsResult:
                 continue
             except TypeError as error:  # a value that an earlier document would have set
                 answers.append(repr(error).encode())
@@ -91,25 +91,25 @@ def test_a_document_with_notes_means_what_it_means_without(file, dialect):
 
 
 def test_no_flow_that_is_served_has_notes():
-    assert OPTIONS.annotated is False
-    flow = compile_flow("acme", STRANGE.encode(), "acme.yaml", OPTIONS).flow
+    assert TEST_OPTIONS.records_coverage is False
+    flow = compile_flow("acme", STRANGE.encode(), "acme.yaml", TEST_OPTIONS).flow
     assert flow is not None
-    assert flow.spots == ()
+    assert flow.coverage_points == ()
 
 
 def test_a_note_is_read_as_it_was_written_whatever_the_name_of_its_node():
     for node in ("start", "a--b", "b-", "x_1", "-"):
-        spot = Spot(node, 12, 3, "key #")
-        comment = spot.comment()
+        spot = CoveragePoint(node, 12, 3, "key #")
+        comment = spot.render_comment()
         assert "--" not in comment.removeprefix("<!--").removesuffix("-->")
-        assert read(comment.removeprefix("<!--").removesuffix("-->")) == spot
-    assert read("not ours") is None
+        assert parse_coverage_comment(comment.removeprefix("<!--").removesuffix("-->")) == spot
+    assert parse_coverage_comment("not ours") is None
 
 
 def test_notes_stand_by_the_paths_of_the_elements_that_follow_in_both_dialects():
-    note = Spot("menu", 1, 1, "key 1").comment()
+    note = CoveragePoint("menu", 1, 1, "key 1").render_comment()
     reference = f"<Response><Gather><DTMF value='1'>{note}<Say>One.</Say></DTMF></Gather>{note}</Response>"
     case = f"<Case dtmf='1'>{note}<Say>One.</Say></Case>"
     classic = f"<Response><Gather><Say>Press.</Say><Switch>{case}</Switch></Gather></Response>"
-    assert [*notes_of(reference.encode())] == ["Gather[0].DTMF[0].Say[0]", "end"]
-    assert [*notes_of(classic.encode())] == ["Gather[0].DTMF[1].Say[0]"]
+    assert [*read_coverage_comments(reference.encode())] == ["Gather[0].DTMF[0].Say[0]", "end"]
+    assert [*read_coverage_comments(classic.encode())] == ["Gather[0].DTMF[1].Say[0]"]

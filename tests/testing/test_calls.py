@@ -9,8 +9,8 @@ import sys
 import pytest
 from test_scenarios import FLOW
 
-from app.errors import FlowError, ScenarioError
-from app.testing import Calls, rehearse
+from app.errors import FlowFileError, ScenarioError
+from app.testing import RehearsalPhone, rehearse
 
 NUMBER = "+12015550123"
 AT = "2026-11-23 10:00"
@@ -27,11 +27,11 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
     call.says("Welcome to Acme, Ann", "/^Press 1/")
     call.never_says("closed")
     call.expects({"lookup": "who"}, {"dial": "sales"}, {"outcome": "hung-up"})
-    assert call.dialled == [["+12015550188", "ann@acme.sip.opentact.org"]]
+    assert call.dial_targets == [["+12015550188", "ann@acme.sip.opentact.org"]]
     assert call.nodes == ["start", "sales"]
-    assert call.messages[0]["text"] == "A VIP is calling: Ann"
-    assert (call.flow, call.outcome, call.recorded, call.notified) == ("acme", "hung-up", [], [])
-    assert call.said[0].startswith("Welcome")
+    assert call.sms_messages[0]["text"] == "A VIP is calling: Ann"
+    assert (call.flow, call.outcome, call.recording_tags, call.webhooks) == ("acme", "hung-up", [], [])
+    assert call.spoken_texts[0].startswith("Welcome")
 
 
 def test_what_is_not_so_is_told_with_the_whole_call(flows):
@@ -59,7 +59,7 @@ def test_what_is_used_wrongly_is_told(flows):
 
 def test_a_flow_that_is_wrong_or_falls_is_an_error(flows):
     (flows / "acme.yaml").write_text(FLOW.replace("otherwise: message", "otherwise: massage"))
-    with pytest.raises(FlowError, match="no node is named 'massage'"):
+    with pytest.raises(FlowFileError, match="no node is named 'massage'"):
         rehearse(flows, NUMBER)
     (flows / "acme.yaml").write_text('numbers: rest\nnodes: {start: [say: "{{ 1 / (caller.calls_today - 1) }}"]}\n')
     with pytest.raises(AssertionError, match="the caller got the fallback"):
@@ -71,12 +71,12 @@ def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
         'from app import Response, Say, Turn, flow\nacme = flow("acme", numbers=["+12015550124"])\n'
         '@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say(f"Hello {turn.caller.name}."))\n'
     )
-    calls = Calls(tmp_path)
+    calls = RehearsalPhone(tmp_path)
 
     async def inside():
         return calls.ring("+12015550124", caller_name="Ann")
 
-    assert asyncio.run(inside()).said == ["Hello Ann."]
+    assert asyncio.run(inside()).spoken_texts == ["Hello Ann."]
     assert calls.ring("+12015550124").nodes == ["start"]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from folders import OPTIONS, missing, results
+from folders import TEST_OPTIONS, find_missing_points, run_scenario_file
 
 from app.testing import rehearse
-from app.testing.coverage import covered, said
-from app.testing.running import folders_of
-from app.testing.telling import failed
+from app.testing.coverage import describe_coverage_point, measure_coverage
+from app.testing.running import load_scenario_folders
+from app.testing.telling import format_failed_scenario
 
 HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
 OTHER = "  other:\n    - say: Other.\n"
@@ -98,7 +98,7 @@ def scenarios(*said: str) -> str:
     ],
 )
 def test_what_a_scenario_does_not_reach_is_missing(steps, scenario, left, tmp_path):
-    assert sorted(missing(tmp_path, HEAD + steps + OTHER + scenarios(scenario))) == sorted(left)
+    assert sorted(find_missing_points(tmp_path, HEAD + steps + OTHER + scenarios(scenario))) == sorted(left)
 
 
 def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_path):
@@ -107,7 +107,7 @@ def test_a_branch_that_is_written_into_a_document_and_not_taken_is_missing(tmp_p
     third = "  third:\n    - when: caller.anonymous\n      hangup\n    - dial: +12015550188\n".replace(
         "hangup\n", "hangup:\n"
     )
-    assert missing(tmp_path, HEAD + steps + OTHER + third + scenarios("keys: 1")) == [
+    assert find_missing_points(tmp_path, HEAD + steps + OTHER + third + scenarios("keys: 1")) == [
         "start: key 2",
         "the node third",
         "third: holds",
@@ -122,13 +122,13 @@ def test_a_caller_who_hangs_up_did_not_come_by_what_follows(dialect, tmp_path):
     steps = "    - say: Hello.\n    - pause: {length: 5s, dtmf_stop: '#'}\n"
     steps += "    - when: caller.anonymous\n      say: You.\n    - goto: other\n"
     text = f"dialect: {dialect}\n" + HEAD + steps + OTHER + scenarios("keys: hangup")
-    assert missing(tmp_path, text) == ["start: holds", "start: does not hold", "the node other"]
+    assert find_missing_points(tmp_path, text) == ["start: holds", "start: does not hold", "the node other"]
 
 
 def test_coming_back_to_a_node_is_no_new_visit(tmp_path):
     steps = "    - collect: {into: pin, digits: 2, prompt: PIN.}\n    - goto: other\n"
     text = HEAD + steps + OTHER + "tests: [{name: a, keys: '12', expect: [nodes: [start, other]]}]\n"
-    assert missing(tmp_path, text) == ["start: no-match"]
+    assert find_missing_points(tmp_path, text) == ["start: no-match"]
 
 
 FALLBACK = """\
@@ -142,7 +142,7 @@ fallback:
 def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp_path):
     steps = "    - say: Hello.\n    - goto: other\n  other:\n    - notify: https://crm.example.com/x\n    - say: Other.\n"
     text = HEAD + steps + FALLBACK
-    assert missing(tmp_path, text + scenarios("expect: [say: Other.]")) == [
+    assert find_missing_points(tmp_path, text + scenarios("expect: [say: Other.]")) == [
         "fallback: is served",
         "fallback: answered",
         "fallback: nobody answers",
@@ -152,21 +152,23 @@ def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp
         "breaks: [start, other], callee: busy, expect: [say: We are sorry., say: Nobody., not: [say: Hello.]]",
         "expect: [say: Hello., say: Other.]",
     )
-    done = results(tmp_path, text + broken)
-    assert [one.passed for one in done] == [True] * 3, "\n".join(line for one in done for line in failed(one))
-    assert missing(tmp_path, text + broken) == []
+    done = run_scenario_file(tmp_path, text + broken)
+    assert [one.has_passed for one in done] == [True] * 3, "\n".join(
+        line for one in done for line in format_failed_scenario(one)
+    )
+    assert find_missing_points(tmp_path, text + broken) == []
 
 
 def test_where_nothing_broke_a_scenario_that_says_so_fails(tmp_path):
-    (one,) = results(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
-    assert one.wrong == "nothing broke: no document of other was asked for (inside another none breaks)"
+    (one,) = run_scenario_file(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
+    assert one.failure == "nothing broke: no document of other was asked for (inside another none breaks)"
 
 
 def test_what_breaks_by_itself_is_not_what_a_scenario_has_broken(tmp_path):
     other = "  other:\n    - notify: https://crm.example.com/x\n    - say: Other {{ 1 // 0 }}.\n"
     steps = f"    - goto: other\n{other}  third:\n    - say: Third.\n"
-    (one,) = results(tmp_path, HEAD + steps + FALLBACK + scenarios("breaks: third"))
-    assert "ZeroDivisionError" in one.wrong
+    (one,) = run_scenario_file(tmp_path, HEAD + steps + FALLBACK + scenarios("breaks: third"))
+    assert "ZeroDivisionError" in one.failure
 
 
 PROGRAM = """\
@@ -191,10 +193,10 @@ ROUNDS = (("1", "+12015550999"), ("2", "+12125550999"))
 
 def test_branches_of_a_program_are_those_of_the_documents_that_it_gave(tmp_path):
     (tmp_path / "acme.py").write_text(PROGRAM)
-    (folder,) = folders_of([tmp_path], OPTIONS)
+    (folder,) = load_scenario_folders([tmp_path], TEST_OPTIONS)
     calls = [rehearse(tmp_path, "+12015550123", keys=keys, from_=who) for keys, who in ROUNDS]
-    (one,) = covered(folder.chosen, [call.transcript for call in calls])
-    assert [(spot.line, said(spot)) for spot in one.missing] == [
+    (one,) = measure_coverage(folder.tested_flows, [call.transcript for call in calls])
+    assert [(spot.line, describe_coverage_point(spot)) for spot in one.missing_points] == [
         (12, "the node other"),
         (6, "start: nobody answers of Gather[1].DTMF[0].Dial[0]"),
         (6, "start: no-match of Gather[1]"),
@@ -204,6 +206,6 @@ def test_branches_of_a_program_are_those_of_the_documents_that_it_gave(tmp_path)
 def test_branches_of_a_template_are_those_of_its_documents(tmp_path):
     branches = '<DTMF value="1"><Say>One.</Say></DTMF><Error><Say>None.</Say></Error>'
     (tmp_path / "acme.xml.j2").write_text(f'<Response><Gather dtmf_length="1">{branches}</Gather></Response>')
-    assert missing(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n" + scenarios("keys: 1")) == [
+    assert find_missing_points(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n" + scenarios("keys: 1")) == [
         "start: no-input of Gather[0]"
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from folders import SETTINGS, folder_of, only, ran
+from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 
-from app.flows.words.dialling import Computed
-from app.testing.exploring import explore
+from app.flows.words.dialling import ComputedTarget
+from app.testing.exploring import explore_flows
 
 HEAD = "numbers: +12015550123\nnodes:\n  start:\n"
 MENU = (
@@ -16,8 +16,8 @@ MENU = (
 
 
 def fault(path, text: str, **more):
-    folder = folder_of(path, acme=text)
-    found = explore([folder], SETTINGS, examples=more.get("examples", 200), seconds=60, seed=more.get("seed", 1))
+    folder = write_scenario_folder(path, acme=text)
+    found = explore_flows([folder], TEST_SETTINGS, examples=more.get("examples", 200), seconds=60, seed=more.get("seed", 1))
     return found[0].fault
 
 
@@ -46,7 +46,7 @@ def test_what_is_wrong_is_found_by_the_shortest_way(text, wrong, keys, tmp_path)
     found = fault(tmp_path, text)
     assert (found is None) if wrong is None else found.wrong.startswith(wrong), found
     if found is not None and keys is not None:
-        assert only(yaml.safe_load(found.scenario))["keys"] == keys
+        assert get_only(yaml.safe_load(found.scenario))["keys"] == keys
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,23 @@ def test_what_is_wrong_is_found_by_the_shortest_way(text, wrong, keys, tmp_path)
 def test_the_scenario_that_is_printed_fails_as_long_as_the_flow_is_wrong(text, tmp_path):
     (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say><Hangup/></Response>")
     found = fault(tmp_path, text)
-    folder = folder_of(tmp_path, acme=f"{text}tests:\n{found.scenario}")
+    folder = write_scenario_folder(tmp_path, acme=f"{text}tests:\n{found.scenario}")
     assert not folder.errors
-    assert not only(ran(folder)).passed
+    assert not get_only(run_folder(folder)).has_passed
 
 
 def test_a_flow_that_answers_what_is_left_over_is_rung_at_a_number_of_its_own(tmp_path):
     rest = HEAD.replace("+12015550123", "rest") + "    - when: caller.anonymous\n      say: Who?\n"
     other = "numbers: +12015550100\nnodes: {start: [say: Hello.]}\n"
-    found = explore([folder_of(tmp_path, acme=rest, other=other)], SETTINGS, examples=50, seconds=60, seed=1)
+    found = explore_flows(
+        [write_scenario_folder(tmp_path, acme=rest, other=other)], TEST_SETTINGS, examples=50, seconds=60, seed=1
+    )
     assert [(one.flow, one.fault and one.fault.wrong.partition(":")[0]) for one in found] == [
         ("acme", "dead air"),
         ("other", None),
     ]
-    assert found[0].callers >= 1
-    assert found[1].callers == 50
+    assert found[0].caller_count >= 1
+    assert found[1].caller_count == 50
 
 
 def test_what_is_said_before_the_line_is_answered_is_dead_air(tmp_path):
@@ -115,12 +117,12 @@ def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
 
 def test_a_dial_that_the_policy_refuses_is_found_even_if_the_engine_would_dial_it(tmp_path, monkeypatch):
     def careless(self, turn):
-        turn.found[self] = self._text(turn)
+        turn.step_results[self] = self._text(turn)
 
-    monkeypatch.setattr(Computed, "decide", careless)
+    monkeypatch.setattr(ComputedTarget, "decide_target", careless)
     text = f"dial_policy: {{regions: [US]}}\n{HEAD}    - dial: '{{{{ caller.number }}}}'\n    - say: Bye.\n"
     found = fault(tmp_path, text)
     assert found.wrong.startswith("a forbidden dial")
-    assert not only(ran(folder_of(tmp_path, acme=f"{text}tests:\n{found.scenario}"))).passed
+    assert not get_only(run_folder(write_scenario_folder(tmp_path, acme=f"{text}tests:\n{found.scenario}"))).has_passed
     monkeypatch.undo()
-    assert only(ran(folder_of(tmp_path, acme=f"{text}tests:\n{found.scenario}"))).passed
+    assert get_only(run_folder(write_scenario_folder(tmp_path, acme=f"{text}tests:\n{found.scenario}"))).has_passed

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from folders import folder_of, only, results
+from folders import get_only, run_scenario_file, write_scenario_folder
 
 from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.telling import lines
+from app.rehearsal.telling import format_transcript
 from app.testing import rehearse
-from app.testing.recording import as_scenario
-from app.testing.telling import failed
+from app.testing.recording import record_scenario
+from app.testing.telling import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123
@@ -31,7 +31,7 @@ MISSED = "sms: {to: +12015550999, text: Sorry}"
 
 
 def verdict(path, scenario: str):
-    return only(results(path, f"{FLOW}  - {{name: a, callee: no-answer, {scenario}}}\n"))
+    return get_only(run_scenario_file(path, f"{FLOW}  - {{name: a, callee: no-answer, {scenario}}}\n"))
 
 
 @pytest.mark.parametrize(
@@ -49,31 +49,31 @@ def verdict(path, scenario: str):
 )
 def test_a_caller_hangs_up_at_any_moment_and_what_is_done_then_is_expected(keys, during, seconds, also, tmp_path):
     ran_ = verdict(tmp_path, f"keys: {keys}, expect: [outcome: {{is: caller-hung-up, during: {during}}}, {also}]")
-    assert ran_.passed, "\n".join(failed(ran_))
-    assert ran_.call.seconds == pytest.approx(seconds, abs=0.5)
-    assert ran_.left == ()
+    assert ran_.has_passed, "\n".join(format_failed_scenario(ran_))
+    assert ran_.transcript.seconds == pytest.approx(seconds, abs=0.5)
+    assert ran_.remaining_acts == ()
 
 
 def test_where_it_ended_is_told_and_what_is_done_then_behind_it(tmp_path):
     ran_ = verdict(tmp_path, "keys: hangup 14s, expect: [outcome: {during: dial}]")
-    told = [*lines(ran_.call)]
+    told = [*format_transcript(ran_.transcript)]
     assert told[-2:] == [
         "   0:14  the caller hung up during say",
         "   then  text message to +12015550999 from +12015550123: “Sorry that we missed you.”",
     ]
-    assert (ran_.call.told()["during"], ran_.call.told()["steps"][-1]["ended"]) == ("Say[4]", True)
+    assert (ran_.transcript.to_json()["during"], ran_.transcript.to_json()["steps"][-1]["ended"]) == ("Say[4]", True)
 
 
 def test_a_difference_is_marked_where_the_call_ended(tmp_path):
-    shown = [*failed(verdict(tmp_path, "keys: hangup 1s, expect: [outcome: {during: dial}]"))]
+    shown = [*format_failed_scenario(verdict(tmp_path, "keys: hangup 1s, expect: [outcome: {during: dial}]"))]
     assert shown[1].endswith("expected outcome: {during: dial}: it was caller-hung-up during say")
     assert [line.split()[0] for line in shown[-2:]] == ["->", "then"]
 
 
 def test_a_voicemail_is_told_when_the_call_has_ended_with_what_was_recorded(tmp_path):
     ran_ = verdict(tmp_path, "keys: '', expect: [voicemail, notify: /voicemail/, not: [sms]]")
-    assert ran_.passed, "\n".join(failed(ran_))
-    told = only([step for step in ran_.call.steps if step["verb"] == "notify"])
+    assert ran_.has_passed, "\n".join(format_failed_scenario(ran_))
+    told = get_only([step for step in ran_.transcript.steps if step["verb"] == "notify"])
     assert (told["ended"], told["payload"]["recordings"][0]["seconds"]) == (True, 120)
 
 
@@ -88,14 +88,14 @@ def test_a_voicemail_is_told_when_the_call_has_ended_with_what_was_recorded(tmp_
     ],
 )
 def test_what_nobody_can_do_is_told(scenario, says, tmp_path):
-    errors = folder_of(tmp_path, acme=f"{FLOW}  - {{name: a, {scenario}}}\n").errors
+    errors = write_scenario_folder(tmp_path, acme=f"{FLOW}  - {{name: a, {scenario}}}\n").errors
     assert any(says in str(problem) for problem in errors), errors
 
 
 def test_a_hang_up_in_the_middle_of_a_prompt_is_recorded_as_it_was(tmp_path):
-    folder_of(tmp_path, acme=FLOW)
+    write_scenario_folder(tmp_path, acme=FLOW)
     call = rehearse(tmp_path, "+12015550123", keys="1,hangup 3s")
-    assert "    callee: no-answer\n" in as_scenario(call.transcript, Rehearsal(number="+12015550123"))
+    assert "    callee: no-answer\n" in record_scenario(call.transcript, Rehearsal(number="+12015550123"))
     call = rehearse(tmp_path, "+12015550123", keys="hangup 4s")
-    assert "- hangup: 4000ms" in as_scenario(call.transcript, Rehearsal(number="+12015550123"))
+    assert "- hangup: 4000ms" in record_scenario(call.transcript, Rehearsal(number="+12015550123"))
     call.expects({"outcome": {"during": "play"}})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from folders import SETTINGS, folder_of
+from folders import TEST_SETTINGS, write_scenario_folder
 
-from app.testing.running import run
+from app.testing.running import run_scenarios
 
 FLOW = """\
 numbers: [{number}]
@@ -38,12 +38,12 @@ def scenario(n: int) -> str:
 def test_a_thousand_scenarios_are_each_a_call_of_their_own(tmp_path):
     heads = [FLOW.format(number=f"+1201555{n:04}") for n in range(10)]
     files = {f"flow{f}": head + "".join(map(scenario, range(f, 1000, 10))) for f, head in enumerate(heads)}
-    folder = folder_of(tmp_path, **files)
+    folder = write_scenario_folder(tmp_path, **files)
     assert not folder.errors
 
     async def within_a_minute():
-        return await asyncio.wait_for(run(folder, folder.cases, SETTINGS), 60)
+        return await asyncio.wait_for(run_scenarios(folder, folder.cases, TEST_SETTINGS), 60)
 
     done = asyncio.run(within_a_minute())
     assert len(done) == 1000
-    assert [one.case.name for one in done if not one.passed] == [str(WRONG)]
+    assert [one.case.name for one in done if not one.has_passed] == [str(WRONG)]

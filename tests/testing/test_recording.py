@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from folders import SETTINGS, folder_of, only, ran
+from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 from test_scenarios import FLOW
 
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
 from app.rehearsal.rehearsing import Rehearsal
-from app.testing.recording import as_scenario
-from app.testing.running import on_stage
-from app.testing.telling import failed
+from app.testing.recording import record_scenario
+from app.testing.running import serve_folder
+from app.testing.telling import format_failed_scenario
 
 
 def recorded(path, text: str, zone=None, **given):
-    folder = folder_of(path, acme=text)
+    folder = write_scenario_folder(path, acme=text)
     rehearsal = Rehearsal(**{"number": "+12015550123", "at": datetime(2026, 11, 23, 15, 0, 7, tzinfo=UTC), **given})
 
     async def ring():
-        async with on_stage(folder, SETTINGS) as network:
-            return await rehearsal.ring(network)
+        async with serve_folder(folder, TEST_SETTINGS) as network:
+            return await rehearsal.run(network)
 
     call = asyncio.run(ring())
-    return call, as_scenario(call, rehearsal, zone=zone)
+    return call, record_scenario(call, rehearsal, zone=zone)
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def recorded(path, text: str, zone=None, **given):
     ids=str,
 )
 def test_a_recorded_call_passes_as_a_scenario(given, tmp_path):
-    made = {**given, "caller": ScriptedCaller(script(given.get("caller", "")))}
+    made = {**given, "caller": ScriptedCaller(parse_caller_script(given.get("caller", "")))}
     call, scenario = recorded(tmp_path, FLOW, **{**made, "callees": ScriptedCallees(given.get("callees", "answer"))})
-    folder = folder_of(tmp_path, acme=f"{FLOW}tests:\n{scenario}")
+    folder = write_scenario_folder(tmp_path, acme=f"{FLOW}tests:\n{scenario}")
     assert folder.problems == ()
-    again = only(ran(folder))
-    assert again.passed, "\n".join(failed(again)) + scenario
+    again = get_only(run_folder(folder))
+    assert again.has_passed, "\n".join(format_failed_scenario(again)) + scenario
     kept = [(step["verb"], step.get("text"), step.get("to"), step["at"]) for step in call.steps]
-    assert [(step["verb"], step.get("text"), step.get("to"), step["at"]) for step in again.call.steps] == kept
+    assert [(step["verb"], step.get("text"), step.get("to"), step["at"]) for step in again.transcript.steps] == kept
 
 
 def test_a_scenario_fails_when_the_flow_does_something_else(tmp_path):
-    _, scenario = recorded(tmp_path, FLOW, caller=ScriptedCaller(script("1")))
+    _, scenario = recorded(tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script("1")))
     changed = FLOW.replace("1: sales, 2: support", "1: support, 2: sales")
-    assert not only(ran(folder_of(tmp_path, acme=f"{changed}tests:\n{scenario}"))).passed
+    assert not get_only(run_folder(write_scenario_folder(tmp_path, acme=f"{changed}tests:\n{scenario}"))).has_passed
 
 
 def test_the_moment_is_said_on_the_clock_that_is_asked_for(tmp_path):
@@ -73,11 +73,15 @@ def test_the_moment_is_said_on_the_clock_that_is_asked_for(tmp_path):
 def test_a_text_in_slashes_is_no_regular_expression(tmp_path):
     text = "numbers: +12015550123\nnodes: {start: [say: /a.b/]}\n"
     _, scenario = recorded(tmp_path, text)
-    assert only(ran(folder_of(tmp_path, acme=f"{text}tests:\n{scenario}"))).passed
-    assert not only(ran(folder_of(tmp_path, acme=f"{text.replace('a.b', 'axb')}tests:\n{scenario}"))).passed
+    assert get_only(run_folder(write_scenario_folder(tmp_path, acme=f"{text}tests:\n{scenario}"))).has_passed
+    assert not get_only(
+        run_folder(write_scenario_folder(tmp_path, acme=f"{text.replace('a.b', 'axb')}tests:\n{scenario}"))
+    ).has_passed
 
 
 def test_what_a_real_lookup_found_is_kept(tmp_path):
-    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(script("1")), lookups={"who": {"vip": True, "name": "Ann"}})
-    told = as_scenario(call, dataclasses.replace(Rehearsal(number="+12015550123"), lookups={}))
+    call, _ = recorded(
+        tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script("1")), lookups={"who": {"vip": True, "name": "Ann"}}
+    )
+    told = record_scenario(call, dataclasses.replace(Rehearsal(number="+12015550123"), lookups={}))
     assert "name: Ann" in told

@@ -6,15 +6,15 @@ import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from folders import SETTINGS, folder_of, only, ran
+from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 from test_recording import recorded
 
-from app.rehearsal.callers import HangUp, Press, ScriptedCallees, ScriptedCaller, script
-from app.testing.pressed import came_of_keys
-from app.testing.recording import as_scenario
-from app.testing.replaying import replay_of
-from app.testing.running import on_stage
-from app.testing.telling import failed
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, ScriptedHangUp, ScriptedPress, parse_caller_script
+from app.testing.pressed import comes_from_gather
+from app.testing.recording import record_scenario
+from app.testing.replaying import build_replay
+from app.testing.running import serve_folder
+from app.testing.telling import format_failed_scenario
 
 FLOW = """
 numbers: +12015550123
@@ -52,17 +52,17 @@ def story_of(call, legs=(), executed=()):
 
 def replayed(path, story):
     """The scenario of a story, and what it makes when it is run."""
-    rehearsal, unknown, _ = replay_of(story)
+    rehearsal, unknown, _ = build_replay(story)
 
     async def ring():
-        async with on_stage(folder_of(path, acme=FLOW), SETTINGS) as network:
-            return await rehearsal.ring(network)
+        async with serve_folder(write_scenario_folder(path, acme=FLOW), TEST_SETTINGS) as network:
+            return await rehearsal.run(network)
 
-    scenario = as_scenario(asyncio.run(ring()), rehearsal, unknown=unknown)
-    folder = folder_of(path, acme=f"{FLOW}tests:\n{scenario}")
+    scenario = record_scenario(asyncio.run(ring()), rehearsal, unknown_from=unknown)
+    folder = write_scenario_folder(path, acme=f"{FLOW}tests:\n{scenario}")
     assert folder.problems == (), scenario
-    again = only(ran(folder))
-    assert again.passed, "\n".join(failed(again)) + scenario
+    again = get_only(run_folder(folder))
+    assert again.has_passed, "\n".join(format_failed_scenario(again)) + scenario
     return scenario
 
 
@@ -76,16 +76,21 @@ def replayed(path, story):
     ],
 )
 def test_who_was_rung_and_where_the_call_came_next_tell_what_was_pressed(tmp_path, keys, callees, legs, acts):
-    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(script(keys)), callees=ScriptedCallees(callees))
+    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script(keys)), callees=ScriptedCallees(callees))
     story = story_of(call, legs)
-    assert replay_of(story).rehearsal.caller.left == tuple(map(Press, acts))
+    assert build_replay(story).rehearsal.caller.remaining_actions == tuple(map(ScriptedPress, acts))
     scenario = replayed(tmp_path, story)
     assert "keys: ?" not in scenario
     assert ("outcome" in scenario, "ann@" in scenario) == (True, legs[0][0] == "ann")
 
 
 @pytest.mark.parametrize(
-    ("branch", "pressed"), [("DTMF[1].Say[0]", Press("1")), ("Error[4].Say[0]", Press("")), ("Default[5].Say[0]", HangUp())]
+    ("branch", "pressed"),
+    [
+        ("DTMF[1].Say[0]", ScriptedPress("1")),
+        ("Error[4].Say[0]", ScriptedPress("")),
+        ("Default[5].Say[0]", ScriptedHangUp()),
+    ],
 )
 def test_what_opentact_executed_tells_what_was_pressed(branch, pressed):
     document = """<Response><Gather><Say>Which?</Say><DTMF value="1"><Say>One</Say></DTMF>
@@ -95,13 +100,13 @@ def test_what_opentact_executed_tells_what_was_pressed(branch, pressed):
     told = [asked, {"what": "answered", "turn": 1, "document": document}]
     told.append({"what": "reported", "turn": 1, "step": {"path": f"Gather[0].{branch}"}})
     row = {"number": "+12015550123", "from": "", "name": "", "attestation": "", "started": None}
-    replay = replay_of({"call": row, "legs": [], "story": told})
-    assert replay.rehearsal.caller.left == (pressed,)
-    assert bool(replay.unknown) == (pressed == HangUp())
+    replay = build_replay({"call": row, "legs": [], "story": told})
+    assert replay.rehearsal.caller.remaining_actions == (pressed,)
+    assert bool(replay.unknown_from) == (pressed == ScriptedHangUp())
 
 
 def test_where_nothing_tells_what_was_pressed_that_is_said_and_only_what_came_before_is_expected(tmp_path):
-    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(script("1")))
+    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script("1")))
     scenario = replayed(tmp_path, story_of(call))
     assert scenario.startswith("  # keys: ? what was pressed at Gather[")
     assert "Press a key." in scenario
@@ -119,16 +124,16 @@ def test_hours_are_supposed_as_they_were_found_whatever_overrode_them():
         decided(**{"hours.late": "closed: "}),
     ]
     row = {"number": "+12015550123", "from": "", "name": "", "attestation": "", "started": None}
-    assert replay_of({"call": row, "legs": [], "story": told}).hours == {"office": "closed"}
+    assert build_replay({"call": row, "legs": [], "story": told}).hours_states == {"office": "closed"}
 
 
 def test_a_parameter_that_only_ends_as_that_of_keys_is_none_of_them():
-    assert not came_of_keys({"url": "/call/acme/a?ticket=x&postcode=1"})
-    assert came_of_keys({"url": "/call/acme/a?ticket=x&code="})
+    assert not comes_from_gather({"url": "/call/acme/a?ticket=x&postcode=1"})
+    assert comes_from_gather({"url": "/call/acme/a?ticket=x&code="})
 
 
 def test_what_is_secret_is_not_known(tmp_path):
-    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(script("3,42,5")))
+    call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script("3,42,5")))
     story = story_of(call, [("ann", True)])
     next(entry for entry in story["story"] if entry.get("pressed") == "42")["pressed"] = "••••"
     scenario = replayed(tmp_path, story)

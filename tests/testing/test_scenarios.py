@@ -6,9 +6,9 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
-from folders import folder_of, only, ran, results
+from folders import get_only, run_folder, run_scenario_file, write_scenario_folder
 
-from app.testing.telling import data, failed, junit
+from app.testing.telling import build_result_data, format_failed_scenario, write_junit_report
 
 FLOW = """\
 numbers: [+12015550123]
@@ -47,7 +47,7 @@ def file(*scenarios: str) -> str:
 
 
 def verdict(path, scenario: str):
-    return only(results(path, file(scenario)))
+    return get_only(run_scenario_file(path, file(scenario)))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def verdict(path, scenario: str):
 def test_what_is_expected_and_happens_is_fine(scenario, tmp_path):
     wanted = "#FAILS" not in scenario
     ran_ = verdict(tmp_path, OPEN + scenario.replace("#FAILS", "") + "\n")
-    assert ran_.passed is wanted, "\n".join(failed(ran_))
+    assert ran_.has_passed is wanted, "\n".join(format_failed_scenario(ran_))
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,18 @@ def test_what_is_expected_and_happens_is_fine(scenario, tmp_path):
 )
 def test_what_is_expected_and_does_not_happen_is_told_with_its_place_and_why(expected, why, tmp_path):
     text = file(f"{OPEN}    keys: 1\n    expect:\n      - {expected}\n")
-    ran_ = only(results(tmp_path, text))
-    assert not ran_.passed
+    ran_ = get_only(run_scenario_file(tmp_path, text))
+    assert not ran_.has_passed
     line = text.splitlines().index(f"      - {expected}") + 1
-    assert ran_.missed is not None
+    assert ran_.mismatch is not None
     column = 9 + expected.startswith("not: ") * 5 + expected.startswith("not: [")
-    assert (ran_.missed.line, ran_.missed.column, ran_.missed.why) == (line, column, why)
-    assert f"acme.yaml:{line}:{column}: expected" in "\n".join(failed(ran_))
+    assert (ran_.mismatch.line, ran_.mismatch.column, ran_.mismatch.reason) == (line, column, why)
+    assert f"acme.yaml:{line}:{column}: expected" in "\n".join(format_failed_scenario(ran_))
 
 
 def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tmp_path):
     ran_ = verdict(tmp_path, f"{OPEN}    keys: '1,#'\n    expect: [say: Press 1, say: Goodbye, dial: sales]\n")
-    lines = [*failed(ran_)]
+    lines = [*format_failed_scenario(ran_)]
     arrow = next(index for index, line in enumerate(lines) if line.startswith("  ->"))
     assert lines[arrow].endswith("expected from here on: say: Goodbye")
     assert lines[arrow - 1].startswith("  ok")
@@ -115,8 +115,8 @@ def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tm
 
 def test_order_matters_and_what_came_too_early_is_said(tmp_path):
     ran_ = verdict(tmp_path, f"{OPEN}    keys: 1\n    expect: [dial: sales, say: Welcome]\n")
-    assert ran_.missed is not None
-    assert ran_.missed.why == "it happened, but before what is expected above it"
+    assert ran_.mismatch is not None
+    assert ran_.mismatch.reason == "it happened, but before what is expected above it"
 
 
 def test_the_clock_is_that_of_the_file_unless_it_carries_an_offset(tmp_path):
@@ -127,21 +127,21 @@ def test_the_clock_is_that_of_the_file_unless_it_carries_an_offset(tmp_path):
         f"    at: 2026-11-23 18:00\n{closed}",
         "    at: 2026-11-23 14:00Z\n    expect: [say: Welcome]\n",
     )
-    assert [one.passed for one in results(tmp_path, text)] == [True] * 4
+    assert [one.has_passed for one in run_scenario_file(tmp_path, text)] == [True] * 4
 
 
 def test_without_a_moment_the_call_comes_on_a_wednesday_at_ten_and_check_says_so(tmp_path):
-    folder = folder_of(tmp_path, acme=file("    keys: 1\n    expect: [say: Welcome]\n"))
+    folder = write_scenario_folder(tmp_path, acme=file("    keys: 1\n    expect: [say: Welcome]\n"))
     assert [problem.rule for problem in folder.problems] == ["test-time"]
-    call = only(ran(folder)).call
-    assert call.began.isoformat() == "2026-03-04T10:00:00-05:00"
+    call = get_only(run_folder(folder)).transcript
+    assert call.started_at.isoformat() == "2026-03-04T10:00:00-05:00"
 
 
 def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
     text = "numbers: +12015550123\nnodes: {start: [say: Hello.]}\ntests: [{name: it greets, expect: [say: Hello]}]\n"
-    folder = folder_of(tmp_path, acme=text)
+    folder = write_scenario_folder(tmp_path, acme=text)
     assert folder.problems == ()
-    assert only(ran(folder)).passed
+    assert get_only(run_folder(folder)).has_passed
 
 
 @pytest.mark.parametrize(
@@ -176,32 +176,32 @@ def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
 )
 def test_what_is_wrong_with_a_scenario_is_said_with_its_place(scenario, rule, says, tmp_path):
     text = file(OPEN * ("at:" not in scenario) + scenario)
-    folder = folder_of(tmp_path, acme=text)
-    problem = only([one for one in folder.problems if one.severity == "error"])
+    folder = write_scenario_folder(tmp_path, acme=text)
+    problem = get_only([one for one in folder.problems if one.severity == "error"])
     assert problem.rule == rule
     assert says in str(problem)
     assert problem.line == len(text.splitlines())
-    assert not folder.chosen[0].problems, "a live call does not suffer from a scenario"
+    assert not folder.tested_flows[0].problems, "a live call does not suffer from a scenario"
 
 
 def test_two_scenarios_with_one_name_and_a_flow_without_a_number_are_told(tmp_path):
     text = "numbers: rest\nnodes: {start: [say: Hello.]}\ntests: [{name: a}, {name: a, to: +12015550123}]\n"
-    folder = folder_of(tmp_path, acme=text)
+    folder = write_scenario_folder(tmp_path, acme=text)
     assert [problem.rule for problem in folder.errors] == ["test-number", "test-name"]
 
 
 def test_a_flow_that_answers_a_prefix_is_rung_at_a_number_of_it(tmp_path):
     text = "numbers: +1201556*\nnodes: {start: [say: 'You rang {{ number }}.']}\n"
     text += "tests: [{name: a, expect: [say: +12015560100]}]\n"
-    assert only(results(tmp_path, text)).passed
+    assert get_only(run_scenario_file(tmp_path, text)).has_passed
 
 
 def test_another_flow_that_answers_is_a_failure(tmp_path):
     other = "numbers: +12015550124\nnodes: {start: [say: Hello.]}\n"
     acme = "numbers: rest\nnodes: {start: [say: Hello.]}\ntests: [{name: a, to: +12015550124, expect: [say: Hello]}]\n"
-    ran_ = only(ran(folder_of(tmp_path, acme=acme, other=other)))
-    assert not ran_.passed
-    assert ran_.wrong == "the call was answered by 'other'"
+    ran_ = get_only(run_folder(write_scenario_folder(tmp_path, acme=acme, other=other)))
+    assert not ran_.has_passed
+    assert ran_.failure == "the call was answered by 'other'"
 
 
 def test_a_fallback_fails_whatever_is_expected(tmp_path):
@@ -213,13 +213,15 @@ nodes:
 fallback: [say: Sorry.]
 tests: [{name: a, expect: [say: Sorry.]}]
 """
-    ran_ = only(results(tmp_path, text))
-    assert not ran_.passed
-    assert "the caller got the fallback" in ran_.wrong
+    ran_ = get_only(run_scenario_file(tmp_path, text))
+    assert not ran_.has_passed
+    assert "the caller got the fallback" in ran_.failure
 
 
 def test_a_broken_flow_runs_no_scenarios_and_says_why(tmp_path):
-    folder = folder_of(tmp_path, acme=FLOW.replace("keys: {1: sales", "keys: {1: slaes") + "tests: [{name: a}]\n")
+    folder = write_scenario_folder(
+        tmp_path, acme=FLOW.replace("keys: {1: sales", "keys: {1: slaes") + "tests: [{name: a}]\n"
+    )
     assert [problem.rule for problem in folder.errors] == ["unknown-node"]
     assert folder.cases == ()
 
@@ -229,16 +231,16 @@ def test_an_override_of_today_changes_no_test(tmp_path):
         "- {flow: acme, hours: office, state: closed, from: 2020-01-01, until: 2199-01-01}\n"
     )
     ran_ = verdict(tmp_path, f"{OPEN}    keys: 1\n    expect: [say: Welcome]\n")
-    assert ran_.passed
+    assert ran_.has_passed
 
 
 def test_results_are_data_and_junit(tmp_path):
-    good, bad = results(tmp_path, file(f"{OPEN}    keys: 1\n", f"{OPEN}    keys: 1\n    expect: [voicemail]\n"))
-    assert data(good)["passed"] is True
-    told = json.loads(json.dumps(data(bad)))
+    good, bad = run_scenario_file(tmp_path, file(f"{OPEN}    keys: 1\n", f"{OPEN}    keys: 1\n    expect: [voicemail]\n"))
+    assert build_result_data(good)["passed"] is True
+    told = json.loads(json.dumps(build_result_data(bad)))
     assert told["missed"]["expected"] == "voicemail"
     assert told["call"]["steps"][0]["verb"] == "Answer"
-    junit([good, bad], tmp_path / "out.xml", ["x.yaml:1:1: error: wrong"])
+    write_junit_report([good, bad], tmp_path / "out.xml", ["x.yaml:1:1: error: wrong"])
     root = ET.parse(tmp_path / "out.xml").getroot()  # noqa: S314 - our own
     assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in root] == [
         ("acme", "2", "1"),

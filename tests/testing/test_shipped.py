@@ -5,39 +5,43 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from folders import OPTIONS, SETTINGS, folder_of, ran
+from folders import TEST_OPTIONS, TEST_SETTINGS, run_folder, write_scenario_folder
 
-from app.flows.gallery import begin, templates
-from app.testing.coverage import covered, said
-from app.testing.exploring import explore
-from app.testing.running import folders_of
-from app.testing.telling import failed
+from app.flows.gallery import create_flow, load_flow_templates
+from app.testing.coverage import describe_coverage_point, measure_coverage
+from app.testing.exploring import explore_flows
+from app.testing.running import load_scenario_folders
+from app.testing.telling import format_failed_scenario
 
 ROOT = Path(__file__).parents[2]
 
 
 def begun(path: Path, template: str):
     """A template as ``callflows new`` writes it, with a number that is not the template's."""
-    begin(path, "acme", template, "+12015550142", {})
-    return folder_of(path)
+    create_flow(path, "acme", template, "+12015550142", {})
+    return write_scenario_folder(path)
 
 
-@pytest.fixture(params=["shipped", *templates()])
+@pytest.fixture(params=["shipped", *load_flow_templates()])
 def folder(request, tmp_path):
     if request.param == "shipped":
-        return folders_of([ROOT / "callflows"], OPTIONS)[0]
+        return load_scenario_folders([ROOT / "callflows"], TEST_OPTIONS)[0]
     return begun(tmp_path, request.param)
 
 
 def test_its_scenarios_pass_and_reach_every_node_and_branch(folder):
     assert folder.problems == ()
-    done = ran(folder)
+    done = run_folder(folder)
     assert done
-    wrong = [line for one in done if not one.passed for line in failed(one)]
+    wrong = [line for one in done if not one.has_passed for line in format_failed_scenario(one)]
     assert not wrong, "\n".join(wrong)
-    missing = [(one.flow, said(spot)) for one in covered(folder.chosen, [x.call for x in done]) for spot in one.missing]
+    missing = [
+        (one.flow, describe_coverage_point(spot))
+        for one in measure_coverage(folder.tested_flows, [x.transcript for x in done])
+        for spot in one.missing_points
+    ]
     assert missing == []
 
 
 def test_callers_at_random_come_to_no_harm(folder):
-    assert [one.fault for one in explore([folder], SETTINGS, examples=60, seconds=30, seed=0)] == [None]
+    assert [one.fault for one in explore_flows([folder], TEST_SETTINGS, examples=60, seconds=30, seed=0)] == [None]

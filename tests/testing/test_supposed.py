@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from folders import folder_of, only, ran
+from folders import get_only, run_folder, write_scenario_folder
 
 from app.errors import ScenarioError
 from app.testing import rehearse
-from app.testing.telling import failed
+from app.testing.telling import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123
@@ -35,7 +35,9 @@ MONDAY, SUNDAY = "at: 2026-11-23 10:00", "at: 2026-11-22 10:00"
 
 def folder(path, *scenarios):
     (path / "vip.csv").write_text("+12015550177\n")
-    return folder_of(path, acme=FLOW + "".join(f"  - {{name: n{i}, {one}}}\n" for i, one in enumerate(scenarios)))
+    return write_scenario_folder(
+        path, acme=FLOW + "".join(f"  - {{name: n{i}, {one}}}\n" for i, one in enumerate(scenarios))
+    )
 
 
 def test_hours_lists_and_dialect_are_as_each_scenario_has_them_and_as_they_are_for_the_others(tmp_path):
@@ -52,9 +54,11 @@ def test_hours_lists_and_dialect_are_as_each_scenario_has_them_and_as_they_are_f
         f"{MONDAY}, dialect: classic, keys: 1, expect: [say: One., not: [answer]]",
     )
     assert made.problems == ()
-    done = ran(made)
-    assert [one.passed for one in done] == [True] * 9, "\n".join(line for one in done for line in failed(one))
-    assert ["<Switch>" in one.call.requests[0].document for one in done] == [False] * 8 + [True]
+    done = run_folder(made)
+    assert [one.has_passed for one in done] == [True] * 9, "\n".join(
+        line for one in done for line in format_failed_scenario(one)
+    )
+    assert ["<Switch>" in one.transcript.requests[0].document for one in done] == [False] * 8 + [True]
 
 
 def test_hours_that_are_all_supposed_need_no_moment(tmp_path):
@@ -63,15 +67,17 @@ def test_hours_that_are_all_supposed_need_no_moment(tmp_path):
 
 
 def test_who_is_nobody_is_told_with_the_place(tmp_path):
-    problem = only(folder(tmp_path, f"{MONDAY}, lists: {{vip: [+12015550188, bob]}}").errors)
+    problem = get_only(folder(tmp_path, f"{MONDAY}, lists: {{vip: [+12015550188, bob]}}").errors)
     assert (problem.rule, problem.message) == ("number", "lists: 'bob' is nobody")
     assert problem.column == len(f"  - {{name: n0, {MONDAY}, lists: {{vip: [+12015550188, ") + 1
 
 
 def test_a_dialect_in_which_the_flow_cannot_be_is_told_at_the_scenario(tmp_path):
     text = "numbers: +12015550123\nnodes: {start: [say: Hi., geo: {states: NJ, do: [say: Jersey.]}]}\n"
-    made = folder_of(tmp_path, acme=text + "tests:\n  - {name: a, expect: [say: Hi.]}\n  - {name: b, dialect: classic}\n")
-    problem = only(made.errors)
+    made = write_scenario_folder(
+        tmp_path, acme=text + "tests:\n  - {name: a, expect: [say: Hi.]}\n  - {name: b, dialect: classic}\n"
+    )
+    problem = get_only(made.errors)
     assert (problem.rule, problem.line) == ("test-supposed", 5)
     assert [case.name for case in made.cases] == ["a"]
 
@@ -80,7 +86,7 @@ def test_the_texts_of_a_flow_are_not_what_one_scenario_supposes(tmp_path):
     """Two scenarios that suppose the same share what was made for it."""
     one = f"{MONDAY}, hours: {{office: closed}}"
     made = folder(tmp_path, one, one.replace("10:00", "11:00"), MONDAY)
-    assert len(made.books) == 1
+    assert len(made.supposed_books) == 1
 
 
 def test_a_call_of_a_test_of_your_own_supposes_too(tmp_path):

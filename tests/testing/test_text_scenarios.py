@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from folders import folder_of, missing, only, results
+from folders import find_missing_points, get_only, run_scenario_file, write_scenario_folder
 
 from app.testing import rehearse
-from app.testing.telling import failed
+from app.testing.telling import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123
@@ -47,7 +47,7 @@ def lists(tmp_path):
 
 
 def verdict(path, scenario: str):
-    return only(results(path, f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n"))
+    return get_only(run_scenario_file(path, f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n"))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def verdict(path, scenario: str):
 )
 def test_what_is_done_about_a_text_is_expected(scenario, tmp_path):
     ran_ = verdict(tmp_path, scenario)
-    assert ran_.passed, "\n".join(failed(ran_))
+    assert ran_.has_passed, "\n".join(format_failed_scenario(ran_))
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_what_is_done_about_a_text_is_expected(scenario, tmp_path):
 )
 def test_who_said_stop_before_the_call_gets_no_text_of_it(scenario, tmp_path):
     ran_ = verdict(tmp_path, scenario)
-    assert ran_.passed, "\n".join(failed(ran_))
+    assert ran_.has_passed, "\n".join(format_failed_scenario(ran_))
 
 
 def test_a_difference_is_marked_in_what_happened(tmp_path):
-    shown = [*failed(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
+    shown = [*format_failed_scenario(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
     assert "expected reply: We are open: the next sms has text" in shown[1]
     assert shown[2].startswith("  ok   0:00  +12015550999 writes to +12015550123: “STOP” (stopped)")
     assert shown[3] == "  ->       expected from here on: reply: We are open"
@@ -100,7 +100,7 @@ def test_a_difference_is_marked_in_what_happened(tmp_path):
 
 def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
     text = f"{FLOW}  - {{name: a, {AT}, text: STOP}}\n  - {{name: b, {AT}, text: hours, expect: [reply]}}\n"
-    assert [one.passed for one in results(tmp_path, text)] == [True, True]
+    assert [one.has_passed for one in run_scenario_file(tmp_path, text)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
     ],
 )
 def test_what_fits_no_text_or_no_call_is_told(scenario, says, tmp_path):
-    errors = folder_of(tmp_path, acme=f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n").errors
+    errors = write_scenario_folder(tmp_path, acme=f"{FLOW}  - {{name: a, {AT}, {scenario}}}\n").errors
     assert any(says in str(problem) for problem in errors), errors
 
 
 def test_a_text_from_a_number_of_ours_is_taken_by_no_flow_and_says_so(tmp_path):
-    assert verdict(tmp_path, "text: hours, from: +12015550123").wrong == "no flow took the text: own-number"
+    assert verdict(tmp_path, "text: hours, from: +12015550123").failure == "no flow took the text: own-number"
 
 
 def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp_path):
@@ -133,7 +133,7 @@ def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp
         "name: d",
     ]
     text = FLOW + "".join(f"  - {{{AT}, {one}}}\n" for one in scenarios)
-    assert missing(tmp_path, text) == [
+    assert find_missing_points(tmp_path, text) == [
         "missed: holds",
         "messages: rule keyword urgent and when not hours.office.open",
         "messages: rule when caller in lists.vip does not hold",
@@ -148,13 +148,13 @@ def test_a_text_that_meets_no_rule_and_a_number_that_the_policy_refuses_are_bran
     text += "    - sms: {text: Hi., to: '{{ caller.number }}'}\n    - say: Bye.\n"
     text += "messages:\n  - {keyword: hi, forward: '{{ message.words | last }}'}\ntests:\n"
     first = text + "  - {name: a}\n  - {name: b, text: hi +12015550142}\n"
-    assert missing(tmp_path, first) == ["start: refused", "messages: no rule", "messages: forward refused"]
+    assert find_missing_points(tmp_path, first) == ["start: refused", "messages: no rule", "messages: forward refused"]
     more = "  - {name: c, from: +18765550142}\n  - {name: d, text: hi +18765550142}\n  - {name: e, text: Hello}\n"
-    assert missing(tmp_path, first + more) == []
+    assert find_missing_points(tmp_path, first + more) == []
 
 
 def test_a_text_is_written_in_a_test_of_your_own(tmp_path):
-    folder_of(tmp_path, acme=FLOW)
+    write_scenario_folder(tmp_path, acme=FLOW)
     call = rehearse(tmp_path, "+12015550123", at="2026-11-23 10:00", text=["hours", {"text": "spam", "after": "5s"}])
     call.expects({"reply": "We are open."}, "ignored")
-    assert [message["as"] for message in call.messages] == ["reply"]
+    assert [message["as"] for message in call.sms_messages] == ["reply"]

@@ -4,6 +4,6 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _what_is_kept_is_kept_for_a_test(monkeypatch, tmp_path_factory):
+def _isolated_data_folder(monkeypatch, tmp_path_factory):
     """A server that a test makes has a journal of its own."""
     monkeypatch.setenv("CALLFLOWS_DATA", str(tmp_path_factory.mktemp("data")))

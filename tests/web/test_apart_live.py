@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from door import CALL, document, says
+from door import CALL_FIELDS, list_spoken_texts, read_document
 from test_served import TOKEN, serving
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def http(tmp_path_factory):
 
 
 def rung(http: httpx.Client, number: str) -> httpx.Response:
-    return http.get("/call", params={**CALL, "to": number, "token": TOKEN}, timeout=20)
+    return http.get("/call", params={**CALL_FIELDS, "to": number, "token": TOKEN}, timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def rung(http: httpx.Client, number: str) -> httpx.Response:
     ],
 )
 def test_what_does_not_end_or_gives_no_document_costs_its_own_caller_the_fallback(http, number, said):
-    assert says(document(rung(http, number))) == [said]
+    assert list_spoken_texts(read_document(rung(http, number))) == [said]
 
 
 def test_templates_and_programs_answer(http):
-    assert says(document(rung(http, "+12015550177"))) == ["+12015550999<&>"]
+    assert list_spoken_texts(read_document(rung(http, "+12015550177"))) == ["+12015550999<&>"]
     reply = rung(http, "+12015550175")
-    assert says(document(reply)) == ["Hello (201) 555-0999."]
+    assert list_spoken_texts(read_document(reply)) == ["Hello (201) 555-0999."]
     url = reply.text.partition('url="')[2].partition('"')[0].replace("&amp;", "&")
-    assert says(document(http.get(f"{url}&dtmf=7&from=%2B12015550999"))) == ["7 [1, 'a'] +12015550999"]
+    assert list_spoken_texts(read_document(http.get(f"{url}&dtmf=7&from=%2B12015550999"))) == ["7 [1, 'a'] +12015550999"]
     assert http.get(url.replace("/more?", "/start?")).status_code == 403
 
 
 def test_a_program_sees_no_setting_and_so_no_key_of_the_installation(http):
-    assert says(document(rung(http, "+12015550178"))) == ["0 0"]
+    assert list_spoken_texts(read_document(rung(http, "+12015550178"))) == ["0 0"]
 
 
 def test_others_are_answered_while_many_are_stuck(http):
@@ -112,10 +112,10 @@ def test_others_are_answered_while_many_are_stuck(http):
         stuck = [crowd.submit(rung, http, f"+1201555017{digit}") for digit in (1, 2, 3, 4) * 3]
         templates = []
         while not all(one.done() for one in stuck):
-            assert says(document(rung(http, "12015550123")))[0] == "Hello  from +12015550999."
-            templates += says(document(rung(http, "+12015550177")))
+            assert list_spoken_texts(read_document(rung(http, "12015550123")))[0] == "Hello  from +12015550999."
+            templates += list_spoken_texts(read_document(rung(http, "+12015550177")))
         assert templates.count("+12015550999<&>") > len(templates) * 0.8, "a busy machine may be late for one"
-        assert all("is sorry." in says(document(one.result()))[-1] for one in stuck)
+        assert all("is sorry." in list_spoken_texts(read_document(one.result()))[-1] for one in stuck)
     counted = http.get("/metrics", params={"token": TOKEN}).text
     replaced = next(line for line in counted.splitlines() if line.startswith('callflows_workers{state="replaced"}'))
     assert float(replaced.split()[-1]) > 0, "what could not be stopped is counted"

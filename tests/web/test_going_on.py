@@ -7,10 +7,19 @@ import json
 from datetime import timedelta
 
 import pytest
-from door import CALL, MONDAY, Door, asked, document, is_fallback, says, urls
+from door import (
+    CALL_FIELDS,
+    MONDAY,
+    InProcessServer,
+    is_fallback,
+    list_callback_urls,
+    list_spoken_texts,
+    read_document,
+    send_request,
+)
 
 from app.language import Gather, Say
-from app.outside import Found
+from app.outside import LookupResult
 
 ACCOUNT = """
 numbers: +12015550123
@@ -38,51 +47,57 @@ fallback:
 CRM = "https://crm.example.com/123456?from=%2B12015550999"
 
 
-def gathered(door: Door, pressed: str, **more: str) -> object:
+def gathered(door: InProcessServer, pressed: str, **more: str) -> object:
     """The answer to digits pressed at the first question."""
-    url = urls(door.ask())[0]
-    return asked(door.app, url, params=None) if pressed is None else asked(door.app, f"{url}&dtmf={pressed}", **more)
+    url = list_callback_urls(door.send_request())[0]
+    return (
+        send_request(door.app, url, params=None)
+        if pressed is None
+        else send_request(door.app, f"{url}&dtmf={pressed}", **more)
+    )
 
 
 def test_digits_are_looked_up_and_the_answer_is_used(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
-    door.outside.found[CRM] = Found({"vip": True, "agent": "+12015550188", "name": "Ann"}, ok=True, status=200)
+    door = InProcessServer(tmp_path, ACCOUNT)
+    door.effect_handler.lookup_results[CRM] = LookupResult(
+        {"vip": True, "agent": "+12015550188", "name": "Ann"}, ok=True, status=200
+    )
     reply = gathered(door, "123456")
-    assert [asked.url for asked in door.outside.asked] == [CRM]
+    assert [asked.url for asked in door.effect_handler.lookups] == [CRM]
     assert b"<To>+12015550188</To>" in reply.content
-    assert not door.outside.caused, "nobody came to the end yet"
+    assert not door.effect_handler.effects, "nobody came to the end yet"
 
 
 def test_a_target_that_the_policy_forbids_is_not_rung(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
+    door = InProcessServer(tmp_path, ACCOUNT)
     for agent in ("+19005550188", "+18765550188", "+442079460018", "x@evil.example", "</To><Say>x</Say>"):
-        door.outside.found[CRM] = Found({"vip": True, "agent": agent}, ok=True, status=200)
+        door.effect_handler.lookup_results[CRM] = LookupResult({"vip": True, "agent": agent}, ok=True, status=200)
         reply = gathered(door, "123456")
         assert b"<Dial" not in reply.content, agent
-        assert "/call/desk/end?" in urls(reply)[0], agent
+        assert "/call/desk/end?" in list_callback_urls(reply)[0], agent
 
 
 def test_nobody_answers_a_lookup_and_the_default_is_used(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
-    assert says(document(gathered(door, "123456"))) == ["Goodbye friend."]
-    (effect,) = door.outside.caused
+    door = InProcessServer(tmp_path, ACCOUNT)
+    assert list_spoken_texts(read_document(gathered(door, "123456"))) == ["Goodbye friend."]
+    (effect,) = door.effect_handler.effects
     assert effect.payload["url"] == "https://hooks.example.com/calls"
     assert effect.payload["body"]["data"] == {"account": "123456", "done": True}
 
 
 def test_digits_that_do_not_fit_are_asked_for_again_and_never_looked_up(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
+    door = InProcessServer(tmp_path, ACCOUNT)
     for pressed in ("12", "1234567", "12345*", "12%2F456", "١٢٣٤٥٦", ""):
-        said = says(document(gathered(door, pressed)))
+        said = list_spoken_texts(read_document(gathered(door, pressed)))
         assert said[0] == ("Six digits please." if pressed else "Your account."), pressed
-    assert not door.outside.asked
+    assert not door.effect_handler.lookups
 
 
 def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
+    door = InProcessServer(tmp_path, ACCOUNT)
     order = []
-    door.outside.cause = lambda effect: order.append(effect.kind)
-    url = urls(door.ask())[0]
+    door.effect_handler.queue_effect = lambda effect: order.append(effect.kind)
+    url = list_callback_urls(door.send_request())[0]
 
     async def send(message):
         order.append(message["type"])
@@ -105,15 +120,15 @@ messages_unused: x
         "  more:\n    - menu: {prompt: Sure?, keys: {1: spoken, 2: more}, otherwise: end}\n"
         "  spoken:\n    - set: {seen: account}\n    - say: It was {{ account | digits }}.\n  vip:",
     )
-    door = Door(tmp_path, flow)
+    door = InProcessServer(tmp_path, flow)
     reply = gathered(door, "123456")
-    url = next(url for url in urls(reply) if "/spoken" in url)
+    url = next(url for url in list_callback_urls(reply) if "/spoken" in url)
     assert "123456" not in reply.text
-    state = door.signer.read("desk/spoken", url.partition("ticket=")[2])
+    state = door.signer.read_ticket("desk/spoken", url.partition("ticket=")[2])
     assert state["s"]["account"] == "123456"
     assert "MTIzNDU2" not in url
-    assert says(document(asked(door.app, url))) == ["It was 1 2 3 4 5 6."]
-    assert "123456" not in json.dumps(door.lines())
+    assert list_spoken_texts(read_document(send_request(door.app, url))) == ["It was 1 2 3 4 5 6."]
+    assert "123456" not in json.dumps(door.read_log_lines())
 
 
 def test_the_calls_of_a_caller_are_counted_by_day(tmp_path):
@@ -129,18 +144,22 @@ nodes:
     - say: You have called {{ caller.calls_today }} times today.
 """
     days = [MONDAY]
-    door = Door(tmp_path, flow, clock=lambda: days[-1])
-    said = [says(document(door.ask()))[0] for _ in range(4)]
+    door = InProcessServer(tmp_path, flow, clock=lambda: days[-1])
+    said = [list_spoken_texts(read_document(door.send_request()))[0] for _ in range(4)]
     assert said == [
         "Call 1.",
         "Call 2.",
         "You have called 3 times today.",
         "You have called 4 times today.",
     ]
-    assert says(document(door.ask(params={**CALL, "from": "+12015550998"}))) == ["Call 1."]
+    assert list_spoken_texts(read_document(door.send_request(params={**CALL_FIELDS, "from": "+12015550998"}))) == [
+        "Call 1."
+    ]
     days.append(MONDAY + timedelta(days=1))
-    assert says(document(door.ask())) == ["Call 1."]
-    assert says(document(door.ask(params={**CALL, "calls": "9"}))) == ["Call 2."], "no caller tells us his count"
+    assert list_spoken_texts(read_document(door.send_request())) == ["Call 1."]
+    assert list_spoken_texts(read_document(door.send_request(params={**CALL_FIELDS, "calls": "9"}))) == ["Call 2."], (
+        "no caller tells us his count"
+    )
 
 
 def test_hours_and_lists_are_asked_as_it_is_now(tmp_path):
@@ -160,40 +179,42 @@ nodes:
       say: We open {{ hours.office.next_opening | spoken }}.
 """
     moment = [MONDAY]
-    door = Door(tmp_path, flow, clock=lambda: moment[0])
-    assert says(document(door.ask())) == ["Open until 17:00."]
-    assert b'<Hangup tag="spam"/>' in door.ask(params={**CALL, "from": "+12015550998"}).content
-    assert says(document(door.ask(params={**CALL, "from": "+12025550100"}))) == ["Open until 17:00."], "expired"
+    door = InProcessServer(tmp_path, flow, clock=lambda: moment[0])
+    assert list_spoken_texts(read_document(door.send_request())) == ["Open until 17:00."]
+    assert b'<Hangup tag="spam"/>' in door.send_request(params={**CALL_FIELDS, "from": "+12015550998"}).content
+    assert list_spoken_texts(read_document(door.send_request(params={**CALL_FIELDS, "from": "+12025550100"}))) == [
+        "Open until 17:00."
+    ], "expired"
     moment[0] = MONDAY + timedelta(hours=8)
-    assert says(document(door.ask())) == ["We open tomorrow at 9 AM."]
+    assert list_spoken_texts(read_document(door.send_request())) == ["We open tomorrow at 9 AM."]
 
 
 def test_a_lookup_in_each_of_many_turns_is_asked_once(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
+    door = InProcessServer(tmp_path, ACCOUNT)
     for _ in range(3):
         gathered(door, "123456")
-    assert len(door.outside.asked) == 3
+    assert len(door.effect_handler.lookups) == 3
 
 
 def test_a_lookup_that_breaks_in_our_own_hands_costs_the_fallback(tmp_path):
-    door = Door(tmp_path, ACCOUNT)
+    door = InProcessServer(tmp_path, ACCOUNT)
 
     async def broken(_asked):
         raise RuntimeError("the world is gone")
 
-    door.outside.lookup = broken
+    door.effect_handler.run_lookup = broken
     assert is_fallback(gathered(door, "123456"))
 
 
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_both_dialects_go_on_with_what_was_pressed(tmp_path, dialect):
-    door = Door(tmp_path, ACCOUNT.replace("nodes:", f"dialect: {dialect}\nnodes:"))
-    reply = door.ask()
-    gathers = [verb for verb in document(reply).children if isinstance(verb, Gather)]
+    door = InProcessServer(tmp_path, ACCOUNT.replace("nodes:", f"dialect: {dialect}\nnodes:"))
+    reply = door.send_request()
+    gathers = [verb for verb in read_document(reply).children if isinstance(verb, Gather)]
     assert len(gathers) == 3
     url = str(gathers[0].attributes["url"])
     more = "dtmf=000042" if dialect == "reference" else "code=42&attempts=1&success=true"
-    asked(door.app, f"{url}&{more}")
-    assert [asked.url.partition("?")[0] for asked in door.outside.asked] == ["https://crm.example.com/000042"]
+    send_request(door.app, f"{url}&{more}")
+    assert [asked.url.partition("?")[0] for asked in door.effect_handler.lookups] == ["https://crm.example.com/000042"]
     prompts = [verb for verb in gathers[0].children if isinstance(verb, Say)]
     assert bool(prompts) == (dialect == "classic"), "prompts stand inside in the one, before it in the other"

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from app.errors import JournalError
-from app.happened import Happened
-from app.web.hearing import Hearing
+from app.happened import PlatformEvent
+from app.web.hearing import EventIntake
 
 
 class Memory:
@@ -19,7 +19,7 @@ class Memory:
         self.remembered = []
         self.broken = False
 
-    def remember(self, report):
+    def record_soon(self, report):
         self.remembered.append(report)
 
     async def record_now(self, *reports):
@@ -29,13 +29,13 @@ class Memory:
 
 
 def report(key):
-    return Happened("call_state", key, 0.0, {})
+    return PlatformEvent("call_state", key, 0.0, {})
 
 
 def heard(*acts, ways):
-    """What becomes of reports that come by these ways: (written or heard, key)."""
+    """What becomes of reports that come by these ways: (store_then_act or act_then_store, key)."""
     memory = Memory()
-    hearing = Hearing(memory, acts)
+    hearing = EventIntake(memory, acts)
 
     async def run():
         for way, key in ways:
@@ -52,7 +52,9 @@ def test_a_report_that_comes_by_webhook_and_websocket_is_remembered_twice_and_ac
     async def act(report):
         acted.append(report.key)
 
-    memory = heard(act, ways=[("written", "a"), ("heard", "a"), ("heard", "b"), ("written", "b")])
+    memory = heard(
+        act, ways=[("store_then_act", "a"), ("act_then_store", "a"), ("act_then_store", "b"), ("store_then_act", "b")]
+    )
     assert acted == ["a", "b"]
     assert len(memory.remembered) == 4
 
@@ -66,7 +68,7 @@ def test_what_breaks_keeps_nothing_else_from_being_done():
     async def act(report):
         acted.append(report.key)
 
-    heard(breaks, act, ways=[("heard", "a"), ("heard", "b")])
+    heard(breaks, act, ways=[("act_then_store", "a"), ("act_then_store", "b")])
     assert acted == ["a", "b"]
 
 
@@ -77,14 +79,14 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
         acted.append(report.key)
 
     memory = Memory()
-    hearing = Hearing(memory, [act])
+    hearing = EventIntake(memory, [act])
 
     async def run():
         memory.broken = True
         with pytest.raises(JournalError):
-            await hearing.written(report("a"))
+            await hearing.store_then_act(report("a"))
         memory.broken = False
-        await hearing.written(report("a"))
+        await hearing.store_then_act(report("a"))
         await hearing.stop(5)
 
     asyncio.run(run())
@@ -92,7 +94,7 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
 
 
 def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_all_the_same(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
     tried, acted = [], []
 
     async def first(report):
@@ -103,12 +105,12 @@ def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_a
     async def act(report):
         acted.append(report.key)
 
-    hearing = Hearing(Memory(), [act], first=[first])
+    hearing = EventIntake(Memory(), [act], first_handlers=[first])
 
     async def run():
         with pytest.raises(JournalError):
-            await hearing.written(report("a"))
-        await hearing.written(report("b"))
+            await hearing.store_then_act(report("a"))
+        await hearing.store_then_act(report("b"))
         await hearing.stop(5)
 
     asyncio.run(run())
@@ -125,10 +127,10 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
     async def act(report):
         acted.append(report.key)
 
-    hearing = Hearing(Memory(), [act], first=[breaks, act])
+    hearing = EventIntake(Memory(), [act], first_handlers=[breaks, act])
 
     async def run():
-        await hearing.written(report("a"), report("b"))
+        await hearing.store_then_act(report("a"), report("b"))
         await hearing.stop(5)
 
     with structlog.testing.capture_logs() as lines:
@@ -138,7 +140,7 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
 
 
 def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
     tried = []
 
     def failing(error, times):
@@ -149,7 +151,7 @@ def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypat
 
         return act
 
-    heard(failing(JournalError, 3), failing(ValueError, 1), ways=[("heard", "a")])
+    heard(failing(JournalError, 3), failing(ValueError, 1), ways=[("act_then_store", "a")])
     assert tried == [JournalError] * 4 + [ValueError]
 
 
@@ -157,12 +159,12 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
     async def never(_report):
         await asyncio.Event().wait()
 
-    hearing = Hearing(Memory(), [never])
+    hearing = EventIntake(Memory(), [never])
 
     async def run():
-        before = hearing.unfinished()
-        await hearing.heard(report("a"))
-        now = hearing.unfinished()
+        before = hearing.find_oldest_unfinished()
+        await hearing.act_then_store(report("a"))
+        now = hearing.find_oldest_unfinished()
         await hearing.stop(0)
         return before, now
 
@@ -170,7 +172,7 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
 
 
 def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.AGAIN", (0.0,))
+    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0,))
     acted = []
 
     async def first(report):
@@ -180,11 +182,11 @@ def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now
     async def act(report):
         acted.append(report.key)
 
-    hearing = Hearing(Memory(), [act], first=[first])
+    hearing = EventIntake(Memory(), [act], first_handlers=[first])
 
     async def run():
         with pytest.raises(JournalError):
-            await hearing.written(report("a"), report("b"))
+            await hearing.store_then_act(report("a"), report("b"))
         await hearing.stop(5)
 
     asyncio.run(run())
@@ -192,7 +194,7 @@ def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now
 
 
 def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.MOST", 5)
+    monkeypatch.setattr("app.web.hearing.MAX_EVENTS_IN_PROGRESS", 5)
     acted = []
 
     async def act(report):
@@ -200,13 +202,13 @@ def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monke
             raise JournalError("the database is gone")
         acted.append(report.key)
 
-    hearing = Hearing(Memory(), [act])
+    hearing = EventIntake(Memory(), [act])
 
     async def run():
         for number in range(20):
-            await hearing.heard(report(f"text-{number}"))
+            await hearing.act_then_store(report(f"text-{number}"))
             await asyncio.sleep(0)
-        await hearing.heard(report("call"))
+        await hearing.act_then_store(report("call"))
         await hearing.stop(0.05)
 
     asyncio.run(run())

@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-from door import Door, document, raw, says, urls
+from door import InProcessServer, list_callback_urls, list_spoken_texts, read_document, send_asgi_request
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import HOSTILE
+from strategies import HOSTILE_TEXTS
 
-from app.characters import clean
-from app.language.element import paths
+from app.characters import clean_text
+from app.language.element import walk_elements
 
 FLOW = """
 numbers: rest
@@ -41,7 +41,7 @@ fallback:
 """
 
 MORE = (
-    *HOSTILE,
+    *HOSTILE_TEXTS,
     "Bob</Say><Dial><To>+88299123456</To></Dial><Say>",
     "\x00\x01\x08\x0b\x0c\x1f\x7f",
     "\ud800\udfff lone",
@@ -60,17 +60,17 @@ MORE = (
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory) -> Door:
-    return Door(tmp_path_factory.mktemp("flows"), FLOW)
+def door(tmp_path_factory) -> InProcessServer:
+    return InProcessServer(tmp_path_factory.mktemp("flows"), FLOW)
 
 
 def shape(response) -> list[str]:
     """A document's elements with their attributes' names: all that a caller must not change."""
-    return [f"{path} {' '.join(verb.attributes)}" for path, verb in paths(response)]
+    return [f"{path} {' '.join(verb.attributes)}" for path, verb in walk_elements(response)]
 
 
-def plain(door: Door):
-    return door.ask(method="POST", json=entity("Ann"))
+def plain(door: InProcessServer):
+    return door.send_request(method="POST", json=entity("Ann"))
 
 
 def entity(text: str) -> dict:
@@ -86,9 +86,9 @@ def entity(text: str) -> dict:
     }
 
 
-def check(door: Door, reply) -> None:
+def check(door: InProcessServer, reply) -> None:
     """A document is as long and as wide as for anybody, and its URLs lead to where they always lead."""
-    assert shape(document(reply)) == shape(document(plain(door)))
+    assert shape(read_document(reply)) == shape(read_document(plain(door)))
     for url in re.findall(r'url="(https://[^"]*)"|>(https://[^<]*)<', reply.text):
         written = "".join(url).replace("&amp;", "&")
         assert re.fullmatch(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*", written), written
@@ -101,7 +101,7 @@ def check(door: Door, reply) -> None:
 
 @pytest.mark.parametrize("text", MORE, ids=lambda text: ascii(text)[:40])
 def test_a_caller_of_any_name_in_a_body_gets_a_document_of_the_same_shape(door, text):
-    reply = door.ask(method="POST", params={}, content=json.dumps(entity(text)).encode())
+    reply = door.send_request(method="POST", params={}, content=json.dumps(entity(text)).encode())
     check(door, reply)
 
 
@@ -109,38 +109,38 @@ def test_a_caller_of_any_name_in_a_body_gets_a_document_of_the_same_shape(door, 
 def test_a_caller_of_any_name_in_a_query_gets_a_document_of_the_same_shape(door, text):
     fields = dict.fromkeys(("from", "to", "tn", "call", "sca", "dtmf", "tag", "state"), text)
     query = urlencode(fields, errors="replace").encode()
-    _, headers, body = raw(door.app, query_string=query, method="GET")
+    _, headers, body = send_asgi_request(door.app, query_string=query, method="GET")
     check(door, httpx.Response(200, headers=headers, content=body))
 
 
 @given(st.text(max_size=80))
 def test_any_text_at_all_stays_a_text(door, text):
     content = json.dumps(entity(text), ensure_ascii=True).encode()
-    reply = door.ask(method="POST", params={}, content=content)
+    reply = door.send_request(method="POST", params={}, content=content)
     check(door, reply)
-    assert says(document(reply))[0] == clean(text)
+    assert list_spoken_texts(read_document(reply))[0] == clean_text(text)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_what_a_caller_is_called_is_spoken_as_it_was_told_again_and_again(door, name):
-    reply = door.ask(method="POST", params={"from": "ann", "to": "1"}, json={"meta": {"cid_name": name}})
-    (url, *_) = urls(reply)
-    later = door.ask(f"{url}&from=mallory")
-    assert says(document(later))[0] == clean(name)
+    reply = door.send_request(method="POST", params={"from": "ann", "to": "1"}, json={"meta": {"cid_name": name}})
+    (url, *_) = list_callback_urls(reply)
+    later = door.send_request(f"{url}&from=mallory")
+    assert list_spoken_texts(read_document(later))[0] == clean_text(name)
 
 
 def test_a_part_of_a_url_is_percent_encoded_and_comes_back_as_it_was(door):
     name = "A&B=C #1/2?\N{GRINNING FACE} 100% \"'<>"
-    reply = door.ask(method="POST", json={"meta": {"cid_name": name}})
+    reply = door.send_request(method="POST", json={"meta": {"cid_name": name}})
     (asked,) = re.findall(r'url="(https://crm[^"]*)"', reply.text)
     assert parse_qs(urlsplit(asked.replace("&amp;", "&")).query)["who"] == [name]
 
 
 def test_ten_thousand_characters_are_cut_to_what_can_be_real(door):
-    reply = door.ask(method="POST", params={}, json=entity("x" * 10_000))
+    reply = door.send_request(method="POST", params={}, json=entity("x" * 10_000))
     assert len(reply.content) < 20_000
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, False, None, [], {}, ["x"], {"x": "y"}, 10**300])
 def test_what_is_no_text_where_one_is_expected_harms_nothing(door, value):
-    check(door, door.ask(method="POST", params={}, json=entity(value)))
+    check(door, door.send_request(method="POST", params={}, json=entity(value)))

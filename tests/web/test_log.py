@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 
-from app.web.log import CAPACITY, Log
+from app.web.log import MAX_LOG_CHARACTERS, LogWriter
 
 
 def test_lines_that_do_not_fit_are_dropped_and_said_when_there_is_room_again():
     out = io.StringIO()
-    log = Log(out)
-    log.write("x" * CAPACITY)
+    log = LogWriter(out)
+    log.write("x" * MAX_LOG_CHARACTERS)
     log.write("lost\n")
     log.write("lost\n")
     log.start()
@@ -20,7 +20,7 @@ def test_lines_that_do_not_fit_are_dropped_and_said_when_there_is_room_again():
 
 
 def test_a_log_that_is_not_started_keeps_its_lines():
-    log = Log(io.StringIO())
+    log = LogWriter(io.StringIO())
     assert log.write("a line\n") == len("a line\n")
     log.flush()
-    assert log.dropped == 0
+    assert log.dropped_lines == 0

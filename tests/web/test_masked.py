@@ -8,20 +8,20 @@ import re
 
 import pytest
 import structlog
-from door import Door
+from door import InProcessServer
 
-from app.numbers import Mask
-from app.web.log import line_of, log_to
-from app.web.tally import Tally
+from app.numbers import NumberMask
+from app.web.log import configure_logging, create_line_renderer
+from app.web.tally import AnswerMetrics
 
 
 def logged(tmp_path, key, **fields):
     out = io.StringIO()
-    door = Door(tmp_path)
-    door.tally = Tally(line_of("json"), out, mask=Mask(key))
-    door.engine._tally = door.tally  # noqa: SLF001 - its log
-    door.ask(params={"from": "+12015550999", "to": "12015550123", **fields})
-    door.tally.flush()
+    door = InProcessServer(tmp_path)
+    door.answer_metrics = AnswerMetrics(create_line_renderer("json"), out, mask=NumberMask(key))
+    door.engine._answer_metrics = door.answer_metrics  # noqa: SLF001 - its log
+    door.send_request(params={"from": "+12015550999", "to": "12015550123", **fields})
+    door.answer_metrics.flush()
     return json.loads(out.getvalue())
 
 
@@ -33,13 +33,13 @@ def test_a_line_has_the_last_four_digits_and_a_hash_and_never_the_number(tmp_pat
 
 
 def test_the_same_number_has_the_same_hash_however_it_is_written(tmp_path):
-    mask = Mask(b"a key")
+    mask = NumberMask(b"a key")
     assert {mask(written) for written in ("+12015550999", "12015550999", "+1 (201) 555-0999")} == {mask("+12015550999")}
     assert logged(tmp_path, b"a key")["caller"] == mask("12015550999")
 
 
 def test_nobody_without_the_key_finds_the_hash():
-    assert Mask(b"a key")("+12015550999") != Mask(b"another")("+12015550999")
+    assert NumberMask(b"a key")("+12015550999") != NumberMask(b"another")("+12015550999")
 
 
 def test_who_withholds_the_number_leaves_nothing(tmp_path):
@@ -49,10 +49,10 @@ def test_who_withholds_the_number_leaves_nothing(tmp_path):
 def test_a_number_in_what_went_wrong_is_masked_too(tmp_path):
     line = logged(tmp_path, b"a key", to="12015550199")
     assert "2015550199" not in json.dumps(line)
-    assert Mask(b"a key")("+12015550199") in line["detail"]
+    assert NumberMask(b"a key")("+12015550199") in line["detail"]
 
 
-MASK = Mask(b"a key")
+MASK = NumberMask(b"a key")
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
@@ -68,7 +68,7 @@ MASK = Mask(b"a key")
 )
 def test_a_line_of_anything_has_the_hash_as_it_is_printed_for_a_search_whatever_the_encoding(form, number, fields):
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
-    log_to(out, form, MASK)
+    configure_logging(out, form, MASK)
     structlog.get_logger("any").warning("said", **fields)
     out.flush()
     line = out.buffer.getvalue()
@@ -78,7 +78,7 @@ def test_a_line_of_anything_has_the_hash_as_it_is_printed_for_a_search_whatever_
 
 def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
     out = io.StringIO()
-    log_to(out, "json", MASK)
+    configure_logging(out, "json", MASK)
     try:
         int("+12015550999x")
     except ValueError:

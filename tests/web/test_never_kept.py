@@ -6,10 +6,10 @@ import re
 import zlib
 
 import pytest
-from door import KEY, Door
+from door import KEY, InProcessServer
 
-from app.flows.trail import told
-from app.journal.entries import entries_of
+from app.flows.trail import describe_decisions
+from app.journal.entries import build_journal_entries
 
 PIN = "48151"
 ASK = "collect: {{into: pin, digits: 5, prompt: Your number., attempts: 1, otherwise: wrong{more}}}"
@@ -50,21 +50,21 @@ class Kept:
     def __init__(self, folder, more="", dialect="reference", flow=FLOW, **given):
         self.answers = []
         flow = flow.format(ask=ASK.format(more=more), dialect=dialect) if flow is FLOW else flow
-        self.door = Door(folder, flow, remember=self.answers.append, **given)
+        self.door = InProcessServer(folder, flow, record_answer=self.answers.append, **given)
 
     def turn(self, number=-1):
-        rows = dict(entries_of(self.answers[number], told))
+        rows = dict(build_journal_entries(self.answers[number], describe_decisions))
         return rows["turns"]
 
     def everything(self):
         """All that is kept, documents too."""
-        rows = [row for answer in self.answers for _, row in entries_of(answer, told)]
+        rows = [row for answer in self.answers for _, row in build_journal_entries(answer, describe_decisions)]
         values = [value for row in rows for value in row.values()]
         return "\n".join(zlib.decompress(v).decode() if isinstance(v, bytes) else str(v) for v in values)
 
     def walk(self, **pressed):
         """From the first turn through each that the documents lead to."""
-        reply = self.door.ask()
+        reply = self.door.send_request()
         seen = set()
         while fresh := [url for url in back(reply) if url.partition("?")[0] not in seen]:
             seen.add(fresh[0].partition("?")[0])
@@ -72,7 +72,7 @@ class Kept:
             pressed = {}
 
     def press(self, url, **fields):
-        return self.door.ask("&".join([url, *(f"{name}={value}" for name, value in fields.items())]))
+        return self.door.send_request("&".join([url, *(f"{name}={value}" for name, value in fields.items())]))
 
 
 def test_the_digits_of_a_secret_step_are_nowhere(tmp_path):
@@ -110,24 +110,24 @@ def test_digits_that_are_not_what_a_secret_step_wants_are_secret_too(tmp_path, w
 
 def test_digits_for_a_version_that_is_gone_or_a_turn_that_broke_are_taken_for_secret(tmp_path):
     kept = Kept(tmp_path, SECRET)
-    (url,) = back(kept.door.ask())
+    (url,) = back(kept.door.send_request())
     for second in range(25):
         flow = FLOW.format(ask=f"set: {{pin: now.second + {second}}}", dialect="reference")
         (tmp_path / "desk.yaml").write_text(flow, encoding="utf-8")
-        kept.door.shelf.open(kept.door.loaded().book)
+        kept.door.flow_versions.replace_book(kept.door.load_flows().book)
     kept.press(url, dtmf=PIN)
     broken = FLOW.format(ask=ASK.format(more=SECRET), dialect="reference").replace(
         "pin == variables.right", "1 - caller.name"
     )
     (tmp_path / "desk.yaml").write_text(broken, encoding="utf-8")
-    kept.door.shelf.open(kept.door.loaded().book)
-    kept.press(back(kept.door.ask())[0], dtmf=PIN)
+    kept.door.flow_versions.replace_book(kept.door.load_flows().book)
+    kept.press(back(kept.door.send_request())[0], dtmf=PIN)
     assert PIN not in kept.everything()
 
 
 def test_a_token_and_a_ticket_are_nowhere(tmp_path):
     kept = Kept(tmp_path, token=("sesame-open",))
-    reply = kept.door.ask(params={"from": "+12015550999", "to": "12015550123", "token": "sesame-open"})
+    reply = kept.door.send_request(params={"from": "+12015550999", "to": "12015550123", "token": "sesame-open"})
     (url,) = back(reply)
     ticket = url.partition("ticket=")[2].partition("&")[0]
     kept.press(url, dtmf=PIN, token="sesame-open")  # noqa: S106 - of the test
@@ -140,7 +140,7 @@ def test_a_token_and_a_ticket_are_nowhere(tmp_path):
 
 def test_the_document_is_kept_but_for_its_tickets(tmp_path):
     kept = Kept(tmp_path)
-    reply = kept.door.ask()
+    reply = kept.door.send_request()
     document = zlib.decompress(kept.turn()["document"]).decode()
     assert "Your number." in document
     assert document.count("ticket=") == reply.text.count("ticket=") == 1
@@ -148,5 +148,5 @@ def test_the_document_is_kept_but_for_its_tickets(tmp_path):
 
 def test_what_strangers_ask_is_not_kept(tmp_path):
     kept = Kept(tmp_path, token=("sesame",))
-    kept.door.ask(params={"from": "+12015550999", "to": "12015550123", "token": "guessed"})
-    assert entries_of(kept.answers[0], told) == []
+    kept.door.send_request(params={"from": "+12015550999", "to": "12015550123", "token": "guessed"})
+    assert build_journal_entries(kept.answers[0], describe_decisions) == []

@@ -11,19 +11,28 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from door import CALL, Door, asked, document, is_apology, says, settings, urls
+from door import (
+    CALL_FIELDS,
+    InProcessServer,
+    build_settings,
+    is_apology,
+    list_callback_urls,
+    list_spoken_texts,
+    read_document,
+    send_request,
+)
 
-from app.flows.compiler import Options
-from app.flows.library import Library
-from app.flows.shelf import REMEMBERED
-from app.flows.watcher import Watcher
+from app.flows.compiler import CompilerOptions
+from app.flows.library import FlowLibrary
+from app.flows.shelf import MAX_EARLIER_VERSIONS
+from app.flows.watcher import FolderWatcher
 from app.server import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.flows.loader import Loaded
+    from app.flows.loader import LoadedFlows
 
 PATIENCE = 8.0
 
@@ -47,26 +56,26 @@ fallback:
 
 def spoken(reply: httpx.Response) -> set[str]:
     """The versions that speak in a document, valid to the letter."""
-    return {text.split()[1] for text in says(document(reply))}
+    return {text.split()[1] for text in list_spoken_texts(read_document(reply))}
 
 
-class Live(Door):
+class Live(InProcessServer):
     """A door whose folder is watched."""
 
     def __init__(self, folder: Path, text: str, *, every: float = 2.0) -> None:
         super().__init__(folder, text)
-        options = Options(self.signer, self.settings.apology, self.settings.dialect)
-        self.library = Library(folder, options)
-        self.swaps: list[Loaded] = []
-        self.watcher = Watcher(self.library, self._swapped, every=every)
+        options = CompilerOptions(self.signer, self.settings.apology, self.settings.dialect)
+        self.library = FlowLibrary(folder, options)
+        self.swaps: list[LoadedFlows] = []
+        self.watcher = FolderWatcher(self.library, self._swapped, poll_seconds=every)
 
-    def _swapped(self, _before: Loaded, loaded: Loaded) -> None:
-        self.shelf.open(loaded.book)
+    def _swapped(self, _before: LoadedFlows, loaded: LoadedFlows) -> None:
+        self.flow_versions.replace_book(loaded.book)
         self.swaps.append(loaded)
 
     def becomes(self, number: int | str) -> None:
         """Wait until a new call meets a version; a test fails where it never does."""
-        until(lambda: spoken(self.ask()) == {str(number)})
+        until(lambda: spoken(self.send_request()) == {str(number)})
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -163,33 +172,33 @@ def test_a_save_that_nobody_notifies_is_found(tmp_path, monkeypatch):
     with live(tmp_path, every=0.1) as door:
         in_place(tmp_path, version(2))
         door.becomes(2)
-        assert any("no space left for watches" in line["event"] for line in door.lines())
+        assert any("no space left for watches" in line["event"] for line in door.read_log_lines())
 
 
 def test_a_notified_save_does_not_wait_for_the_next_look(tmp_path):
     with live(tmp_path, every=600.0) as door:
-        until(lambda: in_place(tmp_path, version(2)) or spoken(door.ask()) == {"2"})
+        until(lambda: in_place(tmp_path, version(2)) or spoken(door.send_request()) == {"2"})
 
 
 def test_a_folder_that_vanishes_keeps_answering_and_is_watched_again_when_it_is_back(tmp_path):
     (tmp_path / "flows").mkdir()
     with live(tmp_path / "flows", every=0.1) as door:
         (tmp_path / "flows").rename(tmp_path / "away")
-        until(lambda: [problem.rule for problem in door.library.loaded.problems] == ["no-folder"])
-        assert spoken(door.ask()) == {"1"}
+        until(lambda: [problem.rule for problem in door.library.loaded_flows.problems] == ["no-folder"])
+        assert spoken(door.send_request()) == {"1"}
         (tmp_path / "flows").mkdir()
         in_place(tmp_path / "flows", version(2))
         door.becomes(2)
         in_place(tmp_path / "flows", version(3))
         door.becomes(3)
-        assert door.library.loaded.problems == ()
+        assert door.library.loaded_flows.problems == ()
 
 
 def test_what_breaks_while_looking_does_not_end_the_watching(tmp_path, monkeypatch):
     with live(tmp_path, every=0.1) as door:
         with monkeypatch.context() as broken:
             broken.setattr(door.library, "refresh", lambda: 1 / 0)
-            until(lambda: any("ZeroDivisionError" in str(line) for line in door.lines()))
+            until(lambda: any("ZeroDivisionError" in str(line) for line in door.read_log_lines()))
         in_place(tmp_path, version(2))
         door.becomes(2)
 
@@ -197,9 +206,9 @@ def test_what_breaks_while_looking_does_not_end_the_watching(tmp_path, monkeypat
 def test_what_breaks_while_swapping_is_tried_again(tmp_path, monkeypatch):
     with live(tmp_path, every=0.1) as door:
         with monkeypatch.context() as broken:
-            broken.setattr(door.shelf, "open", lambda _book: 1 / 0)
+            broken.setattr(door.flow_versions, "replace_book", lambda _book: 1 / 0)
             in_place(tmp_path, version(2))
-            until(lambda: any("ZeroDivisionError" in str(line) for line in door.lines()))
+            until(lambda: any("ZeroDivisionError" in str(line) for line in door.read_log_lines()))
         door.becomes(2)
 
 
@@ -238,19 +247,19 @@ def running(app: object) -> Iterator[None]:
 
 def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, capsys):
     (tmp_path / "desk.yaml").write_text(version(1))
-    app = create_app(settings(flows=tmp_path))
+    app = create_app(build_settings(flows=tmp_path))
     with running(app):
         in_place(tmp_path, "numbers: [\n")
-        until(lambda: asked(app, "/readyz").json()["stale"] == ["desk"])
-        assert spoken(asked(app, "/call", params=CALL)) == {"1"}
-        ready = asked(app, "/readyz")
+        until(lambda: send_request(app, "/readyz").json()["stale"] == ["desk"])
+        assert spoken(send_request(app, "/call", params=CALL_FIELDS)) == {"1"}
+        ready = send_request(app, "/readyz")
         assert (ready.status_code, ready.json()["flows"], ready.json()["broken"]) == (200, 1, [])
-        metrics = asked(app, "/metrics").text
+        metrics = send_request(app, "/metrics").text
         assert 'callflows_flows{state="stale"} 1.0' in metrics
         assert 'callflows_flows{state="live"} 0.0' in metrics
         in_place(tmp_path, version(2))
-        until(lambda: spoken(asked(app, "/call", params=CALL)) == {"2"})
-        until(lambda: asked(app, "/readyz").json()["stale"] == [])
+        until(lambda: spoken(send_request(app, "/call", params=CALL_FIELDS)) == {"2"})
+        until(lambda: send_request(app, "/readyz").json()["stale"] == [])
     said = capsys.readouterr().err
     assert "this is not YAML" in said
     assert '"the last good version of a flow goes on"' in said
@@ -258,17 +267,17 @@ def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, caps
 
 def test_workers_are_there_when_the_first_flow_that_needs_them_comes_by_reload(tmp_path):
     (tmp_path / "desk.yaml").write_text(version(1))
-    app = create_app(settings(flows=tmp_path))
+    app = create_app(build_settings(flows=tmp_path))
     none = 'callflows_workers{state="workers"} 0.0'
     with running(app):
-        assert none in asked(app, "/metrics").text
+        assert none in send_request(app, "/metrics").text
         in_place(tmp_path, version(2).replace("{{ caller.number }}", "{% for one in [1] %}{{ one }}{% endfor %}"))
-        until(lambda: none not in asked(app, "/metrics").text)
+        until(lambda: none not in send_request(app, "/metrics").text)
 
 
 def test_the_thread_that_watches_ends_with_the_server(tmp_path):
     (tmp_path / "desk.yaml").write_text(version(1))
-    with running(create_app(settings(flows=tmp_path))):
+    with running(create_app(build_settings(flows=tmp_path))):
         assert "watcher" in [thread.name for thread in threading.enumerate()]
     assert "watcher" not in [thread.name for thread in threading.enumerate()]
 
@@ -278,19 +287,19 @@ def test_the_thread_that_watches_ends_with_the_server(tmp_path):
 
 def open_version(door: Live, number: int) -> None:
     in_place(door.folder, version(number))
-    door.watcher.look()
-    assert spoken(door.ask()) == {str(number)}
+    door.watcher.refresh_library()
+    assert spoken(door.send_request()) == {str(number)}
 
 
 def test_a_call_goes_on_in_its_version_while_it_is_remembered_and_then_at_the_start_of_its_node(tmp_path):
     door = Live(tmp_path, version(0))
-    (url, *_) = urls(door.ask())
-    for number in range(1, REMEMBERED + 1):
+    (url, *_) = list_callback_urls(door.send_request())
+    for number in range(1, MAX_EARLIER_VERSIONS + 1):
         open_version(door, number)
-        assert spoken(door.ask(url)) == {"0"}
-    open_version(door, REMEMBERED + 1)
-    assert spoken(door.ask(url)) == {str(REMEMBERED + 1)}
-    assert says(document(door.ask(url)))[0] == f"Version {REMEMBERED + 1} asks."
+        assert spoken(door.send_request(url)) == {"0"}
+    open_version(door, MAX_EARLIER_VERSIONS + 1)
+    assert spoken(door.send_request(url)) == {str(MAX_EARLIER_VERSIONS + 1)}
+    assert list_spoken_texts(read_document(door.send_request(url)))[0] == f"Version {MAX_EARLIER_VERSIONS + 1} asks."
 
 
 def test_a_remembered_version_goes_on_at_the_exact_attempt(tmp_path):
@@ -301,25 +310,25 @@ def test_a_remembered_version_goes_on_at_the_exact_attempt(tmp_path):
         + "".join(f"  n{key}: [say: {key}{big}]\n" for key in range(8))
     )
     door = Live(tmp_path, menu)
-    second = urls(door.ask())[-1]
+    second = list_callback_urls(door.send_request())[-1]
     in_place(tmp_path, menu.replace("Second.", "2."))
-    door.watcher.look()
-    assert says(document(door.ask(second)))[0] == "Second."
+    door.watcher.refresh_library()
+    assert list_spoken_texts(read_document(door.send_request(second)))[0] == "Second."
 
 
 def test_a_call_goes_on_though_its_flow_is_deleted_and_its_node_gone(tmp_path):
     door = Live(tmp_path, version(0))
-    (url, *_) = urls(door.ask())
+    (url, *_) = list_callback_urls(door.send_request())
     gone = (
         version(1).replace("menu:\n", "choices:\n", 1).replace("goto: menu", "goto: choices").replace("1: menu", "1: end")
     )
     in_place(tmp_path, gone)
-    door.watcher.look()
-    assert spoken(door.ask(url)) == {"0"}
+    door.watcher.refresh_library()
+    assert spoken(door.send_request(url)) == {"0"}
     (tmp_path / "desk.yaml").unlink()
-    door.watcher.look()
-    assert is_apology(door.ask())
-    assert spoken(door.ask(url)) == {"0"}
+    door.watcher.refresh_library()
+    assert is_apology(door.send_request())
+    assert spoken(door.send_request(url)) == {"0"}
 
 
 # The storm
@@ -333,17 +342,17 @@ def test_two_hundred_reloads_under_load_fail_no_call_and_mix_no_versions(tmp_pat
     def storm() -> None:
         for number in range(1, reloads + 1):
             by_rename(tmp_path, version(number) if number % 7 else "numbers: [\n")
-            door.library._settle = 0.0  # noqa: SLF001 - a save by rename is whole, and 200 of them are enough to wait for
-            door.watcher.look()
+            door.library._settle_seconds = 0.0  # noqa: SLF001 - a save by rename is whole, and 200 of them are enough to wait for
+            door.watcher.refresh_library()
         done.set()
 
     async def caller(http: httpx.AsyncClient) -> int:
         calls = 0
         while not done.is_set() or not calls:
-            first = await http.get("/call", params=CALL)
+            first = await http.get("/call", params=CALL_FIELDS)
             began = spoken(first)
             assert len(began) == 1
-            further = await http.get(urls(first)[0])
+            further = await http.get(list_callback_urls(first)[0])
             assert len(spoken(further)) == 1
             calls += 1
             await asyncio.sleep(0)
@@ -360,5 +369,5 @@ def test_two_hundred_reloads_under_load_fail_no_call_and_mix_no_versions(tmp_pat
     thread.join()
     assert sum(calls) > 20
     assert len(door.swaps) > reloads / 2
-    assert spoken(door.ask()) == {str(reloads)}
-    assert {line["event"] for line in door.lines() if line.get("flow")} == {"answered"}
+    assert spoken(door.send_request()) == {str(reloads)}
+    assert {line["event"] for line in door.read_log_lines() if line.get("flow")} == {"answered"}

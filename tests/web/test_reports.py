@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from door import HERE, SAMPLES, settings
+from door import LOCAL_ADDRESS, SAMPLES, build_settings
 from fastapi import FastAPI
 
 from app.errors import JournalError
-from app.journal import journal_of
-from app.journal.store import Filter
+from app.journal import create_journal
+from app.journal.store import CallFilter
 from app.server import create_app
-from app.web.requests import Trust
-from app.web.webhooks import webhooks
+from app.web.requests import RequestTrust
+from app.web.webhooks import create_webhook_router
 
 CALL = json.loads((SAMPLES / "call.json").read_text())
 
@@ -35,9 +35,9 @@ class Written:
         self.reports += reports
 
 
-def told(written, path, *, method="POST", client=HERE, token=(), **more):
+def told(written, path, *, method="POST", client=LOCAL_ADDRESS, token=(), **more):
     app = FastAPI()
-    app.include_router(webhooks(Trust(settings(token=token)), written))
+    app.include_router(create_webhook_router(RequestTrust(build_settings(token=token)), written))
 
     async def ask():
         transport = httpx.ASGITransport(app=app, client=(client, 1))
@@ -50,9 +50,9 @@ def told(written, path, *, method="POST", client=HERE, token=(), **more):
 @contextlib.asynccontextmanager
 async def served(folder):
     """Asks a whole server, until it ends."""
-    app = create_app(settings(flows=folder, data=folder / "data"))
-    async with app._rest.router.lifespan_context(app._rest):  # noqa: SLF001 - as uvicorn does
-        transport = httpx.ASGITransport(app=app, client=(HERE, 1))
+    app = create_app(build_settings(flows=folder, data=folder / "data"))
+    async with app._other_app.router.lifespan_context(app._other_app):  # noqa: SLF001 - as uvicorn does
+        transport = httpx.ASGITransport(app=app, client=(LOCAL_ADDRESS, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
             yield http
 
@@ -84,7 +84,7 @@ def test_a_state_happened_when_the_call_says_so_else_when_it_is_told(state, told
         told(written, f"/webhook?state={state}", json=call)
     first, again = written.reports
     assert (first.key, first.message) == (again.key, f"call_state {state} by webhook")
-    found = datetime.fromtimestamp(first.at, UTC)
+    found = datetime.fromtimestamp(first.occurred_at, UTC)
     assert found.isoformat() == at if at != "now" else found > datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -208,9 +208,9 @@ def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
     assert asyncio.run(run()) == [200, 200, 200]
 
     async def read():
-        journal = journal_of(settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
+        journal = create_journal(build_settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
         journal._store.open()  # noqa: SLF001 - as its thread does
-        return await journal.calls(Filter())
+        return await journal.list_calls(CallFilter())
 
     (row,) = asyncio.run(read())
     assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-from door import CALL, DESK, document, is_fallback, says, urls
+from door import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.na
 
 
 TOKEN = "sesame"  # noqa: S105 - of the tests
-ASKED = {**CALL, "token": TOKEN}
+ASKED = {**CALL_FIELDS, "token": TOKEN}
 
 
 class Served(NamedTuple):
@@ -88,31 +88,34 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
 def test_a_call_is_answered_and_goes_on(served):
     reply = served.http.get("/call", params=ASKED)
-    assert says(document(reply))[0] == "Hello  from +12015550999."
-    (url, *_) = urls(reply)
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
+    (url, *_) = list_callback_urls(reply)
     assert url.startswith(f"http://127.0.0.1:{served.port}/call/desk/menu?ticket=")
-    assert says(document(served.http.get(f"{url}&dtmf=1&from=x")))[0] == "Press 1."
+    assert list_spoken_texts(read_document(served.http.get(f"{url}&dtmf=1&from=x")))[0] == "Press 1."
 
 
 def test_a_call_by_post_is_answered(served):
     body = {"from": "+12015550999", "to": "12015550123", "meta": {"cid_name": "Ann"}}
-    assert says(document(served.http.post("/call?token=sesame", json=body)))[0] == "Hello Ann from +12015550999."
+    assert (
+        list_spoken_texts(read_document(served.http.post("/call?token=sesame", json=body)))[0]
+        == "Hello Ann from +12015550999."
+    )
 
 
 def test_a_stranger_is_refused(served):
-    assert served.http.get("/call", params=CALL).status_code == 403
-    assert served.http.get("/call", params={**CALL, "token": "x"}).status_code == 403
+    assert served.http.get("/call", params=CALL_FIELDS).status_code == 403
+    assert served.http.get("/call", params={**CALL_FIELDS, "token": "x"}).status_code == 403
 
 
 def test_a_raw_plus_in_the_query_is_a_number(served):
     reply = served.http.get("/call?token=sesame&from=+12015550999&to=+12015550123")
-    assert says(document(reply))[0] == "Hello  from +12015550999."
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
 
 
 @pytest.mark.parametrize("size", [100_000, 1_000_000, 20_000_000])
 def test_a_huge_body_gets_a_document(served, size):
     reply = served.http.post("/call", params=ASKED, content=b" " * size)
-    assert says(document(reply))[0] == "Hello  from +12015550999."
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
 
 
 def talk(served: Served, sent: bytes) -> bytes:
@@ -177,15 +180,15 @@ def test_its_log_is_lines_of_json_that_name_nobody(served):
 def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
     with serving(tmp_path, err=subprocess.PIPE) as served:
         for _ in range(150):
-            assert is_fallback(served.http.get("/call", params={**CALL, "to": "12015550124"}))
-        assert says(document(served.http.get("/call", params=CALL)))
+            assert is_fallback(served.http.get("/call", params={**CALL_FIELDS, "to": "12015550124"}))
+        assert list_spoken_texts(read_document(served.http.get("/call", params=CALL_FIELDS)))
 
 
 def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
     with Path("/dev/full").open("w") as full, serving(tmp_path, err=full.fileno()) as served:
         for _ in range(3):
-            assert is_fallback(served.http.get("/call", params={**CALL, "to": "12015550124"}))
-        assert says(document(served.http.get("/call", params=CALL)))
+            assert is_fallback(served.http.get("/call", params={**CALL_FIELDS, "to": "12015550124"}))
+        assert list_spoken_texts(read_document(served.http.get("/call", params=CALL_FIELDS)))
         assert 'outcome="fallback"} 3.0' in served.http.get("/metrics").text
 
 
@@ -193,13 +196,13 @@ def test_several_processes_answer_one_call(tmp_path):
     with serving(tmp_path, workers="2") as served:
         for _ in range(6):
             with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
-                (url, *_) = urls(another.get("/call", params=CALL))
-                assert document(served.http.get(url))
+                (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
+                assert read_document(served.http.get(url))
 
 
 def test_it_ends_when_it_is_told_to(tmp_path):
     with serving(tmp_path) as served:
-        served.http.get("/call", params=CALL)
+        served.http.get("/call", params=CALL_FIELDS)
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(10) in (0, -signal.SIGTERM)
         assert "Traceback" not in served.log.read_text()

@@ -9,7 +9,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from door import CALL, DESK, OPENTACT, asked, document, is_apology, says, settings
+from door import (
+    CALL_FIELDS,
+    DESK,
+    OPENTACT_ADDRESS,
+    build_settings,
+    is_apology,
+    list_spoken_texts,
+    read_document,
+    send_request,
+)
 
 from app.server import create_app
 
@@ -46,12 +55,12 @@ def problem(reply) -> dict:
 
 
 def test_it_says_that_it_is_alive_to_anybody(flows):
-    app = create_app(settings(flows=flows, token=["t"]))
-    assert asked(app, "/healthz", client="203.0.113.9").json() == {"status": "ok"}
+    app = create_app(build_settings(flows=flows, token=["t"]))
+    assert send_request(app, "/healthz", client="203.0.113.9").json() == {"status": "ok"}
 
 
 def test_it_is_ready_when_it_has_a_flow(flows):
-    reply = asked(create_app(settings(flows=flows, token=["t"])), "/readyz", client="203.0.113.9")
+    reply = send_request(create_app(build_settings(flows=flows, token=["t"])), "/readyz", client="203.0.113.9")
     assert (reply.status_code, reply.json()["flows"]) == (200, 1)
 
 
@@ -62,25 +71,25 @@ def test_it_is_not_ready_without_any_flow(tmp_path, content):
         folder.mkdir()
         for name, text in content.items():
             (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    app = create_app(settings(flows=folder))
-    reply = asked(app, "/readyz")
+    app = create_app(build_settings(flows=folder))
+    reply = send_request(app, "/readyz")
     assert (reply.status_code, reply.json()["flows"]) == (503, 0)
-    assert asked(app, "/healthz").status_code == 200
-    assert is_apology(asked(app, "/call", params=CALL))
+    assert send_request(app, "/healthz").status_code == 200
+    assert is_apology(send_request(app, "/call", params=CALL_FIELDS))
 
 
 def test_a_file_that_cannot_be_read_at_all_is_broken_beside_those_that_answer(tmp_path):
     (tmp_path / "desk.yaml").write_text(DESK, encoding="utf-8")
     (tmp_path / "torn.yaml").write_text("numbers: [", encoding="utf-8")
-    app = create_app(settings(flows=tmp_path))
-    ready = asked(app, "/readyz").json()
+    app = create_app(build_settings(flows=tmp_path))
+    ready = send_request(app, "/readyz").json()
     assert (ready["flows"], ready["broken"]) == (1, ["torn"])
-    assert 'callflows_flows{state="broken"} 1.0' in asked(app, "/metrics").text
+    assert 'callflows_flows{state="broken"} 1.0' in send_request(app, "/metrics").text
 
 
 def test_the_shipped_flows_are_served(capsys):
-    app = create_app(settings(flows=SHIPPED))
-    assert document(asked(app, "/call", params=CALL))
+    app = create_app(build_settings(flows=SHIPPED))
+    assert read_document(send_request(app, "/call", params=CALL_FIELDS))
     assert '"level": "error"' not in log_of(app, capsys)
 
 
@@ -108,43 +117,47 @@ WRONG = {
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
 def test_a_file_that_is_wrong_costs_nothing_but_its_own_flow(flows, text, capsys):
     (flows / "wrong.yaml").write_text(text, encoding="latin-1")
-    app = create_app(settings(flows=flows))
-    assert says(document(asked(app, "/call", params=CALL)))[0] == "Hello  from +12015550999."
-    assert is_apology(asked(app, "/call", params={"to": "12015550999"}))
+    app = create_app(build_settings(flows=flows))
+    assert (
+        list_spoken_texts(read_document(send_request(app, "/call", params=CALL_FIELDS)))[0] == "Hello  from +12015550999."
+    )
+    assert is_apology(send_request(app, "/call", params={"to": "12015550999"}))
     errors = [line for line in log_of(app, capsys).splitlines() if json.loads(line)["level"] == "error"]
     assert any("wrong.yaml" in line for line in errors)
 
 
 def test_a_number_claimed_twice_is_an_error_in_the_log_and_the_first_answers(flows, capsys):
     (flows / "wrong.yaml").write_text(DESK.replace("Hello", "Second"), encoding="utf-8")
-    app = create_app(settings(flows=flows))
-    assert says(document(asked(app, "/call", params=CALL)))[0] == "Hello  from +12015550999."
+    app = create_app(build_settings(flows=flows))
+    assert (
+        list_spoken_texts(read_document(send_request(app, "/call", params=CALL_FIELDS)))[0] == "Hello  from +12015550999."
+    )
     assert "number-claimed-twice" in log_of(app, capsys)
 
 
 def test_what_check_says_between_flows_the_server_says_too(flows, capsys):
     nodes = "nodes: {start: [dial: {to: ['911', +12015550123]}, say: '{{ caller.calls_today }}']}"
     (flows / "other.yaml").write_text(f"timezone: UTC\n{nodes}\n", encoding="utf-8")
-    said = log_of(create_app(settings(flows=flows, workers=2)), capsys)
+    said = log_of(create_app(build_settings(flows=flows, workers=2)), capsys)
     for rule in ("dial-doubtful", "dial-own", "no-numbers", "calls-today"):
         assert f"[{rule}]" in said
 
 
 def test_a_server_without_a_token_says_so(flows, capsys):
-    assert "CALLFLOWS_TOKEN" in log_of(create_app(settings(flows=flows)), capsys)
-    assert "CALLFLOWS_TOKEN" not in log_of(create_app(settings(flows=flows, token=["t"])), capsys)
+    assert "CALLFLOWS_TOKEN" in log_of(create_app(build_settings(flows=flows)), capsys)
+    assert "CALLFLOWS_TOKEN" not in log_of(create_app(build_settings(flows=flows, token=["t"])), capsys)
 
 
 # Metrics
 
 
 def test_the_counters_are_shown_with_a_token_or_on_this_machine(flows):
-    app = create_app(settings(flows=flows, token=["t"]))
-    asked(app, "/call", params={**CALL, "token": "t"})
+    app = create_app(build_settings(flows=flows, token=["t"]))
+    send_request(app, "/call", params={**CALL_FIELDS, "token": "t"})
     for shown in (
-        asked(app, "/metrics", client=OPENTACT, params={"token": "t"}),
-        asked(app, "/metrics", client=OPENTACT, headers={"authorization": "Bearer t"}),
-        asked(app, "/metrics"),
+        send_request(app, "/metrics", client=OPENTACT_ADDRESS, params={"token": "t"}),
+        send_request(app, "/metrics", client=OPENTACT_ADDRESS, headers={"authorization": "Bearer t"}),
+        send_request(app, "/metrics"),
     ):
         assert shown.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert 'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in shown.text
@@ -160,31 +173,31 @@ def test_the_counters_are_shown_with_a_token_or_on_this_machine(flows):
     ],
 )
 def test_the_counters_are_not_shown_to_strangers(flows, more):
-    app = create_app(settings(flows=flows, token=["t"]))
-    reply = asked(app, "/metrics", client="203.0.113.9", **more)
+    app = create_app(build_settings(flows=flows, token=["t"]))
+    reply = send_request(app, "/metrics", client="203.0.113.9", **more)
     assert (reply.status_code, problem(reply)["status"]) == (403, 403)
 
 
 def test_the_counters_are_not_shown_to_strangers_behind_a_proxy_on_this_machine(flows):
-    app = create_app(settings(flows=flows, token=["t"]))
-    assert asked(app, "/metrics", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 403
+    app = create_app(build_settings(flows=flows, token=["t"]))
+    assert send_request(app, "/metrics", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 403
 
 
 # All else
 
 
 def test_what_is_not_here_is_said_as_problem_details(flows):
-    app = create_app(settings(flows=flows))
+    app = create_app(build_settings(flows=flows))
     for path in ("/nothing", "/caller", "/media/nothing.wav"):
-        reply = asked(app, path)
+        reply = send_request(app, path)
         assert reply.status_code == 404
         assert problem(reply)["status"] == 404
-    reply = asked(app, "/healthz", method="POST")
+    reply = send_request(app, "/healthz", method="POST")
     assert (reply.status_code, problem(reply)["status"]) == (405, 405)
 
 
 def test_the_beep_of_the_classic_dialect_is_a_sound(flows):
-    reply = asked(create_app(settings(flows=flows, token=["t"])), "/media/beep.wav", client=OPENTACT)
+    reply = send_request(create_app(build_settings(flows=flows, token=["t"])), "/media/beep.wav", client=OPENTACT_ADDRESS)
     assert reply.headers["content-type"] == "audio/wav"
     with wave.open(BytesIO(reply.content)) as sound:
         assert (sound.getnchannels(), sound.getframerate()) == (1, 8000)
@@ -196,6 +209,6 @@ def test_the_numbers_of_a_broken_file_are_answered_by_nobody_else(tmp_path):
     bad = "numbers: +12015550401\nnodes: {start: [sya: hi]}\nfallback: [say: We are mending this.]\n"
     for name, text in {"bad": bad, "rest": "numbers: rest\nnodes: {start: [say: Acme.]}\n"}.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    app = create_app(settings(flows=tmp_path))
-    assert "We are mending this." in asked(app, "/call", params={"from": "+12015550999", "to": "12015550401"}).text
-    assert "Acme." in asked(app, "/call", params={"from": "+12015550999", "to": "12015550402"}).text
+    app = create_app(build_settings(flows=tmp_path))
+    assert "We are mending this." in send_request(app, "/call", params={"from": "+12015550999", "to": "12015550401"}).text
+    assert "Acme." in send_request(app, "/call", params={"from": "+12015550999", "to": "12015550402"}).text

@@ -8,10 +8,10 @@ import re
 import threading
 
 import pytest
-from door import CALL, DESK, SAMPLES, Door, urls
+from door import CALL_FIELDS, DESK, SAMPLES, InProcessServer, list_callback_urls
 
-from app.web.log import line_of
-from app.web.tally import CAPACITY, Tally
+from app.web.log import create_line_renderer
+from app.web.tally import MAX_WAITING_ANSWERS, AnswerMetrics
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
 TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'\n    - say: Hello")
@@ -19,26 +19,26 @@ NUMBERS = re.compile(r"\d{7,}")
 
 
 @pytest.fixture
-def door(tmp_path) -> Door:
-    return Door(tmp_path, {"desk": DESK, "broken": BROKEN, "table": TABLE}, token=["sesame-open"])
+def door(tmp_path) -> InProcessServer:
+    return InProcessServer(tmp_path, {"desk": DESK, "broken": BROKEN, "table": TABLE}, token=["sesame-open"])
 
 
-def all_kinds(door: Door) -> str:
+def all_kinds(door: InProcessServer) -> str:
     """A request of every outcome; gives a ticket that was used."""
-    params = {**CALL, "token": "sesame-open"}
-    (url, *_) = urls(door.ask(params=params))
-    door.ask(url)
-    door.ask(method="POST", params=params, content=(SAMPLES / "call.json").read_bytes())
-    door.ask(params={**params, "to": "12015550124"})
-    door.ask(params={**params, "to": "12015550125"})
-    door.ask(params={**params, "to": "12015550777"})
-    door.ask(params={**params, "token": "sesame-shut"})
-    door.ask(url.replace("/desk/menu", "/desk/end"))
+    params = {**CALL_FIELDS, "token": "sesame-open"}
+    (url, *_) = list_callback_urls(door.send_request(params=params))
+    door.send_request(url)
+    door.send_request(method="POST", params=params, content=(SAMPLES / "call.json").read_bytes())
+    door.send_request(params={**params, "to": "12015550124"})
+    door.send_request(params={**params, "to": "12015550125"})
+    door.send_request(params={**params, "to": "12015550777"})
+    door.send_request(params={**params, "token": "sesame-shut"})
+    door.send_request(url.replace("/desk/menu", "/desk/end"))
     return url
 
 
-def counts(door: Door) -> dict[str, float]:
-    lines = door.tally.exposition().decode().splitlines()
+def counts(door: InProcessServer) -> dict[str, float]:
+    lines = door.answer_metrics.render_prometheus().decode().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
@@ -69,7 +69,7 @@ def test_the_time_of_every_answer_is_counted(door):
 def test_strangers_cannot_make_counters(door):
     before = len(counts(door))
     for index in range(50):
-        door.ask(f"/call/flow{index}/node{index}?ticket=x", params={"to": str(index)})
+        door.send_request(f"/call/flow{index}/node{index}?ticket=x", params={"to": str(index)})
     assert len(counts(door)) - before <= 2
 
 
@@ -78,13 +78,13 @@ def test_strangers_cannot_make_counters(door):
 
 def test_every_request_is_one_line_of_json(door):
     all_kinds(door)
-    events = [line["event"] for line in door.lines() if "ms" in line]
+    events = [line["event"] for line in door.read_log_lines() if "ms" in line]
     assert events == ["answered"] * 3 + ["fallback"] * 2 + ["unknown-number"] + ["refused"] * 2
 
 
 def test_a_line_says_which_flow_and_node_answered_which_call(door):
     all_kinds(door)
-    line = next(line for line in door.lines() if line.get("call"))
+    line = next(line for line in door.read_log_lines() if line.get("call"))
     assert (line["flow"], line["node"], line["call"]) == ("desk", "start", "3b206fb6-a5b7-4d62-8a3a-02d9e1880001")
     assert (line["caller"], line["number"]) == ("...0999", "...0123")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
@@ -92,7 +92,7 @@ def test_a_line_says_which_flow_and_node_answered_which_call(door):
 
 def test_what_went_wrong_is_a_warning_with_its_cause(door):
     all_kinds(door)
-    wrong = [line for line in door.lines() if "ms" in line and line["event"] != "answered"]
+    wrong = [line for line in door.read_log_lines() if "ms" in line and line["event"] != "answered"]
     assert {line["level"] for line in wrong} == {"warning"}
     assert all(line["cause"] for line in wrong)
 
@@ -106,7 +106,7 @@ def test_no_full_number_is_ever_logged(door):
 
 def test_no_token_ticket_or_key_is_ever_logged(door):
     url = all_kinds(door)
-    door.lines()
+    door.read_log_lines()
     log = door.log.getvalue()
     for secret in ("sesame-open", "sesame-shut", url.partition("ticket=")[2], "a key of the tests"):
         assert secret not in log
@@ -115,32 +115,32 @@ def test_no_token_ticket_or_key_is_ever_logged(door):
 def test_a_line_break_in_what_a_caller_brought_begins_no_line_of_the_log(tmp_path):
     for form in ("json", "text"):
         out = io.StringIO()
-        door = Door(tmp_path)
-        door.tally = Tally(line_of(form), out)
-        door.engine._tally = door.tally  # noqa: SLF001 - the log of this form
-        door.ask(params={**CALL, "call": 'x\n{"event": "answered", "flow": "forged"}\r\nx\u2028\x1b[31m'})
-        door.tally.flush()
+        door = InProcessServer(tmp_path)
+        door.answer_metrics = AnswerMetrics(create_line_renderer(form), out)
+        door.engine._answer_metrics = door.answer_metrics  # noqa: SLF001 - the log of this form
+        door.send_request(params={**CALL_FIELDS, "call": 'x\n{"event": "answered", "flow": "forged"}\r\nx\u2028\x1b[31m'})
+        door.answer_metrics.flush()
         assert len(out.getvalue().splitlines()) == 1, form
         assert "\x1b[31m" not in out.getvalue()
 
 
 def test_a_login_name_is_no_number_and_is_masked_too(tmp_path):
-    door = Door(tmp_path)
-    door.ask(params={**CALL, "from": "annabelle"})
-    assert door.lines()[-1]["caller"] == "...elle"
+    door = InProcessServer(tmp_path)
+    door.send_request(params={**CALL_FIELDS, "from": "annabelle"})
+    assert door.read_log_lines()[-1]["caller"] == "...elle"
 
 
 # Never in the way of a call
 
 
 def test_what_cannot_be_logged_in_time_is_dropped_counted_and_said(tmp_path):
-    door = Door(tmp_path)
-    door.ask()
-    (entry,) = door.tally._waiting  # noqa: SLF001 - one entry, many times
-    for _ in range(CAPACITY + 10):
-        door.tally.add(entry)
-    assert b"callflows_log_lines_dropped_total 11.0" in door.tally.exposition()
-    assert "log lines dropped" in [line["event"] for line in door.lines()]
+    door = InProcessServer(tmp_path)
+    door.send_request()
+    (entry,) = door.answer_metrics._waiting  # noqa: SLF001 - one entry, many times
+    for _ in range(MAX_WAITING_ANSWERS + 10):
+        door.answer_metrics.add(entry)
+    assert b"callflows_log_lines_dropped_total 11.0" in door.answer_metrics.render_prometheus()
+    assert "log lines dropped" in [line["event"] for line in door.read_log_lines()]
 
 
 def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
@@ -151,14 +151,14 @@ def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
             blocked.wait(20)
             return len(text)
 
-    door = Door(tmp_path)
-    door.tally._out = Full()  # noqa: SLF001 - a pipe that is full
-    door.tally.start()
+    door = InProcessServer(tmp_path)
+    door.answer_metrics._out = Full()  # noqa: SLF001 - a pipe that is full
+    door.answer_metrics.start()
     answered = threading.Event()
 
     def call() -> None:
         for _ in range(3):
-            door.ask()
+            door.send_request()
         answered.set()
 
     threading.Thread(target=call, daemon=True).start()
@@ -166,12 +166,12 @@ def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
         assert answered.wait(10)
     finally:
         blocked.set()
-        door.tally.stop()
+        door.answer_metrics.stop()
 
 
 def test_counting_begins_and_ends_with_the_server(tmp_path):
-    door = Door(tmp_path)
-    door.tally.start()
-    door.ask()
-    door.tally.stop()
-    assert [line["event"] for line in door.lines() if "ms" in line] == ["answered"]
+    door = InProcessServer(tmp_path)
+    door.answer_metrics.start()
+    door.send_request()
+    door.answer_metrics.stop()
+    assert [line["event"] for line in door.read_log_lines() if "ms" in line] == ["answered"]

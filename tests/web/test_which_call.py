@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from door import DESK, Door
+from door import DESK, InProcessServer
 
-from app.flows.trail import told
-from app.journal.entries import entries_of
+from app.flows.trail import describe_decisions
+from app.journal.entries import build_journal_entries
 from app.journal.sql import SqlStore
-from app.journal.store import Filter
+from app.journal.store import CallFilter
 
 NOBODY = {"from": "anonymous", "to": "12015550123"}
 
@@ -22,24 +22,24 @@ def back(reply):
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_calls_of_callers_who_withhold_their_number_stay_apart_over_many_turns(tmp_path, dialect):
     answers, pressed = [], "&code=1" if dialect == "classic" else "&dtmf=1&from=anonymous&tn=12015550123"
-    door = Door(tmp_path, DESK.replace("nodes:", f"dialect: {dialect}\nnodes:"), remember=answers.append)
-    one, other = door.ask(params=NOBODY), door.ask(params=NOBODY)
+    door = InProcessServer(tmp_path, DESK.replace("nodes:", f"dialect: {dialect}\nnodes:"), record_answer=answers.append)
+    one, other = door.send_request(params=NOBODY), door.send_request(params=NOBODY)
     for _ in range(2):
-        one, other = (door.ask(f"{back(reply)}{pressed}") for reply in (one, other))
-    door.ask(f"{back(one)}{pressed}&call=one")
+        one, other = (door.send_request(f"{back(reply)}{pressed}") for reply in (one, other))
+    door.send_request(f"{back(one)}{pressed}&call=one")
     store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
     store.open()
     for answer in answers:
-        store.write(entries_of(answer, told))
-    assert sorted((row["id"][0], row["turns"], row["flow"]) for row in store.calls(Filter())) == [
+        store.write_entries(build_journal_entries(answer, describe_decisions))
+    assert sorted((row["id"][0], row["turns"], row["flow"]) for row in store.list_calls(CallFilter())) == [
         ("o", 4, "desk"),
         ("~", 3, "desk"),
     ]
-    assert all("began" not in str(store.told(row["id"])) for row in store.calls(Filter()))
+    assert all("began" not in str(store.load_call(row["id"])) for row in store.list_calls(CallFilter()))
     store.close()
 
 
 def test_a_call_whose_uuid_is_told_carries_nothing_of_ours(tmp_path):
-    door = Door(tmp_path)
-    known, unknown = (len(back(door.ask(params={**NOBODY, **more}))) for more in ({"call": "one"}, {}))
+    door = InProcessServer(tmp_path)
+    known, unknown = (len(back(door.send_request(params={**NOBODY, **more}))) for more in ({"call": "one"}, {}))
     assert known < unknown

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from app.numbers import e164
+from app.numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TYPES: Final = {
+NUMBER_TYPES: Final = {
     "fixed_line": PhoneNumberType.FIXED_LINE,
     "mobile": PhoneNumberType.MOBILE,
     "fixed_line_or_mobile": PhoneNumberType.FIXED_LINE_OR_MOBILE,
@@ -29,51 +29,53 @@ TYPES: Final = {
     "unknown": PhoneNumberType.UNKNOWN,
 }
 """Types of numbers by libphonenumber's terms."""
-_TYPE_NAMES: Final = {kind: name for name, kind in TYPES.items()}
-E164: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
-_BARE_NANP: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
-_NANP: Final = 1
-_NOT_REGIONS: Final = frozenset({"001", "ZZ", ""})
-_SATELLITE: Final = frozenset({870, 881})
+_NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
+E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
+_NANP_WITHOUT_COUNTRY_CODE: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+_NANP_COUNTRY_CODE: Final = 1
+_NON_COUNTRY_REGIONS: Final = frozenset({"001", "ZZ", ""})
+_SATELLITE_COUNTRY_CODES: Final = frozenset({870, 881})
 _SATELLITE_PREFIXES: Final = ("88213", "88216", "88232", "88233", "88234", "88235", "88239", "88298", "88299")
 
 
-class Looked(NamedTuple):
+class ClassifiedNumber(NamedTuple):
     """What a number is: in E.164, its country, the countries it counts for, its type, and why it is never dialled."""
 
     number: str
     region: str
     regions: frozenset[str]
     type: str
-    never: str
+    block_reason: str
 
 
 @lru_cache(maxsize=8192)
-def looked(digits: str) -> Looked:
+def classify_number(digits: str) -> ClassifiedNumber:
     """A number's digits with their country code, looked at; ``number`` is empty where they cannot be one."""
     try:
         parsed = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
-        return Looked(f"+{digits}", "no country", frozenset(), "unknown", "is not a valid number")
+        return ClassifiedNumber(f"+{digits}", "no country", frozenset(), "unknown", "is not a valid number")
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     region = phonenumbers.region_code_for_number(parsed) or ""
-    kind = _TYPE_NAMES[phonenumbers.number_type(parsed)]
+    kind = _NUMBER_TYPE_NAMES[phonenumbers.number_type(parsed)]
     regions = frozenset({region})
-    if parsed.country_code == _NANP and kind == "toll_free":  # one free number is dialled from several countries
-        sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_NANP]
+    if (
+        parsed.country_code == _NANP_COUNTRY_CODE and kind == "toll_free"
+    ):  # one free number is dialled from several countries
+        sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_NANP_COUNTRY_CODE]
         regions = frozenset(other for other in sharing if phonenumbers.is_valid_number_for_region(parsed, other))
-    return Looked(number, region, regions, kind, _never(number, parsed, region, kind))
+    return ClassifiedNumber(number, region, regions, kind, _find_block_reason(number, parsed, region, kind))
 
 
-def _never(number: str, parsed: phonenumbers.PhoneNumber, region: str, kind: str) -> str:
+def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: str, kind: str) -> str:
     """Why a number is not dialled whatever a policy says."""
-    if parsed.country_code in _SATELLITE or number[1:].startswith(_SATELLITE_PREFIXES):
+    if parsed.country_code in _SATELLITE_COUNTRY_CODES or number[1:].startswith(_SATELLITE_PREFIXES):
         return "is a satellite number"
     if not phonenumbers.is_valid_number(parsed):
         return "is not a valid number"
-    if region in _NOT_REGIONS:
+    if region in _NON_COUNTRY_REGIONS:
         return f"has the code +{parsed.country_code}, which belongs to no country"
-    if parsed.country_code == _NANP and _is_costly(str(parsed.national_number)):
+    if parsed.country_code == _NANP_COUNTRY_CODE and _is_costly(str(parsed.national_number)):
         return "is a premium-rate number"
     return {
         "premium_rate": "is a premium-rate number",
@@ -87,7 +89,7 @@ def _is_costly(national: str) -> bool:
     return national[3:6] == "976" or national[3:] == "5551212"
 
 
-def regions_of(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+def find_regions(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
     """The countries in which these numbers (E.164, ``+1201*``, ``rest``) are, and the prefixes that lie in several."""
     found: set[str] = set()
     spanning = []
@@ -104,8 +106,8 @@ def regions_of(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]
 
 
 def _regions_of_number(number: str) -> frozenset[str]:
-    digits = E164.fullmatch(number)
-    region = looked(digits[1]).region if digits else ""
+    digits = E164_DIGITS_PATTERN.fullmatch(number)
+    region = classify_number(digits[1]).region if digits else ""
     return frozenset({region}) & phonenumbers.SUPPORTED_REGIONS
 
 
@@ -114,16 +116,16 @@ def _regions_of_prefix(digits: str) -> frozenset[str]:
     """The countries of the numbers that begin so, by looking at numbers of every kind among them."""
     known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     shared = {region for code, regions in known.items() if str(code).startswith(digits) for region in regions}
-    shared -= _NOT_REGIONS
+    shared -= _NON_COUNTRY_REGIONS
     code = next((code for code in (digits[:1], digits[:2], digits[:3]) if code and int(code) in known), "")
     if shared or not code:
         return frozenset(shared)
     if len(known[int(code)]) == 1:
-        return frozenset(known[int(code)]) - _NOT_REGIONS
-    return frozenset(_found(digits)) - _NOT_REGIONS
+        return frozenset(known[int(code)]) - _NON_COUNTRY_REGIONS
+    return frozenset(_sample_regions(digits)) - _NON_COUNTRY_REGIONS
 
 
-def _found(digits: str) -> Iterable[str]:
+def _sample_regions(digits: str) -> Iterable[str]:
     for two in range(100):
         for filler in ("2345678", "5550123", "0123456"):
             for length in range(max(11, len(digits)), 13):
@@ -136,50 +138,50 @@ def _found(digits: str) -> Iterable[str]:
 # Many numbers
 
 
-def _nanp(digits: str) -> phonenumbers.PhoneNumber:
+def _make_nanp_number(digits: str) -> phonenumbers.PhoneNumber:
     return phonenumbers.PhoneNumber(country_code=1, national_number=int(digits))
 
 
-def lacks_country(written: str) -> bool:
+def is_nanp_without_country_code(text: str) -> bool:
     """Whether digits that are taken for an international number are a North American one without its country code."""
-    digits = re.sub("[ ().-]", "", written)
-    return bool(_BARE_NANP.fullmatch(digits)) and phonenumbers.is_valid_number(_nanp(digits))
+    digits = re.sub("[ ().-]", "", text)
+    return bool(_NANP_WITHOUT_COUNTRY_CODE.fullmatch(digits)) and phonenumbers.is_valid_number(_make_nanp_number(digits))
 
 
-def digits_of(written: str) -> str:
+def parse_e164_digits(text: str) -> str:
     """A number's digits in E.164, as ``calls.e164`` has them; nothing where it is none.
 
     What is written in E.164 already, as most rows are, is recognised without phonenumbers' parser, which is slow.
     """
-    found = E164.fullmatch(written)
-    if found and _is_plain(found[1]):
+    found = E164_DIGITS_PATTERN.fullmatch(text)
+    if found and _is_international_number(found[1]):
         return found[1]
-    return e164(written)[1:]
+    return parse_e164(text)[1:]
 
 
-def _is_plain(digits: str) -> bool:
+def _is_international_number(digits: str) -> bool:
     """Whether digits are as long as their country's numbers, and begin with nothing that is only dialled at home."""
     for length in (1, 2, 3):
-        plan = _plan(int(digits[:length]))
+        plan = _get_numbering_plan(int(digits[:length]))
         if plan is not None:
             national = digits[length:]
-            return len(national) in plan.lengths and not plan.trunk.match(national)
+            return len(national) in plan.lengths and not plan.trunk_prefix.match(national)
     return False
 
 
-class _Plan(NamedTuple):
+class _NumberingPlan(NamedTuple):
     lengths: frozenset[int]
-    trunk: re.Pattern[str]
+    trunk_prefix: re.Pattern[str]
 
 
 @lru_cache(maxsize=1024)
-def _plan(code: int) -> _Plan | None:
+def _get_numbering_plan(code: int) -> _NumberingPlan | None:
     """How long a country's numbers are, and what may be dialled before them at home."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
     if not regions:
         return None
     known = phonenumbers.PhoneMetadata.metadata_for_region(regions[0], None)
     if known is None or known.general_desc is None:  # a code that no country has, as +800
-        return _Plan(frozenset(), re.compile(""))
+        return _NumberingPlan(frozenset(), re.compile(""))
     trunk = known.national_prefix_for_parsing
-    return _Plan(frozenset(known.general_desc.possible_length), re.compile(trunk or "(?!)"))
+    return _NumberingPlan(frozenset(known.general_desc.possible_length), re.compile(trunk or "(?!)"))

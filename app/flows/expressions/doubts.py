@@ -10,26 +10,33 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
-from app.errors import suggestion
-from app.flows.expressions.outcomes import BOOLEANS, DAYS, FEW, named_of, outcomes, values_of
-from app.numbers import UNKNOWN, e164
+from app.errors import format_suggestion
+from app.flows.expressions.outcomes import (
+    BOOLEAN_VALUES,
+    ENUMERABLE_VALUES,
+    WEEKDAY_VALUES,
+    dotted_name_of,
+    find_condition_outcomes,
+    possible_values_of,
+)
+from app.numbers import UNKNOWN_VALUE, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_FORMS: Final = {
+_VALUE_FORMATS: Final = {
     "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
-    "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "countries are two letters, as US or DE"),
-    "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "countries are two letters, as US or DE"),
+    "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
+    "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
     "message.keyword": (
         re.compile(r"[^\W_A-Z\u00c0-\u017e]+"),
         "it is one word in small letters, without accents and signs, as hours",
     ),
-    "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN}"), "states are two letters, as NJ or ON"),
+    "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
 }
 """What else is written in one way only."""
-_NUMBERS: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
-_SAID: Final = {
+_PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
+_VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
     "now.hour": "it is a number from 0 to 23, without quotes",
@@ -37,75 +44,87 @@ _SAID: Final = {
     "now.month": "it is a number from 1 to 12, without quotes",
     "call.attestation": "it is A, B, C or unknown",
 }
-_ORDERS: Final = frozenset({"lt", "lteq", "gt", "gteq"})
-_ORDERED: Final = {
+_ORDER_OPERATORS: Final = frozenset({"lt", "lteq", "gt", "gteq"})
+_ORDERED_FORMATS: Final = {
     "now.time": (re.compile("[0-9]{2}:[0-9]{2}(:[0-9]{2})?"), "write it with two digits each, as 09:00"),
     "now.date": (re.compile("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?"), "write it as 2026-12-24"),
 }
 
 
-class Doubt(NamedTuple):
+class ConditionProblem(NamedTuple):
     """What is doubtful: ``error`` where it would break every call that comes there."""
 
     severity: Literal["error", "warning"]
     rule: str
     message: str
-    mend: str
+    fix: str
 
 
-def doubts(tree: nodes.Node) -> tuple[Doubt, ...]:
+def lint_condition(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
     """What is doubtful about a condition."""
-    return tuple(_looked(tree, asked=True))
+    return tuple(_lint_node(tree, is_condition=True))
 
 
-def doubts_within(tree: nodes.Node) -> tuple[Doubt, ...]:
+def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
     """What is doubtful about the conditions in a text, and about what it compares."""
-    found: list[Doubt] = []
+    found: list[ConditionProblem] = []
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
-        found += _looked(test, asked=True)
+        found += _lint_node(test, is_condition=True)
     for compared in tree.find_all(nodes.Compare):
-        found += _looked(compared, asked=True)
+        found += _lint_node(compared, is_condition=True)
     return tuple(dict.fromkeys(found))
 
 
-def _looked(node: nodes.Node, *, asked: bool, harmless: bool | None = None) -> list[Doubt]:
+def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool | None = None) -> list[ConditionProblem]:
     """``asked``: whether it is asked whether the value is true; ``harmless``: what it may always be.
 
     A part of an ``and`` may always be true, as in ``now.hour >= 0 and now.hour < 9``.
     """
     if isinstance(node, nodes.Not):
-        return _looked(node.node, asked=asked, harmless=None if harmless is None else not harmless)
+        return _lint_node(
+            node.node,
+            is_condition=is_condition,
+            accepted_outcome=None if accepted_outcome is None else not accepted_outcome,
+        )
     if isinstance(node, nodes.Compare):
-        return [*_compared(node)] or [*_tried(node, harmless)]
+        return [*_lint_comparison(node)] or [*_lint_outcomes(node, accepted_outcome)]
     if isinstance(node, (nodes.And, nodes.Or)):
         inside = True if isinstance(node, nodes.And) else None
-        parts = [doubt for side in (node.left, node.right) for doubt in _looked(side, asked=asked, harmless=inside)]
-        return parts or [*_tried(node, harmless)]
-    if asked and isinstance(node, nodes.Const):
-        return [_word(node.value)]
-    whole = _whole(named_of(node)) if asked and not named_of(node).endswith((".next_opening", ".next_closing")) else ""
+        parts = [
+            doubt
+            for side in (node.left, node.right)
+            for doubt in _lint_node(side, is_condition=is_condition, accepted_outcome=inside)
+        ]
+        return parts or [*_lint_outcomes(node, accepted_outcome)]
+    if is_condition and isinstance(node, nodes.Const):
+        return [_lint_constant(node.value)]
+    whole = (
+        _suggest_field(dotted_name_of(node))
+        if is_condition and not dotted_name_of(node).endswith((".next_opening", ".next_closing"))
+        else ""
+    )
     if whole:
-        return [Doubt("warning", "constant-condition", f"{named_of(node)} itself is always true", whole)]
+        return [ConditionProblem("warning", "constant-condition", f"{dotted_name_of(node)} itself is always true", whole)]
     if isinstance(node, nodes.CondExpr):
-        return _looked(node.test, asked=True)
-    return [doubt for child in node.iter_child_nodes() for doubt in _looked(child, asked=False)]
+        return _lint_node(node.test, is_condition=True)
+    return [doubt for child in node.iter_child_nodes() for doubt in _lint_node(child, is_condition=False)]
 
 
-def _word(value: Any) -> Doubt:  # noqa: ANN401 - what an author wrote
+def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - what an author wrote
     """A value where a condition is meant."""
     if isinstance(value, str) and value:
         mend = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
-        return Doubt("warning", "constant-condition", f"{value!r} alone is always true", mend)
-    return _constant(bool(value), "the condition")
+        return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", mend)
+    return _make_constant_problem(bool(value), "the condition")
 
 
-def _constant(holds: bool, said: str, mend: str = "") -> Doubt:  # noqa: FBT001 - what came of it
-    mend = mend or "ask something that changes from call to call, or take the condition out"
-    return Doubt("warning", "constant-condition", f"{said} is {'always' if holds else 'never'} true", mend)
+def _make_constant_problem(holds: bool, subject: str, fix: str = "") -> ConditionProblem:  # noqa: FBT001 - what came of it
+    fix = fix or "ask something that changes from call to call, or take the condition out"
+    return ConditionProblem("warning", "constant-condition", f"{subject} is {'always' if holds else 'never'} true", fix)
 
 
-def _whole(name: str) -> str:
+def _suggest_field(name: str) -> str:
     """How to ask what a name stands for, where the name itself is something with fields; else nothing."""
     root, _, rest = name.partition(".")
     if root == "hours" and rest.count(".") == 0:
@@ -121,33 +140,33 @@ def _whole(name: str) -> str:
 # Comparisons
 
 
-def _compared(node: nodes.Compare) -> Iterator[Doubt]:
+def _lint_comparison(node: nodes.Compare) -> Iterator[ConditionProblem]:
     """What is compared with what it can never be."""
     left = node.expr
     for operand in node.ops:
         right = operand.expr
-        yield from _pair(left, operand.op, right)
+        yield from _lint_pair(left, operand.op, right)
         if operand.op not in ("in", "notin"):
-            yield from _pair(right, operand.op, left)
+            yield from _lint_pair(right, operand.op, left)
         left = right
 
 
-def _pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Doubt]:
-    name = named_of(one)
+def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
+    name = dotted_name_of(one)
     if not name:
         return
-    if _whole(name):
-        in_a_list = op in ("in", "notin") and named_of(other).startswith("lists.")
-        if op in _ORDERS:
-            yield Doubt("error", "comparison", f"{name} itself has no order", _whole(name))
+    if _suggest_field(name):
+        in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
+        if op in _ORDER_OPERATORS:
+            yield ConditionProblem("error", "comparison", f"{name} itself has no order", _suggest_field(name))
         elif not in_a_list and not name.endswith((".next_opening", ".next_closing")):
-            yield Doubt("warning", "comparison", f"{name} itself equals nothing", _whole(name))
+            yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
         return
-    for value in _constants(other):
-        yield from _order(name, value) if op in _ORDERS else _equal(name, value)
+    for value in _constant_values(other):
+        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, value)
 
 
-def _constants(node: nodes.Node) -> list[Any]:
+def _constant_values(node: nodes.Node) -> list[Any]:
     if isinstance(node, nodes.Const):
         return [node.value]
     if isinstance(node, (nodes.List, nodes.Tuple)):
@@ -155,60 +174,70 @@ def _constants(node: nodes.Node) -> list[Any]:
     return []
 
 
-def _equal(name: str, value: Any) -> Iterator[Doubt]:  # noqa: ANN401 - what an author wrote
+def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
     """A value that a name never has."""
     never = f"{name} is never {value!r}"
-    known = values_of(name)
-    form = _FORMS.get(name)
-    if known is BOOLEANS and not isinstance(value, bool):
-        yield Doubt("warning", "comparison", never, f"it is true or false: ask {name}, or not {name}")
+    known = possible_values_of(name)
+    form = _VALUE_FORMATS.get(name)
+    if known is BOOLEAN_VALUES and not isinstance(value, bool):
+        yield ConditionProblem("warning", "comparison", never, f"it is true or false: ask {name}, or not {name}")
     elif known is not None and value not in known:
-        yield Doubt("warning", "comparison", never, _near(name, value, known))
+        yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
-        yield Doubt("warning", "comparison", never, form[1])
-    elif name in _NUMBERS and isinstance(value, str) and e164(value) not in ("", value):
-        yield Doubt("warning", "comparison", never, "write it with its plus and its country code, as +12015550123")
+        yield ConditionProblem("warning", "comparison", never, form[1])
+    elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
+        yield ConditionProblem(
+            "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
+        )
 
 
-def _near(name: str, value: object, known: Sequence[Any]) -> str:
+def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
     """What was probably meant."""
-    if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in DAYS:
+    if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_VALUES:
         return f"did you mean {value.lower()[:3]!r}?"
     if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
         return f"write {int(value)} without quotes"
-    texts = [one for one in known if isinstance(one, str)] if len(known) < len(FEW["now.minute"]) else []
-    return (suggestion(value, texts) if isinstance(value, str) else "") or _SAID.get(name, "it is a number, without quotes")
+    texts = [one for one in known if isinstance(one, str)] if len(known) < len(ENUMERABLE_VALUES["now.minute"]) else []
+    return (format_suggestion(value, texts) if isinstance(value, str) else "") or _VALUE_HINTS.get(
+        name, "it is a number, without quotes"
+    )
 
 
-def _order(name: str, value: Any) -> Iterator[Doubt]:  # noqa: ANN401 - what an author wrote
+def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
     """An order between what has none."""
     text = name in ("now.weekday", "now.time", "now.date")
-    number = isinstance(values_of(name), range) or name in ("now.year", "caller.calls_today")
+    number = isinstance(possible_values_of(name), range) or name in ("now.year", "caller.calls_today")
     if (text and not isinstance(value, str)) or (number and isinstance(value, str)):
         kinds = ("a number", "a text") if number else ("a text", "a number")
-        mend = f"write {value} without quotes" if number else _SAID.get(name, "a date is written as 2026-12-24")
-        yield Doubt("error", "comparison", f"{name} is {kinds[0]} and {value!r} {kinds[1]}: they have no order", mend)
+        mend = f"write {value} without quotes" if number else _VALUE_HINTS.get(name, "a date is written as 2026-12-24")
+        yield ConditionProblem(
+            "error", "comparison", f"{name} is {kinds[0]} and {value!r} {kinds[1]}: they have no order", mend
+        )
     elif name == "now.weekday":
         mend = 'name the days, as now.weekday in ["sat", "sun"]'
-        yield Doubt("warning", "comparison", "now.weekday is a word, and words are ordered by their letters", mend)
-    elif name in _ORDERED and not _ORDERED[name][0].fullmatch(value):
-        yield Doubt("warning", "comparison", f"{name} is compared letter by letter with {value!r}", _ORDERED[name][1])
+        yield ConditionProblem(
+            "warning", "comparison", "now.weekday is a word, and words are ordered by their letters", mend
+        )
+    elif name in _ORDERED_FORMATS and not _ORDERED_FORMATS[name][0].fullmatch(value):
+        yield ConditionProblem(
+            "warning", "comparison", f"{name} is compared letter by letter with {value!r}", _ORDERED_FORMATS[name][1]
+        )
 
 
 # Trying
 
 
-def _tried(node: nodes.Node, harmless: bool | None) -> Iterator[Doubt]:  # noqa: FBT001 - as above
+def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[ConditionProblem]:  # noqa: FBT001 - as above
     """Whether a condition always comes out alike, where it looks only at what has few values."""
-    found = outcomes(node)
+    found = find_condition_outcomes(node)
     if found is None:
         return
     names, came = found
     if not came:
         mend = "compare numbers with numbers, texts with texts"
-        yield Doubt("error", "comparison", "what is compared here has no order", mend)
-    elif len(came) == 1 and came != {harmless}:
+        yield ConditionProblem("error", "comparison", "what is compared here has no order", mend)
+    elif len(came) == 1 and came != {accepted_outcome}:
         always = next(iter(came))
         mend = "did you mean or?" if isinstance(node, nodes.And) and not always else ""
         mend = "did you mean and?" if isinstance(node, nodes.Or) and always else mend
-        yield _constant(always, f"a condition on {' and '.join(names)}" if names else "this", mend)
+        yield _make_constant_problem(always, f"a condition on {' and '.join(names)}" if names else "this", mend)

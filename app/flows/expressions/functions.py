@@ -12,33 +12,39 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
-from app.flows.expressions.filters import PLAIN, SPOKEN
-from app.flows.expressions.plain import compared, field, nothing, reckoned, shown
+from app.flows.expressions.filters import CONTEXT_FILTERS, PLAIN_FILTERS
+from app.flows.expressions.plain import (
+    calculate_plain_values,
+    compare_plain_values,
+    format_plain_value,
+    get_plain_field,
+    is_missing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.calls import Turn
 
-_TURN: Final = "turn"
-BY_NAME: Final = frozenset({"hours", "lists", "variables"})
+_TURN_ARGUMENT: Final = "turn"
+NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
 """What a Turn has by name: ``hours.office``."""
-_GROUPS: Final = frozenset({"call", "caller", "number", "now"})
+_OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
 
 
-class _Rare(Exception):
+class _UnsupportedForm(Exception):
     """The form is not one of the frequent ones."""
 
 
-def value_of(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
+def build_value_function(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
     """An expression as a function; None where its form is rare."""
     try:
-        return _function(_value(tree), shown, lang)
-    except _Rare:
+        return _build_function(_translate_value(tree), format_plain_value, lang)
+    except _UnsupportedForm:
         return None
 
 
-def text_of(
+def build_text_function(
     body: Sequence[nodes.Node], literal: Callable[[str], str], encode: Callable[[object], str], lang: str = ""
 ) -> Callable[[Turn], str] | None:
     """A template's body as a function; None where a form in it is rare.
@@ -46,142 +52,167 @@ def text_of(
     What the author wrote goes through ``literal``, now; each value through ``encode``, when a call is there.
     """
     try:
-        return _function(_text(body, literal), encode, lang)
-    except _Rare:
+        return _build_function(_translate_body(body, literal), encode, lang)
+    except _UnsupportedForm:
         return None
 
 
-def _function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
-    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN)], kwonlyargs=[], kw_defaults=[], defaults=[])
+def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
+    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN_ARGUMENT)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-    known: dict[str, Any] = {"show": show, "shown": shown, "field": field, "compared": compared, "nothing": nothing}
-    known |= {"reckoned": reckoned, "lang": lang, **_FILTERS}
+    known: dict[str, Any] = {
+        "show": show,
+        "shown": format_plain_value,
+        "field": get_plain_field,
+        "compared": compare_plain_values,
+        "nothing": is_missing,
+    }
+    known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
     return made
 
 
-_FILTERS: Final = {f"filter_{name}": made for name, made in {**PLAIN, **SPOKEN}.items()}
+_FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}
 
 
-def _value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
+def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
         case nodes.Name(name=name):
-            return _root(name)
+            return _translate_root(name)
         case nodes.Getattr() | nodes.Getitem():
-            return _field(node)
+            return _translate_field(node)
         case nodes.Filter(node=nodes.Node() as inner, name=name, args=args, kwargs=[], dyn_args=None, dyn_kwargs=None):
-            return _filter(inner, name, args)
+            return _translate_filter(inner, name, args)
         case nodes.Test(node=inner, name="none" | "defined" | "undefined" as name, args=[]):
-            nothing = ast.Call(ast.Name("nothing", ast.Load()), [_value(inner)], [])
+            nothing = ast.Call(ast.Name("nothing", ast.Load()), [_translate_value(inner)], [])
             return ast.UnaryOp(ast.Not(), nothing) if name == "defined" else nothing
         case nodes.List(items=items) | nodes.Tuple(items=items) if all(isinstance(item, nodes.Const) for item in items):
-            return ast.Tuple([_value(item) for item in items], ast.Load())
+            return ast.Tuple([_translate_value(item) for item in items], ast.Load())
         case nodes.Not(node=inner):
-            return ast.UnaryOp(ast.Not(), _value(inner))
+            return ast.UnaryOp(ast.Not(), _translate_value(inner))
         case nodes.And() | nodes.Or():
             joined = ast.And() if isinstance(node, nodes.And) else ast.Or()
-            return ast.BoolOp(joined, [_value(node.left), _value(node.right)])
+            return ast.BoolOp(joined, [_translate_value(node.left), _translate_value(node.right)])
         case nodes.Compare(expr=left, ops=operands):
             sides = [left, *(operand.expr for operand in operands)]
-            pairs = [_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
+            pairs = [_translate_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
             return pairs[0] if len(pairs) == 1 else ast.BoolOp(ast.And(), pairs)
         case nodes.Concat(nodes=parts):
-            shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_value(part)], []) for part in parts]
-            return ast.JoinedStr([_shown_as(part) for part in shown_parts])
+            shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_translate_value(part)], []) for part in parts]
+            return ast.JoinedStr([_wrap_in_formatting(part) for part in shown_parts])
         case nodes.Add(left=left, right=other) | nodes.Sub(left=left, right=other):
-            both: list[ast.expr] = [ast.Constant(node.operator), _value(left), _value(other)]
+            both: list[ast.expr] = [ast.Constant(node.operator), _translate_value(left), _translate_value(other)]
             return ast.Call(ast.Name("reckoned", ast.Load()), both, [])
         case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
-            return ast.IfExp(_value(test), _value(then), ast.Constant("") if otherwise is None else _value(otherwise))
-    raise _Rare
+            return ast.IfExp(
+                _translate_value(test),
+                _translate_value(then),
+                ast.Constant("") if otherwise is None else _translate_value(otherwise),
+            )
+    raise _UnsupportedForm
 
 
-def _comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
+def _translate_comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
     """Two sides compared; a field of ``now`` with what is of its own type, as Python does it."""
-    kind = _kind_of_now(left)
+    kind = _type_of_now_field(left)
     fits = op != "in" or isinstance(right, (nodes.List, nodes.Tuple))
-    if kind is not None and fits and op in _NATIVE and all(type(part) is kind for part in _constants(right)):
-        return ast.Compare(_value(left), [_NATIVE[op]()], [_value(right)])
-    return ast.Call(ast.Name("compared", ast.Load()), [ast.Constant(op), _value(left), _value(right)], [])
+    if (
+        kind is not None
+        and fits
+        and op in _NATIVE_COMPARISONS
+        and all(type(part) is kind for part in _constant_values(right))
+    ):
+        return ast.Compare(_translate_value(left), [_NATIVE_COMPARISONS[op]()], [_translate_value(right)])
+    return ast.Call(
+        ast.Name("compared", ast.Load()), [ast.Constant(op), _translate_value(left), _translate_value(right)], []
+    )
 
 
-_NATIVE: Final = {"eq": ast.Eq, "ne": ast.NotEq, "lt": ast.Lt, "lteq": ast.LtE, "gt": ast.Gt, "gteq": ast.GtE, "in": ast.In}
-_TEXTS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
+_NATIVE_COMPARISONS: Final = {
+    "eq": ast.Eq,
+    "ne": ast.NotEq,
+    "lt": ast.Lt,
+    "lteq": ast.LtE,
+    "gt": ast.Gt,
+    "gteq": ast.GtE,
+    "in": ast.In,
+}
+_TEXT_FIELDS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
 
 
-def _kind_of_now(node: nodes.Node) -> type | None:
+def _type_of_now_field(node: nodes.Node) -> type | None:
     """The type of a field of ``now``; None where it is none."""
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "now":
-        return str if node.attr in _TEXTS_OF_NOW else int
+        return str if node.attr in _TEXT_FIELDS_OF_NOW else int
     return None
 
 
-def _constants(node: nodes.Node) -> list[object]:
+def _constant_values(node: nodes.Node) -> list[object]:
     """The values that are written out: one, or those of a list; something of no type where there are others."""
     parts = node.items if isinstance(node, (nodes.List, nodes.Tuple)) else [node]
     return [part.value if isinstance(part, nodes.Const) else None for part in parts]
 
 
-def _root(name: str) -> ast.expr:
+def _translate_root(name: str) -> ast.expr:
     if name.startswith("_"):
-        raise _Rare
-    turn = ast.Name(_TURN, ast.Load())
-    if name in _GROUPS or name in BY_NAME:
+        raise _UnsupportedForm
+    turn = ast.Name(_TURN_ARGUMENT, ast.Load())
+    if name in _OBJECT_SCOPE_ROOTS or name in NAMED_SCOPE_ROOTS:
         return ast.Attribute(turn, name, ast.Load())
     return ast.Subscript(ast.Attribute(turn, "values", ast.Load()), ast.Constant(name), ast.Load())
 
 
-def _field(node: nodes.Getattr | nodes.Getitem) -> ast.expr:
+def _translate_field(node: nodes.Getattr | nodes.Getitem) -> ast.expr:
     """A field of what we know is an attribute; of plain data it is looked for."""
-    key = ast.Constant(node.attr) if isinstance(node, nodes.Getattr) else _value(node.arg)
+    key = ast.Constant(node.attr) if isinstance(node, nodes.Getattr) else _translate_value(node.arg)
     inner = node.node
     if isinstance(inner, nodes.Name) and isinstance(key, ast.Constant) and isinstance(key.value, str):
-        if inner.name in BY_NAME:
-            return ast.Subscript(_root(inner.name), key, ast.Load())
-        if inner.name in _GROUPS and not key.value.startswith("_"):
-            return ast.Attribute(_root(inner.name), key.value, ast.Load())
-    return ast.Call(ast.Name("field", ast.Load()), [_value(inner), key], [])
+        if inner.name in NAMED_SCOPE_ROOTS:
+            return ast.Subscript(_translate_root(inner.name), key, ast.Load())
+        if inner.name in _OBJECT_SCOPE_ROOTS and not key.value.startswith("_"):
+            return ast.Attribute(_translate_root(inner.name), key.value, ast.Load())
+    return ast.Call(ast.Name("field", ast.Load()), [_translate_value(inner), key], [])
 
 
-def _filter(inner: nodes.Node, name: str, args: Sequence[nodes.Node]) -> ast.expr:
+def _translate_filter(inner: nodes.Node, name: str, args: Sequence[nodes.Node]) -> ast.expr:
     filter_ = ast.Name(f"filter_{name}", ast.Load())
-    if name in SPOKEN and not args:
-        now = ast.Attribute(ast.Name(_TURN, ast.Load()), "now", ast.Load())
-        return ast.Call(filter_, [_value(inner), now, ast.Name("lang", ast.Load())], [])
-    if name not in PLAIN or not all(isinstance(arg, nodes.Const) for arg in args):
-        raise _Rare
-    return ast.Call(filter_, [_value(inner), *map(_value, args)], [])
+    if name in CONTEXT_FILTERS and not args:
+        now = ast.Attribute(ast.Name(_TURN_ARGUMENT, ast.Load()), "now", ast.Load())
+        return ast.Call(filter_, [_translate_value(inner), now, ast.Name("lang", ast.Load())], [])
+    if name not in PLAIN_FILTERS or not all(isinstance(arg, nodes.Const) for arg in args):
+        raise _UnsupportedForm
+    return ast.Call(filter_, [_translate_value(inner), *map(_translate_value, args)], [])
 
 
-def _text(body: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
+def _translate_body(body: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
     parts: list[ast.expr] = []
     for node in body:
         if isinstance(node, nodes.Output):
-            parts += [_part(part, literal) for part in node.nodes]
+            parts += [_translate_part(part, literal) for part in node.nodes]
         elif isinstance(node, nodes.If):
-            parts.append(_shown_as(_choice((node, *node.elif_), node.else_, literal)))
+            parts.append(_wrap_in_formatting(_translate_if((node, *node.elif_), node.else_, literal)))
         else:
-            raise _Rare
+            raise _UnsupportedForm
     return ast.JoinedStr(parts)
 
 
-def _part(node: nodes.Node, literal: Callable[[str], str]) -> ast.expr:
+def _translate_part(node: nodes.Node, literal: Callable[[str], str]) -> ast.expr:
     if isinstance(node, nodes.TemplateData):
         return ast.Constant(literal(node.data))
-    return _shown_as(ast.Call(ast.Name("show", ast.Load()), [_value(node)], []))
+    return _wrap_in_formatting(ast.Call(ast.Name("show", ast.Load()), [_translate_value(node)], []))
 
 
-def _shown_as(value: ast.expr) -> ast.FormattedValue:
+def _wrap_in_formatting(value: ast.expr) -> ast.FormattedValue:
     return ast.FormattedValue(value, -1)
 
 
-def _choice(cases: Sequence[nodes.If], otherwise: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
+def _translate_if(cases: Sequence[nodes.If], otherwise: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
     """``if`` with its ``elif`` and ``else``."""
     if not cases:
-        return _text(otherwise, literal)
-    then = _text(cases[0].body, literal)
-    return ast.IfExp(_value(cases[0].test), then, _choice(cases[1:], otherwise, literal))
+        return _translate_body(otherwise, literal)
+    then = _translate_body(cases[0].body, literal)
+    return ast.IfExp(_translate_value(cases[0].test), then, _translate_if(cases[1:], otherwise, literal))

@@ -6,7 +6,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from app.kept import NOTHING
+from app.kept import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "lteq": operator.le,
     "gt": operator.gt,
     "gteq": operator.ge,
-    "in": lambda left, right: _holds(right, left),
-    "notin": lambda left, right: not _holds(right, left),
+    "in": lambda left, right: _contains_value(right, left),
+    "notin": lambda left, right: not _contains_value(right, left),
 }
 _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
@@ -30,10 +30,10 @@ _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
+_NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
-def shown(value: object) -> str:
+def format_plain_value(value: object) -> str:
     """A value as it is spoken: nothing for None, a whole number without its point."""
     if type(value) is str:
         return value
@@ -42,32 +42,32 @@ def shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
+def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
     """A field of plain data; nothing where there is none."""
     if isinstance(value, dict):
-        return value.get(key, NOTHING) if isinstance(key, (str, int, float)) else NOTHING
+        return value.get(key, MISSING) if isinstance(key, (str, int, float)) else MISSING
     if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
         return value[key]
     if isinstance(value, (list, tuple, str)) and isinstance(key, int):
-        return value[key] if -len(value) <= key < len(value) else NOTHING
+        return value[key] if -len(value) <= key < len(value) else MISSING
     fields = getattr(type(value), "FIELDS", ())
-    return getattr(value, key) if isinstance(key, str) and key in fields else NOTHING
+    return getattr(value, key) if isinstance(key, str) and key in fields else MISSING
 
 
-def number(value: object) -> Any:  # noqa: ANN401 - a plain value
+def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
     """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
     if not isinstance(value, str):
         return value
-    found = _NUMBER.fullmatch(value)
-    return NOTHING if found is None else float(value) if found[1] else int(value)
+    found = _NUMERIC_TEXT.fullmatch(value)
+    return MISSING if found is None else float(value) if found[1] else int(value)
 
 
-def compared(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
+def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
     """Whether a comparison holds: beside a number, digits are one; values that have no order are in none."""
     if isinstance(left, str) and isinstance(right, (int, float)):
-        left = number(left)
+        left = convert_numeric_text(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
-        right = number(right) if op not in ("in", "notin") else right
+        right = convert_numeric_text(right) if op not in ("in", "notin") else right
     elif isinstance(left, list) and isinstance(right, tuple):
         left = (*left,)
     elif isinstance(left, tuple) and isinstance(right, list):
@@ -78,50 +78,54 @@ def compared(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain va
         return op == "notin"
 
 
-def _holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
+def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
     """Whether something is in a text, a list, a mapping; in a list, digits are a number too."""
     if isinstance(whole, str):
-        return shown(part) in whole
+        return format_plain_value(part) in whole
     if isinstance(whole, (list, tuple)):
-        return any(compared("eq", part, other) for other in whole)
+        return any(compare_plain_values("eq", part, other) for other in whole)
     return part in whole
 
 
-def reckoned(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     """What comes of two values: digits are a number, what is missing is 0, or nothing beside a text or a list.
 
     ``+`` joins texts, also a text and a number, as people mean it; ``*`` repeats a text. Raises TypeError where a value is
     nothing to reckon with, and what Python raises.
     """
     if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
-        return _joined(left, right)
-    if op == "*" and isinstance(left, str) and isinstance(right, int) and nothing(number(left)):
+        return _concatenate(left, right)
+    if op == "*" and isinstance(left, str) and isinstance(right, int) and is_missing(convert_numeric_text(left)):
         return left * right
-    return _ARITHMETIC[op](_reckonable(left), _reckonable(right))
+    return _ARITHMETIC[op](_require_number(left), _require_number(right))
 
 
-def _joined(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+def _concatenate(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     if isinstance(left, str) or isinstance(right, str):
-        return shown(left) + shown(right) if isinstance(left, str) != isinstance(right, str) else left + right
-    parts = [[] if nothing(part) else part for part in (left, right)]
-    return [*_listed(parts[0]), *_listed(parts[1])]
+        return (
+            format_plain_value(left) + format_plain_value(right)
+            if isinstance(left, str) != isinstance(right, str)
+            else left + right
+        )
+    parts = [[] if is_missing(part) else part for part in (left, right)]
+    return [*_require_list(parts[0]), *_require_list(parts[1])]
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - a plain value
+def _require_list(value: Any) -> Any:  # noqa: ANN401 - a plain value
     """A list. Raises TypeError where it is none."""
     if not isinstance(value, list | tuple):
         raise TypeError(f"{type(value).__name__} is no list")
     return value
 
 
-def _reckonable(value: Any) -> Any:  # noqa: ANN401 - a plain value
+def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
     """A value as a number. Raises TypeError where it is none."""
-    found = 0 if nothing(value) else number(value)
+    found = 0 if is_missing(value) else convert_numeric_text(value)
     if not isinstance(found, int | float):
-        raise TypeError(f"{shown(value)[:40]!r} is no number")
+        raise TypeError(f"{format_plain_value(value)[:40]!r} is no number")
     return found
 
 
-def nothing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """Whether there is no value."""
-    return value is None or value is NOTHING
+    return value is None or value is MISSING

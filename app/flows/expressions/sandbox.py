@@ -9,9 +9,15 @@ from jinja2.compiler import CodeGenerator
 from jinja2.runtime import markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from app.flows.expressions.filters import PLAIN, SPOKEN
-from app.flows.expressions.plain import compared, field, nothing, reckoned, shown
-from app.kept import NOTHING
+from app.flows.expressions.filters import CONTEXT_FILTERS, PLAIN_FILTERS
+from app.flows.expressions.plain import (
+    calculate_plain_values,
+    compare_plain_values,
+    format_plain_value,
+    get_plain_field,
+    is_missing,
+)
+from app.kept import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +26,9 @@ if TYPE_CHECKING:
     from jinja2.compiler import Frame
     from jinja2.runtime import Context
 
-LANG = "the voice's language"
+LANGUAGE_KEY = "the voice's language"
 """The name by which a rendering knows the language; no expression can ask for it."""
-UNSTEADY = (
+REMOVED_JINJA_FILTERS = (
     "attr",
     "groupby",
     "map",
@@ -38,11 +44,11 @@ UNSTEADY = (
 """Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
 
 
-class _Unset(ChainableUndefined):
+class _UnsetVariable(ChainableUndefined):
     """What was given no value on the way that a text took: false and empty."""
 
 
-class _Code(CodeGenerator):
+class _FlowCodeGenerator(CodeGenerator):
     """Compiles to comparisons and joins of flows' own; nothing is worked out before."""
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
@@ -71,78 +77,80 @@ class _Code(CodeGenerator):
         return super()._output_child_to_const(node, frame, finalize)
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class _FlowSandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, in which values have no attributes but the fields that flows know.
 
     What is worked out here must give what the functions of flows' own give.
     """
 
-    code_generator_class = _Code
+    code_generator_class = _FlowCodeGenerator
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
     intercepted_unops = frozenset({"+", "-"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, attribute)
+        return get_plain_field(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
-        return field(obj, argument)
+        return get_plain_field(obj, argument)
 
     def call_binop(self, _context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - as above
-        return reckoned(operator, _plainly(left), _plainly(right))
+        return calculate_plain_values(operator, _replace_undefined(left), _replace_undefined(right))
 
     def call_unop(self, _context: Context, operator: str, arg: Any) -> Any:  # noqa: ANN401 - as above
-        return reckoned("-", *((_plainly(arg), 0) if operator == "+" else (0, _plainly(arg))))
+        return calculate_plain_values(
+            "-", *((_replace_undefined(arg), 0) if operator == "+" else (0, _replace_undefined(arg)))
+        )
 
     def compared(self, op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - as above
         """Whether a comparison holds; what is compiled asks it."""
-        return compared(op, _plainly(left), _plainly(right))
+        return compare_plain_values(op, _replace_undefined(left), _replace_undefined(right))
 
     def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - what is compiled calls it
         """Values one after the other, as ``~`` says."""
-        told = [part if hasattr(part, "__html__") else shown(_plainly(part)) for part in parts]
+        told = [part if hasattr(part, "__html__") else format_plain_value(_replace_undefined(part)) for part in parts]
         return markup_join(told) if autoescape else "".join(told)
 
 
 @pass_context
-def _spoken(context: Context, value: object) -> str:
+def _spoken_filter(context: Context, value: object) -> str:
     """A moment as a person says it; the context has the moment and the language of the voice."""
-    return SPOKEN["spoken"](value, context["now"], context[LANG])
+    return CONTEXT_FILTERS["spoken"](value, context["now"], context[LANGUAGE_KEY])
 
 
-def environment() -> Environment:
+def make_jinja_environment() -> Environment:
     """Jinja as flows have it."""
-    made = _Sandbox(undefined=_Unset, keep_trailing_newline=True, optimized=False)
+    made = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
     made.globals.clear()
-    made.filters.update(PLAIN)
-    made.filters["spoken"] = _spoken
-    made.tests.update(_TESTS)
-    for name in UNSTEADY:
+    made.filters.update(PLAIN_FILTERS)
+    made.filters["spoken"] = _spoken_filter
+    made.tests.update(_COMPARISON_TESTS)
+    for name in REMOVED_JINJA_FILTERS:
         made.filters.pop(name, None)
     return made
 
 
-def _plainly(value: Any) -> Any:  # noqa: ANN401 - plain values
+def _replace_undefined(value: Any) -> Any:  # noqa: ANN401 - plain values
     """A value, or nothing where Jinja has a name that was given none."""
-    return NOTHING if isinstance(value, Undefined) else value
+    return MISSING if isinstance(value, Undefined) else value
 
 
-def _test(op: str) -> Callable[[Any, Any], bool]:
-    return lambda value, other: compared(op, _plainly(value), _plainly(other))
+def _make_comparison_test(op: str) -> Callable[[Any, Any], bool]:
+    return lambda value, other: compare_plain_values(op, _replace_undefined(value), _replace_undefined(other))
 
 
-def _none(value: object) -> bool:
-    return nothing(_plainly(value))
+def _is_missing_value(value: object) -> bool:
+    return is_missing(_replace_undefined(value))
 
 
-def _left_of(value: object, by: object) -> object:
+def _find_remainder(value: object, by: object) -> object:
     """The rest of a division; nothing where it cannot be divided."""
     try:
-        return reckoned("%", _plainly(value), _plainly(by))
+        return calculate_plain_values("%", _replace_undefined(value), _replace_undefined(by))
     except (TypeError, ArithmeticError):
         return None
 
 
-_OPS: Final = {
+_COMPARISON_TEST_NAMES: Final = {
     "eq": ("eq", "==", "equalto"),
     "ne": ("ne", "!="),
     "lt": ("lt", "<", "lessthan"),
@@ -151,13 +159,13 @@ _OPS: Final = {
     "gteq": ("ge", ">="),
     "in": ("in",),
 }
-_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
-    **{name: _test(op) for op, names in _OPS.items() for name in names},
-    "none": _none,
-    "undefined": _none,
-    "defined": lambda value: not _none(value),
-    "divisibleby": lambda value, by: _left_of(value, by) == 0,
-    "even": lambda value: _left_of(value, 2) == 0,
-    "odd": lambda value: _left_of(value, 2) == 1,
+_COMPARISON_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
+    **{name: _make_comparison_test(op) for op, names in _COMPARISON_TEST_NAMES.items() for name in names},
+    "none": _is_missing_value,
+    "undefined": _is_missing_value,
+    "defined": lambda value: not _is_missing_value(value),
+    "divisibleby": lambda value, by: _find_remainder(value, by) == 0,
+    "even": lambda value: _find_remainder(value, 2) == 0,
+    "odd": lambda value: _find_remainder(value, 2) == 1,
 }
 """Tests of Jinja that compare, as flows compare."""

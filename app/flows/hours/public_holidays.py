@@ -8,58 +8,60 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from app.errors import nearest, suggestion
+from app.errors import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
     from types import ModuleType
 
-_PLACE: Final = re.compile(r"([A-Za-z]{2,3})(?:-(.{1,40}))?")
-_QUIET: Final = threading.Lock()
+_HOLIDAY_PLACE: Final = re.compile(r"([A-Za-z]{2,3})(?:-(.{1,40}))?")
+_WARNINGS_LOCK: Final = threading.Lock()
 
 
-def place_of(written: str) -> str:
+def parse_holiday_place(text: str) -> str:
     """A place as ``US`` or ``US-NJ``, however its letters are written. Raises ValueError(message, mend)."""
-    if written == "no":
+    if text == "no":
         raise ValueError("no is Norway here", "leave holidays out, or write NO for Norway")
-    found = _PLACE.fullmatch(written)
-    country = _country(found[1].upper()) if found else ""
+    found = _HOLIDAY_PLACE.fullmatch(text)
+    country = _find_country_code(found[1].upper()) if found else ""
     if not found or not country:
-        raise ValueError(f"there is no country {written!r}", _near(written) or "as US, US-NJ, DE-BY")
+        raise ValueError(f"there is no country {text!r}", _suggest_country(text) or "as US, US-NJ, DE-BY")
     if not found[2]:
         return country
-    parts = _parts(country)
+    parts = _find_subdivisions(country)
     part = parts.get(found[2].casefold())
     if part is None:
         codes = [*dict.fromkeys(parts.values())]
-        near = suggestion(found[2].casefold(), [*parts])
+        near = format_suggestion(found[2].casefold(), [*parts])
         there = f"there are {', '.join(codes)}" if codes else f"write {country} alone"
         raise ValueError(f"{country} has no part {found[2]!r}", near or there)
     return f"{country}-{part}"
 
 
-def holidays_of(place: str, year: int) -> Mapping[date, str]:
+def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
     """The holidays of a place (as ``place_of`` gives it) in a year, with their English names where there are."""
-    return _holidays(place, year)
+    return _load_public_holidays(place, year)
 
 
-def last_year(place: str) -> int:
+def find_last_holiday_year(place: str) -> int:
     """The last year whose holidays are known."""
-    return int(getattr(_package(), place.partition("-")[0]).end_year)
+    return int(getattr(_import_holidays(), place.partition("-")[0]).end_year)
 
 
 @lru_cache(maxsize=4096)
-def _holidays(place: str, year: int) -> Mapping[date, str]:
+def _load_public_holidays(place: str, year: int) -> Mapping[date, str]:
     country, _, part = place.partition("-")
-    with _QUIET, warnings.catch_warnings():
+    with _WARNINGS_LOCK, warnings.catch_warnings():
         # The package warns of years for which it can only estimate some feasts, and of parts that have been renamed.
         warnings.simplefilter("ignore")
-        given = _package().country_holidays(country, subdiv=part or None, years=year, expand=False, language="en_US")
+        given = _import_holidays().country_holidays(
+            country, subdiv=part or None, years=year, expand=False, language="en_US"
+        )
     return {day: name for day, name in given.items() if day.year == year}
 
 
-def _country(code: str) -> str:
+def _find_country_code(code: str) -> str:
     """The two letters of a country, which may be written with three; nothing where there is none."""
     from holidays.registry import COUNTRIES  # noqa: PLC0415 - as the module says
 
@@ -67,24 +69,24 @@ def _country(code: str) -> str:
     return next((row[1] for row in COUNTRIES.values() if code in row[1:3]), "")
 
 
-def _near(written: str) -> str:
+def _suggest_country(text: str) -> str:
     """What a country's name probably means."""
     from holidays.registry import COUNTRIES  # noqa: PLC0415 - as above
 
     names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
-    name = written.strip().casefold()
-    near = names.get(nearest(name, names, 0.75), "")
+    name = text.strip().casefold()
+    near = names.get(find_nearest(name, names, 0.75), "")
     return f"did you mean {near}?" if near else ""
 
 
-def _parts(country: str) -> dict[str, str]:
+def _find_subdivisions(country: str) -> dict[str, str]:
     """The parts of a country by everything they are called, with the code of each."""
-    entity = getattr(_package(), country)
+    entity = getattr(_import_holidays(), country)
     aliases: Mapping[str, list[str]] = entity.get_subdivision_aliases()
     return {name.casefold(): code for code, names in aliases.items() for name in (code, *names)}
 
 
-def _package() -> ModuleType:
+def _import_holidays() -> ModuleType:
     import holidays  # noqa: PLC0415 - as the module says
 
     return holidays

@@ -4,87 +4,107 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.errors import suggestion
-from app.flows.messages.rules import texted
-from app.flows.shapes import SOMETHING
-from app.numbers import e164
+from app.errors import format_suggestion
+from app.flows.messages.rules import make_text_effect
+from app.flows.shapes import UNREADABLE_TEXT
+from app.numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from app.calls import Turn
-    from app.flows.messages.message import Message
-    from app.flows.messages.rules import Act, Wanted
-    from app.flows.places import Path
-    from app.flows.writing import Run
+    from app.flows.messages.message import TextMessage
+    from app.flows.messages.rules import MessageAction, RequestedEffect
+    from app.flows.places import SourcePath
+    from app.flows.writing import NodeCompiler
 
-_MEND = "as +12015550188, or a group of numbers"
+_FORWARD_TARGET_FIX = "as +12015550188, or a group of numbers"
 
 
-def forwarding(
-    run: Run, targets: Sequence[str], path: Path, noted: dict[Path, str], at: Callable[[Path, int], Path]
-) -> Iterator[Act]:
+def compile_forwards(
+    compiler: NodeCompiler,
+    targets: Sequence[str],
+    path: SourcePath,
+    forward_numbers: dict[SourcePath, str],
+    locate: Callable[[SourcePath, int], SourcePath],
+) -> Iterator[MessageAction]:
     """What is done for each target; numbers that are written out are put into ``noted`` with their places."""
     for index, written in enumerate(targets):
-        here = at(path, index)
+        here = locate(path, index)
         target = written.strip()
         if "{{" in target or "{%" in target:
-            yield from _computed(run, target, here, index)
-        elif target in run.compiler.groups:
-            for member, (number, place) in enumerate(_members(run, target, here)):
-                noted[place] = number
-                yield _written(run, number, f"{index}.{member}")
-        elif e164(target):
-            noted[here] = target
-            yield _written(run, e164(target), str(index))
+            yield from _forward_to_computed(compiler, target, here, index)
+        elif target in compiler.flow_compiler.groups:
+            for member, (number, place) in enumerate(_find_group_numbers(compiler, target, here)):
+                forward_numbers[place] = number
+                yield _forward_to_number(compiler, number, f"{index}.{member}")
+        elif parse_e164(target):
+            forward_numbers[here] = target
+            yield _forward_to_number(compiler, parse_e164(target), str(index))
         else:
-            near = suggestion(target, [*run.compiler.groups]) or _MEND
-            run.error(here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near)
+            near = format_suggestion(target, [*compiler.flow_compiler.groups]) or _FORWARD_TARGET_FIX
+            compiler.error(here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near)
 
 
-def _members(run: Run, group: str, path: Path) -> list[tuple[str, Path]]:
+def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) -> list[tuple[str, SourcePath]]:
     """The numbers of a group, with their places."""
-    run.compiler.groups_used.add(group)
+    compiler.flow_compiler.used_groups.add(group)
     found = []
-    members = run.compiler.groups[group].to
+    members = compiler.flow_compiler.groups[group].to
     for index, member in enumerate(members):
-        listed: Path = ("groups", group, "to", index)
-        place = listed if listed in run.compiler.report.places else ("groups", group, index)
-        if e164(member):
-            found.append((e164(member), place if place in run.compiler.report.places else ("groups", group)))
-        elif member != SOMETHING:
+        listed: SourcePath = ("groups", group, "to", index)
+        place = listed if listed in compiler.flow_compiler.report.positions else ("groups", group, index)
+        if parse_e164(member):
+            found.append(
+                (parse_e164(member), place if place in compiler.flow_compiler.report.positions else ("groups", group))
+            )
+        elif member != UNREADABLE_TEXT:
             said = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
-            run.warning(path, "number", said, "name the numbers instead of the group")
-    if not found and SOMETHING not in members:
-        run.error(path, "number", f"forward: there is no number in the group {group!r}", _MEND)
+            compiler.warning(path, "number", said, "name the numbers instead of the group")
+    if not found and UNREADABLE_TEXT not in members:
+        compiler.error(path, "number", f"forward: there is no number in the group {group!r}", _FORWARD_TARGET_FIX)
     return found
 
 
-def _written(run: Run, number: str, which: str) -> Act:
+def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -> MessageAction:
     """To a number that is the author's own word."""
-    mark, place, flow = run.mark_of("forward", number), f"{run.step}/forward/{which}", run.compiler.name
-    return lambda _turn, message: iter([texted(flow, message, place, mark, told_on(message), to=number)])
+    mark, place, flow = (
+        compiler.make_decision_origin("forward", number),
+        f"{compiler.step_index}/forward/{target_index}",
+        compiler.flow_compiler.name,
+    )
+    return lambda _turn, message: iter(
+        [make_text_effect(flow, message, place, mark, format_forwarded_text(message), to=number)]
+    )
 
 
-def _computed(run: Run, source: str, path: Path, index: int) -> Iterator[Act]:
+def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, index: int) -> Iterator[MessageAction]:
     """To a number that is worked out, if the file's dial policy allows it."""
-    text = run.template(source, path)
+    text = compiler.compile_text(source, path)
     if text is None:
         return
-    run.compiler.computed(path)
-    policy = run.compiler.policy
+    compiler.flow_compiler.record_computed_target(path)
+    policy = compiler.flow_compiler.dial_policy
     for outcome, what in (("caused", "forward"), ("refused", "forward refused")):
-        run.compiler.noted.decided((run.node, run.step, "forward", outcome), what, path)
-    mark, place, flow = run.mark_of("forward", source, text.uses), f"{run.step}/forward/{index}", run.compiler.name
+        compiler.flow_compiler.coverage_recorder.record_decision(
+            (compiler.node, compiler.step_index, "forward", outcome), what, path
+        )
+    mark, place, flow = (
+        compiler.make_decision_origin("forward", source, text.used_names),
+        f"{compiler.step_index}/forward/{index}",
+        compiler.flow_compiler.name,
+    )
 
-    def forward(turn: Turn, message: Message) -> Iterator[Wanted]:
-        target = text.plain(turn).strip()
-        refused = policy.refusal(target) if e164(target) else "there is no number to write to"
-        yield texted(flow, message, place, mark, told_on(message), to=target or "nobody", refused=refused)
+    def forward_message(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
+        target = text.render_plain(turn).strip()
+        refused = policy.find_refusal(target) if parse_e164(target) else "there is no number to write to"
+        yield make_text_effect(
+            flow, message, place, mark, format_forwarded_text(message), to=target or "nobody", refusal=refused
+        )
 
-    yield forward
+    yield forward_message
 
 
-def told_on(message: Message) -> str:
+def format_forwarded_text(message: TextMessage) -> str:
     """A text as it is sent on: from whom it is, and what it says, in no language."""
     return f"{message.sender}: {message.text}"

@@ -12,47 +12,56 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import structlog
 
-from app.flows.messages.limits import FORWARDS, REPLIES, Limits
-from app.flows.messages.message import ARRIVED, INBOUND, is_person, said_by
-from app.flows.messages.rules import Messages
-from app.flows.trail import told as in_words
-from app.flows.working import worked
-from app.known import Known
-from app.numbers import masked
+from app.flows.messages.limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
+from app.flows.messages.message import (
+    ARRIVED_MESSAGE_STATE,
+    INBOUND_MESSAGE_TYPE,
+    can_receive_replies,
+    detect_carrier_keyword,
+)
+from app.flows.messages.rules import MessageRules
+from app.flows.trail import describe_decisions as in_words
+from app.flows.working import run_until_resolved
+from app.known import RecentKeys
+from app.numbers import mask_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.calls import Turn
-    from app.consent import OptOuts
+    from app.consent import OptOutRegistry
     from app.flows.book import Flow, FlowBook
-    from app.flows.messages.message import Message, Said
-    from app.flows.messages.rules import Decided, Sentences, Wanted
-    from app.flows.working import Do
-    from app.outside import Done, Effect
+    from app.flows.messages.message import CarrierKeyword, TextMessage
+    from app.flows.messages.rules import CarrierReplies, MessageDecision, RequestedEffect
+    from app.flows.working import RunJob
+    from app.outside import Effect, IdempotencyStore
 
-LATE: Final = 6 * 3600.0
+MAX_ANSWERABLE_AGE_SECONDS: Final = 6 * 3600.0
 """Seconds after which a message is too old to be answered: it was found by a search, and its sender waits no more."""
-_LONGEST: Final = 300
+_MAX_DETAIL_CHARACTERS: Final = 300
 
-Outcome = Literal[
+InboxOutcome = Literal[
     "matched", "unmatched", "stopped", "started", "helped",
     "outbound", "not-arrived", "repeated", "unknown-number", "own-number", "broken",
 ]  # fmt: skip
-_SAID: Final[Mapping[Said, Outcome]] = {"stop": "stopped", "start": "started", "help": "helped"}
+_CARRIER_KEYWORD_OUTCOMES: Final[Mapping[CarrierKeyword, InboxOutcome]] = {
+    "stop": "stopped",
+    "start": "started",
+    "help": "helped",
+}
 
 
-class Taken(NamedTuple):
+class InboxResult(NamedTuple):
     """What became of a message.
 
     ``effects`` are to be caused now. ``rule`` is the index of the rule that it met; ``detail`` says why it is ``broken``.
     ``trail`` is what was decided and why, as of a call's turn.
     """
 
-    outcome: Outcome
+    outcome: InboxOutcome
     flow: str = ""
     version: str = ""
-    rule: int | None = None
+    rule_index: int | None = None
     effects: tuple[Effect, ...] = ()
     detail: str = ""
     turn: Turn | None = None
@@ -63,7 +72,7 @@ class Taken(NamedTuple):
         return in_words(self.turn) if self.turn is not None else []
 
 
-class Inbox:
+class MessageInbox:
     """``book`` gives the flows as they are now, ``do`` works out what is done apart (``Workshop.do``).
 
     ``done`` remembers which messages were taken, ``optouts`` who wants none; what they raise, ``take`` raises: such a
@@ -73,120 +82,134 @@ class Inbox:
     def __init__(
         self,
         book: Callable[[], FlowBook],
-        sentences: Sentences,
+        sentences: CarrierReplies,
         *,
-        optouts: OptOuts,
-        done: Done,
-        do: Do,
+        optouts: OptOutRegistry,
+        deduplication: IdempotencyStore,
+        run_job: RunJob,
         clock: Callable[[], float] = time.time,
         quiet: bool = False,
     ) -> None:
         """``quiet``: the log is told nothing."""
         self._quiet = quiet
-        self._book = book
+        self._get_book = book
         self._sentences = sentences
         self._optouts = optouts
-        self._done = done
-        self._do = do
+        self._deduplication = deduplication
+        self._run_job = run_job
         self._clock = clock
-        self._limits = Limits()
-        self._outbound = Known()
+        self._reply_limiter = ReplyLimiter()
+        self._recent_outbound_ids = RecentKeys()
 
-    async def take(self, message: Message) -> Taken:
+    async def handle_message(self, message: TextMessage) -> InboxResult:
         """What is to be done about a message, the first time that it comes; the same message again gives no effects."""
-        taken = await self._taken(message)
-        if self._quiet or (taken.outcome == "outbound" and not self._outbound.new(message.id)):
+        taken = await self._process_message(message)
+        if self._quiet or (taken.outcome == "outbound" and not self._recent_outbound_ids.add(message.id)):
             return taken
-        say = _log().warning if taken.outcome in ("unknown-number", "broken") else _log().info
+        say = _get_logger().warning if taken.outcome in ("unknown-number", "broken") else _get_logger().info
         why = {"detail": taken.detail} if taken.detail else {}
         say("message", outcome=taken.outcome, flow=taken.flow, sender=message.sender, to=message.to, **why)
         return taken
 
-    async def _taken(self, message: Message) -> Taken:
-        if message.type != INBOUND:
-            return Taken("outbound")
-        if message.state != ARRIVED:
-            return Taken("not-arrived")
-        book = self._book()
-        if message.sender == message.number or book.owns(message.sender):
-            return Taken("own-number")
-        flow = book.answering(message.number)
-        opted_out = await self._optouts.opted_out(message.number, message.sender)
-        said = said_by(message.text, opted_out=opted_out)
-        changed = await self._consent(said, message)
-        if not await self._done.once("message", message.id):
-            return Taken("repeated")
+    async def _process_message(self, message: TextMessage) -> InboxResult:
+        if message.type != INBOUND_MESSAGE_TYPE:
+            return InboxResult("outbound")
+        if message.state != ARRIVED_MESSAGE_STATE:
+            return InboxResult("not-arrived")
+        book = self._get_book()
+        if message.sender == message.number or book.has_exact_claim(message.sender):
+            return InboxResult("own-number")
+        flow = book.find_answering_flow(message.number)
+        opted_out = await self._optouts.is_opted_out(message.number, message.sender)
+        said = detect_carrier_keyword(message.text, opted_out=opted_out)
+        changed = await self._update_opt_out(said, message)
+        if not await self._deduplication.claim_key("message", message.id):
+            return InboxResult("repeated")
         if flow is None:
-            return Taken("unknown-number")
-        return await self._answer(flow, message, opted_out=opted_out, changed=changed)
+            return InboxResult("unknown-number")
+        return await self._apply_rules(flow, message, opted_out=opted_out, consent_changed=changed)
 
-    async def _consent(self, said: str | None, message: Message) -> bool:
+    async def _update_opt_out(self, carrier_keyword: str | None, message: TextMessage) -> bool:
         """Remember a STOP or a START; whether that changed anything. It may be said again, in whatever order."""
         pair = (message.number, message.sender)
-        if said == "stop":
-            return await self._optouts.opt_out(*pair, message.at)
-        if said == "start":
-            return await self._optouts.opt_in(*pair, message.at)
+        if carrier_keyword == "stop":
+            return await self._optouts.opt_out(*pair, message.received_at)
+        if carrier_keyword == "start":
+            return await self._optouts.opt_in(*pair, message.received_at)
         return False
 
-    async def _answer(self, flow: Flow, message: Message, *, opted_out: bool, changed: bool) -> Taken:
-        turn = message.turn()
-        turn.zone, turn.sight = flow.zone, flow.sight
-        rules = flow.messages or Messages(flow.name)
-        decide = partial(rules.decide, message, turn, self._sentences, opted_out=opted_out)
+    async def _apply_rules(
+        self, flow: Flow, message: TextMessage, *, opted_out: bool, consent_changed: bool
+    ) -> InboxResult:
+        turn = message.make_turn()
+        turn.zone, turn.resolve = flow.zone, flow.resolve
+        rules = flow.message_rules or MessageRules(flow.name)
+        decide = partial(rules.decide_effects, message, turn, self._sentences, opted_out=opted_out)
         try:
-            decided = await worked(decide, turn, self._do, flow.name)
+            decided = await run_until_resolved(decide, turn, self._run_job, flow.name)
         except Exception as error:  # noqa: BLE001 - whatever a rule breaks on, the next message is taken
-            reason = f"{type(error).__name__}: {error}"[:_LONGEST]
-            return Taken("broken", flow.name, flow.version, detail=reason, turn=turn)
-        effects = [one.effect for one in decided.wanted if await self._passes(one, message, turn, changed=changed)]
-        return Taken(_outcome(decided), flow.name, flow.version, decided.rule, tuple(effects), turn=turn)
+            reason = f"{type(error).__name__}: {error}"[:_MAX_DETAIL_CHARACTERS]
+            return InboxResult("broken", flow.name, flow.version, detail=reason, turn=turn)
+        effects = [
+            one.effect
+            for one in decided.requested_effects
+            if await self._may_cause(one, message, turn, consent_changed=consent_changed)
+        ]
+        return InboxResult(
+            _outcome_of_decision(decided), flow.name, flow.version, decided.rule_index, tuple(effects), turn=turn
+        )
 
-    async def _passes(self, wanted: Wanted, message: Message, turn: Turn, *, changed: bool) -> bool:
+    async def _may_cause(
+        self, request: RequestedEffect, message: TextMessage, turn: Turn, *, consent_changed: bool
+    ) -> bool:
         """Whether what a rule wants is done; the trail says so, or why not."""
-        sms = wanted.effect.kind == "sms"
-        refused = wanted.refused or (await self._refusal(wanted, message, changed=changed) if sms else "")
-        to = {"to": masked(wanted.effect.payload["to"])} if sms else {}
+        sms = request.effect.kind == "sms"
+        refused = request.refusal or (
+            await self._find_refusal(request, message, consent_changed=consent_changed) if sms else ""
+        )
+        to = {"to": mask_number(request.effect.payload["to"])} if sms else {}
         detail = {**to, "refused": refused} if refused else to
-        turn.trail.append((wanted.mark, "refused" if refused else "caused", turn.values, detail))
+        turn.trail.append((request.mark, "refused" if refused else "caused", turn.values, detail))
         return not refused
 
-    async def _refusal(self, wanted: Wanted, message: Message, *, changed: bool) -> str:
+    async def _find_refusal(self, request: RequestedEffect, message: TextMessage, *, consent_changed: bool) -> str:
         """Why a text is not sent; nothing where it is, which is counted."""
-        to, confirms = wanted.effect.payload["to"], wanted.effect.confirms
-        why = self._why_never(to, message, forwarded=wanted.forwards)
+        to, confirms = request.effect.payload["to"], request.effect.is_stop_confirmation
+        why = self._find_permanent_refusal(to, message, is_forward=request.is_forward)
         if why:
             return why
-        if confirms and not changed:
+        if confirms and not consent_changed:
             return "it is confirmed already"
-        if not confirms and await self._optouts.opted_out(message.number, to):
+        if not confirms and await self._optouts.is_opted_out(message.number, to):
             return "it said STOP, and wants no messages from this number"
-        kind = message.sender if wanted.forwards else "stop" if confirms else "reply"
-        bounds = FORWARDS if wanted.forwards else REPLIES
+        kind = message.sender if request.is_forward else "stop" if confirms else "reply"
+        bounds = FORWARD_LIMITS if request.is_forward else REPLY_LIMITS
         talk = (message.number, to, kind)
-        return self._limits.refusal(talk, bounds, message.text, wanted.effect.payload["text"], self._clock())
+        return self._reply_limiter.count_or_refuse(
+            talk, bounds, message.text, request.effect.payload["text"], self._clock()
+        )
 
-    def _why_never(self, to: str, message: Message, *, forwarded: bool) -> str:
+    def _find_permanent_refusal(self, to: str, message: TextMessage, *, is_forward: bool) -> str:
         """Why nobody is written to there, however seldom."""
         if message.automated:
             return "a machine wrote it, and machines are not answered"
-        if forwarded and to == message.sender:
+        if is_forward and to == message.sender:
             return "it comes from there"
-        if to == message.number or self._book().owns(to):
+        if to == message.number or self._get_book().has_exact_claim(to):
             return "it is a number of ours: texts would go in circles"
-        if not is_person(to):
+        if not can_receive_replies(to):
             return "it is a short code or a name, behind which nobody reads"
-        if self._clock() - message.at > LATE:
-            return f"it is older than {LATE / 3600:g} hours"
+        if self._clock() - message.received_at > MAX_ANSWERABLE_AGE_SECONDS:
+            return f"it is older than {MAX_ANSWERABLE_AGE_SECONDS / 3600:g} hours"
         return ""
 
 
-def _outcome(decided: Decided) -> Outcome:
-    if decided.said is not None:
-        return _SAID[decided.said]
-    return "unmatched" if decided.rule is None else "matched"
+def _outcome_of_decision(decision: MessageDecision) -> InboxOutcome:
+    if decision.carrier_keyword is not None:
+        return _CARRIER_KEYWORD_OUTCOMES[decision.carrier_keyword]
+    return "unmatched" if decision.rule_index is None else "matched"
 
 
-def _log() -> structlog.typing.FilteringBoundLogger:
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.messages")
     return log

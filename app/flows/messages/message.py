@@ -9,49 +9,53 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from app.calls import Turn
-from app.characters import clean
-from app.consent import party
-from app.kept import Values
-from app.numbers import e164
+from app.characters import clean_text
+from app.consent import normalize_party
+from app.kept import Variables
+from app.numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INBOUND: Final = "smsi"
+INBOUND_MESSAGE_TYPE: Final = "smsi"
 """The type of messages to us; ``smso`` are ours, of ``smsr`` nothing is documented."""
-ARRIVED: Final = "success"
+ARRIVED_MESSAGE_STATE: Final = "success"
 """The state of a message that has arrived whole."""
-_LONGEST: Final = 5_000
+_MAX_TEXT_CHARACTERS: Final = 5_000
 """Characters of a text that are looked at."""
-_WINDOW: Final = 60
+_SAME_MESSAGE_SECONDS: Final = 60
 """Seconds within which the same text between the same numbers is one message, where Opentact gives it no uuid."""
-_MANY: Final = 500
+_MAX_WORDS: Final = 500
 """Words of a text that are looked at."""
-_INSIDE: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
+_WORD_JOINERS: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
 """Joins the parts of a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
-_SEPARATE: Final = frozenset("PSZC")
+_SEPARATOR_CATEGORIES: Final = frozenset("PSZC")
 """The categories of characters that stand between words."""
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 
-Said: TypeAlias = Literal["stop", "start", "help"]
-STOP: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
-START: Final = frozenset({"start", "unstop", "yes"})
-HELP: Final = frozenset({"help", "info"})
-PLAINLY: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
+CarrierKeyword: TypeAlias = Literal["stop", "start", "help"]
+STOP_WORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
+START_WORDS: Final = frozenset({"start", "unstop", "yes"})
+HELP_WORDS: Final = frozenset({"help", "info"})
+UNAMBIGUOUS_KEYWORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
 """Those of them that mean nothing else: a rule with such a word has the text of a confirmation, and no other use."""
-SAID: Final[Mapping[Said, frozenset[str]]] = {"stop": STOP, "start": START, "help": HELP}
+CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
+    "stop": STOP_WORDS,
+    "start": START_WORDS,
+    "help": HELP_WORDS,
+}
 """What carriers want every number to honour, with the words for it."""
-_POLITE: Final = frozenset({"please", "pls", "now", "thanks"})
-_POLITE_TO_STOP: Final = _POLITE | {
+_POLITE_WORDS: Final = frozenset({"please", "pls", "now", "thanks"})
+_POLITE_STOP_WORDS: Final = _POLITE_WORDS | {
     "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
     "thank", "these", "this", "to", "you",
 }  # fmt: skip
 """Words beside which STOP still means that nothing is wanted any more, as in ``Please stop texting me``."""
-_POLITE_MOST: Final = 8
+_MAX_POLITE_WORDS: Final = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Message:
+class TextMessage:
     """A text message as Opentact tells of it, by its own names.
 
     ``type`` is ``smsi`` for one to us, ``state`` is ``success`` when it has arrived; ``automated`` whether a machine wrote
@@ -62,9 +66,9 @@ class Message:
     from_: str
     to: str
     text: str
-    at: float
-    type: str = INBOUND
-    state: str = ARRIVED
+    received_at: float
+    type: str = INBOUND_MESSAGE_TYPE
+    state: str = ARRIVED_MESSAGE_STATE
     automated: bool = False
 
     @property
@@ -72,84 +76,84 @@ class Message:
         """The uuid; where there is none, one that the same text has again within a minute."""
         if self.uuid:
             return self.uuid
-        said = f"{self.sender}>{self.number}@{int(self.at) // _WINDOW}#{self.text}"
+        said = f"{self.sender}>{self.number}@{int(self.received_at) // _SAME_MESSAGE_SECONDS}#{self.text}"
         return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     @property
     def number(self) -> str:
         """The number of ours, in E.164."""
-        return party(self.to)
+        return normalize_party(self.to)
 
     @property
     def sender(self) -> str:
         """Who wrote: E.164, else a short code or a name."""
-        return party(self.from_)
+        return normalize_party(self.from_)
 
-    def turn(self) -> Turn:
+    def make_turn(self) -> Turn:
         """The message as expressions see it."""
-        words = words_of(self.text)
-        seen = {"text": clean(self.text[:_LONGEST]), "keyword": words[0] if words else "", "words": words}
-        turn = Turn({"from": self.from_, "to": self.to}, base=str, clock=self.at)
-        turn.kept = Values({"message": seen})
-        turn.begin()
+        words = split_message_words(self.text)
+        seen = {"text": clean_text(self.text[:_MAX_TEXT_CHARACTERS]), "keyword": words[0] if words else "", "words": words}
+        turn = Turn({"from": self.from_, "to": self.to}, get_base_url=str, clock=self.received_at)
+        turn.earlier_values = Variables({"message": seen})
+        turn.reset_progress()
         return turn
 
 
-def message_of(entity: Mapping[str, Any], at: float) -> Message:
+def parse_text_message(entity: Mapping[str, Any], received_at: float) -> TextMessage:
     """The message that an entity of Opentact's tells of (an event's, a callback's); ``at`` is when it came.
 
     platform: a callback has at least ``state, from, to, message``; of a missing type it is taken that it came to us.
     """
     said = {name: str(entity.get(name) or "") for name in ("uuid", "from", "to", "message", "type", "state")}
-    return Message(
+    return TextMessage(
         uuid=said["uuid"],
         from_=said["from"],
         to=said["to"],
         text=said["message"],
-        at=at,
-        type=said["type"] or INBOUND,
+        received_at=received_at,
+        type=said["type"] or INBOUND_MESSAGE_TYPE,
         state=said["state"],
         automated=entity.get("automated") is True or str(entity.get("automated")).lower() in ("true", "1"),
     )
 
 
-def words_of(text: str) -> list[str]:
+def split_message_words(text: str) -> list[str]:
     """The words of a text in small letters, without accents, signs and what cannot be seen; ``Opt-out!`` is ``optout``."""
-    plain = unicodedata.normalize("NFKD", text[:_LONGEST]).casefold()
+    plain = unicodedata.normalize("NFKD", text[:_MAX_TEXT_CHARACTERS]).casefold()
     plain = unicodedata.normalize("NFC", _ACCENTS.sub("", plain))
     plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
-    plain = _INSIDE.sub("", plain)
-    between = "".join(" " if unicodedata.category(char)[0] in _SEPARATE else char for char in plain)
-    return between.split()[:_MANY]
+    plain = _WORD_JOINERS.sub("", plain)
+    between = "".join(" " if unicodedata.category(char)[0] in _SEPARATOR_CATEGORIES else char for char in plain)
+    return between.split()[:_MAX_WORDS]
 
 
-def said_by(text: str, *, opted_out: bool) -> Said | None:
+def detect_carrier_keyword(text: str, *, opted_out: bool) -> CarrierKeyword | None:
     """Whether a text as a whole says STOP, START or HELP; a YES is a START only to whoever is opted out."""
-    words = words_of(text)
+    words = split_message_words(text)
     if not words:
         return None
     alone = "".join(words) if words in (["opt", "out"], ["stop", "all"]) else words[0] if len(words) == 1 else ""
-    for said, known in SAID.items():
+    for said, known in CARRIER_KEYWORDS.items():
         if alone in known and (alone != "yes" or opted_out):
             return said
-    return "stop" if _politely(words) else None
+    return "stop" if _is_polite_stop(words) else None
 
 
-def _politely(words: list[str]) -> bool:
+def _is_polite_stop(words: list[str]) -> bool:
     """Whether a text says STOP, and beside it nothing else."""
     said = {*words}
-    if len(words) > _POLITE_MOST or not STOP & said:
+    if len(words) > _MAX_POLITE_WORDS or not STOP_WORDS & said:
         return False
-    return said <= STOP | (_POLITE_TO_STOP if STOP & PLAINLY & said else _POLITE)
+    return said <= STOP_WORDS | (_POLITE_STOP_WORDS if STOP_WORDS & UNAMBIGUOUS_KEYWORDS & said else _POLITE_WORDS)
 
 
-def is_person(sender: str) -> bool:
+def can_receive_replies(sender: str) -> bool:
     """Whether somebody can be written back to.
 
     Short codes and names belong to machines: nobody reads an answer, it may cost, and a word in it may subscribe.
     """
-    return bool(e164(sender)) and len(sender.lstrip("+")) > _SHORT
+    return bool(parse_e164(sender)) and len(sender.lstrip("+")) > _MAX_SHORT_CODE_DIGITS
 
 
-_SHORT: Final = 6
+_MAX_SHORT_CODE_DIGITS: Final = 6
 """Digits of the longest short code."""

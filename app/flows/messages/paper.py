@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
-from app.flows.prompts import Prompts
-from app.flows.writing import Run
+from app.flows.prompts import ExpressionCompiler
+from app.flows.writing import NodeCompiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.flows.compiler import Compiler
-    from app.flows.expressions.scope import Scope
-    from app.flows.places import Path
+    from app.flows.compiler import FlowCompiler
+    from app.flows.expressions.scope import ExpressionScope
+    from app.flows.places import SourcePath
 
 
-_TOLD: Final[Mapping[str, tuple[str, object]]] = {
+_DECISIONS_OF_COMMENTS: Final[Mapping[str, tuple[str, object]]] = {
     "holds": ("when", True),
     "does not hold": ("when", False),
     "refused": ("sms", "refused"),
@@ -24,36 +24,38 @@ _TOLD: Final[Mapping[str, tuple[str, object]]] = {
 """What a call may come by, by the word and the outcome in the trail."""
 
 
-class Beside(Run):
+class RuleCompiler(NodeCompiler):
     """A run with a scope of its own."""
 
-    own: Prompts | None = None
+    own_prompts: ExpressionCompiler | None = None
 
     @classmethod
-    def seeing(cls, compiler: Compiler, node: str, scope: Scope) -> Self:
+    def with_scope(cls, compiler: FlowCompiler, node: str, scope: ExpressionScope) -> Self:
         """An empty run. ``node`` is the key of the file, with its colon: no node is named so."""
         made = cls(compiler, node)
-        made.own = Prompts({**scope, **compiler.around.scope}, compiler.voice.get("lang", "en-US"))
+        made.own_prompts = ExpressionCompiler({**scope, **compiler.flow_context.scope}, compiler.voice.get("lang", "en-US"))
         return made
 
     @property
-    def prompts(self) -> Prompts:
+    def expression_compiler(self) -> ExpressionCompiler:
         """As ``Texts`` says, for this scope."""
-        return self.own or self.compiler.prompts
+        return self.own_prompts or self.flow_compiler.expression_compiler
 
-    def branch(self, *, answered: bool | None = None, inner: bool = True) -> Self:
+    def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
         """As ``Run`` says, with the same scope."""
-        made = super().branch(answered=answered, inner=inner)
-        made.own = self.own
+        made = super().make_branch(line_answered=line_answered, inside_branch=inside_branch)
+        made.own_prompts = self.own_prompts
         return made
 
-    def comment(self, what: str, path: Path, *, key: bool = False) -> str:
+    def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
         """Nothing, as no document comes by here: the trail tells of conditions."""
-        if what in _TOLD:
-            word, outcome = _TOLD[what]
-            self.compiler.noted.decided((self.node, self.step, word, outcome), what, path, key=key)
+        if label in _DECISIONS_OF_COMMENTS:
+            word, outcome = _DECISIONS_OF_COMMENTS[label]
+            self.flow_compiler.coverage_recorder.record_decision(
+                (self.node, self.step_index, word, outcome), label, path, key=key
+            )
         return ""
 
-    def one(self, step: object, path: Path) -> None:
+    def compile_rule_step(self, step: object, path: SourcePath) -> None:
         """Write one step."""
-        self._one(step, path)
+        self._compile_step(step, path)

@@ -4,206 +4,244 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.flows.expressions.scope import LEAF, MOMENT, SCOPE
-from app.flows.files import claims_at
-from app.flows.messages.forwarding import forwarding
-from app.flows.messages.message import PLAINLY, STOP, words_of
-from app.flows.messages.paper import Beside
-from app.flows.messages.rule import ACTIONS, Rule
-from app.flows.messages.rules import MESSAGES, Messages, Wanted, Way, described, texted
-from app.flows.shapes import validate
-from app.flows.steps import STEPS
-from app.flows.trail import Mark
-from app.flows.words.lengths import look_at_length
-from app.flows.words.outside import Notice, data_of, url_of
+from app.flows.expressions.scope import CALL_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
+from app.flows.files import build_number_claims
+from app.flows.messages.forwarding import compile_forwards
+from app.flows.messages.message import STOP_WORDS, UNAMBIGUOUS_KEYWORDS, split_message_words
+from app.flows.messages.paper import RuleCompiler
+from app.flows.messages.rule import MESSAGE_ACTIONS, MessageRule
+from app.flows.messages.rules import (
+    MESSAGES_NODE,
+    CompiledMessageRule,
+    MessageRules,
+    RequestedEffect,
+    describe_rule_condition,
+    make_text_effect,
+)
+from app.flows.shapes import validate_shape
+from app.flows.steps import STEP_COMPILERS
+from app.flows.trail import DecisionOrigin
+from app.flows.words.lengths import check_sms_length
+from app.flows.words.outside import WebhookNotice, compile_data, compile_url
 from app.outside import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.calls import Turn
-    from app.flows.compiler import Compiler
-    from app.flows.expressions.scope import Scope
-    from app.flows.messages.message import Message
-    from app.flows.messages.rules import Act
-    from app.flows.places import Path
-    from app.flows.prompts import Condition
+    from app.flows.compiler import FlowCompiler
+    from app.flows.expressions.scope import ExpressionScope
+    from app.flows.messages.message import TextMessage
+    from app.flows.messages.rules import MessageAction
+    from app.flows.places import SourcePath
+    from app.flows.prompts import CompiledCondition
 
-SEEN: Final[Scope] = {
-    "message": dict.fromkeys(("text", "keyword", "words"), LEAF),
-    "caller": dict.fromkeys(("number", "national", "region", "state"), LEAF),
-    "number": SCOPE["number"],
-    "now": MOMENT,
+MESSAGE_SCOPE: Final[ExpressionScope] = {
+    "message": dict.fromkeys(("text", "keyword", "words"), SCOPE_LEAF),
+    "caller": dict.fromkeys(("number", "national", "region", "state"), SCOPE_LEAF),
+    "number": CALL_SCOPE["number"],
+    "now": MOMENT_SCOPE,
 }
 """What rules see of a text, by name: ``caller`` is who wrote, ``number`` is ours."""
-_KEYWORDS: Final = frozenset({"message.keyword"})
+_KEYWORD_NAMES: Final = frozenset({"message.keyword"})
 
 
-def messages_of(compiler: Compiler) -> Messages:
+def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
     """The rules of a file; what is wrong with them is said."""
-    reading = _Reading(compiler)
-    ways = [way for index, given in enumerate(compiler.file.messages) if (way := reading.way(index, given)) is not None]
-    if compiler.file.messages and not (reading.ended or reading.unsure):
+    reading = _MessageRulesReader(compiler)
+    ways = [
+        way
+        for index, given in enumerate(compiler.flow_file.messages)
+        if (way := reading.read_rule(index, given)) is not None
+    ]
+    if compiler.flow_file.messages and not (reading.catches_all or reading.may_catch_all):
         message = "messages: a text that meets none of the rules is answered by nothing"
         mend = "end with a rule without keyword and when, as - ignore: true"
         compiler.report.warning(("messages",), "message-else", message, mend, key=True)
     none = None
-    if compiler.file.messages and not reading.ended:
-        none = Mark(MESSAGES, -1, "rule", "none", frozenset(), compiler.secrets)
-        compiler.noted.decided((MESSAGES, -1, "rule", True), "no rule", ("messages",), key=True)
-    forwards = claims_at(reading.forwards, compiler.report)
-    return Messages(compiler.name, tuple(ways), forwards, reading.run.prompts.apart, none)
+    if compiler.flow_file.messages and not reading.catches_all:
+        none = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), compiler.secret_names)
+        compiler.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
+    forwards = build_number_claims(reading.forward_numbers, compiler.report)
+    return MessageRules(compiler.name, tuple(ways), forwards, reading.rule_compiler.expression_compiler.needs_worker, none)
 
 
-class _Reading:
+class _MessageRulesReader:
     """Reads rules in order."""
 
-    def __init__(self, compiler: Compiler) -> None:
-        self.run = Beside.seeing(compiler, MESSAGES, SEEN)
-        self.forwards: dict[Path, str] = {}
-        self.ended = False
-        self.unsure = False
+    def __init__(self, compiler: FlowCompiler) -> None:
+        self.rule_compiler = RuleCompiler.with_scope(compiler, MESSAGES_NODE, MESSAGE_SCOPE)
+        self.forward_numbers: dict[SourcePath, str] = {}
+        self.catches_all = False
+        self.may_catch_all = False
         """Whether a rule that is wrong may be meant for all texts."""
-        self._taken: dict[str, int] = {}
-        self._rule: Path = ()
+        self._rules_by_keyword: dict[str, int] = {}
+        self._rule: SourcePath = ()
 
-    def way(self, index: int, given: object) -> Way | None:
+    def read_rule(self, index: int, data: object) -> CompiledMessageRule | None:
         """A rule; None where it is none, which is said."""
-        path: Path = ("messages", index)
-        self.run.step = index
-        if not isinstance(given, dict):
-            self.run.error(path, "shape", "messages: a rule is keyword, when and what is done", "as - reply: Thank you.")
-            self.unsure = True
+        path: SourcePath = ("messages", index)
+        self.rule_compiler.step_index = index
+        if not isinstance(data, dict):
+            self.rule_compiler.error(
+                path, "shape", "messages: a rule is keyword, when and what is done", "as - reply: Thank you."
+            )
+            self.may_catch_all = True
             return None
-        self._of_steps(given, path)
-        known = {key: value for key, value in given.items() if key in Rule.model_fields or key not in STEPS}
-        rule: Rule | None = validate(Rule, known, path, self.run.compiler.report)
+        self._report_step_keys(data, path)
+        known = {key: value for key, value in data.items() if key in MessageRule.model_fields or key not in STEP_COMPILERS}
+        rule: MessageRule | None = validate_shape(MessageRule, known, path, self.rule_compiler.flow_compiler.report)
         if rule is None:
-            self.unsure = True
+            self.may_catch_all = True
             return None
-        keywords = self._keywords(rule, path)
-        condition = self.run.expression(rule.when, (*path, "when"), "when") if rule.when else None
-        right = given.keys() <= Rule.model_fields.keys() and not self.run.compiler.report.wrong_at(path)
-        self._reached(rule, keywords, path, right=right)
+        keywords = self._read_keywords(rule, path)
+        condition = self.rule_compiler.compile_condition(rule.when, (*path, "when"), "when") if rule.when else None
+        right = data.keys() <= MessageRule.model_fields.keys() and not self.rule_compiler.flow_compiler.report.has_error_at(
+            path
+        )
+        self._check_reachable(rule, keywords, path, is_valid=right)
         if right:
-            self._does(rule, path)
-        acts = [*self._acts(rule, path)]
-        noted, said = self.run.compiler.noted, described(given, keywords)
-        noted.decided((MESSAGES, index, "rule", True), f"rule {said}", path)
+            self._check_actions(rule, path)
+        acts = [*self._compile_actions(rule, path)]
+        noted, said = self.rule_compiler.flow_compiler.coverage_recorder, describe_rule_condition(data, keywords)
+        noted.record_decision((MESSAGES_NODE, index, "rule", True), f"rule {said}", path)
         if condition is not None and not keywords:
-            noted.decided((MESSAGES, index, "rule", False), f"rule {said} does not hold", path)
-        return Way(
+            noted.record_decision((MESSAGES_NODE, index, "rule", False), f"rule {said} does not hold", path)
+        return CompiledMessageRule(
             index=index,
             keywords=frozenset(keywords),
-            holds=condition.holds if condition is not None else None,
-            mark=self.run.mark_of("rule", said, _uses(keywords, condition)),
-            acts=tuple(acts),
-            replies=rule.reply is not None,
-            ignores=rule.ignore,
+            condition=condition.evaluate if condition is not None else None,
+            mark=self.rule_compiler.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
+            actions=tuple(acts),
+            has_reply=rule.reply is not None,
+            ignores_message=rule.ignore,
         )
 
-    def _of_steps(self, given: dict[Any, Any], path: Path) -> None:
+    def _report_step_keys(self, data: dict[Any, Any], path: SourcePath) -> None:
         """Say of a step of a node that it is none of a rule."""
-        for key in given:
-            if key in STEPS and key not in Rule.model_fields:
+        for key in data:
+            if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
                 near = {"sms": "did you mean 'reply'?", "dial": "did you mean 'forward'?"}.get(str(key), "")
-                mend = near or f"there are {', '.join(ACTIONS)}"
-                self.run.error((*path, key), "unknown-key", message, mend, key=True)
+                mend = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
+                self.rule_compiler.error((*path, key), "unknown-key", message, mend, key=True)
 
-    def _keywords(self, rule: Rule, path: Path) -> list[str]:
+    def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
         """The keywords as they are compared."""
         made: list[str] = []
         for index, written in enumerate(rule.keyword):
-            here = self._at((*path, "keyword"), index)
-            words = words_of(written)
+            here = self._locate_item((*path, "keyword"), index)
+            words = split_message_words(written)
             if len(words) != 1:
                 mend = f"several are a list: [{', '.join(words)}]" if words else "as hours"
-                self.run.error(here, "message-keyword", f"keyword: {written!r} is not one word", mend)
-            elif words[0] in self._taken or words[0] in made:
+                self.rule_compiler.error(here, "message-keyword", f"keyword: {written!r} is not one word", mend)
+            elif words[0] in self._rules_by_keyword or words[0] in made:
                 said = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
-                self.run.error(here, "keyword-twice", said, "take it out of one of the two, or give the first a when")
+                self.rule_compiler.error(
+                    here, "keyword-twice", said, "take it out of one of the two, or give the first a when"
+                )
             else:
                 made.append(words[0])
-        plain = {*made} & STOP and not {*made} & PLAINLY
+        plain = {*made} & STOP_WORDS and not {*made} & UNAMBIGUOUS_KEYWORDS
         if plain:
-            word = next(word for word in made if word in STOP)
+            word = next(word for word in made if word in STOP_WORDS)
             message = f"keyword: a text of nothing but {word!r} ends all messages to its sender, as carriers want it"
-            self.run.warning(
+            self.rule_compiler.warning(
                 (*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another"
             )
         return made
 
-    def _reached(self, rule: Rule, keywords: list[str], path: Path, *, right: bool) -> None:
+    def _check_reachable(self, rule: MessageRule, keywords: list[str], path: SourcePath, *, is_valid: bool) -> None:
         """Say of a rule that no text gets to it; note what none gets beyond, where its keys are ``right``."""
-        if self.ended and not {*keywords} & PLAINLY:
+        if self.catches_all and not {*keywords} & UNAMBIGUOUS_KEYWORDS:
             mend = "put the rule without keyword and when last"
-            self.run.error(path, "message-unreached", "messages: no text ever gets to this rule", mend)
+            self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", mend)
         if not rule.when:
-            self._taken |= dict.fromkeys(keywords, self.run.step)
-            self.ended = self.ended or (right and not rule.keyword)
-            self.unsure = self.unsure or not right
+            self._rules_by_keyword |= dict.fromkeys(keywords, self.rule_compiler.step_index)
+            self.catches_all = self.catches_all or (is_valid and not rule.keyword)
+            self.may_catch_all = self.may_catch_all or not is_valid
 
     # What is done
 
-    def _does(self, rule: Rule, path: Path) -> None:
+    def _check_actions(self, rule: MessageRule, path: SourcePath) -> None:
         """Say of a rule that it does nothing, or two things that exclude each other."""
-        does = [key for key in ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
+        does = [key for key in MESSAGE_ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
         if not does:
-            mend = f"it takes {', '.join(ACTIONS)}; ignore: true says that nothing is meant"
-            self.run.error(path, "missing-key", "messages: this rule does nothing", mend)
+            mend = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
+            self.rule_compiler.error(path, "missing-key", "messages: this rule does nothing", mend)
         elif rule.ignore and len(does) > 1:
             said = f"messages: ignore and {does[0]} cannot both be meant"
-            self.run.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
+            self.rule_compiler.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
 
-    def _acts(self, rule: Rule, path: Path) -> Iterator[Act]:
+    def _compile_actions(self, rule: MessageRule, path: SourcePath) -> Iterator[MessageAction]:
         if rule.reply is not None:
-            yield from self._reply(rule.reply, (*path, "reply"))
+            yield from self._compile_reply(rule.reply, (*path, "reply"))
         if rule.forward:
-            yield from forwarding(self.run, rule.forward, (*path, "forward"), self.forwards, self._at)
+            yield from compile_forwards(
+                self.rule_compiler, rule.forward, (*path, "forward"), self.forward_numbers, self._locate_item
+            )
         if rule.notify is not None:
-            yield from self._notify(rule.notify, (*path, "notify"))
+            yield from self._compile_notify(rule.notify, (*path, "notify"))
 
-    def _reply(self, source: str, path: Path) -> Iterator[Act]:
-        run = self.run
-        run.whole(path)
-        text = run.template(source, path)
+    def _compile_reply(self, source: str, path: SourcePath) -> Iterator[MessageAction]:
+        run = self.rule_compiler
+        run.check_not_cut(path)
+        text = run.compile_text(source, path)
         if text is None:
             return
-        if text.constant is not None:
-            look_at_length(text.constant, run, path, "reply")
-        mark, place, flow = run.mark_of("reply", source, text.uses), f"{run.step}/reply", run.compiler.name
-        yield lambda turn, message: iter([texted(flow, message, place, mark, text.plain(turn))])
+        if text.constant_text is not None:
+            check_sms_length(text.constant_text, run, path, "reply")
+        mark, place, flow = (
+            run.make_decision_origin("reply", source, text.used_names),
+            f"{run.step_index}/reply",
+            run.flow_compiler.name,
+        )
+        yield lambda turn, message: iter([make_text_effect(flow, message, place, mark, text.render_plain(turn))])
 
-    def _notify(self, given: object, path: Path) -> Iterator[Act]:
-        run = self.run
-        notice = validate(Notice, given if isinstance(given, dict) else {"url": given}, path, run.compiler.report)
+    def _compile_notify(self, data_or_url: object, path: SourcePath) -> Iterator[MessageAction]:
+        run = self.rule_compiler
+        notice = validate_shape(
+            WebhookNotice,
+            data_or_url if isinstance(data_or_url, dict) else {"url": data_or_url},
+            path,
+            run.flow_compiler.report,
+        )
         if notice is None:
             return
-        inside = isinstance(given, dict)
-        url = url_of(notice.url, run, (*path, "url") if inside else path)
-        data = data_of(notice.payload, run, (*path, "payload"))
+        inside = isinstance(data_or_url, dict)
+        url = compile_url(notice.url, run, (*path, "url") if inside else path)
+        data = compile_data(notice.payload, run, (*path, "payload"))
         if url is None:
             return
-        mark, step, flow = run.mark_of("notify", notice.url.partition("?")[0]), run.step, run.compiler.name
+        mark, step, flow = (
+            run.make_decision_origin("notify", notice.url.partition("?")[0]),
+            run.step_index,
+            run.flow_compiler.name,
+        )
 
-        def told(turn: Turn, message: Message) -> Iterator[Wanted]:
-            body = {"type": "message", "timestamp": str(turn.now), "flow": flow, **_about(message), "data": data(turn)}
+        def notify(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
+            body = {
+                "type": "message",
+                "timestamp": str(turn.now),
+                "flow": flow,
+                **_message_for_webhook(message),
+                "data": data(turn),
+            }
             key = f"{message.id}/{flow}/messages/{step}/notify"
-            yield Wanted(Effect("notify", key, {"url": url(turn), "body": body}), mark)
+            yield RequestedEffect(Effect("notify", key, {"url": url(turn), "body": body}), mark)
 
-        yield told
+        yield notify
 
-    def _at(self, path: Path, index: int) -> Path:
+    def _locate_item(self, path: SourcePath, index: int) -> SourcePath:
         """Where a part of a list stands; where it is no list, the value itself."""
         listed = (*path, index)
-        return listed if listed in self.run.compiler.report.places else path
+        return listed if listed in self.rule_compiler.flow_compiler.report.positions else path
 
 
-def _about(message: Message) -> dict[str, Any]:
+def _message_for_webhook(message: TextMessage) -> dict[str, Any]:
     """A message as webhooks tell of it."""
     return {"message": {"id": message.id, "from": message.sender, "to": message.number, "text": message.text}}
 
 
-def _uses(keywords: list[str], condition: Condition | None) -> frozenset[str]:
-    return (_KEYWORDS if keywords else frozenset()) | (condition.uses if condition is not None else frozenset())
+def _find_used_names(keywords: list[str], condition: CompiledCondition | None) -> frozenset[str]:
+    return (_KEYWORD_NAMES if keywords else frozenset()) | (condition.used_names if condition is not None else frozenset())

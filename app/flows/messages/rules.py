@@ -5,27 +5,27 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from app.flows.messages.message import PLAINLY, SAID, said_by
-from app.flows.trail import Mark
-from app.flows.words.lengths import fitting
-from app.numbers import e164
+from app.flows.messages.message import CARRIER_KEYWORDS, UNAMBIGUOUS_KEYWORDS, detect_carrier_keyword
+from app.flows.trail import DecisionOrigin
+from app.flows.words.lengths import truncate_sms_text
+from app.numbers import parse_e164
 from app.outside import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from app.calls import Turn
-    from app.flows.book import Claim
-    from app.flows.messages.message import Message, Said
+    from app.flows.book import NumberClaim
+    from app.flows.messages.message import CarrierKeyword, TextMessage
 
-    Act = Callable[[Turn, Message], Iterator["Wanted"]]
+    MessageAction = Callable[[Turn, TextMessage], Iterator["RequestedEffect"]]
 
-MESSAGES: Final = "messages:"
+MESSAGES_NODE: Final = "messages:"
 """Where in a flow it is decided what is done with texts, for the trail; no node is named so."""
-_NOBODY: Final[frozenset[str]] = frozenset()
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
-class Sentences(NamedTuple):
+class CarrierReplies(NamedTuple):
     """What the product says by itself to who writes STOP, START and HELP."""
 
     stop: str
@@ -33,119 +33,125 @@ class Sentences(NamedTuple):
     help: str
 
 
-class Wanted(NamedTuple):
+class RequestedEffect(NamedTuple):
     """An effect that a rule wants, and where it says so; ``refused``: why it cannot be, whoever looks at it.
 
     ``forwards``: it is a text that is sent on, not an answer.
     """
 
     effect: Effect
-    mark: Mark
-    refused: str = ""
-    forwards: bool = False
+    mark: DecisionOrigin
+    refusal: str = ""
+    is_forward: bool = False
 
 
-class Decided(NamedTuple):
+class MessageDecision(NamedTuple):
     """What is to be done about a message.
 
     ``said``: it says STOP, START or HELP as a whole; ``rule`` is the index of the rule that it met, None for none.
     """
 
-    said: Said | None
-    rule: int | None
-    wanted: tuple[Wanted, ...] = ()
+    carrier_keyword: CarrierKeyword | None
+    rule_index: int | None
+    requested_effects: tuple[RequestedEffect, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class CompiledMessageRule:
     """A rule: without keywords any text meets it, without ``holds`` at any time. ``replies``: it says what is sent."""
 
     index: int
     keywords: frozenset[str]
-    holds: Callable[[Turn], object] | None
-    mark: Mark
-    acts: tuple[Act, ...]
-    replies: bool = False
-    ignores: bool = False
+    condition: Callable[[Turn], object] | None
+    mark: DecisionOrigin
+    actions: tuple[MessageAction, ...]
+    has_reply: bool = False
+    ignores_message: bool = False
 
-    def meets(self, turn: Turn) -> bool:
+    def matches(self, turn: Turn) -> bool:
         """Whether a text meets the rule, whatever its first word; the trail says so."""
-        holds = self.holds is None or bool(self.holds(turn))
+        holds = self.condition is None or bool(self.condition(turn))
         turn.trail.append((self.mark, holds, turn.values, None))
         return holds
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Messages:
+class MessageRules:
     """A flow's rules. ``forwards`` are the numbers that its author wrote out; ``apart``: workers are needed.
 
     ``none`` is what the trail says of a text that meets none of them; nothing where every text meets one.
     """
 
     flow: str
-    ways: tuple[Way, ...] = ()
-    forwards: tuple[Claim, ...] = ()
-    apart: bool = False
-    none: Mark | None = None
+    rules: tuple[CompiledMessageRule, ...] = ()
+    forward_claims: tuple[NumberClaim, ...] = ()
+    needs_worker: bool = False
+    no_match_mark: DecisionOrigin | None = None
 
-    def decide(self, message: Message, turn: Turn, sentences: Sentences, *, opted_out: bool = False) -> Decided:
+    def decide_effects(
+        self, message: TextMessage, turn: Turn, carrier_replies: CarrierReplies, *, opted_out: bool = False
+    ) -> MessageDecision:
         """What is to be done about a message; ``opted_out`` is whether its sender wants no messages until now.
 
         Raises Pending where something must be worked out apart first, and whatever a text or a condition raises.
         """
-        said = said_by(message.text, opted_out=opted_out)
-        way = self._of(said, turn) if said else self._met(turn)
-        wanted = [*way.acts] if way is not None else []
-        if said and not (way is not None and (way.replies or way.ignores)):
-            wanted.insert(0, self._sentence(said, getattr(sentences, said)))
+        said = detect_carrier_keyword(message.text, opted_out=opted_out)
+        way = self._find_keyword_rule(said, turn) if said else self._find_matching_rule(turn)
+        wanted = [*way.actions] if way is not None else []
+        if said and not (way is not None and (way.has_reply or way.ignores_message)):
+            wanted.insert(0, self._make_carrier_reply(said, getattr(carrier_replies, said)))
         done = tuple(one for act in wanted for one in act(turn, message))
         if said == "stop":
-            done = tuple(_confirming(one) for one in done)
-        return Decided(said, way.index if way is not None else None, done)
+            done = tuple(_mark_confirmation(one) for one in done)
+        return MessageDecision(said, way.index if way is not None else None, done)
 
-    def _met(self, turn: Turn) -> Way | None:
+    def _find_matching_rule(self, turn: Turn) -> CompiledMessageRule | None:
         keyword = turn.values["message"]["keyword"]
-        for way in self.ways:
-            if way.keywords and (keyword not in way.keywords or way.keywords & PLAINLY):
+        for way in self.rules:
+            if way.keywords and (keyword not in way.keywords or way.keywords & UNAMBIGUOUS_KEYWORDS):
                 turn.trail.append((way.mark, False, turn.values, None))
-            elif way.meets(turn):
+            elif way.matches(turn):
                 return way
-        if self.none is not None:
-            turn.trail.append((self.none, True, turn.values, None))
+        if self.no_match_mark is not None:
+            turn.trail.append((self.no_match_mark, True, turn.values, None))
         return None
 
-    def _of(self, said: Said, turn: Turn) -> Way | None:
+    def _find_keyword_rule(self, carrier_keyword: CarrierKeyword, turn: Turn) -> CompiledMessageRule | None:
         """The rule that has the text for STOP, START or HELP: one with the very word, else with the word itself."""
-        words: list[str] = [*dict.fromkeys([*({*turn.values["message"]["words"]} & SAID[said]), said])]
+        words: list[str] = [
+            *dict.fromkeys([*({*turn.values["message"]["words"]} & CARRIER_KEYWORDS[carrier_keyword]), carrier_keyword])
+        ]
         for word in words:
-            for way in self.ways:
-                if word in way.keywords and way.meets(turn):
+            for way in self.rules:
+                if word in way.keywords and way.matches(turn):
                     return way
         return None
 
-    def _sentence(self, said: Said, text: str) -> Act:
+    def _make_carrier_reply(self, carrier_keyword: CarrierKeyword, text: str) -> MessageAction:
         """The product's own answer."""
-        mark = Mark(MESSAGES, -1, said, text, _NOBODY, _NOBODY)
-        return lambda _turn, message: iter([texted(self.flow, message, said, mark, text)])
+        mark = DecisionOrigin(MESSAGES_NODE, -1, carrier_keyword, text, _NO_NAMES, _NO_NAMES)
+        return lambda _turn, message: iter([make_text_effect(self.flow, message, carrier_keyword, mark, text)])
 
 
-def texted(flow: str, message: Message, place: str, mark: Mark, text: str, *, to: str = "", refused: str = "") -> Wanted:
+def make_text_effect(
+    flow: str, message: TextMessage, place: str, mark: DecisionOrigin, text: str, *, to: str = "", refusal: str = ""
+) -> RequestedEffect:
     """A text in answer to a message: to its sender, or forwarded. ``place`` is the same for the same rule and target."""
     target = to or message.sender
-    payload = {"to": e164(target) or target, "from": message.number, "text": fitting(text)}
+    payload = {"to": parse_e164(target) or target, "from": message.number, "text": truncate_sms_text(text)}
     if not text.strip():
-        refused = refused or "the text is empty"
-    return Wanted(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refused, bool(to))
+        refusal = refusal or "the text is empty"
+    return RequestedEffect(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refusal, bool(to))
 
 
-def _confirming(wanted: Wanted) -> Wanted:
+def _mark_confirmation(request: RequestedEffect) -> RequestedEffect:
     """What goes to who said STOP is the one confirmation."""
-    if wanted.effect.kind != "sms" or wanted.forwards:
-        return wanted
-    return wanted._replace(effect=dataclasses.replace(wanted.effect, confirms=True))
+    if request.effect.kind != "sms" or request.is_forward:
+        return request
+    return request._replace(effect=dataclasses.replace(request.effect, is_stop_confirmation=True))
 
 
-def described(rule: Mapping[str, Any], keywords: Iterable[str]) -> str:
+def describe_rule_condition(rule: Mapping[str, Any], keywords: Iterable[str]) -> str:
     """A rule's condition as the trail says it."""
     parts = [f"keyword {', '.join(keywords)}" if keywords else "", f"when {rule['when']}" if rule.get("when") else ""]
     return " and ".join(filter(None, parts)) or "else"

@@ -4,62 +4,76 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.flows.scenarios import DURING, EXPECTED, OUTCOMES, Scenario, Written
-from app.flows.schema.forms import TEXT, Form, of_model
+from app.flows.scenarios import CALL_OUTCOMES, EXPECTATION_WORDS, INTERRUPTIBLE_WORDS, Scenario, ScenarioText
+from app.flows.schema.forms import TEXT_SCHEMA, JsonSchema, build_model_schema
 
-_ANYTHING: Final[Form] = {}
-_TEXTS: Final[Form] = {"$ref": "#/definitions/texts"}
-_PARTS: Final[Form] = {"to": _TEXTS, "payload": {"type": "object"}}
+_ANY_VALUE: Final[JsonSchema] = {}
+_TEXTS_REFERENCE: Final[JsonSchema] = {"$ref": "#/definitions/texts"}
+_FIELD_SCHEMAS: Final[JsonSchema] = {"to": _TEXTS_REFERENCE, "payload": {"type": "object"}}
 
 
-def tests() -> dict[str, Form]:
+def build_scenario_definitions() -> dict[str, JsonSchema]:
     """What stands under ``tests``, and what several of its keys take."""
     behaviour = {"enum": ["answer", "busy", "no-answer"]}
     by_target = {"type": ["string", "object"], "additionalProperties": behaviour}
-    wait = {"type": "object", "additionalProperties": False, "properties": {"wait": TEXT, "press": TEXT, "hangup": TEXT}}
+    wait = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"wait": TEXT_SCHEMA, "press": TEXT_SCHEMA, "hangup": TEXT_SCHEMA},
+    }
     expected = {"$ref": "#/definitions/expected"}
     return {
-        "tests": {"type": ["array", "null"], "items": of_model(Scenario)},
-        "texted": {"type": [*TEXT["type"], "array"], "items": {**of_model(Written), "type": ["object", *TEXT["type"]]}},
-        "script": {"type": [*TEXT["type"], "array"], "items": {**wait, "type": ["object", *TEXT["type"]]}},
+        "tests": {"type": ["array", "null"], "items": build_model_schema(Scenario)},
+        "texted": {
+            "type": [*TEXT_SCHEMA["type"], "array"],
+            "items": {**build_model_schema(ScenarioText), "type": ["object", *TEXT_SCHEMA["type"]]},
+        },
+        "script": {"type": [*TEXT_SCHEMA["type"], "array"], "items": {**wait, "type": ["object", *TEXT_SCHEMA["type"]]}},
         "callee": {**by_target, "type": ["string", "object", "array"], "items": by_target},
-        "anything": _ANYTHING,
+        "anything": _ANY_VALUE,
         "expectations": {"type": "array", "items": expected},
         "expected": {
             "type": ["object", "string"],
             "additionalProperties": False,
             "minProperties": 1,
             "maxProperties": 1,
-            "properties": {**{word: _expected(word) for word in EXPECTED}, **_whole(expected)},
+            "properties": {
+                **{word: _build_expectation_schema(word) for word in EXPECTATION_WORDS},
+                **_build_whole_call_schemas(expected),
+            },
         },
     }
 
 
-def _expected(word: str) -> Form:
+def _build_expectation_schema(word: str) -> JsonSchema:
     """A word and what is expected of its step: all of these fields, or the plain one alone."""
-    known = EXPECTED[word]
-    fields = {field: _PARTS.get(field, TEXT) for field in known.fields}
-    plain = _PARTS.get(known.plain, TEXT)
+    known = EXPECTATION_WORDS[word]
+    fields = {field: _FIELD_SCHEMAS.get(field, TEXT_SCHEMA) for field in known.fields}
+    plain = _FIELD_SCHEMAS.get(known.plain_field, TEXT_SCHEMA)
     says = f"A step {word}: text as it is said, or /a regular expression/." if word == "say" else f"A step {word}."
     return {
-        **({"items": TEXT} if known.plain == "to" else {}),
-        "type": ["object", *TEXT["type"], *(["array"] if plain is _TEXTS else [])],
+        **({"items": TEXT_SCHEMA} if known.plain_field == "to" else {}),
+        "type": ["object", *TEXT_SCHEMA["type"], *(["array"] if plain is _TEXTS_REFERENCE else [])],
         "properties": fields,
         "additionalProperties": False,
         "description": says,
     }
 
 
-def _whole(expected: Form) -> dict[str, Form]:
+def _build_whole_call_schemas(expectation_schema: JsonSchema) -> dict[str, JsonSchema]:
     return {
         "outcome": {
             "type": ["string", "object"],
             "description": "How the call ends, and in which step the caller hangs up: {is: caller-hung-up, during: say}.",
             "if": {"type": "string"},
-            "then": {"enum": [*OUTCOMES]},
-            "properties": {"is": {"enum": [*OUTCOMES]}, "during": {"enum": [*DURING]}},
+            "then": {"enum": [*CALL_OUTCOMES]},
+            "properties": {"is": {"enum": [*CALL_OUTCOMES]}, "during": {"enum": [*INTERRUPTIBLE_WORDS]}},
             "additionalProperties": False,
         },
-        "nodes": {"type": "array", "items": TEXT, "description": "The nodes that the call comes to, all of them in order."},
-        "not": {"type": "array", "items": expected, "description": "What happens nowhere in the call."},
+        "nodes": {
+            "type": "array",
+            "items": TEXT_SCHEMA,
+            "description": "The nodes that the call comes to, all of them in order.",
+        },
+        "not": {"type": "array", "items": expectation_schema, "description": "What happens nowhere in the call."},
     }

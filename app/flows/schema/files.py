@@ -5,38 +5,47 @@ from __future__ import annotations
 import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import BuildError
-from app.flows.book import START
-from app.flows.dialing.policy import Given
-from app.flows.files import NAME, FlowFile
-from app.flows.hours.opening import WEEKDAYS
-from app.flows.hours.reading import GROUPS, KEYS, NAMES
-from app.flows.messages.rule import Rule
-from app.flows.missed import WORDS as MISSED
-from app.flows.schema.expected import tests
-from app.flows.schema.forms import TEXT, Form, any_case, lexical, of_kind, of_model, of_type, whole
-from app.flows.steps import STEPS, WORDS, snake
-from app.flows.verbs import CHILDREN, PROMPTS, VOICE, plain_name
-from app.flows.words.dialling import Group
-from app.flows.words.outside import Notice
-from app.flows.words.word import NAME as VALUE
-from app.flows.words.word import TAKEN
+from app.errors import VerbBuildError
+from app.flows.book import START_NODE
+from app.flows.dialing.policy import DialPolicySection
+from app.flows.files import FLOW_AND_NODE_NAME_PATTERN, FlowFile
+from app.flows.hours.opening import WEEKDAY_NAMES
+from app.flows.hours.reading import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
+from app.flows.messages.rule import MessageRule
+from app.flows.missed import MISSED_STEP_NAMES as MISSED
+from app.flows.schema.expected import build_scenario_definitions
+from app.flows.schema.forms import (
+    TEXT_SCHEMA,
+    JsonSchema,
+    build_any_case_pattern,
+    build_kind_schema,
+    build_model_schema,
+    build_text_schema,
+    build_type_schema,
+    build_whole_pattern,
+)
+from app.flows.steps import STEP_COMPILERS, WORD_STEPS, step_key_of_element
+from app.flows.verbs import CHILD_KEYS, PROMPT_STEPS, VOICE_ATTRIBUTES, find_plain_attribute
+from app.flows.words.dialling import HuntGroup
+from app.flows.words.outside import WebhookNotice
+from app.flows.words.word import RESERVED_VALUE_NAMES
+from app.flows.words.word import VALUE_NAME_PATTERN as VALUE
 from app.language.dialects import NO_EXTENSIONS
 from app.language.rows import Evidence
-from app.language.values import KEYS as PRESSED
-from app.language.values import MS
-from app.language.verbs import DTMF, ELEMENTS, Default, Error, Meta, Say
+from app.language.values import KEYS_KIND as PRESSED
+from app.language.values import MILLISECONDS_KIND
+from app.language.verbs import DTMF, ELEMENT_CLASSES, Default, Error, Meta, Say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.flows.words.word import Word
+    from app.flows.words.word import WordStep
     from app.language.dialects import Extensions
     from app.language.element import Element
-    from app.language.rows import Attribute, Row
-    from app.language.values import Kind
+    from app.language.rows import AttributeSpec, ElementSpec
+    from app.language.values import ValueKind
 
-UNSAYABLE: Final = (
+SCHEMA_LIMITATIONS: Final = (
     "Of YAML: comments that cut a text short, and keys that are the same key, as 1 and '1'.",
     "Of names: that a node, a group, a value or a list of this name exists, and that something leads to it.",
     "Of numbers and countries: whether they are any. Of hours: whether windows overlap, and whether a date exists.",
@@ -50,43 +59,51 @@ UNSAYABLE: Final = (
 """What ``check`` refuses and JSON Schema cannot. The schema is stricter in spelling: it wants no blanks around words of a
 list, no tags of YAML, and no message of nothing."""
 
-_WHEN: Final[Form] = {"type": ["string", "number", "boolean"], "description": "An expression: only where it holds."}
+_WHEN_SCHEMA: Final[JsonSchema] = {
+    "type": ["string", "number", "boolean"],
+    "description": "An expression: only where it holds.",
+}
 
 
-def flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
+def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
     """The JSON Schema (draft-07) of a flow file, with the attributes that the user declares."""
-    file = of_model(FlowFile)
+    file = build_model_schema(FlowFile)
     del file["required"]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A call flow",
-        "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(UNSAYABLE),
+        "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(SCHEMA_LIMITATIONS),
         **file,
         "if": {"required": ["template"]},
         "then": {"properties": {"nodes": False}},
         "else": {"required": ["nodes"]},
-        "definitions": {**_values(), **_around(), **_steps(extensions), **tests()},
+        "definitions": {
+            **_build_value_definitions(),
+            **_build_section_definitions(),
+            **_build_step_definitions(extensions),
+            **build_scenario_definitions(),
+        },
     }
 
 
-def _ref(name: str) -> Form:
+def _build_reference(name: str) -> JsonSchema:
     return {"$ref": f"#/definitions/{name}"}
 
 
 # Values
 
 
-def _values() -> dict[str, Form]:
+def _build_value_definitions() -> dict[str, JsonSchema]:
     """What several keys take."""
-    texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT}
-    way = _closed({"when": _WHEN, "goto": {**TEXT, "description": "The node."}})
+    texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
+    way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
     return {
         "texts": texts,
         "some texts": {**texts, "minItems": 1},
-        "expression": TEXT,
+        "expression": TEXT_SCHEMA,
         "ways": {"type": "array", "items": {**way, "required": ["goto"]}},
-        "name": {"type": "string", "pattern": f"^({VALUE.pattern})$", "not": {"enum": sorted(TAKEN)}},
-        "digits": {**lexical("[0-9]{1,3}( *- *[0-9]{1,3})?", "integer"), "minimum": 1, "maximum": 40},
+        "name": {"type": "string", "pattern": f"^({VALUE.pattern})$", "not": {"enum": sorted(RESERVED_VALUE_NAMES)}},
+        "digits": {**build_text_schema("[0-9]{1,3}( *- *[0-9]{1,3})?", "integer"), "minimum": 1, "maximum": 40},
         "timezone": {"enum": [*sorted(zoneinfo.available_timezones()), "", None]},
     }
 
@@ -94,195 +111,215 @@ def _values() -> dict[str, Form]:
 # Around the nodes
 
 
-def _around() -> dict[str, Form]:
-    kinds = {name: Say.row.attributes[name] for name in VOICE}
+def _build_section_definitions() -> dict[str, JsonSchema]:
+    kinds = {name: Say.spec.attributes[name] for name in VOICE_ATTRIBUTES}
     return {
-        "voice": _closed({name: _attribute(attribute) for name, attribute in kinds.items()}),
-        "group": _or_plain(of_model(Group), _values()["some texts"]),
-        "dial_policy": _or_plain(of_model(Given), {"type": ["null"]}),
-        "messages": {"type": ["array", "null"], "items": {**of_model(Rule), "minProperties": 1}},
-        "notice": _or_plain(of_model(Notice), of_model(Notice)["properties"]["url"] | {"type": ["string"]}),
-        "missed": {"type": ["array", "null"], "items": _ref("missed step")},
+        "voice": _build_closed_object({name: _build_attribute_schema(attribute) for name, attribute in kinds.items()}),
+        "group": _allow_plain_value(build_model_schema(HuntGroup), _build_value_definitions()["some texts"]),
+        "dial_policy": _allow_plain_value(build_model_schema(DialPolicySection), {"type": ["null"]}),
+        "messages": {"type": ["array", "null"], "items": {**build_model_schema(MessageRule), "minProperties": 1}},
+        "notice": _allow_plain_value(
+            build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
+        ),
+        "missed": {"type": ["array", "null"], "items": _build_reference("missed step")},
         "nodes": {
             "type": "object",
-            "properties": {START: {**_ref("steps or nothing"), "description": "Where every call begins."}},
-            "required": [START],
-            "propertyNames": {"pattern": f"^({NAME.pattern})$"},
-            "additionalProperties": _ref("steps or nothing"),
+            "properties": {START_NODE: {**_build_reference("steps or nothing"), "description": "Where every call begins."}},
+            "required": [START_NODE],
+            "propertyNames": {"pattern": f"^({FLOW_AND_NODE_NAME_PATTERN.pattern})$"},
+            "additionalProperties": _build_reference("steps or nothing"),
         },
-        "hours": _hours(),
-        "windows": _windows(),
+        "hours": _build_hours_schema(),
+        "windows": _build_windows_schema(),
     }
 
 
-def _closed(properties: Mapping[str, Form]) -> Form:
+def _build_closed_object(properties: Mapping[str, JsonSchema]) -> JsonSchema:
     return {"type": "object", "properties": {**properties}, "additionalProperties": False}
 
 
-_DASH: Final = "[ \\t]*[-\u2013\u2014][ \\t]*"
-_TIME: Final = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
-_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_SPAN: Final = f"{_DATE}([ \\t]*([-\u2013\u2014/]|[.][.]|to)[ \\t]*{_DATE})?"
+_DASH_PATTERN: Final = "[ \\t]*[-\u2013\u2014][ \\t]*"
+_TIME_PATTERN: Final = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
+_DATE_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DATE_SPAN_PATTERN: Final = f"{_DATE_PATTERN}([ \\t]*([-\u2013\u2014/]|[.][.]|to)[ \\t]*{_DATE_PATTERN})?"
 
 
-def _several(one: str) -> str:
-    return f"{one}([ \\t]*,[ \\t]*{one})*"
+def _build_list_pattern(item_pattern: str) -> str:
+    return f"{item_pattern}([ \\t]*,[ \\t]*{item_pattern})*"
 
 
-def _windows() -> Form:
-    window = f"{_TIME}{_DASH}({_TIME}|24:00)"
+def _build_windows_schema() -> JsonSchema:
+    window = f"{_TIME_PATTERN}{_DASH_PATTERN}({_TIME_PATTERN}|24:00)"
     return {
         "type": ["string", "array"],
-        "pattern": whole(f"{any_case(['closed'])}|{_several(window)}"),
-        "items": {"type": ["string", "null"], "pattern": whole(_several(window))},
+        "pattern": build_whole_pattern(f"{build_any_case_pattern(['closed'])}|{_build_list_pattern(window)}"),
+        "items": {"type": ["string", "null"], "pattern": build_whole_pattern(_build_list_pattern(window))},
         "examples": ["09:00-17:00", "closed"],
     }
 
 
-def _hours() -> Form:
+def _build_hours_schema() -> JsonSchema:
     """Opening hours: days and windows, and what stands beside them."""
-    day = f"({any_case(GROUPS)}|({any_case(NAMES)})({_DASH}({any_case(NAMES)}))?)"
+    day = f"({build_any_case_pattern(DAY_GROUPS)}|({build_any_case_pattern(DAY_NUMBERS)})({_DASH_PATTERN}({build_any_case_pattern(DAY_NUMBERS)}))?)"
     dates = {
         "type": ["string", "array", "null"],
-        "pattern": whole(_several(_SPAN)),
-        "items": lexical(_several(_SPAN), "null"),
+        "pattern": build_whole_pattern(_build_list_pattern(_DATE_SPAN_PATTERN)),
+        "items": build_text_schema(_build_list_pattern(_DATE_SPAN_PATTERN), "null"),
     }
-    beside: dict[str, Form] = {
-        "holidays": {**_ref("texts"), "description": "Public holidays on which it is closed, as US or US-NY."},
+    beside: dict[str, JsonSchema] = {
+        "holidays": {**_build_reference("texts"), "description": "Public holidays on which it is closed, as US or US-NY."},
         "closed": {**dates, "description": "Dates on which it is closed, as 2026-12-24 or 2026-12-24 - 2027-01-02."},
         "open": {
             "type": "object",
-            "propertyNames": {"pattern": whole(_SPAN)},
-            "additionalProperties": _ref("windows"),
+            "propertyNames": {"pattern": build_whole_pattern(_DATE_SPAN_PATTERN)},
+            "additionalProperties": _build_reference("windows"),
             "description": "Dates with windows of their own, as 2026-12-19: 10:00-16:00.",
         },
     }
     help_ = {"description": "The windows of these days, as 09:00-12:30, 13:30-18:00; closed where there are none."}
-    days = {name: {**_ref("windows"), **help_} for name in ("mon-fri", *WEEKDAYS, *GROUPS)}
+    days = {name: {**_build_reference("windows"), **help_} for name in ("mon-fri", *WEEKDAY_NAMES, *DAY_GROUPS)}
     return {
-        **_closed(days | {key: beside[key] for key in KEYS}),
-        "patternProperties": {whole(_several(day)): _ref("windows")},
+        **_build_closed_object(days | {key: beside[key] for key in SPECIAL_HOURS_KEYS}),
+        "patternProperties": {build_whole_pattern(_build_list_pattern(day)): _build_reference("windows")},
     }
 
 
 # Steps
 
 
-def _steps(extensions: Extensions) -> dict[str, Form]:
+def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
     """Steps, and a definition for each word and verb."""
-    verbs = {snake(name): cls for name, cls in ELEMENTS.items() if snake(name) in STEPS and snake(name) not in WORDS}
-    forms = {name: _word(cls, extensions) for name, cls in WORDS.items()}
-    forms |= {name: _verb(cls, extensions) for name, cls in verbs.items()}
-    known = {name: _ref(f"step {name}") | {"description": form["description"]} for name, form in forms.items()}
+    verbs = {
+        step_key_of_element(name): cls
+        for name, cls in ELEMENT_CLASSES.items()
+        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in WORD_STEPS
+    }
+    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in WORD_STEPS.items()}
+    forms |= {name: _build_verb_schema(cls, extensions) for name, cls in verbs.items()}
+    known = {name: _build_reference(f"step {name}") | {"description": form["description"]} for name, form in forms.items()}
     bare = [name for name, form in forms.items() if "null" in form["type"]]
-    steps = {"type": "array", "items": _ref("step")}
+    steps = {"type": "array", "items": _build_reference("step")}
     return {
         "steps": steps,
         "steps or nothing": {**steps, "type": ["array", "null"]},
-        "step": _step({"when": _WHEN, **known}, bare),
-        "prompt": _step({name: known[name] for name in PROMPTS}, [name for name in bare if name in PROMPTS]),
-        "missed step": _step({"when": _WHEN, **{name: known[name] for name in MISSED}}, []),
+        "step": _build_step_schema({"when": _WHEN_SCHEMA, **known}, bare),
+        "prompt": _build_step_schema(
+            {name: known[name] for name in PROMPT_STEPS}, [name for name in bare if name in PROMPT_STEPS]
+        ),
+        "missed step": _build_step_schema({"when": _WHEN_SCHEMA, **{name: known[name] for name in MISSED}}, []),
         **{f"step {name}": form for name, form in forms.items()},
     }
 
 
-def _step(keys: Mapping[str, Form], bare: list[str]) -> Form:
+def _build_step_schema(keys: Mapping[str, JsonSchema], bare_words: list[str]) -> JsonSchema:
     """One key and its value, beside it perhaps when; or a word that needs nothing more."""
     one, two = ({"minProperties": count, "maxProperties": count} for count in (1, 2))
     count = {"if": {"required": ["when"]}, "then": two, "else": one}
-    word = {"if": {"type": "string"}, "then": {"enum": bare}, "else": count}
-    return {**_closed(keys), "type": ["object", "string"], **word}
+    word = {"if": {"type": "string"}, "then": {"enum": bare_words}, "else": count}
+    return {**_build_closed_object(keys), "type": ["object", "string"], **word}
 
 
-def _or_plain(keys: Form, plain: Form) -> Form:
+def _allow_plain_value(mapping_schema: JsonSchema, plain_schema: JsonSchema) -> JsonSchema:
     """A mapping, or a plain value; in one schema, of which tools say better what is wrong than of alternatives."""
-    return {**plain, **keys, "type": ["object", *plain["type"]]}
+    return {**plain_schema, **mapping_schema, "type": ["object", *plain_schema["type"]]}
 
 
-def _needs_nothing(cls: type[Element]) -> bool:
+def _needs_no_arguments(cls: type[Element]) -> bool:
     """Whether a verb stands alone."""
     try:
         cls()
-    except BuildError:
+    except VerbBuildError:
         return False
     return True
 
 
-def _word(cls: type[Word], extensions: Extensions) -> Form:
+def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> JsonSchema:
     """A word of flows: its keys, or a value of its plain key."""
     says = {"description": (cls.__doc__ or "").strip()}
-    more = _declared(extensions.kinds.get(cls.verb, {}))
-    if not cls.plain:
-        return {**of_model(cls, more), "type": ["object"], **says}
-    field = cls.model_fields[cls.plain]
-    plain = _resolved(of_type(field.annotation, field.metadata))
-    if cls.open:
+    more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
+    if not cls.plain_key:
+        return {**build_model_schema(cls, more), "type": ["object"], **says}
+    field = cls.model_fields[cls.plain_key]
+    plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
+    if cls.takes_raw_value:
         return {**plain, "type": [plain["type"]], **says}
     kinds = [kind for kind in plain["type"] if kind != "null" or not field.is_required()]
-    return {**_or_plain(of_model(cls, more), {**plain, "type": kinds}), **says}
+    return {**_allow_plain_value(build_model_schema(cls, more), {**plain, "type": kinds}), **says}
 
 
-def _resolved(form: Form) -> Form:
+def _resolve_reference(schema: JsonSchema) -> JsonSchema:
     """What a definition of a value says, in its place."""
-    return _values().get(form.get("$ref", "").rpartition("/")[2], form)
+    return _build_value_definitions().get(schema.get("$ref", "").rpartition("/")[2], schema)
 
 
-def _declared(kinds: Mapping[str, Kind]) -> dict[str, Form]:
-    return {name: {**of_kind(kind), "description": f"Declared by you: {_must_be(kind)}."} for name, kind in kinds.items()}
+def _build_extension_schemas(kinds: Mapping[str, ValueKind]) -> dict[str, JsonSchema]:
+    return {
+        name: {**build_kind_schema(kind), "description": f"Declared by you: {_describe_kind(kind)}."}
+        for name, kind in kinds.items()
+    }
 
 
-def _verb(cls: type[Element], extensions: Extensions) -> Form:
+def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema:
     """A verb: its attributes and what stands inside; or the attribute that a plain value means."""
-    row = cls.row
-    properties = {name: _attribute(attribute) for name, attribute in row.attributes.items()}
-    properties |= _declared(extensions.kinds.get(row.name, {})) | _children(cls)
-    keys = {**_closed(properties), "required": [name for name, one in row.attributes.items() if one.required]}
-    plain = row.attributes.get(plain_name(cls))
-    form = of_kind(plain.kind) if plain else {"type": []}
-    kinds = [kind for kind in form["type"] if kind != "null"] + (["null"] if _needs_nothing(cls) else [])
-    return {**_or_plain(keys, {**form, "type": kinds}), "description": _says(row)}
+    row = cls.spec
+    properties = {name: _build_attribute_schema(attribute) for name, attribute in row.attributes.items()}
+    properties |= _build_extension_schemas(extensions.kinds.get(row.name, {})) | _build_child_schemas(cls)
+    keys = {
+        **_build_closed_object(properties),
+        "required": [name for name, one in row.attributes.items() if one.is_required],
+    }
+    plain = row.attributes.get(find_plain_attribute(cls))
+    form = build_kind_schema(plain.kind) if plain else {"type": []}
+    kinds = [kind for kind in form["type"] if kind != "null"] + (["null"] if _needs_no_arguments(cls) else [])
+    return {**_allow_plain_value(keys, {**form, "type": kinds}), "description": _describe_verb(row)}
 
 
-def _children(cls: type[Element]) -> dict[str, Form]:
+def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
     """What stands in a verb, by the keys for it."""
-    inside = cls.row.inside
-    steps = _ref("steps")
-    branches = {"type": "object", "propertyNames": _keys(), "additionalProperties": steps}
-    prompts = {"type": "array", "items": _ref("prompt")}
+    inside = cls.spec.allowed_children
+    steps = _build_reference("steps")
+    branches = {"type": "object", "propertyNames": _build_keys_schema(), "additionalProperties": steps}
+    prompts = {"type": "array", "items": _build_reference("prompt")}
     there = {
         "do": (Say, prompts if DTMF in inside else steps, "The steps that are done inside it."),
         "dtmf": (DTMF, branches, "Steps by the keys that are pressed: 0-9, star, hash, or several such."),
         "default": (Default, steps, "The steps where other keys are pressed."),
         "error": (Error, steps, "The steps where it fails, or nothing comes of it."),
-        "meta": (Meta, {"type": "object", "additionalProperties": TEXT}, "Variables that are passed on to callback URLs."),
+        "meta": (
+            Meta,
+            {"type": "object", "additionalProperties": TEXT_SCHEMA},
+            "Variables that are passed on to callback URLs.",
+        ),
     }
     made = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
-    return {key: form for key in CHILDREN for needs, form in [made[key]] if needs in inside}
+    return {key: form for key in CHILD_KEYS for needs, form in [made[key]] if needs in inside}
 
 
-def _keys() -> Form:
-    return {"pattern": of_kind(PRESSED)["pattern"]}
+def _build_keys_schema() -> JsonSchema:
+    return {"pattern": build_kind_schema(PRESSED)["pattern"]}
 
 
-def _says(row: Row) -> str:
+def _describe_verb(row: ElementSpec) -> str:
     only = f" Only in the {row.dialects[0]} dialect." if len(row.dialects) == 1 else ""
-    return f"{row.says.replace('``', '`')}{only}{_unsure(row.evidence)}"
+    return f"{row.description.replace('``', '`')}{only}{_describe_evidence(row.evidence)}"
 
 
-def _attribute(attribute: Attribute) -> Form:
-    only = f" Only in the {next(iter(attribute.spelling))} dialect." if len(attribute.spelling) == 1 else ""
+def _build_attribute_schema(attribute: AttributeSpec) -> JsonSchema:
+    only = f" Only in the {next(iter(attribute.spellings))} dialect." if len(attribute.spellings) == 1 else ""
     default = (
-        f", {attribute.default}{' ms' if attribute.kind is MS else ''} where it is not given" if attribute.default else ""
+        f", {attribute.default}{' ms' if attribute.kind is MILLISECONDS_KIND else ''} where it is not given"
+        if attribute.default
+        else ""
     )
-    means = f"{attribute.means[0].upper()}{attribute.means[1:]}"
-    must = f": {_must_be(attribute.kind)}" if attribute.kind.pattern else ""
-    text = f"{means}{must}{default}.{only}{_unsure(attribute.evidence)}"
-    return {**of_kind(attribute.kind), "description": text}
+    means = f"{attribute.meaning[0].upper()}{attribute.meaning[1:]}"
+    must = f": {_describe_kind(attribute.kind)}" if attribute.kind.pattern else ""
+    text = f"{means}{must}{default}.{only}{_describe_evidence(attribute.evidence)}"
+    return {**build_kind_schema(attribute.kind), "description": text}
 
 
-def _must_be(kind: Kind) -> str:
-    return "a duration, as 500ms, 20s or 2m" if kind is MS else kind.says
+def _describe_kind(kind: ValueKind) -> str:
+    return "a duration, as 500ms, 20s or 2m" if kind is MILLISECONDS_KIND else kind.requirement
 
 
-def _unsure(evidence: Evidence) -> str:
+def _describe_evidence(evidence: Evidence) -> str:
     return "" if evidence is Evidence.DOCUMENTED else f" Not documented by Opentact, only {evidence.value}."

@@ -11,78 +11,102 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Uni
 
 import pydantic
 
-from app.flows.values import BOOLEANS, WORDS_FOR_KEYS
-from app.language.values import BOOLEAN, DURATION, KEY, KEYS, MS, STOP_KEY, URL, Choice, Kind, Several
+from app.flows.values import BOOLEAN_WORDS, KEY_WORDS
+from app.language.values import (
+    BOOLEAN_KIND,
+    DURATION_PATTERN,
+    KEY_KIND,
+    KEYS_KIND,
+    MILLISECONDS_KIND,
+    STOP_KEY_KIND,
+    URL_KIND,
+    ChoiceKind,
+    ListKind,
+    ValueKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic.fields import FieldInfo
 
-Form: TypeAlias = "dict[str, Any]"
+JsonSchema: TypeAlias = "dict[str, Any]"
 """A JSON Schema, or a part of one."""
 
-TEXT: Final[Form] = {"type": ["string", "number", "boolean", "null"]}
+TEXT_SCHEMA: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
 """Any text, also none."""
-_BLANKS: Final = "[ \\t\\n\\r]*"
-_TRUTHS: Final = ("true", "false", *BOOLEANS)
-_ALSO_TRUTHS: Final = ("1", "0", "t", "f", "y", "n")
-_UNITS: Final = ((3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
-_PROBES: Final = {"null": ("",), "boolean": ("true", "false"), "number": ("1.5", "-1.5"), "integer": ("1", "12", "-1")}
+_BLANKS_PATTERN: Final = "[ \\t\\n\\r]*"
+_TRUTH_WORDS: Final = ("true", "false", *BOOLEAN_WORDS)
+_MORE_TRUTH_WORDS: Final = ("1", "0", "t", "f", "y", "n")
+_DURATION_UNITS: Final = ((3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
+_YAML_TYPE_PROBES: Final = {
+    "null": ("",),
+    "boolean": ("true", "false"),
+    "number": ("1.5", "-1.5"),
+    "integer": ("1", "12", "-1"),
+}
 """Texts of which YAML makes something else."""
 
 
-def whole(pattern: str) -> str:
+def build_whole_pattern(pattern: str) -> str:
     """A regular expression for a whole text, with blanks around."""
-    return f"^{_BLANKS}({pattern}){_BLANKS}$"
+    return f"^{_BLANKS_PATTERN}({pattern}){_BLANKS_PATTERN}$"
 
 
-def any_case(words: Iterable[str]) -> str:
+def build_any_case_pattern(words: Iterable[str]) -> str:
     """A regular expression for any of these words, in whatever case: ECMAScript has no flag for it inside."""
     return "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
 
 
-def lexical(pattern: str, *types: str) -> Form:
+def build_text_schema(pattern: str, *types: str) -> JsonSchema:
     """A text of a pattern, or what YAML makes of such a text."""
-    return {"type": ["string", *types], "pattern": whole(pattern)}
+    return {"type": ["string", *types], "pattern": build_whole_pattern(pattern)}
 
 
-def one_of(words: Iterable[str]) -> Form:
+def build_enum_schema(words: Iterable[str]) -> JsonSchema:
     """One of a few words; ``true`` and ``false`` are booleans to YAML."""
     listed = [*words]
     truths = [word == "true" for word in listed if word in ("true", "false")]
     return {"enum": [*listed, *truths]}
 
 
-def of_kind(kind: Kind) -> Form:
+def build_kind_schema(kind: ValueKind) -> JsonSchema:
     """A kind of value of the language, as flow files write it."""
-    if kind is MS:
-        return lexical(DURATION.pattern)
-    if kind is BOOLEAN:
-        return lexical(any_case(_TRUTHS), "boolean")
-    if kind is URL:
-        return {"type": ["string"], "pattern": f"\\{{[{{%]|{whole(kind.pattern or '')}"}
-    if isinstance(kind, Choice):
-        return lexical(kind.pattern or "") | {"examples": [*kind.choices]} if kind.any_case else one_of(kind.choices)
-    if isinstance(kind, Several):
-        several = lexical(f"{kind.one}({_BLANKS},{_BLANKS}{kind.one})*", *_types(kind), "array")
-        return several | {"items": lexical(kind.one, *_types(kind))}
+    if kind is MILLISECONDS_KIND:
+        return build_text_schema(DURATION_PATTERN.pattern)
+    if kind is BOOLEAN_KIND:
+        return build_text_schema(build_any_case_pattern(_TRUTH_WORDS), "boolean")
+    if kind is URL_KIND:
+        return {"type": ["string"], "pattern": f"\\{{[{{%]|{build_whole_pattern(kind.pattern or '')}"}
+    if isinstance(kind, ChoiceKind):
+        return (
+            build_text_schema(kind.pattern or "") | {"examples": [*kind.choices]}
+            if kind.ignores_case
+            else build_enum_schema(kind.choices)
+        )
+    if isinstance(kind, ListKind):
+        several = build_text_schema(
+            f"{kind.item_pattern}({_BLANKS_PATTERN},{_BLANKS_PATTERN}{kind.item_pattern})*",
+            *_find_yaml_types(kind),
+            "array",
+        )
+        return several | {"items": build_text_schema(kind.item_pattern, *_find_yaml_types(kind))}
     if kind.pattern is None:
-        return TEXT
-    also = [*WORDS_FOR_KEYS] if kind in (KEY, STOP_KEY, KEYS) else []
-    return {**lexical("|".join([kind.pattern, *also]), *_types(kind)), **_bounds(kind)}
+        return TEXT_SCHEMA
+    also = [*KEY_WORDS] if kind in (KEY_KIND, STOP_KEY_KIND, KEYS_KIND) else []
+    return {**build_text_schema("|".join([kind.pattern, *also]), *_find_yaml_types(kind)), **_build_bounds(kind)}
 
 
-def _types(kind: Kind) -> list[str]:
+def _find_yaml_types(kind: ValueKind) -> list[str]:
     """What YAML may make of a text of a kind."""
-    found = [name for name, probes in _PROBES.items() if any(map(kind.accepts, probes))]
+    found = [name for name, probes in _YAML_TYPE_PROBES.items() if any(map(kind.accepts, probes))]
     return [name for name in found if name != "integer" or "number" not in found]
 
 
-def _bounds(kind: Kind) -> Form:
+def _build_bounds(kind: ValueKind) -> JsonSchema:
     """The least and greatest number of a kind, as far as they are near."""
-    bounds: Form = {}
-    if not {"number", "integer"} & {*_types(kind)}:
+    bounds: JsonSchema = {}
+    if not {"number", "integer"} & {*_find_yaml_types(kind)}:
         return bounds
     if not kind.accepts("-1"):
         bounds["minimum"] = 0 if kind.accepts("0") else 1
@@ -93,67 +117,72 @@ def _bounds(kind: Kind) -> Form:
     return bounds
 
 
-def of_type(typed: Any, said: Iterable[Any] = ()) -> Form:  # noqa: ANN401 - any annotation
+def build_type_schema(annotation: Any, metadata: Iterable[Any] = ()) -> JsonSchema:  # noqa: ANN401 - any annotation
     """A type of Python as pydantic reads it from texts; ``said`` is what annotates it, of which the last wins."""
-    form = next((made for mark in reversed([*said]) if (made := _marked(mark))), None)
+    form = next((made for mark in reversed([*metadata]) if (made := _build_metadata_schema(mark))), None)
     if form is not None:
         return form
-    origin, args = get_origin(typed), get_args(typed)
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return of_type(args[0], args[1:])
+        return build_type_schema(args[0], args[1:])
     if origin in (Union, types.UnionType):
-        return of_type(next(one for one in args if one is not types.NoneType))
+        return build_type_schema(next(one for one in args if one is not types.NoneType))
     if origin is Literal:
-        return one_of(args)
+        return build_enum_schema(args)
     if origin is dict:
-        named = {} if args[0] is str else {"propertyNames": of_type(args[0])}
-        return {"type": "object", "additionalProperties": of_type(args[1]), **named}
-    if isinstance(typed, type) and issubclass(typed, pydantic.BaseModel):
-        return of_model(typed)
-    return _plain(typed, said)
+        named = {} if args[0] is str else {"propertyNames": build_type_schema(args[0])}
+        return {"type": "object", "additionalProperties": build_type_schema(args[1]), **named}
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return build_model_schema(annotation)
+    return _build_plain_schema(annotation, metadata)
 
 
-def _marked(mark: object) -> Form | None:
-    if isinstance(mark, Kind):
-        return of_kind(mark)
+def _build_metadata_schema(mark: object) -> JsonSchema | None:
+    if isinstance(mark, ValueKind):
+        return build_kind_schema(mark)
     return dict(mark.json_schema or {}) if isinstance(mark, pydantic.WithJsonSchema) else None
 
 
-def _plain(typed: object, said: Iterable[Any]) -> Form:
-    if typed is Any:
+def _build_plain_schema(annotation: object, metadata: Iterable[Any]) -> JsonSchema:
+    if annotation is Any:
         return {}
-    if typed is bool:
-        return lexical(any_case((*_TRUTHS, *_ALSO_TRUTHS)), "boolean", "integer") | {"minimum": 0, "maximum": 1}
-    if typed is int:
+    if annotation is bool:
+        return build_text_schema(build_any_case_pattern((*_TRUTH_WORDS, *_MORE_TRUTH_WORDS)), "boolean", "integer") | {
+            "minimum": 0,
+            "maximum": 1,
+        }
+    if annotation is int:
         bounds = {"minimum": "ge", "maximum": "le"}
-        near = {name: getattr(mark, short) for mark in said for name, short in bounds.items() if hasattr(mark, short)}
-        return lexical("[0-9]+", "integer") | near
-    return TEXT
+        near = {name: getattr(mark, short) for mark in metadata for name, short in bounds.items() if hasattr(mark, short)}
+        return build_text_schema("[0-9]+", "integer") | near
+    return TEXT_SCHEMA
 
 
-def of_model(model: type[pydantic.BaseModel], more: Form | None = None) -> Form:
+def build_model_schema(model: type[pydantic.BaseModel], extra_properties: JsonSchema | None = None) -> JsonSchema:
     """A mapping with the fields of a model as its keys, and ``more``, forms by key."""
     fields = {field.alias or name: field for name, field in model.model_fields.items() if not field.exclude}
     return {
         "type": "object",
-        "properties": {name: of_field(field) for name, field in fields.items()} | (more or {}),
+        "properties": {name: build_field_schema(field) for name, field in fields.items()} | (extra_properties or {}),
         "additionalProperties": False,
         "required": [name for name, field in fields.items() if field.is_required()],
     }
 
 
-def of_field(field: FieldInfo) -> Form:
+def build_field_schema(field: FieldInfo) -> JsonSchema:
     """A field's form, with its description and what it is where it is not given."""
-    form = dict(of_type(field.annotation, field.metadata))
+    form = dict(build_type_schema(field.annotation, field.metadata))
     if field.description:
         form["description"] = field.description
     default = field.default
     if isinstance(default, (str, int)) and default:
-        form["default"] = _written(default) if MS in field.metadata and isinstance(default, int) else default
+        form["default"] = (
+            _format_duration(default) if MILLISECONDS_KIND in field.metadata and isinstance(default, int) else default
+        )
     return form
 
 
-def _written(milliseconds: int) -> str:
+def _format_duration(milliseconds: int) -> str:
     """A duration as people write it."""
-    size, unit = next((size, unit) for size, unit in _UNITS if milliseconds % size == 0)
+    size, unit = next((size, unit) for size, unit in _DURATION_UNITS if milliseconds % size == 0)
     return f"{milliseconds // size}{unit}"

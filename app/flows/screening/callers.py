@@ -14,32 +14,32 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from app.calls import Caller
-from app.numbers import Number, caller_number
+from app.numbers import PhoneNumber, parse_caller_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-ANONYMOUS: Final = "anonymous"
+ANONYMOUS_LIST_ENTRY: Final = "anonymous"
 """A row for callers who withhold their number."""
-_LONGEST: Final = 64
+_MAX_LOOKUP_CHARACTERS: Final = 64
 """Characters of a text that is looked up; no number is longer."""
 
 
-class Row(NamedTuple):
+class CallerListRow(NamedTuple):
     """What a list says of a number: the reason, and until when; ``until`` without an offset is the flow's wall clock."""
 
     reason: str = ""
     until: datetime | None = None
 
     @property
-    def end(self) -> float:
+    def end_timestamp(self) -> float:
         """When it ends, as seconds since the epoch, as far as one can say without a zone."""
         if self.until is None:
             return math.inf
         return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
 
-    def holds(self, moment: datetime, zone: tzinfo | None) -> bool:
+    def applies_at(self, moment: datetime, zone: tzinfo | None) -> bool:
         """Whether the row counts at a moment (with its offset)."""
         if self.until is None:
             return True
@@ -52,99 +52,103 @@ class CallerList:
     """A list of callers. Numbers are kept as integers, prefixes by their digits; look-up does not depend on their count."""
 
     name: str
-    numbers: Mapping[int, Row] = dataclasses.field(default_factory=dict)
-    prefixes: Mapping[str, Row] = dataclasses.field(default_factory=dict)
-    anonymous: Row | None = None
-    _lengths: tuple[int, ...] = dataclasses.field(init=False, default=())
+    numbers: Mapping[int, CallerListRow] = dataclasses.field(default_factory=dict)
+    prefixes: Mapping[str, CallerListRow] = dataclasses.field(default_factory=dict)
+    anonymous_row: CallerListRow | None = None
+    _prefix_lengths: tuple[int, ...] = dataclasses.field(init=False, default=())
 
     def __post_init__(self) -> None:
         lengths = sorted({len(prefix) for prefix in self.prefixes}, reverse=True)
-        object.__setattr__(self, "_lengths", tuple(lengths))
+        object.__setattr__(self, "_prefix_lengths", tuple(lengths))
 
     def __len__(self) -> int:
-        return len(self.numbers) + len(self.prefixes) + (self.anonymous is not None)
+        return len(self.numbers) + len(self.prefixes) + (self.anonymous_row is not None)
 
-    def at(self, moment: datetime, zone: tzinfo | None = None) -> Listed:
+    def at_moment(self, moment: datetime, zone: tzinfo | None = None) -> CallerListView:
         """The list as it holds at a moment (with its offset), for a flow in a zone; UTC without one."""
-        return Listed(self, moment, zone)
+        return CallerListView(self, moment, zone)
 
-    def row(self, number: str, moment: datetime, zone: tzinfo | None) -> Row | None:
+    def find_row(self, number: str, moment: datetime, zone: tzinfo | None) -> CallerListRow | None:
         """The row that holds for a number in E.164, or for nobody's: exact, else the longest prefix."""
         if not number:
-            return self.anonymous if self.anonymous and self.anonymous.holds(moment, zone) else None
+            return self.anonymous_row if self.anonymous_row and self.anonymous_row.applies_at(moment, zone) else None
         digits = number[1:]
         if not (number[0] == "+" and digits.isascii() and digits.isdecimal()):
             return None
         found = self.numbers.get(int(digits))
-        if found and found.holds(moment, zone):
+        if found and found.applies_at(moment, zone):
             return found
-        for length in self._lengths:
+        for length in self._prefix_lengths:
             found = self.prefixes.get(digits[:length])
-            if found and found.holds(moment, zone):
+            if found and found.applies_at(moment, zone):
                 return found
         return None
 
 
-class Listed:
+class CallerListView:
     """A list at a moment, as an expression sees it: ``caller in lists.spam``, ``number in lists.vip``."""
 
     __slots__ = ("_list", "_moment", "_zone")
 
-    def __init__(self, of: CallerList, moment: datetime, zone: tzinfo | None) -> None:
-        self._list = of
+    def __init__(self, caller_list: CallerList, moment: datetime, zone: tzinfo | None) -> None:
+        self._list = caller_list
         self._moment = moment
         self._zone = zone
 
-    def __contains__(self, who: object) -> bool:
+    def __contains__(self, caller: object) -> bool:
         """Whether a caller or a number, however it is written, is in the list; an empty text of the flow's is nobody."""
-        return self._row(who) is not None
+        return self._find_row(caller) is not None
 
-    def reason(self, who: object) -> str:
+    def reason(self, caller: object) -> str:
         """Why somebody is in the list, ``listed`` where the row does not say; nothing where he is not."""
-        row = self._row(who)
+        row = self._find_row(caller)
         return "" if row is None else row.reason or "listed"
 
-    def _row(self, who: object) -> Row | None:
-        if isinstance(who, Caller):
-            return self._list.row(who.number, self._moment, self._zone)
-        if isinstance(who, int) and not isinstance(who, bool):
-            who = str(who) if 0 < who < _TOO_BIG else ""
-        if not isinstance(who, str) or len(who) > _LONGEST or (not who and not isinstance(who, Number)):
+    def _find_row(self, caller: object) -> CallerListRow | None:
+        if isinstance(caller, Caller):
+            return self._list.find_row(caller.number, self._moment, self._zone)
+        if isinstance(caller, int) and not isinstance(caller, bool):
+            caller = str(caller) if 0 < caller < _NUMBER_LIMIT else ""
+        if (
+            not isinstance(caller, str)
+            or len(caller) > _MAX_LOOKUP_CHARACTERS
+            or (not caller and not isinstance(caller, PhoneNumber))
+        ):
             return None
-        return self._list.row(caller_number(who), self._moment, self._zone)
+        return self._list.find_row(parse_caller_number(caller), self._moment, self._zone)
 
     def __str__(self) -> str:
         return self._list.name
 
 
-_TOO_BIG: Final = 10**15
+_NUMBER_LIMIT: Final = 10**15
 
 
 # How often somebody has rung
 
 
-class Counts(Protocol):
+class CallCounter(Protocol):
     """Counts the calls of each caller to each flow by day."""
 
-    def count(self, flow: str, caller: str, day: date) -> int:
+    def count_call(self, flow: str, caller: str, day: date) -> int:
         """Count a call, and give how many the caller (E.164) made to the flow that day, this one included.
 
         ``day`` is the date on the flow's wall clock. 0 for a caller who withholds the number: nobody can be counted.
         """
 
 
-class CountsInMemory:
+class InMemoryCallCounter:
     """Counts of this process alone: forgotten with it, and after their day. ``most`` callers are kept."""
 
-    def __init__(self, most: int = 200_000) -> None:
-        self._most = most
+    def __init__(self, max_callers: int = 200_000) -> None:
+        self._max_callers = max_callers
         self._lock = threading.Lock()
         self._counts: OrderedDict[tuple[str, str], tuple[date, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def count(self, flow: str, caller: str, day: date) -> int:
+    def count_call(self, flow: str, caller: str, day: date) -> int:
         """As ``Counts`` says; from any thread."""
         if not caller:
             return 0
@@ -154,13 +158,13 @@ class CountsInMemory:
             calls = calls + 1 if known == day else 1
             self._counts[key] = (day, calls)
             self._counts.move_to_end(key)
-            self._forget(day)
+            self._forget_old_counts(day)
         return calls
 
-    def _forget(self, today: date) -> None:
+    def _forget_old_counts(self, today: date) -> None:
         """Let go of what is too much, and of what is from before yesterday: zones are never further apart."""
         while self._counts:
             day, _ = next(iter(self._counts.values()))
-            if len(self._counts) <= self._most and (today - day).days <= 1:
+            if len(self._counts) <= self._max_callers and (today - day).days <= 1:
                 return
             self._counts.popitem(last=False)

@@ -8,292 +8,342 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
-from app.flows.book import Entry
-from app.flows.checks.flow import look_at_prompts
-from app.flows.files import form
-from app.flows.pieces import Choice, merged
-from app.flows.shapes import SOMETHING
-from app.flows.trail import SECRET
-from app.flows.words.digits import Reading, begins_with_zero, pattern
-from app.flows.words.word import Attempts, Duration, GivenName, Keys, NodeName, OneKey, Some, Spoken, Texts, for_attempt
-from app.kept import Values
+from app.flows.book import NodeEntry
+from app.flows.checks.flow import check_menu_prompts
+from app.flows.files import schema_reference
+from app.flows.pieces import ConditionalFragment, merge_adjacent_texts
+from app.flows.shapes import UNREADABLE_TEXT
+from app.flows.trail import MASKED_VALUE
+from app.flows.words.digits import DigitReader, can_begin_with_zero, parse_digit_pattern
+from app.flows.words.word import (
+    AttemptCount,
+    DurationMs,
+    KeySequence,
+    NodeName,
+    NonEmptyTextList,
+    SingleKey,
+    SpokenStep,
+    TextList,
+    ValueName,
+    pick_attempt_text,
+)
+from app.kept import Variables
 from app.language.verbs import DTMF, Default, Error, Gather, Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from app.calls import Turn
-    from app.flows.places import Path
-    from app.flows.writing import Run
+    from app.flows.places import SourcePath
+    from app.flows.writing import NodeCompiler
 
-WRITTEN_OUT_BYTES: Final = 16_000
+MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
 """A menu's attempts are written out in one document up to this size; beyond it the next attempt is fetched."""
-MENU_BYTES: Final = 40_000
+MAX_INLINE_BRANCHES_BYTES: Final = 40_000
 """A menu's branches are written in place up to this size; beyond it the longest are fetched."""
-MOST_DIGITS: Final = 40
+MAX_COLLECTED_DIGITS: Final = 40
 """Digits that can be collected."""
 
 
-def _digits(value: object) -> object:
+def _parse_digit_count(value: object) -> object:
     """``6`` or ``4-8``."""
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 1 <= least <= most <= MOST_DIGITS:
-        raise ValueError(f"must be a number of digits as 6, or 4-8, at most {MOST_DIGITS}, not {value!r}")
+    if not 1 <= least <= most <= MAX_COLLECTED_DIGITS:
+        raise ValueError(f"must be a number of digits as 6, or 4-8, at most {MAX_COLLECTED_DIGITS}, not {value!r}")
     return least, most
 
 
-class Question(Spoken):
+class QuestionStep(SpokenStep):
     """What words that ask the caller have in common."""
 
-    prompt: Some = pydantic.Field(description="What is said before each attempt; of several texts one for each.")
-    no_input: Texts = pydantic.Field(
+    prompt: NonEmptyTextList = pydantic.Field(
+        description="What is said before each attempt; of several texts one for each."
+    )
+    no_input: TextList = pydantic.Field(
         [], description="What is said where no key was pressed; of several texts one for each attempt."
     )
-    no_match: Texts = pydantic.Field(
+    no_match: TextList = pydantic.Field(
         [], description="What is said where it was none of what is asked for; of several texts one for each attempt."
     )
-    attempts: Attempts = pydantic.Field(3, description="How often it is asked.")
+    attempts: AttemptCount = pydantic.Field(3, description="How often it is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
-    timeout: Duration | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
 
-    def look_at_timeout(self, run: Run, path: Path) -> None:
+    def warn_about_timeout(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Say that a dialect has no limit."""
-        if self.timeout is not None and run.dialect == "reference":
+        if self.timeout is not None and compiler.dialect == "reference":
             message = "timeout: the reference dialect has no time limit for input"
-            run.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
+            compiler.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
 
-    def way_out(self, run: Run, path: Path) -> None:
+    def warn_about_missing_exit(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Say that a caller who does nothing is hung up on without a word."""
-        if not self.otherwise and not run.following:
+        if not self.otherwise and not compiler.next_step_key:
             message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
-            run.warning(path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True)
+            compiler.warning(
+                path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True
+            )
 
 
-class Menu(Question):
+class MenuStep(QuestionStep):
     """Offer choices by key."""
 
-    instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": SOMETHING}}
-    keys: dict[Keys, NodeName] = pydantic.Field(description="The node for each key: 0-9, star, hash, or several such.")
-    stop: OneKey = pydantic.Field("", description="A key that ends the input.")
+    instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
+    keys: dict[KeySequence, NodeName] = pydantic.Field(
+        description="The node for each key: 0-9, star, hash, or several such."
+    )
+    stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """As many attempts as fit into the document, then ``otherwise`` or the steps that follow."""
-        if run.static:
-            run.error(path, "fallback-not-static", "the fallback cannot have a menu", "say what is to be said, and hang up")
+        if compiler.is_static:
+            compiler.error(
+                path, "fallback-not-static", "the fallback cannot have a menu", "say what is to be said, and hang up"
+            )
             return
-        if not self._sound(run, path):
+        if not self._is_usable(compiler, path):
             return
-        branches = self._branches(run, path)
+        branches = self._compile_branches(compiler, path)
         size = sum(branch.size for branch in branches.values())
-        attempt = max(run.attempt, 1) if not run.inner else 1
-        run.answer()
+        attempt = max(compiler.attempt, 1) if not compiler.inside_branch else 1
+        compiler.ensure_answered()
         while True:
-            written = run.branch(inner=False)
-            self._attempt(written, path, attempt, branches)
-            run.repeat(written)
+            written = compiler.make_branch(inside_branch=False)
+            self._compile_attempt(written, path, attempt, branches)
+            compiler.insert_shared_fragments(written)
             attempt += 1
             if attempt > self.attempts:
                 break
-            if size * (self.attempts - attempt + 2) > WRITTEN_OUT_BYTES and not run.inner:
-                run.fetch(run.node, Entry(run.step, attempt, answered=True))
-                run.elsewhere = True
+            if size * (self.attempts - attempt + 2) > MAX_INLINE_ATTEMPTS_BYTES and not compiler.inside_branch:
+                compiler.write_fetch(compiler.node, NodeEntry(compiler.step_index, attempt, line_answered=True))
+                compiler.continues_elsewhere = True
                 return
         if self.otherwise:
-            run.note("otherwise", (*path, "otherwise"))
-            run.goto(self.otherwise, (*path, "otherwise"))
-        self.way_out(run, path)
+            compiler.write_coverage_comment("otherwise", (*path, "otherwise"))
+            compiler.write_goto(self.otherwise, (*path, "otherwise"))
+        self.warn_about_missing_exit(compiler, path)
 
-    def _sound(self, run: Run, path: Path) -> bool:
+    def _is_usable(self, compiler: NodeCompiler, path: SourcePath) -> bool:
         """Whether all that it leads to exists, and the caller can choose."""
-        self._look_at_keys(run, path)
-        self.look_at_timeout(run, path)
-        places = [(self._place(run, path, keys), node) for keys, node in self.keys.items()]
-        run.compiler.reach.chosen.update(places)
-        exist = [run.known(node, place) for place, node in places]
+        self._check_keys(compiler, path)
+        self.warn_about_timeout(compiler, path)
+        places = [(self._key_path(compiler, path, keys), node) for keys, node in self.keys.items()]
+        compiler.flow_compiler.flow_graph.menu_targets.update(places)
+        exist = [compiler.check_target_node(node, place) for place, node in places]
         if self.otherwise:
-            exist.append(run.known(self.otherwise, (*path, "otherwise")))
+            exist.append(compiler.check_target_node(self.otherwise, (*path, "otherwise")))
         return all(exist) and bool(self.keys)
 
-    def _look_at_keys(self, run: Run, path: Path) -> None:
+    def _check_keys(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Say what a caller could not press, or would have to guess."""
         if not self.keys:
-            run.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
-            run.known(SOMETHING, path)
+            compiler.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
+            compiler.check_target_node(UNREADABLE_TEXT, path)
         for word, key in (("star", "*"), ("hash", "#")):
-            if all((*path, "keys", name) in run.compiler.report.keys for name in (word, key)):
+            if all((*path, "keys", name) in compiler.flow_compiler.report.key_positions for name in (word, key)):
                 said = f"keys: {word} and {key} are one key"
-                run.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
+                compiler.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
         if self.stop and any(self.stop in keys for keys in self.keys):
-            run.error((*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop")
+            compiler.error(
+                (*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop"
+            )
         for short, long in itertools.permutations(self.keys, 2):
             if long.startswith(short):
                 message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
-                place = self._place(run, path, short)
-                run.warning(place, "key-shadowed", message, "let no key begin another")
+                place = self._key_path(compiler, path, short)
+                compiler.warning(place, "key-shadowed", message, "let no key begin another")
         if len({*map(len, self.keys)}) > 1 and not self.stop:
-            self._look_at_lengths(run, (*path, "keys"))
-        if {**run.compiler.voice, **self.voice_in(run, path)}.get("lang", "en-US").lower().startswith("en"):
+            self._warn_about_key_lengths(compiler, (*path, "keys"))
+        if (
+            {**compiler.flow_compiler.voice, **self.read_voice(compiler, path)}.get("lang", "en-US")
+            .lower()
+            .startswith("en")
+        ):
             texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
-            stop = (self.stop or _free_key(self.keys)) if self._ends_by_key(run) else ""
-            look_at_prompts(run, path, texts, self.keys, stop)
+            stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(compiler) else ""
+            check_menu_prompts(compiler, path, texts, self.keys, stop)
 
-    def _ends_by_key(self, run: Run) -> bool:
+    def _has_end_key(self, compiler: NodeCompiler) -> bool:
         """Whether a key ends the input."""
-        return bool(self.stop) or run.dialect == "classic" or len({*map(len, self.keys)}) > 1
+        return bool(self.stop) or compiler.dialect == "classic" or len({*map(len, self.keys)}) > 1
 
-    def _look_at_lengths(self, run: Run, path: Path) -> None:
+    def _warn_about_key_lengths(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """A short key among longer ones must be ended by another, where nothing else ends the input."""
-        end = _free_key(self.keys)
+        end = _pick_stop_key(self.keys)
         message = f"keys: some are longer than others; {end} ends a short one at once"
         mend = "say so in the prompt, or name a stop key"
         if end == "+":
             message = "keys: some are longer than others, and no key is left to end a short one"
             mend = "make them equally long, or leave star or hash free"
-        run.warning(path, "key-lengths", message, mend)
+        compiler.warning(path, "key-lengths", message, mend)
 
-    def _place(self, run: Run, path: Path, keys: str) -> Path:
+    def _key_path(self, compiler: NodeCompiler, path: SourcePath, keys: str) -> SourcePath:
         """Where a key stands in the file, however it is written there."""
         written = (keys, {"*": "star", "#": "hash"}.get(keys, keys))
         return next(
-            ((*path, "keys", name) for name in written if (*path, "keys", name) in run.compiler.report.places), path
+            ((*path, "keys", name) for name in written if (*path, "keys", name) in compiler.flow_compiler.report.positions),
+            path,
         )
 
-    def _branches(self, run: Run, path: Path) -> dict[str, Run]:
+    def _compile_branches(self, compiler: NodeCompiler, path: SourcePath) -> dict[str, NodeCompiler]:
         """A run for each key, the longest of them fetched where all together are too long."""
         branches = {}
         for keys, node in self.keys.items():
-            branches[keys] = run.branch(answered=True)
-            branches[keys].note(f"key {keys}", self._place(run, path, keys))
-            branches[keys].goto(node, self._place(run, path, keys))
+            branches[keys] = compiler.make_branch(line_answered=True)
+            branches[keys].write_coverage_comment(f"key {keys}", self._key_path(compiler, path, keys))
+            branches[keys].write_goto(node, self._key_path(compiler, path, keys))
         for keys in sorted(branches, key=lambda keys: -branches[keys].size):
-            if sum(branch.size for branch in branches.values()) <= MENU_BYTES:
+            if sum(branch.size for branch in branches.values()) <= MAX_INLINE_BRANCHES_BYTES:
                 break
-            branches[keys] = run.branch(answered=True)
-            branches[keys].note(f"key {keys}", self._place(run, path, keys))
-            branches[keys].fetch(self.keys[keys], Entry(answered=True))
+            branches[keys] = compiler.make_branch(line_answered=True)
+            branches[keys].write_coverage_comment(f"key {keys}", self._key_path(compiler, path, keys))
+            branches[keys].write_fetch(self.keys[keys], NodeEntry(line_answered=True))
         return branches
 
-    def _attempt(self, run: Run, path: Path, attempt: int, branches: Mapping[str, Run]) -> None:
+    def _compile_attempt(
+        self, compiler: NodeCompiler, path: SourcePath, attempt: int, branches: Mapping[str, NodeCompiler]
+    ) -> None:
         """One attempt."""
 
-        def text(key: str, texts: list[str]) -> Say:
-            return self.say(run, path, *for_attempt(run, path, key, texts, attempt))
+        def build_attempt_say(key: str, texts: list[str]) -> Say:
+            return self.build_say(compiler, path, *pick_attempt_text(compiler, path, key, texts, attempt))
 
-        prompt = text("prompt", self.prompt)
-        inside: list[Any] = [DTMF(run.place(branch), value=keys) for keys, branch in branches.items()]
+        prompt = build_attempt_say("prompt", self.prompt)
+        inside: list[Any] = [DTMF(compiler.embed_branch(branch), value=keys) for keys, branch in branches.items()]
         if self.no_match:
-            inside.append(Default(*run.noted("no-match", (*path, "no_match"), text("no_match", self.no_match))))
+            inside.append(
+                Default(
+                    *compiler.prepend_coverage_comment(
+                        "no-match", (*path, "no_match"), build_attempt_say("no_match", self.no_match)
+                    )
+                )
+            )
         if self.no_input:
-            inside.append(Error(*run.noted("no-input", (*path, "no_input"), text("no_input", self.no_input))))
+            inside.append(
+                Error(
+                    *compiler.prepend_coverage_comment(
+                        "no-input", (*path, "no_input"), build_attempt_say("no_input", self.no_input)
+                    )
+                )
+            )
         given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
         uneven = len({*map(len, branches)}) > 1
-        if self.stop or (uneven and _free_key(branches) != "+"):
-            given["dtmf_stop"] = self.stop or _free_key(branches)
-        if run.dialect == "classic":
-            given |= {"attempts": 1, "dtmf_stop": self.stop or _free_key(branches)}
+        if self.stop or (uneven and _pick_stop_key(branches) != "+"):
+            given["dtmf_stop"] = self.stop or _pick_stop_key(branches)
+        if compiler.dialect == "classic":
+            given |= {"attempts": 1, "dtmf_stop": self.stop or _pick_stop_key(branches)}
             given |= {"timeout": self.timeout} if self.timeout is not None else {}
-            run.write(Gather(prompt, *inside, **given), path=path)
+            compiler.write_verbs(Gather(prompt, *inside, **given), path=path)
         else:
-            run.write(prompt, Gather(*inside, **given), path=path)
+            compiler.write_verbs(prompt, Gather(*inside, **given), path=path)
 
 
-class Collect(Question):
+class CollectStep(QuestionStep):
     """Take digits, and go on with them."""
 
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
-    returns: ClassVar[bool] = True
-    into: GivenName = pydantic.Field(description="The name under which the digits are kept.")
-    digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_digits), form("digits")] = pydantic.Field(
-        description="How many digits, as 6 or 4-8."
+    resumes_call: ClassVar[bool] = True
+    into: ValueName = pydantic.Field(description="The name under which the digits are kept.")
+    digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_parse_digit_count), schema_reference("digits")] = (
+        pydantic.Field(description="How many digits, as 6 or 4-8.")
     )
-    stop: OneKey = pydantic.Field("#", description="The key that ends the input.")
-    match: Annotated[str, pydantic.AfterValidator(pattern)] = pydantic.Field(
+    stop: SingleKey = pydantic.Field("#", description="The key that ends the input.")
+    match: Annotated[str, pydantic.AfterValidator(parse_digit_pattern)] = pydantic.Field(
         "", description="A regular expression for all the digits."
     )
     secret: bool = pydantic.Field(default=False, description="Whether the digits are masked wherever they are shown.")
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """The attempts; each asks us with what was pressed, and the entry that is asked begins by looking at it."""
-        if run.static:
-            run.error(
+        if compiler.is_static:
+            compiler.error(
                 path, "fallback-not-static", "the fallback cannot ask for digits", "say what is to be said, and hang up"
             )
             return
-        if self.otherwise and not run.known(self.otherwise, (*path, "otherwise")):
+        if self.otherwise and not compiler.check_target_node(self.otherwise, (*path, "otherwise")):
             return
-        self._look(run, path)
-        run.answer()
-        if not run.given:
-            run.act_quietly(self._forget)
-            self._attempts(run, path, max(run.attempt, 1))
-            run.elsewhere = run.ends
+        self._check_dialect(compiler, path)
+        compiler.ensure_answered()
+        if not compiler.has_digits:
+            compiler.add_pure_action(self._clear_digits)
+            self._compile_attempts(compiler, path, max(compiler.attempt, 1))
+            compiler.continues_elsewhere = compiler.terminates
             return
-        mark = run.mark_of("collect", self._says(), ())
-        reading = Reading(self, mark, classic=run.dialect == "classic")
+        mark = compiler.make_decision_origin("collect", self._describe_rule(), ())
+        reading = DigitReader(self, mark, classic=compiler.dialect == "classic")
         for outcome, texts in (("no-input", self.no_input), ("no-match", self.no_match)):
-            wrong = run.branch(inner=False)
-            wrong.act_quietly(self._forget)
+            wrong = compiler.make_branch(inside_branch=False)
+            wrong.add_pure_action(self._clear_digits)
             key = outcome.replace("-", "_")
             if texts or outcome == "no-match":
-                wrong.note(outcome, (*path, key))
+                wrong.write_coverage_comment(outcome, (*path, key))
             if texts:
-                wrong.write(self.say(wrong, path, *for_attempt(run, path, key, texts, run.attempt)), path=path)
-            self._attempts(wrong, path, run.attempt + 1)
-            if not wrong.ends:
-                wrong.resume(run.step + 1)
-            run.pieces.append(Choice(reading.found(outcome), merged(wrong.pieces), ends=True))
-            run.absorb(wrong)
-        run.note("collected", path)
-        run.keeps(self.into, "0" * self.digits[1], (*path, "digits"), run.step + 1)
-        run.act(reading.keep, path, f"digits are collected into {self.into!r}")
+                wrong.write_verbs(
+                    self.build_say(wrong, path, *pick_attempt_text(compiler, path, key, texts, compiler.attempt)), path=path
+                )
+            self._compile_attempts(wrong, path, compiler.attempt + 1)
+            if not wrong.terminates:
+                wrong.write_resume(compiler.step_index + 1)
+            compiler.fragments.append(
+                ConditionalFragment(
+                    reading.make_outcome_condition(outcome), merge_adjacent_texts(wrong.fragments), terminates=True
+                )
+            )
+            compiler.absorb_branch(wrong)
+        compiler.write_coverage_comment("collected", path)
+        compiler.record_stored_value(self.into, "0" * self.digits[1], (*path, "digits"), compiler.step_index + 1)
+        compiler.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
 
-    def _forget(self, turn: Turn) -> None:
+    def _clear_digits(self, turn: Turn) -> None:
         """Nothing is collected yet, whatever was when the caller was asked before."""
         if self.into in turn.values or "digits" in turn.values:
-            turn.values = Values({name: value for name, value in turn.values.items() if name not in (self.into, "digits")})
+            turn.values = Variables(
+                {name: value for name, value in turn.values.items() if name not in (self.into, "digits")}
+            )
 
-    def _look(self, run: Run, path: Path) -> None:
+    def _check_dialect(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Say what a dialect cannot do."""
-        self.look_at_timeout(run, path)
-        if run.dialect == "classic" and self.digits[1] > 1 and begins_with_zero(self.match, *self.digits):
+        self.warn_about_timeout(compiler, path)
+        if compiler.dialect == "classic" and self.digits[1] > 1 and can_begin_with_zero(self.match, *self.digits):
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
             if self.digits[0] == self.digits[1]:
                 few = "12".zfill(self.digits[1])[-self.digits[1] :]
                 message = f"{message}: whoever presses {int(few)} and {self.stop or 'waits'} has pressed {few}"
             mend = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
-            run.warning((*path, "digits"), "leading-zeros", message, mend)
-        self.way_out(run, path)
+            compiler.warning((*path, "digits"), "leading-zeros", message, mend)
+        self.warn_about_missing_exit(compiler, path)
 
-    def _says(self) -> str:
+    def _describe_rule(self) -> str:
         least, most = self.digits
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"
-        return f"{self.into}: {digits}{f' matching {SECRET if self.secret else self.match}' if self.match else ''}"
+        return f"{self.into}: {digits}{f' matching {MASKED_VALUE if self.secret else self.match}' if self.match else ''}"
 
-    def _attempts(self, run: Run, path: Path, first: int) -> None:
+    def _compile_attempts(self, compiler: NodeCompiler, path: SourcePath, first: int) -> None:
         """The attempts from one on, then ``otherwise`` where there is one."""
         for attempt in range(first, self.attempts + 1):
-            self._attempt(run, path, attempt)
+            self._compile_attempt(compiler, path, attempt)
         if self.otherwise:
-            run.note("otherwise", (*path, "otherwise"))
-            run.goto(self.otherwise, (*path, "otherwise"))
+            compiler.write_coverage_comment("otherwise", (*path, "otherwise"))
+            compiler.write_goto(self.otherwise, (*path, "otherwise"))
 
-    def _attempt(self, run: Run, path: Path, attempt: int) -> None:
-        prompt = self.say(run, path, *for_attempt(run, path, "prompt", self.prompt, attempt))
-        url = run.url(run.node, Entry(run.step, attempt, answered=True, given=True))
+    def _compile_attempt(self, compiler: NodeCompiler, path: SourcePath, attempt: int) -> None:
+        prompt = self.build_say(compiler, path, *pick_attempt_text(compiler, path, "prompt", self.prompt, attempt))
+        url = compiler.add_document_url_placeholder(
+            compiler.node, NodeEntry(compiler.step_index, attempt, line_answered=True, has_digits=True)
+        )
         inside = []
         if self.no_input:
-            said = self.say(run, path, *for_attempt(run, path, "no_input", self.no_input, attempt))
-            inside.append(Error(*run.noted("no-input", (*path, "no_input"), said)))
+            said = self.build_say(compiler, path, *pick_attempt_text(compiler, path, "no_input", self.no_input, attempt))
+            inside.append(Error(*compiler.prepend_coverage_comment("no-input", (*path, "no_input"), said)))
         given: dict[str, Any] = {"dtmf_length": self.digits[1], "dtmf_stop": self.stop, "url": url}
-        if run.dialect == "classic":
+        if compiler.dialect == "classic":
             given |= {"attempts": 1, "method": "GET"} | ({"timeout": self.timeout} if self.timeout is not None else {})
-            run.write(Gather(prompt, *inside, **given), path=path)
+            compiler.write_verbs(Gather(prompt, *inside, **given), path=path)
         else:
-            run.write(prompt, Gather(*inside, **given), path=path)
+            compiler.write_verbs(prompt, Gather(*inside, **given), path=path)
 
 
-def _free_key(choices: Iterable[str]) -> str:
+def _pick_stop_key(choices: Iterable[str]) -> str:
     """A stop key that is no choice: classic's own default, ``*``, might be one."""
     taken = "".join(choices)
     return next(key for key in "#*+" if key not in taken)

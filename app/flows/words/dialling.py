@@ -6,91 +6,97 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import pydantic
 
-from app.errors import BuildError, suggestion
-from app.flows.files import Steps  # noqa: TC001 - pydantic reads it
-from app.flows.pieces import Choice, merged
-from app.flows.shapes import SOMETHING
-from app.flows.trail import SECRET
-from app.flows.words.word import Duration, NodeName, Some, Word
-from app.language.values import NUMBER
+from app.errors import VerbBuildError, format_suggestion
+from app.flows.files import StepList  # noqa: TC001 - pydantic reads it
+from app.flows.pieces import ConditionalFragment, merge_adjacent_texts
+from app.flows.shapes import UNREADABLE_TEXT
+from app.flows.trail import MASKED_VALUE
+from app.flows.words.word import DurationMs, NodeName, NonEmptyTextList, WordStep
+from app.language.values import NUMBER_KIND
 from app.language.verbs import Dial, Error, Record, To
-from app.numbers import e164, is_emergency, masked
-from app.spots import RINGS, RINGS_LAST
+from app.numbers import is_emergency_number, mask_number, parse_e164
+from app.spots import DIAL_POINT, LAST_DIAL_POINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from app.calls import Turn
-    from app.flows.dialing.policy import Policy
-    from app.flows.pieces import Piece
-    from app.flows.places import Path
-    from app.flows.trail import Mark
-    from app.flows.writing import Run
+    from app.flows.dialing.policy import DialPolicy
+    from app.flows.pieces import Fragment
+    from app.flows.places import SourcePath
+    from app.flows.trail import DecisionOrigin
+    from app.flows.writing import NodeCompiler
 
-MOST_IN_TURN: Final = 24
+MAX_TARGETS_IN_TURN: Final = 24
 """Targets that are rung in turn in one document; the others are rung by the next."""
-NOWHERE: Final = ".invalid"
+PLACEHOLDER_HOST: Final = ".invalid"
 """No host is named so; where one stands while a document is written, a computed target will."""
-_MEND: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
+_TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
-class Group(pydantic.BaseModel):
+class HuntGroup(pydantic.BaseModel):
     """A hunt group of a file: whom to ring, and how."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    instead: ClassVar[Mapping[str, Any]] = {"to": SOMETHING}
-    to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
+    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
-    timeout: Duration | None = pydantic.Field(None, description="How long to ring.")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
 
 
-class Written(NamedTuple):
+class LiteralTarget(NamedTuple):
     """A target that the author wrote out."""
 
     to: To
 
 
-class Dialling(Word):
+class DialStep(WordStep):
     """Ring people."""
 
-    plain: ClassVar[str] = "to"
-    instead: ClassVar[Mapping[str, Any]] = {"to": SOMETHING}
+    plain_key: ClassVar[str] = "to"
+    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
     verb: ClassVar[str] = "Dial"
-    to: Some = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
-    timeout: Duration | None = pydantic.Field(None, description="How long to ring.")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
     no_answer: NodeName = pydantic.Field("", description="The node where nobody takes the call.")
     record: bool = pydantic.Field(default=False, description="Whether the conversation is recorded.")
     tag: str = pydantic.Field("", description="Marks the dial in the events that report it.")
     meta: dict[str, str] = pydantic.Field({}, description="Variables that are passed on to callback URLs.")
-    error: Steps | None = pydantic.Field(None, description="The steps where nobody takes the call, instead of no_answer.")
+    error: StepList | None = pydantic.Field(
+        None, description="The steps where nobody takes the call, instead of no_answer."
+    )
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """The Dial; with ``in-turn``, each next target in the Error of the one before."""
-        groups = [run.compiler.groups[name] for name in self.to if name in run.compiler.groups]
-        targets = [*self._targets(run, path)]
+        groups = [compiler.flow_compiler.groups[name] for name in self.to if name in compiler.flow_compiler.groups]
+        targets = [*self._iterate_targets(compiler, path)]
         ring = self.ring or next((group.ring for group in groups), "at-once")
-        nobody = self._nobody(run, path)
+        nobody = self._compile_no_answer(compiler, path)
         if not targets:
             return
-        if nobody is None and not run.static and run.following in ("goto", "voicemail"):
-            message = f"the {run.following} after this dial runs when a conversation is over, and when nobody answers"
-            run.warning(path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True)
+        if nobody is None and not compiler.is_static and compiler.next_step_key in ("goto", "voicemail"):
+            message = (
+                f"the {compiler.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
+            )
+            compiler.warning(
+                path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True
+            )
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
-        if ring == "in-turn" and len(targets) > MOST_IN_TURN and not run.static:
-            nobody, targets = self._rest(run, path, timeout), targets[:MOST_IN_TURN]
+        if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not compiler.is_static:
+            nobody, targets = self._compile_remaining_targets(compiler, path, timeout), targets[:MAX_TARGETS_IN_TURN]
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         for target in targets:
-            if isinstance(target, Computed):
-                run.act_quietly(target.decide)
-        self._round(run, path, rounds, nobody, timeout)
+            if isinstance(target, ComputedTarget):
+                compiler.add_pure_action(target.decide_target)
+        self._compile_round(compiler, path, rounds, nobody, timeout)
 
-    def _rest(self, run: Run, path: Path, timeout: int | None) -> Run:
+    def _compile_remaining_targets(self, compiler: NodeCompiler, path: SourcePath, timeout: int | None) -> NodeCompiler:
         """Those who are rung when nobody of the first took the call: in a document of its own, as none may be too deep."""
-        everybody = [member for name in self.to for member in self._members(run, name)]
+        everybody = [member for name in self.to for member in self._group_members(compiler, name)]
         rest: dict[str, Any] = {
-            "to": everybody[MOST_IN_TURN:],
+            "to": everybody[MAX_TARGETS_IN_TURN:],
             "ring": "in-turn",
             "no_answer": self.no_answer,
             "tag": self.tag,
@@ -98,163 +104,183 @@ class Dialling(Word):
         rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
         rest |= {"error": self.error} if self.error is not None else {}
         rest |= {"record": "true"} if self.record else {}
-        after = None if run.inner else (run.node, run.step + 1)
+        after = None if compiler.inside_branch else (compiler.node, compiler.step_index + 1)
         given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
-        branch = run.branch()
-        branch.goto(
-            run.compiler.apart(run.node, [given], (*path, "to", f"after {MOST_IN_TURN}"), after, fetched=True), path
+        branch = compiler.make_branch()
+        branch.write_goto(
+            compiler.flow_compiler.add_branch_node(
+                compiler.node, [given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True
+            ),
+            path,
         )
         return branch
 
-    def _members(self, run: Run, name: str) -> list[str]:
-        group = run.compiler.groups.get(name)
+    def _group_members(self, compiler: NodeCompiler, name: str) -> list[str]:
+        group = compiler.flow_compiler.groups.get(name)
         return [name] if group is None else group.to
 
-    def _round(
-        self, run: Run, path: Path, rounds: Sequence[Sequence[Written | Computed]], nobody: Run | None, timeout: int | None
+    def _compile_round(
+        self,
+        compiler: NodeCompiler,
+        path: SourcePath,
+        target_rounds: Sequence[Sequence[LiteralTarget | ComputedTarget]],
+        no_answer_branch: NodeCompiler | None,
+        timeout: int | None,
     ) -> None:
         """Ring the first round; where nobody takes it, the others."""
-        missed = nobody
-        if rounds[1:]:
-            missed = run.branch()
-            self._round(missed, path, rounds[1:], nobody, timeout)
-        ringing = run.branch(inner=False)
+        missed = no_answer_branch
+        if target_rounds[1:]:
+            missed = compiler.make_branch()
+            self._compile_round(missed, path, target_rounds[1:], no_answer_branch, timeout)
+        ringing = compiler.make_branch(inside_branch=False)
         targets = [
-            target.to if isinstance(target, Written) else ringing.target([target.piece(run.dialect)])
-            for target in rounds[0]
+            target.to
+            if isinstance(target, LiteralTarget)
+            else ringing.add_target_placeholder([target.make_fragment(compiler.dialect)])
+            for target in target_rounds[0]
         ]
-        inside = [Error(ringing.place(missed))] if missed is not None and missed.pieces else []
-        if self.record and run.dialect == "reference":
-            ringing.answer()
-        ringing.note(RINGS if rounds[1:] else RINGS_LAST, path)
-        ringing.write(self._dial(ringing, targets, inside, path, timeout), path=path)
-        computed = [target for target in rounds[0] if isinstance(target, Computed)]
-        if len(computed) < len(rounds[0]):
-            run.pieces += ringing.pieces
-            run.take(ringing)
+        inside = [Error(ringing.embed_branch(missed))] if missed is not None and missed.fragments else []
+        if self.record and compiler.dialect == "reference":
+            ringing.ensure_answered()
+        ringing.write_coverage_comment(DIAL_POINT if target_rounds[1:] else LAST_DIAL_POINT, path)
+        ringing.write_verbs(self._build_dial(ringing, targets, inside, path, timeout), path=path)
+        computed = [target for target in target_rounds[0] if isinstance(target, ComputedTarget)]
+        if len(computed) < len(target_rounds[0]):
+            compiler.fragments += ringing.fragments
+            compiler.absorb_sequence(ringing)
             return
-        run.pieces.append(Choice(_any(computed), merged(ringing.pieces), ends=False))
-        run.take(ringing)
-        otherwise = merged([run.comment("refused", path), *(missed.pieces if missed is not None else [])])
+        compiler.fragments.append(
+            ConditionalFragment(_any_target_allowed(computed), merge_adjacent_texts(ringing.fragments), terminates=False)
+        )
+        compiler.absorb_sequence(ringing)
+        otherwise = merge_adjacent_texts(
+            [compiler.make_coverage_comment("refused", path), *(missed.fragments if missed is not None else [])]
+        )
         if otherwise:
-            run.pieces.append(Choice(_none(computed), otherwise, missed is not None and missed.ends))
+            compiler.fragments.append(
+                ConditionalFragment(_no_target_allowed(computed), otherwise, missed is not None and missed.terminates)
+            )
 
-    def _targets(self, run: Run, path: Path) -> Iterator[Written | Computed]:
+    def _iterate_targets(self, compiler: NodeCompiler, path: SourcePath) -> Iterator[LiteralTarget | ComputedTarget]:
         for index, target in enumerate(self.to):
-            where: Path = (*path, "to", index)
-            group = run.compiler.groups.get(target)
+            where: SourcePath = (*path, "to", index)
+            group = compiler.flow_compiler.groups.get(target)
             if group is None:
-                yield from self._target(run, where, target)
+                yield from self._read_target(compiler, where, target)
                 continue
-            run.compiler.groups_used.add(target)
+            compiler.flow_compiler.used_groups.add(target)
             for place, member in enumerate(group.to):
-                listed: Path = ("groups", target, place)
-                within = listed if listed in run.compiler.report.places else ("groups", target, "to", place)
-                yield from self._target(run, within, member)
+                listed: SourcePath = ("groups", target, place)
+                within = listed if listed in compiler.flow_compiler.report.positions else ("groups", target, "to", place)
+                yield from self._read_target(compiler, within, member)
 
-    def _target(self, run: Run, where: Path, target: str) -> Iterator[Written | Computed]:
-        if target == SOMETHING:
+    def _read_target(
+        self, compiler: NodeCompiler, where: SourcePath, target: str
+    ) -> Iterator[LiteralTarget | ComputedTarget]:
+        if target == UNREADABLE_TEXT:
             return
         if "{{" in target or "{%" in target:
-            text = run.template(target, where)
-            if text is not None and text.constant is None:
-                mark = run.mark_of("dial", target, text.uses)
-                run.compiler.computed(where)
-                yield Computed(text.plain, run.compiler.policy, mark)
+            text = compiler.compile_text(target, where)
+            if text is not None and text.constant_text is None:
+                mark = compiler.make_decision_origin("dial", target, text.used_names)
+                compiler.flow_compiler.record_computed_target(where)
+                yield ComputedTarget(text.render_plain, compiler.flow_compiler.dial_policy, mark)
             return
-        if NUMBER.accepts(target.strip()) and not e164(target) and not is_emergency(target):
+        if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
             mend = "write it with its country code, as +12015550188; an extension of yours is fine"
-            run.warning(where, "dial-target", message, mend)
-        if target.strip().endswith(NOWHERE):
-            run.error(where, "dial-target", f"to: no host ends with {NOWHERE}", _MEND)
+            compiler.warning(where, "dial-target", message, mend)
+        if target.strip().endswith(PLACEHOLDER_HOST):
+            compiler.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return
         try:
-            made = Written(To(target.strip()))
-        except BuildError as error:
-            number = f"did you mean {e164(target)!r}?" if e164(target) else ""
-            near = number or suggestion(target, run.compiler.groups) or _MEND
-            run.error(where, "dial-target", f"to: {_said(error)}", near)
+            made = LiteralTarget(To(target.strip()))
+        except VerbBuildError as error:
+            number = f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
+            near = number or format_suggestion(target, compiler.flow_compiler.groups) or _TARGET_FIX
+            compiler.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
-        run.compiler.dialled(target.strip(), where)
+        compiler.flow_compiler.record_literal_target(target.strip(), where)
         yield made
 
-    def _nobody(self, run: Run, path: Path) -> Run | None:
+    def _compile_no_answer(self, compiler: NodeCompiler, path: SourcePath) -> NodeCompiler | None:
         """What happens where nobody takes the call."""
         if self.no_answer and self.error is not None:
-            run.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
+            compiler.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
         if not self.no_answer and self.error is None:
             return None
         if not self.no_answer:
-            return run.within(self.error or [], (*path, "error"))
-        nobody = run.branch()
-        nobody.goto(self.no_answer, (*path, "no_answer"))
+            return compiler.compile_branch(self.error or [], (*path, "error"))
+        nobody = compiler.make_branch()
+        nobody.write_goto(self.no_answer, (*path, "no_answer"))
         return nobody
 
-    def _dial(self, run: Run, targets: list[To], inside: list[Error], path: Path, timeout: int | None) -> Dial | Record:
+    def _build_dial(
+        self, compiler: NodeCompiler, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
+    ) -> Dial | Record:
         given: dict[str, Any] = {}
         if timeout is not None:
             given["timeout"] = timeout
         if self.extra:
             given["extra"] = self.extra
         if self.tag:
-            given["tag"] = run.prose(self.tag, (*path, "tag"))
-        if self.record and run.dialect == "classic":
+            given["tag"] = compiler.compile_complete_text(self.tag, (*path, "tag"))
+        if self.record and compiler.dialect == "classic":
             given["record"] = "record-from-answer"
-        dial = Dial(*targets, *inside, *run.metas(self.meta, (*path, "meta")), **given)
-        return Record(dial, tag="conversation") if self.record and run.dialect == "reference" else dial
+        dial = Dial(*targets, *inside, *compiler.build_metas(self.meta, (*path, "meta")), **given)
+        return Record(dial, tag="conversation") if self.record and compiler.dialect == "reference" else dial
 
 
-def look_at_group(name: str, run: Run) -> None:
+def check_hunt_group(name: str, compiler: NodeCompiler) -> None:
     """Say what is wrong with whom a group rings."""
-    used, dials = {*run.compiler.groups_used}, {**run.compiler.dials}
-    for _ in Dialling(to=[name])._targets(run, ()):  # noqa: SLF001 - its own
+    used, dials = {*compiler.flow_compiler.used_groups}, {**compiler.flow_compiler.literal_targets}
+    for _ in DialStep(to=[name])._iterate_targets(compiler, ()):  # noqa: SLF001 - its own
         pass
-    run.compiler.groups_used, run.compiler.dials = used, dials
+    compiler.flow_compiler.used_groups, compiler.flow_compiler.literal_targets = used, dials
 
 
-class Computed:
+class ComputedTarget:
     """A target that is worked out when a call is there, and rung only if the file's dial policy allows it."""
 
-    def __init__(self, text: Callable[[Turn], str], policy: Policy, mark: Mark) -> None:
+    def __init__(self, text: Callable[[Turn], str], policy: DialPolicy, mark: DecisionOrigin) -> None:
         self._text = text
         self._policy = policy
         self._mark = mark
 
-    def decide(self, turn: Turn) -> None:
+    def decide_target(self, turn: Turn) -> None:
         """Work it out and ask the policy; what is refused is nothing, and the trail says why."""
         written = self._text(turn)
-        refusal = self._policy.refusal(written)
-        turn.found[self] = "" if refusal else self._policy.target(written)
-        secret = any(name.partition(".")[0] in self._mark.secrets for name in self._mark.uses)
-        detail = {"target": SECRET if secret else masked(written)}
-        detail |= {"refused": SECRET if secret else refusal} if refusal else {}
+        refusal = self._policy.find_refusal(written)
+        turn.step_results[self] = "" if refusal else self._policy.normalize_dial_target(written)
+        secret = any(name.partition(".")[0] in self._mark.secret_names for name in self._mark.used_names)
+        detail = {"target": MASKED_VALUE if secret else mask_number(written)}
+        detail |= {"refused": MASKED_VALUE if secret else refusal} if refusal else {}
         turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
 
-    def allowed(self, turn: Turn) -> str:
+    def get_allowed_target(self, turn: Turn) -> str:
         """The target, or nothing."""
-        target: str = turn.found[self]
+        target: str = turn.step_results[self]
         return target
 
-    def piece(self, dialect: str) -> Piece:
+    def make_fragment(self, dialect: str) -> Fragment:
         """The element of the target."""
 
-        def hole(turn: Turn) -> str:
-            target = self.allowed(turn)
+        def render_target(turn: Turn) -> str:
+            target = self.get_allowed_target(turn)
             tag = "To" if dialect == "reference" else "Sip" if "@" in target else "Number"
             return f"<{tag}>{target}</{tag}>" if target else ""
 
-        return hole
+        return render_target
 
 
-def _any(computed: Sequence[Computed]) -> Callable[[Turn], bool]:
-    return lambda turn: any(target.allowed(turn) for target in computed)
+def _any_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], bool]:
+    return lambda turn: any(target.get_allowed_target(turn) for target in computed)
 
 
-def _none(computed: Sequence[Computed]) -> Callable[[Turn], bool]:
-    return lambda turn: not any(target.allowed(turn) for target in computed)
+def _no_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], bool]:
+    return lambda turn: not any(target.get_allowed_target(turn) for target in computed)
 
 
-def _said(error: BuildError) -> str:
+def _message_without_element(error: VerbBuildError) -> str:
     """The message without its element."""
     return str(error).partition(": ")[2] or str(error)

@@ -6,120 +6,122 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
-from app.flows.files import form
-from app.flows.shapes import SOMETHING, validate
-from app.flows.trail import SECRET
-from app.flows.values import plain_value
-from app.flows.words.word import NodeName, Word, name_of
-from app.kept import Values
+from app.flows.files import schema_reference
+from app.flows.shapes import UNREADABLE_TEXT, validate_shape
+from app.flows.trail import MASKED_VALUE
+from app.flows.values import to_plain_data
+from app.flows.words.word import NodeName, WordStep, check_value_name
+from app.kept import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.calls import Turn
-    from app.flows.places import Path
-    from app.flows.writing import Run
+    from app.flows.places import SourcePath
+    from app.flows.writing import NodeCompiler
 
 
-class Goto(Word):
+class GotoStep(WordStep):
     """Go on at another node."""
 
-    plain: ClassVar[str] = "node"
+    plain_key: ClassVar[str] = "node"
     node: NodeName = pydantic.Field(description="The node.")
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """End here, go on there."""
-        run.goto(self.node, path)
+        compiler.write_goto(self.node, path)
 
 
-class Way(pydantic.BaseModel):
+class ChooseOption(pydantic.BaseModel):
     """A way of a choice."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    instead: ClassVar[Mapping[str, Any]] = {"goto": SOMETHING}
+    instead: ClassVar[Mapping[str, Any]] = {"goto": UNREADABLE_TEXT}
     when: str | None = None
     goto: str
 
 
-class Choose(Word):
+class ChooseStep(WordStep):
     """Go on at the node of the first condition that holds."""
 
-    plain: ClassVar[str] = "ways"
-    open: ClassVar[bool] = True
-    ways: Annotated[list[Any], form("ways")]
+    plain_key: ClassVar[str] = "ways"
+    takes_raw_value: ClassVar[bool] = True
+    ways: Annotated[list[Any], schema_reference("ways")]
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """A choice for each way; the last may go without a condition."""
         for index, way in enumerate(self.ways):
-            self._way(run, (*path, index), way, last=index == len(self.ways) - 1)
-        if not run.ends:
-            run.note("no way", path)
+            self._compile_option(compiler, (*path, index), way, last=index == len(self.ways) - 1)
+        if not compiler.terminates:
+            compiler.write_coverage_comment("no way", path)
 
-    def _way(self, run: Run, path: Path, given: object, *, last: bool) -> None:
-        if not isinstance(given, dict):
+    def _compile_option(self, compiler: NodeCompiler, path: SourcePath, option: object, *, last: bool) -> None:
+        if not isinstance(option, dict):
             mend = "as - when: customer.vip, and below it goto: sales"
-            run.error(path, "shape", "choose: each way is a when and a goto", mend)
+            compiler.error(path, "shape", "choose: each way is a when and a goto", mend)
             return
-        way: Way | None = validate(Way, given, path, run.compiler.report)
+        way: ChooseOption | None = validate_shape(ChooseOption, option, path, compiler.flow_compiler.report)
         if way is None:
             return
         when, node = way.when, way.goto
         if when is None:
             if not last:
                 said = "choose: the ways after one without when are never reached"
-                run.error(path, "after-the-end", said, "give it a when, or put it last")
-                run.known(node, (*path, "goto"))
+                compiler.error(path, "after-the-end", said, "give it a when, or put it last")
+                compiler.check_target_node(node, (*path, "goto"))
                 return
-            run.note(f"way to {node}", path)
-            run.goto(node, (*path, "goto"))
+            compiler.write_coverage_comment(f"way to {node}", path)
+            compiler.write_goto(node, (*path, "goto"))
             return
-        condition = run.expression(when, (*path, "when"), "when")
-        under = run.branch(inner=False)
-        under.note(f"way to {node}", path)
-        under.goto(node, (*path, "goto"))
+        condition = compiler.compile_condition(when, (*path, "when"), "when")
+        under = compiler.make_branch(inside_branch=False)
+        under.write_coverage_comment(f"way to {node}", path)
+        under.write_goto(node, (*path, "goto"))
         if condition is not None:
-            run.choose(condition.holds, under, ("choose", f"{when} → {node}", condition.uses))
+            compiler.write_conditional(condition.evaluate, under, ("choose", f"{when} → {node}", condition.used_names))
 
 
-class Set(Word):
+class SetStep(WordStep):
     """Remember values under names."""
 
-    plain: ClassVar[str] = "values"
-    open: ClassVar[bool] = True
-    values: dict[Annotated[str, form("name")], Annotated[Any, form("expression")]]
+    plain_key: ClassVar[str] = "values"
+    takes_raw_value: ClassVar[bool] = True
+    values: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("expression")]]
 
     @classmethod
-    def there(cls, _value: object) -> bool:
+    def runs_on_arrival(cls, _value: object) -> bool:
         """Nothing is remembered of where a call did not get."""
         return True
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Each in order, so that one may use those before it."""
-        if run.static:
-            run.error(path, "fallback-not-static", "the fallback has nothing to remember", "take it out")
+        if compiler.is_static:
+            compiler.error(path, "fallback-not-static", "the fallback has nothing to remember", "take it out")
             return
         for name, source in self.values.items():
             here = (*path, name)
             try:
-                name_of(name)
+                check_value_name(name)
             except ValueError as error:
-                run.error(here, "value", f"set: {error}", key=True)
+                compiler.error(here, "value", f"set: {error}", key=True)
                 continue
             if not isinstance(source, str):
-                run.error(here, "shape", f"{name}: must be an expression", 'as "account", 3 or caller.name')
+                compiler.error(here, "shape", f"{name}: must be an expression", 'as "account", 3 or caller.name')
                 continue
-            run.whole(here)
-            made = run.expression(source, here, name)
+            compiler.check_not_cut(here)
+            made = compiler.compile_condition(source, here, name)
             if made is not None:
-                mark = run.mark_of("set", f"{name} = {source}", made.uses)
-                run.keeps(name, made.sample, here, run.step + 1)
-                run.act(_setting(name, made.holds, mark, run.compiler.secrets), here, f"{name!r} is set")
+                mark = compiler.make_decision_origin("set", f"{name} = {source}", made.used_names)
+                compiler.record_stored_value(name, made.sample, here, compiler.step_index + 1)
+                compiler.add_action(
+                    _make_setter(name, made.evaluate, mark, compiler.flow_compiler.secret_names), here, f"{name!r} is set"
+                )
 
 
-def _setting(name: str, value: Callable[[Turn], Any], mark: Any, secrets: Any) -> Callable[[Turn], None]:  # noqa: ANN401
-    def do(turn: Turn) -> None:
-        made = plain_value(value(turn))
-        turn.trail.append((mark, SECRET if name in secrets else made, turn.values, None))
-        turn.values = Values({**turn.values, name: made})
+def _make_setter(name: str, evaluate: Callable[[Turn], Any], mark: Any, secrets: Any) -> Callable[[Turn], None]:  # noqa: ANN401
+    def set_value(turn: Turn) -> None:
+        made = to_plain_data(evaluate(turn))
+        turn.trail.append((mark, MASKED_VALUE if name in secrets else made, turn.values, None))
+        turn.values = Variables({**turn.values, name: made})
 
-    return do
+    return set_value

@@ -8,183 +8,194 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
-from app.flows.apart import result
-from app.flows.pieces import Choice, merged
-from app.flows.values import plain_value
-from app.flows.words.lengths import fitting, look_at_length
-from app.flows.words.once import calls_of
-from app.flows.words.word import Duration, GivenName, NodeName, Word
-from app.kept import Values
-from app.language.values import URL
-from app.numbers import e164, masked
-from app.outside import Effect, Found, Lookup
+from app.flows.apart import get_job_result
+from app.flows.pieces import ConditionalFragment, merge_adjacent_texts
+from app.flows.values import to_plain_data
+from app.flows.words.lengths import check_sms_length, truncate_sms_text
+from app.flows.words.once import call_keys_of_turn
+from app.flows.words.word import DurationMs, NodeName, ValueName, WordStep
+from app.kept import Variables
+from app.language.values import URL_KIND
+from app.numbers import mask_number, parse_e164
+from app.outside import Effect, LookupRequest, LookupResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.calls import Turn
-    from app.flows.places import Path
-    from app.flows.trail import Mark
-    from app.flows.writing import Run
+    from app.flows.places import SourcePath
+    from app.flows.trail import DecisionOrigin
+    from app.flows.writing import NodeCompiler
 
-    Render = Callable[[Turn], Any]
+    RenderFunction = Callable[[Turn], Any]
 
-LOOKUP_TIMEOUT: Final = 800
+DEFAULT_LOOKUP_TIMEOUT_MS: Final = 800
 """Milliseconds for which an answer is waited for."""
-_HEADER: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_CHANGES: Final = "\ufdd0"
-_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
+_HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_HOLE_MARK: Final = "\ufdd0"
+_JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
-class LookUp(Word):
+class LookupStep(WordStep):
     """Ask another server, and remember its answer."""
 
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "into": "unread"}
-    url: Annotated[str, URL] = pydantic.Field(description="Where to ask.")
-    into: GivenName = pydantic.Field(description="The name under which the answer is kept.")
+    url: Annotated[str, URL_KIND] = pydantic.Field(description="Where to ask.")
+    into: ValueName = pydantic.Field(description="The name under which the answer is kept.")
     method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="How it is asked.")
     headers: dict[str, str] = pydantic.Field({}, description="Headers that it is asked with.")
     body: Any = pydantic.Field(None, description="What is sent: a text, or data, which is sent as JSON.")
-    timeout: Annotated[Duration, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
-        LOOKUP_TIMEOUT, description="How long the answer is waited for, at most 5s."
+    timeout: Annotated[DurationMs, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
+        DEFAULT_LOOKUP_TIMEOUT_MS, description="How long the answer is waited for, at most 5s."
     )
     default: Any = pydantic.Field(None, description="What is kept where there is no answer.")
     otherwise: NodeName = pydantic.Field("", description="The node where there is no answer.")
 
     @classmethod
-    def there(cls, _value: object) -> bool:
+    def runs_on_arrival(cls, _value: object) -> bool:
         """Nobody is asked before the call gets there."""
         return True
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """The question; on any failure the default, and the node under ``otherwise``."""
-        if run.static:
-            run.error(path, "fallback-not-static", "the fallback cannot ask another server", "take it out")
+        if compiler.is_static:
+            compiler.error(path, "fallback-not-static", "the fallback cannot ask another server", "take it out")
             return
-        asking = self._asking(run, path)
+        asking = self._make_lookup_builder(compiler, path)
         if asking is None:
             return
-        default = {} if self.default is None else typed(self.default)
-        mark = run.mark_of("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
-        answer = Answer(asking, self.into, default, mark)
-        run.keeps(self.into, default, (*path, "default"), run.step)
-        run.act(answer.take, path, "another server is asked")
+        default = {} if self.default is None else parse_plain_data(self.default)
+        mark = compiler.make_decision_origin("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
+        answer = LookupAnswer(asking, self.into, default, mark)
+        compiler.record_stored_value(self.into, default, (*path, "default"), compiler.step_index)
+        compiler.add_action(answer.store_answer, path, "another server is asked")
         if not self.otherwise:
-            fails, found = run.comment("fails", path), run.comment("found", path)
+            fails, found = compiler.make_coverage_comment("fails", path), compiler.make_coverage_comment("found", path)
             if fails:
-                run.pieces.append(Choice(answer.failed, (fails,), ends=False, other=(found,)))
+                compiler.fragments.append(
+                    ConditionalFragment(answer.has_failed, (fails,), terminates=False, else_fragments=(found,))
+                )
         else:
-            failed = run.branch(inner=False)
-            failed.note("fails", path)
-            failed.goto(self.otherwise, (*path, "otherwise"))
-            run.pieces.append(Choice(answer.failed, merged(failed.pieces), ends=True))
-            run.absorb(failed)
-            run.note("found", path)
+            failed = compiler.make_branch(inside_branch=False)
+            failed.write_coverage_comment("fails", path)
+            failed.write_goto(self.otherwise, (*path, "otherwise"))
+            compiler.fragments.append(
+                ConditionalFragment(answer.has_failed, merge_adjacent_texts(failed.fragments), terminates=True)
+            )
+            compiler.absorb_branch(failed)
+            compiler.write_coverage_comment("found", path)
 
-    def _asking(self, run: Run, path: Path) -> Callable[[Turn], Lookup] | None:
-        url = url_of(self.url, run, (*path, "url"))
-        headers = {name: self._header(name, value, run, (*path, "headers", name)) for name, value in self.headers.items()}
-        body = None if self.body is None else data_of(self.body, run, (*path, "body"))
+    def _make_lookup_builder(self, compiler: NodeCompiler, path: SourcePath) -> Callable[[Turn], LookupRequest] | None:
+        url = compile_url(self.url, compiler, (*path, "url"))
+        headers = {
+            name: self._compile_header(name, value, compiler, (*path, "headers", name))
+            for name, value in self.headers.items()
+        }
+        body = None if self.body is None else compile_data(self.body, compiler, (*path, "body"))
         if url is None:
             return None
         method, timeout, into = self.method, self.timeout, self.into
-        place = f"{run.compiler.name}/{run.node}/{run.step}"
+        place = f"{compiler.flow_compiler.name}/{compiler.node}/{compiler.step_index}"
         structured = isinstance(self.body, (dict, list))
         if structured and not any(name.lower() == "content-type" for name in headers):
             headers["content-type"] = lambda _turn: "application/json"
 
-        def asking(turn: Turn) -> Lookup:
+        def build_lookup(turn: Turn) -> LookupRequest:
             given = "" if body is None else body(turn)
             text = json.dumps(given, ensure_ascii=False) if structured else str(given)
             told = tuple((name, render(turn)) for name, render in headers.items())
-            return Lookup(url(turn), method, told, text, timeout, place, into)
+            return LookupRequest(url(turn), method, told, text, timeout, place, into)
 
-        return asking
+        return build_lookup
 
-    def _header(self, name: str, value: str, run: Run, path: Path) -> Render:
-        if not _HEADER.fullmatch(name):
-            run.error(path, "value", f"headers: {name!r} is no header's name", key=True)
-        run.whole(path)
-        text = run.template(value, path)
-        plain = text.plain if text is not None else str
+    def _compile_header(self, name: str, value: str, compiler: NodeCompiler, path: SourcePath) -> RenderFunction:
+        if not _HEADER_NAME.fullmatch(name):
+            compiler.error(path, "value", f"headers: {name!r} is no header's name", key=True)
+        compiler.check_not_cut(path)
+        text = compiler.compile_text(value, path)
+        plain = text.render_plain if text is not None else str
         return lambda turn: re.sub("[\r\n\x00-\x1f\x7f]", " ", plain(turn))
 
 
-class Answer:
+class LookupAnswer:
     """What a lookup gave, taken into a turn."""
 
-    def __init__(self, asking: Callable[[Turn], Lookup], into: str, default: Any, mark: Mark) -> None:  # noqa: ANN401
-        self._asking = asking
+    def __init__(
+        self, build_lookup: Callable[[Turn], LookupRequest], into: str, default: Any, mark: DecisionOrigin
+    ) -> None:  # noqa: ANN401
+        self._build_lookup = build_lookup
         self._into = into
         self._default = default
         self._mark = mark
 
-    def take(self, turn: Turn) -> None:
+    def store_answer(self, turn: Turn) -> None:
         """Remember the answer. Raises Pending where it is not there yet."""
-        found: Found = result(turn, self._asking(turn))
-        turn.found[self] = found.ok
-        value = plain_value(found.value) if found.ok else self._default
-        turn.values = Values({**turn.values, self._into: value})
-        detail = {"status": found.status, "ms": round(found.ms, 1), "reason": found.reason, "result": value}
+        found: LookupResult = get_job_result(turn, self._build_lookup(turn))
+        turn.step_results[self] = found.ok
+        value = to_plain_data(found.value) if found.ok else self._default
+        turn.values = Variables({**turn.values, self._into: value})
+        detail = {"status": found.status, "ms": round(found.duration_ms, 1), "reason": found.reason, "result": value}
         turn.trail.append((self._mark, "found" if found.ok else "failed", turn.values, detail))
 
-    def failed(self, turn: Turn) -> bool:
+    def has_failed(self, turn: Turn) -> bool:
         """Whether there was no answer."""
-        return not turn.found[self]
+        return not turn.step_results[self]
 
 
-class Notice(pydantic.BaseModel):
+class WebhookNotice(pydantic.BaseModel):
     """A webhook to be sent."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
-    url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
+    url: Annotated[str, URL_KIND] = pydantic.Field(description="Whom to tell.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
 
 
-class Notify(Word):
+class NotifyStep(WordStep):
     """Tell another server, once the answer is on its way."""
 
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
-    plain: ClassVar[str] = "url"
-    url: Annotated[str, URL] = pydantic.Field(description="Whom to tell.")
+    plain_key: ClassVar[str] = "url"
+    url: Annotated[str, URL_KIND] = pydantic.Field(description="Whom to tell.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
 
     @classmethod
-    def there(cls, _value: object) -> bool:
+    def runs_on_arrival(cls, _value: object) -> bool:
         """Nobody is told of what a call did not get to."""
         return True
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """An effect of the turn."""
-        cause_notice(self, run, path, kind="notify")
+        compile_webhook(self, compiler, path, kind="notify")
 
 
-def cause_notice(word: Notice | Notify, run: Run, path: Path, *, kind: Literal["notify", "voicemail"]) -> None:
+def compile_webhook(
+    notice: WebhookNotice | NotifyStep, compiler: NodeCompiler, path: SourcePath, *, kind: Literal["notify", "voicemail"]
+) -> None:
     """A webhook as an effect: its URL, and as its body what happened and the author's payload."""
-    if run.static:
-        run.error(path, "fallback-not-static", "the fallback cannot tell anybody", "take it out")
+    if compiler.is_static:
+        compiler.error(path, "fallback-not-static", "the fallback cannot tell anybody", "take it out")
         return
-    url = url_of(word.url, run, (*path, "url"))
-    data = data_of(word.payload, run, (*path, "payload"))
+    url = compile_url(notice.url, compiler, (*path, "url"))
+    data = compile_data(notice.payload, compiler, (*path, "payload"))
     if url is None:
         return
-    flow, node = run.compiler.name, run.node
+    flow, node = compiler.flow_compiler.name, compiler.node
 
-    def payload(turn: Turn) -> dict[str, Any]:
+    def build_payload(turn: Turn) -> dict[str, Any]:
         call = {"id": turn.call.id, "from": turn.caller.number, "to": str(turn.number)}
         body = {"type": kind, "timestamp": str(turn.now), "flow": flow, "node": node, "call": call, "data": data(turn)}
         return {"url": url(turn), "body": body}
 
-    _cause(run, path, kind, payload, word.url.partition("?")[0])
+    _compile_effect(compiler, path, kind, build_payload, notice.url.partition("?")[0])
 
 
-class Sms(Word):
+class SmsStep(WordStep):
     """Send a text message, once the answer is on its way."""
 
     instead: ClassVar[Mapping[str, Any]] = {"text": "?"}
-    plain: ClassVar[str] = "text"
+    plain_key: ClassVar[str] = "text"
     text: str = pydantic.Field(min_length=1, description="What to write.")
     to: str = pydantic.Field("", description="To whom; else to the caller.")
     from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
@@ -192,128 +203,128 @@ class Sms(Word):
     )
 
     @classmethod
-    def there(cls, _value: object) -> bool:
+    def runs_on_arrival(cls, _value: object) -> bool:
         """Nobody is written to from where a call did not get."""
         return True
 
-    def write(self, run: Run, path: Path) -> None:
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """An effect of the turn; a number that is worked out must be one that the dial policy allows."""
-        if run.static:
-            run.error(path, "fallback-not-static", "the fallback cannot send a message", "take it out")
+        if compiler.is_static:
+            compiler.error(path, "fallback-not-static", "the fallback cannot send a message", "take it out")
             return
-        run.whole((*path, "text"))
-        text = run.template(self.text, (*path, "text"))
-        if text is not None and text.constant is not None:
-            look_at_length(text.constant, run, (*path, "text"), "text")
-        to, sender = self._number(run, path, "to"), self._number(run, path, "from_")
+        compiler.check_not_cut((*path, "text"))
+        text = compiler.compile_text(self.text, (*path, "text"))
+        if text is not None and text.constant_text is not None:
+            check_sms_length(text.constant_text, compiler, (*path, "text"), "text")
+        to, sender = self._compile_number(compiler, path, "to"), self._compile_number(compiler, path, "from_")
         if text is None:
             return
-        policy = run.compiler.policy
+        policy = compiler.flow_compiler.dial_policy
         computed = "{{" in self.to or "{%" in self.to
         if computed:
-            run.compiler.computed((*path, "to"))
-        elif e164(self.to):
-            run.compiler.dialled(self.to, (*path, "to"))
+            compiler.flow_compiler.record_computed_target((*path, "to"))
+        elif parse_e164(self.to):
+            compiler.flow_compiler.record_literal_target(self.to, (*path, "to"))
 
-        def payload(turn: Turn) -> dict[str, Any]:
+        def build_payload(turn: Turn) -> dict[str, Any]:
             number = to(turn) if to else turn.caller.number
-            target = e164(number)
-            refused = (policy.refusal(number) if computed else "") if target else "there is no number to write to"
+            target = parse_e164(number)
+            refused = (policy.find_refusal(number) if computed else "") if target else "there is no number to write to"
             return {
                 "to": target,
                 "from": sender(turn) if sender else str(turn.number),
-                "text": fitting(text.plain(turn)),
+                "text": truncate_sms_text(text.render_plain(turn)),
                 "": refused,
             }
 
-        refused = _cause(run, path, "sms", payload, self.text)
-        fails, sent = (run.comment(what, path) for what in ("refused", "sent")) if computed else ("", "")
+        refused = _compile_effect(compiler, path, "sms", build_payload, self.text)
+        fails, sent = (compiler.make_coverage_comment(what, path) for what in ("refused", "sent")) if computed else ("", "")
         if fails:
-            run.pieces.append(Choice(refused, (fails,), ends=False, other=(sent,)))
+            compiler.fragments.append(ConditionalFragment(refused, (fails,), terminates=False, else_fragments=(sent,)))
 
-    def _number(self, run: Run, path: Path, key: str) -> Render | None:
+    def _compile_number(self, compiler: NodeCompiler, path: SourcePath, key: str) -> RenderFunction | None:
         written = getattr(self, key)
         here = (*path, key.rstrip("_"))
-        text = run.template(written, here) if written else None
-        if text is not None and text.constant is not None and not e164(text.constant):
-            run.error(here, "number", f"{key.rstrip('_')}: {written!r} is not a number", "as +12015550123")
-        return text.plain if text is not None else None
+        text = compiler.compile_text(written, here) if written else None
+        if text is not None and text.constant_text is not None and not parse_e164(text.constant_text):
+            compiler.error(here, "number", f"{key.rstrip('_')}: {written!r} is not a number", "as +12015550123")
+        return text.render_plain if text is not None else None
 
 
-def _cause(
-    run: Run,
-    path: Path,
+def _compile_effect(
+    compiler: NodeCompiler,
+    path: SourcePath,
     kind: Any,  # noqa: ANN401 - as Effect has it
-    payload: Callable[[Turn], dict[str, Any]],
-    says: str,
+    build_payload: Callable[[Turn], dict[str, Any]],
+    rule_text: str,
 ) -> Callable[[Turn], bool]:
     """An effect of the turn, and a line in its trail; gives whether it was refused.
 
     A text is sent once a call, step and target; anybody else is told once for each URL by which a call comes here.
     """
-    mark = run.mark_of(kind, says)
-    run.compiler.reach.look(run.node, ("call.id", "caller.number", "number"), path)
-    flow, node, step = run.compiler.name, run.node, run.step
+    mark = compiler.make_decision_origin(kind, rule_text)
+    compiler.flow_compiler.flow_graph.record_used_names(compiler.node, ("call.id", "caller.number", "number"), path)
+    flow, node, step = compiler.flow_compiler.name, compiler.node, compiler.step_index
 
-    def do(turn: Turn) -> None:
-        made = payload(turn)
+    def cause_effect(turn: Turn) -> None:
+        made = build_payload(turn)
         refused = made.pop("", "")
-        turn.found[do] = bool(refused)
-        once = made["to"] if kind == "sms" else turn.told.get("ticket", "").rpartition(".")[2]
+        turn.step_results[cause_effect] = bool(refused)
+        once = made["to"] if kind == "sms" else turn.request_fields.get("ticket", "").rpartition(".")[2]
         if not refused:
-            now, before = (f"{call}/{once}/{flow}/{node}/{step}" if call else "" for call in calls_of(turn))
+            now, before = (f"{call}/{once}/{flow}/{node}/{step}" if call else "" for call in call_keys_of_turn(turn))
             turn.effects.append(Effect(kind, now, made, before))
-        to = {"to": masked(made["to"])} if "to" in made else {}
+        to = {"to": mask_number(made["to"])} if "to" in made else {}
         turn.trail.append(
             (mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
         )
 
-    run.act(do, path, f"{kind} is an effect")
-    return lambda turn: turn.found[do]
+    compiler.add_action(cause_effect, path, f"{kind} is an effect")
+    return lambda turn: turn.step_results[cause_effect]
 
 
-def url_of(source: str, run: Run, path: Path) -> Callable[[Turn], str] | None:
+def compile_url(source: str, compiler: NodeCompiler, path: SourcePath) -> Callable[[Turn], str] | None:
     """An author's URL; values in it are percent-encoded."""
-    run.compiler.outside = True
-    run.whole(path)
-    text = run.template(source, path, url=True)
+    compiler.flow_compiler.uses_network = True
+    compiler.check_not_cut(path)
+    text = compiler.compile_text(source, path, url=True)
     try:
-        URL.read(_TEMPLATE.sub("x", source))
+        URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
     except ValueError as error:
-        run.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
+        compiler.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
         return None
-    if _CHANGES in re.split(r"[/?#\\]", _TEMPLATE.sub(_CHANGES, source).partition("://")[2])[0]:
+    if _HOLE_MARK in re.split(r"[/?#\\]", _JINJA_EXPRESSION.sub(_HOLE_MARK, source).partition("://")[2])[0]:
         said = "url: the host of a server that is asked is written out"
-        run.error(path, "value", said, "what changes stands after the host")
+        compiler.error(path, "value", said, "what changes stands after the host")
         return None
-    return text.plain if text is not None else None
+    return text.render_plain if text is not None else None
 
 
-def data_of(value: Any, run: Run, path: Path) -> Render:  # noqa: ANN401 - plain data
+def compile_data(value: Any, compiler: NodeCompiler, path: SourcePath) -> RenderFunction:  # noqa: ANN401 - plain data
     """Data whose texts may change from call to call."""
     if isinstance(value, dict):
-        fields = {key: data_of(part, run, (*path, key)) for key, part in value.items()}
+        fields = {key: compile_data(part, compiler, (*path, key)) for key, part in value.items()}
         return lambda turn: {key: render(turn) for key, render in fields.items()}
     if isinstance(value, list):
-        parts = [data_of(part, run, (*path, index)) for index, part in enumerate(value)]
+        parts = [compile_data(part, compiler, (*path, index)) for index, part in enumerate(value)]
         return lambda turn: [render(turn) for render in parts]
-    run.whole(path)
-    text = run.template(str(value), path)
-    if text is None or text.constant is not None:
-        constant = typed(value)
+    compiler.check_not_cut(path)
+    text = compiler.compile_text(str(value), path)
+    if text is None or text.constant_text is not None:
+        constant = parse_plain_data(value)
         return lambda _turn: constant
-    return text.plain
+    return text.render_plain
 
 
-def typed(value: Any) -> Any:  # noqa: ANN401 - plain data
+def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
     """What an author wrote as data: ``true``, ``false``, ``null`` and numbers are what they look like."""
     if isinstance(value, dict):
-        return {key: typed(part) for key, part in value.items()}
+        return {key: parse_plain_data(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [typed(part) for part in value]
+        return [parse_plain_data(part) for part in value]
     if not isinstance(value, str):
         return value
     if value in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[value]
-    found = _NUMBER.fullmatch(value)
+    found = _JSON_NUMBER.fullmatch(value)
     return (float(value) if found[2] else int(value)) if found else value

@@ -11,6 +11,6 @@ with its process. The rooms:
 - ``wire``: what the two say to each other
 """
 
-from app.flows.workers.pool import Workers
+from app.flows.workers.pool import WorkerPool
 
-__all__ = ["Workers"]
+__all__ = ["WorkerPool"]

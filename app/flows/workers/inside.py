@@ -25,81 +25,81 @@ from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 from app.flows.workers.wire import (
-    ANSWER,
-    BROKEN,
-    CANCEL,
-    CANCELLED,
-    FAILED,
-    HEAD,
-    LONGEST,
-    READY,
-    REQUEST,
-    Board,
-    Frames,
-    Tokens,
-    frame,
-    told,
+    FRAME_ANSWER,
+    FRAME_BROKEN,
+    FRAME_CANCEL,
+    FRAME_CANCELLED,
+    FRAME_FAILED,
+    FRAME_HEAD,
+    FRAME_READY,
+    FRAME_REQUEST,
+    MAX_FRAME_BYTES,
+    FrameDecoder,
+    LoopBoard,
+    TokenPipe,
+    encode_error,
+    encode_frame,
 )
 
-Work = Callable[[bytes], Awaitable[bytes]]
+WorkFunction = Callable[[bytes], Awaitable[bytes]]
 
-_OWN_THREADS: Final = 2
+_OWN_THREAD_COUNT: Final = 2
 """The main one, and the one that watches the wire."""
-_request: contextvars.ContextVar[int] = contextvars.ContextVar("request", default=0)
+_current_request_id: contextvars.ContextVar[int] = contextvars.ContextVar("request", default=0)
 
 
-class Stepped(Coroutine[Any, Any, Any]):
+class ObservedCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine that says on the board when it holds the loop."""
 
-    def __init__(self, steps: Coroutine[Any, Any, Any], board: Board) -> None:
-        self._steps = steps
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], board: LoopBoard) -> None:
+        self._coroutine = coroutine
         self._board = board
-        self._number = _request.get()
+        self._request_id = _current_request_id.get()
 
-    def _step(self, go: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401 - what a coroutine yields
-        self._board.step(self._number, time.monotonic())
+    def _run_step(self, method: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what a coroutine yields
+        self._board.mark_running(self._request_id, time.monotonic())
         try:
-            return go(*given)
+            return method(*arguments)
         except (SystemExit, KeyboardInterrupt) as error:  # would end the loop, and everybody's turn with it
             raise RuntimeError(f"the work wanted to end the process: {error!r}") from error
         finally:
-            self._board.rest()
+            self._board.mark_idle()
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - as a coroutine has it
         """Go on until the next await."""
-        return self._step(self._steps.send, value)
+        return self._run_step(self._coroutine.send, value)
 
     def throw(self, error: Any, *more: Any) -> Any:  # noqa: ANN401 - as a coroutine has it
         """Go on with an error."""
-        return self._step(self._steps.throw, error, *more)
+        return self._run_step(self._coroutine.throw, error, *more)
 
     def close(self) -> None:
         """Go on no more."""
-        self._step(self._steps.close)
+        self._run_step(self._coroutine.close)
 
     def __await__(self) -> Any:  # noqa: ANN401 - as a coroutine has it
-        return self._steps.__await__()
+        return self._coroutine.__await__()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - cr_frame and its like: libraries ask tasks for them
-        return getattr(self._steps, name)
+        return getattr(self._coroutine, name)
 
 
-class Turns(asyncio.Protocol):
+class WorkerRequests(asyncio.Protocol):
     """The worker's end of the wire: takes requests up, and answers them."""
 
-    def __init__(self, work: Work, board: Board, tokens: Tokens) -> None:
+    def __init__(self, work: WorkFunction, board: LoopBoard, tokens: TokenPipe) -> None:
         self._work = work
         self._board = board
         self._tokens = tokens
-        self._frames = Frames()
-        self._turns: dict[int, asyncio.Task[None]] = {}
-        self._begun: set[int] = set()
-        self._cancelled: set[int] = set()
-        self._wire: asyncio.WriteTransport
+        self._frames = FrameDecoder()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._started_ids: set[int] = set()
+        self._cancelled_ids: set[int] = set()
+        self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the wire."""
-        self._wire = cast("asyncio.WriteTransport", transport)
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Without the server there is nothing to do."""
@@ -107,95 +107,95 @@ class Turns(asyncio.Protocol):
 
     def data_received(self, received: bytes) -> None:
         """Take up requests, and drop what nobody wants any more."""
-        for kind, number, body in self._frames.of(received):
-            if kind == REQUEST:
+        for kind, number, body in self._frames.decode_frames(received):
+            if kind == FRAME_REQUEST:
                 context = contextvars.copy_context()
-                context.run(_request.set, number)
-                self._turns[number] = context.run(asyncio.create_task, self._turn(number, body))
-            elif kind == CANCEL and number in self._turns and number not in self._cancelled:
-                self._cancelled.add(number)
-                if number in self._begun:
-                    self._turns[number].cancel()
+                context.run(_current_request_id.set, number)
+                self._tasks[number] = context.run(asyncio.create_task, self._run_request(number, body))
+            elif kind == FRAME_CANCEL and number in self._tasks and number not in self._cancelled_ids:
+                self._cancelled_ids.add(number)
+                if number in self._started_ids:
+                    self._tasks[number].cancel()
 
-    async def _turn(self, number: int, request: bytes) -> None:
+    async def _run_request(self, request_id: int, request: bytes) -> None:
         """One request. Those before it have held the loop already, so what is not begun can still be taken back."""
-        kind, body = CANCELLED, b""
+        kind, body = FRAME_CANCELLED, b""
         try:
-            if self._tokens.claim(number) and number not in self._cancelled:
-                self._begun.add(number)
-                self._board.begin(number)
-                kind, body = ANSWER, _sound(await self._work(request))
+            if self._tokens.claim_request(request_id) and request_id not in self._cancelled_ids:
+                self._started_ids.add(request_id)
+                self._board.mark_started(request_id)
+                kind, body = FRAME_ANSWER, _check_reply(await self._work(request))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the server is told
-            if number not in self._cancelled or not isinstance(error, asyncio.CancelledError):
-                kind, body = FAILED, told(error)
-        del self._turns[number]
-        self._begun.discard(number)
-        self._cancelled.discard(number)
-        if kind == CANCELLED:
-            body = bytes([threading.active_count() > _OWN_THREADS])
-        self._wire.write(frame(kind, number, body))
+            if request_id not in self._cancelled_ids or not isinstance(error, asyncio.CancelledError):
+                kind, body = FRAME_FAILED, encode_error(error)
+        del self._tasks[request_id]
+        self._started_ids.discard(request_id)
+        self._cancelled_ids.discard(request_id)
+        if kind == FRAME_CANCELLED:
+            body = bytes([threading.active_count() > _OWN_THREAD_COUNT])
+        self._transport.write(encode_frame(kind, request_id, body))
 
 
-def _sound(reply: object) -> bytes:
+def _check_reply(reply: object) -> bytes:
     if not isinstance(reply, bytes):
         raise TypeError(f"the reply is {type(reply).__name__}, not bytes")
-    if len(reply) > LONGEST:
-        raise ValueError(f"the reply has {len(reply)} bytes, more than {LONGEST}")
+    if len(reply) > MAX_FRAME_BYTES:
+        raise ValueError(f"the reply has {len(reply)} bytes, more than {MAX_FRAME_BYTES}")
     return reply
 
 
-def work_of(entry: str, prepare: bytes) -> Work:
+def load_work_function(entry_point: str, setup_data: bytes) -> WorkFunction:
     """The work that ``module:function`` names: an async function, or what a plain one makes of ``prepare``."""
-    module, _, name = entry.partition(":")
+    module, _, name = entry_point.partition(":")
     found = getattr(importlib.import_module(module), name)
-    work: Work = found if inspect.iscoroutinefunction(found) else found(prepare)
+    work: WorkFunction = found if inspect.iscoroutinefunction(found) else found(setup_data)
     if not callable(work):
-        raise TypeError(f"{entry} gives {type(work).__name__}, nothing that answers requests")
+        raise TypeError(f"{entry_point} gives {type(work).__name__}, nothing that answers requests")
     return work
 
 
-def main(parent: str, entry: str, memory: str, wire: str, tokens: str, board: str) -> None:
+def worker_main(parent_pid: str, entry_point: str, memory: str, wire: str, tokens: str, board: str) -> None:
     """Run a worker: the server's process id, what to run, bytes of memory, and three files' numbers."""
     ours = socket.socket(fileno=int(wire))
     for file in (ours.fileno(), int(tokens), int(board)):
         os.set_inheritable(file, False)  # noqa: FBT003 - the standard library's way
-    _end_with(int(parent), ours)
-    _bound(int(memory))
+    _end_with_parent(int(parent_pid), ours)
+    _limit_resources(int(memory))
     sys.stdout = cast("TextIO", sys.stderr)  # not buffered: what is printed is not lost with a kill
     try:
-        work = work_of(entry, _prepare(ours))
+        work = load_work_function(entry_point, _read_setup_data(ours))
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server is told
-        ours.sendall(frame(BROKEN, body=told(error)))
+        ours.sendall(encode_frame(FRAME_BROKEN, body=encode_error(error)))
         os._exit(1)
-    seen = Board(int(board))
+    seen = LoopBoard(int(board))
     loop = asyncio.new_event_loop()
-    loop.set_task_factory(lambda loop, steps, **given: asyncio.Task(Stepped(steps, seen), loop=loop, **given))
+    loop.set_task_factory(lambda loop, steps, **given: asyncio.Task(ObservedCoroutine(steps, seen), loop=loop, **given))
     asyncio.set_event_loop(loop)
-    ours.sendall(frame(READY))
-    turns = Turns(work, seen, Tokens(int(tokens)))
+    ours.sendall(encode_frame(FRAME_READY))
+    turns = WorkerRequests(work, seen, TokenPipe(int(tokens)))
     loop.run_until_complete(loop.create_unix_connection(lambda: turns, sock=ours))
     loop.run_forever()
 
 
-def _prepare(wire: socket.socket) -> bytes:
+def _read_setup_data(connection: socket.socket) -> bytes:
     """The first frame's body; it may be as long as it likes."""
-    with wire.makefile("rb") as file:
-        length, _, _ = HEAD.unpack(file.read(HEAD.size))
+    with connection.makefile("rb") as file:
+        length, _, _ = FRAME_HEAD.unpack(file.read(FRAME_HEAD.size))
         return file.read(int(length))
 
 
-def _end_with(parent: int, wire: socket.socket) -> None:
+def _end_with_parent(parent_pid: int, connection: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # not SIG_IGN: what an author starts would inherit that
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
+    if os.getppid() != parent_pid:
         os._exit(0)
-    threading.Thread(target=_watch, args=(wire.fileno(),), name="wire", daemon=True).start()
+    threading.Thread(target=_watch_connection, args=(connection.fileno(),), name="wire", daemon=True).start()
 
 
-def _watch(wire: int) -> None:
+def _watch_connection(wire: int) -> None:
     """End when the wire does, also where the main thread has no time to notice."""
     poll = select.poll()
     poll.register(wire, 0)
@@ -203,7 +203,7 @@ def _watch(wire: int) -> None:
     os._exit(0)
 
 
-def _bound(memory: int) -> None:
+def _limit_resources(memory: int) -> None:
     """No more memory than that, no core files; the server has the processor first, and loses its memory last."""
     for limit, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(OSError, ValueError):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.rehearsal.stand_in.answers import Refused
+from app.rehearsal.stand_in.answers import RestRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.rehearsal.stand_in.ids import Ids
-    from app.rehearsal.stand_in.options import Options
+    from app.rehearsal.stand_in.ids import IdGenerator
+    from app.rehearsal.stand_in.options import StandInOptions
 
 
-class Account:
+class StandInAccount:
     """Who owns it all. ``told`` hears of each charge: why, and the new balance."""
 
-    def __init__(self, options: Options, ids: Ids, told: Callable[[str, float], None]) -> None:
-        self.uuid = ids.uuid("account")
-        self.user = ids.uuid("user")
+    def __init__(self, options: StandInOptions, ids: IdGenerator, on_charge: Callable[[str, float], None]) -> None:
+        self.uuid = ids.next_uuid("account")
+        self.user_uuid = ids.next_uuid("user")
         self.email = options.email
         self.balance = options.balance
-        self._told = told
+        self._on_charge = on_charge
 
-    def entity(self) -> dict[str, Any]:
+    def build_entity(self) -> dict[str, Any]:
         """As it stands in events and calls."""
         return {
             "uuid": self.uuid,
@@ -36,16 +36,16 @@ class Account:
             "balance": self.balance,
         }
 
-    def owner(self) -> dict[str, Any]:
+    def build_user(self) -> dict[str, Any]:
         """The user, as the event ``auth`` has it."""
-        return {"uuid": self.user, "email": self.email, "wss_online": True, "role": "User"}
+        return {"uuid": self.user_uuid, "email": self.email, "wss_online": True, "role": "User"}
 
-    def afford(self, cost: float) -> None:
+    def check_balance(self, cost: float) -> None:
         """Raises Refused where the balance is too low."""
         if self.balance < cost:
-            raise Refused(402, "not enough balance")
+            raise RestRefusal(402, "not enough balance")
 
-    def charge(self, cost: float, action: str) -> None:
+    def charge_balance(self, cost: float, action: str) -> None:
         """Take a sum off the balance."""
         self.balance = round(self.balance - cost, 4)
-        self._told(action, self.balance)
+        self._on_charge(action, self.balance)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-UNAUTHORIZED = "Unauthorized"
+UNAUTHORIZED_MESSAGE = "Unauthorized"
 
 
-class Refused(Exception):
+class RestRefusal(Exception):
     """A request is refused. ``fields``: what is wrong with it, by path. platform 5: the envelope of an error."""
 
     def __init__(
@@ -31,14 +31,14 @@ class Refused(Exception):
         self.fields = fields
         self.headers = headers
 
-    def answer(self) -> JSONResponse:
+    def build_response(self) -> JSONResponse:
         """As the platform says it."""
         said: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
         if self.fields is not None:
             said |= {"meta": "", "fields": self.fields}
         return JSONResponse(said, self.status, headers=self.headers)
 
-    def problem(self) -> JSONResponse:
+    def build_problem_response(self) -> JSONResponse:
         """As the stand-in's own door says it: problem details (RFC 9457), which name every wrong field."""
         named = [f"{path.removeprefix('params.')}: {field['message']}" for path, field in (self.fields or {}).items()]
         said = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
@@ -47,26 +47,26 @@ class Refused(Exception):
         return JSONResponse(said | beside, self.status, self.headers, "application/problem+json")
 
 
-def answered(payload: object, status: int = 200, **beside: object) -> JSONResponse:
+def success_response(payload: object, status: int = 200, **extra_fields: object) -> JSONResponse:
     """Success."""
-    return JSONResponse({"success": True, "payload": payload, **beside}, status)
+    return JSONResponse({"success": True, "payload": payload, **extra_fields}, status)
 
 
-def wrong(name: str, message: str, value: object) -> Refused:
+def field_refusal(name: str, message: str, value: object) -> RestRefusal:
     """One field is wrong."""
-    return Refused(400, "Validation failed", {f"params.{name}": {"message": message, "value": value}})
+    return RestRefusal(400, "Validation failed", {f"params.{name}": {"message": message, "value": value}})
 
 
-def invalid(error: ValidationError) -> Refused:
+def validation_refusal(error: ValidationError) -> RestRefusal:
     """What pydantic found wrong."""
     fields = {}
     for found in error.errors(include_url=False, include_context=False):
         path = ".".join(map(str, found["loc"])) or "body"
         value = found["input"] if isinstance(found["input"], (str, int, float, bool, type(None))) else ""
         fields[f"params.{path}"] = {"message": found["msg"], "value": value}
-    return Refused(400, "Validation failed", fields)
+    return RestRefusal(400, "Validation failed", fields)
 
 
-def not_found(what: str) -> Refused:
+def not_found_refusal(entity_name: str) -> RestRefusal:
     """There is no such thing."""
-    return Refused(404, f"{what} not found")
+    return RestRefusal(404, f"{entity_name} not found")

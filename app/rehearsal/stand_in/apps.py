@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import answered, not_found, wrong
-from app.rehearsal.stand_in.bodies import AppFields, Assign, NewApp
-from app.rehearsal.stand_in.calls import readable
-from app.rehearsal.stand_in.kinds import crud
-from app.rehearsal.stand_in.requests import body_of, file_of
-from app.rehearsal.stand_in.searching import CALL_FIELDS, LOG_FIELDS, Search, found
+from app.rehearsal.stand_in.answers import field_refusal, not_found_refusal, success_response
+from app.rehearsal.stand_in.bodies import AppChangesBody, AssignmentBody, NewAppBody
+from app.rehearsal.stand_in.calls import check_readable
+from app.rehearsal.stand_in.kinds import make_crud_routes
+from app.rehearsal.stand_in.requests import parse_rest_body, parse_rest_file
+from app.rehearsal.stand_in.searching import CALL_SEARCH_FIELDS, LOG_SEARCH_FIELDS, SearchBody, search_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,152 +19,166 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.calls import Calls
-    from app.rehearsal.stand_in.drawers import Drawer, Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Endpoint, Rest
+    from app.rehearsal.stand_in.calls import CallRegistry
+    from app.rehearsal.stand_in.drawers import EntityRow, EntityTable
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestEndpoint, RestRouter
 
-PRODUCTS = ({"product": 1, "uuid": "1", "name": "SIP"}, {"product": 2, "uuid": "2", "name": "SIP TLS"})
+SIP_PRODUCTS = ({"product": 1, "uuid": "1", "name": "SIP"}, {"product": 2, "uuid": "2", "name": "SIP TLS"})
 
 
-def routes(platform: Platform, calls: Calls, rest: Rest) -> list[Route]:
+def make_app_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
     """Everything under ``/sip/app``, ``/call`` and ``/sip/product``; paths that are fixed stand before those with names."""
     document = "/sip/app/call/flow/{uuid}"
     return [
-        rest.route("/call/sca/{uuid}", POST=_push(calls)),
-        rest.route(document, GET=_document(platform), POST=_keep(platform), DELETE=_forget(platform)),
-        rest.route("/sip/app/call/online", GET=_online(calls)),
-        rest.route("/sip/app/call/search", POST=_search(platform, calls, of_apps=True)),
-        rest.route("/sip/app/call/{uuid}", GET=_call(calls), POST=_push(calls)),
-        rest.route("/call/search", POST=_search(platform, calls, of_apps=False)),
-        rest.route("/sip/app/{uuid}/logs", POST=_logs(platform)),
-        numbers(platform, rest, "/sip/app/{uuid}/tnlease", platform.apps, "sip_control_app"),
-        rest.route("/sip/product", GET=_products),
-        *crud(rest, platform, "/sip/app", platform.apps, NewApp, AppFields, check=_check, removed=_removed(platform)),
+        rest.make_route("/call/sca/{uuid}", POST=_push_document_endpoint(calls)),
+        rest.make_route(
+            document,
+            GET=_show_document_endpoint(platform),
+            POST=_store_document_endpoint(platform),
+            DELETE=_remove_document_endpoint(platform),
+        ),
+        rest.make_route("/sip/app/call/online", GET=_list_live_calls_endpoint(calls)),
+        rest.make_route("/sip/app/call/search", POST=_search_calls_endpoint(platform, calls, only_apps=True)),
+        rest.make_route("/sip/app/call/{uuid}", GET=_show_call_endpoint(calls), POST=_push_document_endpoint(calls)),
+        rest.make_route("/call/search", POST=_search_calls_endpoint(platform, calls, only_apps=False)),
+        rest.make_route("/sip/app/{uuid}/logs", POST=_search_logs_endpoint(platform)),
+        make_assignment_route(platform, rest, "/sip/app/{uuid}/tnlease", platform.apps, "sip_control_app"),
+        rest.make_route("/sip/product", GET=_list_products),
+        *make_crud_routes(
+            rest,
+            platform,
+            "/sip/app",
+            platform.apps,
+            NewAppBody,
+            AppChangesBody,
+            check_fields=_check_product,
+            on_removed=_make_removal_hook(platform),
+        ),
     ]
 
 
-async def _products(_: Request) -> Response:
-    return answered([*PRODUCTS])
+async def _list_products(_: Request) -> Response:
+    return success_response([*SIP_PRODUCTS])
 
 
-def _check(fields: Row) -> None:
-    known = [product["product"] for product in PRODUCTS]
+def _check_product(fields: EntityRow) -> None:
+    known = [product["product"] for product in SIP_PRODUCTS]
     if "product" in fields and fields["product"] not in known:
-        raise wrong("product", "no such product", fields["product"])
+        raise field_refusal("product", "no such product", fields["product"])
 
 
-def _removed(platform: Platform) -> Callable[[str], None]:
-    def removed(uuid: str) -> None:
-        platform.documents.pop(uuid, None)
-        platform.leases.leave("sip_control_app", uuid)
+def _make_removal_hook(platform: StandInPlatform) -> Callable[[str], None]:
+    def forget_app(uuid: str) -> None:
+        platform.static_documents.pop(uuid, None)
+        platform.leases.clear_references("sip_control_app", uuid)
 
-    return removed
+    return forget_app
 
 
-def numbers(platform: Platform, rest: Rest, path: str, drawer: Drawer, field: str) -> Route:
+def make_assignment_route(platform: StandInPlatform, rest: RestRouter, path: str, table: EntityTable, field: str) -> Route:
     """The numbers that something has: shown, given and taken by their leases."""
 
-    def rows(uuid: str) -> list[Row]:
-        return [platform.leases.shown(row) for row in platform.leases.drawer if row[field] == uuid]
+    def list_assigned(uuid: str) -> list[EntityRow]:
+        return [platform.leases.build_rest_row(row) for row in platform.leases.table if row[field] == uuid]
 
-    async def shown(request: Request) -> Response:
-        return answered(rows(drawer.of(request.path_params["uuid"])["uuid"]))
+    async def show_assigned(request: Request) -> Response:
+        return success_response(list_assigned(table.get_row(request.path_params["uuid"])["uuid"]))
 
-    async def assign(request: Request) -> Response:
-        uuid = drawer.of(request.path_params["uuid"])["uuid"]
-        given = await body_of(request, Assign)
-        added = [platform.leases.drawer.of(lease) for lease in given.add]
-        taken = [platform.leases.drawer.of(lease) for lease in given.remove]
+    async def assign_leases(request: Request) -> Response:
+        uuid = table.get_row(request.path_params["uuid"])["uuid"]
+        given = await parse_rest_body(request, AssignmentBody)
+        added = [platform.leases.table.get_row(lease) for lease in given.add]
+        taken = [platform.leases.table.get_row(lease) for lease in given.remove]
         for row in added:
             row[field] = uuid
         for row in taken:
             row[field] = None if row[field] == uuid else row[field]
-        return answered(rows(uuid))
+        return success_response(list_assigned(uuid))
 
-    return rest.route(path, GET=shown, POST=assign)
+    return rest.make_route(path, GET=show_assigned, POST=assign_leases)
 
 
 # Static documents
 
 
-def _document(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        uuid = platform.apps.of(request.path_params["uuid"])["uuid"]
-        if uuid not in platform.documents:
-            raise not_found("Call flow")
-        return _kept(platform, uuid)
+def _show_document_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        uuid = platform.apps.get_row(request.path_params["uuid"])["uuid"]
+        if uuid not in platform.static_documents:
+            raise not_found_refusal("Call flow")
+        return _document_response(platform, uuid)
 
-    return endpoint
-
-
-def _keep(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        uuid = platform.apps.of(request.path_params["uuid"])["uuid"]
-        document = await file_of(request)
-        readable(document, platform)
-        platform.documents[uuid] = document
-        return _kept(platform, uuid)
-
-    return endpoint
+    return handle_request
 
 
-def _forget(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        uuid = platform.apps.of(request.path_params["uuid"])["uuid"]
-        if platform.documents.pop(uuid, None) is None:
-            raise not_found("Call flow")
-        return answered(None)
+def _store_document_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        uuid = platform.apps.get_row(request.path_params["uuid"])["uuid"]
+        document = await parse_rest_file(request)
+        check_readable(document, platform)
+        platform.static_documents[uuid] = document
+        return _document_response(platform, uuid)
 
-    return endpoint
+    return handle_request
 
 
-def _kept(platform: Platform, uuid: str) -> Response:
-    return answered(platform.documents[uuid].decode(), url=f"https://documents.invalid/{uuid}.xml")
+def _remove_document_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        uuid = platform.apps.get_row(request.path_params["uuid"])["uuid"]
+        if platform.static_documents.pop(uuid, None) is None:
+            raise not_found_refusal("Call flow")
+        return success_response(None)
+
+    return handle_request
+
+
+def _document_response(platform: StandInPlatform, uuid: str) -> Response:
+    return success_response(platform.static_documents[uuid].decode(), url=f"https://documents.invalid/{uuid}.xml")
 
 
 # Calls
 
 
-def _push(calls: Calls) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        uuid = calls.of(request.path_params["uuid"]).leg.uuid
-        leg = calls.push(uuid, await file_of(request))
-        return answered(leg.entity(), 202)
+def _push_document_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        uuid = calls.get_session(request.path_params["uuid"]).leg.uuid
+        leg = calls.push_document(uuid, await parse_rest_file(request))
+        return success_response(leg.build_entity(), 202)
 
-    return endpoint
-
-
-def _online(calls: Calls) -> Endpoint:
-    async def endpoint(_: Request) -> Response:
-        return answered([leg.entity() for leg in calls.online() if leg.app])
-
-    return endpoint
+    return handle_request
 
 
-def _call(calls: Calls) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return answered(calls.leg(request.path_params["uuid"]).entity())
+def _list_live_calls_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(_: Request) -> Response:
+        return success_response([leg.build_entity() for leg in calls.list_live_legs() if leg.app])
 
-    return endpoint
-
-
-def _search(platform: Platform, calls: Calls, *, of_apps: bool) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        search = await body_of(request, Search)
-        platform.decide(silences.SEARCHES)
-        rows = (leg.entity() for leg in calls.legs() if leg.app or not of_apps)
-        return answered(found(rows, search, CALL_FIELDS))
-
-    return endpoint
+    return handle_request
 
 
-def _logs(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        uuid = platform.apps.of(request.path_params["uuid"])["uuid"]
-        search = await body_of(request, Search)
-        platform.decide(silences.SEARCHES)
+def _show_call_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        return success_response(calls.get_leg(request.path_params["uuid"]).build_entity())
+
+    return handle_request
+
+
+def _search_calls_endpoint(platform: StandInPlatform, calls: CallRegistry, *, only_apps: bool) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(silences.SEARCH_PAYLOAD_RULE)
+        rows = (leg.build_entity() for leg in calls.iterate_legs() if leg.app or not only_apps)
+        return success_response(search_rows(rows, search, CALL_SEARCH_FIELDS))
+
+    return handle_request
+
+
+def _search_logs_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        uuid = platform.apps.get_row(request.path_params["uuid"])["uuid"]
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(silences.SEARCH_PAYLOAD_RULE)
         rows = ({k: v for k, v in row.items() if k != "app"} for row in [*platform.logs] if row["app"] == uuid)
-        return answered(found(rows, search, LOG_FIELDS))
+        return success_response(search_rows(rows, search, LOG_SEARCH_FIELDS))
 
-    return endpoint
+    return handle_request

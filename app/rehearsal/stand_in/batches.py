@@ -6,63 +6,63 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import answered
-from app.rehearsal.stand_in.bodies import NewBatch
-from app.rehearsal.stand_in.calls import readable
-from app.rehearsal.stand_in.requests import body_of
+from app.rehearsal.stand_in.answers import success_response
+from app.rehearsal.stand_in.bodies import NewBatchBody
+from app.rehearsal.stand_in.calls import check_readable
+from app.rehearsal.stand_in.requests import parse_rest_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.calls import Calls
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Rest
+    from app.rehearsal.stand_in.calls import CallRegistry
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestRouter
 
-AT_ONCE: Final = 10
+MAX_PARALLEL_BATCH_CALLS: Final = 10
 """Numbers of a batch that are rung together."""
 
 
-def routes(platform: Platform, calls: Calls, rest: Rest) -> list[Route]:
+def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
     """``/batch``."""
 
-    async def make(request: Request) -> Response:
-        given = await body_of(request, NewBatch)
-        platform.voice_profiles.of(given.outbound_voice_profile)
-        lease = platform.leases.of(given.tn_lease)
-        readable(given.xml.encode(), platform)
-        platform.account.afford(len(given.phones) * silences.MINUTE_COST)
-        platform.decide(silences.CREATED)
-        row = platform.batches.add({**given.model_dump(), "type": "call_xml", "state": "created", "items": []})
+    async def create_batch(request: Request) -> Response:
+        given = await parse_rest_body(request, NewBatchBody)
+        platform.voice_profiles.get_row(given.outbound_voice_profile)
+        lease = platform.leases.get_lease(given.tn_lease)
+        check_readable(given.xml.encode(), platform)
+        platform.account.check_balance(len(given.phones) * silences.COST_PER_MINUTE)
+        platform.apply_rule(silences.CREATION_STATUS_RULE)
+        row = platform.batches.add_row({**given.model_dump(), "type": "call_xml", "state": "created", "items": []})
         row["phones"] = [int(phone) for phone in given.phones]
-        platform.spawn(_run(platform, calls, row, lease))
-        return answered({**row, "items": []}, 202)
+        platform.start_task(_run_batch(platform, calls, row, lease))
+        return success_response({**row, "items": []}, 202)
 
-    async def one(request: Request) -> Response:
-        return answered(platform.batches.of(request.path_params["uuid"]))
+    async def show_batch(request: Request) -> Response:
+        return success_response(platform.batches.get_row(request.path_params["uuid"]))
 
-    return [rest.route("/batch", POST=make), rest.route("/batch/{uuid}", GET=one)]
+    return [rest.make_route("/batch", POST=create_batch), rest.make_route("/batch/{uuid}", GET=show_batch)]
 
 
-async def _run(platform: Platform, calls: Calls, row: Row, lease: Row) -> None:
+async def _run_batch(platform: StandInPlatform, calls: CallRegistry, row: EntityRow, lease: EntityRow) -> None:
     """Ring them, some at a time."""
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(MAX_PARALLEL_BATCH_CALLS)
 
-    async def ring(phone: str) -> None:
-        item: Row = {"uuid": platform.ids.uuid("batch item"), "phone": int(phone), "state": "created"}
+    async def ring_phone(phone: str) -> None:
+        item: EntityRow = {"uuid": platform.ids.next_uuid("batch item"), "phone": int(phone), "state": "created"}
         row["items"].append(item)
         async with room:
-            live = calls.ring_out(lease, phone, row["xml"].encode(), item["uuid"])
+            live = calls.start_batch_call(lease, phone, row["xml"].encode(), item["uuid"])
             item.update(state="calling", call=live.leg.uuid)
             if live.task is not None:
                 told = await live.task
-                answered_ = "live" in live.leg.moments
+                answered_ = "live" in live.leg.state_times
                 item.update(state="success" if answered_ else "failed", outcome=told.outcome, reason=told.error)
 
     row["state"] = "running"
     async with asyncio.TaskGroup() as group:
         for phone in row["phones"]:
-            group.create_task(ring(str(phone)))
+            group.create_task(ring_phone(str(phone)))
     row["state"] = "finished"

@@ -8,81 +8,81 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from app.numbers import e164
-from app.rehearsal.line import LONGEST
-from app.rehearsal.rehearsing import STRANGER
+from app.numbers import parse_e164
+from app.rehearsal.line import MAX_COMMAND_SECONDS
+from app.rehearsal.rehearsing import DEFAULT_REHEARSAL_CALLER
 
-LONGEST_SMS: Final = 918
+MAX_STAND_IN_SMS_CHARACTERS: Final = 918
 
 
-def _digits(written: object) -> str:
-    found = e164(str(written)) if isinstance(written, (str, int)) and not isinstance(written, bool) else ""
+def _parse_digits(value: object) -> str:
+    found = parse_e164(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if not found:
         raise ValueError("invalid integer number")
     return found.lstrip("+")
 
 
-def _url(written: str) -> str:
-    parts = urlsplit(written)
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must include a scheme such as 'https'")
-    return written
+    return url
 
 
-Phone = Annotated[str, BeforeValidator(_digits)]
+PhoneDigits = Annotated[str, BeforeValidator(_parse_digits)]
 """A number, in E.164 without its plus."""
-Url = Annotated[str, AfterValidator(_url), Field(max_length=2048)]
-Method = Literal["GET", "POST"]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
-Milliseconds = Annotated[int, Field(ge=0)] | None
-Trunk = dict[str, Any]
+WebUrl = Annotated[str, AfterValidator(_check_url), Field(max_length=2048)]
+WebhookMethod = Literal["GET", "POST"]
+EntityName = Annotated[str, Field(min_length=1, max_length=255)]
+TimeoutMilliseconds = Annotated[int, Field(ge=0)] | None
+TrunkSettings = dict[str, Any]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A body; what is not known in it is refused."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
 
-class AppFields(Body):
+class AppChangesBody(RequestBody):
     """What may be changed of a SIP Control App."""
 
-    name: Name = ""
+    name: EntityName = ""
     is_active: bool = True
     product: int = 0
     sip_domain: str | None = None
     outbound_voice_profile: str | None = None
-    webhook_url: Url | None = None
-    webhook_method: Method = "GET"
-    webhook_request_timeout: Milliseconds = None
-    call_flow_url: Url | None = None
-    call_flow_method: Method = "GET"
-    call_flow_request_timeout: Milliseconds = None
-    class4_ingress_trunk_settings: Trunk = {}
-    class4_egress_trunk_settings: Trunk = {}
+    webhook_url: WebUrl | None = None
+    webhook_method: WebhookMethod = "GET"
+    webhook_request_timeout: TimeoutMilliseconds = None
+    call_flow_url: WebUrl | None = None
+    call_flow_method: WebhookMethod = "GET"
+    call_flow_request_timeout: TimeoutMilliseconds = None
+    class4_ingress_trunk_settings: TrunkSettings = {}
+    class4_egress_trunk_settings: TrunkSettings = {}
     auto_answer: bool = True
     max_call_length_min: Annotated[int, Field(ge=1)] | None = None
     shaken_verify_policy: int = 0
     shaken_minimum_accepted_attest_lvl: Literal["A", "B", "C"] = "C"
 
 
-class NewApp(AppFields):
+class NewAppBody(AppChangesBody):
     """A SIP Control App: name, product and both trunk settings must be there."""
 
-    name: Name
+    name: EntityName
     product: int
-    class4_ingress_trunk_settings: Trunk
-    class4_egress_trunk_settings: Trunk
+    class4_ingress_trunk_settings: TrunkSettings
+    class4_egress_trunk_settings: TrunkSettings
 
 
-class Assign(Body):
+class AssignmentBody(RequestBody):
     """Numbers that are given to an app or a connection, and taken from it, by their leases."""
 
     add: list[str] = []
     remove: list[str] = []
 
 
-class LeaseFields(Body):
+class LeaseChangesBody(RequestBody):
     """What may be changed of a lease."""
 
     sip_control_app: str | None = None
@@ -90,17 +90,17 @@ class LeaseFields(Body):
     autorenew: bool = True
 
 
-class EnableSms(Body):
+class EnableSmsBody(RequestBody):
     """A number sends and receives messages."""
 
     messaging_profile: str
     sms_campaign: str | None = None
 
 
-class Item(Body):
+class OrderItemBody(RequestBody):
     """A number that is ordered; features as a list, or each by its name."""
 
-    tn: Phone
+    tn: PhoneDigits
     features: list[Literal["voice", "sms", "mms", "fax", "emergency"]] = []
     voice: bool = False
     sms: bool = False
@@ -110,19 +110,19 @@ class Item(Body):
     profile: str | None = None
     autorenew: bool = True
 
-    def wanted(self) -> list[str]:
+    def list_features(self) -> list[str]:
         """Its features."""
         named = [name for name in ("voice", "sms", "mms", "fax", "emergency") if getattr(self, name)]
         return [*dict.fromkeys([*self.features, *named])] or ["voice"]
 
 
-class Order(Body):
+class OrderBody(RequestBody):
     """Numbers that are ordered."""
 
-    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    items: Annotated[list[OrderItemBody], Field(min_length=1, max_length=100)]
 
 
-class NumberSearch(Body):
+class NumberSearchBody(RequestBody):
     """A search for numbers, in any of the three bodies that are known. platform 5."""
 
     type: str | None = None
@@ -143,28 +143,28 @@ class NumberSearch(Body):
     skip: Annotated[int, Field(ge=0)] = 0
 
 
-class Sms(Body):
+class SmsBody(RequestBody):
     """A message: ``from``, or ``tn`` in the older form."""
 
-    sender: Annotated[Phone | None, Field(alias="from")] = None
-    tn: Phone | None = None
-    to: Phone
-    message: Annotated[str, Field(min_length=1, max_length=LONGEST_SMS)]
-    custom_callback_url: Url | None = None
+    sender: Annotated[PhoneDigits | None, Field(alias="from")] = None
+    tn: PhoneDigits | None = None
+    to: PhoneDigits
+    message: Annotated[str, Field(min_length=1, max_length=MAX_STAND_IN_SMS_CHARACTERS)]
+    custom_callback_url: WebUrl | None = None
 
     @model_validator(mode="after")
-    def _from(self) -> Sms:
+    def _check_sender(self) -> SmsBody:
         if (self.sender is None) == (self.tn is None):
             raise ValueError("from is required (tn in the older form)")
         return self
 
 
-class MessagingFields(Body):
+class MessagingProfileBody(RequestBody):
     """A messaging profile: ``callback_url2`` is asked where the first cannot be reached."""
 
-    name: Name = "profile"
-    callback_url: Url | None = None
-    callback_url2: Url | None = None
+    name: EntityName = "profile"
+    callback_url: WebUrl | None = None
+    callback_url2: WebUrl | None = None
     number_pool_enable: bool = False
     long_code_weight: float = 1
     tollfree_weight: float = 1
@@ -172,7 +172,7 @@ class MessagingFields(Body):
     sticky_sender: bool = False
 
 
-class Subscription(Body):
+class SubscriptionBody(RequestBody):
     """A type of events that is delivered."""
 
     type: str
@@ -181,25 +181,25 @@ class Subscription(Body):
     expired_on: datetime | None = None
 
 
-class NewBatch(Body):
+class NewBatchBody(RequestBody):
     """Calls to numbers with a document; ``tn_lease`` is whose number they see."""
 
     outbound_voice_profile: str
-    phones: Annotated[list[Phone], Field(min_length=1, max_length=1000)]
+    phones: Annotated[list[PhoneDigits], Field(min_length=1, max_length=1000)]
     xml: str
     tn_lease: str
 
 
-class VoiceFields(BaseModel):
+class VoiceProfileBody(BaseModel):
     """An outbound voice profile, and a SIP connection: their fields are kept as they are given."""
 
     model_config = ConfigDict(extra="allow")
 
-    name: Name = "profile"
+    name: EntityName = "profile"
     is_active: bool = True
 
 
-class Domain(Body):
+class SipDomainBody(RequestBody):
     """A SIP domain."""
 
     domain: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9-]+)*$")]
@@ -207,55 +207,55 @@ class Domain(Body):
     sip_control_app: str | None = None
 
 
-class DomainFields(Body):
+class SipDomainChangesBody(RequestBody):
     """What may be changed of a domain."""
 
     sip_connection: str | None = None
     sip_control_app: str | None = None
 
 
-class User(BaseModel):
+class SipUserBody(BaseModel):
     """A SIP user; the password is never shown."""
 
     model_config = ConfigDict(extra="allow")
 
-    login: Name
+    login: EntityName
     password: Annotated[str, Field(min_length=1)]
 
 
-class Invite(BaseModel):
+class SipInviteBody(BaseModel):
     """An invitation to a domain."""
 
     model_config = ConfigDict(extra="allow")
 
-    email: Name
+    email: EntityName
 
 
 # The stand-in's own
 
 
-class Ring(Body):
+class InboundCallBody(RequestBody):
     """Somebody rings ``to``: with keys, for callees that behave so, at a pace of its own; ``wait``: until it is over.
 
     ``method`` is what ``callflows call`` says of a URL; here the app's own ``call_flow_method`` decides.
     """
 
     to: str
-    caller: Annotated[str, Field(alias="from", max_length=200)] = STRANGER
+    caller: Annotated[str, Field(alias="from", max_length=200)] = DEFAULT_REHEARSAL_CALLER
     name: Annotated[str, Field(max_length=200)] = ""
     keys: Any = None
     callee: Any = None
-    talks: Annotated[float, Field(ge=0, le=LONGEST)] = 30.0
+    talks: Annotated[float, Field(ge=0, le=MAX_COMMAND_SECONDS)] = 30.0
     attestation: Literal["", "A", "B", "C"] = ""
-    patience: Annotated[float, Field(ge=0, le=LONGEST)] | None = None
+    patience: Annotated[float, Field(ge=0, le=MAX_COMMAND_SECONDS)] | None = None
     pace: Annotated[float, Field(gt=0, le=100_000)] | None = None
     method: str = ""
     wait: bool = False
 
 
-class Text(Body):
+class InboundTextBody(RequestBody):
     """Somebody sends a message to a number of the account."""
 
-    sender: Annotated[Phone, Field(alias="from")] = STRANGER.lstrip("+")
-    to: Phone
-    message: Annotated[str, Field(max_length=LONGEST_SMS)]
+    sender: Annotated[PhoneDigits, Field(alias="from")] = DEFAULT_REHEARSAL_CALLER.lstrip("+")
+    to: PhoneDigits
+    message: Annotated[str, Field(max_length=MAX_STAND_IN_SMS_CHARACTERS)]

@@ -7,126 +7,137 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from app.rehearsal.stand_in.answers import Refused, answered, invalid
-from app.rehearsal.stand_in.bodies import Ring, Text
-from app.rehearsal.stand_in.calls import callees_of
-from app.rehearsal.stand_in.faults import AT_ONCE, AtOnce, Faults
-from app.rehearsal.stand_in.requests import body_of, door, json_of
+from app.rehearsal.stand_in.answers import RestRefusal, success_response, validation_refusal
+from app.rehearsal.stand_in.bodies import InboundCallBody, InboundTextBody
+from app.rehearsal.stand_in.calls import parse_callee_behaviour
+from app.rehearsal.stand_in.faults import IMMEDIATE_FAULT_NAMES, FaultSettings, ImmediateFaults
+from app.rehearsal.stand_in.requests import make_control_route, parse_rest_body, parse_rest_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.calls import Calls, Live
-    from app.rehearsal.stand_in.messages import Messages
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Endpoint
+    from app.rehearsal.stand_in.calls import CallRegistry, CallSession
+    from app.rehearsal.stand_in.messages import StandInMessages
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestEndpoint
 
 
-def routes(platform: Platform, calls: Calls, messages: Messages) -> list[Route]:
+def make_control_routes(platform: StandInPlatform, calls: CallRegistry, messages: StandInMessages) -> list[Route]:
     """Everything under ``/stand-in``."""
     return [
-        door(platform, "/calls", POST=_ring(calls)),
-        door(platform, "/calls/{uuid}", GET=_told(calls), DELETE=_hang_up(calls)),
-        door(platform, "/messages", POST=_text(messages)),
-        door(platform, "/callees", PUT=_callees(platform)),
-        door(platform, "/requests", GET=_asked(platform)),
-        door(platform, "/faults", GET=_faults(platform), POST=_break(platform), DELETE=_mend(platform)),
+        make_control_route(platform, "/calls", POST=_ring_endpoint(calls)),
+        make_control_route(platform, "/calls/{uuid}", GET=_show_call_endpoint(calls), DELETE=_hang_up_endpoint(calls)),
+        make_control_route(platform, "/messages", POST=_receive_text_endpoint(messages)),
+        make_control_route(platform, "/callees", PUT=_set_callees_endpoint(platform)),
+        make_control_route(platform, "/requests", GET=_list_requests_endpoint(platform)),
+        make_control_route(
+            platform,
+            "/faults",
+            GET=_show_faults_endpoint(platform),
+            POST=_inject_faults_endpoint(platform),
+            DELETE=_clear_faults_endpoint(platform),
+        ),
     ]
 
 
-def _ring(calls: Calls) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await body_of(request, Ring)
-        live = calls.ring(given)
+def _ring_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_body(request, InboundCallBody)
+        live = calls.start_inbound_call(given)
         if not given.wait or live.task is None:
             return JSONResponse({"uuid": live.leg.uuid}, 202)
-        return JSONResponse((await live.task).told())
+        return JSONResponse((await live.task).to_json())
 
-    return endpoint
-
-
-def _told(calls: Calls) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return JSONResponse(_live(calls.of(request.path_params["uuid"])))
-
-    return endpoint
+    return handle_request
 
 
-def _live(live: Live) -> dict[str, Any]:
-    return {"uuid": live.leg.uuid, "state": live.leg.state, "over": live.over, **live.line.transcript.told()}
+def _show_call_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        return JSONResponse(_serialize_session(calls.get_session(request.path_params["uuid"])))
+
+    return handle_request
 
 
-def _hang_up(calls: Calls) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        live = calls.of(request.path_params["uuid"])
-        if live.over:
-            raise Refused(409, "Call is over")
-        live.line.hang_up()
+def _serialize_session(session: CallSession) -> dict[str, Any]:
+    return {
+        "uuid": session.leg.uuid,
+        "state": session.leg.state,
+        "over": session.is_over,
+        **session.call.transcript.to_json(),
+    }
+
+
+def _hang_up_endpoint(calls: CallRegistry) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        live = calls.get_session(request.path_params["uuid"])
+        if live.is_over:
+            raise RestRefusal(409, "Call is over")
+        live.call.hang_up()
         return JSONResponse({"uuid": live.leg.uuid}, 202)
 
-    return endpoint
+    return handle_request
 
 
-def _text(messages: Messages) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return JSONResponse(messages.receive(await body_of(request, Text)), 202)
+def _receive_text_endpoint(messages: StandInMessages) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        return JSONResponse(messages.receive_message(await parse_rest_body(request, InboundTextBody)), 202)
 
-    return endpoint
+    return handle_request
 
 
-def _callees(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await json_of(request)
-        callees_of(given, 0.0)
-        platform.callees = given
+def _set_callees_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_json(request)
+        parse_callee_behaviour(given, 0.0)
+        platform.callee_behaviour = given
         return JSONResponse(given)
 
-    return endpoint
+    return handle_request
 
 
-def _asked(platform: Platform) -> Endpoint:
-    async def endpoint(_: Request) -> Response:
-        return JSONResponse([*platform.asked])
+def _list_requests_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(_: Request) -> Response:
+        return JSONResponse([*platform.sent_requests])
 
-    return endpoint
+    return handle_request
 
 
-def _faults(platform: Platform) -> Endpoint:
-    async def endpoint(_: Request) -> Response:
+def _show_faults_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(_: Request) -> Response:
         return JSONResponse(platform.faults.model_dump())
 
-    return endpoint
+    return handle_request
 
 
-def _break(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await json_of(request)
+def _inject_faults_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_json(request)
         try:
-            now = AtOnce(**{name: value for name, value in given.items() if name in AT_ONCE})
-            later = Faults(**{name: value for name, value in given.items() if name not in AT_ONCE})
+            now = ImmediateFaults(**{name: value for name, value in given.items() if name in IMMEDIATE_FAULT_NAMES})
+            later = FaultSettings(**{name: value for name, value in given.items() if name not in IMMEDIATE_FAULT_NAMES})
         except ValidationError as error:
-            raise invalid(error) from None
-        _set(platform.faults, later)
+            raise validation_refusal(error) from None
+        _apply_faults(platform.faults, later)
         if now.drop:
-            platform.events.drop()
+            platform.events.drop_connections()
         if now.expire:
-            platform.tokens.expire()
+            platform.tokens.expire_jwts()
         return JSONResponse(platform.faults.model_dump())
 
-    return endpoint
+    return handle_request
 
 
-def _mend(platform: Platform) -> Endpoint:
-    async def endpoint(_: Request) -> Response:
-        for name, value in Faults().model_dump().items():
+def _clear_faults_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(_: Request) -> Response:
+        for name, value in FaultSettings().model_dump().items():
             setattr(platform.faults, name, value)
-        return answered(None)
+        return success_response(None)
 
-    return endpoint
+    return handle_request
 
 
-def _set(faults: Faults, given: Faults) -> None:
-    for name in given.model_fields_set:
-        setattr(faults, name, getattr(given, name))
+def _apply_faults(faults: FaultSettings, changes: FaultSettings) -> None:
+    for name in changes.model_fields_set:
+        setattr(faults, name, getattr(changes, name))

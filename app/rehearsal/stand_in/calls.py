@@ -5,158 +5,160 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from app.errors import DocumentError, ScenarioError
+from app.errors import DocumentReadError, ScenarioError
 from app.language import from_xml
-from app.numbers import e164
+from app.numbers import parse_e164
 from app.rehearsal import platform as rules
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, script
-from app.rehearsal.clock import RealClock
+from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
+from app.rehearsal.clock import RealTimeClock
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import Refused, not_found, wrong
-from app.rehearsal.stand_in.bodies import Ring
-from app.rehearsal.stand_in.legs import Leg
-from app.rehearsal.stand_in.lines import Line, Rung
-from app.rehearsal.stand_in.reporting import Reporter
+from app.rehearsal.stand_in.answers import RestRefusal, field_refusal, not_found_refusal
+from app.rehearsal.stand_in.bodies import InboundCallBody
+from app.rehearsal.stand_in.legs import StandInLeg
+from app.rehearsal.stand_in.lines import SimulatedCall, StandInPhoneCall
+from app.rehearsal.stand_in.reporting import CallReporter
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Iterator
 
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.platform import Platform
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.platform import StandInPlatform
     from app.rehearsal.transcript import Transcript
 
-Direction: TypeAlias = Literal["in", "out"]
-MOST_LIVE: Final = 500
-MOST_KEPT: Final = 1_000
+CallDirection: TypeAlias = Literal["in", "out"]
+MAX_LIVE_CALLS: Final = 500
+MAX_REMEMBERED_CALLS: Final = 1_000
 """Calls at once, and calls that are remembered."""
 
 
 @dataclasses.dataclass(slots=True)
-class Live:
+class CallSession:
     """A call, live or over; ``task`` gives its transcript."""
 
-    line: Line
-    leg: Leg
+    call: SimulatedCall
+    leg: StandInLeg
     callees: ScriptedCallees
     task: asyncio.Task[Transcript] | None = None
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether it has ended."""
         return self.task is not None and self.task.done()
 
 
-class Calls:
+class CallRegistry:
     """All calls, the newest last."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
-        self._kept: dict[str, Live] = {}
+        self._sessions: dict[str, CallSession] = {}
 
-    def legs(self) -> Iterator[Leg]:
+    def iterate_legs(self) -> Iterator[StandInLeg]:
         """Every call, and the legs that it dialled."""
-        for live in [*self._kept.values()]:
+        for live in [*self._sessions.values()]:
             yield live.leg
             yield from live.leg.children
 
-    def online(self) -> list[Leg]:
+    def list_live_legs(self) -> list[StandInLeg]:
         """Those that are live."""
-        return [leg for leg in self.legs() if not leg.over]
+        return [leg for leg in self.iterate_legs() if not leg.is_over]
 
-    def of(self, uuid: str) -> Live:
+    def get_session(self, uuid: str) -> CallSession:
         """A call. Raises Refused."""
-        if uuid not in self._kept:
-            raise not_found("Call")
-        return self._kept[uuid]
+        if uuid not in self._sessions:
+            raise not_found_refusal("Call")
+        return self._sessions[uuid]
 
-    def leg(self, uuid: str) -> Leg:
+    def get_leg(self, uuid: str) -> StandInLeg:
         """A leg of any call. Raises Refused."""
-        found = next((leg for leg in self.legs() if leg.uuid == uuid), None)
+        found = next((leg for leg in self.iterate_legs() if leg.uuid == uuid), None)
         if found is None:
-            raise not_found("Call")
+            raise not_found_refusal("Call")
         return found
 
-    def push(self, uuid: str, document: bytes) -> Leg:
+    def push_document(self, uuid: str, document: bytes) -> StandInLeg:
         """XML for a live call. Raises Refused. platform 2.3."""
-        live = self.of(uuid)
-        self._platform.decide(silences.PUSHED)
-        readable(document, self._platform)
-        if live.leg.over:
-            raise Refused(409, "Call is over")
-        live.line.push(document)
+        live = self.get_session(uuid)
+        self._platform.apply_rule(silences.PUSH_ANSWER_RULE)
+        check_readable(document, self._platform)
+        if live.leg.is_over:
+            raise RestRefusal(409, "Call is over")
+        live.call.push_document(document)
         return live.leg
 
-    def ring(self, given: Ring) -> Live:
+    def start_inbound_call(self, body: InboundCallBody) -> CallSession:
         """Somebody rings a number of the account. Raises Refused."""
-        lease = self._platform.leases.own(given.to)
+        lease = self._platform.leases.get_by_number(body.to)
         if lease["sip_control_app"] is None:
-            raise Refused(409, f"{given.to} belongs to no SIP Control App")
-        app = self._platform.apps.of(lease["sip_control_app"])
+            raise RestRefusal(409, f"{body.to} belongs to no SIP Control App")
+        app = self._platform.apps.get_row(lease["sip_control_app"])
         if not app["is_active"]:
-            self._platform.decide(silences.INACTIVE)
-            raise Refused(409, f"the SIP Control App of {given.to} is not active")
-        live = self._call(given, "in", caller_of(given.caller), str(lease["tn"]["tn"]), lease["tn"], app)
-        static = self._platform.documents.get(app["uuid"])
+            self._platform.apply_rule(silences.INACTIVE_APP_RULE)
+            raise RestRefusal(409, f"the SIP Control App of {body.to} is not active")
+        live = self._create_session(body, "in", normalize_caller(body.caller), str(lease["tn"]["tn"]), lease["tn"], app)
+        static = self._platform.static_documents.get(app["uuid"])
         if app["max_call_length_min"]:
-            self._platform.spawn(live.line.cut_off(app["max_call_length_min"]))
-        return self._begin(live, live.line.answered_by(app, static))
+            self._platform.start_task(live.call.end_after(app["max_call_length_min"]))
+        return self._start_session(live, live.call.run_inbound(app, static))
 
-    def ring_out(self, lease: Row, phone: str, document: bytes, item: str) -> Live:
+    def start_batch_call(self, lease: EntityRow, phone: str, document: bytes, item: str) -> CallSession:
         """Ring somebody with a document. platform 5: POST /batch."""
         number = str(lease["tn"]["tn"])
-        app = self._platform.apps.of(lease["sip_control_app"]) if lease["sip_control_app"] else None
-        live = self._call(Ring(to=phone), "out", number, phone, lease["tn"], app)
+        app = self._platform.apps.get_row(lease["sip_control_app"]) if lease["sip_control_app"] else None
+        live = self._create_session(InboundCallBody(to=phone), "out", number, phone, lease["tn"], app)
         live.leg.batch_item = item
-        return self._begin(live, live.line.rings(live.callees, document))
+        return self._start_session(live, live.call.run_outbound(live.callees, document))
 
-    def _begin(self, live: Live, call: Coroutine[Any, Any, Transcript]) -> Live:
-        live.task = self._platform.spawn(call)
-        self._kept[live.leg.uuid] = live
-        over = [uuid for uuid, old in self._kept.items() if old.over]
-        for uuid in over[: max(0, len(self._kept) - MOST_KEPT)]:
-            del self._kept[uuid]
-        return live
+    def _start_session(self, session: CallSession, work: Coroutine[Any, Any, Transcript]) -> CallSession:
+        session.task = self._platform.start_task(work)
+        self._sessions[session.leg.uuid] = session
+        over = [uuid for uuid, old in self._sessions.items() if old.is_over]
+        for uuid in over[: max(0, len(self._sessions) - MAX_REMEMBERED_CALLS)]:
+            del self._sessions[uuid]
+        return session
 
-    def _call(self, given: Ring, direction: Direction, from_: str, to: str, tn: Row, app: Row | None) -> Live:
+    def _create_session(
+        self, body: InboundCallBody, direction: CallDirection, from_: str, to: str, tn: EntityRow, app: EntityRow | None
+    ) -> CallSession:
         """The call, put together: its line, and who is on it. Raises Refused."""
-        if len(self.online()) >= MOST_LIVE:
-            raise Refused(429, f"there are {MOST_LIVE} calls already", headers={"retry-after": "1"})
+        if len(self.list_live_legs()) >= MAX_LIVE_CALLS:
+            raise RestRefusal(429, f"there are {MAX_LIVE_CALLS} calls already", headers={"retry-after": "1"})
         platform = self._platform
-        uuid = platform.ids.uuid("call")
-        ids = platform.ids.stream(uuid)
-        clock = RealClock(given.pace or platform.options.pace)
-        account, brief = platform.account.entity(), app_of(app)
-        ringing = Rung(from_, to, clock.now(), uuid, name=given.name, attestation=given.attestation)
-        ringing.app, ringing.answers_itself = brief["uuid"], direction == "in" and brief["auto_answer"]
-        ringing.beside = {"meta": ids.uuid(), "tn": tn, "account": account, "app": brief}
-        leg = Leg(uuid=uuid, direction=direction, from_=from_, to=to, created=clock.now(), account=account, tn=tn)
-        leg.app, leg.attestation = (brief if app else None), given.attestation or None
-        leg.thread = ids.uuid().replace("-", "")
-        callees = callees_of(platform.callees if given.callee is None else given.callee, given.talks)
-        caller = ScriptedCaller(acts_of(given.keys), given.patience)
-        reporter = Reporter(platform, leg, app, caller=caller, callees=callees, ids=ids)
-        return Live(self._line(ringing, reporter, clock), leg, callees)
+        uuid = platform.ids.next_uuid("call")
+        ids = platform.ids.create_stream(uuid)
+        clock = RealTimeClock(body.pace or platform.options.pace)
+        account, brief = platform.account.build_entity(), summarize_app(app)
+        ringing = StandInPhoneCall(from_, to, clock.now(), uuid, caller_name=body.name, attestation=body.attestation)
+        ringing.app_uuid, ringing.answers_itself = brief["uuid"], direction == "in" and brief["auto_answer"]
+        ringing.entity_parts = {"meta": ids.next_uuid(), "tn": tn, "account": account, "app": brief}
+        leg = StandInLeg(uuid=uuid, direction=direction, from_=from_, to=to, created_at=clock.now(), account=account, tn=tn)
+        leg.app, leg.attestation = (brief if app else None), body.attestation or None
+        leg.thread = ids.next_uuid().replace("-", "")
+        callees = parse_callee_behaviour(platform.callee_behaviour if body.callee is None else body.callee, body.talks)
+        caller = ScriptedCaller(parse_script_keys(body.keys), body.patience)
+        reporter = CallReporter(platform, leg, app, caller=caller, callees=callees, ids=ids)
+        return CallSession(self._create_call(ringing, reporter, clock), leg, callees)
 
-    def _line(self, ringing: Rung, reporter: Reporter, clock: RealClock) -> Line:
+    def _create_call(self, phone_call: StandInPhoneCall, reporter: CallReporter, clock: RealTimeClock) -> SimulatedCall:
         platform = self._platform
-        line = Line(
-            ringing,
+        line = SimulatedCall(
+            phone_call,
             caller=reporter,
             callees=reporter,
             network=platform,
             clock=clock,
-            rules=rules.Rules(strict=platform.strict),
+            rules=rules.PlatformRules(strict=platform.strict),
             extensions=platform.options.extensions,
             zone=platform.options.zone,
             watching=reporter,
             curls=True,
         )
-        reporter.line, line.reporter = line, reporter
+        reporter.call, line.reporter = line, reporter
         return line
 
 
-def app_of(app: Row | None) -> Row:
+def summarize_app(app: EntityRow | None) -> EntityRow:
     """An app as calls name it."""
     if app is None:
         return {"uuid": "", "name": "", "auto_answer": True}
@@ -165,30 +167,30 @@ def app_of(app: Row | None) -> Row:
     return {name: app[name] for name in (*names, *later)}
 
 
-def readable(document: bytes, platform: Platform) -> None:
+def check_readable(document: bytes, platform: StandInPlatform) -> None:
     """Raises Refused where a document cannot be read."""
     try:
         from_xml(document, extensions=platform.options.extensions)
-    except DocumentError as error:
-        raise wrong("file", str(error), document[:200].decode("utf-8", "replace")) from None
+    except DocumentReadError as error:
+        raise field_refusal("file", str(error), document[:200].decode("utf-8", "replace")) from None
 
 
-def acts_of(keys: object) -> Any:  # noqa: ANN401 - as callers have them
+def parse_script_keys(keys: object) -> Any:  # noqa: ANN401 - as callers have them
     """A caller's script. Raises Refused."""
     try:
-        return script(keys) if keys not in (None, "") else ()
+        return parse_caller_script(keys) if keys not in (None, "") else ()
     except ScenarioError as error:
-        raise wrong("keys", str(error), str(keys)) from None
+        raise field_refusal("keys", str(error), str(keys)) from None
 
 
-def callees_of(behaviour: object, talks: float) -> ScriptedCallees:
+def parse_callee_behaviour(behaviour: object, talk_seconds: float) -> ScriptedCallees:
     """What those who are dialled do. Raises Refused."""
     try:
-        return ScriptedCallees(behaviour, talks)
+        return ScriptedCallees(behaviour, talk_seconds)
     except ScenarioError as error:
-        raise wrong("callee", str(error), str(behaviour)) from None
+        raise field_refusal("callee", str(error), str(behaviour)) from None
 
 
-def caller_of(written: str) -> str:
+def normalize_caller(number: str) -> str:
     """Who rings, as the platform writes it: a number with its plus; anything else as it is. platform 1.7."""
-    return e164(written) or written
+    return parse_e164(number) or number

@@ -5,67 +5,70 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from app.rehearsal.stand_in.answers import Refused, not_found
+from app.rehearsal.stand_in.answers import RestRefusal, not_found_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from app.rehearsal.stand_in.ids import Ids
+    from app.rehearsal.stand_in.ids import IdGenerator
 
-Row: TypeAlias = "dict[str, Any]"
-RESERVED: Final = frozenset({"created_on", "modified_on", "uuid"})
-MOST: Final = 5_000
+EntityRow: TypeAlias = "dict[str, Any]"
+RESERVED_ENTITY_FIELDS: Final = frozenset({"created_on", "modified_on", "uuid"})
+MAX_ENTITY_ROWS: Final = 5_000
 """Rows of a kind: beyond them what people make is refused, and of what happens the oldest is forgotten."""
 
 
-def moment(at: datetime) -> str:
+def format_platform_time(at: datetime) -> str:
     """As the platform writes moments: ``2026-02-19T16:24:45.961Z``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def now() -> str:
+def current_platform_time() -> str:
     """This moment."""
-    return moment(datetime.now(UTC))
+    return format_platform_time(datetime.now(UTC))
 
 
-class Drawer:
+class EntityTable:
     """Rows of one kind; ``what`` is its name for people. ``forgets``: the oldest makes room for the newest."""
 
-    def __init__(self, what: str, ids: Ids, *, forgets: bool = False) -> None:
-        self.what = what
+    def __init__(self, entity_name: str, ids: IdGenerator, *, drops_oldest: bool = False) -> None:
+        self.entity_name = entity_name
         self._ids = ids
-        self._forgets = forgets
-        self._rows: dict[str, Row] = {}
+        self._drops_oldest = drops_oldest
+        self._rows: dict[str, EntityRow] = {}
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[EntityRow]:
         return iter([*self._rows.values()])
 
-    def add(self, fields: Mapping[str, Any]) -> Row:
+    def add_row(self, fields: Mapping[str, Any]) -> EntityRow:
         """Keep a new one. Raises Refused where there are too many."""
-        if len(self._rows) >= MOST:
-            if not self._forgets:
-                raise Refused(409, f"there are {MOST} of {self.what} already")
+        if len(self._rows) >= MAX_ENTITY_ROWS:
+            if not self._drops_oldest:
+                raise RestRefusal(409, f"there are {MAX_ENTITY_ROWS} of {self.entity_name} already")
             del self._rows[next(iter(self._rows))]
-        made = now()
-        given = {name: value for name, value in fields.items() if name not in RESERVED}
-        row = {"created_on": made, "modified_on": made, "uuid": self._ids.uuid(self.what), **given}
+        made = current_platform_time()
+        given = {name: value for name, value in fields.items() if name not in RESERVED_ENTITY_FIELDS}
+        row = {"created_on": made, "modified_on": made, "uuid": self._ids.next_uuid(self.entity_name), **given}
         self._rows[row["uuid"]] = row
         return row
 
-    def of(self, uuid: str) -> Row:
+    def get_row(self, uuid: str) -> EntityRow:
         """One. Raises Refused where there is none."""
         if uuid not in self._rows:
-            raise not_found(self.what)
+            raise not_found_refusal(self.entity_name)
         return self._rows[uuid]
 
-    def change(self, uuid: str, fields: Mapping[str, Any]) -> Row:
+    def update_row(self, uuid: str, fields: Mapping[str, Any]) -> EntityRow:
         """Change fields of one. Raises Refused."""
-        row = self.of(uuid)
-        row.update({name: value for name, value in fields.items() if name not in RESERVED}, modified_on=now())
+        row = self.get_row(uuid)
+        row.update(
+            {name: value for name, value in fields.items() if name not in RESERVED_ENTITY_FIELDS},
+            modified_on=current_platform_time(),
+        )
         return row
 
-    def remove(self, uuid: str) -> Row:
+    def remove_row(self, uuid: str) -> EntityRow:
         """Take one out. Raises Refused."""
-        row = self.of(uuid)
+        row = self.get_row(uuid)
         del self._rows[uuid]
         return row

@@ -8,64 +8,66 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Year: TypeAlias = Literal["2022", "2024"]
-Said: TypeAlias = "dict[str, Any]"
+EnvelopeYear: TypeAlias = Literal["2022", "2024"]
+EventPayload: TypeAlias = "dict[str, Any]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Happened:
+class OutgoingEvent:
     """Something to be reported: its payloads in both envelopes, and what stands beside them."""
 
     type: str
     message: str
     payload_2022: object
     payload_2024: object
-    beside_2022: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    beside_2024: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    extra_2022: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    extra_2024: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ref_id: str = ""
     message_2022: str = ""
     """Where it is another."""
 
 
-def enveloped(happened: Happened, year: Year, *, uuid: str, at: str, account: Said) -> Said:
+def build_event_envelope(
+    event: OutgoingEvent, year: EnvelopeYear, *, uuid: str, at: str, account: EventPayload
+) -> EventPayload:
     """An event. That of 2022 has no identity."""
     if year == "2022":
-        beside = happened.beside_2022
-        said = {"timestamp": at, "message": happened.message_2022 or happened.message, "type": happened.type}
-        return {**said, **beside, "payload": happened.payload_2022}
+        beside = event.extra_2022
+        said = {"timestamp": at, "message": event.message_2022 or event.message, "type": event.type}
+        return {**said, **beside, "payload": event.payload_2022}
     return {
         "uuid": uuid,
         "created_on": at,
-        "type": happened.type,
-        "message": happened.message,
-        "payload": happened.payload_2024,
-        **happened.beside_2024,
-        **({"ref_id": happened.ref_id} if happened.ref_id else {}),
+        "type": event.type,
+        "message": event.message,
+        "payload": event.payload_2024,
+        **event.extra_2024,
+        **({"ref_id": event.ref_id} if event.ref_id else {}),
         "account": account,
         "modified_on": at,
         "delivery_report": [],
     }
 
 
-def sms(row: Said) -> Happened:
+def build_sms_event(row: EventPayload) -> OutgoingEvent:
     """A message is in another state."""
     message = f"SMS: type: {row['type']}, state: {row['state']}"
-    return Happened("sms", message, {**row}, {**row}, ref_id=row["uuid"])
+    return OutgoingEvent("sms", message, {**row}, {**row}, ref_id=row["uuid"])
 
 
-def balance(amount: float, action: str) -> Happened:
+def build_balance_event(amount: float, action: str) -> OutgoingEvent:
     """The balance is another."""
     beside = {"source_action": action}
-    return Happened("balance", f"New balance is {amount:g}", amount, amount, beside, beside)
+    return OutgoingEvent("balance", f"New balance is {amount:g}", amount, amount, beside, beside)
 
 
-def order(row: Said) -> Happened:
+def build_order_event(row: EventPayload) -> OutgoingEvent:
     """Numbers were ordered."""
-    return Happened("tn_order", f"Order {row['state']}", {**row}, {**row}, ref_id=row["uuid"])
+    return OutgoingEvent("tn_order", f"Order {row['state']}", {**row}, {**row}, ref_id=row["uuid"])
 
 
-def authenticated(connection: str, ip: str, user: Said, account: Said) -> Happened:
+def build_auth_event(connection: str, ip: str, user: EventPayload, account: EventPayload) -> OutgoingEvent:
     """A websocket's token is accepted."""
     message = f"WSS connection {connection}@{ip} - success auth {user['email']}"
     payload = {"uuid": connection, "ip": ip, "user": user, "account": account}
-    return Happened("auth", message, payload, payload)
+    return OutgoingEvent("auth", message, payload, payload)

@@ -7,116 +7,130 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from app.rehearsal.stand_in.drawers import moment
-from app.rehearsal.stand_in.envelopes import enveloped
+from app.rehearsal.stand_in.drawers import format_platform_time
+from app.rehearsal.stand_in.envelopes import build_event_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.rehearsal.stand_in.account import Account
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.envelopes import Happened, Year
-    from app.rehearsal.stand_in.faults import Faults
-    from app.rehearsal.stand_in.ids import Ids
+    from app.rehearsal.stand_in.account import StandInAccount
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.envelopes import EnvelopeYear, OutgoingEvent
+    from app.rehearsal.stand_in.faults import FaultSettings
+    from app.rehearsal.stand_in.ids import IdGenerator
 
-UNDOUBTED: Final = frozenset({"auth", "call_state", "sms"})
-UNASKED: Final = UNDOUBTED | {"call_flow"}
+CERTAIN_EVENT_TYPES: Final = frozenset({"auth", "call_state", "sms"})
+DEFAULT_EVENT_TYPES: Final = CERTAIN_EVENT_TYPES | {"call_flow"}
 """Types that come without a subscription: those that customers are known to receive, and what is taken for granted."""
-TYPES: Final = (*sorted(UNASKED), "balance", "call_record", "tn_order")
-MOST_WAITING: Final = 1_000
+STAND_IN_EVENT_TYPES: Final = (*sorted(DEFAULT_EVENT_TYPES), "balance", "call_record", "tn_order")
+MAX_WAITING_EVENTS: Final = 1_000
 """Events that wait for a connection that does not take them; then it is broken."""
-HELD: Final = 1.0
+MAX_SWAP_SECONDS: Final = 1.0
 """Seconds that an event waits for the one that it is to come behind."""
 
 
-class Wire(Protocol):
+class AbortableTransport(Protocol):
     """The transport of a connection."""
 
     def abort(self) -> None:
         """Break it, without a word."""
 
 
-class Connection:
+class EventConnection:
     """A websocket that is authenticated."""
 
     def __init__(self) -> None:
-        self.waiting: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
+        self.waiting_events: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING_EVENTS)
 
-    def put(self, text: str | None) -> None:
+    def put_event(self, text: str | None) -> None:
         """Send a frame when it can be; None, or one too many, ends the connection."""
-        if self.waiting.full():
-            while not self.waiting.empty():
-                self.waiting.get_nowait()
+        if self.waiting_events.full():
+            while not self.waiting_events.empty():
+                self.waiting_events.get_nowait()
             text = None
-        self.waiting.put_nowait(text)
+        self.waiting_events.put_nowait(text)
 
 
-class Events:
+class EventBroadcaster:
     """Tells whoever is connected; nothing is kept for those who are not. platform 3."""
 
-    def __init__(self, year: Year, ids: Ids, faults: Faults, subscriptions: Iterable[Row], *, strict: bool) -> None:
-        self.year: Year = year
-        self.connections: set[Connection] = set()
-        self.wires: set[Wire] = set()
-        self.balances = False
+    def __init__(
+        self,
+        year: EnvelopeYear,
+        ids: IdGenerator,
+        faults: FaultSettings,
+        subscriptions: Iterable[EntityRow],
+        *,
+        strict: bool,
+    ) -> None:
+        self.year: EnvelopeYear = year
+        self.connections: set[EventConnection] = set()
+        self.transports: set[AbortableTransport] = set()
+        self.reports_balance = False
         """Whether ``PATCH /account/notification`` asked for balance events."""
         self._ids = ids
         self._faults = faults
         self._strict = strict
-        self._chance = ids.stream("faults of events")
+        self._fault_stream = ids.create_stream("faults of events")
         self._subscriptions = subscriptions
-        self._held: str | None = None
+        self._delayed_event: str | None = None
 
-    def tell(self, happened: Happened, account: Account, at: datetime | None = None) -> None:
+    def broadcast_event(self, event: OutgoingEvent, account: StandInAccount, at: datetime | None = None) -> None:
         """Something happened."""
-        text = self.written(happened, account, at)
-        if not self.connections or not self._wanted(happened.type):
+        text = self.render_event(event, account, at)
+        if not self.connections or not self._is_delivered(event.type):
             return
-        due, chance = self._faults.due, self._chance
+        due, chance = self._faults.take_fault, self._fault_stream
         if due("drop", chance):
-            self.drop()
+            self.drop_connections()
         elif due("lose", chance):
             return
-        elif self._held is None and due("swap", chance):
-            self._held = text
-            asyncio.get_running_loop().call_later(HELD, self._release)
+        elif self._delayed_event is None and due("swap", chance):
+            self._delayed_event = text
+            asyncio.get_running_loop().call_later(MAX_SWAP_SECONDS, self._release_delayed)
         else:
-            self._deliver(text, twice=due("repeat", chance))
-            self._release()
+            self._deliver_event(text, twice=due("repeat", chance))
+            self._release_delayed()
 
-    def written(self, happened: Happened, account: Account, at: datetime | None = None) -> str:
+    def render_event(self, happened: OutgoingEvent, account: StandInAccount, at: datetime | None = None) -> str:
         """An event as it goes over the wire."""
-        when = moment(at or datetime.now(UTC))
-        event = enveloped(happened, self.year, uuid=self._ids.uuid("event"), at=when, account=account.entity())
+        when = format_platform_time(at or datetime.now(UTC))
+        event = build_event_envelope(
+            happened, self.year, uuid=self._ids.next_uuid("event"), at=when, account=account.build_entity()
+        )
         return json.dumps(event)
 
-    def drop(self) -> None:
+    def drop_connections(self) -> None:
         """Break all connections, without a word."""
-        for wire in [*self.wires]:
+        for wire in [*self.transports]:
             wire.abort()
         self.connections.clear()
 
-    def _release(self) -> None:
-        held, self._held = self._held, None
+    def _release_delayed(self) -> None:
+        held, self._delayed_event = self._delayed_event, None
         if held is not None:
-            self._deliver(held)
+            self._deliver_event(held)
 
-    def _deliver(self, text: str, *, twice: bool = False) -> None:
+    def _deliver_event(self, text: str, *, twice: bool = False) -> None:
         if self._faults.silent:
             return
         for connection in self.connections:
             for _ in range(2 if twice else 1):
-                connection.put(text)
+                connection.put_event(text)
 
-    def _wanted(self, kind: str) -> bool:
+    def _is_delivered(self, kind: str) -> bool:
         """Whether a type is delivered: unasked, or since it is subscribed to."""
-        if kind in (UNDOUBTED if self._strict else UNASKED) or (kind == "balance" and self.balances):
+        if kind in (CERTAIN_EVENT_TYPES if self._strict else DEFAULT_EVENT_TYPES) or (
+            kind == "balance" and self.reports_balance
+        ):
             return True
-        now = moment(datetime.now(UTC))
-        return any(row["type"] == kind and row["is_active"] and _lasts(row, now) for row in self._subscriptions)
+        now = format_platform_time(datetime.now(UTC))
+        return any(
+            row["type"] == kind and row["is_active"] and _is_active_subscription(row, now) for row in self._subscriptions
+        )
 
 
-def _lasts(row: Row, now: str) -> bool:
+def _is_active_subscription(row: EntityRow, now: str) -> bool:
     """Whether a subscription goes on. An end before its beginning, as in an example, is none. platform 3."""
     end = row["expired_on"]
     return end is None or end > now or end < row["created_on"]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from app.rehearsal.stand_in.ids import Stream
+    from app.rehearsal.stand_in.ids import IdStream
 
-Next = Annotated[int, Field(ge=0, le=1_000_000)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Kind: TypeAlias = Literal["fail", "limit", "lose", "repeat", "swap", "drop"]
+FaultCount = Annotated[int, Field(ge=0, le=1_000_000)]
+FaultShare = Annotated[float, Field(ge=0, le=1)]
+FaultKind: TypeAlias = Literal["fail", "limit", "lose", "repeat", "swap", "drop"]
 
 
-class Faults(BaseModel):
+class FaultSettings(BaseModel):
     """What goes wrong. ``…_next``: so many from now on; ``…_share``: by chance.
 
     REST: ``slow`` (milliseconds, also of each event), ``fail`` (answers ``status``), ``limit`` (429 with ``Retry-After``
@@ -25,37 +25,37 @@ class Faults(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     slow: Annotated[int, Field(ge=0, le=600_000)] = 0
-    fail_next: Next = 0
-    fail_share: Share = 0.0
+    fail_next: FaultCount = 0
+    fail_share: FaultShare = 0.0
     status: Annotated[int, Field(ge=400, le=599)] = 500
-    limit_next: Next = 0
-    limit_share: Share = 0.0
+    limit_next: FaultCount = 0
+    limit_share: FaultShare = 0.0
     retry_after: Annotated[int, Field(ge=0, le=3600)] = 1
-    lose_next: Next = 0
-    lose_share: Share = 0.0
-    repeat_next: Next = 0
-    repeat_share: Share = 0.0
-    swap_next: Next = 0
-    swap_share: Share = 0.0
-    drop_next: Next = 0
-    drop_share: Share = 0.0
+    lose_next: FaultCount = 0
+    lose_share: FaultShare = 0.0
+    repeat_next: FaultCount = 0
+    repeat_share: FaultShare = 0.0
+    swap_next: FaultCount = 0
+    swap_share: FaultShare = 0.0
+    drop_next: FaultCount = 0
+    drop_share: FaultShare = 0.0
     silent: bool = False
 
-    def due(self, kind: Kind, chance: Stream) -> bool:
+    def take_fault(self, kind: FaultKind, stream: IdStream) -> bool:
         """Whether this goes wrong now."""
         left: int = getattr(self, f"{kind}_next")
         if left:
             setattr(self, f"{kind}_next", left - 1)
             return True
         share: float = getattr(self, f"{kind}_share")
-        return share > 0 and chance.chance() < share
+        return share > 0 and stream.next_fraction() < share
 
 
-class AtOnce(BaseModel):
+class ImmediateFaults(BaseModel):
     """What goes wrong at this moment: ``drop`` breaks all connections, ``expire`` ends all JWTs."""
 
     drop: bool = False
     expire: bool = False
 
 
-AT_ONCE = frozenset(AtOnce.model_fields)
+IMMEDIATE_FAULT_NAMES = frozenset(ImmediateFaults.model_fields)

@@ -7,34 +7,34 @@ import secrets
 import uuid
 
 
-class Stream:
+class IdStream:
     """A row of identities."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)  # noqa: S311 - identities, no secrets
 
-    def uuid(self) -> str:
+    def next_uuid(self) -> str:
         """The next one."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def chance(self) -> float:
+    def next_fraction(self) -> float:
         """A number from 0 to 1."""
         return self._random.random()
 
 
-class Ids:
+class IdGenerator:
     """Rows of identities by what they are of, so that what happens at once does not change them."""
 
     def __init__(self, seed: str = "") -> None:
         self._seed = seed or secrets.token_hex(16)
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, IdStream] = {}
 
-    def stream(self, of: str) -> Stream:
+    def create_stream(self, purpose: str) -> IdStream:
         """A row of its own, from the beginning."""
-        return Stream(f"{self._seed}:{of}")
+        return IdStream(f"{self._seed}:{purpose}")
 
-    def uuid(self, kind: str) -> str:
+    def next_uuid(self, kind: str) -> str:
         """The next identity of a kind."""
         if kind not in self._streams:
-            self._streams[kind] = self.stream(kind)
-        return self._streams[kind].uuid()
+            self._streams[kind] = self.create_stream(kind)
+        return self._streams[kind].next_uuid()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import answered
-from app.rehearsal.stand_in.requests import body_of, changes_of
+from app.rehearsal.stand_in.answers import success_response
+from app.rehearsal.stand_in.requests import parse_rest_body, parse_rest_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,50 +16,50 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.drawers import Drawer, Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Rest
+    from app.rehearsal.stand_in.drawers import EntityRow, EntityTable
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestRouter
 
 
-def crud(
-    rest: Rest,
-    platform: Platform,
+def make_crud_routes(
+    rest: RestRouter,
+    platform: StandInPlatform,
     path: str,
-    drawer: Drawer,
-    new: type[BaseModel],
-    changed: type[BaseModel],
+    table: EntityTable,
+    new_model: type[BaseModel],
+    changes_model: type[BaseModel],
     *,
-    check: Callable[[dict[str, Any]], None] = lambda _: None,
-    removed: Callable[[str], None] = lambda _: None,
-    named: Callable[[str], Row] | None = None,
+    check_fields: Callable[[dict[str, Any]], None] = lambda _: None,
+    on_removed: Callable[[str], None] = lambda _: None,
+    find_row: Callable[[str], EntityRow] | None = None,
 ) -> list[Route]:
     """The routes of a kind. ``check`` refuses fields, ``named`` finds a row by what stands in the path."""
-    find = named or drawer.of
+    find = find_row or table.get_row
 
-    async def all_of(_: Request) -> Response:
-        return answered([*drawer])
+    async def list_rows(_: Request) -> Response:
+        return success_response([*table])
 
-    async def make(request: Request) -> Response:
-        fields = (await body_of(request, new)).model_dump(mode="json")
-        check(fields)
-        platform.decide(silences.CREATED)
-        return answered(drawer.add(fields), 201)
+    async def create_row(request: Request) -> Response:
+        fields = (await parse_rest_body(request, new_model)).model_dump(mode="json")
+        check_fields(fields)
+        platform.apply_rule(silences.CREATION_STATUS_RULE)
+        return success_response(table.add_row(fields), 201)
 
-    async def one(request: Request) -> Response:
-        return answered(find(request.path_params["uuid"]))
+    async def show_row(request: Request) -> Response:
+        return success_response(find(request.path_params["uuid"]))
 
-    async def change(request: Request) -> Response:
+    async def update_row(request: Request) -> Response:
         uuid = find(request.path_params["uuid"])["uuid"]
-        fields = await changes_of(request, changed)
-        check(fields)
-        return answered(drawer.change(uuid, fields))
+        fields = await parse_rest_changes(request, changes_model)
+        check_fields(fields)
+        return success_response(table.update_row(uuid, fields))
 
-    async def remove(request: Request) -> Response:
-        row = drawer.remove(find(request.path_params["uuid"])["uuid"])
-        removed(row["uuid"])
-        return answered(row)
+    async def remove_row(request: Request) -> Response:
+        row = table.remove_row(find(request.path_params["uuid"])["uuid"])
+        on_removed(row["uuid"])
+        return success_response(row)
 
     return [
-        rest.route(path, GET=all_of, POST=make),
-        rest.route(f"{path}/{{uuid}}", GET=one, PATCH=change, DELETE=remove),
+        rest.make_route(path, GET=list_rows, POST=create_row),
+        rest.make_route(f"{path}/{{uuid}}", GET=show_row, PATCH=update_row, DELETE=remove_row),
     ]

@@ -6,16 +6,16 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from app.happened import MOMENTS
-from app.rehearsal.stand_in.drawers import moment
-from app.rehearsal.stand_in.envelopes import Happened
+from app.happened import CALL_STATE_TIME_FIELDS
+from app.rehearsal.stand_in.drawers import format_platform_time
+from app.rehearsal.stand_in.envelopes import OutgoingEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.rehearsal.stand_in.envelopes import Said, Year
+    from app.rehearsal.stand_in.envelopes import EnvelopeYear, EventPayload
 
-_SWITCH: Final = {
+_FREESWITCH_STATES: Final = {
     "init": ("DOWN", "CS_INIT"),
     "ringing": ("RINGING", "CS_ROUTING"),
     "live": ("EARLY", "CS_EXECUTE"),
@@ -23,120 +23,139 @@ _SWITCH: Final = {
     "destroyed": ("HANGUP", "CS_REPORTING"),
 }
 """What FreeSWITCH says in each state; that of a leg that nobody took is another."""
-CAUSES: Final = {"answered": (16, "NORMAL_CLEARING"), "busy": (17, "USER_BUSY"), "no-answer": (18, "NO_USER_RESPONSE")}
+DIAL_HANGUP_CAUSES: Final = {
+    "answered": (16, "NORMAL_CLEARING"),
+    "busy": (17, "USER_BUSY"),
+    "no-answer": (18, "NO_USER_RESPONSE"),
+}
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Leg:
+class StandInLeg:
     """A caller's call, or one that it dialled (``parent``) or that a batch made. Numbers as the platform writes them."""
 
     uuid: str
     direction: Literal["in", "out"]
     from_: str
     to: str
-    created: datetime
-    account: Said
-    tn: Said | None = None
-    app: Said | None = None
+    created_at: datetime
+    account: EventPayload
+    tn: EventPayload | None = None
+    app: EventPayload | None = None
     attestation: str | None = None
-    parent: Leg | None = None
+    parent: StandInLeg | None = None
     batch_item: str | None = None
     thread: str = ""
     state: str = "init"
-    moments: dict[str, datetime] = dataclasses.field(default_factory=dict)
-    modified: datetime | None = None
+    state_times: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    modified_at: datetime | None = None
     cause: tuple[int, str] | None = None
-    logs: list[Said] = dataclasses.field(default_factory=list)
-    records: list[Said] = dataclasses.field(default_factory=list)
-    children: list[Leg] = dataclasses.field(default_factory=list)
+    logs: list[EventPayload] = dataclasses.field(default_factory=list)
+    records: list[EventPayload] = dataclasses.field(default_factory=list)
+    children: list[StandInLeg] = dataclasses.field(default_factory=list)
 
-    def enter(self, state: str, at: datetime) -> None:
+    def enter_state(self, state: str, at: datetime) -> None:
         """It is in another state."""
         self.state = state
-        self.moments[state] = self.modified = at
+        self.state_times[state] = self.modified_at = at
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing happens any more."""
         return self.state in ("hangup", "destroyed")
 
-    def seconds(self, at: datetime | None = None) -> float:
+    def duration_seconds(self, at: datetime | None = None) -> float:
         """How long it lasted until then, or until its last change."""
-        end = self.moments.get("hangup") or at or self.modified or self.created
-        return max(0.0, (end - self.created).total_seconds())
+        end = self.state_times.get("hangup") or at or self.modified_at or self.created_at
+        return max(0.0, (end - self.created_at).total_seconds())
 
-    def entity(self) -> Said:
+    def build_entity(self) -> EventPayload:
         """As REST has it."""
-        return {**self._who(math.ceil(self.seconds())), **self._whole(), "logs": self.logs, "records": self.records}
+        return {
+            **self._common_fields(math.ceil(self.duration_seconds())),
+            **self._state_fields(),
+            "logs": self.logs,
+            "records": self.records,
+        }
 
-    def of_2022(self) -> Said:
+    def build_2022_payload(self) -> EventPayload:
         """As the events of 2022 have it: with all its moments, the duration in milliseconds."""
-        return {**self._who(round(self.seconds() * 1000)), **self._whole()}
+        return {**self._common_fields(round(self.duration_seconds() * 1000)), **self._state_fields()}
 
-    def of_2024(self) -> Said:
+    def build_2024_payload(self) -> EventPayload:
         """As the events of 2024 have it: with the moment of its own state only, the duration in seconds, rounded up."""
-        said = self._who(math.ceil(self.seconds()))
-        if self.state in self.moments:
-            said[MOMENTS[self.state]] = moment(self.moments[self.state])
+        said = self._common_fields(math.ceil(self.duration_seconds()))
+        if self.state in self.state_times:
+            said[CALL_STATE_TIME_FIELDS[self.state]] = format_platform_time(self.state_times[self.state])
         if self.cause:
             said |= {"q850_cause": self.cause[0], "q850_cause_string": self.cause[1]}
-        call_state, channel_state = _SWITCH[self.state]
-        if self.over and self.direction == "out" and "live" not in self.moments:
+        call_state, channel_state = _FREESWITCH_STATES[self.state]
+        if self.is_over and self.direction == "out" and "live" not in self.state_times:
             call_state, channel_state = "DOWN", "CS_CONSUME_MEDIA"
         return said | {"freeswitch_call_state": call_state, "freeswitch_channel_state": channel_state}
 
-    def told(self, year: Year) -> Said:
+    def build_payload(self, year: EnvelopeYear) -> EventPayload:
         """As the events of a year have it."""
-        return self.of_2022() if year == "2022" else self.of_2024()
+        return self.build_2022_payload() if year == "2022" else self.build_2024_payload()
 
-    def _who(self, duration: int) -> Said:
-        made = {"created_on": moment(self.created), "modified_on": moment(self.modified or self.created)}
+    def _common_fields(self, duration: int) -> EventPayload:
+        made = {
+            "created_on": format_platform_time(self.created_at),
+            "modified_on": format_platform_time(self.modified_at or self.created_at),
+        }
         who = {"uuid": self.uuid, "direction": self.direction, "from": self.from_, "to": self.to, "duration": duration}
         said: dict[str, Any] = {**who, "type": "CallSCA", **made, "stir_shaken_attest_level": self.attestation}
         whose = {"tn": self.tn, "sip_control_app": self.app, "batch_item": self.batch_item}
         said |= {name: part for name, part in whose.items() if part is not None}
         if self.parent is not None:
-            said["parent"] = self.parent.summary()
+            said["parent"] = self.parent.build_summary()
         return said | {"account": self.account, "state": self.state}
 
-    def _whole(self) -> Said:
+    def _state_fields(self) -> EventPayload:
         """All moments, also those that did not come."""
-        moments = {name: moment(self.moments[state]) if state in self.moments else None for state, name in MOMENTS.items()}
+        moments = {
+            name: format_platform_time(self.state_times[state]) if state in self.state_times else None
+            for state, name in CALL_STATE_TIME_FIELDS.items()
+        }
         number, text = self.cause or (None, None)
-        ended = self.state if self.over else None
+        ended = self.state if self.is_over else None
         finished = moments["destroy_on"]
         cause = {"q850_cause": number, "q850_cause_string": text}
         return {"state_end": ended, **moments, "finished_on": finished, **cause, "thread": self.thread}
 
-    def summary(self) -> Said:
+    def build_summary(self) -> EventPayload:
         """As the legs that it dialled name it."""
         who = {"type": "CallSCA", "uuid": self.uuid, "state": self.state, "direction": self.direction}
-        made = {"duration": math.ceil(self.seconds()), "created_on": moment(self.created)}
-        whole = {name: value for name, value in self._whole().items() if name != "state_end"}
+        made = {"duration": math.ceil(self.duration_seconds()), "created_on": format_platform_time(self.created_at)}
+        whole = {name: value for name, value in self._state_fields().items() if name != "state_end"}
         return {**who, "from": self.from_, "to": self.to, **made, **whole}
 
 
-def state_of(leg: Leg) -> Happened:
+def build_state_event(leg: StandInLeg) -> OutgoingEvent:
     """A leg is in another state."""
     message = f"CallSCA {leg.direction} {leg.from_} > {leg.to} - {leg.state}"
-    call = leg.of_2024()
+    call = leg.build_2024_payload()
     payload = {"state": leg.state, "duration": call["duration"]}
-    return Happened("call_state", message, leg.of_2022(), payload, beside_2024={"call": call}, ref_id=leg.uuid)
+    return OutgoingEvent(
+        "call_state", message, leg.build_2022_payload(), payload, extra_2024={"call": call}, ref_id=leg.uuid
+    )
 
 
-def command_of(leg: Leg, command: Said, element: Said, path: str, uuid: str) -> Happened:
+def build_command_event(
+    leg: StandInLeg, command: EventPayload, element: EventPayload, path: str, uuid: str
+) -> OutgoingEvent:
     """A command is done: ``command`` is its name, whether it succeeded, the reason, its tag."""
     name, success, reason = command["name"], command["success"], command["reason"]
     state = "success" if success else "failed"
     flow = {"uuid": uuid, "success": success, "state": state, "reason": reason, "name": name}
-    return Happened(
+    return OutgoingEvent(
         "call_flow",
         f"{name}: success {str(success).lower()}, reason: {reason}.",
-        {"command": {**command, "path": path, "children": [], "error": []}, "call": leg.of_2022()},
+        {"command": {**command, "path": path, "children": [], "error": []}, "call": leg.build_2022_payload()},
         {"command": {"name": name}},
         {"success": success, "command": name},
         {
-            "call": {**leg.of_2024(), "logs": [*leg.logs], "records": [*leg.records]},
+            "call": {**leg.build_2024_payload(), "logs": [*leg.logs], "records": [*leg.records]},
             "call_flow": {**flow, "element": element, "command": command},
         },
         leg.uuid,
@@ -144,8 +163,8 @@ def command_of(leg: Leg, command: Said, element: Said, path: str, uuid: str) -> 
     )
 
 
-def record_of(leg: Leg, record: Said) -> Happened:
+def build_record_event(leg: StandInLeg, record: EventPayload) -> OutgoingEvent:
     """A recording can be had. Its payload is not documented."""
     message = f"Record {record['tag'] or 'without a tag'}"
-    payload = {**record, "call": leg.of_2022()}
-    return Happened("call_record", message, payload, {**record}, {}, {"call": leg.of_2024()}, leg.uuid)
+    payload = {**record, "call": leg.build_2022_payload()}
+    return OutgoingEvent("call_record", message, payload, {**record}, {}, {"call": leg.build_2024_payload()}, leg.uuid)

@@ -9,143 +9,147 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.rehearsal import platform as rules
 from app.rehearsal.interpreter import Interpreter
-from app.rehearsal.line import PATIENCE, Ends
-from app.rehearsal.ringing import Ringing, with_query
+from app.rehearsal.line import DOCUMENT_TIMEOUT_SECONDS, CallEnd
+from app.rehearsal.ringing import PhoneCall, append_query
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.drawers import moment
-from app.rehearsal.stand_in.reporting import patience
-from app.rehearsal.transcript import Asked
+from app.rehearsal.stand_in.drawers import format_platform_time
+from app.rehearsal.stand_in.reporting import parse_app_timeout
+from app.rehearsal.transcript import PlatformRequest
 
 if TYPE_CHECKING:
-    from app.rehearsal.asking import Reply
-    from app.rehearsal.parties import Callees
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.reporting import Reporter
+    from app.rehearsal.asking import NetworkReply
+    from app.rehearsal.parties import CalledParties
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.reporting import CallReporter
     from app.rehearsal.transcript import Transcript
 
-NOT_PUSHED: Final = f"no document was pushed within {rules.PARKED:.0f} s"
+NO_PUSHED_DOCUMENT: Final = f"no document was pushed within {rules.PARKED_CALL_SECONDS:.0f} s"
 
 
 @dataclasses.dataclass(slots=True)
-class Rung(Ringing):
+class StandInPhoneCall(PhoneCall):
     """A call as our URLs are told of it, whole. platform 1.1: the entity of a POST."""
 
-    beside: dict[str, Any] = dataclasses.field(default_factory=dict)
+    entity_parts: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Its number, account and app, and what FreeSWITCH says."""
 
-    def entity(self) -> dict[str, Any]:
+    def build_entity(self) -> dict[str, Any]:
         """As the documentation composes it."""
-        created = moment(self.at)
+        created = format_platform_time(self.started_at)
         over = self.state in ("hangup", "destroyed")
-        named = {"cid_name": self.name} if self.name else {}
-        switch = {"uuid": self.beside["meta"], "callstate": "RINGING", "state": "CS_ROUTING", **named}
+        named = {"cid_name": self.caller_name} if self.caller_name else {}
+        switch = {"uuid": self.entity_parts["meta"], "callstate": "RINGING", "state": "CS_ROUTING", **named}
         entity: dict[str, Any] = {
             "created_on": created,
             "modified_on": created,
             "uuid": self.id,
-            "tn": self.beside["tn"],
+            "tn": self.entity_parts["tn"],
             "from": self.from_,
             "to": self.to,
             "meta": {**switch, "cid_num": self.from_, "direction": "inbound", "dest": self.to},
             "state": "offline" if over else "online",
             "source": "freeswitch",
             "logs": [],
-            "account": self.beside["account"],
-            "sip_control_app": self.beside["app"],
+            "account": self.entity_parts["account"],
+            "sip_control_app": self.entity_parts["app"],
         }
         return entity | ({"stir_shaken_attest_level": self.attestation} if self.attestation else {})
 
-    def history(self) -> bytes:
+    def build_classic_body(self) -> bytes:
         """As its app has it."""
-        app = {"uuid": self.app, "name": self.beside["app"]["name"], "subdomain": "stand-in"}
+        app = {"uuid": self.app_uuid, "name": self.entity_parts["app"]["name"], "subdomain": "stand-in"}
         to = int(self.to) if self.to.isdecimal() else self.to
-        owner = {"account_uuid": self.beside["account"]["uuid"]}
+        owner = {"account_uuid": self.entity_parts["account"]["uuid"]}
         call = {**owner, "from": self.from_.lstrip("+"), "to": to, "state": "started", "sip_control_app": app}
         return json.dumps({"history": [], "call": call}).encode()
 
 
-class Line(Interpreter):
+class SimulatedCall(Interpreter):
     """A line that the caller can put down at any moment."""
 
-    reporter: Reporter
+    reporter: CallReporter
 
-    def __init__(self, ringing: Ringing, **line: Any) -> None:  # noqa: ANN401 - as Interpreter has them
-        super().__init__(ringing, **line)
-        self._cut: asyncio.Future[Ends] = asyncio.get_running_loop().create_future()
+    def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as Interpreter has them
+        super().__init__(phone_call, **options)
+        self._early_end: asyncio.Future[CallEnd] = asyncio.get_running_loop().create_future()
         """How the call ends before its document does."""
 
-    def interrupted(self) -> None:
+    def check_interruption(self) -> None:
         """Go on in a document that was pushed. Raises Ends where the line is put down, or the call cut off."""
-        self._over()
-        super().interrupted()
+        self._raise_early_end()
+        super().check_interruption()
 
-    async def asked(self, method: str, url: str, body: bytes | None = None, patience: float = PATIENCE) -> Reply:
+    async def send_request(
+        self, method: str, url: str, body: bytes | None = None, timeout: float = DOCUMENT_TIMEOUT_SECONDS
+    ) -> NetworkReply:
         """A request; who puts the line down does not wait for its answer."""
-        asking = asyncio.ensure_future(super().asked(method, url, body, patience))
-        either: set[asyncio.Future[Any]] = {asking, self._cut}
+        asking = asyncio.ensure_future(super().send_request(method, url, body, timeout))
+        either: set[asyncio.Future[Any]] = {asking, self._early_end}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            self._over()
+            self._raise_early_end()
             return await asking
         finally:
             asking.cancel()
 
     def hang_up(self) -> None:
         """The caller puts the line down."""
-        self._cut_by(Ends("caller-hung-up"))
+        self._end_early(CallEnd("caller-hung-up"))
 
-    async def cut_off(self, minutes: int) -> None:
+    async def end_after(self, minutes: int) -> None:
         """End the call after the longest that its app allows."""
         await self.clock.sleep(minutes * 60)
-        self._cut_by(Ends("ended", f"the app allows {minutes} min"))
+        self._end_early(CallEnd("ended", f"the app allows {minutes} min"))
 
-    def _cut_by(self, how: Ends) -> None:
-        if not self._cut.done():
-            self._cut.set_result(how)
-        self.woken.set()
+    def _end_early(self, end: CallEnd) -> None:
+        if not self._early_end.done():
+            self._early_end.set_result(end)
+        self.wake_event.set()
 
-    def _over(self) -> None:
-        if self._cut.done():
-            raise self._cut.result()
+    def _raise_early_end(self) -> None:
+        if self._early_end.done():
+            raise self._early_end.result()
 
-    async def answered_by(self, app: Row, static: bytes | None) -> Transcript:
+    async def run_inbound(self, app: EntityRow, static_document: bytes | None) -> Transcript:
         """The call arrives for an app: its URL is asked, else it has a static document, else it is parked."""
-        return await self._whole(lambda: self._first(app, static))
+        return await self._run_call(lambda: self._fetch_first_document(app, static_document))
 
-    async def rings(self, callees: Callees, document: bytes) -> Transcript:
+    async def run_outbound(self, callees: CalledParties, document: bytes) -> Transcript:
         """Somebody is rung; who answers has the document."""
-        return await self._whole(lambda: self._picked_up(callees, document))
+        return await self._run_call(lambda: self._ring_callee(callees, document))
 
-    async def _first(self, app: Row, static: bytes | None) -> bytes:
+    async def _fetch_first_document(self, app: EntityRow, static_document: bytes | None) -> bytes:
         url, method = app["call_flow_url"], app["call_flow_method"]
-        if url and static is not None:
-            self.rules.decide(silences.STATIC_OR_URL)
+        if url and static_document is not None:
+            self.rules.apply_rule(silences.STATIC_OR_URL_RULE)
         if url:
-            body = self.ringing.body() if method == "POST" else None
-            asked = with_query(url, self.ringing.first())
-            return await self.fetched(method, asked, body, patience(app["call_flow_request_timeout"]))
-        if static is not None:
-            return self._given(static)
-        return await self._parked()
+            body = self.phone_call.build_post_body() if method == "POST" else None
+            asked = append_query(url, self.phone_call.initial_query_fields())
+            return await self.fetch_document(method, asked, body, parse_app_timeout(app["call_flow_request_timeout"]))
+        if static_document is not None:
+            return self._use_document(static_document)
+        return await self._wait_for_document()
 
-    async def _parked(self) -> bytes:
-        await self.clock.sleep(rules.PARKED, self.woken)
-        self._over()
-        if self.pushed.empty():
-            raise Ends("ended", NOT_PUSHED)
-        return self.take_pushed()
+    async def _wait_for_document(self) -> bytes:
+        await self.clock.sleep(rules.PARKED_CALL_SECONDS, self.wake_event)
+        self._raise_early_end()
+        if self.pushed_documents.empty():
+            raise CallEnd("ended", NO_PUSHED_DOCUMENT)
+        return self.take_pushed_document()
 
-    async def _picked_up(self, callees: Callees, document: bytes) -> bytes:
-        self.rules.decide(silences.OUTBOUND)
-        taken = await callees.ring([self.ringing.to], "")
-        await self.clock.sleep(rules.RINGING if taken.result == "no-answer" else rules.PICKING_UP, self.woken)
-        self._over()
+    async def _ring_callee(self, callees: CalledParties, document: bytes) -> bytes:
+        self.rules.apply_rule(silences.BATCH_CALL_RULE)
+        taken = await callees.ring_targets([self.phone_call.to], "")
+        await self.clock.sleep(
+            rules.DIAL_RING_SECONDS if taken.result == "no-answer" else rules.PICK_UP_SECONDS, self.wake_event
+        )
+        self._raise_early_end()
         if taken.result != "answered":
-            self.reporter.nobody(taken.result)
-            raise Ends("ended", f"{self.ringing.to}: {taken.result}")
-        await self.lift()
-        return self._given(document)
+            self.reporter.record_unanswered(taken.result)
+            raise CallEnd("ended", f"{self.phone_call.to}: {taken.result}")
+        await self.answer_line()
+        return self._use_document(document)
 
-    def _given(self, document: bytes) -> bytes:
-        self.transcript.requests.append(Asked("", "", 200, document=document.decode("utf-8", "replace")))
+    def _use_document(self, document: bytes) -> bytes:
+        self.transcript.requests.append(PlatformRequest("", "", 200, document=document.decode("utf-8", "replace")))
         return document

@@ -8,116 +8,119 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from app.rehearsal.stand_in import envelopes, silences
-from app.rehearsal.stand_in.answers import Refused, answered
-from app.rehearsal.stand_in.bodies import MessagingFields, Sms
-from app.rehearsal.stand_in.kinds import crud
-from app.rehearsal.stand_in.requests import body_of
-from app.rehearsal.stand_in.searching import SMS_FIELDS, Search, found
+from app.rehearsal.stand_in.answers import RestRefusal, success_response
+from app.rehearsal.stand_in.bodies import MessagingProfileBody, SmsBody
+from app.rehearsal.stand_in.kinds import make_crud_routes
+from app.rehearsal.stand_in.requests import parse_rest_body
+from app.rehearsal.stand_in.searching import SMS_SEARCH_FIELDS, SearchBody, search_rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.bodies import Text
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Endpoint, Rest
+    from app.rehearsal.stand_in.bodies import InboundTextBody
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestEndpoint, RestRouter
 
-PATIENCE: Final = 10.0
+MESSAGE_CALLBACK_TIMEOUT_SECONDS: Final = 10.0
 """Seconds of the real clock that a callback may take."""
-KINDS: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
+SMS_SEARCH_TYPES: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
 
 
-class Messages:
+class StandInMessages:
     """All messages. platform 1.5 and 4."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
 
-    def send(self, given: Sms) -> Row:
+    def send_message(self, body: SmsBody) -> EntityRow:
         """Send one from a number of the account. Raises Refused."""
         platform = self._platform
-        lease = platform.leases.own(given.sender or given.tn or "")
+        lease = platform.leases.get_by_number(body.sender or body.tn or "")
         if "sms" not in lease["features"]:
-            raise Refused(409, f"TN {lease['tn']['tn']} is not enabled for SMS")
-        platform.account.afford(silences.SMS_COST)
-        platform.decide(silences.CREATED)
-        row = self._row("smso", lease, str(lease["tn"]["tn"]), given.to, given.message)
+            raise RestRefusal(409, f"TN {lease['tn']['tn']} is not enabled for SMS")
+        platform.account.check_balance(silences.COST_PER_SMS)
+        platform.apply_rule(silences.CREATION_STATUS_RULE)
+        row = self._add_row("smso", lease, str(lease["tn"]["tn"]), body.to, body.message)
         row |= {"state": "created", "delivered": False, "automated": False, "reason": "sending"}
-        platform.account.charge(silences.SMS_COST, "sms_charge_out")
-        platform.spawn(self._goes(row, lease, given.custom_callback_url))
+        platform.account.charge_balance(silences.COST_PER_SMS, "sms_charge_out")
+        platform.start_task(self._deliver_message(row, lease, body.custom_callback_url))
         return {**row}
 
-    def receive(self, given: Text) -> Row:
+    def receive_message(self, body: InboundTextBody) -> EntityRow:
         """Somebody sends one to a number of the account. Raises Refused."""
-        lease = self._platform.leases.own(given.to)
+        lease = self._platform.leases.get_by_number(body.to)
         if "sms" not in lease["features"]:
-            raise Refused(409, f"TN {given.to} is not enabled for SMS")
-        row = self._row("smsi", lease, given.sender, str(lease["tn"]["tn"]), given.message)
+            raise RestRefusal(409, f"TN {body.to} is not enabled for SMS")
+        row = self._add_row("smsi", lease, body.sender, str(lease["tn"]["tn"]), body.message)
         row["state"] = "success"
-        self._platform.spawn(self._told(row, lease, None))
+        self._platform.start_task(self._report_state(row, lease, None))
         return {**row}
 
-    def _row(self, kind: str, lease: Row, from_: str, to: str, text: str) -> Row:
+    def _add_row(self, kind: str, lease: EntityRow, from_: str, to: str, text: str) -> EntityRow:
         """One, kept; its thread is that of the two numbers."""
         thread = hashlib.sha256(":".join(sorted((from_, to))).encode()).hexdigest()[:32]
         who = {"from": from_, "to": to, "thread": thread, "message": text}
-        whose = {"tn": lease["tn"], "account": self._platform.account.entity()}
-        return self._platform.messages.add({"type": kind, **who, "state": "created", **whose})
+        whose = {"tn": lease["tn"], "account": self._platform.account.build_entity()}
+        return self._platform.messages.add_row({"type": kind, **who, "state": "created", **whose})
 
-    async def _goes(self, row: Row, lease: Row, url: str | None) -> None:
+    async def _deliver_message(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
         """A message that is sent: created, success, and delivered."""
-        beat = silences.DELIVERING / self._platform.options.pace
+        beat = silences.SMS_STATE_SECONDS / self._platform.options.pace
         for state, delivered in (("created", False), ("success", False), ("success", True)):
-            self._platform.messages.change(row["uuid"], {"state": state, "delivered": delivered})
-            await self._told(row, lease, url)
+            self._platform.messages.update_row(row["uuid"], {"state": state, "delivered": delivered})
+            await self._report_state(row, lease, callback_url)
             await asyncio.sleep(beat)
 
-    async def _told(self, row: Row, lease: Row, url: str | None) -> None:
+    async def _report_state(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
         """The event, and the callback: the message's own, else its profile's, else none."""
-        happened = envelopes.sms(row)
+        happened = envelopes.build_sms_event(row)
         if self._platform.events.year == "2022":
-            self._platform.tell(happened)
+            self._platform.report_event(happened)
         else:
-            self._platform.tell_if(silences.LATER_SMS, happened)
+            self._platform.report_undocumented_event(silences.SMS_ENVELOPE_2024_RULE, happened)
         profile = lease["messaging_profile"]
-        kept = self._platform.messaging_profiles.of(profile) if profile else {}
-        urls = [url] if url else [kept.get("callback_url"), kept.get("callback_url2")]
-        await self._call_back([asked for asked in urls if asked], json.dumps(row).encode())
+        kept = self._platform.messaging_profiles.get_row(profile) if profile else {}
+        urls = [callback_url] if callback_url else [kept.get("callback_url"), kept.get("callback_url2")]
+        await self._request_callback([asked for asked in urls if asked], json.dumps(row).encode())
 
-    async def _call_back(self, urls: list[str], body: bytes) -> None:
+    async def _request_callback(self, urls: list[str], body: bytes) -> None:
         """The second URL is asked where the first cannot be reached."""
         for url in urls:
-            if self._platform.not_asked("POST", url, silences.CALLBACK_METHOD):
+            if self._platform.skips_request("POST", url, silences.CALLBACK_METHOD_RULE):
                 return
-            reply = await self._platform.ask("POST", url, body, PATIENCE)
+            reply = await self._platform.send_request("POST", url, body, MESSAGE_CALLBACK_TIMEOUT_SECONDS)
             if reply.status:
                 return
 
 
-def routes(platform: Platform, messages: Messages, rest: Rest) -> list[Route]:
+def make_message_routes(platform: StandInPlatform, messages: StandInMessages, rest: RestRouter) -> list[Route]:
     """``/sms`` and ``/profile/messaging``."""
 
-    async def send(request: Request) -> Response:
-        return answered(messages.send(await body_of(request, Sms)), 202)
+    async def send_sms(request: Request) -> Response:
+        return success_response(messages.send_message(await parse_rest_body(request, SmsBody)), 202)
 
-    def removed(uuid: str) -> None:
-        platform.leases.leave("messaging_profile", uuid)
+    def clear_profile(uuid: str) -> None:
+        platform.leases.clear_references("messaging_profile", uuid)
 
-    profiles, fields = platform.messaging_profiles, MessagingFields
+    profiles, fields = platform.messaging_profiles, MessagingProfileBody
     return [
-        rest.route("/sms", POST=send),
-        *(rest.route(f"/sms/search{path}", POST=_search(platform, kinds)) for path, kinds in KINDS.items()),
-        *crud(rest, platform, "/profile/messaging", profiles, fields, fields, removed=removed),
+        rest.make_route("/sms", POST=send_sms),
+        *(
+            rest.make_route(f"/sms/search{path}", POST=_search_endpoint(platform, kinds))
+            for path, kinds in SMS_SEARCH_TYPES.items()
+        ),
+        *make_crud_routes(rest, platform, "/profile/messaging", profiles, fields, fields, on_removed=clear_profile),
     ]
 
 
-def _search(platform: Platform, kinds: tuple[str, ...]) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        search = await body_of(request, Search)
-        platform.decide(silences.SEARCHES)
+def _search_endpoint(platform: StandInPlatform, kinds: tuple[str, ...]) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(silences.SEARCH_PAYLOAD_RULE)
         rows = (row for row in platform.messages if row["type"] in kinds)
-        return answered(found(rows, search, SMS_FIELDS))
+        return success_response(search_rows(rows, search, SMS_SEARCH_FIELDS))
 
-    return endpoint
+    return handle_request

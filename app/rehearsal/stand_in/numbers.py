@@ -6,172 +6,184 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from app.rehearsal.stand_in import envelopes, silences
-from app.rehearsal.stand_in.answers import Refused, answered, not_found, wrong
-from app.rehearsal.stand_in.bodies import EnableSms, LeaseFields, NumberSearch, Order
-from app.rehearsal.stand_in.leases import inventory
-from app.rehearsal.stand_in.requests import body_of, changes_of
-from app.rehearsal.stand_in.searching import LEASE_FIELDS, ORDER_FIELDS, Search, found
+from app.rehearsal.stand_in.answers import RestRefusal, field_refusal, not_found_refusal, success_response
+from app.rehearsal.stand_in.bodies import EnableSmsBody, LeaseChangesBody, NumberSearchBody, OrderBody
+from app.rehearsal.stand_in.leases import list_orderable_numbers
+from app.rehearsal.stand_in.requests import parse_rest_body, parse_rest_changes
+from app.rehearsal.stand_in.searching import LEASE_SEARCH_FIELDS, ORDER_SEARCH_FIELDS, SearchBody, search_rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Endpoint, Rest
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestEndpoint, RestRouter
 
-KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
-SAME: Final = ("type", "country", "state", "rate_center", "npa", "nxx", "line")
+KEYPAD_LETTERS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+EXACT_NUMBER_FIELDS: Final = ("type", "country", "state", "rate_center", "npa", "nxx", "line")
 
 
-def routes(platform: Platform, rest: Rest) -> list[Route]:
+def make_number_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
     """``/tn/search``, ``/order`` and ``/lease/tn``."""
-    sms = rest.route("/lease/tn/{lease}/subscription/sms", POST=_enable(platform), DELETE=_disable(platform))
+    sms = rest.make_route(
+        "/lease/tn/{lease}/subscription/sms", POST=_enable_sms_endpoint(platform), DELETE=_disable_sms_endpoint(platform)
+    )
     return [
-        rest.route("/tn/search", POST=_search(platform)),
-        rest.route("/order", POST=_order(platform)),
-        rest.route("/order/search", POST=_orders(platform)),
-        rest.route("/lease/tn/search", POST=_leases(platform)),
+        rest.make_route("/tn/search", POST=_search_numbers_endpoint(platform)),
+        rest.make_route("/order", POST=_order_endpoint(platform)),
+        rest.make_route("/order/search", POST=_search_orders_endpoint(platform)),
+        rest.make_route("/lease/tn/search", POST=_search_leases_endpoint(platform)),
         sms,
-        rest.route("/lease/tn/{lease}", GET=_lease(platform), PATCH=_change(platform), DELETE=_release(platform)),
+        rest.make_route(
+            "/lease/tn/{lease}",
+            GET=_show_lease_endpoint(platform),
+            PATCH=_change_lease_endpoint(platform),
+            DELETE=_release_lease_endpoint(platform),
+        ),
     ]
 
 
-def _search(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await body_of(request, NumberSearch)
-        take, skip = _page(request, given)
-        platform.decide(silences.MASKS)
-        leased = {row["tn"]["tn"] for row in platform.leases.drawer}
-        rows = [row for row in inventory() if row["tn"] not in leased and _fits(row, given)]
-        return answered({"take": take, "skip": skip, "total": len(rows), "data": rows[skip : skip + take]})
+def _search_numbers_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_body(request, NumberSearchBody)
+        take, skip = _parse_page(request, given)
+        platform.apply_rule(silences.SEARCH_MASKS_RULE)
+        leased = {row["tn"]["tn"] for row in platform.leases.table}
+        rows = [row for row in list_orderable_numbers() if row["tn"] not in leased and _matches_search(row, given)]
+        return success_response({"take": take, "skip": skip, "total": len(rows), "data": rows[skip : skip + take]})
 
-    return endpoint
+    return handle_request
 
 
-def _page(request: Request, given: NumberSearch) -> tuple[int, int]:
+def _parse_page(request: Request, body: NumberSearchBody) -> tuple[int, int]:
     """How many, from where: by the body, or by ``?page&size`` of 2020, where pages count from 0."""
     if "size" not in request.query_params and "page" not in request.query_params:
-        return given.take, given.skip
+        return body.take, body.skip
     try:
         size, page = int(request.query_params.get("size", 10)), int(request.query_params.get("page", 0))
     except ValueError:
-        raise wrong("page", "invalid integer number", request.url.query) from None
+        raise field_refusal("page", "invalid integer number", request.url.query) from None
     if not 1 <= size <= 100:  # noqa: PLR2004 - as take
-        raise wrong("size", "must be 1 to 100", size)
+        raise field_refusal("size", "must be 1 to 100", size)
     if page < 0:
-        raise wrong("page", "must be 0 or more", page)
+        raise field_refusal("page", "must be 0 or more", page)
     return size, size * page
 
 
-def _fits(row: Row, given: NumberSearch) -> bool:
-    wanted: dict[str, Any] = given.model_dump(include={*SAME}, exclude_none=True)
-    wanted |= {"state": given.province} if given.province else {}
+def _matches_search(row: EntityRow, body: NumberSearchBody) -> bool:
+    wanted: dict[str, Any] = body.model_dump(include={*EXACT_NUMBER_FIELDS}, exclude_none=True)
+    wanted |= {"state": body.province} if body.province else {}
     same = all(str(row[name]).lower() == str(value).lower() for name, value in wanted.items())
-    city = not given.city or given.city.lower() in row["city"].lower()
-    features = set(given.features) <= set(row["features"])
-    return same and city and features and not given.postal_code and _matches(row, given)
+    city = not body.city or body.city.lower() in row["city"].lower()
+    features = set(body.features) <= set(row["features"])
+    return same and city and features and not body.postal_code and _matches_pattern(row, body)
 
 
-def _matches(row: Row, given: NumberSearch) -> bool:
+def _matches_pattern(row: EntityRow, body: NumberSearchBody) -> bool:
     """Whether ten digits fit a pattern: anywhere in them, * is any, % is one."""
-    if not given.pattern:
+    if not body.pattern:
         return True
-    pattern = given.pattern.lower()
-    pattern = pattern.translate(KEYPAD) if given.abc_search else pattern
+    pattern = body.pattern.lower()
+    pattern = pattern.translate(KEYPAD_LETTERS) if body.abc_search else pattern
     expression = "".join({"*": ".*", "%": "."}.get(sign, re.escape(sign)) for sign in pattern)
     return re.search(expression, str(row["tn"])[1:]) is not None
 
 
-def _order(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await body_of(request, Order)
-        there = {row["tn"] for row in inventory()}
+def _order_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_body(request, OrderBody)
+        there = {row["tn"] for row in list_orderable_numbers()}
         for item in given.items:
-            if platform.leases.find(item.tn) is not None:
-                raise Refused(409, f"TN {item.tn} is leased already")
+            if platform.leases.find_by_number(item.tn) is not None:
+                raise RestRefusal(409, f"TN {item.tn} is leased already")
             if int(item.tn) not in there:
-                raise not_found(f"TN {item.tn}")
-        cost = len(given.items) * silences.NUMBER_COST
-        platform.account.afford(cost)
-        platform.decide(silences.CREATED)
-        items = [_leased(platform, int(item.tn), item.wanted(), autorenew=item.autorenew) for item in given.items]
-        order = platform.orders.add({"state": "success", "items": items})
-        platform.account.charge(cost, "tn_order")
-        platform.tell_if(silences.ORDER_EVENT, envelopes.order(order))
-        return answered(order, 201)
+                raise not_found_refusal(f"TN {item.tn}")
+        cost = len(given.items) * silences.COST_PER_NUMBER
+        platform.account.check_balance(cost)
+        platform.apply_rule(silences.CREATION_STATUS_RULE)
+        items = [
+            _lease_ordered_number(platform, int(item.tn), item.list_features(), autorenew=item.autorenew)
+            for item in given.items
+        ]
+        order = platform.orders.add_row({"state": "success", "items": items})
+        platform.account.charge_balance(cost, "tn_order")
+        platform.report_undocumented_event(silences.ORDER_EVENT_RULE, envelopes.build_order_event(order))
+        return success_response(order, 201)
 
-    return endpoint
+    return handle_request
 
 
-def _leased(platform: Platform, number: int, features: list[str], *, autorenew: bool) -> Row:
-    lease = platform.leases.add(number, features=features, autorenew=autorenew)
+def _lease_ordered_number(platform: StandInPlatform, number: int, features: list[str], *, autorenew: bool) -> EntityRow:
+    lease = platform.leases.add_lease(number, features=features, autorenew=autorenew)
     return {"tn": number, "features": features, "autorenew": autorenew, "state": "success", "lease": lease["uuid"]}
 
 
-def _orders(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        search = await body_of(request, Search)
-        platform.decide(silences.SEARCHES)
-        return answered(found(platform.orders, search, ORDER_FIELDS))
+def _search_orders_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(silences.SEARCH_PAYLOAD_RULE)
+        return success_response(search_rows(platform.orders, search, ORDER_SEARCH_FIELDS))
 
-    return endpoint
-
-
-def _leases(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        search = await body_of(request, Search)
-        platform.decide(silences.SEARCHES)
-        return answered(found(map(platform.leases.shown, platform.leases.drawer), search, LEASE_FIELDS))
-
-    return endpoint
+    return handle_request
 
 
-def _lease(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return answered(platform.leases.shown(platform.leases.of(request.path_params["lease"])))
+def _search_leases_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(silences.SEARCH_PAYLOAD_RULE)
+        return success_response(
+            search_rows(map(platform.leases.build_rest_row, platform.leases.table), search, LEASE_SEARCH_FIELDS)
+        )
 
-    return endpoint
+    return handle_request
 
 
-def _change(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        row = platform.leases.of(request.path_params["lease"])
-        fields = await changes_of(request, LeaseFields)
+def _show_lease_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        return success_response(platform.leases.build_rest_row(platform.leases.get_lease(request.path_params["lease"])))
+
+    return handle_request
+
+
+def _change_lease_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        row = platform.leases.get_lease(request.path_params["lease"])
+        fields = await parse_rest_changes(request, LeaseChangesBody)
         for name, drawer in (("sip_control_app", platform.apps), ("sip_connection", platform.connections)):
             if fields.get(name):
-                drawer.of(fields[name])
-        return answered(platform.leases.shown(platform.leases.drawer.change(row["uuid"], fields)))
+                drawer.get_row(fields[name])
+        return success_response(platform.leases.build_rest_row(platform.leases.table.update_row(row["uuid"], fields)))
 
-    return endpoint
-
-
-def _release(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        row = platform.leases.of(request.path_params["lease"])
-        return answered(platform.leases.shown(platform.leases.drawer.remove(row["uuid"])))
-
-    return endpoint
+    return handle_request
 
 
-def _enable(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        row = platform.leases.of(request.path_params["lease"])
-        given = await body_of(request, EnableSms)
-        platform.messaging_profiles.of(given.messaging_profile)
+def _release_lease_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        row = platform.leases.get_lease(request.path_params["lease"])
+        return success_response(platform.leases.build_rest_row(platform.leases.table.remove_row(row["uuid"])))
+
+    return handle_request
+
+
+def _enable_sms_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        row = platform.leases.get_lease(request.path_params["lease"])
+        given = await parse_rest_body(request, EnableSmsBody)
+        platform.messaging_profiles.get_row(given.messaging_profile)
         features = [*dict.fromkeys([*row["features"], "sms"])]
-        changed = platform.leases.drawer.change(row["uuid"], {**given.model_dump(), "features": features})
-        return answered(platform.leases.shown(changed))
+        changed = platform.leases.table.update_row(row["uuid"], {**given.model_dump(), "features": features})
+        return success_response(platform.leases.build_rest_row(changed))
 
-    return endpoint
+    return handle_request
 
 
-def _disable(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        row = platform.leases.of(request.path_params["lease"])
+def _disable_sms_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        row = platform.leases.get_lease(request.path_params["lease"])
         features = [feature for feature in row["features"] if feature != "sms"]
         changed = {"messaging_profile": None, "sms_campaign": None, "features": features}
-        return answered(platform.leases.shown(platform.leases.drawer.change(row["uuid"], changed)))
+        return success_response(platform.leases.build_rest_row(platform.leases.table.update_row(row["uuid"], changed)))
 
-    return endpoint
+    return handle_request

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class StandInNumber:
     """A number that is leased from the beginning. Without ``url`` its calls are parked until XML is pushed."""
 
     number: str
@@ -25,14 +25,14 @@ class Number:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class StandInOptions:
     """``token`` is that of the portal, ``token_life`` that of a JWT in seconds; ``pace`` says how much quicker calls run.
 
     ``listing``: how event subscriptions are listed; None where that is not chosen. ``seed`` makes identities repeatable.
     ``zone`` is that of native Schedule; None: UTC.
     """
 
-    numbers: tuple[Number, ...] = ()
+    numbers: tuple[StandInNumber, ...] = ()
     envelope: Literal["2022", "2024"] = "2024"
     listing: Literal["bare", "envelope"] | None = None
     pace: float = 20.0

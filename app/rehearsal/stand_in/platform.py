@@ -6,103 +6,112 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import PlatformSilent
-from app.rehearsal.asking import Web
-from app.rehearsal.platform import Rules, Silence
+from app.errors import UndocumentedBehaviourError
+from app.rehearsal.asking import HttpNetwork
+from app.rehearsal.platform import PlatformRules, UndocumentedRule
 from app.rehearsal.stand_in import envelopes
-from app.rehearsal.stand_in.account import Account
-from app.rehearsal.stand_in.answers import Refused
-from app.rehearsal.stand_in.drawers import Drawer, now
-from app.rehearsal.stand_in.events import Events
-from app.rehearsal.stand_in.faults import Faults
-from app.rehearsal.stand_in.ids import Ids
-from app.rehearsal.stand_in.leases import Leases
-from app.rehearsal.stand_in.tokens import Tokens
+from app.rehearsal.stand_in.account import StandInAccount
+from app.rehearsal.stand_in.answers import RestRefusal
+from app.rehearsal.stand_in.drawers import EntityTable, current_platform_time
+from app.rehearsal.stand_in.events import EventBroadcaster
+from app.rehearsal.stand_in.faults import FaultSettings
+from app.rehearsal.stand_in.ids import IdGenerator
+from app.rehearsal.stand_in.leases import NumberLeases
+from app.rehearsal.stand_in.tokens import TokenIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from datetime import datetime
 
-    from app.rehearsal.asking import Reply
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.options import Options
+    from app.rehearsal.asking import NetworkReply
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.options import StandInOptions
 
-REMEMBERED: Final = 1_000
+MAX_REMEMBERED_REQUESTS: Final = 1_000
 """Requests to our URLs that are remembered; and elements that an app's log has, times ten."""
 
 
-class Platform:
+class StandInPlatform:
     """The imitated platform: what is kept, and who hears of what happens. ``asked`` are its requests to our URLs."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: StandInOptions) -> None:
         self.options = options
-        self.ids = ids = Ids(options.seed)
-        self.rules = Rules(strict=options.strict)
+        self.ids = ids = IdGenerator(options.seed)
+        self.rules = PlatformRules(strict=options.strict)
         self.strict = options.strict
-        self.faults = Faults(**options.faults)
-        self.tokens = Tokens(options, ids.uuid("key"))
-        self.account = Account(options, ids, self._charged)
-        self.apps = Drawer("SIP Control App", ids)
-        self.documents: dict[str, bytes] = {}
+        self.faults = FaultSettings(**options.faults)
+        self.tokens = TokenIssuer(options, ids.next_uuid("key"))
+        self.account = StandInAccount(options, ids, self._report_balance)
+        self.apps = EntityTable("SIP Control App", ids)
+        self.static_documents: dict[str, bytes] = {}
         """Static documents by app."""
-        self.leases = Leases(Drawer("TN lease", ids), self.apps)
-        self.orders = Drawer("Order", ids, forgets=True)
-        self.messages = Drawer("SMS", ids, forgets=True)
-        self.messaging_profiles = Drawer("Messaging profile", ids)
-        self.voice_profiles = Drawer("Outbound voice profile", ids)
-        self.connections = Drawer("SIP connection", ids)
-        self.domains = Drawer("SIP domain", ids)
-        self.users = Drawer("SIP user", ids)
-        self.invites = Drawer("SIP invite", ids)
-        self.batches = Drawer("Batch", ids, forgets=True)
-        self.subscriptions = Drawer("Event subscription", ids)
-        self.events = Events(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)
-        self.logs: deque[Row] = deque(maxlen=10 * REMEMBERED)
-        self.asked: deque[Row] = deque(maxlen=REMEMBERED)
-        self.callees: Any = "answer"
+        self.leases = NumberLeases(EntityTable("TN lease", ids), self.apps)
+        self.orders = EntityTable("Order", ids, drops_oldest=True)
+        self.messages = EntityTable("SMS", ids, drops_oldest=True)
+        self.messaging_profiles = EntityTable("Messaging profile", ids)
+        self.voice_profiles = EntityTable("Outbound voice profile", ids)
+        self.connections = EntityTable("SIP connection", ids)
+        self.domains = EntityTable("SIP domain", ids)
+        self.users = EntityTable("SIP user", ids)
+        self.invites = EntityTable("SIP invite", ids)
+        self.batches = EntityTable("Batch", ids, drops_oldest=True)
+        self.subscriptions = EntityTable("Event subscription", ids)
+        self.events = EventBroadcaster(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)
+        self.logs: deque[EntityRow] = deque(maxlen=10 * MAX_REMEMBERED_REQUESTS)
+        self.sent_requests: deque[EntityRow] = deque(maxlen=MAX_REMEMBERED_REQUESTS)
+        self.callee_behaviour: Any = "answer"
         """What those who are dialled do, where a call does not say."""
-        self._web = Web(reaches=True)
+        self._network = HttpNetwork(allow_external=True)
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def tell(self, happened: envelopes.Happened) -> None:
+    def report_event(self, event: envelopes.OutgoingEvent) -> None:
         """Report something to whoever is connected."""
-        self.events.tell(happened, self.account)
+        self.events.broadcast_event(event, self.account)
 
-    def tell_if(self, silence: Silence, happened: envelopes.Happened, at: datetime | None = None) -> None:
+    def report_undocumented_event(
+        self, rule: UndocumentedRule, event: envelopes.OutgoingEvent, at: datetime | None = None
+    ) -> None:
         """Report what is reported in a form that is not documented, unless nothing is to be chosen."""
         if not self.strict:
-            self.rules.decide(silence)
-            self.events.tell(happened, self.account, at)
+            self.rules.apply_rule(rule)
+            self.events.broadcast_event(event, self.account, at)
 
-    def decide(self, silence: Silence) -> None:
+    def apply_rule(self, rule: UndocumentedRule) -> None:
         """Go on as a rule says. Raises Refused where that is not wanted."""
         try:
-            self.rules.decide(silence)
-        except PlatformSilent as error:
-            raise Refused(501, str(error)) from None
+            self.rules.apply_rule(rule)
+        except UndocumentedBehaviourError as error:
+            raise RestRefusal(501, str(error)) from None
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Have something done beside."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def ask(self, method: str, url: str, body: bytes | None, patience: float) -> Reply:
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
         """One request to our URLs, which is remembered. ``Network`` of a call."""
-        row: Row = {"at": now(), "method": method, "url": url, "body": (body or b"").decode("utf-8", "replace")}
-        self.asked.append(row)
-        reply = await self._web.ask(method, url, body, patience)
+        row: EntityRow = {
+            "at": current_platform_time(),
+            "method": method,
+            "url": url,
+            "body": (body or b"").decode("utf-8", "replace"),
+        }
+        self.sent_requests.append(row)
+        reply = await self._network.send_request(method, url, body, timeout)
         row.update(status=reply.status, ms=round(reply.ms, 3), **({"error": reply.error} if reply.error else {}))
         return reply
 
-    def not_asked(self, method: str, url: str, silence: Silence) -> bool:
+    def skips_request(self, method: str, url: str, rule: UndocumentedRule) -> bool:
         """Whether a URL is left alone since the documentation does not say how it is asked; then that is remembered."""
         if self.strict:
-            why = f"{silence.unknown}: the documentation does not say"
-            self.asked.append({"at": now(), "method": method, "url": url, "status": 0, "error": why})
+            why = f"{rule.unknown}: the documentation does not say"
+            self.sent_requests.append(
+                {"at": current_platform_time(), "method": method, "url": url, "status": 0, "error": why}
+            )
         else:
-            self.rules.decide(silence)
+            self.rules.apply_rule(rule)
         return self.strict
 
     async def close(self) -> None:
@@ -110,7 +119,7 @@ class Platform:
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._web.__aexit__(None, None, None)
+        await self._network.__aexit__(None, None, None)
 
-    def _charged(self, action: str, amount: float) -> None:
-        self.tell(envelopes.balance(amount, action))
+    def _report_balance(self, action: str, amount: float) -> None:
+        self.report_event(envelopes.build_balance_event(amount, action))

@@ -7,157 +7,164 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from app.language import Dial, Record, RecordStop, RecordWait
-from app.rehearsal.ringing import with_query
+from app.rehearsal.ringing import append_query
 from app.rehearsal.stand_in import legs, silences
-from app.rehearsal.stand_in.drawers import moment
-from app.rehearsal.stand_in.legs import CAUSES, Leg
+from app.rehearsal.stand_in.drawers import format_platform_time
+from app.rehearsal.stand_in.legs import DIAL_HANGUP_CAUSES, StandInLeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.language.element import Element
-    from app.rehearsal.line import Line
-    from app.rehearsal.parties import Awaiting, Callees, Caller, Does, Taken
-    from app.rehearsal.ringing import Ringing
-    from app.rehearsal.stand_in.drawers import Row
-    from app.rehearsal.stand_in.ids import Stream
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.transcript import Step
+    from app.rehearsal.line import CallState
+    from app.rehearsal.parties import ActionWindow, CalledParties, CallerAction, CallingParty, DialResult
+    from app.rehearsal.ringing import PhoneCall
+    from app.rehearsal.stand_in.drawers import EntityRow
+    from app.rehearsal.stand_in.ids import IdStream
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.transcript import TranscriptStep
 
-FOR_EVER: Final = 24 * 3600.0
+UNLIMITED_TIMEOUT_SECONDS: Final = 24 * 3600.0
 """Seconds: no call lasts longer. A timeout that is 0 or null is none. platform 1.1."""
 
 
-def patience(milliseconds: float | None) -> float:
+def parse_app_timeout(milliseconds: float | None) -> float:
     """A timeout of an app, in seconds."""
-    return milliseconds / 1000 if milliseconds else FOR_EVER
+    return milliseconds / 1000 if milliseconds else UNLIMITED_TIMEOUT_SECONDS
 
 
-class Reporter:
+class CallReporter:
     """Watches a call, listens as its caller does, and rings its callees."""
 
     def __init__(
-        self, platform: Platform, leg: Leg, app: Row | None, *, caller: Caller, callees: Callees, ids: Stream
+        self,
+        platform: StandInPlatform,
+        leg: StandInLeg,
+        app: EntityRow | None,
+        *,
+        caller: CallingParty,
+        callees: CalledParties,
+        ids: IdStream,
     ) -> None:
-        self.line: Line
+        self.call: CallState
         self._platform = platform
         self._leg = leg
         self._app = app
         self._caller = caller
         self._callees = callees
         self._ids = ids
-        self._ringing: dict[str, Leg] = {}
-        self._taken: Taken | None = None
-        self._rang = False
+        self._ringing_legs: dict[str, StandInLeg] = {}
+        self._dial_result: DialResult | None = None
+        self._has_rung = False
         """Whether the callees of this Dial have rung already."""
-        self._webhooks = asyncio.Lock()
+        self._webhook_lock = asyncio.Lock()
 
     # Watching
 
-    async def state(self, ringing: Ringing, state: str) -> None:
+    async def report_state(self, phone_call: PhoneCall, state: str) -> None:
         """The call is in another state."""
         if state == "hangup":
             self._end_legs()
-            for tag in self.line.recording:
-                self._record(tag, self.line.recordings[tag])
-            self._leg.cause = self._leg.cause or CAUSES["answered"]
-        self._enter(self._leg, state)
+            for tag in self.call.running_recordings:
+                self._report_recording(tag, self.call.recordings[tag])
+            self._leg.cause = self._leg.cause or DIAL_HANGUP_CAUSES["answered"]
+        self._enter_state(self._leg, state)
         if state == "destroyed":
-            self._charge()
+            self._charge_minutes()
         if self._app is not None and self._app["webhook_url"]:
-            self._hook(self._app, ringing, state)
+            self._start_state_webhook(self._app, phone_call, state)
 
-    async def command(self, element: Element, path: str, reason: str) -> None:
+    async def report_command(self, element: Element, path: str, reason: str) -> None:
         """A command is done."""
         tag = element.attributes.get("tag")
-        name, success = element.row.name, not reason
+        name, success = element.spec.name, not reason
         said = reason or ("Call answered" if name == "Answer" else "Success")
         command = {"name": name, "success": success, "reason": said, **({"tag": tag} if tag else {})}
         if isinstance(element, Dial):
             self._end_legs()
         self._leg.logs.append({"name": name, "success": success})
-        self._log(command, path)
-        happened = legs.command_of(self._leg, command, written(element), path, self._ids.uuid())
-        self._platform.events.tell(happened, self._platform.account, self.line.clock.now())
+        self._log_command(command, path)
+        happened = legs.build_command_event(self._leg, command, serialize_element(element), path, self._ids.next_uuid())
+        self._platform.events.broadcast_event(happened, self._platform.account, self.call.clock.now())
         if isinstance(element, (Record, RecordStop, RecordWait)) and success:
-            step = next(step for step in reversed(self.line.transcript.steps) if step["path"] == path)
+            step = next(step for step in reversed(self.call.transcript.steps) if step["path"] == path)
             if "seconds" in step:  # else it was over already
-                self._record(step.get("tag", ""), step["seconds"], asr="asr" in step)
+                self._report_recording(step.get("tag", ""), step["seconds"], asr="asr" in step)
 
-    def nobody(self, result: str) -> None:
+    def record_unanswered(self, result: str) -> None:
         """A call of a batch was not taken."""
-        self._leg.cause = CAUSES[result]
+        self._leg.cause = DIAL_HANGUP_CAUSES[result]
 
     # The caller, and those who are dialled
 
-    async def hear(self, step: Step) -> None:
+    async def hear_step(self, step: TranscriptStep) -> None:
         """As the caller."""
-        await self._caller.hear(step)
+        await self._caller.hear_step(step)
 
-    async def does(self, awaiting: Awaiting) -> Does:
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
         """As the caller; when a conversation begins, the leg that answered is live, and the others are dropped."""
-        taken = self._taken
-        if awaiting.kind == "conversation" and awaiting.verb == "Dial" and taken and self._ringing:
-            if self._rang and taken.result == "answered":
-                self._connect(taken.by)
-            self._rang = True
-        return await self._caller.does(awaiting)
+        taken = self._dial_result
+        if window.kind == "conversation" and window.verb == "Dial" and taken and self._ringing_legs:
+            if self._has_rung and taken.result == "answered":
+                self._connect_leg(taken.answered_by)
+            self._has_rung = True
+        return await self._caller.choose_action(window)
 
-    async def ring(self, targets: Sequence[str], path: str) -> Taken:
+    async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:
         """Legs to all targets; they ring until the caller knows how it went."""
-        self._rang = False
-        if any(self._platform.leases.find(target) for target in targets if "@" not in target):
-            self.line.rules.decide(silences.OWN_NUMBER)
+        self._has_rung = False
+        if any(self._platform.leases.find_by_number(target) for target in targets if "@" not in target):
+            self.call.rules.apply_rule(silences.OWN_NUMBER_RULE)
         for target in targets:
-            leg = self._ringing[target] = self._dialled(target)
+            leg = self._ringing_legs[target] = self._create_dialled_leg(target)
             self._leg.children.append(leg)
-            self._enter(leg, "init")
-            self._enter(leg, "ringing")
-        self._taken = await self._callees.ring(targets, path)
-        return self._taken
+            self._enter_state(leg, "init")
+            self._enter_state(leg, "ringing")
+        self._dial_result = await self._callees.ring_targets(targets, path)
+        return self._dial_result
 
-    def _dialled(self, target: str) -> Leg:
-        return Leg(
-            uuid=self._ids.uuid(),
+    def _create_dialled_leg(self, target: str) -> StandInLeg:
+        return StandInLeg(
+            uuid=self._ids.next_uuid(),
             direction="out",
             from_=self._leg.from_.lstrip("+"),
             to=target.removeprefix("sip:").partition("@")[0].lstrip("+"),
-            created=self.line.clock.now(),
-            account=self._platform.account.entity(),
+            created_at=self.call.clock.now(),
+            account=self._platform.account.build_entity(),
             parent=self._leg,
             thread=self._leg.thread,
         )
 
-    def _connect(self, target: str) -> None:
-        if "live" not in self._ringing[target].moments:
-            self._enter(self._ringing[target], "live")
-        for other, leg in self._ringing.items():
+    def _connect_leg(self, target: str) -> None:
+        if "live" not in self._ringing_legs[target].state_times:
+            self._enter_state(self._ringing_legs[target], "live")
+        for other, leg in self._ringing_legs.items():
             if other != target:
-                self._end(leg, "answered")
+                self._end_leg(leg, "answered")
 
     def _end_legs(self) -> None:
-        result = self._taken.result if self._taken else "no-answer"
-        for leg in self._ringing.values():
-            self._end(leg, result)
-        self._ringing, self._taken = {}, None
+        result = self._dial_result.result if self._dial_result else "no-answer"
+        for leg in self._ringing_legs.values():
+            self._end_leg(leg, result)
+        self._ringing_legs, self._dial_result = {}, None
 
-    def _end(self, leg: Leg, result: str) -> None:
-        if not leg.over:
-            leg.cause = CAUSES[result]
-            self._enter(leg, "hangup")
-            self._enter(leg, "destroyed")
+    def _end_leg(self, leg: StandInLeg, result: str) -> None:
+        if not leg.is_over:
+            leg.cause = DIAL_HANGUP_CAUSES[result]
+            self._enter_state(leg, "hangup")
+            self._enter_state(leg, "destroyed")
 
     # Reports
 
-    def _enter(self, leg: Leg, state: str) -> None:
-        now = self.line.clock.now()
-        leg.enter(state, now)
-        self._platform.events.tell(legs.state_of(leg), self._platform.account, now)
+    def _enter_state(self, leg: StandInLeg, state: str) -> None:
+        now = self.call.clock.now()
+        leg.enter_state(state, now)
+        self._platform.events.broadcast_event(legs.build_state_event(leg), self._platform.account, now)
 
-    def _log(self, command: Row, path: str) -> None:
+    def _log_command(self, command: EntityRow, path: str) -> None:
         """An element in the log of the app. platform 5: name, success, command, response, call."""
-        at = moment(self.line.clock.now())
-        made = {"uuid": self._ids.uuid(), "created_on": at, "modified_on": at}
+        at = format_platform_time(self.call.clock.now())
+        made = {"uuid": self._ids.next_uuid(), "created_on": at, "modified_on": at}
         done = {"name": command["name"], "success": command["success"], "command": {**command, "path": path}}
         call = {"uuid": self._leg.uuid}
         state = "success" if command["success"] else "failed"
@@ -165,53 +172,59 @@ class Reporter:
         app = self._leg.app["uuid"] if self._leg.app else ""
         self._platform.logs.append({**made, **done, "response": response, "state": state, "call": call, "app": app})
 
-    def _record(self, tag: str, seconds: float, *, asr: bool = False) -> None:
+    def _report_recording(self, tag: str, seconds: float, *, asr: bool = False) -> None:
         """A recording can be had, and its transcript where it was asked for."""
-        uuid = self._ids.uuid()
-        record: Row = {
+        uuid = self._ids.next_uuid()
+        record: EntityRow = {
             "uuid": uuid,
-            "created_on": moment(self.line.clock.now()),
+            "created_on": format_platform_time(self.call.clock.now()),
             "tag": tag,
             "duration": math.ceil(seconds),
             "url": f"https://records.invalid/{uuid}.wav",
         }
         if asr:
             record["transcript"] = "What was said is not known in a rehearsal."
-            self._platform.account.charge(silences.MINUTE_COST, "call_asr")
+            self._platform.account.charge_balance(silences.COST_PER_MINUTE, "call_asr")
         self._leg.records.append(record)
-        self._platform.tell_if(silences.RECORD_EVENT, legs.record_of(self._leg, record), self.line.clock.now())
+        self._platform.report_undocumented_event(
+            silences.RECORD_EVENT_RULE, legs.build_record_event(self._leg, record), self.call.clock.now()
+        )
 
-    def _charge(self) -> None:
+    def _charge_minutes(self) -> None:
         """What the minutes cost."""
-        live = self._leg.moments.get("live")
+        live = self._leg.state_times.get("live")
         if live is not None:
-            minutes = max(1, math.ceil((self._leg.moments["hangup"] - live).total_seconds() / 60))
+            minutes = max(1, math.ceil((self._leg.state_times["hangup"] - live).total_seconds() / 60))
             action = f"voice_charge_{self._leg.direction}"
-            self._platform.account.charge(minutes * silences.MINUTE_COST, action)
+            self._platform.account.charge_balance(minutes * silences.COST_PER_MINUTE, action)
 
-    def _hook(self, app: Row, ringing: Ringing, state: str) -> None:
+    def _start_state_webhook(self, app: EntityRow, phone_call: PhoneCall, state: str) -> None:
         """Ask the state webhook, one state after the other; nobody waits for it. platform 1.4."""
         method = app["webhook_method"]
-        url = with_query(app["webhook_url"], [("state", state), ("from", ringing.from_), ("to", ringing.to)])
-        if self._platform.not_asked(method, url, silences.WEBHOOK_STATES):
+        url = append_query(app["webhook_url"], [("state", state), ("from", phone_call.from_), ("to", phone_call.to)])
+        if self._platform.skips_request(method, url, silences.WEBHOOK_STATES_RULE):
             return
-        body = ringing.body() if method == "POST" else None
-        self._platform.spawn(self._hooked(method, url, body, patience(app["webhook_request_timeout"])))
+        body = phone_call.build_post_body() if method == "POST" else None
+        self._platform.start_task(
+            self._send_state_webhook(method, url, body, parse_app_timeout(app["webhook_request_timeout"]))
+        )
 
-    async def _hooked(self, method: str, url: str, body: bytes | None, seconds: float) -> None:
-        async with self._webhooks:
-            await self._platform.ask(method, url, body, seconds)
+    async def _send_state_webhook(self, method: str, url: str, body: bytes | None, timeout: float) -> None:
+        async with self._webhook_lock:
+            await self._platform.send_request(method, url, body, timeout)
 
 
-def written(element: Element) -> Row:
+def serialize_element(element: Element) -> EntityRow:
     """An element as the event ``call_flow`` of 2024 has it: children by name, a list each; a text as it is."""
-    row: Row = {name: _plain(value) for name, value in element.attributes.items() if name != element.row.plain_name}
+    row: EntityRow = {
+        name: _plain_value(value) for name, value in element.attributes.items() if name != element.spec.positional_name
+    }
     for child in element.children:
-        text = child.attributes.get(child.row.plain_name) if child.row.plain_name else None
-        inside = written(child)
-        row.setdefault(child.row.name, []).append(str(text) if text is not None and not inside else inside)
+        text = child.attributes.get(child.spec.positional_name) if child.spec.positional_name else None
+        inside = serialize_element(child)
+        row.setdefault(child.spec.name, []).append(str(text) if text is not None and not inside else inside)
     return row
 
 
-def _plain(value: object) -> object:
+def _plain_value(value: object) -> object:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.routing import Route
 
-from app.rehearsal.stand_in.answers import UNAUTHORIZED, Refused, invalid, wrong
-from app.settings import is_loopback
+from app.rehearsal.stand_in.answers import UNAUTHORIZED_MESSAGE, RestRefusal, field_refusal, validation_refusal
+from app.settings import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,109 +19,115 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from app.rehearsal.stand_in.platform import Platform
+    from app.rehearsal.stand_in.platform import StandInPlatform
 
-    Endpoint = Callable[[Request], Awaitable[Response]]
+    RestEndpoint = Callable[[Request], Awaitable[Response]]
 
-B = TypeVar("B", bound=BaseModel)
-JSON: Final = "application/json"
-LARGEST: Final = 1_000_000
+BodyT = TypeVar("BodyT", bound=BaseModel)
+CONTROL_MEDIA_TYPE: Final = "application/json"
+MAX_STAND_IN_BODY_BYTES: Final = 1_000_000
 """Bytes of a body."""
 
 
-async def body_of(request: Request, kind: type[B]) -> B:
+async def parse_rest_body(request: Request, model: type[BodyT]) -> BodyT:
     """A JSON body. Raises Refused."""
     try:
-        return kind.model_validate(await json_of(request))
+        return model.model_validate(await parse_rest_json(request))
     except ValidationError as error:
-        raise invalid(error) from None
+        raise validation_refusal(error) from None
 
 
-async def json_of(request: Request) -> dict[str, Any]:
+async def parse_rest_json(request: Request) -> dict[str, Any]:
     """A JSON object; an empty body is an empty one. Raises Refused."""
-    raw = await _raw(request)
+    raw = await _read_body(request)
     try:
         given = json.loads(raw or b"{}")
     except (ValueError, RecursionError):
-        raise Refused(400, "Invalid JSON") from None
+        raise RestRefusal(400, "Invalid JSON") from None
     if not isinstance(given, dict):
-        raise wrong("body", "must be an object", "")
+        raise field_refusal("body", "must be an object", "")
     return given
 
 
-async def changes_of(request: Request, kind: type[B]) -> dict[str, Any]:
+async def parse_rest_changes(request: Request, model: type[BodyT]) -> dict[str, Any]:
     """The fields that a JSON body gives, and no others. Raises Refused."""
-    return (await body_of(request, kind)).model_dump(exclude_unset=True)
+    return (await parse_rest_body(request, model)).model_dump(exclude_unset=True)
 
 
-async def file_of(request: Request) -> bytes:
+async def parse_rest_file(request: Request) -> bytes:
     """The part ``file`` of a multipart body. Raises Refused."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise wrong("file", "must be a part of multipart/form-data", "")
-    async with request.form(max_files=1, max_fields=10, max_part_size=LARGEST) as form:
+        raise field_refusal("file", "must be a part of multipart/form-data", "")
+    async with request.form(max_files=1, max_fields=10, max_part_size=MAX_STAND_IN_BODY_BYTES) as form:
         part = form.get("file")
-        raw = await part.read(LARGEST + 1) if isinstance(part, UploadFile) else (part or "").encode()
-    if not raw.strip() or len(raw) > LARGEST:
-        raise wrong("file", "is required" if len(raw) <= LARGEST else f"has over {LARGEST} bytes", "")
+        raw = await part.read(MAX_STAND_IN_BODY_BYTES + 1) if isinstance(part, UploadFile) else (part or "").encode()
+    if not raw.strip() or len(raw) > MAX_STAND_IN_BODY_BYTES:
+        raise field_refusal(
+            "file",
+            "is required" if len(raw) <= MAX_STAND_IN_BODY_BYTES else f"has over {MAX_STAND_IN_BODY_BYTES} bytes",
+            "",
+        )
     return raw
 
 
-async def _raw(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     raw = b""
     async for part in request.stream():
         raw += part
-        if len(raw) > LARGEST:
-            raise Refused(413, f"the body has over {LARGEST} bytes")
+        if len(raw) > MAX_STAND_IN_BODY_BYTES:
+            raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     return raw
 
 
-def token_of(request: Request) -> str:
+def read_request_token(request: Request) -> str:
     """The token that a request shows, in either header. platform 5."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return request.headers.get("x-auth-token") or (token.strip() if scheme.lower() == "bearer" else "")
 
 
-class Rest:
+class RestRouter:
     """Makes routes: each is slow, fails or is limited as the faults say, and needs a token."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
-        self._chance = platform.ids.stream("faults of rest")
+        self._fault_stream = platform.ids.create_stream("faults of rest")
 
-    def route(self, path: str, *, open_to_all: bool = False, **endpoints: Endpoint) -> Route:
+    def make_route(self, path: str, *, is_public: bool = False, **endpoints: RestEndpoint) -> Route:
         """A path and its endpoints by method."""
 
-        async def endpoint(request: Request) -> Response:
-            await self._faults()
-            if not open_to_all and not self._platform.tokens.accepts(token_of(request)):
-                raise Refused(401, UNAUTHORIZED)
-            return await _chosen(endpoints, request)(request)
+        async def handle_request(request: Request) -> Response:
+            await self._inject_faults()
+            if not is_public and not self._platform.tokens.accepts_token(read_request_token(request)):
+                raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
+            return await _select_endpoint(endpoints, request)(request)
 
-        return Route(f"/rest{path}", endpoint, methods=[*endpoints])
+        return Route(f"/rest{path}", handle_request, methods=[*endpoints])
 
-    async def _faults(self) -> None:
+    async def _inject_faults(self) -> None:
         faults = self._platform.faults
         if faults.slow:
             await asyncio.sleep(faults.slow / 1000)
-        if faults.due("limit", self._chance):
-            raise Refused(429, "Too many requests", headers={"retry-after": str(faults.retry_after)})
-        if faults.due("fail", self._chance):
-            raise Refused(faults.status, "Internal error")
+        if faults.take_fault("limit", self._fault_stream):
+            raise RestRefusal(429, "Too many requests", headers={"retry-after": str(faults.retry_after)})
+        if faults.take_fault("fail", self._fault_stream):
+            raise RestRefusal(faults.status, "Internal error")
 
 
-def door(platform: Platform, path: str, **endpoints: Endpoint) -> Route:
+def make_control_route(platform: StandInPlatform, path: str, **endpoints: RestEndpoint) -> Route:
     """A path of the stand-in's own: for this machine, elsewhere with a token. No page of the web can post to it."""
 
-    async def endpoint(request: Request) -> Response:
-        here = is_loopback(request.client.host if request.client else "") and is_loopback(request.url.hostname or "")
-        if not here and not platform.tokens.accepts(token_of(request)):
-            raise Refused(401, UNAUTHORIZED)
-        if request.headers.get("content-type", JSON).partition(";")[0].strip() != JSON:
-            raise Refused(415, f"the content type must be {JSON}")
-        return await _chosen(endpoints, request)(request)
+    async def handle_request(request: Request) -> Response:
+        here = is_loopback_host(request.client.host if request.client else "") and is_loopback_host(
+            request.url.hostname or ""
+        )
+        if not here and not platform.tokens.accepts_token(read_request_token(request)):
+            raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
+        if request.headers.get("content-type", CONTROL_MEDIA_TYPE).partition(";")[0].strip() != CONTROL_MEDIA_TYPE:
+            raise RestRefusal(415, f"the content type must be {CONTROL_MEDIA_TYPE}")
+        return await _select_endpoint(endpoints, request)(request)
 
-    return Route(f"/stand-in{path}", endpoint, methods=[*endpoints])
+    return Route(f"/stand-in{path}", handle_request, methods=[*endpoints])
 
 
-def _chosen(endpoints: Mapping[str, Endpoint], request: Request) -> Endpoint:
+def _select_endpoint(endpoints: Mapping[str, RestEndpoint], request: Request) -> RestEndpoint:
     return endpoints["GET" if request.method == "HEAD" else request.method]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import Refused, answered, not_found
-from app.rehearsal.stand_in.apps import numbers
-from app.rehearsal.stand_in.bodies import Domain, DomainFields, Invite, User, VoiceFields
-from app.rehearsal.stand_in.kinds import crud
-from app.rehearsal.stand_in.requests import body_of
+from app.rehearsal.stand_in.answers import RestRefusal, not_found_refusal, success_response
+from app.rehearsal.stand_in.apps import make_assignment_route
+from app.rehearsal.stand_in.bodies import SipDomainBody, SipDomainChangesBody, SipInviteBody, SipUserBody, VoiceProfileBody
+from app.rehearsal.stand_in.kinds import make_crud_routes
+from app.rehearsal.stand_in.requests import parse_rest_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,66 +19,82 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.drawers import Drawer, Row
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Rest
+    from app.rehearsal.stand_in.drawers import EntityRow, EntityTable
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestRouter
 
-    Finds = Callable[[str], Row]
+    RowFinder = Callable[[str], EntityRow]
 
 
-def routes(platform: Platform, rest: Rest) -> list[Route]:
+def make_sip_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
     """``/sip/connection``, ``/sip/domain`` and ``/profile/outbound_voice``."""
 
-    def domain(written: str) -> Row:
+    def find_domain(key: str) -> EntityRow:
         """A domain by its name or identity."""
-        name = written.lower().removesuffix(".opentact.org").removesuffix(".sip")
-        found = next((row for row in platform.domains if row["domain"] in (name, written)), None)
-        return found or platform.domains.of(written)
+        name = key.lower().removesuffix(".opentact.org").removesuffix(".sip")
+        found = next((row for row in platform.domains if row["domain"] in (name, key)), None)
+        return found or platform.domains.get_row(key)
 
-    def check(fields: Row) -> None:
+    def check_domain(fields: EntityRow) -> None:
         if any(row["domain"] == fields.get("domain") for row in platform.domains):
-            raise Refused(409, f"SIP domain {fields['domain']} exists already")
+            raise RestRefusal(409, f"SIP domain {fields['domain']} exists already")
 
-    async def switch(request: Request) -> Response:
-        domain(request.path_params["domain"])
-        raise Refused(501, f"{silences.SWITCH.unknown}: the documentation does not say")
+    async def refuse_switch(request: Request) -> Response:
+        find_domain(request.path_params["domain"])
+        raise RestRefusal(501, f"{silences.SWITCH_BODY_RULE.unknown}: the documentation does not say")
 
-    profiles, connections, fields = platform.voice_profiles, platform.connections, VoiceFields
+    profiles, connections, fields = platform.voice_profiles, platform.connections, VoiceProfileBody
     return [
-        *crud(rest, platform, "/profile/outbound_voice", profiles, fields, fields),
-        numbers(platform, rest, "/sip/connection/{uuid}/tnlease", connections, "sip_connection"),
-        *crud(rest, platform, "/sip/connection", connections, fields, fields),
-        *_inside(rest, platform, domain, "user", platform.users, User),
-        *_inside(rest, platform, domain, "invite", platform.invites, Invite),
-        rest.route("/sip/domain/{domain}/switch", POST=switch),
-        *crud(rest, platform, "/sip/domain", platform.domains, Domain, DomainFields, check=check, named=domain),
+        *make_crud_routes(rest, platform, "/profile/outbound_voice", profiles, fields, fields),
+        make_assignment_route(platform, rest, "/sip/connection/{uuid}/tnlease", connections, "sip_connection"),
+        *make_crud_routes(rest, platform, "/sip/connection", connections, fields, fields),
+        *_make_domain_part_routes(rest, platform, find_domain, "user", platform.users, SipUserBody),
+        *_make_domain_part_routes(rest, platform, find_domain, "invite", platform.invites, SipInviteBody),
+        rest.make_route("/sip/domain/{domain}/switch", POST=refuse_switch),
+        *make_crud_routes(
+            rest,
+            platform,
+            "/sip/domain",
+            platform.domains,
+            SipDomainBody,
+            SipDomainChangesBody,
+            check_fields=check_domain,
+            find_row=find_domain,
+        ),
     ]
 
 
-def _inside(rest: Rest, platform: Platform, domain: Finds, part: str, drawer: Drawer, new: type[BaseModel]) -> list[Route]:
+def _make_domain_part_routes(
+    rest: RestRouter,
+    platform: StandInPlatform,
+    find_domain: RowFinder,
+    part: str,
+    table: EntityTable,
+    new_model: type[BaseModel],
+) -> list[Route]:
     """What belongs to a domain."""
 
-    async def all_of(request: Request) -> Response:
-        uuid = domain(request.path_params["domain"])["uuid"]
-        return answered([_shown(row) for row in drawer if row["domain"] == uuid])
+    async def list_rows(request: Request) -> Response:
+        uuid = find_domain(request.path_params["domain"])["uuid"]
+        return success_response([_public_row(row) for row in table if row["domain"] == uuid])
 
-    async def make(request: Request) -> Response:
-        uuid = domain(request.path_params["domain"])["uuid"]
-        fields = (await body_of(request, new)).model_dump(mode="json")
-        platform.decide(silences.CREATED)
-        return answered(_shown(drawer.add({**fields, "domain": uuid})), 201)
+    async def create_row(request: Request) -> Response:
+        uuid = find_domain(request.path_params["domain"])["uuid"]
+        fields = (await parse_rest_body(request, new_model)).model_dump(mode="json")
+        platform.apply_rule(silences.CREATION_STATUS_RULE)
+        return success_response(_public_row(table.add_row({**fields, "domain": uuid})), 201)
 
-    async def remove(request: Request) -> Response:
-        uuid = domain(request.path_params["domain"])["uuid"]
-        row = drawer.of(request.path_params["uuid"])
+    async def remove_row(request: Request) -> Response:
+        uuid = find_domain(request.path_params["domain"])["uuid"]
+        row = table.get_row(request.path_params["uuid"])
         if row["domain"] != uuid:
-            raise not_found(drawer.what)
-        return answered(_shown(drawer.remove(row["uuid"])))
+            raise not_found_refusal(table.entity_name)
+        return success_response(_public_row(table.remove_row(row["uuid"])))
 
     path = f"/sip/domain/{{domain}}/{part}"
-    return [rest.route(path, GET=all_of, POST=make), rest.route(f"{path}/{{uuid}}", DELETE=remove)]
+    return [rest.make_route(path, GET=list_rows, POST=create_row), rest.make_route(f"{path}/{{uuid}}", DELETE=remove_row)]
 
 
-def _shown(row: Row) -> Row:
+def _public_row(row: EntityRow) -> EntityRow:
     """Without its domain, and never with a password."""
     return {name: value for name, value in row.items() if name not in ("domain", "password")}

@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
-from app.errors import suggestion
+from app.errors import format_suggestion
 from app.rehearsal.stand_in import silences
-from app.rehearsal.stand_in.answers import UNAUTHORIZED, Refused, answered, wrong
-from app.rehearsal.stand_in.bodies import Subscription
-from app.rehearsal.stand_in.drawers import moment
-from app.rehearsal.stand_in.events import TYPES
-from app.rehearsal.stand_in.requests import body_of, json_of
+from app.rehearsal.stand_in.answers import UNAUTHORIZED_MESSAGE, RestRefusal, field_refusal, success_response
+from app.rehearsal.stand_in.bodies import SubscriptionBody
+from app.rehearsal.stand_in.drawers import format_platform_time
+from app.rehearsal.stand_in.events import STAND_IN_EVENT_TYPES
+from app.rehearsal.stand_in.requests import parse_rest_body, parse_rest_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from app.rehearsal.stand_in.platform import Platform
-    from app.rehearsal.stand_in.requests import Endpoint, Rest
+    from app.rehearsal.stand_in.platform import StandInPlatform
+    from app.rehearsal.stand_in.requests import RestEndpoint, RestRouter
 
 _VOICES: Final = (("en-US", "A", "FEMALE"), ("en-US", "B", "MALE"), ("en-GB", "A", "FEMALE"), ("es-US", "A", "FEMALE"))
 
 
-def routes(platform: Platform, rest: Rest) -> list[Route]:
+def make_subscription_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
     """``/auth``, ``/event/subscription``, ``/account/notification`` and ``/dict/gtts``."""
     voices = [
         {
-            "uuid": platform.ids.uuid("voice"),
+            "uuid": platform.ids.next_uuid("voice"),
             "type": kind,
             "code": lang,
             "name": f"{lang}-{kind}-{letter}",
@@ -40,63 +40,67 @@ def routes(platform: Platform, rest: Rest) -> list[Route]:
         for lang, letter, gender in _VOICES
     ]
 
-    async def spoken(_: Request) -> Response:
-        return answered(voices)
+    async def list_voices(_: Request) -> Response:
+        return success_response(voices)
 
     return [
-        rest.route("/auth", open_to_all=True, GET=_auth(platform)),
-        rest.route("/event/subscription", GET=_listed(platform), POST=_subscribe(platform)),
-        rest.route("/event/subscription/{uuid}", DELETE=_unsubscribe(platform)),
-        rest.route("/account/notification", PATCH=_notification(platform)),
-        rest.route("/dict/gtts", GET=spoken),
+        rest.make_route("/auth", is_public=True, GET=_auth_endpoint(platform)),
+        rest.make_route("/event/subscription", GET=_list_endpoint(platform), POST=_subscribe_endpoint(platform)),
+        rest.make_route("/event/subscription/{uuid}", DELETE=_unsubscribe_endpoint(platform)),
+        rest.make_route("/account/notification", PATCH=_notification_endpoint(platform)),
+        rest.make_route("/dict/gtts", GET=list_voices),
     ]
 
 
-def _auth(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
+def _auth_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
         scheme, _, basic = request.headers.get("authorization", "").partition(" ")
-        token = platform.tokens.given(basic.strip()) if scheme.lower() == "basic" else None
+        token = platform.tokens.issue_jwt(basic.strip()) if scheme.lower() == "basic" else None
         if token is None:
-            raise Refused(401, UNAUTHORIZED)
-        return answered({"token": token})
+            raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
+        return success_response({"token": token})
 
-    return endpoint
+    return handle_request
 
 
-def _listed(platform: Platform) -> Endpoint:
-    async def endpoint(_: Request) -> Response:
+def _list_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(_: Request) -> Response:
         if platform.options.listing is None:
-            platform.decide(silences.SUBSCRIPTIONS)
+            platform.apply_rule(silences.SUBSCRIPTION_LIST_RULE)
         rows = [*platform.subscriptions]
-        return JSONResponse(rows) if platform.options.listing == "bare" else answered(rows)
+        return JSONResponse(rows) if platform.options.listing == "bare" else success_response(rows)
 
-    return endpoint
-
-
-def _subscribe(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await body_of(request, Subscription)
-        if given.type not in TYPES:
-            raise wrong("type", suggestion(given.type, TYPES) or f"there are {', '.join(TYPES)}", given.type)
-        end = moment(given.expired_on) if given.expired_on else None
-        return answered(platform.subscriptions.add({**given.model_dump(), "expired_on": end}), 201)
-
-    return endpoint
+    return handle_request
 
 
-def _unsubscribe(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        platform.decide(silences.UNSUBSCRIBE)
-        return answered(platform.subscriptions.remove(request.path_params["uuid"]))
+def _subscribe_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_body(request, SubscriptionBody)
+        if given.type not in STAND_IN_EVENT_TYPES:
+            raise field_refusal(
+                "type",
+                format_suggestion(given.type, STAND_IN_EVENT_TYPES) or f"there are {', '.join(STAND_IN_EVENT_TYPES)}",
+                given.type,
+            )
+        end = format_platform_time(given.expired_on) if given.expired_on else None
+        return success_response(platform.subscriptions.add_row({**given.model_dump(), "expired_on": end}), 201)
 
-    return endpoint
+    return handle_request
 
 
-def _notification(platform: Platform) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        given = await json_of(request)
-        platform.decide(silences.BALANCE)
-        platform.events.balances = any(given.values())
-        return answered(given)
+def _unsubscribe_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        platform.apply_rule(silences.UNSUBSCRIBE_RULE)
+        return success_response(platform.subscriptions.remove_row(request.path_params["uuid"]))
 
-    return endpoint
+    return handle_request
+
+
+def _notification_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        given = await parse_rest_json(request)
+        platform.apply_rule(silences.BALANCE_NOTIFICATION_RULE)
+        platform.events.reports_balance = any(given.values())
+        return success_response(given)
+
+    return handle_request

@@ -6,108 +6,122 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import NotFound, SettingsError
-from app.opentact.subscriptions import CHANNEL, SOON
+from app.errors import OpentactNotFoundError, SettingsError
+from app.opentact.subscriptions import SUBSCRIPTION_RENEWAL_MARGIN, WEBSOCKET_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from app.opentact import Opentact
-    from app.opentact.records import App, Lease, Record, Subscription
+    from app.opentact import OpentactClient
+    from app.opentact.records import OpentactApp, OpentactLease, OpentactRecord, OpentactSubscription
 
-UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class CurrentSetup:
     """The account's apps, numbers and subscriptions; ``app`` is the one that is meant, with its static document."""
 
-    apps: tuple[App, ...]
-    leases: tuple[Lease, ...]
-    subscriptions: tuple[Subscription, ...]
-    products: tuple[Record, ...] = ()
-    app: App | None = None
+    apps: tuple[OpentactApp, ...]
+    leases: tuple[OpentactLease, ...]
+    subscriptions: tuple[OpentactSubscription, ...]
+    products: tuple[OpentactRecord, ...] = ()
+    app: OpentactApp | None = None
     document: str = ""
-    profiles: tuple[Record, ...] = ()
+    profiles: tuple[OpentactRecord, ...] = ()
 
 
-async def account_of(opentact: Opentact, *, texts: bool) -> Found:
+async def fetch_current_setup(opentact: OpentactClient, *, with_profiles: bool) -> CurrentSetup:
     """All that an account has; messaging profiles only where there are ``texts``. Raises OpentactError."""
-    apps = await opentact.apps.all()
-    leases = [lease async for lease in opentact.numbers.leases()]
-    profiles = await opentact.messages.profiles() if texts else []
-    subscriptions = await opentact.subscriptions.all()
-    return Found(tuple(apps), tuple(leases), tuple(subscriptions), profiles=tuple(profiles))
+    apps = await opentact.apps.list_all()
+    leases = [lease async for lease in opentact.numbers.search_leases()]
+    profiles = await opentact.messages.list_profiles() if with_profiles else []
+    subscriptions = await opentact.subscriptions.list_all()
+    return CurrentSetup(tuple(apps), tuple(leases), tuple(subscriptions), profiles=tuple(profiles))
 
 
-async def with_app(opentact: Opentact, found: Found, named: str, ours: Iterable[str]) -> Found:
+async def add_app_details(
+    opentact: OpentactClient, current: CurrentSetup, app_name: str, connected_uuids: Iterable[str]
+) -> CurrentSetup:
     """With the app that is meant, all told; where there is none, with what one may be made of.
 
     Raises OpentactError, and SettingsError where it cannot be told which is meant.
     """
-    app = chosen(found.apps, named, ours)
+    app = select_app(current.apps, app_name, connected_uuids)
     if app is None:
-        return dataclasses.replace(found, products=tuple(await opentact.apps.products()))
-    whole = await opentact.apps.get(app.uuid)
-    return dataclasses.replace(found, app=whole, document=await document_of(opentact, app.uuid))
+        return dataclasses.replace(current, products=tuple(await opentact.apps.list_products()))
+    whole = await opentact.apps.get_app(app.uuid)
+    return dataclasses.replace(current, app=whole, document=await fetch_static_document(opentact, app.uuid))
 
 
-async def document_of(opentact: Opentact, app: str) -> str:
+async def fetch_static_document(opentact: OpentactClient, app: str) -> str:
     """The static document that is kept for an app; nothing where there is none. Raises OpentactError."""
     try:
-        return await opentact.apps.document(app)
-    except NotFound:
+        return await opentact.apps.get_document(app)
+    except OpentactNotFoundError:
         return ""
 
 
-def chosen(apps: Sequence[App], named: str, ours: Iterable[str], default: str = "callflows") -> App | None:
+def select_app(
+    apps: Sequence[OpentactApp], app_name: str, connected_uuids: Iterable[str], default_name: str = "callflows"
+) -> OpentactApp | None:
     """The app of an id or a name; where none is named, the one that was connected, else that of the default name."""
     by_id = {app.uuid: app for app in apps}
-    if not named:
-        connected = [by_id[uuid] for uuid in ours if uuid in by_id]
+    if not app_name:
+        connected = [by_id[uuid] for uuid in connected_uuids if uuid in by_id]
         if len(connected) == 1:
             return connected[0]
-    if named in by_id:
-        return by_id[named]
-    if UUID.fullmatch(named):
-        raise SettingsError(f"--app {named}: the account has no such app; callflows opentact apps lists them")
-    same = [app for app in apps if app.name == (named or default)]
+    if app_name in by_id:
+        return by_id[app_name]
+    if UUID_PATTERN.fullmatch(app_name):
+        raise SettingsError(f"--app {app_name}: the account has no such app; callflows opentact apps lists them")
+    same = [app for app in apps if app.name == (app_name or default_name)]
     if len(same) > 1:
         ids = ", ".join(app.uuid for app in same)
-        raise SettingsError(f"{len(same)} apps are named {named or default!r}: say which by --app and its id ({ids})")
+        raise SettingsError(
+            f"{len(same)} apps are named {app_name or default_name!r}: say which by --app and its id ({ids})"
+        )
     return same[0] if same else None
 
 
-def connection_of(lease: Lease) -> str:
+def get_sip_connection_uuid(lease: OpentactLease) -> str:
     """The id of the SIP connection that a number belongs to; nothing where it belongs to none."""
     connection = lease.sip_connection
     return connection if isinstance(connection, str) else connection.uuid if connection is not None else ""
 
 
-def holder_told(lease: Lease) -> bool:
+def is_holder_known(lease: OpentactLease) -> bool:
     """Whether Opentact says whom a number belongs to: what is not said is unknown, not nothing."""
-    return "sip_control_app" in lease.said
+    return "sip_control_app" in lease.raw
 
 
-def delivers(found: Subscription, now: datetime) -> bool:
+def is_delivering(subscription: OpentactSubscription, now: datetime) -> bool:
     """Whether a subscription lasts, as far as can be told.
 
     In a documented example an active one has an end before its beginning, so such an end says nothing.
     """
-    return found.channel == CHANNEL and found.is_active is True and (strange(found) or _lasts(found, now))
+    return (
+        subscription.channel == WEBSOCKET_CHANNEL
+        and subscription.is_active is True
+        and (ends_before_start(subscription) or _is_lasting(subscription, now))
+    )
 
 
-def strange(found: Subscription) -> bool:
+def ends_before_start(subscription: OpentactSubscription) -> bool:
     """Whether a subscription ends before it begins."""
-    return found.expired_on is not None and found.created_on is not None and found.expired_on < found.created_on
+    return (
+        subscription.expired_on is not None
+        and subscription.created_on is not None
+        and subscription.expired_on < subscription.created_on
+    )
 
 
-def _lasts(found: Subscription, now: datetime) -> bool:
-    return found.expired_on is None or found.expired_on > now + SOON
+def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
+    return subscription.expired_on is None or subscription.expired_on > now + SUBSCRIPTION_RENEWAL_MARGIN
 
 
-def product_of(record: Record) -> Any:  # noqa: ANN401 - Opentact's own
+def get_product_number(record: OpentactRecord) -> Any:  # noqa: ANN401 - Opentact's own
     """What an app is told as its product: its number. How it stands in the list is not documented."""
-    found = next((record.said[name] for name in ("product", "id", "uuid") if record.said.get(name) is not None), "")
+    found = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
     return int(found) if isinstance(found, str) and found.isdecimal() else found

@@ -21,23 +21,23 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.opentact.records import App, Record, Subscription
+    from app.opentact.records import OpentactApp, OpentactRecord, OpentactSubscription
 
-    R = TypeVar("R", bound=Record)
+    _LogEntryT = TypeVar("_LogEntryT", bound=OpentactRecord)
 
-NAME: Final = "connected.json"
+UNDO_LOG_FILE_NAME: Final = "connected.json"
 
 
-def digest(value: object) -> str:
+def hash_setting(value: object) -> str:
     """Tells a value from others without having it."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
-class _Entry(BaseModel):
+class _UndoModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Kept(_Entry):
+class _ResourceUndo(_UndoModel):
     """Something that was ``made``, or whose fields were as ``before``; ``written``: digests of what we set, by field."""
 
     name: str = ""
@@ -45,26 +45,26 @@ class _Kept(_Entry):
     before: dict[str, Any] = {}
     written: dict[str, list[str]] = {}
 
-    def write(self, field: str, value: object) -> None:
+    def record_value(self, field: str, value: object) -> None:
         """Remember that a field is set by us."""
         known = self.written.setdefault(field, [])
-        if digest(value) not in known:
-            known.append(digest(value))
+        if hash_setting(value) not in known:
+            known.append(hash_setting(value))
 
-    def ours(self, field: str, value: object) -> bool:
+    def is_our_value(self, field: str, value: object) -> bool:
         """Whether a value is one that we set."""
-        return digest(value) in self.written.get(field, ())
+        return hash_setting(value) in self.written.get(field, ())
 
 
-class KeptApp(_Kept):
+class AppUndo(_ResourceUndo):
     """An app."""
 
 
-class KeptProfile(_Kept):
+class ProfileUndo(_ResourceUndo):
     """A messaging profile."""
 
 
-class KeptTexts(_Entry):
+class NumberMessagingUndo(_UndoModel):
     """A number whose texts go by ``profile``, and the profile and the campaign that it had before, if any."""
 
     number: str
@@ -73,7 +73,7 @@ class KeptTexts(_Entry):
     campaign: str = ""
 
 
-class KeptNumber(_Entry):
+class NumberUndo(_UndoModel):
     """A number that was given to ``app``, and the app and the connection that it belonged to before, if any."""
 
     number: str
@@ -82,54 +82,54 @@ class KeptNumber(_Entry):
     before_connection: str = ""
 
 
-class KeptSubscription(_Entry):
+class SubscriptionUndo(_UndoModel):
     """A subscription that was made."""
 
     type: str
 
 
-class KeptDocument(_Entry):
+class DocumentUndo(_UndoModel):
     """An app's static document as it was before, if there was one."""
 
     before: str = ""
     written: list[str] = []
 
 
-class Making(_Entry):
+class PendingCreation(_UndoModel):
     """Something that is about to be made: what is named so and is not among the ``known`` ids is ours."""
 
     name: str
     known: list[str] = []
 
 
-class Entries(_Entry):
+class UndoEntries(_UndoModel):
     """All that was changed, by the ids of Opentact. ``refused``: types that cannot be subscribed to, and why."""
 
     version: Literal[1] = 1
-    apps: dict[str, KeptApp] = {}
-    numbers: dict[str, KeptNumber] = {}
-    subscriptions: dict[str, KeptSubscription] = {}
-    documents: dict[str, KeptDocument] = {}
-    profiles: dict[str, KeptProfile] = {}
-    texts: dict[str, KeptTexts] = {}
+    apps: dict[str, AppUndo] = {}
+    numbers: dict[str, NumberUndo] = {}
+    subscriptions: dict[str, SubscriptionUndo] = {}
+    documents: dict[str, DocumentUndo] = {}
+    profiles: dict[str, ProfileUndo] = {}
+    texts: dict[str, NumberMessagingUndo] = {}
     refused: dict[str, str] = {}
-    making_app: Making | None = None
-    making_profile: Making | None = None
-    making_subscription: Making | None = None
+    making_app: PendingCreation | None = None
+    making_profile: PendingCreation | None = None
+    making_subscription: PendingCreation | None = None
 
 
-class Ledger:
+class UndoLog:
     """The file and what stands in it. Raises SettingsError where it cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
-        self.entries = self._read()
+        self.path = folder / UNDO_LOG_FILE_NAME
+        self.entries = self._read_file()
 
-    def _read(self) -> Entries:
+    def _read_file(self) -> UndoEntries:
         try:
-            return Entries.model_validate_json(self.path.read_bytes())
+            return UndoEntries.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
-            return Entries()
+            return UndoEntries()
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be read: {error.strerror}") from None
         except ValidationError:
@@ -138,18 +138,18 @@ class Ledger:
 
     def save(self) -> None:
         """Write it, whole or not at all; nothing is left of an empty one. Raises SettingsError."""
-        if self.entries == Entries():
+        if self.entries == UndoEntries():
             self.clear()
             return
         try:
-            self._write(self.entries.model_dump_json(indent=2).encode())
+            self._write_file(self.entries.model_dump_json(indent=2).encode())
         except OSError as error:
             said = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
             raise SettingsError(f"{said}; make CALLFLOWS_DATA a folder that can be written") from None
 
-    def _write(self, content: bytes) -> None:
+    def _write_file(self, content: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, made = tempfile.mkstemp(prefix=f".{NAME}.", dir=self.path.parent)
+        handle, made = tempfile.mkstemp(prefix=f".{UNDO_LOG_FILE_NAME}.", dir=self.path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -168,25 +168,30 @@ class Ledger:
 
     def clear(self) -> None:
         """Forget all: everything is restored."""
-        self.entries = Entries()
+        self.entries = UndoEntries()
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be removed: {error.strerror}") from None
 
-    def adopt(self, apps: Iterable[App], subscriptions: Iterable[Subscription], profiles: Iterable[Record] = ()) -> None:
+    def adopt_pending(
+        self,
+        apps: Iterable[OpentactApp],
+        subscriptions: Iterable[OpentactSubscription],
+        profiles: Iterable[OpentactRecord] = (),
+    ) -> None:
         """Take for ours what was being made when a run ended before it could write down its id."""
         entries = self.entries
-        if app := _made(entries.making_app, [(one, one.name) for one in apps]):
-            entries.apps.setdefault(app.uuid, KeptApp(name=app.name, made=True))
-        if subscription := _made(entries.making_subscription, [(one, one.type) for one in subscriptions]):
-            entries.subscriptions.setdefault(subscription.uuid, KeptSubscription(type=subscription.type))
-        if profile := _made(entries.making_profile, [(one, str(one.said.get("name"))) for one in profiles]):
-            entries.profiles.setdefault(profile.uuid, KeptProfile(name=str(profile.said.get("name")), made=True))
+        if app := _find_created(entries.making_app, [(one, one.name) for one in apps]):
+            entries.apps.setdefault(app.uuid, AppUndo(name=app.name, made=True))
+        if subscription := _find_created(entries.making_subscription, [(one, one.type) for one in subscriptions]):
+            entries.subscriptions.setdefault(subscription.uuid, SubscriptionUndo(type=subscription.type))
+        if profile := _find_created(entries.making_profile, [(one, str(one.raw.get("name"))) for one in profiles]):
+            entries.profiles.setdefault(profile.uuid, ProfileUndo(name=str(profile.raw.get("name")), made=True))
         entries.making_app = entries.making_subscription = entries.making_profile = None
 
 
-def _made(making: Making | None, there: Iterable[tuple[R, str]]) -> R | None:
-    if making is None:
+def _find_created(pending: PendingCreation | None, candidates: Iterable[tuple[_LogEntryT, str]]) -> _LogEntryT | None:
+    if pending is None:
         return None
-    return next((record for record, name in there if name == making.name and record.uuid not in making.known), None)
+    return next((record for record, name in candidates if name == pending.name and record.uuid not in pending.known), None)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.errors import NotAuthenticated, NotEnoughBalance, TooManyRequests, Unavailable
+from app.errors import OpentactAuthenticationError, OpentactBalanceError, OpentactRateLimitError, OpentactUnavailableError
 
-ENDS: Final = (Unavailable, TooManyRequests, NotAuthenticated, NotEnoughBalance)
+PLAN_ENDING_ERRORS: Final = (
+    OpentactUnavailableError,
+    OpentactRateLimitError,
+    OpentactAuthenticationError,
+    OpentactBalanceError,
+)
 """What would befall every other step too; where a step may be left out, any other refusal is only said."""

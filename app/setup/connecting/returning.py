@@ -5,193 +5,211 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from app.errors import Conflict, NotFound
-from app.setup.connecting.found import account_of, connection_of, document_of
-from app.setup.connecting.ledger import digest
-from app.setup.connecting.plan import Back, Note, Plan
-from app.setup.connecting.returning_texts import plan_of_texts_removal
-from app.setup.shown import differences, shown
+from app.errors import OpentactConflictError, OpentactNotFoundError
+from app.setup.connecting.found import fetch_current_setup, fetch_static_document, get_sip_connection_uuid
+from app.setup.connecting.ledger import hash_setting
+from app.setup.connecting.plan import PlanNote, RestoreStep, SetupPlan
+from app.setup.connecting.returning_texts import plan_messaging_removal
+from app.setup.shown import format_setting, format_setting_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from app.opentact import Opentact
-    from app.opentact.records import App, Lease
-    from app.setup.connecting.found import Found
-    from app.setup.connecting.ledger import Entries, KeptApp, KeptNumber, Ledger
-    from app.setup.connecting.plan import Doing, Step
+    from app.opentact import OpentactClient
+    from app.opentact.records import OpentactApp, OpentactLease
+    from app.setup.connecting.found import CurrentSetup
+    from app.setup.connecting.ledger import AppUndo, NumberUndo, UndoEntries, UndoLog
+    from app.setup.connecting.plan import PlanContext, SetupStep
 
 
-def return_number(lease: str, kept: KeptNumber, ours: str, app: str) -> Back:
+def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, previous_app: str) -> RestoreStep:
     """A number goes back to the app and the connection that it belonged to; ``ours`` is the app that has it, if it does."""
-    number, connection = kept.number, kept.before_connection
+    number, connection = undo_entry.number, undo_entry.before_connection
 
-    async def take(doing: Doing) -> None:
-        if ours:
-            await doing.opentact.apps.assign(ours, remove=[lease])
+    async def release_number(context: PlanContext) -> None:
+        if our_app:
+            await context.opentact.apps.assign_numbers(our_app, remove=[lease])
 
-    async def give(doing: Doing) -> None:
-        if app:
-            await doing.opentact.apps.assign(app, add=[lease])
+    async def assign_number(context: PlanContext) -> None:
+        if previous_app:
+            await context.opentact.apps.assign_numbers(previous_app, add=[lease])
         if connection:
-            await doing.opentact.connections.assign(connection, add=[lease])
+            await context.opentact.connections.assign_numbers(connection, add=[lease])
 
-    async def do(doing: Doing) -> None:
+    async def apply(context: PlanContext) -> None:
         """The old holder first, as in giving."""
         try:
-            await give(doing)
-        except Conflict:
-            await take(doing)
-            await give(doing)
+            await assign_number(context)
+        except OpentactConflictError:
+            await release_number(context)
+            await assign_number(context)
         else:
-            if not app:
-                await take(doing)
-        doing.ledger.entries.numbers.pop(lease, None)
+            if not previous_app:
+                await release_number(context)
+        context.undo_log.entries.numbers.pop(lease, None)
 
     back = f"back to the SIP connection {connection}" if connection else "to nobody, as it was"
-    line = f"give {number} {f'back to the app {app}' if app else back}"
-    told = {"number": number, "lease": lease, "app": app or None, "connection": connection or None}
-    return Back("return-number", [line], told, do)
+    line = f"give {number} {f'back to the app {previous_app}' if previous_app else back}"
+    told = {"number": number, "lease": lease, "app": previous_app or None, "connection": connection or None}
+    return RestoreStep("return-number", [line], told, apply)
 
 
-def restore_app(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> Back:
+def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> RestoreStep:
     """Fields of an app are set to what they were."""
 
-    async def do(doing: Doing) -> None:
-        await doing.opentact.apps.change(uuid, **after)
-        doing.ledger.entries.apps.pop(uuid, None)
+    async def apply(context: PlanContext) -> None:
+        await context.opentact.apps.update_app(uuid, **after)
+        context.undo_log.entries.apps.pop(uuid, None)
 
-    lines = [f"restore the app {name!r} ({uuid})", *(f"  {line}" for line in differences(before, after))]
-    told = {"app": uuid, "name": name, "fields": {field: shown(value) for field, value in after.items()}}
-    return Back("restore-app", lines, told, do)
+    lines = [f"restore the app {name!r} ({uuid})", *(f"  {line}" for line in format_setting_changes(before, after))]
+    told = {"app": uuid, "name": name, "fields": {field: format_setting(value) for field, value in after.items()}}
+    return RestoreStep("restore-app", lines, told, apply)
 
 
-def delete_app(uuid: str, name: str) -> Back:
+def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
     """The app that connect made is removed."""
 
-    async def do(doing: Doing) -> None:
-        with contextlib.suppress(NotFound):
-            await doing.opentact.apps.delete(uuid)
-        doing.ledger.entries.apps.pop(uuid, None)
-        doing.ledger.entries.documents.pop(uuid, None)
+    async def apply(context: PlanContext) -> None:
+        with contextlib.suppress(OpentactNotFoundError):
+            await context.opentact.apps.delete_app(uuid)
+        context.undo_log.entries.apps.pop(uuid, None)
+        context.undo_log.entries.documents.pop(uuid, None)
 
-    return Back("delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, do)
+    return RestoreStep(
+        "delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, apply
+    )
 
 
-def unsubscribe(uuid: str, kind: str) -> Back:
+def build_unsubscribe_step(uuid: str, event_type: str) -> RestoreStep:
     """A subscription that connect made is removed."""
 
-    async def do(doing: Doing) -> None:
-        with contextlib.suppress(NotFound):
-            await doing.opentact.subscriptions.delete(uuid)
-        doing.ledger.entries.subscriptions.pop(uuid, None)
+    async def apply(context: PlanContext) -> None:
+        with contextlib.suppress(OpentactNotFoundError):
+            await context.opentact.subscriptions.delete_subscription(uuid)
+        context.undo_log.entries.subscriptions.pop(uuid, None)
 
-    return Back("unsubscribe", [f"end the subscription to {kind}"], {"subscription": uuid, "type": kind}, do)
+    return RestoreStep(
+        "unsubscribe", [f"end the subscription to {event_type}"], {"subscription": uuid, "type": event_type}, apply
+    )
 
 
-def restore_document(app: str, before: str) -> Back:
+def build_document_restore_step(app: str, before: str) -> RestoreStep:
     """An app's static document is what it was, or there is none."""
 
-    async def do(doing: Doing) -> None:
+    async def apply(context: PlanContext) -> None:
         if before:
-            await doing.opentact.apps.keep(app, before.encode())
+            await context.opentact.apps.store_document(app, before.encode())
         else:
-            with contextlib.suppress(NotFound):
-                await doing.opentact.apps.forget(app)
-        doing.ledger.entries.documents.pop(app, None)
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.apps.delete_document(app)
+        context.undo_log.entries.documents.pop(app, None)
 
     line = "restore the app's static document" if before else "remove the app's static document"
-    return Back("restore-document", [line], {"app": app, "bytes": len(before.encode())}, do)
+    return RestoreStep("restore-document", [line], {"app": app, "bytes": len(before.encode())}, apply)
 
 
 # The plan
 
 
-async def planned(opentact: Opentact, ledger: Ledger) -> Plan:
+async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> SetupPlan:
     """The plan for what is at Opentact now. Raises OpentactError."""
-    entries = ledger.entries
-    found = await account_of(opentact, texts=bool(entries.texts or entries.profiles or entries.making_profile))
-    ledger.adopt(found.apps, found.subscriptions, found.profiles)
+    entries = undo_log.entries
+    found = await fetch_current_setup(
+        opentact, with_profiles=bool(entries.texts or entries.profiles or entries.making_profile)
+    )
+    undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
     there = {app.uuid for app in found.apps}
-    apps = {uuid: await opentact.apps.get(uuid) for uuid in entries.apps if uuid in there}
-    documents = {uuid: await document_of(opentact, uuid) for uuid in entries.documents if uuid in there}
-    return plan_of_removal(entries, found, apps, documents)
+    apps = {uuid: await opentact.apps.get_app(uuid) for uuid in entries.apps if uuid in there}
+    documents = {uuid: await fetch_static_document(opentact, uuid) for uuid in entries.documents if uuid in there}
+    return build_removal_plan(entries, found, apps, documents)
 
 
-def plan_of_removal(entries: Entries, found: Found, apps: Mapping[str, App], documents: Mapping[str, str]) -> Plan:
+def build_removal_plan(
+    entries: UndoEntries, current: CurrentSetup, apps: Mapping[str, OpentactApp], documents: Mapping[str, str]
+) -> SetupPlan:
     """The steps back: numbers first, so that none is with an app that is gone."""
-    made: list[Step | Note] = [*plan_of_texts_removal(entries, found), *_numbers(entries, found)]
-    made += [*_documents(entries, documents), *_subscriptions(entries, found)]
+    made: list[SetupStep | PlanNote] = [*plan_messaging_removal(entries, current), *_plan_number_returns(entries, current)]
+    made += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
     for uuid, kept in entries.apps.items():
         if uuid in apps:
-            made += _app(entries, found, apps[uuid], kept)
-    steps = tuple(one for one in made if not isinstance(one, Note))
-    return Plan(steps, tuple(one for one in made if isinstance(one, Note)))
+            made += _plan_app_removal(entries, current, apps[uuid], kept)
+    steps = tuple(one for one in made if not isinstance(one, PlanNote))
+    return SetupPlan(steps, tuple(one for one in made if isinstance(one, PlanNote)))
 
 
-def _numbers(entries: Entries, found: Found) -> Iterator[Step | Note]:
-    leases = {lease.uuid: lease for lease in found.leases}
-    there = {app.uuid for app in found.apps}
+def _plan_number_returns(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
+    leases = {lease.uuid: lease for lease in current.leases}
+    there = {app.uuid for app in current.apps}
     for uuid, kept in entries.numbers.items():
         lease = leases.get(uuid)
         if lease is None:
-            yield Note("warning", f"{kept.number} is not a number of the account any more")
-        elif not _as_before(lease, kept):
-            yield from _number(lease, kept, there)
+            yield PlanNote("warning", f"{kept.number} is not a number of the account any more")
+        elif not _is_restored(lease, kept):
+            yield from _plan_number_return(lease, kept, there)
 
 
-def _number(lease: Lease, kept: KeptNumber, there: set[str]) -> Iterator[Step | Note]:
-    before, connection = kept.before_app, connection_of(lease)
-    if lease.app not in (kept.app, before):
-        yield Note("warning", f"{kept.number} belongs to {lease.app or 'nobody'} since; it stays there")
+def _plan_number_return(
+    lease: OpentactLease, undo_entry: NumberUndo, existing_apps: set[str]
+) -> Iterator[SetupStep | PlanNote]:
+    before, connection = undo_entry.before_app, get_sip_connection_uuid(lease)
+    if lease.app_uuid not in (undo_entry.app, before):
+        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} since; it stays there")
         return
-    if connection not in ("", kept.before_connection):
-        yield Note("warning", f"{kept.number} belongs to the SIP connection {connection} since; it stays there")
+    if connection not in ("", undo_entry.before_connection):
+        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} since; it stays there")
         return
-    if before and before not in there:
-        yield Note("missing", f"{kept.number} belonged to the app {before}, which is gone; it will belong to nobody")
+    if before and before not in existing_apps:
+        yield PlanNote(
+            "missing", f"{undo_entry.number} belonged to the app {before}, which is gone; it will belong to nobody"
+        )
         before = ""
-    ours = kept.app if lease.app == kept.app else ""
-    yield return_number(lease.uuid, kept, ours, before)
+    ours = undo_entry.app if lease.app_uuid == undo_entry.app else ""
+    yield build_number_return_step(lease.uuid, undo_entry, ours, before)
 
 
-def _as_before(lease: Lease, kept: KeptNumber) -> bool:
-    return (lease.app, connection_of(lease)) == (kept.before_app, kept.before_connection)
+def _is_restored(lease: OpentactLease, undo_entry: NumberUndo) -> bool:
+    return (lease.app_uuid, get_sip_connection_uuid(lease)) == (undo_entry.before_app, undo_entry.before_connection)
 
 
-def _documents(entries: Entries, documents: Mapping[str, str]) -> Iterator[Step | Note]:
+def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) -> Iterator[SetupStep | PlanNote]:
     for uuid, kept in entries.documents.items():
         made = uuid in entries.apps and entries.apps[uuid].made
         if uuid not in documents or made or documents[uuid] == kept.before:
             continue
-        if digest(documents[uuid]) in kept.written or not documents[uuid]:
-            yield restore_document(uuid, kept.before)
+        if hash_setting(documents[uuid]) in kept.written or not documents[uuid]:
+            yield build_document_restore_step(uuid, kept.before)
         else:
-            yield Note("warning", f"the static document of the app {uuid} is another one since; it stays")
+            yield PlanNote("warning", f"the static document of the app {uuid} is another one since; it stays")
 
 
-def _subscriptions(entries: Entries, found: Found) -> Iterator[Step]:
-    there = {one.uuid for one in found.subscriptions}
+def _plan_unsubscribes(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep]:
+    there = {one.uuid for one in current.subscriptions}
     for uuid, kept in entries.subscriptions.items():
         if uuid in there:
-            yield unsubscribe(uuid, kept.type)
+            yield build_unsubscribe_step(uuid, kept.type)
 
 
-def _app(entries: Entries, found: Found, app: App, kept: KeptApp) -> Iterator[Step | Note]:
-    if kept.made:
-        others = [lease.number for lease in found.leases if lease.app == app.uuid and lease.uuid not in entries.numbers]
+def _plan_app_removal(
+    entries: UndoEntries, current: CurrentSetup, app: OpentactApp, undo_entry: AppUndo
+) -> Iterator[SetupStep | PlanNote]:
+    if undo_entry.made:
+        others = [
+            lease.number for lease in current.leases if lease.app_uuid == app.uuid and lease.uuid not in entries.numbers
+        ]
         if others:
             text = f"the app {app.name!r}, which connect made, stays: it was given {', '.join(others)} since"
-            yield Note("missing", text, "give them to another app, and delete it in the portal")
+            yield PlanNote("missing", text, "give them to another app, and delete it in the portal")
         else:
-            yield delete_app(app.uuid, app.name)
+            yield build_app_deletion_step(app.uuid, app.name)
         return
-    there = {field: app.said.get(field) for field in kept.before}
+    there = {field: app.raw.get(field) for field in undo_entry.before}
     after = {
-        field: value for field, value in kept.before.items() if value != there[field] and kept.ours(field, there[field])
+        field: value
+        for field, value in undo_entry.before.items()
+        if value != there[field] and undo_entry.is_our_value(field, there[field])
     }
-    others = [field for field, value in kept.before.items() if value != there[field] and field not in after]
+    others = [field for field, value in undo_entry.before.items() if value != there[field] and field not in after]
     if others:
-        yield Note("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
+        yield PlanNote("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
     if after:
-        yield restore_app(app.uuid, app.name, {field: there[field] for field in after}, after)
+        yield build_app_restore_step(app.uuid, app.name, {field: there[field] for field in after}, after)

@@ -5,81 +5,94 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from app.errors import NotFound
-from app.setup.connecting.plan import Back, Note
-from app.setup.connecting.texts import CALLBACK, messaging_of
-from app.setup.shown import changed, shown
+from app.errors import OpentactNotFoundError
+from app.setup.connecting.plan import PlanNote, RestoreStep
+from app.setup.connecting.texts import CALLBACK_URL_FIELD, get_messaging_profile_uuid
+from app.setup.shown import format_setting, format_setting_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.opentact.records import Lease, Record
-    from app.setup.connecting.found import Found
-    from app.setup.connecting.ledger import Entries, KeptProfile, KeptTexts
-    from app.setup.connecting.plan import Doing, Step
+    from app.opentact.records import OpentactLease, OpentactRecord
+    from app.setup.connecting.found import CurrentSetup
+    from app.setup.connecting.ledger import NumberMessagingUndo, ProfileUndo, UndoEntries
+    from app.setup.connecting.plan import PlanContext, SetupStep
 
 
-def restore_texts(lease: str, kept: KeptTexts) -> Back:
+def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) -> RestoreStep:
     """A number's texts go by the profile that it had, or not at all."""
-    number, before = kept.number, kept.before
+    number, before = undo_entry.number, undo_entry.before
 
-    async def do(doing: Doing) -> None:
+    async def apply(context: PlanContext) -> None:
         if before:
-            await doing.opentact.messages.enable(number, before, kept.campaign)
+            await context.opentact.messages.enable_messaging(number, before, undo_entry.campaign)
         else:
-            with contextlib.suppress(NotFound):
-                await doing.opentact.messages.disable(number)
-        doing.ledger.entries.texts.pop(lease, None)
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.messages.disable_messaging(number)
+        context.undo_log.entries.texts.pop(lease, None)
 
     back = f"by the messaging profile {before} again" if before else "no more, as it was"
     told = {"number": number, "lease": lease, "profile": before or None}
-    return Back("restore-texts", [f"let {number} send and receive texts {back}"], told, do)
+    return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], told, apply)
 
 
-def restore_profile(uuid: str, name: str, *, made: bool, there: object = None, before: object = None) -> Back:
+def build_profile_restore_step(
+    uuid: str, name: str, *, is_ours: bool, current_url: object = None, previous_url: object = None
+) -> RestoreStep:
     """A messaging profile calls back whom it called; the one that connect made is removed."""
 
-    async def do(doing: Doing) -> None:
-        if made:
-            with contextlib.suppress(NotFound):
-                await doing.opentact.messages.delete_profile(uuid)
+    async def apply(context: PlanContext) -> None:
+        if is_ours:
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.messages.delete_profile(uuid)
         else:
-            await doing.opentact.messages.change_profile(uuid, callback_url=before)
-        doing.ledger.entries.profiles.pop(uuid, None)
+            await context.opentact.messages.update_profile(uuid, callback_url=previous_url)
+        context.undo_log.entries.profiles.pop(uuid, None)
 
     named = f"the messaging profile {name!r} ({uuid})"
-    restored = [f"restore {named}", f"  {CALLBACK}: {changed(there, before)}"]
-    lines = [f"delete {named}, which connect made"] if made else restored
-    return Back("restore-profile", lines, {"profile": uuid, "delete": made, CALLBACK: shown(before)}, do)
+    restored = [f"restore {named}", f"  {CALLBACK_URL_FIELD}: {format_setting_change(current_url, previous_url)}"]
+    lines = [f"delete {named}, which connect made"] if is_ours else restored
+    return RestoreStep(
+        "restore-profile",
+        lines,
+        {"profile": uuid, "delete": is_ours, CALLBACK_URL_FIELD: format_setting(previous_url)},
+        apply,
+    )
 
 
-def plan_of_texts_removal(entries: Entries, found: Found) -> Iterator[Step | Note]:
+def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
     """Numbers first, then the profile that they had."""
-    leases = {lease.uuid: lease for lease in found.leases}
+    leases = {lease.uuid: lease for lease in current.leases}
     for uuid, kept in entries.texts.items():
         if uuid in leases:
-            yield from _texts(leases[uuid], kept)
-    others = {messaging_of(lease) for lease in found.leases if lease.uuid not in entries.texts}
-    for profile in found.profiles:
+            yield from _plan_number_messaging_restore(leases[uuid], kept)
+    others = {get_messaging_profile_uuid(lease) for lease in current.leases if lease.uuid not in entries.texts}
+    for profile in current.profiles:
         if profile.uuid in entries.profiles:
-            yield from _profile(profile, entries.profiles[profile.uuid], used=profile.uuid in others)
+            yield from _plan_profile_restore(profile, entries.profiles[profile.uuid], is_in_use=profile.uuid in others)
 
 
-def _texts(lease: Lease, kept: KeptTexts) -> Iterator[Step | Note]:
-    told, there = "messaging_profile" in lease.said, messaging_of(lease)
-    if told and there == kept.before:
+def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessagingUndo) -> Iterator[SetupStep | PlanNote]:
+    told, there = "messaging_profile" in lease.raw, get_messaging_profile_uuid(lease)
+    if told and there == undo_entry.before:
         return
-    if told and there not in ("", kept.profile):
-        yield Note("warning", f"{kept.number} has another messaging profile since; it stays so")
+    if told and there not in ("", undo_entry.profile):
+        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile since; it stays so")
     else:
-        yield restore_texts(lease.uuid, kept)
+        yield build_messaging_restore_step(lease.uuid, undo_entry)
 
 
-def _profile(profile: Record, kept: KeptProfile, *, used: bool) -> Iterator[Step | Note]:
-    there, before, name = profile.said.get(CALLBACK), kept.before.get(CALLBACK), str(profile.said.get("name") or "")
-    if kept.made and used:
-        yield Note("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
-    elif kept.made:
-        yield restore_profile(profile.uuid, name, made=True)
-    elif kept.ours(CALLBACK, there) and there != before:
-        yield restore_profile(profile.uuid, name, made=False, there=there, before=before)
+def _plan_profile_restore(
+    profile: OpentactRecord, undo_entry: ProfileUndo, *, is_in_use: bool
+) -> Iterator[SetupStep | PlanNote]:
+    there, before, name = (
+        profile.raw.get(CALLBACK_URL_FIELD),
+        undo_entry.before.get(CALLBACK_URL_FIELD),
+        str(profile.raw.get("name") or ""),
+    )
+    if undo_entry.made and is_in_use:
+        yield PlanNote("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
+    elif undo_entry.made:
+        yield build_profile_restore_step(profile.uuid, name, is_ours=True)
+    elif undo_entry.is_our_value(CALLBACK_URL_FIELD, there) and there != before:
+        yield build_profile_restore_step(profile.uuid, name, is_ours=False, current_url=there, previous_url=before)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.errors import Conflict, OpentactError, Unintelligible
-from app.opentact.pace import now
-from app.opentact.subscriptions import LASTS
-from app.setup.connecting.ledger import KeptApp, KeptDocument, KeptNumber, KeptSubscription, Making, digest
-from app.setup.connecting.plan import Doing, Note
-from app.setup.connecting.refusals import ENDS
-from app.setup.connecting.wanted import LONGEST
-from app.setup.shown import differences, shown
+from app.errors import OpentactConflictError, OpentactError, OpentactResponseError
+from app.opentact.pace import get_utc_now
+from app.opentact.subscriptions import SUBSCRIPTION_LIFETIME
+from app.setup.connecting.ledger import AppUndo, DocumentUndo, NumberUndo, PendingCreation, SubscriptionUndo, hash_setting
+from app.setup.connecting.plan import PlanContext, PlanNote
+from app.setup.connecting.refusals import PLAN_ENDING_ERRORS
+from app.setup.connecting.wanted import MAX_CALL_LENGTH_FIELD
+from app.setup.shown import format_setting, format_setting_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.opentact.records import App
+    from app.opentact.records import OpentactApp
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class MakeApp:
+class CreateAppStep:
     """A SIP Control App; ``known`` are the ids of those that there are."""
 
     kind: ClassVar[str] = "make-app"
@@ -29,50 +29,54 @@ class MakeApp:
     product: object
     product_name: str
     fields: Mapping[str, object]
-    known: tuple[str, ...]
+    existing_uuids: tuple[str, ...]
 
     @property
     def lines(self) -> list[str]:
         """As Step."""
-        made_of = f"of the product {shown(self.product_name or self.product)}"
-        return [f"make the app {self.name!r} {made_of}", *(f"  {line}" for line in differences({}, self.fields))]
+        made_of = f"of the product {format_setting(self.product_name or self.product)}"
+        return [f"make the app {self.name!r} {made_of}", *(f"  {line}" for line in format_setting_changes({}, self.fields))]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
-        fields = {field: shown(value) for field, value in self.fields.items()}
+        fields = {field: format_setting(value) for field, value in self.fields.items()}
         return {"name": self.name, "product": self.product, "fields": fields}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As Step."""
-        doing.ledger.entries.making_app = Making(name=self.name, known=[*self.known])
+        context.undo_log.entries.making_app = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """As Step."""
-        made, fields = await self._made(doing)
+        made, fields = await self._create_app(context)
         if not made.uuid:
-            raise Unintelligible("the app is made, but Opentact does not say its id", mend="do it again: it will be found")
-        entries = doing.ledger.entries
-        kept = entries.apps[made.uuid] = KeptApp(name=self.name, made=True)
+            raise OpentactResponseError(
+                "the app is made, but Opentact does not say its id", fix="do it again: it will be found"
+            )
+        entries = context.undo_log.entries
+        kept = entries.apps[made.uuid] = AppUndo(name=self.name, made=True)
         for field, value in fields.items():
-            kept.write(field, value)
+            kept.record_value(field, value)
         entries.making_app = None
-        doing.app = made.uuid
+        context.app = made.uuid
 
-    async def _made(self, doing: Doing) -> tuple[App, Mapping[str, object]]:
+    async def _create_app(self, context: PlanContext) -> tuple[OpentactApp, Mapping[str, object]]:
         """The app and its fields; without a bound for its calls where Opentact does not take that."""
         try:
-            return await doing.opentact.apps.create(self.name, self.product, **self.fields), self.fields
+            return await context.opentact.apps.create_app(self.name, self.product, **self.fields), self.fields
         except OpentactError as error:
-            if LONGEST not in str(error) and not any(LONGEST in path for path in error.fields):
+            if MAX_CALL_LENGTH_FIELD not in str(error) and not any(MAX_CALL_LENGTH_FIELD in path for path in error.fields):
                 raise
-        doing.notes.append(Note("warning", f"Opentact does not take {LONGEST}", "bound the app's calls in the portal"))
-        fields = {field: value for field, value in self.fields.items() if field != LONGEST}
-        return await doing.opentact.apps.create(self.name, self.product, **fields), fields
+        context.notes.append(
+            PlanNote("warning", f"Opentact does not take {MAX_CALL_LENGTH_FIELD}", "bound the app's calls in the portal")
+        )
+        fields = {field: value for field, value in self.fields.items() if field != MAX_CALL_LENGTH_FIELD}
+        return await context.opentact.apps.create_app(self.name, self.product, **fields), fields
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ChangeApp:
+class UpdateAppStep:
     """Fields of an app that are not as they are wanted; ``before`` has those that Opentact told."""
 
     kind: ClassVar[str] = "change-app"
@@ -85,31 +89,32 @@ class ChangeApp:
     def lines(self) -> list[str]:
         """As Step."""
         named = f"change the app {self.name!r} ({self.uuid})"
-        return [named, *(f"  {line}" for line in differences(self.before, self.after))]
+        return [named, *(f"  {line}" for line in format_setting_changes(self.before, self.after))]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
         changes = {
-            field: {"before": shown(self.before.get(field)), "after": shown(value)} for field, value in self.after.items()
+            field: {"before": format_setting(self.before.get(field)), "after": format_setting(value)}
+            for field, value in self.after.items()
         }
         return {"app": self.uuid, "name": self.name, "changes": changes}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """What was there before the first connect stays what was there."""
-        kept = doing.ledger.entries.apps.setdefault(self.uuid, KeptApp(name=self.name))
+        kept = context.undo_log.entries.apps.setdefault(self.uuid, AppUndo(name=self.name))
         for field, value in self.after.items():
             if field in self.before and not kept.made:
                 kept.before.setdefault(field, self.before[field])
-            kept.write(field, value)
+            kept.record_value(field, value)
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """As Step."""
-        await doing.opentact.apps.change(self.uuid, **self.after)
+        await context.opentact.apps.update_app(self.uuid, **self.after)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class GiveNumber:
+class AssignNumberStep:
     """A number of the account is given to the app: from nobody, or from whom it belongs to."""
 
     kind: ClassVar[str] = "give-number"
@@ -127,101 +132,101 @@ class GiveNumber:
         return [f"give the app {self.number} (flow {self.flow}){taken}"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
         before = {"app": self.app or None, "connection": self.connection or None}
         return {"number": self.number, "lease": self.lease, "flow": self.flow, "before": before}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """Whom it belonged to before the first connect stays whom it belonged to."""
-        kept = KeptNumber(number=self.number, app=doing.app, before_app=self.app, before_connection=self.connection)
-        doing.ledger.entries.numbers.setdefault(self.lease, kept).app = doing.app
+        kept = NumberUndo(number=self.number, app=context.app, before_app=self.app, before_connection=self.connection)
+        context.undo_log.entries.numbers.setdefault(self.lease, kept).app = context.app
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """The new holder first, so that no call finds none; where Opentact wants it the other way, that way."""
-        apps = doing.opentact.apps
+        apps = context.opentact.apps
         try:
-            await apps.assign(doing.app, add=[self.lease])
-        except Conflict:
+            await apps.assign_numbers(context.app, add=[self.lease])
+        except OpentactConflictError:
             if not self.app and not self.connection:
                 raise
-            await self._take(doing)
-            await apps.assign(doing.app, add=[self.lease])
+            await self._release_number(context)
+            await apps.assign_numbers(context.app, add=[self.lease])
         else:
             if self.connection:
-                await doing.opentact.connections.assign(self.connection, remove=[self.lease])
+                await context.opentact.connections.assign_numbers(self.connection, remove=[self.lease])
 
-    async def _take(self, doing: Doing) -> None:
+    async def _release_number(self, context: PlanContext) -> None:
         if self.connection:
-            await doing.opentact.connections.assign(self.connection, remove=[self.lease])
-        if self.app and self.app != doing.app:
-            await doing.opentact.apps.assign(self.app, remove=[self.lease])
+            await context.opentact.connections.assign_numbers(self.connection, remove=[self.lease])
+        if self.app and self.app != context.app:
+            await context.opentact.apps.assign_numbers(self.app, remove=[self.lease])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Subscribe:
+class SubscribeStep:
     """A type of events is delivered; ``old`` are subscriptions to it that do not last, ``known`` all that there are."""
 
     kind: ClassVar[str] = "subscribe"
     type: str
-    old: tuple[str, ...]
-    known: tuple[str, ...]
+    old_uuids: tuple[str, ...]
+    existing_uuids: tuple[str, ...]
 
     @property
     def lines(self) -> list[str]:
         """As Step."""
-        again = ", since the subscription that there is does not last" if self.old else ""
-        return [f"subscribe to {self.type} for {LASTS.days} days{again}"]
+        again = ", since the subscription that there is does not last" if self.old_uuids else ""
+        return [f"subscribe to {self.type} for {SUBSCRIPTION_LIFETIME.days} days{again}"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
-        return {"type": self.type, "instead_of": [*self.old]}
+        return {"type": self.type, "instead_of": [*self.old_uuids]}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As Step."""
-        doing.ledger.entries.making_subscription = Making(name=self.type, known=[*self.known])
+        context.undo_log.entries.making_subscription = PendingCreation(name=self.type, known=[*self.existing_uuids])
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """A type that Opentact refuses is said, and keeps nothing else from being done."""
-        entries = doing.ledger.entries
+        entries = context.undo_log.entries
         try:
-            await self._make(doing)
-        except ENDS:
+            await self._create_subscription(context)
+        except PLAN_ENDING_ERRORS:
             raise
         except OpentactError as error:
             entries.making_subscription = None
             entries.refused[self.type] = str(error)
-            doing.notes.append(refused(self.type, str(error)))
+            context.notes.append(build_refusal_note(self.type, str(error)))
         else:
             entries.refused.pop(self.type, None)
 
-    async def _make(self, doing: Doing) -> None:
-        subscriptions, entries = doing.opentact.subscriptions, doing.ledger.entries
+    async def _create_subscription(self, context: PlanContext) -> None:
+        subscriptions, entries = context.opentact.subscriptions, context.undo_log.entries
         try:
-            made = await subscriptions.create(self.type, now() + LASTS)
-        except Conflict:
-            if not self.old:
+            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
+        except OpentactConflictError:
+            if not self.old_uuids:
                 raise
-            for uuid in self.old:
-                await subscriptions.delete(uuid)
+            for uuid in self.old_uuids:
+                await subscriptions.delete_subscription(uuid)
                 entries.subscriptions.pop(uuid, None)
-            made = await subscriptions.create(self.type, now() + LASTS)
+            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
         if made.uuid:
-            entries.subscriptions[made.uuid] = KeptSubscription(type=self.type)
+            entries.subscriptions[made.uuid] = SubscriptionUndo(type=self.type)
             entries.making_subscription = None
         else:
-            doing.ledger.adopt((), await subscriptions.all())
+            context.undo_log.adopt_pending((), await subscriptions.list_all())
 
 
-def refused(kind: str, reason: str) -> Note:
+def build_refusal_note(event_type: str, reason: str) -> PlanNote:
     """A type that cannot be subscribed to."""
     mend = "take it out of CALLFLOWS_EVENT_TYPES, unless it comes without asking; the server asks again by itself"
-    return Note("warning", f"Opentact does not let {kind} be subscribed to: {reason}", mend)
+    return PlanNote("warning", f"Opentact does not let {event_type} be subscribed to: {reason}", mend)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class KeepDocument:
+class StoreDocumentStep:
     """Opentact keeps a static document of a flow for the app."""
 
     kind: ClassVar[str] = "keep-document"
@@ -236,15 +241,15 @@ class KeepDocument:
         return [f"have Opentact keep the static document of {self.flow} ({len(self.document)} bytes) for the app{instead}"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
         return {"flow": self.flow, "bytes": len(self.document), "replaces": bool(self.before)}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As Step."""
-        kept = doing.ledger.entries.documents.setdefault(doing.app, KeptDocument(before=self.before))
-        kept.written.append(digest(self.document.decode()))
+        kept = context.undo_log.entries.documents.setdefault(context.app, DocumentUndo(before=self.before))
+        kept.written.append(hash_setting(self.document.decode()))
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """As Step."""
-        await doing.opentact.apps.keep(doing.app, self.document)
+        await context.opentact.apps.store_document(context.app, self.document)

@@ -5,62 +5,65 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.errors import OpentactError, Unintelligible
-from app.setup.connecting.ledger import KeptProfile, KeptTexts, Making
-from app.setup.connecting.plan import Doing, Note
-from app.setup.connecting.refusals import ENDS
-from app.setup.connecting.wanted import NAME
-from app.setup.shown import differences, shown
+from app.errors import OpentactError, OpentactResponseError
+from app.setup.connecting.ledger import NumberMessagingUndo, PendingCreation, ProfileUndo
+from app.setup.connecting.plan import PlanContext, PlanNote
+from app.setup.connecting.refusals import PLAN_ENDING_ERRORS
+from app.setup.connecting.wanted import DEFAULT_APP_NAME
+from app.setup.shown import format_setting, format_setting_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.opentact.records import Lease, Record
-    from app.setup.connecting.found import Found
-    from app.setup.connecting.ledger import Entries
-    from app.setup.connecting.plan import Step
-    from app.setup.connecting.wanted import Wanted
+    from app.opentact.records import OpentactLease, OpentactRecord
+    from app.setup.connecting.found import CurrentSetup
+    from app.setup.connecting.ledger import UndoEntries
+    from app.setup.connecting.plan import SetupStep
+    from app.setup.connecting.wanted import DesiredSetup
 
-CALLBACK = "callback_url"
+CALLBACK_URL_FIELD = "callback_url"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class MakeProfile:
+class CreateProfileStep:
     """A messaging profile; ``known`` are the ids of those that there are."""
 
     kind: ClassVar[str] = "make-profile"
     name: str
     url: str
-    known: tuple[str, ...]
+    existing_uuids: tuple[str, ...]
 
     @property
     def lines(self) -> list[str]:
         """As Step."""
-        return [f"make the messaging profile {self.name!r}", f"  {CALLBACK}: nothing → {shown(self.url)}"]
+        return [
+            f"make the messaging profile {self.name!r}",
+            f"  {CALLBACK_URL_FIELD}: nothing → {format_setting(self.url)}",
+        ]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
-        return {"name": self.name, CALLBACK: shown(self.url)}
+        return {"name": self.name, CALLBACK_URL_FIELD: format_setting(self.url)}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As Step."""
-        doing.ledger.entries.making_profile = Making(name=self.name, known=[*self.known])
+        context.undo_log.entries.making_profile = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """As Step."""
-        made = await doing.opentact.messages.make_profile(name=self.name, callback_url=self.url)
+        made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
         if not made.uuid:
             mend = "do it again: it will be found"
-            raise Unintelligible("the profile is made, but Opentact does not say its id", mend=mend)
-        kept = doing.ledger.entries.profiles[made.uuid] = KeptProfile(name=self.name, made=True)
-        kept.write(CALLBACK, self.url)
-        doing.ledger.entries.making_profile = None
-        doing.profile = made.uuid
+            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=mend)
+        kept = context.undo_log.entries.profiles[made.uuid] = ProfileUndo(name=self.name, made=True)
+        kept.record_value(CALLBACK_URL_FIELD, self.url)
+        context.undo_log.entries.making_profile = None
+        context.profile = made.uuid
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ChangeProfile:
+class UpdateProfileStep:
     """A messaging profile calls this server back."""
 
     kind: ClassVar[str] = "change-profile"
@@ -72,28 +75,31 @@ class ChangeProfile:
     @property
     def lines(self) -> list[str]:
         """As Step."""
-        changed = differences({CALLBACK: self.before}, {CALLBACK: self.url})
+        changed = format_setting_changes({CALLBACK_URL_FIELD: self.before}, {CALLBACK_URL_FIELD: self.url})
         return [f"change the messaging profile {self.name!r} ({self.uuid})", f"  {changed[0]}"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
-        return {"profile": self.uuid, "changes": {CALLBACK: {"before": shown(self.before), "after": shown(self.url)}}}
+        return {
+            "profile": self.uuid,
+            "changes": {CALLBACK_URL_FIELD: {"before": format_setting(self.before), "after": format_setting(self.url)}},
+        }
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As in changing an app."""
-        kept = doing.ledger.entries.profiles.setdefault(self.uuid, KeptProfile(name=self.name))
+        kept = context.undo_log.entries.profiles.setdefault(self.uuid, ProfileUndo(name=self.name))
         if not kept.made:
-            kept.before.setdefault(CALLBACK, self.before)
-        kept.write(CALLBACK, self.url)
+            kept.before.setdefault(CALLBACK_URL_FIELD, self.before)
+        kept.record_value(CALLBACK_URL_FIELD, self.url)
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """As Step."""
-        await doing.opentact.messages.change_profile(self.uuid, callback_url=self.url)
+        await context.opentact.messages.update_profile(self.uuid, callback_url=self.url)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class EnableTexts:
+class EnableMessagingStep:
     """A number sends and receives texts by the profile."""
 
     kind: ClassVar[str] = "enable-texts"
@@ -109,67 +115,73 @@ class EnableTexts:
         return [f"let {self.number} send and receive texts by the messaging profile{instead}"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json_fields(self) -> dict[str, Any]:
         """As Step."""
         return {"number": self.number, "lease": self.lease, "before": self.before or None}
 
-    def intend(self, doing: Doing) -> None:
+    def record_intent(self, context: PlanContext) -> None:
         """As in giving a number."""
-        kept = KeptTexts(number=self.number, profile=doing.profile, before=self.before, campaign=self.campaign)
-        doing.ledger.entries.texts.setdefault(self.lease, kept).profile = doing.profile
+        kept = NumberMessagingUndo(number=self.number, profile=context.profile, before=self.before, campaign=self.campaign)
+        context.undo_log.entries.texts.setdefault(self.lease, kept).profile = context.profile
 
-    async def do(self, doing: Doing) -> None:
+    async def apply(self, context: PlanContext) -> None:
         """A carrier may want a campaign first: that is said, and keeps nothing else from being done."""
         try:
-            await doing.opentact.messages.enable(self.number, doing.profile, self.campaign)
-        except ENDS:
+            await context.opentact.messages.enable_messaging(self.number, context.profile, self.campaign)
+        except PLAN_ENDING_ERRORS:
             raise
         except OpentactError as error:
-            doing.ledger.entries.texts.pop(self.lease, None)
+            context.undo_log.entries.texts.pop(self.lease, None)
             mend = "carriers may want an SMS campaign for it first: see the portal"
-            doing.notes.append(Note("missing", f"{self.number} cannot send and receive texts: {error}", mend))
+            context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", mend))
 
 
 # The plan
 
 
-def plan_of_texts(wanted: Wanted, found: Found, entries: Entries) -> Iterator[Step | Note]:
+def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
     """What is missing, where a flow reads texts."""
-    numbers = [number for number, flow in wanted.numbers.items() if flow in wanted.reading]
-    leases = {lease.number: lease for lease in found.leases}
+    numbers = [number for number, flow in desired.numbers.items() if flow in desired.message_flows]
+    leases = {lease.number: lease for lease in current.leases}
     wanting = [leases[number] for number in numbers if number in leases]
     if not wanting:
         return
-    profile = profile_of(wanted, found, entries)
+    profile = find_messaging_profile(desired, current, entries)
     if profile is None:
-        yield MakeProfile(wanted.app or NAME, wanted.callback, tuple(one.uuid for one in found.profiles))
-    elif profile.said.get(CALLBACK) != wanted.callback:
-        yield ChangeProfile(profile.uuid, str(profile.said.get("name") or ""), profile.said.get(CALLBACK), wanted.callback)
+        yield CreateProfileStep(
+            desired.app or DEFAULT_APP_NAME, desired.callback_url, tuple(one.uuid for one in current.profiles)
+        )
+    elif profile.raw.get(CALLBACK_URL_FIELD) != desired.callback_url:
+        yield UpdateProfileStep(
+            profile.uuid, str(profile.raw.get("name") or ""), profile.raw.get(CALLBACK_URL_FIELD), desired.callback_url
+        )
     for lease in wanting:
-        yield from _enabled(wanted, lease, profile.uuid if profile else "", entries)
+        yield from _plan_number_messaging(desired, lease, profile.uuid if profile else "", entries)
 
 
-def profile_of(wanted: Wanted, found: Found, entries: Entries) -> Record | None:
+def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> OpentactRecord | None:
     """The messaging profile that is ours: the one that was connected, else that of the name."""
-    ours = [one for one in found.profiles if one.uuid in entries.profiles]
-    named = [one for one in found.profiles if one.said.get("name") == (wanted.app or NAME)]
+    ours = [one for one in current.profiles if one.uuid in entries.profiles]
+    named = [one for one in current.profiles if one.raw.get("name") == (desired.app or DEFAULT_APP_NAME)]
     return next(iter([*ours, *named]), None)
 
 
-def _enabled(wanted: Wanted, lease: Lease, profile: str, entries: Entries) -> Iterator[Step | Note]:
-    there = messaging_of(lease)
+def _plan_number_messaging(
+    desired: DesiredSetup, lease: OpentactLease, profile: str, entries: UndoEntries
+) -> Iterator[SetupStep | PlanNote]:
+    there = get_messaging_profile_uuid(lease)
     kept = entries.texts.get(lease.uuid)
-    done = there == profile if "messaging_profile" in lease.said else kept is not None and kept.profile == profile
+    done = there == profile if "messaging_profile" in lease.raw else kept is not None and kept.profile == profile
     if profile and done:
         return
-    if there and there != profile and not wanted.take:
+    if there and there != profile and not desired.takes_numbers:
         said = f"{lease.number} sends and receives texts by the messaging profile {there}"
-        yield Note("missing", said, "say --take to have them come here")
+        yield PlanNote("missing", said, "say --take to have them come here")
     else:
-        yield EnableTexts(lease.uuid, lease.number, there, str(lease.said.get("sms_campaign") or ""))
+        yield EnableMessagingStep(lease.uuid, lease.number, there, str(lease.raw.get("sms_campaign") or ""))
 
 
-def messaging_of(lease: Lease) -> str:
+def get_messaging_profile_uuid(lease: OpentactLease) -> str:
     """The id of a number's messaging profile; nothing where it has none, or that is not told."""
-    said = lease.said.get("messaging_profile")
+    said = lease.raw.get("messaging_profile")
     return str(said.get("uuid") or "") if isinstance(said, dict) else str(said or "")

@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from app.errors import SettingsError
-from app.settings import is_loopback
+from app.settings import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from app.flows.book import FlowBook
-    from app.flows.loader import Loaded
+    from app.flows.loader import LoadedFlows
     from app.settings import Settings
 
-NAME: Final = "callflows"
+DEFAULT_APP_NAME: Final = "callflows"
 """The app's name, unless another is wanted."""
-TIMEOUT_MS: Final = 5_000
+APP_TIMEOUT_MS: Final = 5_000
 """How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
-LONGEST: Final = "max_call_length_min"
+MAX_CALL_LENGTH_FIELD: Final = "max_call_length_min"
 """The field of an app that bounds its calls. Opentact tells it in events; that it takes it is not documented."""
-LASTS_MIN: Final = 240
+DEFAULT_MAX_CALL_MINUTES: Final = 240
 """Minutes that a call of an app which is made may last, unless another bound is wanted."""
-CALL: Final = "/call"
-WEBHOOK: Final = "/webhook"
-SMS: Final = "/sms"
+CALL_ENDPOINT_PATH: Final = "/call"
+WEBHOOK_ENDPOINT_PATH: Final = "/webhook"
+SMS_ENDPOINT_PATH: Final = "/sms"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredSetup:
     """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
 
     ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
@@ -41,29 +41,29 @@ class Wanted:
     app: str
     fields: Mapping[str, object]
     numbers: Mapping[str, str]
-    broken: frozenset[str] = frozenset()
-    types: tuple[str, ...] = ()
+    broken_flows: frozenset[str] = frozenset()
+    event_types: tuple[str, ...] = ()
     product: str = ""
-    take: bool = False
-    static: str = ""
-    document: bytes | None = None
-    reading: frozenset[str] = frozenset()
-    callback: str = ""
+    takes_numbers: bool = False
+    static_flow: str = ""
+    static_document: bytes | None = None
+    message_flows: frozenset[str] = frozenset()
+    callback_url: str = ""
     max_minutes: int = 0
 
 
-def wanted_of(
+def build_desired_setup(
     settings: Settings,
-    loaded: Loaded,
+    loaded: LoadedFlows,
     *,
     app: str = "",
     product: str = "",
     take: bool = False,
-    static: str = "",
-    document: bytes | None = None,
-    reading: Collection[str] = (),
+    static_flow: str = "",
+    static_document: bytes | None = None,
+    message_flows: Collection[str] = (),
     max_minutes: int = 0,
-) -> Wanted:
+) -> DesiredSetup:
     """What is wanted for these flows, of which those named are ``reading`` texts that come in.
 
     Raises SettingsError where there are no flows, or an address or a token is missing.
@@ -72,24 +72,24 @@ def wanted_of(
     if not flows:
         wrong = next((str(problem) for problem in loaded.problems), f"there is no flow in {settings.flows}")
         raise SettingsError(f"there is nothing to connect: {wrong}")
-    fields = fields_of(settings) | ({LONGEST: max_minutes} if max_minutes else {})
-    return Wanted(
+    fields = build_app_fields(settings) | ({MAX_CALL_LENGTH_FIELD: max_minutes} if max_minutes else {})
+    return DesiredSetup(
         app=app,
         fields=fields,
-        numbers=dict(exact(loaded.book)),
-        broken=frozenset(name for name, flow in flows.items() if flow.problems),
-        types=settings.event_types,
+        numbers=dict(iterate_exact_numbers(loaded.book)),
+        broken_flows=frozenset(name for name, flow in flows.items() if flow.problems),
+        event_types=settings.event_types,
         product=product,
-        take=take,
-        static=static,
-        document=document,
-        reading=frozenset(reading),
-        callback=asked_at(settings, SMS),
+        takes_numbers=take,
+        static_flow=static_flow,
+        static_document=static_document,
+        message_flows=frozenset(message_flows),
+        callback_url=build_endpoint_url(settings, SMS_ENDPOINT_PATH),
         max_minutes=max_minutes,
     )
 
 
-def fields_of(settings: Settings) -> dict[str, object]:
+def build_app_fields(settings: Settings) -> dict[str, object]:
     """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing.
 
     With ``CONTROL=push`` there is no URL to ask, so that calls are parked until a document is posted to them.
@@ -101,34 +101,34 @@ def fields_of(settings: Settings) -> dict[str, object]:
     if not settings.token:
         made = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
         raise SettingsError(f"CALLFLOWS_TOKEN is not set: anybody could ask the server. Make one by {made}")
-    if _here(settings.public_url) and not _here(settings.opentact_url):
+    if _is_local_url(settings.public_url) and not _is_local_url(settings.opentact_url):
         raise SettingsError(
             f"CALLFLOWS_PUBLIC_URL is {settings.public_url}, which is this machine: Opentact cannot reach it"
         )
     return {
         "is_active": True,
-        "call_flow_url": asked_at(settings, CALL) if settings.control == "answer" else None,
+        "call_flow_url": build_endpoint_url(settings, CALL_ENDPOINT_PATH) if settings.control == "answer" else None,
         "call_flow_method": "POST",
-        "call_flow_request_timeout": TIMEOUT_MS,
-        "webhook_url": asked_at(settings, WEBHOOK),
+        "call_flow_request_timeout": APP_TIMEOUT_MS,
+        "webhook_url": build_endpoint_url(settings, WEBHOOK_ENDPOINT_PATH),
         "webhook_method": "POST",
-        "webhook_request_timeout": TIMEOUT_MS,
+        "webhook_request_timeout": APP_TIMEOUT_MS,
     }
 
 
-def asked_at(settings: Settings, path: str, which: int = 0) -> str:
+def build_endpoint_url(settings: Settings, path: str, token_index: int = 0) -> str:
     """Where Opentact asks, with the token (the first, unless another) by which it is known."""
-    return f"{settings.public_url}{path}?token={quote(settings.token[which].get_secret_value(), safe='')}"
+    return f"{settings.public_url}{path}?token={quote(settings.token[token_index].get_secret_value(), safe='')}"
 
 
-def exact(book: FlowBook) -> Iterator[tuple[str, str]]:
+def iterate_exact_numbers(book: FlowBook) -> Iterator[tuple[str, str]]:
     """The numbers that flows claim exactly, and the flow that has each; prefixes and ``rest`` claim none by themselves."""
     for flow in book.flows.values():
         for claim in flow.claims:
             if claim.number[-1].isdecimal():
-                holder = book.claiming(claim.number) or flow
+                holder = book.find_claiming_flow(claim.number) or flow
                 yield claim.number, holder.name
 
 
-def _here(url: str) -> bool:
-    return is_loopback(urlsplit(url).hostname or "")
+def _is_local_url(url: str) -> bool:
+    return is_loopback_host(urlsplit(url).hostname or "")

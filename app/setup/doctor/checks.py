@@ -7,44 +7,44 @@ from typing import TYPE_CHECKING
 
 from app.setup.doctor import account as accounts
 from app.setup.doctor import app, here, outside
-from app.setup.doctor.results import Check, Once, beside, looking
+from app.setup.doctor.results import DoctorCheck, SharedFetch, run_in_daemon_thread, wrap_local_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.flows.loader import Loaded
+    from app.flows.loader import LoadedFlows
     from app.settings import Settings
-    from app.setup.doctor.account import Account
-    from app.setup.doctor.results import Finding
+    from app.setup.doctor.account import DoctorAccount
+    from app.setup.doctor.results import DoctorFinding
 
 
-def checks_of(settings: Settings, account: Account, load: Callable[[], Loaded]) -> list[Check]:
+def build_doctor_checks(settings: Settings, account: DoctorAccount, load: Callable[[], LoadedFlows]) -> list[DoctorCheck]:
     """The checks of an installation; ``load`` loads its flows."""
-    loaded = Once(partial(beside, load))
+    loaded = SharedFetch(partial(run_in_daemon_thread, load))
 
-    async def flows() -> Sequence[Finding]:
-        return [*here.flows(await loaded(), settings.flows)]
+    async def diagnose_loaded_flows() -> Sequence[DoctorFinding]:
+        return [*here.diagnose_flows(await loaded(), settings.flows)]
 
     return [
-        Check("settings", looking(partial(here.settings_known, settings)), local=True),
-        Check("token", looking(partial(here.token, settings)), local=True),
-        Check("public-url", looking(partial(here.public_url, settings)), local=True),
-        Check("secret-keys", looking(partial(here.secret_keys, settings)), local=True),
-        Check("proxies", looking(partial(here.proxies, settings)), local=True),
-        Check("data", looking(partial(here.data, settings)), local=True),
-        Check("database", looking(partial(here.database, settings)), local=True),
-        Check("flows", flows, local=True, seconds=120.0),
-        Check("reachable", partial(outside.reachable, settings), fails="error"),
-        Check("closed", partial(outside.closed, settings)),
-        Check("token-known", partial(outside.token_known, settings)),
-        Check("clock", partial(outside.clock, settings)),
-        Check("credentials", partial(accounts.credentials, settings, account), fails="error"),
-        Check("app", partial(app.points_here, settings, account)),
-        Check("timeout", partial(app.timeouts, settings, account)),
-        Check("call-length", partial(app.call_length, settings, account)),
-        Check("answering", partial(app.answering, account, loaded)),
-        Check("numbers", partial(app.numbers, account, loaded), seconds=120.0),
-        Check("messages", partial(app.messages, account, loaded), seconds=120.0),
-        Check("subscriptions", partial(accounts.subscribed, settings, account)),
-        Check("events", partial(accounts.listening, settings, account), seconds=40.0),
+        DoctorCheck("settings", wrap_local_check(partial(here.diagnose_setting_names, settings)), is_local=True),
+        DoctorCheck("token", wrap_local_check(partial(here.diagnose_token, settings)), is_local=True),
+        DoctorCheck("public-url", wrap_local_check(partial(here.diagnose_public_url, settings)), is_local=True),
+        DoctorCheck("secret-keys", wrap_local_check(partial(here.diagnose_secret_keys, settings)), is_local=True),
+        DoctorCheck("proxies", wrap_local_check(partial(here.diagnose_proxies, settings)), is_local=True),
+        DoctorCheck("data", wrap_local_check(partial(here.diagnose_data_folder, settings)), is_local=True),
+        DoctorCheck("database", wrap_local_check(partial(here.diagnose_database, settings)), is_local=True),
+        DoctorCheck("flows", diagnose_loaded_flows, is_local=True, timeout_seconds=120.0),
+        DoctorCheck("reachable", partial(outside.diagnose_reachability, settings), failure_level="error"),
+        DoctorCheck("closed", partial(outside.diagnose_access_control, settings)),
+        DoctorCheck("token-known", partial(outside.diagnose_running_token, settings)),
+        DoctorCheck("clock", partial(outside.diagnose_clock, settings)),
+        DoctorCheck("credentials", partial(accounts.diagnose_credentials, settings, account), failure_level="error"),
+        DoctorCheck("app", partial(app.diagnose_app_urls, settings, account)),
+        DoctorCheck("timeout", partial(app.diagnose_app_timeout, settings, account)),
+        DoctorCheck("call-length", partial(app.diagnose_call_length, settings, account)),
+        DoctorCheck("answering", partial(app.diagnose_auto_answer, account, loaded)),
+        DoctorCheck("numbers", partial(app.diagnose_numbers, account, loaded), timeout_seconds=120.0),
+        DoctorCheck("messages", partial(app.diagnose_messaging, account, loaded), timeout_seconds=120.0),
+        DoctorCheck("subscriptions", partial(accounts.diagnose_subscriptions, settings, account)),
+        DoctorCheck("events", partial(accounts.diagnose_event_connection, settings, account), timeout_seconds=40.0),
     ]

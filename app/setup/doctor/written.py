@@ -6,36 +6,36 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.flows.files import read
-from app.flows.loader import read_bounded
-from app.flows.places import Report
+from app.flows.files import read_flow_file
+from app.flows.loader import read_bounded_file
+from app.flows.places import ProblemReport
 
 if TYPE_CHECKING:
     from app.flows.book import Flow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Written:
+class FlowFileFacts:
     """How a file wants the line answered, and whether one of its steps writes texts."""
 
     auto_answer: str
-    texts: bool
+    sends_sms: bool
 
 
-def written_in(flow: Flow) -> Written | None:
+def read_flow_file_facts(flow: Flow) -> FlowFileFacts | None:
     """What the file of a flow says; None for a program, and for what cannot be read."""
     file = Path(flow.file)
     if file.suffix == ".py":
         return None
     try:
-        said = read(read_bounded(file), Report(flow.file))
+        said = read_flow_file(read_bounded_file(file), ProblemReport(flow.file))
     except OSError:
         return None
-    return None if said is None else Written(said.auto_answer, _texts(said.model_dump()))
+    return None if said is None else FlowFileFacts(said.auto_answer, _contains_sms_step(said.model_dump()))
 
 
-def _texts(value: object) -> bool:
+def _contains_sms_step(value: object) -> bool:
     """Whether a step ``sms`` is among steps, however deep; what merely is named so is none."""
     if isinstance(value, list):
-        return any((isinstance(step, dict) and "sms" in step) or _texts(step) for step in value)
-    return isinstance(value, dict) and any(map(_texts, value.values()))
+        return any((isinstance(step, dict) and "sms" in step) or _contains_sms_step(step) for step in value)
+    return isinstance(value, dict) and any(map(_contains_sms_step, value.values()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Rule(NamedTuple):
+class CheckRule(NamedTuple):
     """A page of two lines: what a rule means and why it hurts, and how to mend it."""
 
     means: str
-    mend: str
+    fix: str
