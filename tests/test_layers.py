@@ -1,70 +1,48 @@
-"""The house: a room imports only from floors below, and within a floor no room imports another."""
+"""The layers of the package: a folder imports only from layers below its own, and no modules import each other in a circle."""
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
-
 import pytest
 
-APP = Path(__file__).parents[1] / "app"
-FLOORS = (
-    {
-        "answered",
-        "calls",
-        "characters",
-        "consent",
-        "ended",
-        "errors",
-        "happened",
-        "kept",
-        "known",
-        "numbers",
-        "outside",
-        "probes",
-        "settings",
-        "spots",
-        "states",
-        "withheld",
-    },
-    {"language"},
-    {"flows", "effects", "journal", "opentact"},
+from code_figures import ROOT, SourceFile, import_graph, largest_circle, read_source_files
+
+LAYERS = (
+    {"atomic_files", "errors", "probe_tokens", "recent_keys", "settings", "text"},
+    {"language", "telephony"},
+    {"sandbox"},
+    {"flows"},
+    {"effects", "journal", "opentact"},
     {"rehearsal"},
-    {"setup"},
+    {"setup", "stand_in"},
     {"web"},
     {"server"},
     {"testing"},
-    {"cli"},
+    {"cli", "__main__"},
 )
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-GROUND = FLOORS[0]
-"""Single files, which may look at each other."""
-FILES = [file for file in sorted(APP.rglob("*.py")) if file != APP / "__init__.py"]
+LAYER = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}
+GROUND = LAYERS[0]
+"""Single modules, which may import each other."""
+SOURCE_FILES = [file for file in read_source_files(ROOT) if file.module != "callflows"]
+IMPORTS = import_graph(read_source_files(ROOT))
 
 
-def room_of(file: Path) -> str:
-    return file.relative_to(APP).parts[0].removesuffix(".py")
+def folder_of(module: str) -> str:
+    """The folder of a module, or the module itself if it stands directly in the package."""
+    return module.split(".")[1]
 
 
-def imported(file: Path) -> set[str]:
-    """The rooms that a file imports, wherever in it."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file}: an import says where it is from, not how far away"
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return {name.split(".")[1] for name in names if name.startswith("app.")}
+@pytest.mark.parametrize("file", SOURCE_FILES, ids=lambda file: file.module)
+def test_a_folder_imports_only_from_layers_below(file: SourceFile):
+    folder = folder_of(file.module)
+    for imported in IMPORTS[file.module] - {"callflows"}:
+        other = folder_of(imported)
+        both_ground = folder in GROUND and other in GROUND
+        assert other == folder or LAYER[other] < LAYER[folder] or both_ground, f"{file.module} imports {imported}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(APP)))
-def test_a_room_imports_only_from_floors_below(file):
-    room = room_of(file)
-    for other in imported(file) - {room}:
-        together = room in GROUND and other in GROUND
-        assert FLOOR[other] < FLOOR[room] or together, f"{room} imports {other}"
+def test_every_folder_has_its_layer():
+    assert {folder_of(file.module) for file in SOURCE_FILES} <= set(LAYER)
 
 
-def test_every_room_has_its_floor():
-    assert {room_of(file) for file in FILES} <= set(FLOOR)
+def test_no_modules_import_each_other_in_a_circle():
+    assert len(largest_circle(IMPORTS)) == 1, largest_circle(IMPORTS)

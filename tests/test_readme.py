@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from app.calls import Turn
-from app.flows.apart import NeedsResult
-from app.flows.checks.paths import check_paths
-from app.flows.compiler import CompilerOptions
-from app.flows.diagram import build_flow_diagram
-from app.flows.loader import load_flow_folder
-from app.flows.pictures.drawing import render_svg
-from app.flows.places import ProblemReport
-from app.flows.tickets import TicketSigner
-from app.settings import Settings
-from app.testing.running import load_scenario_folders, run_scenarios
-from app.testing.scenarios import check_scenarios
-from app.testing.telling import format_failed_scenario
+from callflows.flows.authoring.diagram import build_flow_diagram
+from callflows.flows.authoring.svg_drawing import render_svg
+from callflows.flows.checks.check_runner import check_paths
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.tickets import TicketSigner
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.settings import Settings
+from callflows.telephony.turn import Turn
+from callflows.testing.scenario_reader import check_scenarios
+from callflows.testing.scenario_report import format_failed_scenario
+from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 
 ROOT = Path(__file__).parent.parent
 PAGES = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
@@ -99,7 +99,7 @@ def test_the_commands_that_test_flows_run_as_they_stand():
     assert len(commands) == 3
     for command in commands:
         done = subprocess.run(  # noqa: S603 - ours
-            [sys.executable, "-m", "app.cli", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "callflows.cli", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -159,7 +159,7 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 4
     for command in commands:
-        run = [sys.executable, "-m", "app.cli", *command[1:]]
+        run = [sys.executable, "-m", "callflows.cli", *command[1:]]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         assert done.returncode == 0, done.stderr
@@ -169,7 +169,7 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
 def test_the_call_shown_is_the_one_that_the_command_rings():
     section = README.partition("## Ring it")[2].partition("\n## ")[0]
     (command,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "text"))
-    run = [sys.executable, "-m", "app.cli", *shlex.split(command)[1:]]
+    run = [sys.executable, "-m", "callflows.cli", *shlex.split(command)[1:]]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == shown

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import SettingsError
-from app.flows.tickets import TicketSigner, load_or_create_secret_key
-from app.settings import Settings, load_settings
+from callflows.errors import SettingsError
+from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.settings import Settings, load_settings
 
 SECRETS = ("CALLFLOWS_TOKEN", "CALLFLOWS_SECRET_KEYS")
 PLATFORM_SECRETS = ("CALLFLOWS_OPENTACT_TOKEN", "CALLFLOWS_OPENTACT_PASSWORD")

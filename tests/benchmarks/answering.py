@@ -28,7 +28,7 @@ ROOT = HERE.parent.parent
 ROUNDS, SECONDS, CONNECTIONS = 7, 2, 32
 APPS = {
     "constant": ["baselines:constant"],
-    "callflows": ["app.server:create_app", "--factory"],
+    "callflows": ["callflows.server:create_app", "--factory"],
     "twilio": ["baselines:menu"],
 }
 LABELS = {"constant": "a constant Starlette route", "twilio": "FastAPI with twilio-python"}

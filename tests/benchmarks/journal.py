@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "journal"))
-from databases import DATABASE_KINDS, create_database, explain_unreachable
-from reports import generate_platform_events
+from sample_events import generate_platform_events
+from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
-from app.journal.entries import build_journal_entries
-from app.journal.sql import SqlStore
-from app.journal.store import CallFilter
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.happened import PlatformEvent
+    from callflows.telephony.events import PlatformEvent
 
 ROUNDS = 9
 REPORTS = 4_000
@@ -152,7 +152,7 @@ def measure_call_log(kind: str, events: int) -> None:
 
 def time_command(url: str, *arguments: str) -> float:
     """Seconds that a whole command takes."""
-    command = [sys.executable, "-m", "app.cli", "log", *arguments]
+    command = [sys.executable, "-m", "callflows.cli", "log", *arguments]
     began = time.perf_counter()
     subprocess.run(command, env={**os.environ, "CALLFLOWS_DATABASE_URL": url}, check=True, capture_output=True)
     return time.perf_counter() - began

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from twilio.twiml import voice_response as twilio
 
-from app import DTMF, Callback, Dial, Gather, Hangup, Pause, Response, Say, To, from_xml, to_xml
+from callflows import DTMF, Callback, Dial, Gather, Hangup, Pause, Response, Say, To, from_xml, to_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.flows.checks.paths import check_paths
-from app.flows.compiler import CompilerOptions
-from app.flows.library import FlowLibrary
-from app.flows.tickets import TicketSigner
+from callflows.flows.checks.check_runner import check_paths
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.tickets import TicketSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

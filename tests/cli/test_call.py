@@ -8,8 +8,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from elsewhere import StaticPage, serve_pages
-from shell import run_command, run_command_process
+from command_runner import run_command, run_command_process
+
+from plain_http_server import StaticPage, serve_pages
 
 ROOT = Path(__file__).parents[2]
 FRONT_DESK = ("call", "+12015550123", "--flows", str(ROOT / "callflows"))
@@ -96,7 +97,7 @@ def test_a_number_that_no_flow_has_is_said_and_an_error(flows):
 
 def test_a_fallback_is_said_and_an_error(flows):
     (flows / "acme.py").write_text(
-        "from app import Response, Turn, flow\nacme = flow('acme', numbers=['rest'])\n"
+        "from callflows import Response, Turn, flow\nacme = flow('acme', numbers=['rest'])\n"
         "@acme.node\nasync def start(turn: Turn) -> Response:\n    return 1 / 0\n"
     )
     done = run_command("call", "+12015550123", "--flows", str(flows))

@@ -8,17 +8,16 @@ import json
 import time
 
 import pytest
-from shell import run_command
+from command_runner import run_command
 
-from app.answered import AnsweredRequest, AnswerOutcome
-from app.calls import Turn
-from app.flows.compiler import CompilerOptions
-from app.flows.loader import load_flow_folder
-from app.flows.tickets import TicketSigner
-from app.flows.trail import describe_decisions
-from app.happened import PlatformEvent
-from app.journal.entries import build_journal_entries
-from app.journal.sql import SqlStore
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.tickets import TicketSigner
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.sql_store import SqlStore
+from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
+from callflows.telephony.turn import Turn
 
 FIELDS = ["id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text"]
 FIELDS += ["outcome", "turns", "legs"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from shell import run_command
+from command_runner import run_command
 
 GOOD = "numbers: +12015550123\nnodes:\n  start:\n    - say: Hello.\n"
 BAD = "numbers: +12015550124\nnodes:\n  start:\n    - saay: Hello.\n"

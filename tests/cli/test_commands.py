@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from command_runner import run_command, run_command_process
 from lxml import etree
-from shell import run_command, run_command_process
 
-from app.language import from_xml
-from app.language.verbs import ELEMENT_CLASSES
+from callflows.language import from_xml
+from callflows.language.verbs import ELEMENT_CLASSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,7 +139,7 @@ def test_a_wrong_setting_is_one_line(flows):
 
 
 def test_what_reads_our_output_may_end_early(tmp_path):
-    command = f"{sys.executable} -m app.cli schema xml | head -c 10"
+    command = f"{sys.executable} -m callflows schema xml | head -c 10"
     ended = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)  # noqa: S603
     assert ended.stdout == "<xs:schema"
     assert "Traceback" not in ended.stderr

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from shell import run_command
+from command_runner import run_command
 
-from app.answered import AnsweredRequest, AnswerOutcome
-from app.journal.entries import build_journal_entries
-from app.journal.sql import SqlStore
-from app.rehearsal.stand_in.options import StandInNumber, StandInOptions
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.sql_store import SqlStore
+from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
+from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
 from test_with_stand_in import in_a_thread

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from shell import run_command
+from command_runner import run_command
 
 HOURS = """
 numbers: +12015550123

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from shell import run_command
+from command_runner import run_command
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "opentact"))
 
-from small_platform import TOKEN, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
+from fake_opentact import TOKEN, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
 
 DOCUMENT = "<Response><Say>Your appointment is tomorrow.</Say><Hangup/></Response>"
 FLOW = "numbers: [+13125550168]\nnodes: {start: [say: Your appointment is tomorrow., hangup]}\n"

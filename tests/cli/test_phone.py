@@ -40,7 +40,7 @@ class Phone:
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "app.cli", "call", "+12015550123", "--flows", str(folder), *arguments]
+        command = [sys.executable, "-m", "callflows.cli", "call", "+12015550123", "--flows", str(folder), *arguments]
         shell = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "xterm", **environment}
         self.process = subprocess.Popen(  # noqa: S603 - our own
             command,

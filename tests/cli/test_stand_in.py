@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from shell import run_command
+from command_runner import run_command
 
-from app.rehearsal import platform
-from app.rehearsal.stand_in.options import StandInOptions
-from app.rehearsal.stand_in.silences import ALL_UNDOCUMENTED_RULES
+from callflows.rehearsal import undocumented_rules
+from callflows.stand_in.stand_in_options import StandInOptions
+from callflows.stand_in.stand_in_rules import ALL_UNDOCUMENTED_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def free_port() -> int:
 def running(*arguments: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command in a process of its own: where it listens."""
     port = free_port()
-    command = [sys.executable, "-m", "app.cli", arguments[0], "--port", str(port), *arguments[1:]]
+    command = [sys.executable, "-m", "callflows.cli", arguments[0], "--port", str(port), *arguments[1:]]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
     url = f"http://127.0.0.1:{port}"
@@ -105,7 +105,7 @@ def test_the_rules_are_those_of_the_xml_and_its_own():
     assert printed.code == 0
     rows = json.loads(run_command("stand-in", "--rules", "--format", "json").out)
     assert [row["name"] for row in rows] == [rule.name for rule in ALL_UNDOCUMENTED_RULES]
-    assert set(platform.XML_RULES) < set(ALL_UNDOCUMENTED_RULES)
+    assert set(undocumented_rules.XML_RULES) < set(ALL_UNDOCUMENTED_RULES)
     assert len({rule.name for rule in ALL_UNDOCUMENTED_RULES}) == len(ALL_UNDOCUMENTED_RULES)
     for rule in ALL_UNDOCUMENTED_RULES:
         assert f"{rule.unknown}: {rule.done}" in printed.out

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from shell import run_command, run_command_process
+from command_runner import run_command, run_command_process
 
 FLOW = """\
 numbers: +12015550123

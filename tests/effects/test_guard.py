@@ -7,11 +7,11 @@ import ipaddress
 import threading
 
 import pytest
-from servers import make_resolver, run_within_minute
+from outside_servers import make_resolver, run_within_minute
 
-from app.effects.guard import MAX_RESOLVER_THREADS, AddressGuard, HostResolver
-from app.effects.wire import GuardedClient
-from app.errors import BlockedRequestError, OutboundRequestError
+from callflows.effects.address_guard import MAX_RESOLVER_THREADS, AddressGuard, HostResolver
+from callflows.effects.guarded_http import GuardedClient
+from callflows.errors import BlockedRequestError, OutboundRequestError
 
 PUBLIC = "93.184.216.34"
 INWARD = [

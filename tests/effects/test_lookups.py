@@ -15,7 +15,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from servers import (
+from outside_servers import (
     LOCAL_HOST,
     ONLY_OTHER_NETWORK,
     OTHER_HOST,
@@ -28,8 +28,8 @@ from servers import (
     run_within_minute,
 )
 
-from app.effects import LiveEffects
-from app.effects.lookups import MAX_LOOKUP_ANSWER_BYTES, MAX_LOOKUP_ANSWER_DEPTH
+from callflows.effects.http_lookup import MAX_LOOKUP_ANSWER_BYTES, MAX_LOOKUP_ANSWER_DEPTH
+from callflows.effects.live_effects import LiveEffects
 
 
 def found(answered, **given):
@@ -585,9 +585,7 @@ def test_something_that_nobody_thought_of_is_a_failure_and_not_an_error():
 
 
 def test_nothing_heavy_is_loaded_before_a_flow_needs_it():
-    code = (
-        "import app, app.effects, sys; app.effects.LiveEffects(); print('httpx' in sys.modules, 'httpcore' in sys.modules)"
-    )
+    code = "import callflows, callflows.effects.live_effects, sys; callflows.effects.live_effects.LiveEffects(); print('httpx' in sys.modules, 'httpcore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.split() == ["False", "False"]
 

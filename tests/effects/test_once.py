@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 import structlog
-from servers import run_live_effects, run_within_minute
+from outside_servers import run_live_effects, run_within_minute
 
-from app.consent import InMemoryOptOuts
-from app.outside import Effect
+from callflows.telephony.ports import Effect, InMemoryOptOuts
 
 OURS, ME = "+12015550123", "+12015550999"
 

@@ -12,7 +12,7 @@ import threading
 import pytest
 import standardwebhooks
 import structlog
-from servers import (
+from outside_servers import (
     LOOPBACK_NETWORK,
     ONLY_OTHER_NETWORK,
     OTHER_HOST,
@@ -22,12 +22,13 @@ from servers import (
     run_within_minute,
 )
 
-from app.effects import LiveEffects, outbox
-from app.effects.guard import AddressGuard
-from app.effects.webhooks import MAX_RETRY_AFTER_SECONDS, WEBHOOK_RETRY_SECONDS, WebhookSender
-from app.effects.wire import GuardedClient
-from app.errors import OutboundRequestError
-from app.outside import Effect
+from callflows.effects import effect_outbox
+from callflows.effects.address_guard import AddressGuard
+from callflows.effects.guarded_http import GuardedClient
+from callflows.effects.live_effects import LiveEffects
+from callflows.effects.signed_webhooks import MAX_RETRY_AFTER_SECONDS, WEBHOOK_RETRY_SECONDS, WebhookSender
+from callflows.errors import OutboundRequestError
+from callflows.telephony.ports import Effect
 
 KEY = "whsec_" + base64.b64encode(b"a key of the tests, 32 bytes...!").decode()
 OLDER = "whsec_" + base64.b64encode(b"an older key of these tests.....").decode()
@@ -265,23 +266,23 @@ def test_a_server_that_hangs_holds_up_nobody_else_s_webhooks():
 def test_what_does_not_fit_is_dropped_counted_and_said_and_one_host_has_half_of_the_room():
     async def many():
         live = LiveEffects()
-        for n in range(outbox.MAX_OUTBOX_EFFECTS):
+        for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
             live.queue_effect(notice("https://one.example.com/", f"one {n}"))
         first = live.count_results()
-        for n in range(outbox.MAX_OUTBOX_EFFECTS):
+        for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
             live.queue_effect(notice("https://two.example.com/", f"two {n}"))
         live.queue_effect(notice("https://three.example.com/", "three"))
         return first, live.count_results()
 
     with structlog.testing.capture_logs() as lines:
         first, then = run_within_minute(many())
-    assert first == {("notify", "dropped"): outbox.MAX_OUTBOX_EFFECTS // 2}
-    assert then == {("notify", "dropped"): outbox.MAX_OUTBOX_EFFECTS + 1}
+    assert first == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS // 2}
+    assert then == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS + 1}
     assert [line["event"] for line in lines] == ["effects dropped: too many wait"]
 
 
 def test_what_is_done_makes_room(monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_OUTBOX_EFFECTS", 20)
+    monkeypatch.setattr(effect_outbox, "MAX_OUTBOX_EFFECTS", 20)
 
     async def twice():
         async with run_server(lambda _asked: format_answer()) as server, run_live_effects() as live:
@@ -312,11 +313,11 @@ def test_an_effect_that_is_caused_twice_happens_once():
 def test_an_effect_that_was_dropped_may_be_caused_again():
     async def again():
         async with run_live_effects(sleep=Naps()) as live:
-            for n in range(outbox.MAX_OUTBOX_EFFECTS):
+            for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
                 live.queue_effect(notice("http://10.0.0.1/", f"{n}"))
-            await settled(live, outbox.MAX_OUTBOX_EFFECTS // 2)
-            live.queue_effect(notice("http://10.0.0.1/", f"{outbox.MAX_OUTBOX_EFFECTS - 1}"))
-            await settled(live, outbox.MAX_OUTBOX_EFFECTS // 2 + 1)
+            await settled(live, effect_outbox.MAX_OUTBOX_EFFECTS // 2)
+            live.queue_effect(notice("http://10.0.0.1/", f"{effect_outbox.MAX_OUTBOX_EFFECTS - 1}"))
+            await settled(live, effect_outbox.MAX_OUTBOX_EFFECTS // 2 + 1)
             return dict(live.count_results())
 
     counts = run_within_minute(again())
@@ -324,7 +325,7 @@ def test_an_effect_that_was_dropped_may_be_caused_again():
 
 
 def test_what_is_known_to_be_done_is_a_bounded_number(monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_REMEMBERED_EFFECT_KEYS", 2)
+    monkeypatch.setattr(effect_outbox, "MAX_REMEMBERED_EFFECT_KEYS", 2)
 
     async def three():
         async with run_live_effects() as live:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from written import APOLOGY, SIGNER, compile_text
+from flow_harness import APOLOGY, SIGNER, compile_text
 
-from app.flows.checks.paths import check_paths
-from app.flows.compiler import CompilerOptions, compile_flow
+from callflows.flows.checks.check_runner import check_paths
+from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from written import Conversation, compile_valid_flow, find_signed_targets, iterate_documents, parse_response
+from flow_harness import Conversation, compile_valid_flow, find_signed_targets, iterate_documents, parse_response
 
-from app.flows.book import START_NODE
-from app.flows.compiler import MAX_COMPILED_DOCUMENT_BYTES, MAX_COMPILED_DOCUMENT_DEPTH
-from app.language.element import walk_elements
+from callflows.flows.compiler.flow_compiler import MAX_COMPILED_DOCUMENT_BYTES, MAX_COMPILED_DOCUMENT_DEPTH
+from callflows.flows.entry_points import START_NODE
+from callflows.language.element import walk_elements
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 HEAD = "numbers: rest\nfallback: [say: We are sorry.]\nnodes:\n"

@@ -6,17 +6,17 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flow_harness import make_turn
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.parser import Parser
-from written import make_turn
 
-from app.flows.apart import JinjaRenderJob
-from app.flows.expressions.functions import build_value_function
-from app.flows.expressions.sandbox import LANGUAGE_KEY, make_jinja_environment
-from app.flows.expressions.scope import CALL_SCOPE, ScopeChecker, make_scope_reader
-from app.flows.values import to_plain_data
-from app.kept import Variables
+from callflows.flows.expressions.expression_functions import build_value_function
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, ScopeChecker, make_scope_reader
+from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
+from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
+from callflows.flows.expressions.plain_values import to_plain_data
+from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

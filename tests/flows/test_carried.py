@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from written import Conversation, compile_text, compile_valid_flow, make_flow_text
+from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text
 
-from app.errors import TicketError
+from callflows.errors import TicketError
 
 LONG = "x" * 2100
 HALF = "y" * 1100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from written import (
+from flow_harness import (
     BASE_URL,
     Conversation,
     compile_text,
@@ -15,7 +15,7 @@ from written import (
     request_document,
 )
 
-from app.flows.trail import MASKED_VALUE
+from callflows.flows.decisions import MASKED_VALUE
 
 BOTH = pytest.mark.parametrize("dialect", ["reference", "classic"])
 ASK = """

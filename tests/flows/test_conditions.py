@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from app.flows.diagram import FlowDiagram, build_flow_diagram, build_program_diagram
-from app.flows.gallery import load_flow_templates
-from app.flows.pictures.drawing import render_svg
-from app.flows.pictures.layout import LayoutSize, lay_out_diagram
-from app.flows.pictures.mermaid import render_mermaid
-from app.flows.pictures.outline import render_outline
-from app.flows.places import ProblemReport
+from callflows.flows.authoring.diagram import FlowDiagram, build_flow_diagram, build_program_diagram
+from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
+from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
+from callflows.flows.authoring.svg_drawing import render_svg
+from callflows.flows.authoring.svg_layout import LayoutSize, lay_out_diagram
+from callflows.flows.source.positions import ProblemReport
 
 SVG = "{http://www.w3.org/2000/svg}"
 DESK = """
@@ -134,7 +133,7 @@ def test_what_is_no_yaml_is_said():
 
 
 def test_a_program_shows_its_nodes(tmp_path):
-    source = "from app import Hangup, Response\nfrom app.flows.programs import flow\n"
+    source = "from callflows import Hangup, Response\nfrom callflows.flows.python_flow import flow\n"
     source += 'acme = flow("acme", numbers=["+12015550123"])\n'
     source += "".join(
         f"@acme.node\nasync def {node}(turn):\n    return Response(Hangup())\n" for node in ("start", "sales")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_steps,
     compile_text,
@@ -15,8 +15,8 @@ from written import (
     spoken_texts,
 )
 
-from app.language import Meta
-from app.language.element import walk_elements
+from callflows.language import Meta
+from callflows.language.element import walk_elements
 
 ANN, BOB, CAT = "ann@acme.sip.opentact.org", "+12015550188", "sip:cat@acme.sip.opentact.org"
 LAST = "  last: [say: Nobody is here.]\n"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.flows.dialing.plans import find_regions
-from app.flows.dialing.policy import DialPolicy, find_number_doubt, read_dial_policy, warn_about_closed_policy
-from app.flows.places import ProblemReport
+from callflows.flows.dial_policy.numbering_plans import find_regions
+from callflows.flows.dial_policy.target_policy import (
+    DialPolicy,
+    find_number_doubt,
+    read_dial_policy,
+    warn_about_closed_policy,
+)
+from callflows.flows.source.positions import ProblemReport
 
 US = ("+12015550123", "+1212*")
 DE = ("+4930123456",)

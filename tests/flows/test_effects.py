@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from written import Conversation, compile_text, compile_valid_flow, find_signed_targets, make_flow_text, make_turn
+from flow_harness import Conversation, compile_text, compile_valid_flow, find_signed_targets, make_flow_text, make_turn
 
 EFFECTS = {
     "sms": "sms: Hello.",

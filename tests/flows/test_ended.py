@@ -7,11 +7,17 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from written import Conversation, compile_text, compile_valid_flow, make_flow_text
+from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text
 
-from app.ended import CONVERSATION_TAG, CallRecord, ReportedLeg, ReportedRecording, complete_voicemail_effect
-from app.flows.missed import run_missed_call_steps
-from app.flows.trail import describe_decisions
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.telephony.call_record import (
+    CONVERSATION_TAG,
+    CallRecord,
+    ReportedLeg,
+    ReportedRecording,
+    complete_voicemail_effect,
+)
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from written import compile_text
+from flow_harness import compile_text
 
-from app.flows import gallery
+from callflows.flows.authoring.gallery import flow_templates
 
-TEMPLATES = sorted(Path(gallery.__file__).parent.glob("*.yaml"))
+TEMPLATES = sorted(Path(flow_templates.__file__).parent.glob("*.yaml"))
 WORD = re.compile("[A-Za-z_]{3,}")
 RENAMED = {"unknown-node", "expression", "template", "dial-target", "number", "no-start"}
 """Rules on what leads to a name that was spelt otherwise where it is given."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, spoken_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from written import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, spoken_texts
 
-from app.flows.expressions.functions import build_value_function
-from app.flows.expressions.sandbox import make_jinja_environment
-from app.kept import Variables
-from app.outside import LookupResult
+from callflows.flows.expressions.expression_functions import build_value_function
+from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
+from callflows.telephony.ports import LookupResult
+from callflows.telephony.turn import Variables
 
 ASK = "- lookup: {url: 'https://a.example/c', into: c}\n"
 

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from written import APOLOGY, BASE_URL, SIGNER, answer_node, make_turn, parse_response, spoken_texts
+from flow_harness import APOLOGY, BASE_URL, SIGNER, answer_node, make_turn, parse_response, spoken_texts
 
-from app.ended import CallRecord, ReportedLeg
-from app.errors import FlowCreationError
-from app.flows.book import NodeEntry
-from app.flows.checks.paths import check_paths
-from app.flows.compiler import CompilerOptions, compile_flow
-from app.flows.gallery import create_flow, load_flow_templates
-from app.flows.missed import run_missed_call_steps
-from app.flows.trail import describe_decisions
-from app.kept import Variables
-from app.language import Response, to_xml
-from app.language.element import walk_elements
-from app.language.verbs import DTMF, Dial, Error, Gather, Hangup, Record, To
-from app.outside import LookupResult
+from callflows.errors import FlowCreationError
+from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
+from callflows.flows.checks.check_runner import check_paths
+from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.entry_points import NodeEntry
+from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.language import Response, to_xml
+from callflows.language.element import walk_elements
+from callflows.language.verbs import DTMF, Dial, Error, Gather, Hangup, Record, To
+from callflows.telephony.call_record import CallRecord, ReportedLeg
+from callflows.telephony.ports import LookupResult
+from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.calls import Turn
-    from app.flows.book import Flow
+    from callflows.flows.flow import Flow
+    from callflows.telephony.turn import Turn
 
 NEW_YORK = ZoneInfo("America/New_York")
 OPEN, NIGHT = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK), datetime(2026, 11, 23, 22, tzinfo=NEW_YORK)

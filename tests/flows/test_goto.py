@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,
@@ -18,9 +16,11 @@ from written import (
     request_document,
     spoken_texts,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.flows.book import FIRST_ENTRY
-from app.language import from_xml
+from callflows.flows.entry_points import FIRST_ENTRY
+from callflows.language import from_xml
 
 
 def chain(nodes: int, end: str = "say: End.") -> str:

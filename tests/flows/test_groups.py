@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,
@@ -14,8 +14,8 @@ from written import (
     request_document,
 )
 
-from app.flows.trail import describe_decisions
-from app.kept import Variables
+from callflows.flows.decisions import describe_decisions
+from callflows.telephony.turn import Variables
 
 SALES = "groups: {sales: {to: [+12015550188, ann@acme.sip.opentact.org], timeout: 25s}}"
 WHO = "dial_policy: {regions: [US], sip_hosts: [acme.sip.opentact.org]}"

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.overrides import HoursOverride
-from app.flows.hours.reading import read_opening_hours
-from app.flows.places import ProblemReport
-from app.flows.yaml_texts import read_yaml
+from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.hours.overrides import HoursOverride
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.yaml_source import read_yaml
 
 if TYPE_CHECKING:
-    from app.flows.hours.opening import OpeningHours, OpeningState
+    from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
 
 _SPEC = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "oracles" / "hours.py")
 assert _SPEC
@@ -639,7 +639,7 @@ def test_anything_is_read_or_refused(given_):
 
 def test_the_package_of_holidays_is_imported_by_the_first_hours_that_ask_for_it():
     code = (
-        "import sys; from app.flows.places import ProblemReport; from app.flows.hours.reading import read_opening_hours; "
+        "import sys; from callflows.flows.source.positions import ProblemReport; from callflows.flows.hours.hours_reader import read_opening_hours; "
         "read_opening_hours('x', {'mon': '09:00-10:00'}, (), ProblemReport('')); first = 'holidays' in sys.modules; "
         "read_opening_hours('x', {'holidays': 'US'}, (), ProblemReport('')); print(first, 'holidays' in sys.modules)"
     )

@@ -8,14 +8,14 @@ from collections import Counter
 
 import pytest
 import structlog
-from written import compile_valid_flow
+from flow_harness import compile_valid_flow
 
-from app.consent import InMemoryOptOuts
-from app.flows.book import FlowBook
-from app.flows.messages import limits
-from app.flows.messages.inbox import MAX_ANSWERABLE_AGE_SECONDS, MessageInbox
-from app.flows.messages.message import TextMessage
-from app.flows.messages.rules import CarrierReplies
+from callflows.flows.flow_book import FlowBook
+from callflows.flows.messages import reply_limits
+from callflows.flows.messages.message_inbox import MAX_ANSWERABLE_AGE_SECONDS, MessageInbox
+from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.text_message import TextMessage
+from callflows.telephony.ports import InMemoryOptOuts
 
 NOW = 1_790_000_000.0
 ME, OURS = "+12015550999", "+12015550123"
@@ -311,8 +311,8 @@ def test_a_text_that_was_found_late_is_told_and_not_answered():
 
 
 def test_what_is_remembered_of_talks_is_bounded(monkeypatch):
-    monkeypatch.setattr(limits, "MAX_TEXT_CONVERSATIONS", 10)
-    kept = limits.ReplyLimiter()
+    monkeypatch.setattr(reply_limits, "MAX_TEXT_CONVERSATIONS", 10)
+    kept = reply_limits.ReplyLimiter()
     for n in range(50):
-        assert kept.count_or_refuse((OURS, str(n), "reply"), limits.REPLY_LIMITS, "a", "b", NOW) == ""
+        assert kept.count_or_refuse((OURS, str(n), "reply"), reply_limits.REPLY_LIMITS, "a", "b", NOW) == ""
     assert len(kept) == 10

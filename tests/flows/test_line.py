@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from written import answer_as_xml, compile_text, compile_valid_flow, make_flow_text, make_turn, request_document
+from flow_harness import answer_as_xml, compile_text, compile_valid_flow, make_flow_text, make_turn, request_document
 
 NEEDS = {
     "say: Hello.": True,

@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from written import Conversation, compile_text, compile_valid_flow, make_flow_text, make_turn
+from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text, make_turn
 
-from app.flows.apart import NeedsResult
-from app.flows.book import START_NODE
-from app.outside import LookupRequest, LookupResult
+from callflows.flows.entry_points import START_NODE
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.telephony.ports import LookupRequest, LookupResult
 
 if TYPE_CHECKING:
-    from app.flows.book import Flow
+    from callflows.flows.flow import Flow
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 URL = "https://crm.example.com/accounts"

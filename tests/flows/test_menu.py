@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,
@@ -15,7 +15,7 @@ from written import (
     spoken_texts,
 )
 
-from app.flows.book import NodeEntry
+from callflows.flows.entry_points import NodeEntry
 
 MENU = """
 - menu:

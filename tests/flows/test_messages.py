@@ -6,14 +6,19 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from written import APOLOGY, SIGNER, compile_text, compile_valid_flow
+from flow_harness import APOLOGY, SIGNER, compile_text, compile_valid_flow
 
-from app.flows.apart import NeedsResult
-from app.flows.compiler import CompilerOptions
-from app.flows.loader import load_flow_folder
-from app.flows.messages.message import TextMessage, detect_carrier_keyword, parse_text_message, split_message_words
-from app.flows.messages.rules import CarrierReplies
-from app.flows.trail import describe_decisions
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.text_message import (
+    TextMessage,
+    detect_carrier_keyword,
+    parse_text_message,
+    split_message_words,
+)
+from callflows.sandbox.deferred_jobs import NeedsResult
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{say: Hello.}]}\n"

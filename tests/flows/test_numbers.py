@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from flow_harness import SIGNER, compile_text, compile_valid_flow
 from hypothesis import given
 from hypothesis import strategies as st
-from written import SIGNER, compile_text, compile_valid_flow
 
-from app.calls import Turn
-from app.flows.book import Flow, FlowBook, NumberClaim, find_claim_conflicts
-from app.flows.compiler import CompilerOptions
-from app.flows.loader import load_flow_folder
-from app.numbers import PhoneNumber, parse_e164
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.entry_points import NumberClaim
+from callflows.flows.flow import Flow
+from callflows.flows.flow_book import FlowBook, find_claim_conflicts
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
+from callflows.telephony.turn import Turn
 
 
 def book(**claims: str) -> FlowBook:

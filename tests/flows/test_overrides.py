@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.override_file import add_override, cancel_overrides, render_overrides
-from app.flows.hours.overrides import HoursOverride, OverridableFlow, read_overrides, select_overrides
-from app.flows.hours.wall_clock import parse_override_end
-from app.flows.places import ProblemReport
+from callflows.flows.hours.overrides import (
+    HoursOverride,
+    OverridableFlow,
+    add_override,
+    cancel_overrides,
+    read_overrides,
+    render_overrides,
+    select_overrides,
+)
+from callflows.flows.hours.wall_clock import parse_override_end
+from callflows.flows.source.positions import ProblemReport
 
 NEW_YORK = ZoneInfo("America/New_York")
 HAVANA = ZoneInfo("America/Havana")
@@ -248,8 +255,8 @@ def test_the_rights_of_the_file_stay(tmp_path):
 def test_many_commands_at_once_lose_nothing_and_a_reader_never_sees_half(tmp_path):
     code = (
         "import sys; from pathlib import Path; from datetime import datetime\n"
-        "from app.flows.hours.override_file import add_override\n"
-        "from app.flows.hours.overrides import HoursOverride\n"
+        "from callflows.flows.hours.overrides import add_override\n"
+        "from callflows.flows.hours.overrides import HoursOverride\n"
         "folder, flow, now = Path(sys.argv[1]), f'flow{sys.argv[2]}', datetime.fromisoformat(sys.argv[3])\n"
         "until = datetime.fromisoformat('2026-12-24 18:00-05:00')\n"
         "for n in range(10):\n"

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from written import APOLOGY, SIGNER
+from flow_harness import APOLOGY, SIGNER
 
-from app.flows import programs
-from app.flows.compiler import CompilerOptions, compile_flow
+from callflows.flows import python_flow
+from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
 
-HEAD = "from app import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
+HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
 
 
@@ -66,6 +66,6 @@ def test_a_wrong_program_is_an_error_at_its_own_line(source, line, said):
 
 
 def test_a_file_that_never_ends_is_stopped(monkeypatch):
-    monkeypatch.setattr(programs, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
     made = program("while True:\n    pass\n")
     assert re.search("does not come to its end", made.problems[0].message)

@@ -11,22 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from flow_harness import SIGNER, make_turn, spoken_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from written import SIGNER, make_turn, spoken_texts
 
-from app.flows.book import FlowBook
-from app.flows.compiler import CompilerOptions
-from app.flows.library import FlowLibrary
-from app.flows.loader import load_flow_folder, relax_garbage_collection
-from app.flows.shelf import MAX_EARLIER_VERSIONS, FlowVersions
-from app.flows.tickets import TICKET_LIFETIME_SECONDS
-from app.flows.watcher import may_affect_flows
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.flow_book import FlowBook
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS, FlowVersions
+from callflows.flows.loader.folder_loader import load_flow_folder, relax_garbage_collection
+from callflows.flows.loader.folder_watcher import may_affect_flows
+from callflows.flows.tickets import TICKET_LIFETIME_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.flows.book import Flow
+    from callflows.flows.flow import Flow
 
 OPTIONS = CompilerOptions(SIGNER, "sorry")
 ONE, TWO, THREE = "+12015550101", "+12015550102", "+12015550103"

@@ -9,25 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from flow_harness import APOLOGY, SIGNER, compile_text, make_flow_text
 from test_bad_files import FILES, FOLDERS
-from written import APOLOGY, SIGNER, compile_text, make_flow_text
 
-import app
-from app.errors import FlowFileError
-from app.flows import compiler
-from app.flows.book import FlowBook
-from app.flows.checks.across import check_across_flows, check_call_counts_per_worker, check_changed_flows
-from app.flows.checks.paths import check_paths
-from app.flows.checks.rules import CHECK_RULES, explain_rule
-from app.flows.compiler import CompilerOptions, compile_flow
-from app.flows.export import compile_static_document
-from app.flows.loader import load_flow_folder
+import callflows
+from callflows.errors import FlowFileError
+from callflows.flows.checks.check_runner import check_paths
+from callflows.flows.checks.cross_flow_checks import (
+    check_across_flows,
+    check_call_counts_per_worker,
+    check_changed_flows,
+)
+from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
+from callflows.flows.compiler import flow_compiler
+from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.static_export import compile_static_document
+from callflows.flows.flow_book import FlowBook
+from callflows.flows.loader.folder_loader import load_flow_folder
 
 if TYPE_CHECKING:
-    from app.flows.book import Flow
+    from callflows.flows.flow import Flow
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
-ROOT = Path(app.__file__).parent
+ROOT = Path(callflows.__file__).parent
 ARGUMENT = {"error": 1, "warning": 1, "_report_problem": 1, "Problem": 4, "ConditionProblem": 1}
 """Which argument is the rule, by what is called."""
 TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"}
@@ -80,7 +84,7 @@ def test_of_a_rule_that_is_not_there_is_said_what_is_meant():
 
 
 def test_a_fault_of_ours_is_a_problem_of_the_file(monkeypatch):
-    monkeypatch.setattr(compiler, "read_file", lambda _text, _report: 1 / 0)
+    monkeypatch.setattr(flow_compiler, "read_file", lambda _text, _report: 1 / 0)
     made = compile_flow("acme", b"", "acme.yaml", OPTIONS)
     assert [problem.rule for problem in made.problems] == ["defect"]
 
@@ -279,7 +283,7 @@ def test_a_folder_with_overrides_is_read_once(tmp_path):
     hours = "hours: {office: {mon-fri: 09:00-17:00}}\ntimezone: UTC\nnumbers: rest\n"
     (tmp_path / "acme.yaml").write_text(hours + "nodes: {start: [{when: hours.office.open, say: Hi.}, say: Bye.]}\n")
     counter = "from pathlib import Path\nwith Path(__file__).with_name('count').open('a') as out:\n    out.write('.')\n"
-    flow = "from app import Hangup, Response, Turn, flow\n\none = flow('one', numbers=['+12015550123'])\n"
+    flow = "from callflows import Hangup, Response, Turn, flow\n\none = flow('one', numbers=['+12015550123'])\n"
     node = "@one.node\nasync def start(turn: Turn) -> Response:\n    return Response(Hangup())\n"
     (tmp_path / "one.py").write_text(f"{counter}{flow}{node}")
     assert check_paths([tmp_path], OPTIONS) == []

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
+from flow_harness import ALL_EXTENSIONS, compile_text, make_flow_text
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
-from written import ALL_EXTENSIONS, compile_text, make_flow_text
 
-from app.flows.schema.files import build_flow_schema
-from app.flows.steps import STEP_COMPILERS, WORD_STEPS
-from app.flows.verbs import CHILD_KEYS
-from app.language import Extensions
+from callflows.flows.authoring.flow_schema import build_flow_schema
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.flows.steps.verb_steps import CHILD_KEYS
+from callflows.language import Extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

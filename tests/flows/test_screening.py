@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calls import Caller, Turn
-from app.flows.dialing.plans import parse_e164_digits
-from app.flows.places import ProblemReport
-from app.flows.screening.callers import CallerList, InMemoryCallCounter
-from app.flows.screening.lists import read_caller_list
-from app.numbers import PhoneNumber, parse_attestation, parse_caller_number
+from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
+from callflows.flows.caller_lists.caller_list import CallerList
+from callflows.flows.caller_lists.caller_list_reader import read_caller_list
+from callflows.flows.dial_policy.numbering_plans import parse_e164_digits
+from callflows.flows.source.positions import ProblemReport
+from callflows.telephony.calls import Caller
+from callflows.telephony.phone_numbers import PhoneNumber, parse_attestation, parse_caller_number
+from callflows.telephony.turn import Turn
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -187,7 +189,7 @@ def test_the_state_of_a_north_american_caller_is_known_by_the_number(number, sta
 
 def test_the_heavy_tables_of_states_are_not_read_until_somebody_asks():
     script = (
-        "import sys\nfrom app.calls import Caller\nimport app\nCaller('+442079460018', '').state\n"
+        "import sys\nfrom callflows.telephony.calls import Caller\nimport app\nCaller('+442079460018', '').state\n"
         "assert 'phonenumbers.geodata' not in sys.modules\n"
         "assert Caller('+12015550999', '').state == 'NJ'\nassert 'phonenumbers.geodata' in sys.modules"
     )
@@ -457,7 +459,7 @@ def test_no_file_breaks_us(tmp_path_factory, content):
 
 @given(st.from_regex(r"\+?[1-9][0-9]{5,15}", fullmatch=True))
 def test_a_row_is_read_as_the_same_number_as_a_caller(written):
-    from app.numbers import parse_e164  # noqa: PLC0415 - the oracle
+    from callflows.telephony.phone_numbers import parse_e164  # noqa: PLC0415 - the oracle
 
     assert parse_e164_digits(written) == parse_e164(written)[1:]
 

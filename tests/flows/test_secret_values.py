@@ -6,12 +6,12 @@ import json
 from base64 import urlsafe_b64decode
 
 import pytest
-from written import SIGNER, Conversation, compile_valid_flow, make_flow_text
+from flow_harness import SIGNER, Conversation, compile_valid_flow, make_flow_text
 
-from app.errors import ForgedTicketError, TicketError
-from app.flows.tickets import MAX_TICKET_STATE_BYTES, TicketSigner
-from app.flows.trail import MASKED_VALUE, MAX_DECISION_CHARACTERS
-from app.outside import LookupResult
+from callflows.errors import ForgedTicketError, TicketError
+from callflows.flows.decisions import MASKED_VALUE, MAX_DECISION_CHARACTERS
+from callflows.flows.tickets import MAX_TICKET_STATE_BYTES, TicketSigner
+from callflows.telephony.ports import LookupResult
 
 STEPS = """
 - collect: {into: pin, digits: 4, prompt: Pin., secret: true, attempts: 1, otherwise: last}

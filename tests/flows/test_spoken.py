@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.hours.spoken import format_spoken_digits, format_spoken_moment
+from callflows.flows.hours.spoken_times import format_spoken_digits, format_spoken_moment
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)

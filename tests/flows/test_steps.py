@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from goldens import make_file_name
-from written import (
+from flow_harness import (
     answer_as_xml,
     compile_steps,
     compile_text,
@@ -15,9 +14,10 @@ from written import (
     spoken_texts,
 )
 
-from app.flows.steps import STEP_COMPILERS
-from app.language import Response
-from app.language.verbs import ELEMENT_CLASSES
+from callflows.flows.steps.step_table import STEP_COMPILERS
+from callflows.language import Response
+from callflows.language.verbs import ELEMENT_CLASSES
+from golden_documents import make_file_name
 
 REFERENCE = {
     "answer": "<Answer/>",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from written import APOLOGY, SIGNER, Conversation, answer_node, make_turn
+from flow_harness import APOLOGY, SIGNER, Conversation, answer_node, make_turn
 
-from app.errors import DocumentReadError
-from app.flows.compiler import CompilerOptions, FlowCompilation, compile_flow
+from callflows.errors import DocumentReadError
+from callflows.flows.compiler.flow_compiler import CompilerOptions, FlowCompilation, compile_flow
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "numbers: rest\ntemplate: acme.xml.j2\nvariables: {desk: 'north & <south>'}\nfallback: [say: Sorry.]\n"

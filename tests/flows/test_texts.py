@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from written import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
+from flow_harness import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
 
 
 def spoken(text: str, **told: str) -> str:

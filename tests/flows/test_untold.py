@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from written import Conversation, compile_valid_flow, make_flow_text
+from flow_harness import Conversation, compile_valid_flow, make_flow_text
 
 STEPS = """
 - collect: {into: account, digits: 3, prompt: Enter it.}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from written import Conversation, compile_text, compile_valid_flow, make_flow_text, request_document
+from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text, request_document
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "timezone: UTC\nvoice: {lang: en-US, gender: MALE}"

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from app.errors import AuthorCodeError, SandboxCrashError, SandboxTimeoutError
-from app.flows.workers import WorkerPool
-from app.flows.workers.wire import MAX_FRAME_BYTES, FrameDecoder, TokenPipe, encode_frame
+from callflows.errors import AuthorCodeError, SandboxCrashError, SandboxTimeoutError
+from callflows.sandbox.worker_pool import WorkerPool
+from callflows.sandbox.worker_protocol import MAX_FRAME_BYTES, FrameDecoder, TokenPipe, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @contextlib.asynccontextmanager
-async def workers(entry: str = "works:answer", **given) -> AsyncIterator[WorkerPool]:
+async def workers(entry: str = "worker_functions:answer", **given) -> AsyncIterator[WorkerPool]:
     pool = WorkerPool(entry, **given)
     await pool.start()
     try:
@@ -110,7 +110,7 @@ def test_a_worker_takes_a_hundred_turns_that_wait_at_once(run):
 
 def test_a_worker_is_prepared_once_by_a_function_that_gives_its_work():
     async def story():
-        async with workers("works:opened", prepare=b"p" * (MAX_FRAME_BYTES + 1)) as pool:
+        async with workers("worker_functions:opened", prepare=b"p" * (MAX_FRAME_BYTES + 1)) as pool:
             assert (
                 len(await pool.run_request(b"x", time.monotonic() + LATE, "desk")) == MAX_FRAME_BYTES + 2 - MAX_FRAME_BYTES
             )
@@ -264,7 +264,7 @@ def test_twenty_endless_turns_of_one_flow_leave_the_others_their_workers():
 
 def test_a_flow_with_a_stuck_worker_leaves_the_last_free_one_to_others(tmp_path):
     async def story():
-        async with workers("works:slow_after_two", prepare=f"{tmp_path}/ran".encode()) as pool:
+        async with workers("worker_functions:slow_after_two", prepare=f"{tmp_path}/ran".encode()) as pool:
             while len(set(await asyncio.gather(*(asked(pool, "block 0.02", lane=lane) for lane in "ab")))) < 2:
                 pass
             bad = [asyncio.create_task(asked(pool, "spin", 3, "bad")) for _ in range(5)]
@@ -336,11 +336,15 @@ def test_a_deadline_that_has_passed_is_overdue():
 @pytest.mark.parametrize(
     ("entry", "error", "message"),
     [
-        ("works:broken", AuthorCodeError, "ValueError: this flow cannot be read"),
-        ("works:dead", SandboxCrashError, "a worker ended before it was ready: exit status 7"),
-        ("works:nothing", AuthorCodeError, "AttributeError: module 'works' has no attribute 'nothing'"),
+        ("worker_functions:broken", AuthorCodeError, "ValueError: this flow cannot be read"),
+        ("worker_functions:dead", SandboxCrashError, "a worker ended before it was ready: exit status 7"),
+        (
+            "worker_functions:nothing",
+            AuthorCodeError,
+            "AttributeError: module 'worker_functions' has no attribute 'nothing'",
+        ),
         ("no_such_module:answer", AuthorCodeError, "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("works:NOT_CALLABLE", AuthorCodeError, "TypeError: 'int' object is not callable"),
+        ("worker_functions:NOT_CALLABLE", AuthorCodeError, "TypeError: 'int' object is not callable"),
     ],
 )
 def test_an_entry_that_cannot_start_is_told_to_every_ask_and_tried_less_and_less_often(tmp_path, entry, error, message):
@@ -361,7 +365,7 @@ def test_a_machine_that_starts_no_process_is_told_and_tried_again(monkeypatch):
     async def story():
         with monkeypatch.context() as patched:
             patched.setattr(sys, "executable", "/no/such/python")
-            pool = WorkerPool("works:answer")
+            pool = WorkerPool("worker_functions:answer")
             await pool.start()
             with pytest.raises(SandboxCrashError, match=r"no worker can be started: .*No such file"):
                 await asked(pool, "echo x")
@@ -379,7 +383,7 @@ def test_a_machine_that_starts_no_process_is_told_and_tried_again(monkeypatch):
 
 def test_workers_that_end_for_no_reason_are_started_less_and_less_often(tmp_path):
     async def story():
-        async with workers("works:unsteady", prepare=f"{tmp_path}/ran".encode(), spare=0):
+        async with workers("worker_functions:unsteady", prepare=f"{tmp_path}/ran".encode(), spare=0):
             await asyncio.sleep(2)
             await until(lambda: len(lines(tmp_path / "ran")) > 1)
 
@@ -388,7 +392,7 @@ def test_workers_that_end_for_no_reason_are_started_less_and_less_often(tmp_path
 
 
 def test_workers_that_are_not_running_say_so():
-    pool = WorkerPool("works:answer")
+    pool = WorkerPool("worker_functions:answer")
     with pytest.raises(SandboxCrashError, match="not running"):
         asyncio.run(asked(pool, "echo x"))
     assert pool.counts["workers"] == 0
@@ -440,12 +444,12 @@ def test_what_the_work_started_is_killed_with_it():
 
 PARENT = """
 import asyncio, signal, sys, time
-from app.flows.workers import WorkerPool
+from callflows.sandbox import WorkerPool
 sys.path.append(sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 
 async def main():
-    pool = WorkerPool("works:answer", most=3, spare=2)
+    pool = WorkerPool("worker_functions:answer", most=3, spare=2)
     await pool.start()
     for work in ("spin", "block 1000", "power"):
         asyncio.create_task(pool.run_request(work.encode(), time.monotonic() + 1000, work))

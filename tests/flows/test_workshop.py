@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from app.errors import SandboxTimeoutError
-from app.flows.apart import JinjaRenderJob
-from app.flows.workers import WorkerPool
-from app.flows.workshop import JobRunner
-from app.outside import Effect, LookupRequest, LookupResult
+from callflows.errors import SandboxTimeoutError
+from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
+from callflows.sandbox.job_runner import JobRunner
+from callflows.sandbox.worker_pool import WorkerPool
+from callflows.telephony.ports import Effect, LookupRequest, LookupResult
 
 
 class Nobody:
@@ -35,7 +35,7 @@ JOB = JinjaRenderJob("text", "{{ 6 * 7 }}", {})
 
 
 def test_the_first_job_waits_for_workers_no_longer_than_the_turn():
-    workshop = JobRunner(Nobody(), Slow("app.flows.workshop:run_pickled_job"))
+    workshop = JobRunner(Nobody(), Slow("callflows.sandbox.job_runner:run_pickled_job"))
 
     async def first() -> None:
         await workshop.run_job(JOB, time.monotonic() + 0.05, "acme")
@@ -46,7 +46,7 @@ def test_the_first_job_waits_for_workers_no_longer_than_the_turn():
 
 def test_workers_that_were_late_for_one_are_there_for_the_next():
     async def two() -> str:
-        workshop = JobRunner(Nobody(), WorkerPool("app.flows.workshop:run_pickled_job"))
+        workshop = JobRunner(Nobody(), WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
         try:
             with pytest.raises(SandboxTimeoutError):
                 await workshop.run_job(JOB, time.monotonic() + 0.000_001, "acme")

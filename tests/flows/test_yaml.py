@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from flow_harness import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from written import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
 
-from app.flows.steps import STEP_COMPILERS, WORD_STEPS
-from app.flows.yaml_texts import MAX_FLOW_FILE_BYTES
-from app.language.verbs import ELEMENT_SPECS
+from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.language.verbs import ELEMENT_SPECS
 
 # Every scalar is text
 
@@ -244,7 +244,7 @@ def test_a_tag_of_yaml_is_not_obeyed(text):
 @pytest.mark.parametrize("times", [50, 1000, 100_000])
 def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, times):
     (tmp_path / "deep.yaml").write_text(f"nodes: {opening * times}\n" if opening != "- " else opening * times)
-    command = [sys.executable, "-m", "app.cli", "check", str(tmp_path / "deep.yaml")]
+    command = [sys.executable, "-m", "callflows.cli", "check", str(tmp_path / "deep.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
     assert done.returncode == 1, done.stderr[-500:]
     assert "deep.yaml:" in done.stdout

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from databases import DATABASE_KINDS, create_database, explain_unreachable
 from sqlalchemy import create_engine
+from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
-from app.journal.sql import SqlStore, parse_database_url
+from callflows.journal.sql_store import SqlStore, parse_database_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,19 +31,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parent))
-from databases import DATABASE_KINDS, create_database, explain_unreachable
-from gone import open_breakable_database
-from reports import build_platform_event, generate_platform_events, load_sample
+from breakable_database import open_breakable_database
+from sample_events import build_platform_event, generate_platform_events, load_sample
 from sqlalchemy import create_engine
+from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
-from app.journal.journal import Journal
-from app.journal.spool import Spool
-from app.journal.sql import SqlStore, parse_database_url
+from callflows.journal.journal import Journal
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore, parse_database_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gone import BreakableDatabase
+    from breakable_database import BreakableDatabase
 
 REMEMBERED_PER_SECOND = 2_000
 """Reports a second that are remembered …"""
@@ -273,7 +273,7 @@ def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.
         port = str(found.getsockname()[1])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
     environment |= {"CALLFLOWS_DATABASE_URL": url, "CALLFLOWS_DATA": str(data)}
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", port]
+    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", port]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=folder, env=environment, **quiet)  # noqa: S603 - our own server
     base = f"http://127.0.0.1:{port}"

@@ -6,14 +6,14 @@ import json
 import zlib
 
 import pytest
-from kept import build_answered_request, describe_nothing, list_ids, load_call_story, write_items
-from reports import CALL, START, build_platform_event, load_sample, load_sample_events
+from sample_events import CALL, START, build_platform_event, load_sample, load_sample_events
+from store_helpers import build_answered_request, describe_nothing, list_ids, load_call_story, write_items
 
-from app.happened import EffectResult
-from app.journal.entries import build_journal_entries
-from app.journal.forgetting import compile_mention_pattern, forget_number
-from app.journal.spool import Spool
-from app.journal.tables import JOURNAL_METADATA
+from callflows.journal.erasure import compile_mention_pattern, forget_number
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.journal_tables import JOURNAL_METADATA
+from callflows.journal.spool import Spool
+from callflows.telephony.events import EffectResult
 
 MINE = "+12015550999"
 DIGITS = "2015550999"

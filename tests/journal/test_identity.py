@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from kept import build_answered_request, list_ids, list_log_rows, load_call_story, write_items, write_one_by_one
-from reports import CALL, START, build_platform_event, load_sample
+from sample_events import CALL, START, build_platform_event, load_sample
+from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items, write_one_by_one
 
-from app.calls import CALL_BEGAN_FIELD
-from app.happened import PlatformEvent
+from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.events import PlatformEvent
 
 INIT = build_platform_event(load_sample("event-2024-call-init"))
 NODE = "/call/desk/menu"

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from gone import open_breakable_database
-from kept import build_answered_request, describe_nothing, list_ids, list_log_rows
-from reports import CALL, START, build_platform_event, generate_platform_events, load_sample
+from breakable_database import open_breakable_database
+from sample_events import CALL, START, build_platform_event, generate_platform_events, load_sample
+from store_helpers import build_answered_request, describe_nothing, list_ids, list_log_rows
 
-from app.errors import JournalError, JournalUnavailableError
-from app.journal import journal as journal_module
-from app.journal.journal import Journal
-from app.journal.spool import Spool
-from app.journal.sql import SqlStore
-from app.journal.store import CallFilter
+from callflows.errors import JournalError, JournalUnavailableError
+from callflows.journal import journal as journal_module
+from callflows.journal.journal import Journal
+from callflows.journal.journal_store import CallFilter
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ def test_with_the_database_gone_what_happens_waits_in_files_and_is_written_in_or
 def test_a_database_that_never_answers_is_gone_and_nobody_waits_for_it_twice(away, journal, spool, there, monkeypatch):
     if away.url.startswith("sqlite"):
         pytest.skip("a file answers")
-    monkeypatch.setattr("app.journal.patience.QUICK_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("callflows.journal.postgres_timeouts.QUICK_TIMEOUT_SECONDS", 0.5)
     until(lambda: journal.get_status()["database"] == "ok")
     away.stop_responding()
     first, *more = generate_platform_events(20)
@@ -260,7 +260,7 @@ def test_a_segment_stays_where_it_could_not_be_written(tmp_path):
 
 
 def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.journal.spool.SPOOL_SEGMENT_BYTES", 100)
+    monkeypatch.setattr("callflows.journal.spool.SPOOL_SEGMENT_BYTES", 100)
     spool = Spool(tmp_path)
     for number in range(30):
         spool.append([("calls", {"id": f"{number:02}", "document": b"\x00\xff"})])
@@ -272,8 +272,8 @@ def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monk
 
 
 def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
-    monkeypatch.setattr("app.journal.retention.FIRST_ERASURE_SECONDS", 0.05)
-    monkeypatch.setattr("app.journal.retention.ERASURE_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("callflows.journal.erasure.FIRST_ERASURE_SECONDS", 0.05)
+    monkeypatch.setattr("callflows.journal.erasure.ERASURE_INTERVAL_SECONDS", 0.05)
     store = SqlStore(away.url)
     store.open()
     journal = Journal(store, spool, describe_nothing, retention_days=30)

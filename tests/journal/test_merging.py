@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from databases import create_database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kept import build_answered_request, list_log_rows, load_call_story, write_items, write_one_by_one
-from reports import CALL, START, build_platform_event, generate_platform_events, load_sample, load_sample_events
+from sample_events import CALL, START, build_platform_event, generate_platform_events, load_sample, load_sample_events
+from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items, write_one_by_one
+from temporary_databases import create_database
 
-from app.journal.sql import SqlStore
+from callflows.journal.sql_store import SqlStore
 
 LEG = "1c7091a5-ba1f-46a2-bf06-b1137cb60002"
 _numbers = itertools.count()

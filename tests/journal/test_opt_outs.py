@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from app.consent import InMemoryOptOuts
+from callflows.telephony.ports import InMemoryOptOuts
 
 OURS, THEIRS = "+12015550123", "+12015550999"
 

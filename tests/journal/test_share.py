@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import types
 
-from app.journal.share import BUSY_CHECK_SECONDS, CpuBudget
+from callflows.journal.cpu_budget import BUSY_CHECK_SECONDS, CpuBudget
 
 
 def made(share=0.1, burst=0.5, busy=0.2):

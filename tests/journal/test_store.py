@@ -10,8 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from kept import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
-from reports import (
+from sample_events import (
     CALL,
     CALLER,
     NUMBER,
@@ -22,11 +21,12 @@ from reports import (
     load_sample_events,
 )
 from sqlalchemy import create_engine, inspect
+from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
 
-from app.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from app.journal import migrations
-from app.journal.sql import SqlStore, parse_database_url
-from app.journal.tables import JOURNAL_METADATA, SCHEMA_HEAD
+from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
+from callflows.journal import migrations
+from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
+from callflows.journal.sql_store import SqlStore, parse_database_url
 
 
 def opened(url: str) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from app import DTMF, Callback, Dial, Gather, Meta, Play, Response, Say, from_xml, to_xml
-from app.errors import DocumentReadError, LanguageError, VerbBuildError
-from app.language import Extensions
-from app.language.values import parse_loose_value
+from callflows import DTMF, Callback, Dial, Gather, Meta, Play, Response, Say, from_xml, to_xml
+from callflows.errors import DocumentReadError, LanguageError, VerbBuildError
+from callflows.language import Extensions
+from callflows.language.value_kinds import parse_loose_value
 
 
 class Choice(str, enum.Enum):  # noqa: UP042 - StrEnum writes itself, and would prove nothing
@@ -89,8 +89,8 @@ def test_a_loose_value_has_the_type_that_it_looks_like(text, value):
 
 
 def test_a_program_outside_is_checked_by_mypy_too(tmp_path):
-    (tmp_path / "program.py").write_text('from app import Say\nSay("a", lagn="es")\n')
+    (tmp_path / "program.py").write_text('from callflows import Say\nSay("a", lagn="es")\n')
     command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     assert "lagn" in checked.stdout
-    assert (Path(__file__).parents[2] / "app" / "py.typed").exists()
+    assert (Path(__file__).parents[2] / "app" / "callflows" / "py.typed").exists()

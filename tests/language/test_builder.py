@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import XML_CHARACTERS, make_elements, wrap_in_document
 
-from app.characters import clean_text
-from app.errors import LanguageError, VerbBuildError
-from app.language import (
+from callflows.errors import LanguageError, VerbBuildError
+from callflows.language import (
     DTMF,
     Call,
     Callback,
@@ -38,9 +36,11 @@ from app.language import (
     Tone,
     to_xml,
 )
-from app.language.element import MAX_ELEMENT_DEPTH, walk_elements
-from app.language.values import DECLARABLE_KINDS, parse_duration
-from app.language.verbs import ELEMENT_CLASSES
+from callflows.language.element import MAX_ELEMENT_DEPTH, walk_elements
+from callflows.language.value_kinds import DECLARABLE_KINDS, parse_duration
+from callflows.language.verbs import ELEMENT_CLASSES
+from callflows.text import clean_text
+from document_strategies import XML_CHARACTERS, make_elements, wrap_in_document
 
 ROOT = Path(__file__).parents[2]
 URL = "https://flows.example.net/next"
@@ -407,7 +407,7 @@ def test_a_kind_reads_what_it_wrote(kind, data):
 
 RIGHT = """
 from datetime import timedelta
-from app.language import *
+from callflows.language import *
 response: Response = Response(
     Answer(delay=timedelta(seconds=1)), Say("a", Error(Hangup()), Meta("b", name="c"), gender="MALE", loop=2, tag="d"),
     Gather(Say("a"), DTMF("1", Dial("2", To("3"), Error(), timeout=5)), Default(), Error(play=True), dtmf_length=1),

@@ -3,14 +3,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from goldens import indent_document, list_documents, make_file_name, read_accepted_document, read_refused_document
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from strategies import HOSTILE_TEXTS, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document, xml_texts
 
-from app.errors import DialectError, DocumentReadError, LanguageError
-from app.language import (
+from callflows.errors import DialectError, DocumentReadError, LanguageError
+from callflows.language import (
     DTMF,
     Answer,
     Call,
@@ -36,11 +34,13 @@ from app.language import (
     from_xml,
     to_xml,
 )
-from app.language.dialects import ELEMENT_SPELLINGS, TAG_MEANINGS
-from app.language.element import MAX_ELEMENT_DEPTH, walk_elements
-from app.language.markup import MAX_DOCUMENT_BYTES
-from app.language.rows import DIALECTS
-from app.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
+from callflows.language.dialects import ELEMENT_SPELLINGS, TAG_MEANINGS
+from callflows.language.element import MAX_ELEMENT_DEPTH, walk_elements
+from callflows.language.verb_table import DIALECTS
+from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
+from document_strategies import HOSTILE_TEXTS, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document, xml_texts
+from golden_documents import indent_document, list_documents, make_file_name, read_accepted_document, read_refused_document
 
 SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
 KEPT = [(dialect, name) for dialect in DIALECTS for name in list_documents(dialect, ".xml")]

@@ -6,20 +6,20 @@ import subprocess
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from goldens import list_documents, read_accepted_document, read_refused_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from strategies import SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
 
-from app.errors import DialectError, DocumentReadError, LanguageError
-from app.language import Answer, Extensions, Reject, from_xml, to_xml
-from app.language.dialects import ELEMENT_SPELLINGS, SWITCH_TAG, TAG_MEANINGS
-from app.language.examples import VERB_EXAMPLES, render_verb_example
-from app.language.reference import XSD_LIMITATIONS, render_verb_page, render_xsd, summarize_elements
-from app.language.rows import DIALECTS
-from app.language.values import DECLARABLE_KINDS
-from app.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
+from callflows.errors import DialectError, DocumentReadError, LanguageError
+from callflows.language import Answer, Extensions, Reject, from_xml, to_xml
+from callflows.language.dialects import ELEMENT_SPELLINGS, SWITCH_TAG, TAG_MEANINGS
+from callflows.language.value_kinds import DECLARABLE_KINDS
+from callflows.language.verb_examples import VERB_EXAMPLES, render_verb_example
+from callflows.language.verb_reference import XSD_LIMITATIONS, render_verb_page, render_xsd, summarize_elements
+from callflows.language.verb_table import DIALECTS
+from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
+from document_strategies import SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
+from golden_documents import list_documents, read_accepted_document, read_refused_document
 
 SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
 SCHEMAS = {dialect: etree.XMLSchema(etree.fromstring(render_xsd(dialect))) for dialect in DIALECTS}

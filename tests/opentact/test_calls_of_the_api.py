@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from small_platform import FakeOpentact, run_with_platform, success_answer
+from fake_opentact import FakeOpentact, run_with_platform, success_answer
 
-from app.errors import OpentactError, OutboundRequestError
-from app.opentact.messages import MAX_OPENTACT_SMS_CHARACTERS, create_sms_sender
-from app.opentact.records import OpentactApp, OpentactCall, OpentactLease, OpentactMessage, OpentactRecord
-from app.outside import Effect
+from callflows.errors import OpentactError, OutboundRequestError
+from callflows.opentact.messages_api import MAX_OPENTACT_SMS_CHARACTERS, create_sms_sender
+from callflows.opentact.rest_records import OpentactApp, OpentactCall, OpentactLease, OpentactMessage, OpentactRecord
+from callflows.telephony.ports import Effect
 
 XML = b"<?xml version='1.0'?><Response><Hangup/></Response>"
 UNTIL = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -165,10 +165,10 @@ def test_a_document_is_sent_as_a_file(path, work):
 
 
 def test_a_path_of_pushing_is_one_of_the_two_that_are_known():
-    from app.opentact import paths  # noqa: PLC0415 - only here
+    from callflows.opentact import rest_paths  # noqa: PLC0415 - only here
 
-    assert paths.PUSH_PATH in paths.PUSH_PATH_CANDIDATES
-    assert {*paths.PUSH_PATH_CANDIDATES} == {"/call/sca/{uuid}", "/sip/app/call/{uuid}"}
+    assert rest_paths.PUSH_PATH in rest_paths.PUSH_PATH_CANDIDATES
+    assert {*rest_paths.PUSH_PATH_CANDIDATES} == {"/call/sca/{uuid}", "/sip/app/call/{uuid}"}
 
 
 def test_the_static_document_is_its_text():
@@ -220,7 +220,7 @@ def test_the_step_sms_sends_its_message():
 
 
 def test_a_message_that_fails_says_why_without_its_text():
-    from small_platform import error_answer  # noqa: PLC0415 - only here
+    from fake_opentact import error_answer  # noqa: PLC0415 - only here
 
     platform = FakeOpentact()
     platform.routes["POST /sms"] = error_answer(402, "13125550168 cannot send 'We are open.' to +13125550147")

@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from fake_opentact import NOW, SAMPLES_FOLDER, load_event_sample
 from hypothesis import given
 from hypothesis import strategies as st
-from small_platform import NOW, SAMPLES_FOLDER, load_event_sample
 
-from app.opentact.event import MalformedFrameError, parse_event, parse_frame
+from callflows.opentact.event_parser import MalformedFrameError, parse_event, parse_frame
 
 NAMES = sorted(file.stem for file in (SAMPLES_FOLDER / "events").glob("*.json"))
 CALL = "2024-call-destroyed"

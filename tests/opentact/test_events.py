@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from small_platform import (
+from fake_opentact import (
     AUTH_FAILURE_EVENT,
     AUTH_SUCCESS_EVENT,
     EMAIL,
@@ -31,12 +31,12 @@ from small_platform import (
     wait_until,
 )
 
-from app.errors import SettingsError
-from app.opentact import EventStream
-from app.opentact.connection import ConnectionTimeouts, EventConnectionLostError, is_token_accepted
-from app.opentact.event import parse_event
-from app.opentact.events import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
-from app.opentact.subscriptions import SUBSCRIPTION_LIFETIME
+from callflows.errors import SettingsError
+from callflows.opentact import EventStream
+from callflows.opentact.event_connection import ConnectionTimeouts, EventConnectionLostError, is_token_accepted
+from callflows.opentact.event_parser import parse_event
+from callflows.opentact.event_stream import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
+from callflows.opentact.subscriptions_api import SUBSCRIPTION_LIFETIME
 
 CALL = load_event_sample("2024-call-init")
 CALLS = [load_event_sample(name) for name in ("2024-call-init", "2024-call-live", "2024-call-destroyed")]

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from small_platform import NOW, FakeOpentact, error_answer, load_event_sample, run_with_platform, success_answer
+from fake_opentact import NOW, FakeOpentact, error_answer, load_event_sample, run_with_platform, success_answer
 
-from app.errors import OpentactAuthenticationError, OpentactUnavailableError
-from app.opentact.filling import BACKFILL_LOOK_BACK, EventBackfill
+from callflows.errors import OpentactAuthenticationError, OpentactUnavailableError
+from callflows.opentact.backfill import BACKFILL_LOOK_BACK, EventBackfill
 
 SINCE, UNTIL = NOW - timedelta(minutes=10), NOW
 APP = "app-1"
@@ -161,7 +161,7 @@ def test_what_may_go_better_later_is_an_error(platform, answer, kind):
 
 
 def test_a_search_without_end_is_bounded(platform, monkeypatch):
-    monkeypatch.setattr("app.opentact.filling.MAX_BACKFILL_ROWS", 150)
+    monkeypatch.setattr("callflows.opentact.backfill.MAX_BACKFILL_ROWS", 150)
     numbers = iter(range(100_000))
     platform.routes["POST /call/search"] = lambda asked: success_answer(
         [call(str(next(numbers)), created_on=at(-1)) for _ in range(asked.body["take"])]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from small_platform import (
+from fake_opentact import (
     EMAIL,
     PASSWORD,
     SAMPLES_FOLDER,
@@ -24,7 +24,7 @@ from small_platform import (
     success_answer,
 )
 
-from app.errors import (
+from callflows.errors import (
     OpentactAuthenticationError,
     OpentactBalanceError,
     OpentactConflictError,
@@ -37,8 +37,8 @@ from app.errors import (
     OutboundRequestError,
     SettingsError,
 )
-from app.opentact import OpentactClient, paths
-from app.opentact.rest import MAX_REST_ATTEMPTS
+from callflows.opentact import OpentactClient, rest_paths
+from callflows.opentact.rest_client import MAX_REST_ATTEMPTS
 
 LOGIN = {"token": "", "email": EMAIL, "password": PASSWORD}
 
@@ -511,7 +511,7 @@ def test_what_the_documentation_lost_says_so_until_its_path_is_filled_in(platfor
     assert "lost" in str(refused(platform, work, OpentactUndocumentedError))
     assert platform.requests == []
     monkeypatch.setitem(
-        paths.UNDOCUMENTED_OPERATIONS,
+        rest_paths.UNDOCUMENTED_OPERATIONS,
         what,
         ("POST", "/found/{lease}" if "number" in what and "pool" not in what else "/found"),
     )
@@ -521,6 +521,6 @@ def test_what_the_documentation_lost_says_so_until_its_path_is_filled_in(platfor
 
 
 def test_to_import_the_package_of_flows_loads_no_client():
-    code = "import sys, app, app.opentact; print([m for m in ('httpx', 'websockets') if m in sys.modules])"
+    code = "import sys, app, callflows.opentact; print([m for m in ('httpx', 'websockets') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.strip() == "[]"

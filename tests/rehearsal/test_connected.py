@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from there import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness, serve_app
+from stand_in_harness import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness, serve_app
 
-from app.journal.sql import SqlStore
-from app.journal.store import CallFilter
-from app.journal.story import build_call_log_row, build_call_story
-from app.server import create_app
-from app.settings import Settings
-from app.web import ending
+from callflows.journal.call_story import build_call_log_row, build_call_story
+from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
+from callflows.server import create_app
+from callflows.settings import Settings
+from callflows.web import call_completion
 
 CALLER = "+12015550999"
 DESK = """
@@ -138,7 +138,7 @@ def the_call(store: SqlStore) -> Any:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(ending, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(call_completion, "SETTLE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("envelope", ["2022", "2024"])

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from engines import FLOW_TEMPLATES, prepare_flows, ring_flow, run_simulated_engine
+from engine_servers import FLOW_TEMPLATES, prepare_flows, ring_flow, run_simulated_engine
 
 MONDAY = datetime(2026, 11, 23, 15, tzinfo=UTC)
 SUNDAY = datetime(2026, 11, 22, 15, tzinfo=UTC)

@@ -8,14 +8,14 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from elsewhere import StaticPage, serve_pages
-from played import CASE_TIME, InterpreterCase, PageNetwork, build_interpreter
+from interpreter_cases import CASE_TIME, InterpreterCase, PageNetwork, build_interpreter
 
-from app.rehearsal import interpreter, line
-from app.rehearsal.asking import MAX_REPLY_BYTES, HttpNetwork
-from app.rehearsal.callers import ScriptedCaller, parse_caller_script
-from app.rehearsal.parties import ActionWindow, CallerHangUp, KeyInput
-from app.rehearsal.rehearsing import Rehearsal
+from callflows.rehearsal import call_state, interpreter
+from callflows.rehearsal.call_parties import ActionWindow, CallerHangUp, KeyInput
+from callflows.rehearsal.platform_network import MAX_REPLY_BYTES, HttpNetwork
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
+from plain_http_server import StaticPage, serve_pages
 
 END = "<Response><Hangup/></Response>"
 
@@ -67,8 +67,8 @@ def test_a_menu_that_asks_for_itself_is_a_loop_as_long_as_somebody_presses_keys(
 def test_steps_without_end_are_a_loop_that_is_named():
     told = played('<Response><Say>Hi.</Say><Gather numDigits="1" timeout="0" attempts="9999999999"/></Response>')
     assert told.outcome == "loop"
-    assert told.error == f"{line.MAX_CALL_STEPS} steps, the last in Gather[1]; in the document (a loop?)"
-    assert len(told.steps) <= line.MAX_CALL_STEPS + 1
+    assert told.error == f"{call_state.MAX_CALL_STEPS} steps, the last in Gather[1]; in the document (a loop?)"
+    assert len(told.steps) <= call_state.MAX_CALL_STEPS + 1
 
 
 def test_a_menu_that_repeats_a_long_prompt_ends_by_its_time():

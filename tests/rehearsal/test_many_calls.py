@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from engines import run_simulated_engine
-from there import serve_app
+from engine_servers import run_simulated_engine
+from stand_in_harness import serve_app
 
-from app.rehearsal.asking import LOCAL_ENGINE_ORIGIN, HttpNetwork
-from app.rehearsal.callers import ScriptedCaller, parse_caller_script
-from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.telling import format_transcript
+from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN, HttpNetwork
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
+from callflows.rehearsal.transcript_text import format_transcript
 
 FLOW = """
 numbers: rest

@@ -7,13 +7,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from elsewhere import StaticPage, serve_pages
 
-from app.rehearsal.asking import HttpNetwork
-from app.rehearsal.callers import ScriptedCaller, parse_caller_script
-from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.ringing import REHEARSAL_APP_UUID, append_query
-from app.web.requests import parse_posted_call, parse_query_fields
+from callflows.rehearsal.phone_call import REHEARSAL_APP_UUID, append_query
+from callflows.rehearsal.platform_network import HttpNetwork
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
+from callflows.web.request_fields import parse_posted_call, parse_query_fields
+from plain_http_server import StaticPage, serve_pages
 
 END = "<Response><Hangup/></Response>"
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from engines import (
+from engine_servers import (
     LOCAL_ENGINE_URL,
     REPOSITORY_ROOT,
     SHIPPED_FLOWS,
@@ -23,9 +23,9 @@ from engines import (
 )
 from lxml import etree
 
-from app.rehearsal.asking import HttpNetwork
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
-from app.rehearsal.rehearsing import Rehearsal
+from callflows.rehearsal.platform_network import HttpNetwork
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 """A Monday, ten o'clock in New York."""
@@ -157,7 +157,7 @@ def static(tmp_path):
 
 
 def called(tmp_path, *arguments):
-    command = [sys.executable, "-m", "app.cli", "call", *arguments]
+    command = [sys.executable, "-m", "callflows.cli", "call", *arguments]
     environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     return done.returncode, done.stdout, done.stderr
@@ -185,14 +185,16 @@ def test_a_plain_server_of_static_documents_is_rehearsed_from_the_command_line(s
 
 def test_the_rehearsal_has_no_second_implementation_of_flows_hours_or_policy():
     imported = set()
-    for file in sorted((REPOSITORY_ROOT / "app" / "rehearsal").rglob("*.py")):
+    for file in sorted((REPOSITORY_ROOT / "app" / "callflows" / "rehearsal").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("app."):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("callflows."):
                 imported |= {node.module}
     assert not {
-        name for name in imported if name.startswith(("app.flows.hours", "app.flows.dialing", "app.web", "app.server"))
+        name
+        for name in imported
+        if name.startswith(("callflows.flows.hours", "callflows.flows.dial_policy", "callflows.web", "callflows.server"))
     }
-    engine = (Path(REPOSITORY_ROOT) / "app" / "server.py").read_text()
+    engine = (Path(REPOSITORY_ROOT) / "app" / "callflows" / "server.py").read_text()
     assert engine.count(" AnswerEngine(") == 2, "the live engine and the rehearsed one are the same class"
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from there import MENU, NUMBER, SAY, run_bounded, run_customer_server, run_harness, serve_app
+from stand_in_harness import MENU, NUMBER, SAY, run_bounded, run_customer_server, run_harness, serve_app
 
-from app.server import create_app
-from app.settings import Settings
+from callflows.server import create_app
+from callflows.settings import Settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DESK = """
@@ -302,8 +302,8 @@ def test_old_calls_are_forgotten_and_too_many_at_once_are_refused(monkeypatch):
             kept = [begun[-1], await it.start_call(), await it.start_call()]
             return [full, *[(await it.request_control("GET", f"/calls/{uuid}")).status_code for uuid in (begun[0], *kept)]]
 
-    monkeypatch.setattr("app.rehearsal.stand_in.calls.MAX_LIVE_CALLS", 3)
-    monkeypatch.setattr("app.rehearsal.stand_in.calls.MAX_REMEMBERED_CALLS", 3)
+    monkeypatch.setattr("callflows.stand_in.call_registry.MAX_LIVE_CALLS", 3)
+    monkeypatch.setattr("callflows.stand_in.call_registry.MAX_REMEMBERED_CALLS", 3)
     assert run_bounded(rung()) == [429, 404, 200, 200, 200]
 
 

@@ -7,13 +7,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from there import SAY, TOKEN, run_bounded, run_harness
+from stand_in_harness import SAY, TOKEN, run_bounded, run_harness
 
-from app.opentact.api import OpentactClient
-from app.opentact.events import EventStream
+from callflows.opentact.event_stream import EventStream
+from callflows.opentact.rest_api import OpentactClient
 
 if TYPE_CHECKING:
-    from app.opentact.event import OpentactEvent
+    from callflows.opentact.event_parser import OpentactEvent
 
 PASSWORD = {"email": "owner@example.com", "password": "a-password"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import websockets
-from there import SAY, run_bounded, run_harness
+from stand_in_harness import SAY, run_bounded, run_harness
 
 HELLO = SAY.format("Hello")
 CALLER = ["init", "ringing", "live", "hangup", "destroyed"]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from played import CASES_FOLDER, play_case, read_case, render_transcript
+from interpreter_cases import CASES_FOLDER, play_case, read_case, render_transcript
 
-from app.language import from_xml
-from app.language.dialects import ELEMENT_SPELLINGS
-from app.language.element import walk_elements
-from app.language.verbs import Response
-from app.rehearsal import platform
-from app.rehearsal.dialects import detect_dialect
+from callflows.language import from_xml
+from callflows.language.dialects import ELEMENT_SPELLINGS
+from callflows.language.element import walk_elements
+from callflows.language.verbs import Response
+from callflows.rehearsal import undocumented_rules
+from callflows.rehearsal.dialect_detection import detect_dialect
 
 NAMES = sorted(file.stem for file in CASES_FOLDER.glob("*.txt"))
 READ = {name: read_case(CASES_FOLDER / f"{name}.txt") for name in NAMES}
-RULES = {silence.name: silence for silence in platform.XML_RULES}
+RULES = {silence.name: silence for silence in undocumented_rules.XML_RULES}
 DECIDING = {name: [one for one in case.rule_names if not RULES[one].only_shown] for name, case in READ.items()}
 """By case, the silences on which its call depends."""
 

@@ -6,9 +6,11 @@ import json
 import stat
 
 import pytest
-from cli.shell import run_command
-from opentact.small_platform import CannedAnswer, error_answer
-from setup.account import (
+
+from callflows.setup.connect import undo_log as module
+from cli.command_runner import run_command
+from opentact.fake_opentact import CannedAnswer, error_answer
+from setup.fake_account import (
     DESK_FLOW,
     EXISTING_APP_FIELDS,
     NUMBER,
@@ -19,8 +21,6 @@ from setup.account import (
     FakeAccount,
     install_account,
 )
-
-from app.setup.connecting import ledger as module
 
 CALL = f"{PUBLIC_URL}/call?token={OUR_TOKEN}"
 WANTED = {

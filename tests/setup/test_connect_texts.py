@@ -6,15 +6,15 @@ import asyncio
 import json
 
 import pytest
-from opentact.small_platform import CannedAnswer, create_client, error_answer
-from setup.account import NUMBER, OTHER_NUMBER, OUR_TOKEN, PUBLIC_URL, FakeAccount
 
-from app.errors import OpentactError
-from app.opentact.pace import get_utc_now
-from app.setup.connecting import connect, returning
-from app.setup.connecting.ledger import UndoLog
-from app.setup.connecting.plan import execute_plan
-from app.setup.connecting.wanted import DesiredSetup
+from callflows.errors import OpentactError
+from callflows.opentact.backoff import get_utc_now
+from callflows.setup.connect import setup_planner, setup_removal
+from callflows.setup.connect.desired_setup import DesiredSetup
+from callflows.setup.connect.setup_plan import execute_plan
+from callflows.setup.connect.undo_log import UndoLog
+from opentact.fake_opentact import CannedAnswer, create_client, error_answer
+from setup.fake_account import NUMBER, OTHER_NUMBER, OUR_TOKEN, PUBLIC_URL, FakeAccount
 
 CALLBACK = f"{PUBLIC_URL}/sms?token={OUR_TOKEN}"
 UNSET = {"messaging_profile": None, "sms_campaign": None}
@@ -33,18 +33,20 @@ class Installation:
         self.folder = folder
 
     def plan(self, *, take=False):
-        return self._asked(lambda opentact, ledger: connect.plan_setup(opentact, wanted(take=take), ledger, get_utc_now()))
+        return self._asked(
+            lambda opentact, ledger: setup_planner.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
+        )
 
     def connect(self, *, take=False):
         async def work(opentact, ledger):
-            plan = await connect.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
+            plan = await setup_planner.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
             return await execute_plan(plan, opentact, ledger, lambda _: None)
 
         return self._asked(work)
 
     def remove(self):
         async def work(opentact, ledger):
-            await execute_plan(await returning.plan_setup_removal(opentact, ledger), opentact, ledger, lambda _: None)
+            await execute_plan(await setup_removal.plan_setup_removal(opentact, ledger), opentact, ledger, lambda _: None)
             ledger.clear()
 
         self._asked(work)

@@ -12,20 +12,26 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from cli.shell import run_command
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from opentact.small_platform import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
-from setup.account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
-from setup.served import find_free_port, run_server_process
 
-from app.errors import SettingsError
-from app.journal.sql import SqlStore
-from app.settings import Settings
-from app.setup.asking import explain_unreachable_server
-from app.setup.doctor import here
-from app.setup.doctor.results import DoctorCheck, DoctorFinding, SharedFetch, run_doctor_checks, run_in_daemon_thread
+from callflows.errors import SettingsError
+from callflows.journal.sql_store import SqlStore
+from callflows.settings import Settings
+from callflows.setup.doctor import local_checks
+from callflows.setup.doctor.doctor_runner import (
+    DoctorCheck,
+    DoctorFinding,
+    SharedFetch,
+    run_doctor_checks,
+    run_in_daemon_thread,
+)
+from callflows.setup.server_probe import explain_unreachable_server
+from cli.command_runner import run_command
+from opentact.fake_opentact import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
+from setup.fake_account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
+from setup.server_process import find_free_port, run_server_process
 
 FLOW = DESK_FLOW.replace(", rest", "")
 
@@ -149,26 +155,26 @@ def test_a_fault_of_the_settings_is_found(monkeypatch, given, check, level, said
     "secret", ["0d9f4b0e5a3c1d78", "Qx2_kP9-vR7tLm4wZs8yBn3c", "3f1c2a9e-7b4d-4e8a-9c6f-1d2e3a4b5c6d", OUR_TOKEN]
 )
 def test_a_random_secret_is_not_called_weak(secret):
-    assert here.explain_weak_secret(secret) == ""
+    assert local_checks.explain_weak_secret(secret) == ""
 
 
 @pytest.mark.parametrize(("free", "level"), [(2**40, "ok"), (400 * 2**20, "warning"), (2**20, "error")])
 def test_a_disk_that_is_nearly_full_is_said(tmp_path, free, level):
-    (found,) = here.diagnose_data_folder(Settings(data=tmp_path), lambda _: (2**40, 0, free))
+    (found,) = local_checks.diagnose_data_folder(Settings(data=tmp_path), lambda _: (2**40, 0, free))
     assert found.level == level
 
 
 def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(tmp_path):
     settings = Settings(data=tmp_path)
     file = tmp_path / "callflows.db"
-    assert "is made when the server starts" in next(here.diagnose_database(settings)).found
+    assert "is made when the server starts" in next(local_checks.diagnose_database(settings)).found
     assert not file.exists()
     file.touch()
-    assert "is empty" in next(here.diagnose_database(settings)).found
+    assert "is empty" in next(local_checks.diagnose_database(settings)).found
     store = SqlStore(settings.journal_url)
     store.open()
     store.close()
-    (found,) = here.diagnose_database(settings)
+    (found,) = local_checks.diagnose_database(settings)
     assert (found.level, "can be written" in found.found) == ("ok", True)
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from cli.shell import run_command
-from setup.account import NUMBER, OTHER_NUMBER, OUR_TOKEN
-from setup.served import run_server_process
+
+from cli.command_runner import run_command
+from setup.fake_account import NUMBER, OTHER_NUMBER, OUR_TOKEN
+from setup.server_process import run_server_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-imitated = pytest.importorskip("app.rehearsal.stand_in.serving", reason="there is no stand-in yet")
+imitated = pytest.importorskip("callflows.stand_in.stand_in_server", reason="there is no stand-in yet")
 
 FLOW = f"numbers: [{NUMBER}]\nnodes: {{start: [say: Hello., hangup]}}\n"
 
@@ -45,7 +46,7 @@ def in_a_thread(options: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def platform(tmp_path, monkeypatch):
-    options = pytest.importorskip("app.rehearsal.stand_in.options")
+    options = pytest.importorskip("callflows.stand_in.stand_in_options")
     numbers = (
         options.StandInNumber(number=NUMBER, url="https://old.example.com/x"),
         options.StandInNumber(number=OTHER_NUMBER),

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from folders import TEST_OPTIONS
+from scenario_folders import TEST_OPTIONS
 
-from app.calls import Turn
-from app.flows.apart import NeedsResult
-from app.flows.compiler import compile_flow
-from app.language import from_xml
-from app.rehearsal.notes import read_coverage_comments
-from app.spots import CoveragePoint, parse_coverage_comment
+from callflows.flows.compiler.flow_compiler import compile_flow
+from callflows.flows.coverage_points import CoveragePoint, parse_coverage_comment
+from callflows.language import from_xml
+from callflows.rehearsal.coverage_comments import read_coverage_comments
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.telephony.turn import Turn
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "callflows").glob("*.yaml")), *sorted((ROOT / "app/flows/gallery").glob("*.yaml"))]

@@ -9,8 +9,8 @@ import sys
 import pytest
 from test_scenarios import FLOW
 
-from app.errors import FlowFileError, ScenarioError
-from app.testing import RehearsalPhone, rehearse
+from callflows.errors import FlowFileError, ScenarioError
+from callflows.testing import RehearsalPhone, rehearse
 
 NUMBER = "+12015550123"
 AT = "2026-11-23 10:00"
@@ -68,7 +68,7 @@ def test_a_flow_that_is_wrong_or_falls_is_an_error(flows):
 
 def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
     (tmp_path / "acme.py").write_text(
-        'from app import Response, Say, Turn, flow\nacme = flow("acme", numbers=["+12015550124"])\n'
+        'from callflows import Response, Say, Turn, flow\nacme = flow("acme", numbers=["+12015550124"])\n'
         '@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say(f"Hello {turn.caller.name}."))\n'
     )
     calls = RehearsalPhone(tmp_path)

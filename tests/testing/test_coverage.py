@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from folders import TEST_OPTIONS, find_missing_points, run_scenario_file
+from scenario_folders import TEST_OPTIONS, find_missing_points, run_scenario_file
 
-from app.testing import rehearse
-from app.testing.coverage import describe_coverage_point, measure_coverage
-from app.testing.running import load_scenario_folders
-from app.testing.telling import format_failed_scenario
+from callflows.testing import rehearse
+from callflows.testing.flow_coverage import describe_coverage_point, measure_coverage
+from callflows.testing.scenario_report import format_failed_scenario
+from callflows.testing.scenario_runner import load_scenario_folders
 
 HEAD = "numbers: +12015550123\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
 OTHER = "  other:\n    - say: Other.\n"
@@ -172,7 +172,7 @@ def test_what_breaks_by_itself_is_not_what_a_scenario_has_broken(tmp_path):
 
 
 PROGRAM = """\
-from app import DTMF, Default, Dial, Error, Gather, Geo, Hangup, Response, Say, Turn, flow
+from callflows import DTMF, Default, Dial, Error, Gather, Geo, Hangup, Response, Say, Turn, flow
 
 acme = flow("acme", numbers=["+12015550123"])
 

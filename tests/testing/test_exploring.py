@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
+from scenario_folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 
-from app.flows.words.dialling import ComputedTarget
-from app.testing.exploring import explore_flows
+from callflows.flows.steps.dial_step import ComputedTarget
+from callflows.testing.exploration import explore_flows
 
 HEAD = "numbers: +12015550123\nnodes:\n  start:\n"
 MENU = (

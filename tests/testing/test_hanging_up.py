@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from folders import get_only, run_scenario_file, write_scenario_folder
+from scenario_folders import get_only, run_scenario_file, write_scenario_folder
 
-from app.rehearsal.rehearsing import Rehearsal
-from app.rehearsal.telling import format_transcript
-from app.testing import rehearse
-from app.testing.recording import record_scenario
-from app.testing.telling import format_failed_scenario
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.transcript_text import format_transcript
+from callflows.testing import rehearse
+from callflows.testing.scenario_recorder import record_scenario
+from callflows.testing.scenario_report import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123

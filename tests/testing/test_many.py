@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from folders import TEST_SETTINGS, write_scenario_folder
+from scenario_folders import TEST_SETTINGS, write_scenario_folder
 
-from app.testing.running import run_scenarios
+from callflows.testing.scenario_runner import run_scenarios
 
 FLOW = """\
 numbers: [{number}]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import app
+import callflows
 
-ROOT = Path(app.__file__).parent
-ENGINE = ("app.flows", "app.web", "app.effects", "app.server")
-ASKED = {"app.flows.hours.wall_clock"}
+ROOT = Path(callflows.__file__).parent
+ENGINE = ("callflows.flows", "callflows.web", "callflows.effects.live_effects", "callflows.server")
+ASKED = {"callflows.flows.hours.wall_clock"}
 """What reads a moment as people write it; it decides nothing."""
 
 
@@ -32,13 +32,19 @@ def test_the_platform_that_is_played_imports_nothing_of_the_engine():
 
 def test_tests_of_flows_ring_the_engine_and_evaluate_no_hours_conditions_or_policies_of_their_own():
     """They load flow files and ring the server; the explorer judges who is dialled by the dial policy itself."""
-    deciding = ("app.flows.hours", "app.flows.expressions", "app.flows.screening", "app.flows.dialing", "app.flows.pieces")
+    deciding = (
+        "callflows.flows.hours",
+        "callflows.flows.expressions",
+        "callflows.flows.caller_lists",
+        "callflows.flows.dial_policy",
+        "callflows.flows.compiler.fragments",
+    )
     for file in (ROOT / "testing").rglob("*.py"):
         decides = {name for name in imports(file) if name.startswith(deciding)} - ASKED
-        allowed = {"app.flows.dialing.policy"} if file.name == "harm.py" else set()
+        allowed = {"callflows.flows.dial_policy.target_policy"} if file.name == "invariants.py" else set()
         assert decides <= allowed, file
 
 
 def test_a_rehearsal_is_put_together_where_the_server_is():
-    running = imports(ROOT / "testing" / "running.py")
-    assert "app.server" in running
+    running = imports(ROOT / "testing" / "scenario_runner.py")
+    assert "callflows.server" in running

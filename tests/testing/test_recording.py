@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
+from scenario_folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 from test_scenarios import FLOW
 
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, parse_caller_script
-from app.rehearsal.rehearsing import Rehearsal
-from app.testing.recording import record_scenario
-from app.testing.running import serve_folder
-from app.testing.telling import format_failed_scenario
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from callflows.testing.scenario_recorder import record_scenario
+from callflows.testing.scenario_report import format_failed_scenario
+from callflows.testing.scenario_runner import serve_folder
 
 
 def recorded(path, text: str, zone=None, **given):

@@ -6,15 +6,21 @@ import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
+from scenario_folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 from test_recording import recorded
 
-from app.rehearsal.callers import ScriptedCallees, ScriptedCaller, ScriptedHangUp, ScriptedPress, parse_caller_script
-from app.testing.pressed import comes_from_gather
-from app.testing.recording import record_scenario
-from app.testing.replaying import build_replay
-from app.testing.running import serve_folder
-from app.testing.telling import format_failed_scenario
+from callflows.rehearsal.scripted_parties import (
+    ScriptedCallees,
+    ScriptedCaller,
+    ScriptedHangUp,
+    ScriptedPress,
+    parse_caller_script,
+)
+from callflows.testing.infer_keys import comes_from_gather
+from callflows.testing.journal_replay import build_replay
+from callflows.testing.scenario_recorder import record_scenario
+from callflows.testing.scenario_report import format_failed_scenario
+from callflows.testing.scenario_runner import serve_folder
 
 FLOW = """
 numbers: +12015550123

@@ -6,9 +6,9 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
-from folders import get_only, run_folder, run_scenario_file, write_scenario_folder
+from scenario_folders import get_only, run_folder, run_scenario_file, write_scenario_folder
 
-from app.testing.telling import build_result_data, format_failed_scenario, write_junit_report
+from callflows.testing.scenario_report import build_result_data, format_failed_scenario, write_junit_report
 
 FLOW = """\
 numbers: [+12015550123]

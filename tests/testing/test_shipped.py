@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from folders import TEST_OPTIONS, TEST_SETTINGS, run_folder, write_scenario_folder
+from scenario_folders import TEST_OPTIONS, TEST_SETTINGS, run_folder, write_scenario_folder
 
-from app.flows.gallery import create_flow, load_flow_templates
-from app.testing.coverage import describe_coverage_point, measure_coverage
-from app.testing.exploring import explore_flows
-from app.testing.running import load_scenario_folders
-from app.testing.telling import format_failed_scenario
+from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
+from callflows.testing.exploration import explore_flows
+from callflows.testing.flow_coverage import describe_coverage_point, measure_coverage
+from callflows.testing.scenario_report import format_failed_scenario
+from callflows.testing.scenario_runner import load_scenario_folders
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from folders import get_only, run_folder, write_scenario_folder
+from scenario_folders import get_only, run_folder, write_scenario_folder
 
-from app.errors import ScenarioError
-from app.testing import rehearse
-from app.testing.telling import format_failed_scenario
+from callflows.errors import ScenarioError
+from callflows.testing import rehearse
+from callflows.testing.scenario_report import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from folders import find_missing_points, get_only, run_scenario_file, write_scenario_folder
+from scenario_folders import find_missing_points, get_only, run_scenario_file, write_scenario_folder
 
-from app.testing import rehearse
-from app.testing.telling import format_failed_scenario
+from callflows.testing import rehearse
+from callflows.testing.scenario_report import format_failed_scenario
 
 FLOW = """\
 numbers: +12015550123

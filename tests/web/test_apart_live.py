@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from door import CALL_FIELDS, list_spoken_texts, read_document
+from in_process_server import CALL_FIELDS, list_spoken_texts, read_document
 from test_served import TOKEN, serving
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FILES = {
     "xml.yaml": "numbers: +12015550173\ntemplate: xml.xml.j2\n" + SORRY.format(name="Xml"),
     "xml.xml.j2": f"<Response>{LOOPS}</Response>",
     "stuck.py": """
-from app import Response, Say, flow
+from callflows import Response, Say, flow
 stuck = flow("stuck", numbers=["+12015550174"], fallback=Response(Say("Stuck is sorry.")))
 
 @stuck.node
@@ -34,7 +34,7 @@ async def start(turn):
         pass
 """,
     "fine.py": """
-from app import Gather, Response, Say, flow
+from callflows import Gather, Response, Say, flow
 fine = flow("fine", numbers=["+12015550175"])
 
 @fine.node
@@ -47,7 +47,7 @@ async def more(turn):
 """,
     "curious.py": """
 import os
-from app import Response, Say, flow
+from callflows import Response, Say, flow
 curious = flow("curious", numbers=["+12015550178"])
 at_load = sum(name.startswith("CALLFLOWS_") for name in os.environ)
 

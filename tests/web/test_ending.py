@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import structlog
-from door import FakeEffects, InlineWorkers, InProcessServer
+from in_process_server import FakeEffects, InlineWorkers, InProcessServer
 
-from app.flows.workshop import JobRunner
-from app.journal.journal import Journal
-from app.journal.spool import Spool
-from app.journal.sql import SqlStore
-from app.web.ending import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, CallCompletion
+from callflows.journal.journal import Journal
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
+from callflows.sandbox.job_runner import JobRunner
+from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, CallCompletion
 
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
-from gone import open_breakable_database
-from kept import build_answered_request, describe_nothing
-from reports import build_platform_event, load_sample
+from breakable_database import open_breakable_database
+from sample_events import build_platform_event, load_sample
+from store_helpers import build_answered_request, describe_nothing
 
 FLOW = """
 numbers: +12015550123

@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from door import (
+from in_process_server import (
     CALL_FIELDS,
     MONDAY,
     InProcessServer,
@@ -18,8 +18,8 @@ from door import (
     send_request,
 )
 
-from app.language import Gather, Say
-from app.outside import LookupResult
+from callflows.language import Gather, Say
+from callflows.telephony.ports import LookupResult
 
 ACCOUNT = """
 numbers: +12015550123

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 import structlog
 
-from app.errors import JournalError
-from app.happened import PlatformEvent
-from app.web.hearing import EventIntake
+from callflows.errors import JournalError
+from callflows.telephony.events import PlatformEvent
+from callflows.web.event_intake import EventIntake
 
 
 class Memory:
@@ -94,7 +94,7 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
 
 
 def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_all_the_same(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("callflows.web.event_intake.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
     tried, acted = [], []
 
     async def first(report):
@@ -140,7 +140,7 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
 
 
 def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("callflows.web.event_intake.HANDLER_RETRY_SECONDS", (0.0, 0.0, 0.0))
     tried = []
 
     def failing(error, times):
@@ -172,7 +172,7 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
 
 
 def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.HANDLER_RETRY_SECONDS", (0.0,))
+    monkeypatch.setattr("callflows.web.event_intake.HANDLER_RETRY_SECONDS", (0.0,))
     acted = []
 
     async def first(report):
@@ -194,7 +194,7 @@ def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now
 
 
 def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monkeypatch):
-    monkeypatch.setattr("app.web.hearing.MAX_EVENTS_IN_PROGRESS", 5)
+    monkeypatch.setattr("callflows.web.event_intake.MAX_EVENTS_IN_PROGRESS", 5)
     acted = []
 
     async def act(report):

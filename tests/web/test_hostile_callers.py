@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-from door import InProcessServer, list_callback_urls, list_spoken_texts, read_document, send_asgi_request
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import HOSTILE_TEXTS
+from in_process_server import InProcessServer, list_callback_urls, list_spoken_texts, read_document, send_asgi_request
 
-from app.characters import clean_text
-from app.language.element import walk_elements
+from callflows.language.element import walk_elements
+from callflows.text import clean_text
+from document_strategies import HOSTILE_TEXTS
 
 FLOW = """
 numbers: rest

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from door import CALL_FIELDS
+from in_process_server import CALL_FIELDS
 from test_served import ASKED, TOKEN, serving
 
 
@@ -25,7 +25,7 @@ def until(true, seconds=20):
 
 
 def log_of(folder, *arguments, check=True, **environment):
-    command = [sys.executable, "-m", "app.cli", "log", "--format", "json", *arguments]
+    command = [sys.executable, "-m", "callflows.cli", "log", "--format", "json", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=check)  # noqa: S603 - ours
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from app.happened import PlatformEvent
-from app.journal.journal import Journal
-from app.journal.spool import Spool
-from app.journal.sql import SqlStore
-from app.opentact import OpentactClient
-from app.settings import Settings
-from app.web import listening as listening_module
-from app.web.hearing import EventIntake
-from app.web.listening import EVENT_LEASE, EventListener
+from callflows.journal.journal import Journal
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
+from callflows.opentact import OpentactClient
+from callflows.settings import Settings
+from callflows.telephony.events import PlatformEvent
+from callflows.web import event_listener as listening_module
+from callflows.web.event_intake import EventIntake
+from callflows.web.event_listener import EVENT_LEASE, EventListener
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "journal")]
-from gone import open_breakable_database
-from there import NUMBER, TOKEN, run_bounded, run_harness
+from breakable_database import open_breakable_database
+from stand_in_harness import NUMBER, TOKEN, run_bounded, run_harness
 
 CALLER = "+12015550999"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from app.web.log import MAX_LOG_CHARACTERS, LogWriter
+from callflows.web.log_lines import MAX_LOG_CHARACTERS, LogWriter
 
 
 def test_lines_that_do_not_fit_are_dropped_and_said_when_there_is_room_again():

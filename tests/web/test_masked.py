@@ -8,11 +8,11 @@ import re
 
 import pytest
 import structlog
-from door import InProcessServer
+from in_process_server import InProcessServer
 
-from app.numbers import NumberMask
-from app.web.log import configure_logging, create_line_renderer
-from app.web.tally import AnswerMetrics
+from callflows.telephony.phone_numbers import NumberMask
+from callflows.web.answer_metrics import AnswerMetrics
+from callflows.web.log_lines import configure_logging, create_line_renderer
 
 
 def logged(tmp_path, key, **fields):

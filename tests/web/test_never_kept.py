@@ -6,10 +6,10 @@ import re
 import zlib
 
 import pytest
-from door import KEY, InProcessServer
+from in_process_server import KEY, InProcessServer
 
-from app.flows.trail import describe_decisions
-from app.journal.entries import build_journal_entries
+from callflows.flows.decisions import describe_decisions
+from callflows.journal.journal_rows import build_journal_entries
 
 PIN = "48151"
 ASK = "collect: {{into: pin, digits: 5, prompt: Your number., attempts: 1, otherwise: wrong{more}}}"

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from door import (
+from in_process_server import (
     CALL_FIELDS,
     DESK,
     MONDAY,
@@ -20,8 +20,8 @@ from door import (
     send_asgi_request,
 )
 
-from app.language import Answer, Hangup, from_xml
-from app.web.log import configure_logging
+from callflows.language import Answer, Hangup, from_xml
+from callflows.web.log_lines import configure_logging
 
 ACME = """
 numbers: +12015550123

@@ -6,13 +6,13 @@ import asyncio
 import json
 
 import pytest
-from door import DESK, KEY, SAMPLES, InProcessServer, list_spoken_texts
+from in_process_server import DESK, KEY, SAMPLES, InProcessServer, list_spoken_texts
 
-from app.errors import OpentactNotFoundError, OpentactRateLimitError, OpentactUnavailableError
-from app.happened import PlatformEvent
-from app.language import from_xml
-from app.web import pushing as pushing_module
-from app.web.pushing import MAX_PARKED_SECONDS, PUSH_RETRY_SECONDS, CallPusher
+from callflows.errors import OpentactNotFoundError, OpentactRateLimitError, OpentactUnavailableError
+from callflows.language import from_xml
+from callflows.telephony.events import PlatformEvent
+from callflows.web import call_pushing as pushing_module
+from callflows.web.call_pushing import MAX_PARKED_SECONDS, PUSH_RETRY_SECONDS, CallPusher
 
 CALL = {**json.loads((SAMPLES / "call.json").read_text()), "direction": "in"}
 TIMES_OUT = 30

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from door import (
+from in_process_server import (
     CALL_FIELDS,
     InProcessServer,
     build_settings,
@@ -22,17 +22,17 @@ from door import (
     send_request,
 )
 
-from app.flows.compiler import CompilerOptions
-from app.flows.library import FlowLibrary
-from app.flows.shelf import MAX_EARLIER_VERSIONS
-from app.flows.watcher import FolderWatcher
-from app.server import create_app
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS
+from callflows.flows.loader.folder_watcher import FolderWatcher
+from callflows.server import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.flows.loader import LoadedFlows
+    from callflows.flows.loader.folder_loader import LoadedFlows
 
 PATIENCE = 8.0
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from door import CALL_FIELDS, KEY, MONDAY, InProcessServer
+from in_process_server import CALL_FIELDS, KEY, MONDAY, InProcessServer
 
-from app.flows.trail import describe_decisions
+from callflows.flows.decisions import describe_decisions
 
 
 def test_every_answer_is_handed_on_with_its_turn_once_it_is_on_its_way(tmp_path):

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from door import LOCAL_ADDRESS, SAMPLES, build_settings
 from fastapi import FastAPI
+from in_process_server import LOCAL_ADDRESS, SAMPLES, build_settings
 
-from app.errors import JournalError
-from app.journal import create_journal
-from app.journal.store import CallFilter
-from app.server import create_app
-from app.web.requests import RequestTrust
-from app.web.webhooks import create_webhook_router
+from callflows.errors import JournalError
+from callflows.journal.journal import create_journal
+from callflows.journal.journal_store import CallFilter
+from callflows.server import create_app
+from callflows.web.request_trust import RequestTrust
+from callflows.web.webhook_door import create_webhook_router
 
 CALL = json.loads((SAMPLES / "call.json").read_text())
 
@@ -221,7 +221,7 @@ def test_two_calls_that_tell_nothing_but_numbers_are_two_when_they_are_minutes_a
     for minute in (0, 5):
         told_at = datetime(2026, 11, 23, 15, minute, tzinfo=UTC)
         monkeypatch.setattr(
-            "app.web.webhooks.datetime", type("Then", (), {"now": staticmethod(lambda _zone, at=told_at: at)})
+            "callflows.web.webhook_door.datetime", type("Then", (), {"now": staticmethod(lambda _zone, at=told_at: at)})
         )
         for _ in range(2):
             told(written, "/webhook?state=live&from=%2B12015550999&to=12015550123", method="GET")

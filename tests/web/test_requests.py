@@ -7,7 +7,9 @@ import json
 from urllib.parse import quote_plus, unquote_plus
 
 import pytest
-from door import (
+from hypothesis import example, given
+from hypothesis import strategies as st
+from in_process_server import (
     CALL_FIELDS,
     MONDAY,
     SAMPLES,
@@ -17,11 +19,9 @@ from door import (
     read_document,
     send_asgi_request,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from app.language import from_xml
-from app.web.requests import parse_posted_call, parse_query_fields
+from callflows.language import from_xml
+from callflows.web.request_fields import parse_posted_call, parse_query_fields
 
 REST = """
 numbers: rest

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-from door import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
+from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
     port, log = free_port(), folder / "log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
     environment |= {f"CALLFLOWS_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(port)]
     with log.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own server
             command, cwd=folder, env=environment, stdout=out, stderr=err or out, text=True

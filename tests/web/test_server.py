@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from door import (
+from in_process_server import (
     CALL_FIELDS,
     DESK,
     OPENTACT_ADDRESS,
@@ -20,7 +20,7 @@ from door import (
     send_request,
 )
 
-from app.server import create_app
+from callflows.server import create_app
 
 SHIPPED = Path(__file__).parents[2] / "callflows"
 NO_FLOW = "numbers: [+12015550124\n"

@@ -8,10 +8,10 @@ import re
 import threading
 
 import pytest
-from door import CALL_FIELDS, DESK, SAMPLES, InProcessServer, list_callback_urls
+from in_process_server import CALL_FIELDS, DESK, SAMPLES, InProcessServer, list_callback_urls
 
-from app.web.log import create_line_renderer
-from app.web.tally import MAX_WAITING_ANSWERS, AnswerMetrics
+from callflows.web.answer_metrics import MAX_WAITING_ANSWERS, AnswerMetrics
+from callflows.web.log_lines import create_line_renderer
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
 TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'\n    - say: Hello")

@@ -8,7 +8,9 @@ import time
 from base64 import urlsafe_b64decode
 
 import pytest
-from door import (
+from hypothesis import given
+from hypothesis import strategies as st
+from in_process_server import (
     CALL_FIELDS,
     DESK,
     SAMPLES,
@@ -20,11 +22,9 @@ from door import (
     read_document,
     send_asgi_request,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.errors import ForgedTicketError
-from app.flows.tickets import TICKET_LIFETIME_SECONDS, TicketSigner
+from callflows.errors import ForgedTicketError
+from callflows.flows.tickets import TICKET_LIFETIME_SECONDS, TicketSigner
 
 OTHER = DESK.replace("12015550123", "12015550124").replace("desk", "counter")
 

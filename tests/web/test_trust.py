@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from door import (
+from in_process_server import (
     CALL_FIELDS,
     LOCAL_ADDRESS,
     OPENTACT_ADDRESS,
@@ -16,7 +16,7 @@ from door import (
     send_asgi_request,
 )
 
-from app.probes import make_probe_token
+from callflows.probe_tokens import make_probe_token
 
 TOKENS = ["first-token", "zweites-Tökèn-☎", "third_token-%&+"]
 
@@ -82,7 +82,7 @@ def test_doctor_is_refused_like_all_who_are_wrong_and_told_from_a_stranger(tmp_p
     for token in ("zweites", "sesame", "another"):
         assert door.send_request(params=with_token(make_probe_token(token))).status_code == 403
     old = make_probe_token("sesame")
-    monkeypatch.setattr("app.probes.time.time", lambda: 1e10)
+    monkeypatch.setattr("callflows.probe_tokens.time.time", lambda: 1e10)
     for token in (old, "doctor.", "doctor.1.", "doctor.²." + "0" * 32, old[:-1], old + "é"):
         assert door.send_request(params=with_token(token)).status_code == 403
     causes = [line["cause"] for line in door.read_log_lines()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from door import CALL_FIELDS, InProcessServer, list_callback_urls, send_asgi_request
+from in_process_server import CALL_FIELDS, InProcessServer, list_callback_urls, send_asgi_request
 
-from app.language import from_xml
+from callflows.language import from_xml
 
 
 def base(door: InProcessServer, **more) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from door import DESK, InProcessServer
+from in_process_server import DESK, InProcessServer
 
-from app.flows.trail import describe_decisions
-from app.journal.entries import build_journal_entries
-from app.journal.sql import SqlStore
-from app.journal.store import CallFilter
+from callflows.flows.decisions import describe_decisions
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
 
 NOBODY = {"from": "anonymous", "to": "12015550123"}
 

@@ -1,4 +1,4 @@
-from app.flows.programs import flow
+from callflows.flows.python_flow import flow
 
 acme = flow("acme", numbers=["+12015550123"])
 

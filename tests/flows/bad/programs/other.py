@@ -1,3 +1,3 @@
-from app.flows.programs import flow
+from callflows.flows.python_flow import flow
 
 acme = flow("acme", numbers=["+12015550199"])

@@ -1,0 +1,118 @@
+"""What commands are given, and how they speak to people."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
+
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.loader.folder_loader import ProgressCallback
+    from callflows.settings import Settings
+
+
+FLOWS_OPTION = Annotated[
+    Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
+]
+
+
+ZONE_OPTION = Annotated[
+    str, typer.Option("--zone", metavar="ZONE", help="The zone of native Schedule, as America/New_York; else UTC.")
+]
+
+
+_PROGRESS_BAR_THRESHOLD: Final = 200
+"""Files from which on a bar shows how far it is."""
+
+
+class TableFormat(StrEnum):
+    """How rows are shown."""
+
+    text = "text"
+    json = "json"
+
+
+def load_command_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a setting each
+    """The settings of the installation, but for what a command was given."""
+    from callflows.settings import load_settings
+
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+def parse_zone_option(text: str) -> ZoneInfo | None:
+    """The zone that ``--zone`` names; None where none is named."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    if text and text not in available_timezones():
+        exit_with_notice(f"callflows: --zone: {text!r} is no time zone: write it as America/New_York", 2)
+    return ZoneInfo(text) if text else None
+
+
+def build_command_options(settings: Settings) -> CompilerOptions:
+    """What flows are compiled for where nothing is signed for real."""
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.tickets import TicketSigner
+
+    regions = frozenset(settings.dial_regions) or None
+    return CompilerOptions(TicketSigner([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
+
+
+@contextlib.contextmanager
+def show_progress(label: str, threshold: int = _PROGRESS_BAR_THRESHOLD) -> Iterator[ProgressCallback | None]:
+    """A bar on a terminal, for whoever has that many things to do or more; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks: list[Any] = []
+
+        def on_progress(done: int, total: int) -> None:
+            if total >= threshold:
+                if not tasks:
+                    tasks.append(bar.add_task(label, total=total))
+                bar.update(tasks[0], completed=done)
+
+        yield on_progress
+
+
+def print_table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns; what strangers wrote cannot steer the terminal."""
+    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
+    """Say what will be done, and ask; without anybody to ask nothing is done, exit 2; where the answer is no, exit 1."""
+    for line in plan:
+        print_notice(line)
+    if is_confirmed:
+        return
+    if not sys.stdin.isatty():
+        exit_with_notice("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
+    if not typer.confirm("Do it?", err=True):
+        exit_with_notice("callflows: nothing was done", 1)
+
+
+def print_notice(text: str) -> None:
+    """For people; a full disk does not keep a command from its work."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def exit_with_notice(text: str, code: int) -> NoReturn:
+    """Say why a command ends, and end it."""
+    print_notice(text)
+    raise typer.Exit(code)

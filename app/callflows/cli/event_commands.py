@@ -1,0 +1,89 @@
+"""Live events for people and programs. Mounted by ``commands``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callflows.cli.cli_options import TableFormat, load_command_settings, print_notice
+
+if TYPE_CHECKING:
+    from callflows.opentact.event_parser import OpentactEvent
+    from callflows.opentact.event_stream import EventStream
+    from callflows.settings import Settings
+
+
+def events(
+    types: Annotated[str, typer.Option(help="Only these, with commas, as call_state,sms.")] = "",
+    count: Annotated[int | None, typer.Option(min=1, help="End after as many.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after as long.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How they are shown: json is one a line.")] = (
+        TableFormat.text
+    ),
+) -> None:
+    """Print Opentact's events as they come; what a broken connection missed is searched for."""
+    import asyncio
+
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    shown = frozenset(types.replace(",", " ").split())
+    connected = False
+    with contextlib.suppress(KeyboardInterrupt):
+        connected = asyncio.run(_print_live_events(load_command_settings(), shown, count, seconds, output))
+        if not connected:
+            raise typer.Exit(1)
+
+
+async def _print_live_events(
+    settings: Settings, event_types: frozenset[str], count: int | None, seconds: float | None, output: TableFormat
+) -> bool:
+    """Print events until there are enough of them or time is up; whether there ever was a connection."""
+    import asyncio
+
+    from callflows.opentact import EventStream, OpentactClient
+
+    async with OpentactClient.from_settings(settings) as client:
+        stream = EventStream(client, settings.opentact_events_url, types=settings.event_types)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _print_events(stream, event_types, count, output)
+        if stream.health.problem and not stream.health.connected:
+            print_notice(f"callflows: no connection: {stream.health.problem}")
+        return stream.health.events > 0
+
+
+async def _print_events(stream: EventStream, event_types: frozenset[str], count: int | None, output: TableFormat) -> None:
+    async with contextlib.aclosing(aiter(stream)) as found:
+        left = count
+        async for event in found:
+            if event.type in event_types or (not event_types and event.type != "auth"):
+                print(_format_event_line(event) if output is TableFormat.text else _format_event_json(event), flush=True)
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+
+def _format_event_line(event: OpentactEvent) -> str:
+    """One line for people; what strangers wrote cannot steer the terminal."""
+    said = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
+    found = "(found by search)" if event.found_by_search else ""
+    line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {said}  {found}"
+    return "".join(sign if sign.isprintable() else " " for sign in line).rstrip()
+
+
+def _format_event_json(event: OpentactEvent) -> str:
+    row = {
+        "type": event.type,
+        "at": event.occurred_at.isoformat(),
+        "key": event.key,
+        "state": event.state,
+        "call": event.call_uuid,
+    }
+    return json.dumps(
+        {**row, "seconds": event.call_seconds, "found": event.found_by_search, "raw": event.raw}, ensure_ascii=False
+    )

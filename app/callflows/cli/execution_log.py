@@ -1,0 +1,65 @@
+"""What Opentact executed of a call, asked of REST where the installation has an account."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from callflows.cli.cli_options import load_command_settings, print_notice
+
+if TYPE_CHECKING:
+    from callflows.journal.journal_store import JournalRow, StoredCall
+    from callflows.opentact.event_parser import OpentactEvent
+    from callflows.settings import Settings
+
+
+_REQUEST_TIMEOUT_SECONDS: Final = 4.0
+"""For which Opentact is waited for: the story is told anyway."""
+
+
+_SEARCH_MARGIN_SECONDS: Final = 60.0
+
+
+_ASSUMED_CALL_SECONDS: Final = 4 * 3600.0
+"""Seconds around a call, and after it began where its end is not known, in which it is looked for."""
+
+
+def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
+    """The execution log of a call as event rows; empty, which is said, where it cannot be had."""
+    import asyncio
+
+    from callflows.errors import OpentactError, SettingsError
+    from callflows.journal.journal_rows import PROVISIONAL_ID_PREFIX, build_journal_entries
+    from callflows.server import create_opentact_client
+    from callflows.web.log_lines import configure_logging
+
+    settings, call = load_command_settings(), call_story.call
+    if call["id"].startswith(PROVISIONAL_ID_PREFIX) or call["started"] is None:
+        return []
+    try:
+        if create_opentact_client(settings) is None:
+            return []
+        configure_logging(sys.stderr, settings.log_format)
+        events = asyncio.run(_fetch_execution_events(settings, call_story))
+    except (OpentactError, SettingsError, TimeoutError) as error:
+        why = str(error) or f"no answer within {_REQUEST_TIMEOUT_SECONDS:g} s"
+        print_notice(f"callflows: Opentact does not tell what it executed: {' '.join(why.split())}")
+        return []
+    entries = [entry for event in events for entry in build_journal_entries(event.to_platform_event(), lambda _turn: [])]
+    return [row for table, row in entries if table == "events"]
+
+
+async def _fetch_execution_events(settings: Settings, call_story: StoredCall) -> list[OpentactEvent]:
+    import asyncio
+    from datetime import UTC, datetime, timedelta
+
+    from callflows.opentact import OpentactClient
+    from callflows.opentact.backfill import EventBackfill
+
+    call = call_story.call
+    ended = call["destroy"] or call["hangup"] or call["finished"]
+    began = datetime.fromtimestamp(call["started"], UTC)
+    until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=_ASSUMED_CALL_SECONDS)
+    around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)
+    async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), OpentactClient.from_settings(settings) as client:
+        return await EventBackfill(client).find_executions(call["id"], call["app"] or "", began - around, until + around)

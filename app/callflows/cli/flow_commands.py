@@ -1,0 +1,198 @@
+"""The commands of one flow: begin it, show it, export it, override its hours. Mounted by ``commands``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from callflows.cli.cli_options import (
+    FLOWS_OPTION,
+    TableFormat,
+    build_command_options,
+    exit_with_notice,
+    load_command_settings,
+)
+
+if TYPE_CHECKING:
+    from callflows.errors import Problem
+    from callflows.flows.authoring.diagram import FlowDiagram
+    from callflows.settings import Settings
+
+
+class PictureFormat(StrEnum):
+    """How a flow is shown."""
+
+    text = "text"
+    mermaid = "mermaid"
+    svg = "svg"
+
+
+def show(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name, or its file.")],
+    flows: FLOWS_OPTION = None,
+    output: Annotated[PictureFormat, typer.Option("--format", help="How it is shown.")] = PictureFormat.text,
+) -> None:
+    """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
+    from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
+
+    file = find_flow_file(flow, load_command_settings(flows=flows).flows)
+    diagram, problems = _read_diagram(file)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if diagram is None:
+        raise typer.Exit(1)
+    if output is PictureFormat.svg:
+        from callflows.flows.authoring.svg_drawing import render_svg
+
+        print(render_svg(diagram))
+    else:
+        print(render_mermaid(diagram) if output is PictureFormat.mermaid else render_outline(diagram))
+
+
+def find_flow_file(flow: str, folder: Path) -> Path:
+    """The file of a flow by its name, or by the file's own."""
+    from callflows.flows.loader.folder_loader import is_flow_file
+    from callflows.text import format_suggestion
+
+    suffixes = (".yaml", ".yml", ".py")
+    named = [Path(flow)] if Path(flow).suffix in suffixes else [folder / f"{flow}{suffix}" for suffix in suffixes]
+    found = next((file for file in named if file.is_file()), None)
+    if found is None:
+        there = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
+        near = format_suggestion(flow, there) or (f"there are {', '.join(there[:20])}" if there else "see --flows")
+        _exit_with_usage_error(f"there is no flow {flow!r} in {folder}/ ({near})")
+    return found
+
+
+def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
+    from callflows.errors import Problem
+    from callflows.flows.authoring.diagram import build_flow_diagram, build_program_diagram
+    from callflows.flows.source.positions import ProblemReport
+
+    try:
+        text = file.read_bytes()
+        if file.suffix == ".py":
+            made = build_program_diagram(file, text.decode("utf-8-sig"))
+            return (None, [made]) if isinstance(made, Problem) else (made, [])
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        return None, [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {why}")]
+    report = ProblemReport(str(file))
+    return build_flow_diagram(file.stem, text, report), report.problems
+
+
+def new(
+    name: Annotated[str | None, typer.Argument(help="The flow's name, which is its file's.")] = None,
+    template: Annotated[str | None, typer.Option(help="One of those that are listed without it.")] = None,
+    number: Annotated[str, typer.Option(help="The number it answers, as +12015550123.")] = "",
+    flows: FLOWS_OPTION = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file of this name.")] = False,  # noqa: FBT002 - an option
+    listed: Annotated[bool, typer.Option("--list", help="List the templates.")] = False,  # noqa: FBT002 - an option
+    output: Annotated[TableFormat, typer.Option("--format", help="How it is said.")] = TableFormat.text,
+) -> None:
+    """Begin a flow from a template; without --template the templates are listed."""
+    import json
+
+    from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
+
+    if listed or template is None:
+        rows = [{"name": found.name, "says": found.summary} for found in load_flow_templates().values()]
+        width = max(len(row["name"]) for row in rows)
+        lines = [f"{row['name']:<{width}}  {row['says']}" for row in rows]
+        print(json.dumps(rows, ensure_ascii=False, indent=2) if output is TableFormat.json else "\n".join(lines))
+        return
+    if name is None:
+        _exit_with_usage_error("which name shall the flow have? As: callflows new acme --template front-desk")
+    settings = load_command_settings(flows=flows)
+    begun = create_flow(settings.flows, str(name), template, number, _load_claimed_numbers(settings), force=force)
+    if output is TableFormat.json:
+        also = [str(file) for file in begun.other_files]
+        print(json.dumps({"file": str(begun.file), "beside": also, "number": begun.number}, indent=2))
+        return
+    where = f" --flows {flows}" if flows is not None else ""
+    for file in (begun.file, *begun.other_files):
+        print(f"written: {file}")
+    print(f"It answers {begun.number}. What is yours to change has a comment: number, hours, whom to ring. Then:")
+    print(f"  callflows check {begun.file} --strict\n  callflows test {begun.file}\n  callflows show {name}{where}")
+    print(f"  callflows numbers{where}\n  callflows serve{where}")
+
+
+def export(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name, or its file.")],
+    flows: FLOWS_OPTION = None,
+) -> None:
+    """Print a flow as one static document that Opentact can keep, or every reason why it cannot be one."""
+    from callflows.errors import FlowFileError
+    from callflows.flows.compiler.static_export import compile_static_document
+
+    settings = load_command_settings(flows=flows)
+    try:
+        print(compile_static_document(find_flow_file(flow, settings.flows), build_command_options(settings)).decode())
+    except FlowFileError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+class HoursState(StrEnum):
+    """What an override makes of opening hours; ``normal`` takes overrides back."""
+
+    open = "open"
+    closed = "closed"
+    normal = "normal"
+
+
+def override(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name.")],
+    hours: Annotated[str, typer.Argument(metavar="HOURS", help="The name of its opening hours.")],
+    state: Annotated[HoursState, typer.Argument(help="What they are until then; normal takes overrides back.")],
+    until: Annotated[str, typer.Option(help='As "2026-12-24 18:00", 18:00, a date, 2h; on the flow\'s clock.')] = "",
+    flows: FLOWS_OPTION = None,
+) -> None:
+    """Open or close a flow's hours until a moment; it holds at once, and ends by itself."""
+    from datetime import UTC, datetime
+
+    from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_overrides
+    from callflows.flows.hours.wall_clock import parse_override_end
+    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.text import format_suggestion
+
+    settings = load_command_settings(flows=flows)
+    known = load_flow_folder(settings.flows, build_command_options(settings)).book.flows
+    if flow not in known:
+        near = format_suggestion(flow, [*known]) or f"there are {', '.join(known)}"
+        _exit_with_usage_error(f"there is no flow {flow!r} ({near})")
+    names = known[flow].hours_names
+    if hours not in names:
+        near = format_suggestion(hours, names) or (f"it has {', '.join(names)}" if names else "it has none")
+        _exit_with_usage_error(f"the flow {flow!r} has no hours {hours!r} ({near})")
+    now = datetime.now(UTC)
+    try:
+        if state is HoursState.normal:
+            print(f"{cancel_overrides(settings.flows, flow, hours, now)} override(s) taken back")
+            return
+        end = parse_override_end(until, now, known[flow].zone) if until else None
+        if end is None:
+            _exit_with_usage_error('until when? As --until "2026-12-24 18:00", --until 18:00 or --until 2h')
+        else:
+            add_override(settings.flows, HoursOverride(flow, hours, state is HoursState.open, None, end), now)
+            print(
+                f"{flow}: {hours} {state.value} until {end.astimezone(known[flow].zone or UTC).isoformat(' ', 'minutes')}"
+            )
+    except (ValueError, OSError) as error:
+        _exit_with_usage_error(str(error))
+
+
+def _load_claimed_numbers(settings: Settings) -> dict[str, str]:
+    """The file that has each number."""
+    from callflows.flows.loader.folder_loader import load_flow_folder
+
+    book = load_flow_folder(settings.flows, build_command_options(settings)).book
+    return {claim.number: claim.file for flow in book.flows.values() for claim in flow.claims}
+
+
+def _exit_with_usage_error(message: str) -> NoReturn:
+    exit_with_notice(f"callflows: {message}", 2)

@@ -1,0 +1,93 @@
+"""The commands of the language: its reference, its schemas, its two dialects. Mounted by ``commands``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import Annotated
+
+import typer
+
+from callflows.cli.cli_options import FLOWS_OPTION, TableFormat, exit_with_notice, load_command_settings, print_notice
+
+
+class DialectOption(StrEnum):
+    """The two dialects."""
+
+    reference = "reference"
+    classic = "classic"
+
+
+def verbs(
+    verb: Annotated[str | None, typer.Argument(help="A verb, as Say or record_start.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+) -> None:
+    """Show the language's reference: every verb, or one with its attributes, evidence and dialects."""
+    import json
+
+    from callflows.language.verb_reference import render_verb_page, summarize_elements
+
+    if verb is not None:
+        print(render_verb_page(verb))
+    elif output is TableFormat.json:
+        print(json.dumps([row._asdict() for row in summarize_elements()], indent=2))
+    else:
+        for row in summarize_elements():
+            print(f"{row.name:<12} {', '.join(row.dialects):<20} {row.evidence:<11} {row.says}")
+
+
+schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)
+
+
+@schema_app.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")
+def print_xml_schema(
+    flows: FLOWS_OPTION = None,
+    dialect: Annotated[DialectOption | None, typer.Option(help="The dialect; else that of the settings.")] = None,
+) -> None:
+    """Print the XML Schema of a dialect; on standard error what XSD 1.0 cannot say of it."""
+    from callflows.flows.loader.folder_loader import load_extensions
+    from callflows.language.verb_reference import XSD_LIMITATIONS, render_xsd
+
+    settings = load_command_settings(flows=flows, dialect=dialect and dialect.value)
+    extensions, problems = load_extensions(settings.flows)
+    print(render_xsd(settings.dialect, extensions))
+    print_notice("XSD 1.0 cannot say, and `callflows check FILE.xml` does:")
+    for line in [*XSD_LIMITATIONS, *map(str, problems)]:
+        print_notice(f"- {line}")
+
+
+@schema_app.command("flow", epilog="Example: callflows schema flow > callflows.schema.json")
+def print_flow_schema(flows: FLOWS_OPTION = None) -> None:
+    """Print the JSON Schema of flow files, for editors; on standard error what JSON Schema cannot say of them."""
+    import json
+
+    from callflows.flows.authoring.flow_schema import SCHEMA_LIMITATIONS, build_flow_schema
+    from callflows.flows.loader.folder_loader import load_extensions
+
+    extensions, problems = load_extensions(load_command_settings(flows=flows).flows)
+    print(json.dumps(build_flow_schema(extensions), indent=1))
+    print_notice("JSON Schema cannot say, and `callflows check` does:")
+    for line in [*SCHEMA_LIMITATIONS, *map(str, problems)]:
+        print_notice(f"- {line}")
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="An XML document in either dialect.")],
+    dialect: Annotated[DialectOption, typer.Option(help="The dialect to write.")],
+    flows: FLOWS_OPTION = None,
+) -> None:
+    """Write a document in the other dialect; refused, with the reason, rather than losing anything."""
+    from callflows.errors import DialectError, DocumentReadError
+    from callflows.flows.loader.folder_loader import load_extensions
+    from callflows.language import from_xml, to_xml
+
+    extensions, _ = load_extensions(load_command_settings(flows=flows).flows)
+    try:
+        document = to_xml(from_xml(file.read_bytes(), extensions=extensions), dialect.value, extensions=extensions)
+    except OSError as error:
+        exit_with_notice(f"{file}: {error.strerror}", 2)
+    except DocumentReadError as error:
+        exit_with_notice(f"{file}:{error.line}:{error.column}: {error.reason}", 1)
+    except DialectError as error:
+        exit_with_notice(f"{file}: {error}", 1)
+    print(document.decode())

@@ -1,0 +1,366 @@
+"""The call log: what happened, why, and how it is forgotten. Mounted by ``commands``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, show_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from callflows.journal.sql_store import SqlStore
+
+
+_DEFAULT_TEXT_CALLS: Final = 50
+"""Calls that people are shown at once."""
+
+
+_MAX_ID_CANDIDATES: Final = 10
+
+
+_REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
+"""Words in the kinds of reports, and what tells the same in a story."""
+
+
+_TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
+
+
+_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
+
+
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class LogFormat(StrEnum):
+    """How calls are shown."""
+
+    text = "text"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def log(  # noqa: PLR0913, PLR0917 - an option each
+    call: Annotated[
+        str | None, typer.Argument(help="The id of a call, or how only it begins: tell its whole story.")
+    ] = None,
+    number: Annotated[str, typer.Option(help="Calls to this number.")] = "",
+    from_: Annotated[str, typer.Option("--from", help="Calls of this caller.")] = "",
+    flow: Annotated[str, typer.Option(help="Calls that this flow answered.")] = "",
+    outcome: Annotated[str, typer.Option(help="What we answered: answered, fallback, or unknown-number.")] = "",
+    state: Annotated[str, typer.Option(help="What Opentact reported last: live, destroyed, …")] = "",
+    since: Annotated[str, typer.Option(help="A moment (2026-11-23, 2026-11-23T10:00Z), or how long ago: 2h, 7d.")] = "",
+    until: Annotated[str, typer.Option(help="As above; what began then is not shown.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="How many; else 50 for people, and all for programs.")] = None,
+    mask: Annotated[
+        str, typer.Option("--masked", metavar="NUMBER", help="Print how the server's log writes a number.")
+    ] = "",
+    documents: Annotated[bool, typer.Option("--documents", help="Show the documents in a story.")] = False,  # noqa: FBT002
+    scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario to paste.")] = False,  # noqa: FBT002
+    output: Annotated[LogFormat, typer.Option("--format", help="How calls are shown.")] = LogFormat.text,
+) -> None:
+    """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
+
+    State is the last that Opentact reported (init, ringing, live, hangup, destroyed; empty: nothing was reported yet),
+    outcome the worst that we answered (answered; fallback: something broke; unknown-number: no flow has the number), cause
+    why it ended, as Opentact says.
+    """
+    from callflows.journal.call_story import build_call_log_row
+    from callflows.journal.journal_store import CallFilter
+    from callflows.journal.state_order import CALL_STATE_RANKS, OUTCOME_RANKS
+
+    if mask:
+        _print_masked_number(mask)
+        return
+    _require_known_value(outcome, OUTCOME_RANKS, "--outcome")
+    _require_known_value(state, CALL_STATE_RANKS, "--state")
+    store = _open_store()
+    if call is not None:
+        _print_scenario(store, call) if scenario else _print_story(store, call, output, shows_documents=documents)
+        return
+    if scenario:
+        exit_with_notice("callflows: --as-scenario: of which call? As: callflows log CALL --as-scenario", 2)
+    most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
+    moments = _parse_moment(since, "--since"), _parse_moment(until, "--until")
+    wanted = CallFilter(_normalize_number(number), _normalize_number(from_), flow, outcome, state, *moments, limit=most)
+    rows = map(build_call_log_row, store.list_calls(wanted)) if store is not None else iter(())
+    shown = {
+        LogFormat.text: _print_call_table,
+        LogFormat.json: _print_json_array,
+        LogFormat.jsonl: _print_json_lines,
+        LogFormat.csv: _print_csv,
+    }
+    shown[output](rows)
+
+
+def _print_masked_number(number: str) -> None:
+    """How a number stands in the log, so that its lines can be searched for."""
+    from callflows.server import load_secret_keys
+    from callflows.telephony.phone_numbers import NumberMask
+
+    print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
+
+
+def _open_store() -> SqlStore | None:
+    """The journal's database; None where there is none yet. Raises StoreGone."""
+    from callflows.errors import JournalUnavailableError
+    from callflows.journal.sql_store import SqlStore
+
+    store = SqlStore(load_command_settings().journal_url)
+    if store.sqlite_file is not None and not store.sqlite_file.exists():
+        print_notice(f"no call was remembered yet: there is no {store.sqlite_file}")
+        return None
+    try:
+        store.open()
+    except JournalUnavailableError as error:
+        raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
+    return store
+
+
+def _require_known_value(value: str, known: Iterable[str], option: str) -> None:
+    if value and value not in known:
+        exit_with_notice(f"callflows: {option}: {value!r} is none: use {', '.join(known)}", 2)
+
+
+def _normalize_number(text: str) -> str:
+    from callflows.telephony.phone_numbers import parse_e164
+
+    return parse_e164(text) or text
+
+
+def _parse_moment(text: str, option: str) -> float | None:
+    """A moment in seconds since 1970; without a zone it is UTC, as the moments that are shown."""
+    import time
+    from datetime import UTC, datetime
+
+    if not text:
+        return None
+    ago = _AGE_PATTERN.fullmatch(text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        exit_with_notice(
+            f"callflows: {option}: {text!r} is no moment: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d ago", 2
+        )
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _print_call_table(rows: Iterable[dict[str, Any]]) -> None:
+    listed = [{name: _format_cell(name, row[name]) for name in _TABLE_COLUMNS} for row in rows]
+    heads = {name: name.replace("_text", "") for name in _TABLE_COLUMNS}
+    widths = {name: max(len(row[name]) for row in [heads, *listed]) for name in _TABLE_COLUMNS}
+    for row in [heads, *listed] if listed else ():
+        print("  ".join(f"{row[name]:<{widths[name]}}" for name in _TABLE_COLUMNS).rstrip())
+    if not listed:
+        print_notice("no calls")
+
+
+def _format_cell(name: str, value: object) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text[:19].replace("T", " ") if name == "started" else text
+
+
+def _print_json_array(rows: Iterable[dict[str, Any]]) -> None:
+    """One array, written as it is read: there may be a million."""
+    import json
+
+    begun = False
+    for row in rows:
+        sys.stdout.write(f"{',' if begun else '['}\n  {json.dumps(row, ensure_ascii=False)}")
+        begun = True
+    print("\n]" if begun else "[]")
+
+
+def _print_json_lines(rows: Iterable[dict[str, Any]]) -> None:
+    import json
+
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
+
+
+def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
+    import csv
+
+    from callflows.journal.call_story import CALL_LOG_FIELDS
+
+    table = csv.DictWriter(sys.stdout, CALL_LOG_FIELDS, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: _escape_spreadsheet_formula(value) for name, value in row.items()})
+
+
+def _escape_spreadsheet_formula(value: object) -> object:
+    """A text that no spreadsheet takes for a formula: callers may call themselves anything."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "-", "\t", "\r") else value
+
+
+def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
+    from callflows.cli.execution_log import fetch_execution_rows
+    from callflows.journal.call_story import add_execution_log, build_call_story
+
+    told = store.load_call(_complete_call_id(store, call)) if store is not None else None
+    if told is None:
+        exit_with_notice(f"callflows: no call {call!r} is remembered: callflows log lists them", 1)
+    return build_call_story(add_execution_log(told, fetch_execution_rows(told)))
+
+
+def _complete_call_id(store: SqlStore, call: str) -> str:
+    """The id that is, or alone begins with, what was written."""
+    found = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
+    if call in found or not found:
+        return call
+    if len(found) > 1:
+        more = ", …" if len(found) > _MAX_ID_CANDIDATES else ""
+        exit_with_notice(f"callflows: {call!r} may be any of {', '.join(found[:_MAX_ID_CANDIDATES])}{more}", 2)
+    return found[0]
+
+
+def _print_scenario(store: SqlStore | None, call: str) -> None:
+    """A call as a scenario: rehearsed again with the flows as they are, so that it holds."""
+    import asyncio
+
+    from callflows.cli.rehearsal_setup import ring_number
+    from callflows.flows.suppositions import Suppositions
+    from callflows.testing.journal_replay import build_replay
+    from callflows.testing.scenario_recorder import record_scenario
+
+    rehearsal, unknown, hours = build_replay(_load_story(store, call))
+    supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
+    told, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
+    print_notice("rehearsed again with the flows as they are now")
+    print(record_scenario(told, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
+
+
+def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_documents: bool) -> None:
+    import json
+
+    story = _load_story(store, call)
+    if output is LogFormat.text:
+        for line in _format_story(story, shows_documents=shows_documents):
+            print(line)
+    elif output is LogFormat.csv:
+        exit_with_notice("callflows: a story is no table: take --format json, jsonl or text", 2)
+    elif output is LogFormat.jsonl:
+        _print_json_lines(story["story"])
+    else:
+        print(json.dumps(story, ensure_ascii=False, indent=2))
+
+
+def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[str]:
+    """A story as people read it: a line for each thing that happened, and the documents below theirs if wanted."""
+    call = story["call"]
+    ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
+    cause = f", {call['cause_text']}" if call["cause_text"] else ""
+    who = f"{call['from'] or 'anonymous'} to {call['number']}"
+    yield f"{call['id']}: {who}, {call['state'] or 'state unknown'}{ended}{cause}"
+    for leg in story["legs"]:
+        yield f"  leg {leg['id']}: to {leg['to']}, {leg['state']}, {leg['cause_text'] or 'no cause'}"
+    for entry in _skip_repeated_entries(story["story"]):
+        yield f"{(entry['at'] or '')[11:23]:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
+        if entry["what"] == "answered" and shows_documents:
+            yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
+
+
+def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What happened, without what was told before in another way: a state twice, a recording and the report of it."""
+    seen: set[tuple[Any, ...]] = set()
+    whats = {entry["what"] for entry in story}
+    elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
+    for entry in story:
+        kind = entry.get("kind", "") if entry["what"] == "reported" else ""
+        told: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
+        if kind == "call_state":
+            told = (kind, entry["call"], entry["state"] or entry["message"])
+        if told not in seen and not any(word in kind for word in elsewhere):
+            seen.add(told)
+            yield entry
+
+
+def _describe_entry(entry: dict[str, Any]) -> str:
+    """What happened, in a line."""
+    says: dict[str, Callable[[], str]] = {
+        "asked": lambda: f"{entry['method']} {entry['url']}{' pressed ' + entry['pressed'] if entry['pressed'] else ''}",
+        "decided": lambda: _describe_decision(entry),
+        "answered": lambda: (
+            f"{entry['outcome']} {entry['flow']}/{entry['node']}, {entry['ms']} ms {_describe_fallback_cause(entry)}"
+        ),
+        "reported": lambda: (
+            f"{entry['kind']}: {entry['message'] or _describe_execution(entry) or entry['state']}{_describe_document_place(entry)}"
+        ),
+        "message": lambda: f"{entry['from']} to {entry['to']}, {entry['state']}: {entry['text']}",
+        "recorded": lambda: entry["url"] or entry["id"],
+        "transcribed": lambda: entry["text"] or entry["id"],
+        "caused": lambda: f"{entry['kind']}, {entry['result']} {entry['reason']}",
+    }
+    return " ".join(says[entry["what"]]().split())
+
+
+def _describe_decision(entry: dict[str, Any]) -> str:
+    values = ", ".join(f"{name} = {value!r}" for name, value in entry["values"].items())
+    because = f" because {values}" if values else ""
+    more = f" {entry['detail']}" if entry.get("detail") else ""
+    return f"{entry['node']}[{entry['step']}] {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
+
+
+def _describe_fallback_cause(entry: dict[str, Any]) -> str:
+    return f"{entry['cause']}: {entry['detail']}" if entry["cause"] else ""
+
+
+def _describe_execution(entry: dict[str, Any]) -> str:
+    """A step that was executed, of which Opentact says no more in words."""
+    step = entry.get("step", {})
+    became = {True: "success", False: "failed"}.get(step.get("success"), "")
+    reason = str(step.get("reason") or "")
+    return " ".join(
+        part for part in (str(step.get("name") or ""), became, reason if reason.lower() != became else "") if part
+    )
+
+
+def _describe_document_place(entry: dict[str, Any]) -> str:
+    path = entry.get("step", {}).get("path", "")
+    turn = f"in the document of turn {entry['turn']}" if "turn" in entry else ""
+    return f" ({' '.join(part for part in (path, turn) if part)})" if path or turn else ""
+
+
+def _indent_document(document: str) -> list[str]:
+    from lxml import etree
+
+    try:
+        root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        return document.splitlines()
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode").splitlines()
+
+
+def forget(
+    number: Annotated[str, typer.Argument(help="A number, or the login name of a SIP user.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
+) -> None:
+    """Erase a number: its calls and messages, and every mention of it in what else is remembered."""
+    from callflows.journal.erasure import forget_number
+    from callflows.journal.spool import Spool
+    from callflows.telephony.phone_numbers import mask_number, parse_caller_number
+
+    if not parse_caller_number(number):
+        exit_with_notice(f"callflows: {number!r} is no number, and nobody's name", 2)
+    store = _open_store()
+    if store is None:
+        return
+    if not yes and not sys.stdin.isatty():
+        exit_with_notice("callflows: nothing was done: there is nobody to ask; --yes answers", 2)
+    if not yes:
+        typer.confirm(f"Erase all that is remembered of {number}? It cannot be brought back.", abort=True)
+    with show_progress("looking") as on_progress:
+        looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
+        found = forget_number(store, Spool(load_command_settings().data), number, looked)
+    rows = ", ".join(f"{count} in {table}" for table, count in sorted(found.items()))
+    print(f"{mask_number(parse_caller_number(number))} is forgotten: {rows or 'nothing was remembered of it'}")

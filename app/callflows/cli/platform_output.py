@@ -1,0 +1,94 @@
+"""How commands ask the platform, and show what it answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+
+from callflows.cli.cli_options import TableFormat, exit_with_notice, load_command_settings, print_notice, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from callflows.errors import OpentactError
+    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_records import OpentactRecord
+
+    _ReplyT = TypeVar("_ReplyT")
+    _RecordT = TypeVar("_RecordT", bound=OpentactRecord)
+
+
+_DEFAULT_TEXT_ROWS: Final = 50
+"""Of a list for people, unless more are asked for."""
+
+
+TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
+
+
+ROW_LIMIT_OPTION = Annotated[
+    int | None, typer.Option(min=1, help=f"Rows at most; else {_DEFAULT_TEXT_ROWS} as text, and all as JSON.")
+]
+
+
+YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
+
+def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
+    """What Opentact answers; where it refuses, exit 1. Raises SettingsError."""
+    import asyncio
+
+    from callflows.errors import OpentactError
+    from callflows.opentact import OpentactClient
+
+    async def open_client() -> _ReplyT:
+        async with OpentactClient.from_settings(load_command_settings()) as client:
+            return await work(client)
+
+    try:
+        return asyncio.run(open_client())
+    except OpentactError as error:
+        _exit_with_refusal(error)
+
+
+def _exit_with_refusal(error: OpentactError) -> NoReturn:
+    values = [f"  {path} was {field.value!r}" for path, field in error.fields.items() if field.value is not None]
+    exit_with_notice("\n".join([f"callflows: {error}", *values]), 1)
+
+
+async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output: TableFormat) -> list[_RecordT]:
+    """As many rows as are wanted; for people, a word where there are more."""
+    most = limit or (_DEFAULT_TEXT_ROWS if output is TableFormat.text else None)
+    found: list[_RecordT] = []
+    async for row in rows:
+        if most is not None and len(found) == most:
+            print_notice(f"there are more: --limit {2 * most}")
+            break
+        found.append(row)
+    return found
+
+
+def print_records(
+    records: Sequence[OpentactRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat
+) -> None:
+    """Print what was found: in columns, or all that Opentact said of it as JSON."""
+    if output is TableFormat.json:
+        print(json.dumps([record.raw for record in records], ensure_ascii=False, indent=2))
+    else:
+        print_table([["" if cell is None else cell for cell in columns(record)] for record in records])
+
+
+def parse_number_argument(text: str) -> str:
+    """A number that a person wrote, in E.164; else exit 2."""
+    from callflows.telephony.phone_numbers import parse_e164
+
+    found = parse_e164(text)
+    if not found:
+        exit_with_notice(f"callflows: {text!r} is no number: write it as +12015550123", 2)
+    return found
+
+
+def format_record_fields(raw: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """What Opentact tells besides, where it does: what is known of these fields is only their names."""
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value or "") for value in map(raw.get, names)]

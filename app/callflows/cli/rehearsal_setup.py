@@ -1,0 +1,159 @@
+"""How commands rehearse calls: by our own engine, a server elsewhere, or a stand-in."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.cli.cli_options import build_command_options, exit_with_notice, print_notice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime, tzinfo
+
+    from callflows.effects.live_effects import LiveEffects
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.flow_book import FlowBook
+    from callflows.flows.suppositions import Suppositions
+    from callflows.rehearsal.platform_network import PlatformNetwork
+    from callflows.rehearsal.rehearsed_call import Rehearsal
+    from callflows.rehearsal.transcript import Transcript
+    from callflows.settings import Settings
+
+
+_STAND_IN_CALL_TIMEOUT_SECONDS: Final = 24 * 3600.0
+"""Seconds that a stand-in may take for a call: it may play in real time."""
+
+
+def build_rehearsal(settings: Settings, number: str, caller: str, keys: str, callee: str, *, strict: bool) -> Rehearsal:
+    """The call, with scripts for all who are in it."""
+    from callflows.errors import ScenarioError
+    from callflows.flows.loader.folder_loader import load_extensions
+    from callflows.rehearsal.rehearsed_call import Rehearsal
+    from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+
+    try:
+        acts = parse_caller_script(keys)
+    except ScenarioError as error:
+        exit_with_notice(f"callflows: --{error}", 2)
+    return Rehearsal(
+        number=number,
+        caller_id=caller,
+        caller=ScriptedCaller(acts),
+        callees=ScriptedCallees(callee),
+        extensions=load_extensions(settings.flows)[0],
+        strict=strict,
+    )
+
+
+class RungCall(NamedTuple):
+    """A call that was rung, and the clock of the flow that answered it, where it is ours."""
+
+    transcript: Transcript
+    zone: tzinfo | None = None
+
+
+async def ring_number(
+    rehearsal: Rehearsal,
+    settings: Settings,
+    at: str = "",
+    *,
+    rings_own_engine: bool = True,
+    allows_effects: bool = False,
+    suppositions: Suppositions | None = None,
+) -> RungCall:
+    """Ring our own engine, whose documents tell by which nodes a call comes, or a server elsewhere."""
+    from callflows.rehearsal.platform_network import HttpNetwork
+
+    if not rings_own_engine:
+        async with HttpNetwork(allow_external=True) as network:
+            return RungCall(await rehearsal.run(network))
+    options = dataclasses.replace(build_command_options(settings), records_coverage=True)
+    options = dataclasses.replace(options, suppositions=suppositions or options.suppositions)
+    async with _open_engine(rehearsal, settings, options, at, allows_effects=allows_effects) as (network, zone):
+        return RungCall(await rehearsal.run(network), zone)
+
+
+@contextlib.asynccontextmanager
+async def _open_engine(
+    rehearsal: Rehearsal, settings: Settings, options: CompilerOptions, at: str, *, allows_effects: bool
+) -> AsyncIterator[tuple[PlatformNetwork, tzinfo | None]]:
+    """Our own engine with the folder's flows, on a stage; and the clock of the flow that answers."""
+    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.rehearsal.platform_network import HttpNetwork
+    from callflows.server import open_rehearsal_engine
+    from callflows.web.log_lines import configure_logging
+
+    configure_logging(sys.stderr, settings.log_format)
+    loaded = load_flow_folder(settings.flows, options)
+    for problem in loaded.problems:
+        if problem.severity == "error":
+            print_notice(str(problem))
+    zone = _find_flow_zone(loaded.book, rehearsal.number)
+    rehearsal.at = _parse_call_time(at, zone) if at else rehearsal.at
+    async with contextlib.AsyncExitStack() as stack:
+        outside = await stack.enter_async_context(_open_live_effects(settings)) if allows_effects else None
+        app = await stack.enter_async_context(open_rehearsal_engine(settings, loaded.book, options.signer, outside))
+        yield await stack.enter_async_context(HttpNetwork(app, allow_external=allows_effects)), zone
+
+
+@contextlib.asynccontextmanager
+async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
+    """The outside, as the server has it."""
+    from callflows.server import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
+
+    opentact = create_opentact_client(settings)
+    live = create_live_effects(settings, opentact)
+    await live.start()
+    try:
+        yield live
+    finally:
+        await live.stop(STOP_GRACE_SECONDS)
+        if opentact is not None:
+            await opentact.close()
+
+
+def _find_flow_zone(book: FlowBook, number: str) -> tzinfo | None:
+    """The clock of the flow that answers a number."""
+    from callflows.telephony.phone_numbers import parse_e164
+
+    flow = book.find_answering_flow(parse_e164(number) or number)
+    return flow.zone if flow is not None else None
+
+
+def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
+    """A moment that a person wrote, on a flow's clock."""
+    from datetime import UTC
+
+    from callflows.flows.hours.wall_clock import parse_start_moment
+
+    moment = parse_start_moment(at.strip(), zone or UTC)
+    if moment is None:
+        exit_with_notice(f'callflows: --at: {at!r} is no moment: write it as "2026-12-25 10:00", or with an offset', 2)
+    return moment
+
+
+def ring_via_stand_in(stand_in_url: str, call_request: dict[str, Any]) -> Transcript:
+    """Have a stand-in ring, and wait for what it tells."""
+    import httpx
+
+    from callflows.rehearsal.transcript import Transcript
+
+    try:
+        answer = httpx.post(
+            f"{stand_in_url.rstrip('/')}/stand-in/calls",
+            json={**call_request, "wait": True},
+            timeout=_STAND_IN_CALL_TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+        told = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        exit_with_notice(f"callflows: --via {stand_in_url}: {error}: is a stand-in there? As: callflows stand-in", 2)
+    if answer.is_error or "outcome" not in told:
+        exit_with_notice(
+            f"callflows: --via {stand_in_url}: {told.get('message') or told.get('detail') or f'the status is {answer.status_code}'}",
+            2,
+        )
+    return Transcript.from_json(told)

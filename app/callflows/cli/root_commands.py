@@ -1,0 +1,299 @@
+"""The commands that serve and look at flows, and the line on which all commands stand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callflows.cli.call_commands import call
+from callflows.cli.cli_options import (
+    FLOWS_OPTION,
+    TableFormat,
+    build_command_options,
+    exit_with_notice,
+    load_command_settings,
+    print_notice,
+    show_progress,
+)
+from callflows.cli.event_commands import events
+from callflows.cli.flow_commands import export, new, override, show
+from callflows.cli.language_commands import convert, schema_app, verbs
+from callflows.cli.log_commands import forget, log
+from callflows.cli.opentact_commands import opentact_app
+from callflows.cli.scenario_commands import scenario_test_command
+from callflows.cli.setup_commands import connect, doctor
+from callflows.cli.stand_in_commands import stand_in_command
+from callflows.errors import CallflowsError
+
+if TYPE_CHECKING:
+    from callflows.errors import Problem
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.settings import Settings
+    from callflows.web.call_door import CallDoor
+
+
+root_app = typer.Typer(
+    help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_requested: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_requested:
+        from importlib.metadata import version
+
+        print(f"callflows {version('callflows')}")
+        raise typer.Exit
+
+
+@root_app.callback()
+def callflows(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Answer the phone numbers you run on Opentact: call flows as files, checked before they are live."""
+
+
+class ProblemFormat(StrEnum):
+    """How problems are shown."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+
+
+@root_app.command(epilog="Example: callflows serve --port 8080")
+def serve(
+    flows: FLOWS_OPTION = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on; else the setting, 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting, 8000.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer; else the setting, 1.")] = None,
+) -> None:
+    """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
+    import uvicorn
+
+    settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
+    for name in ("flows", "host", "port", "workers"):
+        os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
+    server = _load_server(settings) if settings.workers == 1 else None
+    if server is None:
+        _print_greeting(settings, None)
+    uvicorn.run(
+        server or "callflows.server:create_app",
+        factory=server is None,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+def _load_server(settings: Settings) -> CallDoor:
+    """The server, its flows loaded once for the greeting and for the calls."""
+    from callflows.server import create_app, load_flow_library
+
+    with show_progress("loading") as on_progress:
+        library = load_flow_library(settings, on_progress)
+    _print_greeting(settings, library.loaded_flows)
+    return create_app(settings, library)
+
+
+def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
+    """Say what is served and how to try it; where each worker loads its flows, as far as it is known."""
+    here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
+    url = settings.public_url or f"http://{here}:{settings.port}"
+    token = "?token=…" if settings.token else ""
+    flows = loaded.book.flows.values() if loaded else ()
+    number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
+    asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
+    served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
+    print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
+    print_notice(f"  remote call control URL: {url}/call{token}")
+    print_notice(f"  what a caller would get: curl '{asked}'")
+    if loaded and loaded.problems:
+        print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
+
+
+@root_app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them; else --flows.")
+    ] = None,
+    flows: FLOWS_OPTION = None,
+    output: Annotated[ProblemFormat, typer.Option("--format", help="How problems are shown.")] = ProblemFormat.text,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option
+    explain: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Explain a rule by its name, as unused; all lists them.")
+    ] = None,
+) -> None:
+    """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
+    from callflows.flows.checks.check_runner import check_paths
+    from callflows.testing.scenario_reader import check_scenarios
+
+    if explain is not None:
+        _print_rule_pages(explain, output)
+        return
+    settings = load_command_settings(flows=flows)
+    with show_progress("checking") as on_progress:
+        problems = check_paths(
+            paths or [settings.flows],
+            build_command_options(settings),
+            settings.flows,
+            on_progress,
+            settings.workers,
+            check_scenarios,
+        )
+    _print_problems(problems, output)
+    worst = {problem.severity for problem in problems}
+    raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _print_rule_pages(name: str, output: ProblemFormat) -> None:
+    """The page of a rule, or of all."""
+    import json
+
+    from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
+
+    try:
+        pages = {rule: explain_rule(rule) for rule in (CHECK_RULES if name == "all" else (name,))}
+    except LookupError as error:
+        exit_with_notice(f"callflows: {error.args[0]}", 2)
+    if output is ProblemFormat.json:
+        print(json.dumps([{"rule": rule, **CHECK_RULES[rule]._asdict()} for rule in pages], ensure_ascii=False, indent=2))
+        return
+    for number, (rule, page) in enumerate(pages.items()):
+        heading = typer.style(rule, bold=True) if sys.stdout.isatty() and "NO_COLOR" not in os.environ else rule
+        print(f"{chr(10) if number else ''}{heading}\n{page}")
+
+
+def _print_problems(problems: list[Problem], output: ProblemFormat) -> None:
+    import dataclasses
+    import json
+
+    if output is ProblemFormat.json:
+        print(json.dumps([dataclasses.asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
+        return
+    for problem in problems:
+        if output is ProblemFormat.github:
+            message = f"{problem.message}{f' ({problem.fix})' if problem.fix else ''}"
+            file = _escape_github_text(problem.file).replace(":", "%3A").replace(",", "%2C")
+            place = f"file={file},line={problem.line},col={problem.column},title={problem.rule}"
+            print(f"::{problem.severity} {place}::{_escape_github_text(message)}")
+        else:
+            print(problem)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if output is ProblemFormat.text:
+        print_notice(f"{errors} error(s), {len(problems) - errors} warning(s)")
+
+
+def _escape_github_text(text: str) -> str:
+    """A text as GitHub takes it in a command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+@root_app.command(epilog="Example: callflows numbers --format json")
+def numbers(
+    flows: FLOWS_OPTION = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+) -> None:
+    """List every number and the flow that answers it."""
+    import json
+
+    from callflows.flows.loader.folder_loader import load_flow_folder
+
+    settings = load_command_settings(flows=flows)
+    with show_progress("loading") as on_progress:
+        loaded = load_flow_folder(settings.flows, build_command_options(settings), on_progress)
+    rows = [
+        {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line, "broken": bool(flow.problems)}
+        for flow in loaded.book.flows.values()
+        for claim in flow.claims
+    ]
+    if output is TableFormat.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        width = max((len(str(row["number"])) for row in rows), default=0)
+        for row in rows:
+            broken = "  (broken)" if row["broken"] else ""
+            print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
+    for problem in loaded.problems:
+        print_notice(str(problem))
+    raise typer.Exit(1 if loaded.has_errors else 0)
+
+
+root_app.command(epilog='Example: callflows call +12015550123 --keys 1 --at "2026-12-24 10:00" --trace')(call)
+
+
+root_app.command("stand-in", epilog="Example: callflows stand-in --number +12015550123 --url http://127.0.0.1:8000/call")(
+    stand_in_command
+)
+
+
+root_app.command("test", epilog="Example: callflows test --coverage")(scenario_test_command)
+
+
+root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+
+
+root_app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)
+
+
+root_app.command(epilog='Example: callflows override front-desk office closed --until "2026-12-24 18:00"')(override)
+
+
+root_app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
+
+
+root_app.command(epilog="Example: callflows verbs Gather")(verbs)
+
+
+root_app.add_typer(schema_app, name="schema")
+
+
+root_app.command(epilog="Example: callflows convert menu.xml --dialect classic")(convert)
+
+
+root_app.command(epilog="Example: callflows connect --dry-run")(connect)
+
+
+root_app.command(epilog="Example: callflows doctor --offline")(doctor)
+
+
+root_app.add_typer(opentact_app, name="opentact")
+
+
+root_app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
+
+
+root_app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+
+
+root_app.command(epilog="Example: callflows forget +12015550999")(forget)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line, not a traceback."""
+    try:
+        try:
+            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+        finally:
+            sys.stdout.flush()
+    except CallflowsError as error:
+        print_notice(f"callflows: {error}")
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,1 @@
+"""Effects of flows on the outside: lookups, webhooks and messages."""

@@ -1,0 +1,247 @@
+"""HTTP to the outside over connections that the guard allows. It imports httpx, so it is imported when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ssl
+import weakref
+import zlib
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final
+
+import httpcore
+import httpx
+
+from callflows.errors import BlockedRequestError, OutboundRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+
+    from callflows.effects.address_guard import AddressGuard
+
+
+_MAX_URL_CHARACTERS: Final = 8192
+
+
+_MAX_PORT: Final = 65_535
+
+
+_ADDRESS_TIMEOUT_SECONDS: Final = 0.25
+"""Seconds for an address that does not answer, while there is another to try."""
+
+
+_KEEPALIVE_SECONDS: Final = 30.0
+
+
+_GZIP_WINDOW_BITS: Final = zlib.MAX_WBITS | 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HTTPAnswer:
+    """What a server answered; the body is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it did what it was asked."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP
+
+
+class GuardedClient:
+    """A pool of connections that are kept for the next request; at most ``most`` at once, ``per_host`` to one host."""
+
+    def __init__(
+        self, guard: AddressGuard, max_connections: int, max_per_host: int, *, tls_context: ssl.SSLContext | None = None
+    ) -> None:
+        self._guard = guard
+        self._max_per_host = max_per_host
+        self._host_semaphores: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls_context or httpx.create_ssl_context(),
+            max_connections=max_connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=_GuardedBackend(guard),
+        )
+        self._client = httpx.AsyncClient(
+            transport=_PoolTransport(self._pool),
+            trust_env=False,
+            timeout=None,  # noqa: S113 - whoever asks has one deadline for the whole of it
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+        self._client.headers.clear()
+
+    def parse_url(self, text: str) -> httpx.URL:
+        """A URL that may be asked as far as can be told without resolving its host. Raises RefusedURL."""
+        if len(text) > _MAX_URL_CHARACTERS:
+            raise BlockedRequestError(f"its URL is longer than {_MAX_URL_CHARACTERS} characters")
+        try:
+            url = httpx.URL(text)
+        except (httpx.InvalidURL, UnicodeError, ValueError):
+            raise BlockedRequestError("its URL cannot be read") from None
+        if url.scheme not in {"http", "https"}:
+            raise BlockedRequestError("its URL is neither http nor https")
+        if url.userinfo:
+            raise BlockedRequestError("its URL has a user or a password in it; they belong into a header")
+        if url.port is not None and not 0 < url.port <= _MAX_PORT:
+            raise BlockedRequestError("its URL has no port that can be asked")
+        host = url.raw_host.decode("ascii")
+        self._guard.check_host(host)
+        return url.copy_with(host=host.removesuffix("."), fragment=None)
+
+    def get_host_semaphore(self, host: str) -> asyncio.Semaphore:
+        """What keeps a host that is slow from taking all connections: hold it while it is asked."""
+        return self._host_semaphores.setdefault(host, asyncio.Semaphore(self._max_per_host))
+
+    async def send_request(
+        self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, *, max_bytes: int, seconds: float
+    ) -> HTTPAnswer:
+        """A request and its answer; the body is read where it is fine, ``most`` bytes of it at most, else it is empty.
+
+        Raises OutsideError with the reason; takes ``seconds`` at most.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send_and_read(method, url, headers, body, max_bytes)
+        except TimeoutError:
+            raise OutboundRequestError("no answer in time") from None
+        except ssl.SSLError:
+            raise OutboundRequestError(_UNTRUSTED_MESSAGE) from None
+        except httpx.ConnectError as error:
+            raise OutboundRequestError(
+                _UNTRUSTED_MESSAGE if _is_tls_error(error) else "it cannot be connected to"
+            ) from None
+        except httpx.LocalProtocolError:
+            raise BlockedRequestError("the request is no HTTP") from None
+        except (httpx.HTTPError, httpx.StreamError):
+            raise OutboundRequestError("the answer broke off, or is no HTTP") from None
+
+    async def _send_and_read(
+        self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, max_bytes: int
+    ) -> HTTPAnswer:
+        # A body is announced also where it is empty, as HTTP wants it of those methods.
+        content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
+        told = [(name.encode("ascii"), value) for name, value in headers.items()]
+        async with self._client.stream(method, url, headers=told, content=content) as response:
+            answer = HTTPAnswer(response.status_code, response.headers, b"")
+            if not answer.is_success:
+                return answer
+            encoding = response.headers.get("content-encoding", "")
+            return dataclasses.replace(answer, body=await _read_body(response.aiter_raw(), encoding, max_bytes))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+_UNTRUSTED_MESSAGE: Final = "its certificate is not trusted, or it cannot speak TLS"
+
+
+def _is_tls_error(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytes:
+    """A body, decompressed; never more than ``most`` bytes, neither on the wire nor in memory."""
+    if encoding.strip().lower() not in {"", "identity", "gzip", "x-gzip"}:
+        raise OutboundRequestError("the answer is compressed in a way that was not asked for")
+    unzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding.lower() else None
+    body, received = bytearray(), 0
+    async for chunk in chunks:
+        received += len(chunk)
+        try:
+            body += unzip.decompress(chunk, max_bytes + 1 - len(body)) if unzip else chunk
+        except zlib.error:
+            raise OutboundRequestError("the answer is compressed wrongly") from None
+        if len(body) > max_bytes or received > 2 * max_bytes:
+            raise OutboundRequestError(f"the answer is larger than {max_bytes} bytes")
+    if unzip and received and not unzip.eof:
+        raise OutboundRequestError("the answer is compressed wrongly")
+    return bytes(body)
+
+
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to what the guard found, and to nothing else. The name stays the one of TLS and of the Host header."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        *others, last = await self._guard.resolve_allowed(host)
+        for address in others:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._network.connect_tcp(
+                    address, port, _ADDRESS_TIMEOUT_SECONDS, local_address, socket_options
+                )
+        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
+        raise BlockedRequestError("it is no server of the network")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._network.sleep(seconds)
+
+
+class _PoolTransport(httpx.AsyncBaseTransport):
+    """httpx over a pool of httpcore that has its own way to connect, which httpx's own transport does not take."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        asked = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+        )
+        with _translate_httpcore_errors():
+            answered = await self._pool.handle_async_request(asked)
+        return httpx.Response(answered.status, headers=answered.headers, stream=_ResponseStream(answered))
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _ResponseStream(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translate_httpcore_errors():
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+@contextlib.contextmanager
+def _translate_httpcore_errors() -> Iterator[None]:
+    """Errors of httpcore as those of httpx, as far as they are told apart here."""
+    try:
+        yield
+    except httpcore.ConnectError as error:
+        raise httpx.ConnectError(str(error)) from error
+    except httpcore.LocalProtocolError as error:
+        raise httpx.LocalProtocolError(str(error)) from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        raise httpx.TransportError(str(error)) from error

@@ -1,0 +1,250 @@
+"""A question to an HTTP server while a caller waits: quick, bounded, and never an error.
+
+The deadline is for all of it together. Redirects are followed by hand, each judged as the first URL was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
+
+import structlog
+
+from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.telephony.ports import LookupResult
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx
+
+    from callflows.effects.guarded_http import GuardedClient, HTTPAnswer
+    from callflows.telephony.ports import LookupRequest
+
+
+MAX_LOOKUP_ANSWER_BYTES: Final = 65_536
+"""Bytes of an answer, on the wire and decompressed."""
+
+
+MAX_LOOKUP_ANSWER_DEPTH: Final = 32
+"""Lists and objects in one another."""
+
+
+MAX_JSON_NUMBER_DIGITS: Final = 64
+
+
+_MAX_REQUEST_BODY_BYTES: Final = 262_144
+
+
+_MAX_LOOKUP_SECONDS: Final = 60.0
+
+
+_MAX_REDIRECTS: Final = 3
+
+
+_ALLOWED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+_HEADER_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+
+
+_HEADER_VALUE_PATTERN: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+
+
+_CONNECTION_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to the connection and not to who asks."""
+
+
+_SUPPORTED_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
+
+
+_JSON_TYPE_PATTERN: Final = re.compile(r"application/([^;]*\+)?json\b|text/json\b", re.IGNORECASE)
+
+
+_CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
+
+
+async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], request: LookupRequest) -> LookupResult:
+    """What a lookup brings over the wire that ``ready`` gives; never raises but when it is cancelled."""
+    began = time.monotonic()
+    status: int | None = None
+    value: object = None
+    reason = ""
+    try:
+        async with asyncio.timeout(min(request.timeout_ms / 1000, _MAX_LOOKUP_SECONDS)):
+            answer = await _follow_redirects(await get_client(), request)
+        status = answer.status
+        value = _parse_answer(answer)
+    except TimeoutError:
+        reason = f"no answer within {request.timeout_ms} ms"
+    except OutboundRequestError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - a caller waits, whatever it is
+        structlog.get_logger("callflows.effects").error("lookup broke", place=request.step_path, error=type(error).__name__)
+        reason = "it broke"
+    return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
+
+
+async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HTTPAnswer:
+    """The last answer of a row of redirects."""
+    method, url = request.method.upper(), client.parse_url(request.url)
+    if method not in _ALLOWED_METHODS:
+        raise BlockedRequestError("its method is none of GET, HEAD, POST, PUT, PATCH, DELETE")
+    body, headers = _encode_body(request), _build_headers(request)
+    for _ in range(_MAX_REDIRECTS + 1):
+        async with client.get_host_semaphore(url.host):
+            answer = await client.send_request(
+                method, url, headers, body, max_bytes=MAX_LOOKUP_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
+            )
+        there = _find_redirect_target(client, url, answer)
+        if there is None:
+            return answer
+        if method not in {"GET", "HEAD"} and answer.status in {301, 302, 303}:
+            method, body = "GET", b""
+            headers.pop("content-type", None)
+        if not _is_same_server(url, there):
+            headers = _make_default_headers()
+            if body:
+                raise OutboundRequestError("it redirects what it was sent to another server")
+        url = there
+    raise OutboundRequestError(f"it redirects more than {_MAX_REDIRECTS} times")
+
+
+def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAnswer) -> httpx.URL | None:
+    """Where an answer sends us. Raises RefusedURL where we do not go."""
+    if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
+        return None
+    try:
+        there = client.parse_url(urljoin(str(url), answer.headers["location"]))
+    except BlockedRequestError as refused:
+        raise BlockedRequestError(f"it redirects, and {refused}") from None
+    except ValueError:
+        raise BlockedRequestError("it redirects, and its URL cannot be read") from None
+    if url.scheme == "https" and there.scheme == "http":
+        raise BlockedRequestError("it redirects from https to http")
+    return there
+
+
+def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:
+    """The same host and port, or its better half: https where http was asked."""
+    if current.host != target.host:
+        return False
+    better = (current.scheme, current.port, target.scheme, target.port) == ("http", None, "https", None)
+    return better or (current.scheme, current.port) == (target.scheme, target.port)
+
+
+def _make_default_headers() -> dict[str, bytes]:
+    return {
+        "accept": b"application/json, text/plain;q=0.9, */*;q=0.5",
+        "accept-encoding": b"gzip",
+        "user-agent": b"callflows",
+    }
+
+
+def _build_headers(request: LookupRequest) -> dict[str, bytes]:
+    """The author's headers over ours. Raises RefusedURL where one is no header, or is not the author's to say."""
+    headers = _make_default_headers()
+    if request.body:
+        headers["content-type"] = b"application/json" if request.body[:1] in "{[" else b"text/plain; charset=utf-8"
+    for name, value in request.headers:
+        if not _HEADER_NAME_PATTERN.fullmatch(name) or not _HEADER_VALUE_PATTERN.fullmatch(value):
+            raise BlockedRequestError("one of its headers has characters that headers cannot have")
+        if name.lower() in _CONNECTION_HEADERS:
+            raise BlockedRequestError(f"the header {name} is not the author's to say")
+        headers[name.lower()] = value.strip().encode("utf-8", "replace")
+    return headers
+
+
+def _encode_body(request: LookupRequest) -> bytes:
+    body = request.body.encode("utf-8", "replace")
+    if len(body) > _MAX_REQUEST_BODY_BYTES:
+        raise BlockedRequestError(f"what it is to be sent is larger than {_MAX_REQUEST_BODY_BYTES} bytes")
+    return body
+
+
+def _parse_answer(answer: HTTPAnswer) -> object:
+    """A body as plain values: JSON where it says so or looks so, else a text. Raises OutsideError."""
+    if not answer.is_success:
+        raise OutboundRequestError(f"status {answer.status}")
+    kind = answer.headers.get("content-type", "")
+    says_json = bool(_JSON_TYPE_PATTERN.search(kind))
+    if says_json and answer.body:
+        return _parse_json(answer.body)
+    if not kind.lower().startswith("text/html") and answer.body.lstrip()[:1] in {b"{", b"["}:
+        try:
+            return _parse_json(answer.body)
+        except _InvalidJSONError:
+            pass
+    charset = _CHARSET_PATTERN.search(kind)
+    name = charset[1].lower() if charset else "utf-8"
+    return clean_text(answer.body.decode(name if name in _SUPPORTED_CHARSETS else "utf-8", "replace"))
+
+
+class _InvalidJSONError(OutboundRequestError):
+    """It looked like JSON."""
+
+
+def _parse_json(body: bytes) -> object:
+    """JSON as RFC 8259 has it: no NaN, no infinity; bounded, and without the characters that XML forbids."""
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_parse_integer, parse_float=_parse_fraction
+        )
+    except RecursionError:
+        raise OutboundRequestError(_TOO_DEEP_MESSAGE) from None
+    except ValueError:
+        raise _InvalidJSONError("the answer is no JSON") from None
+    return _clean_json(value, MAX_LOOKUP_ANSWER_DEPTH)
+
+
+_TOO_DEEP_MESSAGE: Final = f"the answer is deeper than {MAX_LOOKUP_ANSWER_DEPTH} lists and objects"
+
+
+def _clean_json(value: object, levels_left: int) -> object:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, (dict, list)) and not levels_left:
+        raise OutboundRequestError(_TOO_DEEP_MESSAGE)
+    if isinstance(value, dict):
+        return {clean_text(key): _clean_json(each, levels_left - 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_clean_json(each, levels_left - 1) for each in value]
+    return value
+
+
+def _refuse_constant(text: str) -> object:
+    raise ValueError(text)
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > MAX_JSON_NUMBER_DIGITS:
+        raise OutboundRequestError(f"the answer has a number of more than {MAX_JSON_NUMBER_DIGITS} digits")
+    return int(text)
+
+
+def _parse_fraction(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise OutboundRequestError("the answer has a number that is too large")
+    return number

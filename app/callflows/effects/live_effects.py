@@ -1,0 +1,158 @@
+"""What flows cause outside, done for real: lookups while a caller waits; messages and webhooks after the answer.
+
+``Live`` is the ``Effects`` of ``callflows.telephony.ports``. What reaches the network, and httpx with it, is loaded when a flow first
+needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from callflows.effects.address_guard import AddressGuard
+from callflows.effects.effect_outbox import EffectOutbox
+from callflows.effects.http_lookup import fetch_lookup
+from callflows.effects.signed_webhooks import WebhookSender
+from callflows.errors import OutboundRequestError, RecipientOptedOutError
+from callflows.telephony.ports import normalize_party
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from callflows.effects.address_guard import ResolveHost
+    from callflows.effects.guarded_http import GuardedClient
+    from callflows.settings import IPNetwork
+    from callflows.telephony.events import EffectResult
+    from callflows.telephony.ports import Effect, IdempotencyStore, LookupRequest, LookupResult, OptOutRegistry
+
+
+__all__ = ["LiveEffects"]
+
+
+_LOOKUP_CONNECTIONS: Final = (256, 32)
+
+
+_WEBHOOK_CONNECTIONS: Final = (64, 4)
+"""Connections at once, and to one host."""
+
+
+_SMS_TIMEOUT_SECONDS: Final = 30.0
+
+
+class LiveEffects:
+    """The outside.
+
+    ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
+    without one they are not signed; ``sms`` sends a message and raises where it cannot, ``optouts`` knows who wants none;
+    ``done`` knows what any process did before, ``settled`` is told what became of each effect.
+    ``resolve``, ``tls`` and ``sleep`` take the place of the machine's resolver, of the certificates that are trusted, and
+    of waiting between attempts.
+    """
+
+    def __init__(
+        self,
+        private_networks: Sequence[IPNetwork] = (),
+        signing_keys: Sequence[str] = (),
+        *,
+        send_sms: Callable[[Effect], Awaitable[None]] | None = None,
+        opt_outs: OptOutRegistry | None = None,
+        idempotency_store: IdempotencyStore | None = None,
+        report_result: Callable[[EffectResult], None] | None = None,
+        resolve_host: ResolveHost | None = None,
+        tls_context: ssl.SSLContext | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._guard = AddressGuard(private_networks, resolve_host)
+        self._tls_context = tls_context
+        self._send_sms = send_sms
+        self._opt_outs = opt_outs
+        self._unsigned_warning_unneeded = bool(signing_keys)
+        self._outbox = EffectOutbox(self._run_effect, sleep, report_result, idempotency_store)
+        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, self._outbox.wait_for_retry)
+        self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
+
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
+        """The answer to a question; never raises but when it is cancelled, and is there within the question's time."""
+        result = await fetch_lookup(self._get_lookup_client, request)
+        self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
+        if not result.ok:
+            _get_effect_logger().warning(
+                "lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms
+            )
+        return result
+
+    def queue_effect(self, effect: Effect) -> None:
+        """Have something happen soon; never waits, never raises, from any thread.
+
+        An effect whose key was caused before is not caused again. What does not fit is dropped, counted and logged.
+        """
+        self._outbox.queue_effect(effect)
+
+    def count_results(self) -> Mapping[tuple[str, str], int]:
+        """What became of effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``), by kind."""
+        return {**self._outbox.count_results(), **self._lookup_counts}
+
+    async def start(self) -> None:
+        """Begin to do what was and is caused, in the running loop."""
+        self._outbox.start()
+
+    async def load_clients(self) -> None:
+        """Load what reaches the network; worth while where a flow needs it, so that its first caller does not wait."""
+        await self._get_clients()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Do what waits, as far as it can be done in ``grace`` seconds; the rest is dropped, counted and logged."""
+        await self._outbox.stop(grace_seconds)
+        if self._clients_task is not None:
+            for wire in await self._clients_task:
+                await wire.close()
+
+    async def _get_clients(self) -> tuple[GuardedClient, GuardedClient]:
+        """The wires of lookups and of webhooks, which do not wait for one another."""
+        if self._clients_task is None:
+            self._clients_task = asyncio.create_task(asyncio.to_thread(self._create_clients))
+        return await asyncio.shield(self._clients_task)
+
+    def _create_clients(self) -> tuple[GuardedClient, GuardedClient]:
+        from callflows.effects.guarded_http import GuardedClient  # noqa: PLC0415 - loads httpx, and most installations do without
+
+        asking, telling = (
+            GuardedClient(self._guard, *bounds, tls_context=self._tls_context)
+            for bounds in (_LOOKUP_CONNECTIONS, _WEBHOOK_CONNECTIONS)
+        )
+        return asking, telling
+
+    async def _get_lookup_client(self) -> GuardedClient:
+        return (await self._get_clients())[0]
+
+    async def _get_webhook_client(self) -> GuardedClient:
+        return (await self._get_clients())[1]
+
+    async def _run_effect(self, effect: Effect) -> None:
+        """An effect. Raises OutsideError with the reason for which it did not happen."""
+        if effect.kind == "sms":
+            await self._send_text_message(effect)
+            return
+        if not self._unsigned_warning_unneeded:
+            self._unsigned_warning_unneeded = True
+            _get_effect_logger().warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
+        await self._webhook_sender.send_webhook(effect)
+
+    async def _send_text_message(self, effect: Effect) -> None:
+        number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
+        if self._opt_outs is not None and not effect.is_stop_confirmation and await self._opt_outs.is_opted_out(number, to):
+            raise RecipientOptedOutError(f"{to} said STOP to {number}, and wants no messages from it")
+        if self._send_sms is None:
+            raise OutboundRequestError(f"messages cannot be sent by this installation (to {to})")
+        async with asyncio.timeout(_SMS_TIMEOUT_SECONDS):
+            await self._send_sms(effect)
+
+
+def _get_effect_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
+    return log

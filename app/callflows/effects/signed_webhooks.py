@@ -1,0 +1,172 @@
+"""Webhooks, signed as Standard Webhooks says, sent until somebody takes them: after the answer, never before it.
+
+Each waits on its own, so that a server which is slow or away holds up nobody else's. The id stays the same on every
+attempt: a receiver knows by it what it has already.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import hashlib
+import hmac
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+from callflows.errors import BlockedRequestError, OutboundRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import httpx
+
+    from callflows.effects.guarded_http import GuardedClient, HTTPAnswer
+    from callflows.telephony.ports import Effect
+
+
+WEBHOOK_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0)
+"""Seconds before each further attempt, give or take a fifth: six attempts in about ten minutes."""
+
+
+MAX_RETRY_AFTER_SECONDS: Final = 900.0
+"""Seconds: a server that wants to be left alone for longer is not asked again."""
+
+
+_ATTEMPT_SECONDS: Final = 10.0
+
+
+_MAX_ANSWER_BYTES: Final = 65_536
+
+
+_MAX_PAYLOAD_BYTES: Final = 262_144
+
+
+_RETRYABLE_STATUSES: Final = frozenset({408, 409, 425, 429})
+
+
+_STATUS_GONE: Final = 410
+
+
+_FIRST_SERVER_ERROR: Final = 500
+
+
+class WebhookSender:
+    """Sends webhooks over the wire that ``ready`` gives; without keys they are not signed.
+
+    ``pause`` waits some seconds and says whether there is another attempt; ``clock`` gives seconds since 1970, ``chance`` a
+    number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        get_client: Callable[[], Awaitable[GuardedClient]],
+        signing_keys: Sequence[str],
+        wait_for_retry: Callable[[float], Awaitable[bool]],
+        *,
+        clock: Callable[[], float] = time.time,
+        random_fraction: Callable[[], float] = random.random,
+    ) -> None:
+        self._get_client = get_client
+        self._signing_keys = tuple(map(_decode_key, signing_keys))
+        self._wait_for_retry = wait_for_retry
+        self._clock = clock
+        self._random_fraction = random_fraction
+
+    async def send_webhook(self, effect: Effect) -> None:
+        """Send a webhook (``url`` and ``body`` of its payload) as often as it needs.
+
+        Raises OutsideError with the reason for which it was given up.
+        """
+        body = _encode_payload(effect.payload.get("body", {}))
+        wire = await self._get_client()
+        url = wire.parse_url(str(effect.payload.get("url", "")))
+        name = make_webhook_id(effect.key)
+        for wait in (*WEBHOOK_RETRY_SECONDS, None):
+            reason, after = await self._attempt_delivery(wire, url, name, body)
+            if not reason:
+                return
+            if wait is None or after > MAX_RETRY_AFTER_SECONDS:
+                raise OutboundRequestError(reason)
+            if not await self._wait_for_retry(max(after, wait * (0.8 + 0.4 * self._random_fraction()))):
+                raise OutboundRequestError(f"{reason}; the server stops")
+
+    async def _attempt_delivery(
+        self, client: GuardedClient, url: httpx.URL, webhook_id: str, body: bytes
+    ) -> tuple[str, float]:
+        """Why it has to be tried again, or nothing; and the seconds that the server wants to be left alone.
+
+        Raises OutsideError where it makes no sense to try again.
+        """
+        try:
+            async with client.get_host_semaphore(url.host):
+                headers = self._build_headers(webhook_id, body)
+                answer = await client.send_request(
+                    "POST", url, headers, body, max_bytes=_MAX_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
+                )
+        except BlockedRequestError:
+            raise
+        except OutboundRequestError as error:
+            return str(error), 0.0
+        if answer.is_success:
+            return "", 0.0
+        if answer.status < _FIRST_SERVER_ERROR and answer.status not in _RETRYABLE_STATUSES:
+            raise OutboundRequestError(_describe_final_status(answer.status))
+        return f"status {answer.status}", self._parse_retry_after(answer)
+
+    def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
+        at = str(int(self._clock()))
+        headers = {
+            "content-type": b"application/json",
+            "user-agent": b"callflows",
+            "accept-encoding": b"identity",
+            "webhook-id": webhook_id.encode(),
+            "webhook-timestamp": at.encode(),
+        }
+        if self._signing_keys:
+            headers["webhook-signature"] = b" ".join(_sign_webhook(key, webhook_id, at, body) for key in self._signing_keys)
+        return headers
+
+    def _parse_retry_after(self, answer: HTTPAnswer) -> float:
+        """Seconds of a Retry-After, which are a number or a moment."""
+        said = answer.headers.get("retry-after", "").strip()
+        if said.isascii() and said.isdecimal():
+            return float(said[:12])
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - self._clock())
+        except (TypeError, ValueError, OverflowError):
+            return 0.0
+
+
+def make_webhook_id(key: str) -> str:
+    """The ``webhook-id`` of an effect, which says nothing of its call."""
+    return f"msg_{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _encode_payload(body: object) -> bytes:
+    try:
+        written = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise BlockedRequestError("its payload is no JSON") from None
+    if len(written) > _MAX_PAYLOAD_BYTES:
+        raise BlockedRequestError(f"its payload is larger than {_MAX_PAYLOAD_BYTES} bytes")
+    return written
+
+
+def _describe_final_status(status: int) -> str:
+    if status == _STATUS_GONE:
+        return "status 410: nobody wants it any more"
+    if 300 <= status < 400:  # noqa: PLR2004 - the class of HTTP
+        return f"status {status}: it redirects; name the URL that it redirects to"
+    return f"status {status}"
+
+
+def _decode_key(key: str) -> bytes:
+    return base64.b64decode(key.removeprefix("whsec_"))
+
+
+def _sign_webhook(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> bytes:
+    """A signature of the first version: over the id, the time and the body."""
+    made = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256")
+    return b"v1," + base64.b64encode(made)

@@ -1,0 +1,1 @@
+"""Flow files: what authors write, compiled to nodes that answer calls."""

@@ -1,0 +1,1 @@
+"""Tools for authors: JSON Schema, diagrams and the gallery of templates."""

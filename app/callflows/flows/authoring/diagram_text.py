@@ -1,0 +1,79 @@
+"""A diagram as a Mermaid flowchart, which many pages of text draw by themselves."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callflows.flows.authoring.diagram import DiagramLine, FlowDiagram
+
+
+_MERMAID_SPECIAL_CHARACTERS: Final = re.compile(
+    r"[^\w\s,.?!:'()=\-]|_|(?<=\d)\.|(?<=www)\.|(?<=WWW)\.|(?:(?<=<br/>)|^)-", re.ASCII
+)
+
+
+_MAX_MERMAID_CHARACTERS: Final = 120
+
+
+def render_mermaid(diagram: FlowDiagram) -> str:
+    """The flow as a Mermaid flowchart. Whatever stands in a text, it stays a text."""
+    ids = {box.name: f"n{index}" for index, box in enumerate(diagram.boxes)}
+    out = ["flowchart TD"]
+    for box in diagram.boxes:
+        said = [line.text for line in box.lines if line.text and not line.target_node]
+        label = "<br/>".join([f"<b>{_escape_mermaid_text(box.name)}</b>", *map(_escape_mermaid_text, said)])
+        shape = (
+            f'(["{label}"])'
+            if box.name == "start" and not said
+            else f'("{label}")'
+            if box.node_exists
+            else f'{{{{"{label}"}}}}'
+        )
+        out.append(f"  {ids[box.name]}{shape}")
+    for edge in diagram.edges:
+        label = "<br/>".join(map(_escape_mermaid_text, edge.labels))
+        shown = f'|"{label}"|' if label else ""
+        out.append(f"  {ids[edge.start]} -->{shown} {ids[edge.end]}")
+    return "\n".join(out)
+
+
+def _escape_mermaid_text(text: str) -> str:
+    """A text in a Mermaid label: all that might be read as something else by its number."""
+    text = " ".join(clean_text(text).split())
+    short = text if len(text) <= _MAX_MERMAID_CHARACTERS else f"{text[:_MAX_MERMAID_CHARACTERS].rstrip()}…"
+    return _MERMAID_SPECIAL_CHARACTERS.sub(lambda found: f"#{ord(found[0])};" if found[0].isascii() else found[0], short)
+
+
+# A flow as indented lines.
+
+
+def render_outline(diagram: FlowDiagram) -> str:
+    """The flow as indented lines."""
+    missing = {box.name for box in diagram.boxes if not box.node_exists}
+    out = [" · ".join(filter(None, [diagram.name, diagram.summary]))]
+    for box in diagram.boxes:
+        if box.node_exists:
+            out += ["", clean_text(box.name), *(f"  {_format_outline_line(line, missing)}" for line in box.lines)]
+    beside = {
+        "when a text comes in": diagram.message_lines,
+        "when nobody took a call": diagram.missed_call_lines,
+        "when anything goes wrong": diagram.fallback_lines,
+    }
+    for said, lines in beside.items():
+        out += ["", said, *(f"  {_format_outline_line(line, missing)}" for line in lines)] if lines else []
+    return "\n".join(out)
+
+
+def _format_outline_line(line: DiagramLine, missing_nodes: Iterable[str]) -> str:
+    arrow = (
+        f"{' ' if line.text else ''}→ {line.target_node}{' (there is no such node)' if line.target_node in missing_nodes else ''}"
+        if line.target_node
+        else ""
+    )
+    return f"{'  ' * line.depth}{line.text}{arrow}"

@@ -1,0 +1,421 @@
+"""The forms of scenarios, as JSON Schema says them."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import VerbBuildError
+from callflows.flows.authoring.value_schemas import (
+    TEXT_SCHEMA,
+    JsonSchema,
+    build_any_case_pattern,
+    build_kind_schema,
+    build_model_schema,
+    build_text_schema,
+    build_type_schema,
+    build_whole_pattern,
+)
+from callflows.flows.dial_policy.target_policy import DialPolicySection
+from callflows.flows.entry_points import START_NODE
+from callflows.flows.hours.hours_reader import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
+from callflows.flows.hours.opening_hours import WEEKDAY_NAMES
+from callflows.flows.messages.message_rules import MessageRule
+from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
+from callflows.flows.source.scenario_shape import (
+    CALL_OUTCOMES,
+    EXPECTATION_WORDS,
+    INTERRUPTIBLE_WORDS,
+    Scenario,
+    ScenarioText,
+)
+from callflows.flows.steps.attribute_values import VOICE_ATTRIBUTES
+from callflows.flows.steps.dial_step import HuntGroup
+from callflows.flows.steps.lookup_notify_sms import WebhookNotice
+from callflows.flows.steps.step_base import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
+from callflows.flows.steps.verb_steps import CHILD_KEYS, PROMPT_STEPS, find_plain_attribute
+from callflows.language.dialects import NO_EXTENSIONS
+from callflows.language.value_kinds import KEYS_KIND, MILLISECONDS_KIND
+from callflows.language.verb_table import Evidence
+from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Error, Meta, Say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from callflows.flows.steps.step_base import WordStep
+    from callflows.language.dialects import Extensions
+    from callflows.language.element import Element
+    from callflows.language.value_kinds import ValueKind
+    from callflows.language.verb_table import AttributeSpec, ElementSpec
+
+
+_ANY_VALUE: Final[JsonSchema] = {}
+
+
+_TEXTS_REFERENCE: Final[JsonSchema] = {"$ref": "#/definitions/texts"}
+
+
+_FIELD_SCHEMAS: Final[JsonSchema] = {"to": _TEXTS_REFERENCE, "payload": {"type": "object"}}
+
+
+def build_scenario_definitions() -> dict[str, JsonSchema]:
+    """What stands under ``tests``, and what several of its keys take."""
+    behaviour = {"enum": ["answer", "busy", "no-answer"]}
+    by_target = {"type": ["string", "object"], "additionalProperties": behaviour}
+    wait = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"wait": TEXT_SCHEMA, "press": TEXT_SCHEMA, "hangup": TEXT_SCHEMA},
+    }
+    expected = {"$ref": "#/definitions/expected"}
+    return {
+        "tests": {"type": ["array", "null"], "items": build_model_schema(Scenario)},
+        "texted": {
+            "type": [*TEXT_SCHEMA["type"], "array"],
+            "items": {**build_model_schema(ScenarioText), "type": ["object", *TEXT_SCHEMA["type"]]},
+        },
+        "script": {"type": [*TEXT_SCHEMA["type"], "array"], "items": {**wait, "type": ["object", *TEXT_SCHEMA["type"]]}},
+        "callee": {**by_target, "type": ["string", "object", "array"], "items": by_target},
+        "anything": _ANY_VALUE,
+        "expectations": {"type": "array", "items": expected},
+        "expected": {
+            "type": ["object", "string"],
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {
+                **{word: _build_expectation_schema(word) for word in EXPECTATION_WORDS},
+                **_build_whole_call_schemas(expected),
+            },
+        },
+    }
+
+
+def _build_expectation_schema(word: str) -> JsonSchema:
+    """A word and what is expected of its step: all of these fields, or the plain one alone."""
+    known = EXPECTATION_WORDS[word]
+    fields = {field: _FIELD_SCHEMAS.get(field, TEXT_SCHEMA) for field in known.fields}
+    plain = _FIELD_SCHEMAS.get(known.plain_field, TEXT_SCHEMA)
+    says = f"A step {word}: text as it is said, or /a regular expression/." if word == "say" else f"A step {word}."
+    return {
+        **({"items": TEXT_SCHEMA} if known.plain_field == "to" else {}),
+        "type": ["object", *TEXT_SCHEMA["type"], *(["array"] if plain is _TEXTS_REFERENCE else [])],
+        "properties": fields,
+        "additionalProperties": False,
+        "description": says,
+    }
+
+
+def _build_whole_call_schemas(expectation_schema: JsonSchema) -> dict[str, JsonSchema]:
+    return {
+        "outcome": {
+            "type": ["string", "object"],
+            "description": "How the call ends, and in which step the caller hangs up: {is: caller-hung-up, during: say}.",
+            "if": {"type": "string"},
+            "then": {"enum": [*CALL_OUTCOMES]},
+            "properties": {"is": {"enum": [*CALL_OUTCOMES]}, "during": {"enum": [*INTERRUPTIBLE_WORDS]}},
+            "additionalProperties": False,
+        },
+        "nodes": {
+            "type": "array",
+            "items": TEXT_SCHEMA,
+            "description": "The nodes that the call comes to, all of them in order.",
+        },
+        "not": {"type": "array", "items": expectation_schema, "description": "What happens nowhere in the call."},
+    }
+
+
+# The JSON Schema of flow files, for editors and their tools: read off what reads them, so that nothing is said twice.
+
+
+SCHEMA_LIMITATIONS: Final = (
+    "Of YAML: comments that cut a text short, and keys that are the same key, as 1 and '1'.",
+    "Of names: that a node, a group, a value or a list of this name exists, and that something leads to it.",
+    "Of numbers and countries: whether they are any. Of hours: whether windows overlap, and whether a date exists.",
+    "Of expressions and texts with braces: all.",
+    "Of a dialect: which verbs and attributes it has (their help says so).",
+    "Of numbers without quotes: how they are spelled, as 0x10 or 010.",
+    "In play: that it has either a URL or record. In choose: that only the last way goes without when.",
+    "In messages: that a rule does something, and that a text gets to it.",
+    "In dial: that no_answer and error are not both given. In the fallback: that it needs nothing but itself.",
+)
+"""What ``check`` refuses and JSON Schema cannot. The schema is stricter in spelling: it wants no blanks around words of a
+list, no tags of YAML, and no message of nothing."""
+
+
+_WHEN_SCHEMA: Final[JsonSchema] = {
+    "type": ["string", "number", "boolean"],
+    "description": "An expression: only where it holds.",
+}
+
+
+def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
+    """The JSON Schema (draft-07) of a flow file, with the attributes that the user declares."""
+    file = build_model_schema(FlowFile)
+    del file["required"]
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A call flow",
+        "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(SCHEMA_LIMITATIONS),
+        **file,
+        "if": {"required": ["template"]},
+        "then": {"properties": {"nodes": False}},
+        "else": {"required": ["nodes"]},
+        "definitions": {
+            **_build_value_definitions(),
+            **_build_section_definitions(),
+            **_build_step_definitions(extensions),
+            **build_scenario_definitions(),
+        },
+    }
+
+
+def _build_reference(name: str) -> JsonSchema:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+# Values
+
+
+def _build_value_definitions() -> dict[str, JsonSchema]:
+    """What several keys take."""
+    texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
+    way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
+    return {
+        "texts": texts,
+        "some texts": {**texts, "minItems": 1},
+        "expression": TEXT_SCHEMA,
+        "ways": {"type": "array", "items": {**way, "required": ["goto"]}},
+        "name": {
+            "type": "string",
+            "pattern": f"^({VALUE_NAME_PATTERN.pattern})$",
+            "not": {"enum": sorted(RESERVED_VALUE_NAMES)},
+        },
+        "digits": {**build_text_schema("[0-9]{1,3}( *- *[0-9]{1,3})?", "integer"), "minimum": 1, "maximum": 40},
+        "timezone": {"enum": [*sorted(zoneinfo.available_timezones()), "", None]},
+    }
+
+
+# Around the nodes
+
+
+def _build_section_definitions() -> dict[str, JsonSchema]:
+    kinds = {name: Say.spec.attributes[name] for name in VOICE_ATTRIBUTES}
+    return {
+        "voice": _build_closed_object({name: _build_attribute_schema(attribute) for name, attribute in kinds.items()}),
+        "group": _allow_plain_value(build_model_schema(HuntGroup), _build_value_definitions()["some texts"]),
+        "dial_policy": _allow_plain_value(build_model_schema(DialPolicySection), {"type": ["null"]}),
+        "messages": {"type": ["array", "null"], "items": {**build_model_schema(MessageRule), "minProperties": 1}},
+        "notice": _allow_plain_value(
+            build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
+        ),
+        "missed": {"type": ["array", "null"], "items": _build_reference("missed step")},
+        "nodes": {
+            "type": "object",
+            "properties": {START_NODE: {**_build_reference("steps or nothing"), "description": "Where every call begins."}},
+            "required": [START_NODE],
+            "propertyNames": {"pattern": f"^({FLOW_AND_NODE_NAME_PATTERN.pattern})$"},
+            "additionalProperties": _build_reference("steps or nothing"),
+        },
+        "hours": _build_hours_schema(),
+        "windows": _build_windows_schema(),
+    }
+
+
+def _build_closed_object(properties: Mapping[str, JsonSchema]) -> JsonSchema:
+    return {"type": "object", "properties": {**properties}, "additionalProperties": False}
+
+
+_DASH_PATTERN: Final = "[ \\t]*[-\u2013\u2014][ \\t]*"
+
+
+_TIME_PATTERN: Final = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
+
+
+_DATE_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+
+_DATE_SPAN_PATTERN: Final = f"{_DATE_PATTERN}([ \\t]*([-\u2013\u2014/]|[.][.]|to)[ \\t]*{_DATE_PATTERN})?"
+
+
+def _build_list_pattern(item_pattern: str) -> str:
+    return f"{item_pattern}([ \\t]*,[ \\t]*{item_pattern})*"
+
+
+def _build_windows_schema() -> JsonSchema:
+    window = f"{_TIME_PATTERN}{_DASH_PATTERN}({_TIME_PATTERN}|24:00)"
+    return {
+        "type": ["string", "array"],
+        "pattern": build_whole_pattern(f"{build_any_case_pattern(['closed'])}|{_build_list_pattern(window)}"),
+        "items": {"type": ["string", "null"], "pattern": build_whole_pattern(_build_list_pattern(window))},
+        "examples": ["09:00-17:00", "closed"],
+    }
+
+
+def _build_hours_schema() -> JsonSchema:
+    """Opening hours: days and windows, and what stands beside them."""
+    day = f"({build_any_case_pattern(DAY_GROUPS)}|({build_any_case_pattern(DAY_NUMBERS)})({_DASH_PATTERN}({build_any_case_pattern(DAY_NUMBERS)}))?)"
+    dates = {
+        "type": ["string", "array", "null"],
+        "pattern": build_whole_pattern(_build_list_pattern(_DATE_SPAN_PATTERN)),
+        "items": build_text_schema(_build_list_pattern(_DATE_SPAN_PATTERN), "null"),
+    }
+    beside: dict[str, JsonSchema] = {
+        "holidays": {**_build_reference("texts"), "description": "Public holidays on which it is closed, as US or US-NY."},
+        "closed": {**dates, "description": "Dates on which it is closed, as 2026-12-24 or 2026-12-24 - 2027-01-02."},
+        "open": {
+            "type": "object",
+            "propertyNames": {"pattern": build_whole_pattern(_DATE_SPAN_PATTERN)},
+            "additionalProperties": _build_reference("windows"),
+            "description": "Dates with windows of their own, as 2026-12-19: 10:00-16:00.",
+        },
+    }
+    help_ = {"description": "The windows of these days, as 09:00-12:30, 13:30-18:00; closed where there are none."}
+    days = {name: {**_build_reference("windows"), **help_} for name in ("mon-fri", *WEEKDAY_NAMES, *DAY_GROUPS)}
+    return {
+        **_build_closed_object(days | {key: beside[key] for key in SPECIAL_HOURS_KEYS}),
+        "patternProperties": {build_whole_pattern(_build_list_pattern(day)): _build_reference("windows")},
+    }
+
+
+# Steps
+
+
+def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
+    """Steps, and a definition for each word and verb."""
+    verbs = {
+        step_key_of_element(name): cls
+        for name, cls in ELEMENT_CLASSES.items()
+        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in WORD_STEPS
+    }
+    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in WORD_STEPS.items()}
+    forms |= {name: _build_verb_schema(cls, extensions) for name, cls in verbs.items()}
+    known = {name: _build_reference(f"step {name}") | {"description": form["description"]} for name, form in forms.items()}
+    bare = [name for name, form in forms.items() if "null" in form["type"]]
+    steps = {"type": "array", "items": _build_reference("step")}
+    return {
+        "steps": steps,
+        "steps or nothing": {**steps, "type": ["array", "null"]},
+        "step": _build_step_schema({"when": _WHEN_SCHEMA, **known}, bare),
+        "prompt": _build_step_schema(
+            {name: known[name] for name in PROMPT_STEPS}, [name for name in bare if name in PROMPT_STEPS]
+        ),
+        "missed step": _build_step_schema({"when": _WHEN_SCHEMA, **{name: known[name] for name in MISSED_STEP_NAMES}}, []),
+        **{f"step {name}": form for name, form in forms.items()},
+    }
+
+
+def _build_step_schema(keys: Mapping[str, JsonSchema], bare_words: list[str]) -> JsonSchema:
+    """One key and its value, beside it perhaps when; or a word that needs nothing more."""
+    one, two = ({"minProperties": count, "maxProperties": count} for count in (1, 2))
+    count = {"if": {"required": ["when"]}, "then": two, "else": one}
+    word = {"if": {"type": "string"}, "then": {"enum": bare_words}, "else": count}
+    return {**_build_closed_object(keys), "type": ["object", "string"], **word}
+
+
+def _allow_plain_value(mapping_schema: JsonSchema, plain_schema: JsonSchema) -> JsonSchema:
+    """A mapping, or a plain value; in one schema, of which tools say better what is wrong than of alternatives."""
+    return {**plain_schema, **mapping_schema, "type": ["object", *plain_schema["type"]]}
+
+
+def _needs_no_arguments(cls: type[Element]) -> bool:
+    """Whether a verb stands alone."""
+    try:
+        cls()
+    except VerbBuildError:
+        return False
+    return True
+
+
+def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> JsonSchema:
+    """A word of flows: its keys, or a value of its plain key."""
+    says = {"description": (cls.__doc__ or "").strip()}
+    more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
+    if not cls.plain_key:
+        return {**build_model_schema(cls, more), "type": ["object"], **says}
+    field = cls.model_fields[cls.plain_key]
+    plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
+    if cls.takes_raw_value:
+        return {**plain, "type": [plain["type"]], **says}
+    kinds = [kind for kind in plain["type"] if kind != "null" or not field.is_required()]
+    return {**_allow_plain_value(build_model_schema(cls, more), {**plain, "type": kinds}), **says}
+
+
+def _resolve_reference(schema: JsonSchema) -> JsonSchema:
+    """What a definition of a value says, in its place."""
+    return _build_value_definitions().get(schema.get("$ref", "").rpartition("/")[2], schema)
+
+
+def _build_extension_schemas(kinds: Mapping[str, ValueKind]) -> dict[str, JsonSchema]:
+    return {
+        name: {**build_kind_schema(kind), "description": f"Declared by you: {_describe_kind(kind)}."}
+        for name, kind in kinds.items()
+    }
+
+
+def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema:
+    """A verb: its attributes and what stands inside; or the attribute that a plain value means."""
+    row = cls.spec
+    properties = {name: _build_attribute_schema(attribute) for name, attribute in row.attributes.items()}
+    properties |= _build_extension_schemas(extensions.kinds.get(row.name, {})) | _build_child_schemas(cls)
+    keys = {
+        **_build_closed_object(properties),
+        "required": [name for name, one in row.attributes.items() if one.is_required],
+    }
+    plain = row.attributes.get(find_plain_attribute(cls))
+    form = build_kind_schema(plain.kind) if plain else {"type": []}
+    kinds = [kind for kind in form["type"] if kind != "null"] + (["null"] if _needs_no_arguments(cls) else [])
+    return {**_allow_plain_value(keys, {**form, "type": kinds}), "description": _describe_verb(row)}
+
+
+def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
+    """What stands in a verb, by the keys for it."""
+    inside = cls.spec.allowed_children
+    steps = _build_reference("steps")
+    branches = {"type": "object", "propertyNames": _build_keys_schema(), "additionalProperties": steps}
+    prompts = {"type": "array", "items": _build_reference("prompt")}
+    there = {
+        "do": (Say, prompts if DTMF in inside else steps, "The steps that are done inside it."),
+        "dtmf": (DTMF, branches, "Steps by the keys that are pressed: 0-9, star, hash, or several such."),
+        "default": (Default, steps, "The steps where other keys are pressed."),
+        "error": (Error, steps, "The steps where it fails, or nothing comes of it."),
+        "meta": (
+            Meta,
+            {"type": "object", "additionalProperties": TEXT_SCHEMA},
+            "Variables that are passed on to callback URLs.",
+        ),
+    }
+    made = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
+    return {key: form for key in CHILD_KEYS for needs, form in [made[key]] if needs in inside}
+
+
+def _build_keys_schema() -> JsonSchema:
+    return {"pattern": build_kind_schema(KEYS_KIND)["pattern"]}
+
+
+def _describe_verb(row: ElementSpec) -> str:
+    only = f" Only in the {row.dialects[0]} dialect." if len(row.dialects) == 1 else ""
+    return f"{row.description.replace('``', '`')}{only}{_describe_evidence(row.evidence)}"
+
+
+def _build_attribute_schema(attribute: AttributeSpec) -> JsonSchema:
+    only = f" Only in the {next(iter(attribute.spellings))} dialect." if len(attribute.spellings) == 1 else ""
+    default = (
+        f", {attribute.default}{' ms' if attribute.kind is MILLISECONDS_KIND else ''} where it is not given"
+        if attribute.default
+        else ""
+    )
+    means = f"{attribute.meaning[0].upper()}{attribute.meaning[1:]}"
+    must = f": {_describe_kind(attribute.kind)}" if attribute.kind.pattern else ""
+    text = f"{means}{must}{default}.{only}{_describe_evidence(attribute.evidence)}"
+    return {**build_kind_schema(attribute.kind), "description": text}
+
+
+def _describe_kind(kind: ValueKind) -> str:
+    return "a duration, as 500ms, 20s or 2m" if kind is MILLISECONDS_KIND else kind.requirement
+
+
+def _describe_evidence(evidence: Evidence) -> str:
+    return "" if evidence is Evidence.DOCUMENTED else f" Not documented by Opentact, only {evidence.value}."

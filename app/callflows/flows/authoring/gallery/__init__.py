@@ -1,0 +1,1 @@
+"""Templates of flows, written as files by ``callflows new``."""

@@ -1,0 +1,117 @@
+"""Templates of flows that people need, as files to begin with; ``callflows new`` writes them."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from callflows.atomic_files import replace_file_text
+from callflows.errors import FlowCreationError
+from callflows.flows.source.flow_file import read_number_claims
+from callflows.flows.source.positions import ProblemReport
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+_FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+_RESERVED_NAMES: Final = frozenset({"extensions", "overrides"})
+
+
+_NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
+
+
+_LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTILINE)
+
+
+_FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
+"""Numbers that nobody has, for a flow to be tried with."""
+
+
+class FlowTemplate(NamedTuple):
+    """A template: its name, a line about it, and its text."""
+
+    name: str
+    summary: str
+    text: str
+
+
+class CreatedFlow(NamedTuple):
+    """What was written: the flow's file, the files beside it, and the number that it answers."""
+
+    file: Path
+    other_files: tuple[Path, ...]
+    number: str
+
+
+def load_flow_templates() -> dict[str, FlowTemplate]:
+    """The templates by name; the first line of each says what it is."""
+    files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml")]
+    found = {}
+    for file in sorted(files, key=lambda file: file.name):
+        text = file.read_text(encoding="utf-8")
+        name = file.name.removesuffix(".yaml")
+        found[name] = FlowTemplate(name, text.partition("\n")[0].removeprefix("# "), text)
+    return found
+
+
+def create_flow(
+    folder: Path, name: str, template: str, number: str, files_by_number: Mapping[str, str], *, force: bool = False
+) -> CreatedFlow:
+    """Write a flow from a template, and the lists that it reads.
+
+    ``claimed`` has the file of each number that is answered already; without a ``number`` the flow gets a free one.
+    A list that is there is left as it is. Raises TemplateRefused where something is in the way; then nothing is written.
+    """
+    known = load_flow_templates()
+    if template not in known:
+        near = format_suggestion(template, [*known]) or f"there are {', '.join(known)}"
+        raise FlowCreationError(f"there is no template {template!r} ({near})")
+    file = _choose_flow_file(folder, name, force=force)
+    others = {number: other for number, other in files_by_number.items() if other != str(file)}
+    claim = _choose_number(number, others)
+    text = _NUMBERS_PATTERN.sub(lambda found: f"numbers: [{claim}]{found[1]}", known[template].text, count=1)
+    beside = []
+    try:
+        for written in _LIST_FILE_PATTERN.findall(text):
+            listed = folder / written
+            listed.parent.mkdir(parents=True, exist_ok=True)
+            if not listed.exists():
+                replace_file_text(listed, resources.files(__package__).joinpath(written).read_text(encoding="utf-8"))
+                beside.append(listed)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file_text(file, text)
+    except OSError as error:
+        raise FlowCreationError(f"{error.filename or folder}: {error.strerror}") from None
+    return CreatedFlow(file, tuple(beside), claim)
+
+
+def _choose_flow_file(folder: Path, name: str, *, force: bool) -> Path:
+    """The file of a flow of this name, which is free."""
+    if not _FLOW_NAME_PATTERN.fullmatch(name) or name in _RESERVED_NAMES:
+        raise FlowCreationError(f"{name!r} cannot be a flow's name: use letters, digits, - and _")
+    for suffix in (".yml", ".py"):
+        if (folder / f"{name}{suffix}").exists():
+            raise FlowCreationError(f"{folder / f'{name}{suffix}'} is named so already")
+    file = folder / f"{name}.yaml"
+    if file.exists() and not force:
+        raise FlowCreationError(f"{file} is there already: use another name, or --force to write over it")
+    return file
+
+
+def _choose_number(number_text: str, files_by_number: Mapping[str, str]) -> str:
+    """The number as it is claimed; a free one where none is given."""
+    if not number_text:
+        return next((number for number in _FICTIONAL_NUMBERS if number not in files_by_number), _FICTIONAL_NUMBERS[0])
+    report = ProblemReport("")
+    found = next(read_number_claims([number_text], report), None)
+    if found is None:
+        raise FlowCreationError(f"{number_text!r} is not a number: write it with its country code, as +12015550123")
+    if found.number in files_by_number:
+        raise FlowCreationError(f"{found.number} is answered already, by {files_by_number[found.number]}")
+    return found.number

@@ -1,0 +1,1 @@
+"""Lists of callers, and how often a caller has rung."""

@@ -1,0 +1,340 @@
+"""CSV files to caller lists, with the place of everything that is wrong in them.
+
+Rows are ``number or prefix*, reason, until``. They come out of other programs: a header, a byte order mark, semicolons or
+tabs, quotes and any line ends are fine; what could be misread is an error with its line and column.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import re
+import stat
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, TypeAlias
+
+from callflows.errors import Problem
+from callflows.flows.caller_lists.caller_list import ANONYMOUS_LIST_ENTRY, CallerList, CallerListRow
+from callflows.flows.dial_policy.numbering_plans import is_nanp_without_country_code, parse_e164_digits
+from callflows.telephony.phone_numbers import is_anonymous
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+
+    from callflows.flows.source.positions import ProblemReport, SourcePath
+
+
+ListProblemSeverity: TypeAlias = Literal["error", "warning"]
+
+
+MAX_LIST_BYTES: Final = 200_000_000
+"""A list longer than this is refused."""
+
+
+MAX_LIST_ROWS: Final = 2_000_000
+
+
+_MAX_LINE_BYTES: Final = 8192
+
+
+_MAX_REASON_CHARACTERS: Final = 200
+
+
+_MAX_PROBLEMS_PER_RULE: Final = 20  # of each kind, for one list
+
+
+_LIST_FILE_FIX: Final = "lists are named relative to the flow file"
+
+
+_INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
+"""What spreadsheets and web pages leave around a number; the apostrophe is how a spreadsheet marks a text."""
+
+
+_NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
+
+
+_NUMBER_PREFIX: Final = re.compile(r"\+?([1-9][0-9 ().\-]{0,30})\*")
+
+
+_ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
+
+
+_AREA_CODE_DIGITS: Final = 3
+
+
+_ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
+
+
+_DELIMITER: Final = re.compile(r'[ ]*(?:"[^"]*"|[^",;\t]*)[ ]*([,;\t])')
+
+
+_EXPIRY: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+
+
+_MIN_EXPIRY_YEAR, _NO_EXPIRY_YEAR = 1980, 9000
+"""Years between which a date is meant as one."""
+
+
+_DATE_CHARACTERS: Final = len("2026-12-24")
+
+
+_COLUMN_HEADINGS: Final = {
+    "number": frozenset(
+        {"number", "phone", "phone number", "phone_number", "caller", "telephone", "tel", "prefix", "e164"}
+    ),
+    "reason": frozenset({"reason", "note", "comment", "description"}),
+    "until": frozenset({"until", "expires", "expiry", "valid until", "valid_until", "end"}),
+}
+
+
+class _UnreadableList(Exception):  # a reason to stop, never seen outside
+    def __init__(self, line: int, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+        self.fix = fix
+
+
+def read_caller_list(name: str, file: pathlib.Path, report: ProblemReport, path: SourcePath, now: datetime) -> CallerList:
+    """The list ``name`` from a CSV file; what can be read of it. Never raises.
+
+    What is wrong with the file as a whole is said at ``path`` of the flow file, what is wrong with a row at its own line
+    and column. ``now`` (with its offset) tells which rows have expired.
+    """
+    reader = _CallerListReader(name, str(file), report)
+    try:
+        with _open_list_file(file) as lines:
+            reader.read_rows(lines)
+    except FileNotFoundError:
+        report.error(path, "list-missing", f"lists: {name}: there is no file {file}", _LIST_FILE_FIX)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        report.error(path, "list-unreadable", f"lists: {name}: {file} cannot be read: {why}")
+    except _UnreadableList as error:
+        report.problems.append(Problem(str(file), error.line, 1, "error", "list-unreadable", str(error), error.fix))
+    else:
+        reader.report_list_problems(path, now)
+    return reader.build_list()
+
+
+def _open_list_file(file: pathlib.Path) -> BinaryIO:
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(0, "it is no file")
+    if found.st_size > MAX_LIST_BYTES:
+        raise OSError(0, f"it has {found.st_size} bytes, more than {MAX_LIST_BYTES}")
+    return file.open("rb")
+
+
+class _CsvLines:
+    """A file's lines as csv takes them, without blanks and comments. ``number`` is the last one's, ``first`` the row's."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.line_number = 0
+        self.row_line = 0
+        self.row_text = ""
+
+    def __iter__(self) -> Iterator[str]:
+        while raw := self._file.readline(_MAX_LINE_BYTES):
+            for part in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
+                self.line_number += 1
+                text = self._decode_line(part)
+                if text and not text.isspace() and not text.lstrip().startswith("#"):
+                    if not self.row_line:
+                        self.row_line, self.row_text = self.line_number, text
+                    yield text + "\n"
+            if len(raw) == _MAX_LINE_BYTES:
+                raise _UnreadableList(
+                    self.line_number, f"the line has over {_MAX_LINE_BYTES} bytes", "a row is a number, a reason and a date"
+                )
+
+    def _decode_line(self, part: bytes) -> str:
+        try:
+            text = part.decode("utf-8-sig" if self.line_number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise _UnreadableList(self.line_number, "the file is not UTF-8", "save it as UTF-8") from None
+        if "\0" in text:
+            raise _UnreadableList(self.line_number, "the file is no text: it holds zero bytes", "save it as CSV in UTF-8")
+        return text
+
+
+class _ListColumns(NamedTuple):
+    number: int = 0
+    reason: int = 1
+    until: int = 2
+    has_header: bool = False
+
+
+class _CallerListReader:
+    """Reads one list."""
+
+    def __init__(self, name: str, file: str, report: ProblemReport) -> None:
+        self._name = name
+        self._file = file
+        self._report = report
+        self._numbers: dict[int, CallerListRow] = {}
+        self._prefixes: dict[str, CallerListRow] = {}
+        self._anonymous: CallerListRow | None = None
+        self._shared_rows: dict[tuple[str, str], CallerListRow] = {}
+        self._columns = _ListColumns()
+        self._lines: _CsvLines
+        self._problem_counts: dict[str, int] = {}
+        self._row_count = 0
+
+    def build_list(self) -> CallerList:
+        """The list of all rows that could be read."""
+        return CallerList(self._name, self._numbers, self._prefixes, self._anonymous)
+
+    def read_rows(self, file: BinaryIO) -> None:
+        """Every row. Raises _Unreadable where the rest cannot be read."""
+        self._lines = lines = _CsvLines(file)
+        source = iter(lines)
+        first = next(source, None)
+        if first is None:
+            return
+        delimiter = _detect_delimiter(first)
+        rows = csv.reader(itertools.chain([first], source), delimiter=delimiter, skipinitialspace=True, strict=True)
+        try:
+            for index, row in enumerate(rows):
+                if index or not self._read_header(row):
+                    self._read_row(row)
+                lines.row_line = 0
+        except csv.Error as error:
+            raise _UnreadableList(
+                lines.row_line or lines.line_number,
+                f"this is not CSV: {error}",
+                "a quote is not closed, or stands within a text",
+            ) from None
+
+    def _read_header(self, row: list[str]) -> bool:
+        """Whether the first row names the columns; it may give them another order."""
+        cells = [cell.strip().casefold() for cell in row]
+        found = {kind: at for kind, names in _COLUMN_HEADINGS.items() for at, cell in enumerate(cells) if cell in names}
+        if "number" not in found:
+            return False
+        self._columns = _ListColumns(found["number"], found.get("reason", -1), found.get("until", -1), has_header=True)
+        return True
+
+    def _read_row(self, row: list[str]) -> None:
+        if not any(cell.strip() for cell in row):
+            return
+        self._row_count += 1
+        if self._row_count > MAX_LIST_ROWS:
+            raise _UnreadableList(
+                self._lines.row_line, f"the list has over {MAX_LIST_ROWS} rows", "a prefix* stands for many numbers"
+            )
+        columns = self._columns
+        written, reason, until = (row[at].strip() if 0 <= at < len(row) else "" for at in columns[:3])
+        if not columns.has_header and any(cell.strip() for cell in row[3:]):
+            said = f"the row has {len(row)} cells, and not a number, a reason and a date"
+            self._report_problem("error", "list-row", row[3], said, "put a reason with commas in it in quotes")
+            return
+        entry = self._make_row(reason, until)
+        if entry is not None:
+            self._add_row(written.strip(_INVISIBLE_CHARACTERS), entry)
+
+    def _make_row(self, reason: str, until: str) -> CallerListRow | None:
+        """Reason and expiry, one object for the rows that share them; None, with an error said, where it is no date."""
+        known = self._shared_rows.get((reason, until))
+        if known is None:
+            try:
+                known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), _parse_expiry(until))
+            except ValueError:
+                mend = "write it as 2026-12-24, which holds to the end of that day, or 2026-12-24 18:00"
+                self._report_problem("error", "list-row", until, f"until: {until!r:.60} is no date", mend)
+                return None
+            self._shared_rows[reason, until] = known
+        return known
+
+    def _add_row(self, cell: str, row: CallerListRow) -> None:
+        nanp = _NANP_NUMBER.fullmatch(cell)
+        digits = nanp[1] if nanp else parse_e164_digits(cell)
+        if digits:
+            self._add_number(int(digits), cell, row)
+        elif prefix := _NUMBER_PREFIX.fullmatch(cell):
+            self._add_prefix(re.sub("[^0-9]", "", prefix[1]), cell, row)
+        elif cell and is_anonymous(cell) and _ONLY_LETTERS.search(cell):
+            self._anonymous = self._keep_longer_row(self._anonymous, row, cell)
+        else:
+            mend = f"write it with its country code, as +12015550123; a prefix as +1201*; {ANONYMOUS_LIST_ENTRY} for withheld numbers"
+            if _ROUNDED_NUMBER.fullmatch(cell):
+                mend = "a spreadsheet has rounded it: make the column text there"
+            self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", mend)
+
+    def _add_number(self, number: int, cell: str, row: CallerListRow) -> None:
+        if number in self._numbers:
+            self._numbers[number] = self._keep_longer_row(self._numbers[number], row, cell)
+            return
+        self._numbers[number] = row
+        if (
+            not cell.startswith(("+", "1"))
+            and self._problem_counts.get("list-row-country", 0) <= _MAX_PROBLEMS_PER_RULE
+            and is_nanp_without_country_code(cell)
+        ):
+            self._warn_missing_country_code(cell, f"+1{re.sub('[^0-9]', '', cell)}")
+
+    def _add_prefix(self, digits: str, cell: str, row: CallerListRow) -> None:
+        if digits not in self._prefixes and not cell.startswith(("+", "1")) and len(digits) >= _AREA_CODE_DIGITS:
+            self._warn_missing_country_code(cell, f"+1{digits}*")
+        self._prefixes[digits] = self._keep_longer_row(self._prefixes.get(digits), row, cell)
+
+    def _warn_missing_country_code(self, cell: str, suggestion: str) -> None:
+        said = f"{cell} has no plus, and its first digits are taken for a country's code"
+        mend = f"write {suggestion} if it is North American, else put a plus before it"
+        self._report_problem("warning", "list-row-country", cell, said, mend)
+
+    def _keep_longer_row(self, earlier_row: CallerListRow | None, row: CallerListRow, cell: str) -> CallerListRow:
+        """Of two rows for one number the one that holds longer, and a warning."""
+        if earlier_row is None:
+            return row
+        said = f"{cell} is in the list already"
+        self._report_problem(
+            "warning", "list-row-twice", cell, said, "take one out; until then the one that holds longer counts"
+        )
+        return earlier_row if earlier_row.end_timestamp >= row.end_timestamp else row
+
+    def _report_problem(self, severity: ListProblemSeverity, rule: str, cell: str, message: str, fix: str) -> None:
+        said = self._problem_counts[rule] = self._problem_counts.get(rule, 0) + 1
+        if said == _MAX_PROBLEMS_PER_RULE + 1:
+            message, fix = "there are more rows like those above", ""
+        if said <= _MAX_PROBLEMS_PER_RULE + 1:
+            column = self._lines.row_text.rfind(cell) + 1 if cell else 0
+            self._report.problems.append(
+                Problem(self._file, self._lines.row_line, max(column, 1), severity, rule, message, fix)
+            )
+
+    def report_list_problems(self, path: SourcePath, now: datetime) -> None:
+        """What is to be said when all rows are read."""
+        if not self._row_count:
+            self._report.warning(path, "list-empty", f"lists: {self._name}: {self._file} has no rows", "nobody is in it")
+            return
+        last = max((row.end_timestamp for row in self._shared_rows.values()), default=math.inf)
+        if last <= now.timestamp():
+            day = datetime.fromtimestamp(last, UTC).date()
+            said = f"lists: {self._name}: all rows of {self._file} have expired, the last by {day}"
+            self._report.warning(path, "list-stale", said, "nobody is in it any more: renew it, or take it out")
+
+
+def _detect_delimiter(line: str) -> str:
+    """What stands after the first cell; no number holds one."""
+    found = _DELIMITER.match(line)
+    return found[1] if found else ","
+
+
+def _parse_expiry(text: str) -> datetime | None:
+    """When a row expires; None where it never does. Raises ValueError."""
+    if not text or text.casefold() == "never":
+        return None
+    if not _EXPIRY.fullmatch(text):
+        raise ValueError(text)
+    until = datetime.fromisoformat(re.sub("[T ]+", "T", text))
+    if until.year >= _NO_EXPIRY_YEAR:
+        return None
+    if until.year < _MIN_EXPIRY_YEAR:
+        raise ValueError(text)
+    return until + timedelta(days=1) if len(text) == _DATE_CHARACTERS else until

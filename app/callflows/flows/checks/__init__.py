@@ -1,0 +1,1 @@
+"""Checks of whole flows, and the table that explains each rule."""

@@ -1,0 +1,112 @@
+"""What is probably not meant between flows; looked at when they are checked, and when they are served."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from callflows.errors import Problem
+from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
+from callflows.telephony.phone_numbers import parse_e164
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callflows.flows.entry_points import NumberClaim
+    from callflows.flows.flow import Flow
+    from callflows.flows.flow_book import FlowBook
+
+
+_NUMBERS_PROBLEM: Final = re.compile("^numbers:|'numbers'|^the file ")
+"""In what is wrong with a flow: that its numbers could not be read, or nothing of it."""
+
+
+def check_across_flows(book: FlowBook, workers: int = 1) -> list[Problem]:
+    """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
+    return _check_flows(book.flows.values(), book, workers)
+
+
+def check_changed_flows(previous_book: FlowBook, book: FlowBook, workers: int = 1) -> list[Problem]:
+    """What is probably not meant between flows since another book: only flows that have changed are looked at.
+
+    And where they claim other numbers, those that ring them.
+    """
+    stayed = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is flow]
+    fresh = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is not flow]
+    old = [previous_book.flows[flow.name] for flow in fresh if flow.name in previous_book.flows]
+    known = {*_check_flows(old, previous_book, workers)}
+    found = _check_flows(fresh, book, workers)
+    if {claim.number for flow in fresh for claim in flow.claims} - {claim.number for flow in old for claim in flow.claims}:
+        found += [
+            problem
+            for flow in stayed
+            for dialled in flow.literal_targets
+            for problem in _check_own_number(dialled, flow, book)
+            if problem not in _check_own_number(dialled, flow, previous_book)
+        ]
+    return [problem for problem in found if problem not in known]
+
+
+def _check_flows(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Problem]:
+    flows = [*flows]
+    found = check_call_counts_per_worker(flows, workers)
+    for flow in flows:
+        if not flow.claims and not any(
+            _NUMBERS_PROBLEM.search(f"{problem.message} {problem.fix}") for problem in flow.problems
+        ):
+            mend = "as numbers: +12015550123; rest answers all that no other file does"
+            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
+        for dialled in flow.literal_targets:
+            found += _check_dialed_number(dialled, flow, book)
+        for forward in flow.message_rules.forward_claims if flow.message_rules is not None else ():
+            found += _check_forward_number(forward, flow, book)
+    return found
+
+
+def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
+    """What is doubtful about a number that an author wrote out."""
+    doubt, mend = _find_doubt(dialed.number)
+    if doubt:
+        return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-doubtful", doubt, mend)]
+    return _check_own_number(dialed, flow, book)
+
+
+def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
+    """That a number is answered by ourselves."""
+    number = parse_e164(dialed.number)
+    answering = book.find_claiming_flow(number) if number else None
+    if answering is None:
+        return []
+    whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
+    said = f"{number} is answered by {whose}"
+    mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+    return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", said, mend)]
+
+
+def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
+    """What is doubtful about a number to which texts are sent on; to one that flows answer, none is."""
+    number = parse_e164(forward.number)
+    if not book.has_exact_claim(number):
+        return _check_dialed_number(forward, flow, book)
+    said = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
+    mend = "name the number of a person"
+    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, mend)]
+
+
+def _find_doubt(text: str) -> tuple[str, str]:
+    if lacks_country_code(text):
+        return MISSING_COUNTRY_CODE_MESSAGE.format(text), suggest_country_code(text)
+    from callflows.flows.dial_policy.target_policy import find_number_doubt  # noqa: PLC0415 - heavy
+
+    why = find_number_doubt(text)
+    known = parse_e164(text) or why == "is an emergency number"
+    return (f"{text} {why}", "make sure that it is meant") if why and known else ("", "")
+
+
+def check_call_counts_per_worker(flows: Iterable[Flow], workers: int) -> list[Problem]:
+    """Flows that ask how often somebody called, where several processes count each for itself."""
+    if workers <= 1:
+        return []
+    said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
+    mend = "serve with one worker, or ask for a smaller number"
+    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, mend) for flow in flows if flow.uses_calls_today]

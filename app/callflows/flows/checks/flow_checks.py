@@ -1,0 +1,201 @@
+"""What is right in a flow and probably not meant; looked at when it is compiled."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
+from callflows.flows.checks.ticket_size_check import check_ticket_sizes
+from callflows.flows.entry_points import START_NODE
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
+from callflows.flows.source.yaml_source import iterate_texts
+from callflows.text import find_nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.source.positions import ProblemReport, SourcePath
+
+
+def check_flow(compiler: FlowCompiler) -> None:
+    """What is probably not meant in a flow; said in its report.
+
+    Where something is wrong with it already, only what holds whatever that was meant to be.
+    """
+    _check_unused_names(compiler, UncertainNames(compiler))
+    _check_country_codes(compiler)
+    _check_silent_nodes(compiler)
+    if not compiler.flow_file.template:
+        _check_hours_not_asked(compiler, UncertainNames(compiler))
+        _check_attestation(compiler)
+
+
+class UncertainNames:
+    """What errors leave in doubt: a name that one of them may have meant, or all where something is lost."""
+
+    def __init__(self, compiler: FlowCompiler) -> None:
+        errors = [problem for problem in compiler.report.problems if problem.severity == "error"]
+        self._suggested_names = {
+            name for problem in errors for name in _SUGGESTED_NAME.findall(f"{problem.message} {problem.fix}")
+        }
+        self._is_text_lost = any(problem.rule in _RULES_OF_LOST_TEXT for problem in errors) or compiler.report.has_error_at(
+            ("template",)
+        )
+        self._texts: list[str] = []
+        if errors:
+            file = compiler.flow_file
+            self._texts = [*iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback])]
+
+    def is_uncertain(self, name: str) -> bool:
+        """Whether an error may have meant a name."""
+        return self._is_text_lost or name in self._suggested_names
+
+    def is_any_uncertain(self, *names: str) -> bool:
+        """Whether an error may have meant one of several names."""
+        return any(map(self.is_uncertain, names))
+
+    def is_mentioned(self, name: str) -> bool:
+        """Whether an error may have meant a name, or a text has it that could not be read."""
+        return self.is_uncertain(name) or any(
+            re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in self._texts
+        )
+
+
+_SUGGESTED_NAME: Final = re.compile("did you mean '([^']+)'")
+
+
+_RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
+"""Rules on what is not read at all."""
+
+
+def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
+    """Whether a flow can begin; refuses names that no node can have."""
+    for node in nodes:
+        if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(node):
+            message = f"{node!r} cannot be a node's name"
+            report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
+    if START_NODE not in nodes:
+        near = find_nearest(START_NODE, nodes, 0.75)
+        mend = f"every flow begins at start{f': rename {near!r}' if near else ''}"
+        report.error(("nodes",), "no-start", f"no node is named {START_NODE!r}", mend, key=True)
+    return START_NODE in nodes
+
+
+def check_flow_graph(compiler: FlowCompiler) -> None:
+    """What nothing leads to, what leads round in silence, and what depends on what the file does not say."""
+    _check_loops(compiler)
+    check_ticket_sizes(compiler)
+    report, file = compiler.report, compiler.flow_file
+    doubted = UncertainNames(compiler)
+    for node in (
+        compiler.flow_graph.find_unreachable_nodes(START_NODE)
+        if START_NODE in file.nodes and not compiler.flow_graph.is_incomplete
+        else ()
+    ):
+        if node in file.nodes and not doubted.is_uncertain(node):
+            message = f"nothing leads to the node {node!r}"
+            report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
+    if compiler.dialect == "classic" and file.auto_answer == "true":
+        message = "auto_answer: the classic dialect has no Answer, so none is written"
+        mend = "let the app answer by itself, or use the reference dialect"
+        report.warning(("auto_answer",), "dialect", message, mend)
+    for path, node in compiler.flow_graph.menu_targets.items():
+        collects = any(isinstance(step, dict) and "collect" in step for step in file.nodes.get(node) or ())
+        if "digits" in compiler.flow_graph.used_names.get(node, ()) and not collects:
+            message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
+            report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")
+    if compiler.flow_graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
+        message, mend = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
+        report.warning(compiler.flow_graph.first_time_use, "no-timezone", message, mend)
+
+
+def _check_loops(compiler: FlowCompiler) -> None:
+    """Nodes that lead round to themselves."""
+    silent = compiler.flow_graph.find_silent_loops()
+    for node in silent:
+        message = f"the node {node!r} leads round to itself, and the caller hears silence"
+        mend = "say or ask something on the way round"
+        compiler.report.error(("nodes", node), "silent-loop", message, mend, key=True)
+    for node in compiler.flow_graph.find_nonwaiting_loops():
+        if node not in silent and node in compiler.flow_file.nodes:
+            message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
+            mend = "give it a way out: a menu, or a goto"
+            compiler.report.warning(("nodes", node), "endless-loop", message, mend, key=True)
+
+
+def _check_unused_names(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
+    """What is named and never asked for."""
+    asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
+    for kind in ("hours", "lists", "variables"):
+        for name in getattr(compiler.flow_file, kind) if kind not in asked else ():
+            if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
+                _warn_unused(compiler, kind, name, f"{kind}.{name}")
+    for name in compiler.flow_file.groups.keys() - compiler.used_groups:
+        if not uncertain_names.is_mentioned(name):
+            _warn_unused(compiler, "groups", name, f"dial: {name}")
+
+
+def _warn_unused(compiler: FlowCompiler, kind: str, name: str, use: str) -> None:
+    message = f"{kind}: nothing uses {name!r}"
+    compiler.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
+
+
+def _check_country_codes(compiler: FlowCompiler) -> None:
+    """Numbers that are taken for those of another country."""
+    for index, written in enumerate(compiler.flow_file.numbers):
+        path: SourcePath = ("numbers", index) if ("numbers", index) in compiler.report.positions else ("numbers",)
+        if lacks_country_code(written):
+            compiler.report.warning(
+                path,
+                "number-country",
+                f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
+                suggest_country_code(written),
+            )
+
+
+def _check_silent_nodes(compiler: FlowCompiler) -> None:
+    """Nodes in which a call ends though nothing was said since it came in."""
+    silent = {START_NODE}
+    left = [START_NODE]
+    while left:
+        new = compiler.flow_graph.silent_edges[left.pop()] - silent
+        silent |= new
+        left += new
+    for node, steps in compiler.flow_file.nodes.items():
+        if not steps:
+            message, mend = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
+        elif node in silent & compiler.nodes_ending_unheard:
+            message = f"the node {node!r} comes to its end, and the caller has heard nothing"
+            mend = "say something, or go on at a node, where no condition holds"
+        else:
+            continue
+        mend += "; hangup as the last step says that it is meant"
+        compiler.report.warning(("nodes", node), "says-nothing", message, mend, key=True)
+
+
+def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
+    """Hours that are looked at, and of which nothing asks whether they are open."""
+    asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
+    sources = "\n".join(iterate_texts([compiler.flow_file.nodes, compiler.flow_file.messages, compiler.flow_file.missed]))
+    for name in compiler.flow_context.hours:
+        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
+        if (
+            f"hours.{name}" in asked
+            and not opens.search(sources)
+            and not uncertain_names.is_any_uncertain(name, "open", "hours")
+        ):
+            message = f"hours: nothing asks whether {name} is open, so that callers fare alike when it is closed"
+            mend = f"as - when: not hours.{name}.open, and below it goto: closed"
+            compiler.report.warning(("hours", name), "hours-not-asked", message, mend, key=True)
+
+
+def _check_attestation(compiler: FlowCompiler) -> None:
+    """A flow that relies on an attestation that may not be told."""
+    path = compiler.flow_graph.first_attestation_use
+    if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(compiler.flow_file.nodes)):
+        return
+    message = "call.attestation is unknown where Opentact does not tell it: never with GET"
+    mend = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
+    compiler.report.warning(path, "attestation", message, mend)

@@ -1,0 +1,1 @@
+"""The compiler: nodes and steps become documents."""

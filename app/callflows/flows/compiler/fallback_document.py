@@ -1,0 +1,34 @@
+"""What callers hear when anything goes wrong: a document that needs nothing but itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callflows.flows.compiler.node_compiler import NodeCompiler
+from callflows.language import Hangup, Say
+
+if TYPE_CHECKING:
+    from callflows.flows.compiler.flow_compiler import FlowCompiler
+
+
+FALLBACK_NODE: Final = "fallback:"
+"""The node of its steps, which is none that a call can go to."""
+
+
+def compile_fallback(flow_compiler: FlowCompiler) -> NodeCompiler:
+    """A file's fallback, written; the apology of the settings where it has none that can be served."""
+    run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
+    known = len(flow_compiler.report.problems)
+    run.compile_steps(flow_compiler.flow_file.fallback, ("fallback",))
+    if flow_compiler.flow_file.fallback and run.only_answers_or_ends:
+        message = "when something goes wrong, callers hear nothing"
+        mend = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
+        flow_compiler.report.warning(("fallback",), "says-nothing", message, mend, key=True)
+    if not run.fragments or any(problem.severity == "error" for problem in flow_compiler.report.problems[known:]):
+        run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
+        run.write_verbs(Say(flow_compiler.options.apology))
+    elif flow_compiler.flow_file.fallback:
+        run.fragments.insert(0, run.make_coverage_comment("is served", ("fallback",), key=True))
+    if not run.terminates:
+        run.write_verbs(Hangup())
+    return run

@@ -1,0 +1,287 @@
+"""What stands in a flow file around its nodes, and what is seen of it: hours, lists, groups, variables, the dial policy."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import re
+import types
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.steps.attribute_values import read_voice_attributes
+from callflows.flows.steps.dial_step import HuntGroup
+from callflows.flows.steps.step_base import check_value_name
+from callflows.telephony.calls import LocalTime
+from callflows.telephony.turn import MISSING, MissingValue
+from callflows.text import find_nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from callflows.errors import Problem
+    from callflows.flows.caller_lists.caller_list import CallerList
+    from callflows.flows.dial_policy.target_policy import DialPolicy
+    from callflows.flows.expressions.expression_scope import ScopeFields
+    from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
+    from callflows.flows.hours.overrides import HoursOverride
+    from callflows.flows.source.flow_file import FlowFile
+    from callflows.flows.source.positions import SourcePosition
+    from callflows.flows.suppositions import Suppositions
+    from callflows.telephony.turn import Turn
+
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+_HOURS_SCOPE: Final[ScopeFields] = {"open": SCOPE_LEAF, "next_opening": MOMENT_SCOPE, "next_closing": MOMENT_SCOPE}
+
+
+class FlowContext:
+    """``scope`` is what expressions see of it; ``sight`` gives it when a call is there."""
+
+    def __init__(
+        self,
+        flow_file: FlowFile,
+        report: ProblemReport,
+        folder: pathlib.Path,
+        dependencies: set[pathlib.Path],
+        dial_regions: frozenset[str] | None,
+        find_overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[HoursOverride]],
+        suppositions: Suppositions,
+    ) -> None:
+        """``overrides`` gives those of hours by name, at a moment; every file that is read is put into ``reads``."""
+        self._flow_file = flow_file
+        self._dial_regions = dial_regions
+        self._find_overrides = find_overrides
+        self._suppositions = suppositions
+        self._report = report
+        self.voice = read_voice_attributes(flow_file.voice, ("voice",), report)
+        self.groups = self._read_groups()
+        self.variables = {
+            name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
+        }
+        for name, value in self.variables.items():
+            if "{{" in value or "{%" in value:
+                said = f"variables: {name}: stays as it is from call to call"
+                report.error(("variables", name), "template", said, "use set in a node for what changes")
+        self.hours = self._read_hours()
+        self.lists = self._read_lists(folder, dependencies)
+        self.scope: Mapping[str, ScopeFields] = {
+            "hours": dict.fromkeys(self.hours, _HOURS_SCOPE),
+            "lists": {name: {} for name in self.lists},
+            "variables": {name: {} for name in self.variables},
+        }
+
+    @functools.cached_property
+    def dial_policy(self) -> DialPolicy:
+        """Which computed targets may be rung; read when first asked for."""
+        from callflows.flows.dial_policy.target_policy import read_dial_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
+
+        own = [claim.strip() for claim in self._flow_file.numbers]
+        return read_dial_policy(self._flow_file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
+
+    def _read_hours(self) -> dict[str, OpeningHours]:
+        made = {}
+        for name, given in self._flow_file.hours.items():
+            hours = (
+                read_opening_hours(name, given, ("hours", name), self._report)
+                if self._check_name(("hours",), name)
+                else None
+            )
+            if hours is not None:
+                made[name] = hours
+        return made
+
+    def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
+        made = {}
+        for name, written in self._flow_file.lists.items():
+            path = ("lists", name)
+            if not self._check_name(("lists",), name):
+                continue
+            if not written or ".." in pathlib.PurePath(written).parts or pathlib.PurePath(written).is_absolute():
+                said = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
+                self._report.error(path, "list-missing", said, "as lists/spam.csv")
+                continue
+            file = folder / written
+            dependencies.add(file)
+            made[name], problems = _read_cached_list(
+                name, file, self._report.file, self._report.get_position(path), _stat_signature(file), current_utc_date()
+            )
+            made[name] = self._suppositions.with_supposed_callers(made[name])
+            self._report.problems += [problem for problem in problems if problem not in self._report.problems]
+        return made
+
+    def _read_groups(self) -> dict[str, HuntGroup]:
+        made = {}
+        for name, given in self._flow_file.groups.items():
+            path = ("groups", name)
+            if not isinstance(given, dict):
+                given = {"to": given}  # noqa: PLW2901 - a plain value means whom to ring
+            group = validate_shape(HuntGroup, given, path, self._report)
+            if group is not None and self._check_name(("groups",), name):
+                made[name] = group
+        return made
+
+    def _check_name(self, path: tuple[str, ...], name: str) -> bool:
+        try:
+            check_value_name(name)
+        except ValueError as error:
+            self._report.error((*path, name), "value", f"{path[0]}: {error}", key=True)
+            return False
+        return True
+
+    def resolve(self, name: str, turn: Turn) -> object:
+        """What a turn sees by a name."""
+        if name == "hours":
+            return LazyMapping(lambda asked: self._resolve_hours(asked, turn.now.moment, turn.zone))
+        if name == "lists":
+            return LazyMapping(lambda asked: self.lists[asked].at_moment(turn.now.moment, turn.zone))
+        return self.variables
+
+    def _resolve_hours(self, name: str, moment: datetime, zone: ZoneInfo | None) -> OpeningHoursView:
+        return OpeningHoursView(self.hours[name].at_moment(moment, zone, self._find_overrides(name, moment, zone)))
+
+
+class LazyMapping(dict[str, Any]):
+    """A mapping whose values are made when they are first asked for."""
+
+    def __init__(self, make_value: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make_value = make_value
+
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401 - what is made
+        made = self[name] = self._make_value(name)
+        return made
+
+
+class OpeningHoursView:
+    """Opening hours at a moment, as expressions see them; ``reason`` is the rule that decided."""
+
+    __slots__ = ("_opening",)
+    FIELDS: Final = frozenset({"open", "next_opening", "next_closing"})
+
+    def __init__(self, opening: OpeningState) -> None:
+        self._opening = opening
+
+    @property
+    def open(self) -> bool:
+        """Whether it is open."""
+        return self._opening.open
+
+    @property
+    def reason(self) -> str:
+        """The rule that decided."""
+        return self._opening.reason
+
+    @property
+    def next_opening(self) -> LocalTime | MissingValue:
+        """When it opens next; nothing where it does not."""
+        return _to_local_time(self._opening.next_opening)
+
+    @property
+    def next_closing(self) -> LocalTime | MissingValue:
+        """When it closes next; nothing where it does not."""
+        return _to_local_time(self._opening.next_closing)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        told = self._opening
+        return _restore_hours_view, (told.open, told.next_opening, told.next_closing, told.reason)
+
+
+def _restore_hours_view(
+    is_open: bool,  # noqa: FBT001 - pickled as positional arguments
+    next_opening: datetime | None,
+    next_closing: datetime | None,
+    reason: str,
+) -> OpeningHoursView:
+    """Opening hours as they were worked out elsewhere."""
+    made: Any = types.SimpleNamespace(open=is_open, next_opening=next_opening, next_closing=next_closing, reason=reason)
+    return OpeningHoursView(made)
+
+
+def _to_local_time(moment: datetime | None) -> LocalTime | MissingValue:
+    return MISSING if moment is None else LocalTime(moment)
+
+
+def current_utc_date() -> date:
+    """The day, as far as it matters to what is read: rows of lists that have expired are said."""
+    return datetime.now(UTC).date()
+
+
+def _stat_signature(file: pathlib.Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@functools.lru_cache(maxsize=64)
+def _read_cached_list(
+    name: str,
+    file: pathlib.Path,
+    flow_file: str,
+    place: SourcePosition,
+    _file_signature: tuple[int, int, int] | None,
+    day: date,
+) -> tuple[CallerList, tuple[Problem, ...]]:
+    """A list, read once as long as its file stays as it is."""
+    from callflows.flows.caller_lists.caller_list_reader import read_caller_list  # noqa: PLC0415 - heavy, and few flows have lists
+
+    report = ProblemReport(flow_file)
+    report.positions[()] = place
+    made = read_caller_list(name, file, report, (), datetime.combine(day, datetime.min.time(), UTC))
+    return made, tuple(report.problems)
+
+
+class StoredNames:
+    """The names under which a file's steps keep something, and those of them that are secret."""
+
+    def __init__(self, nodes: Mapping[str, Any]) -> None:
+        names: set[str] = set()
+        secrets: set[str] = set()
+        sets: list[tuple[str, str]] = []
+        for word, value in _iterate_storing_steps(nodes):
+            name = value.get("into" if "into" in value else find_nearest("into", value, 0.75))
+            if word == "set":
+                sets += [(name, source) for name, source in value.items() if isinstance(source, str)]
+            elif isinstance(name, str):
+                names.add(name)
+                secrets |= {name, "digits"} if str(value.get("secret", "")).lower() in _TRUE_WORDS else set()
+        self.names = frozenset(names | {name for name, _ in sets})
+        self.secret_names = frozenset(_find_tainted_names(secrets, sets))
+
+
+_STORING_STEPS: Final = ("set", "collect", "lookup")
+
+
+_TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
+
+
+def _iterate_storing_steps(value: object) -> Iterator[tuple[str, Any]]:
+    """Every step that keeps something, wherever in a node it stands."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _iterate_storing_steps(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(part, dict):
+                word = key if key in _STORING_STEPS or "into" not in part else "collect"
+                yield from [(word, part)] if word in _STORING_STEPS else []
+            yield from _iterate_storing_steps(part)
+
+
+def _find_tainted_names(secrets: set[str], sets: Iterable[tuple[str, str]]) -> set[str]:
+    """What is worked out from a secret is one."""
+    listed = [*sets]
+    while True:
+        more = {name for name, source in listed if name not in secrets and secrets & {*_IDENTIFIER.findall(source)}}
+        if not more:
+            return secrets
+        secrets |= more

@@ -1,0 +1,116 @@
+"""A Python program as a Flow: its nodes are run apart, when a call is there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
+from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.flow import Flow, render_apology
+from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
+from callflows.flows.source.flow_file import find_timezone, read_number_claims
+from callflows.flows.source.positions import ProblemReport, SourcePosition
+from callflows.sandbox.deferred_jobs import get_job_result
+from callflows.telephony.calls import CALL_BEGAN_FIELD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.language import Dialect
+    from callflows.telephony.turn import Turn
+
+
+_CARRIED_FIELDS: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", CALL_BEGAN_FIELD)
+
+
+_URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
+
+
+def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions) -> Flow | None:
+    """A program's file as a Flow; None, with an error said, where it is none."""
+    try:
+        source = text.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        report.error((), "python", "the file is not UTF-8", "save it as UTF-8")
+        return None
+    told = describe_python_flow(file, source, options.extensions)
+    if "error" in told:
+        report.positions[()] = SourcePosition(told["line"], 1)
+        report.error((), "python", told["error"], "run it with python to see more")
+        return None
+    if told["name"] != name:
+        report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
+    if START_NODE not in told["nodes"]:
+        report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
+    version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
+    dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
+    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options)
+    entries = (NodeEntry(), NodeEntry(line_answered=True))
+    return Flow(
+        name=name,
+        file=str(file),
+        version=version,
+        dialect=dialect,
+        zone=find_timezone(told["timezone"], (), report),
+        claims=tuple(read_number_claims([*told["numbers"]], report)),
+        documents={node: dict.fromkeys(entries, (partial(program.render_document, node),)) for node in told["nodes"]},
+        fallback=told["fallback"].encode() or render_apology(options.apology, dialect),
+        needs_worker=True,
+        coverage_points=tuple(CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in told["nodes"].items()),
+    )
+
+
+class _PythonFlowRunner(NamedTuple):
+    """A program's file, as its nodes are run for a turn."""
+
+    name: str
+    file: str
+    source: str
+    version: str
+    zone: str
+    dialect: Dialect
+    options: CompilerOptions
+
+    def render_document(self, node: str, turn: Turn) -> str:
+        """What stands in the Response of a node. Raises Pending where it was not run yet."""
+        step = PythonNodeJob(
+            file=self.file,
+            source=self.source,
+            node=node,
+            dialect=self.dialect,
+            extensions=self.options.extensions,
+            request_fields=dict(turn.request_fields),
+            values=dict(turn.values),
+            base_url=turn.base_url,
+            auto_answer=turn.auto_answer,
+            timestamp=turn.timestamp,
+            zone=self.zone,
+        )
+        return _sign_urls(self.name, get_job_result(turn, step), self.version, turn, self.options)
+
+
+def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: Turn, options: CompilerOptions) -> str:
+    """A program's document with its URLs signed."""
+    carried = {name: turn.request_fields[name] for name in _CARRIED_FIELDS if turn.request_fields.get(name)}
+    if turn.auto_answer is not None:
+        carried["itself"] = "1" if turn.auto_answer else ""
+
+    def make_ticket(token: re.Match[str]) -> str:
+        if token[0] not in node_result["links"]:
+            return token[0]
+        node, values = node_result["links"][token[0]]
+        return options.signer.make_ticket_factory(f"{flow_name}/{node}", {"v": version})(carried, values)
+
+    written: Callable[[re.Match[str]], str] = make_ticket
+    document: str = _URL_TOKEN.sub(written, node_result["document"])
+    return (
+        document.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+        if document.endswith(DOCUMENT_EPILOGUE)
+        else ""
+    )

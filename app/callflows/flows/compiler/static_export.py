@@ -1,0 +1,53 @@
+"""A flow as one static document that Opentact can keep, or exactly why it cannot be one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from callflows.errors import FlowFileError, Problem
+from callflows.flows.compiler.flow_compiler import FlowCompiler, make_flow_compiler
+from callflows.flows.compiler.fragments import (
+    DOCUMENT_EPILOGUE,
+    DOCUMENT_PROLOGUE,
+    all_fragments_constant,
+    merge_adjacent_texts,
+)
+from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.source.positions import ProblemReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+
+
+def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
+    """The document of a file's start, if nothing in it depends on a call. Raises FlowError with the reasons why not."""
+    report = ProblemReport(str(file))
+    if file.suffix == ".py":
+        raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])
+    compiler = make_flow_compiler(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
+    flow = compiler.build_flow() if compiler is not None else None
+    if compiler is None or flow is None or report.has_errors:
+        raise FlowFileError(report.problems)
+    if compiler.flow_file.template:
+        raise FlowFileError(
+            [_make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")]
+        )
+    return _render_static_document(compiler, report)
+
+
+def _render_static_document(flow_compiler: FlowCompiler, report: ProblemReport) -> bytes:
+    run = flow_compiler.compile_node(START_NODE, NodeEntry())
+    pieces = merge_adjacent_texts(run.fragments)
+    if all_fragments_constant(pieces):
+        return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
+    reasons = [_make_not_static_problem(report, path, why) for path, why in run.dynamic_reasons.items()]
+    raise FlowFileError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
+
+
+def _make_not_static_problem(report: ProblemReport, path: tuple[str | int, ...], reason: str) -> Problem:
+    place = report.get_position(path)
+    mend = "a static document has nothing but what is the same for every call"
+    return Problem(report.file, place.line, place.column, "error", "not-static", reason, mend)

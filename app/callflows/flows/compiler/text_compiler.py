@@ -1,0 +1,135 @@
+"""What authors write as text: compiled, looked at, and put on paper."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from callflows.errors import ExpressionError, VerbBuildError
+from callflows.flows.compiler.document_writer import DocumentWriter
+from callflows.language import Meta, Say
+from callflows.language.value_kinds import URL_KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from callflows.flows.expressions.condition_lint import ConditionProblem
+    from callflows.flows.expressions.jinja_compiler import CompiledCondition, CompiledText, ExpressionCompiler
+    from callflows.flows.source.positions import SourcePath
+
+
+_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+class TextCompiler(DocumentWriter):
+    """Paper for texts and conditions that may change from call to call."""
+
+    lang = ""
+    """The language of the text that is written, where it is another than the file's."""
+
+    @property
+    def expression_compiler(self) -> ExpressionCompiler:
+        """Compiles what authors write, for what they may look at here."""
+        return self.flow_compiler.expression_compiler
+
+    def build_say(self, text: str, path: SourcePath, voice: Mapping[str, str] | None = None) -> Say:
+        """A Say in the file's voice, as far as it has none of its own."""
+        spoken = {**self.flow_compiler.voice, **(voice or {})}
+        self.warn_if_empty(text, path)
+        self.lang = spoken.get("lang", "")
+        written = self.compile_complete_text(text, path)
+        self.lang = ""
+        return Say(written, **cast("Any", spoken))
+
+    def warn_if_empty(self, text: object, path: SourcePath) -> None:
+        """Say that there is nothing to be said."""
+        if isinstance(text, str) and not text.strip() and not self.flow_compiler.report.get_position(path).cutting_comment:
+            self.warning(
+                path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
+            )
+
+    def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
+        """``{name: value}`` as Metas."""
+        made = []
+        for name, value in values.items():
+            if not isinstance(value, str):
+                self.error((*path, name), "value", f"meta: {name}: must be a text")
+                continue
+            try:
+                made.append(Meta(self.compile_complete_text(value, (*path, name)), name=name))
+            except VerbBuildError as error:
+                self.error((*path, name), "value", f"meta: {error}")
+        return made
+
+    def compile_complete_text(self, text: str, path: SourcePath, *, url: bool = False) -> str:
+        """A text that callers hear, or a URL; refused where a comment cut it short."""
+        self.check_not_cut(path)
+        return self.compile_verb_text(text, path, url=url)
+
+    def check_not_cut(self, path: SourcePath) -> None:
+        """Refuse a text that a comment cut short."""
+        cut = self.flow_compiler.report.get_position(path).cutting_comment
+        if cut:
+            said = f"YAML takes {cut!r} for a comment and the text ends before it"
+            self.error(path, "comment-in-text", said, "quote the text")
+
+    def compile_verb_text(self, source: str, path: SourcePath, *, url: bool = False) -> str:
+        """An author's text for a verb: itself, or a mark where it changes from call to call."""
+        text = self.compile_text(source, path, url=url)
+        if text is None:
+            return source if url else ""
+        if text.constant_text is not None:
+            return text.constant_text
+        hole = self.flow_compiler.share_hole(text, url=url, lang=self.lang)
+        if not url:
+            return self.add_placeholder(hole)
+        try:
+            URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
+        except ValueError as error:
+            self.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
+        return self.add_url_placeholder(hole)
+
+    def compile_text(self, source: str, path: SourcePath, *, url: bool = False) -> CompiledText | None:
+        """An author's text, compiled; None, with an error said, where it cannot be."""
+        try:
+            text = self.expression_compiler.compile_text(source, url=url, lang=self.lang)
+        except ExpressionError as error:
+            self.error(path, "template", str(error), error.fix, line=error.line)
+            return None
+        if text.constant_text is None:
+            if self.is_static:
+                said = "the fallback needs nothing but itself, and this text needs the call"
+                self.error(path, "fallback-not-static", said)
+            self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
+        self._report_condition_problems(text.problems, path)
+        return text
+
+    def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
+        """An author's expression, compiled; None, with an error said, where it is none."""
+        if self.is_static:
+            said = "the fallback needs nothing but itself, and this condition needs the call"
+            self.error(path, "fallback-not-static", said)
+        try:
+            made = self.expression_compiler.compile_condition(source)
+        except ExpressionError as error:
+            self.error(path, "expression", f"{key}: {error}", error.fix)
+            return None
+        self.record_used_names(made, path, f"the condition asks for {_join_names(made.used_names)}")
+        self._report_condition_problems(
+            [doubt for doubt in made.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
+        )
+        return made
+
+    def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
+        """Say what is doubtful about a condition."""
+        for severity, rule, message, mend in problems:
+            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", mend)
+
+    def record_used_names(self, compiled: CompiledCondition | CompiledText, path: SourcePath, reason: str) -> None:
+        """Note what this node looks at."""
+        self.dynamic_reasons.setdefault(path, reason)
+        self.flow_compiler.flow_graph.record_used_names(self.node, compiled.used_names, path)
+
+
+def _join_names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "something that changes"

@@ -1,0 +1,119 @@
+"""The signed URLs by which a call comes back to the nodes of a flow, and what travels in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.flows.entry_points import NodeEntry
+from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.turn import Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from callflows.flows.compiler.flow_graph import FlowGraph
+    from callflows.flows.compiler.fragments import Hole
+    from callflows.flows.source.positions import SourcePath
+    from callflows.flows.tickets import TicketSigner
+    from callflows.language import Dialect
+    from callflows.telephony.turn import Turn
+
+
+_CLASSIC_CARRIED_FIELDS: Final = ("call", "from", "to")
+"""What a classic Gather's callback does not tell: which call it is, and who is in it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredValueEstimate:
+    """What is known of a value that a step keeps: ``written`` is JSON that is no longer than the value may be.
+
+    It is got at the step ``at`` of a node; ``step`` is the first that may carry it.
+    """
+
+    name: str
+    json_text: str
+    node: str
+    stored_at_step: int
+    first_carrying_step: int
+    path: SourcePath
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - plain data
+        """It."""
+        return json.loads(self.json_text)
+
+
+class TicketLinks:
+    """Those of one flow. ``wanted`` are the documents that they lead to.
+
+    ``carries`` has for each node the fields of the request that its tickets carry, ``keeps`` the values that were set and,
+    of each, the fields (all of it where there are none).
+    """
+
+    def __init__(self, flow_name: str, signer: TicketSigner, secret_names: AbstractSet[str]) -> None:
+        self._flow_name = flow_name
+        self._signer = signer
+        self._secret_names = secret_names
+        self._url_holes: dict[tuple[str, NodeEntry], Hole] = {}
+        self.target_documents: set[tuple[str, NodeEntry]] = set()
+        self.carried_fields: dict[str, tuple[str, ...]] = {}
+        self.carried_values: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.stored_values: list[StoredValueEstimate] = []
+
+    def prepare_tickets(self, nodes: Iterable[str], flow_graph: FlowGraph, dialect: Dialect) -> None:
+        """Work out what the tickets of each node must carry; where they lead is known by now."""
+        untold = (*_CLASSIC_CARRIED_FIELDS, CALL_BEGAN_FIELD) if dialect == "classic" else (CALL_BEGAN_FIELD,)
+        for node in nodes:
+            self.carried_fields[node] = tuple(sorted({*flow_graph.find_carried_fields(node), *untold}))
+            self.carried_values[node] = flow_graph.find_carried_values(node)
+
+    def measure_ticket_state(self, node: str, stored_values: Iterable[StoredValueEstimate], version: str) -> int:
+        """Bytes of what is known in a node's tickets, but for what requests tell; of values with one name the last."""
+        values = Variables({one.name: one.value for one in stored_values})
+        return self._signer.measure_state(
+            f"{self._flow_name}/{node}",
+            {"v": version},
+            _select_carried_values(values, self.carried_values[node]),
+            self._secret_names,
+        )
+
+    def make_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
+        """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""
+        made = self._url_holes.get((node, entry))
+        if made is None:
+            self.target_documents.add((node, entry))
+            made = self._url_holes[node, entry] = self._make_signed_url_hole(node, entry, version)
+        return made
+
+    def _make_signed_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
+        path = f"/call/{self._flow_name}/{node}?ticket="
+        state: dict[str, Any] = {"v": version}
+        if entry != NodeEntry(line_answered=True):
+            state["e"] = (*map(int, entry[: 4 if entry.has_digits else 3]),)
+        ticket = self._signer.make_ticket_factory(f"{self._flow_name}/{node}", state)
+        carries, keeps, secrets = self.carried_fields, self.carried_values, self._secret_names
+        asks = not entry.line_answered
+
+        def render_signed_url(turn: Turn) -> str:
+            told = turn.request_fields
+            carried = {name: told[name] for name in carries[node] if told.get(name)}
+            if asks and turn.auto_answer is not None:
+                carried["itself"] = "1" if turn.auto_answer else ""
+            kept = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}
+            return f"{turn.base_url}{path}{ticket(carried, kept, secrets)}"
+
+        return render_signed_url
+
+
+def _select_carried_values(values: Variables, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Of what was set, what is used later."""
+    kept = {}
+    for name, fields in names.items():
+        if name in values:
+            value = values[name]
+            narrow = fields and isinstance(value, dict)
+            kept[name] = {field: value[field] for field in fields if field in value} if narrow else value
+    return kept

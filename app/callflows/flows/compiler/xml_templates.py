@@ -1,0 +1,125 @@
+"""Flows that are an XML template: rendered apart for each turn, and read as any document before it leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import ExpressionError
+from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.expressions.expression_scope import make_scope_reader
+from callflows.flows.expressions.jinja_rendering import format_plain_text
+from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
+from callflows.language import Extensions, from_xml, to_xml
+from callflows.sandbox.deferred_jobs import get_job_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jinja2 import Environment
+
+    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.fragments import Fragment
+    from callflows.language import Dialect
+    from callflows.telephony.turn import Turn
+
+
+TEMPLATE_URL_NAME: Final = "here"
+"""The name by which a template knows its own signed URL, to which a Gather or a Callback may come back."""
+
+
+MAX_TEMPLATE_BYTES: Final = 1_000_000
+"""A template of more bytes is refused."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TemplateRenderJob:
+    """A template with what it sees."""
+
+    source: str
+    dialect: Dialect
+    extensions: Extensions
+    scope_values: Mapping[str, Any]
+
+    def run(self) -> str:
+        """What stands in the Response. Raises what the template raises, and DocumentError where it gives none."""
+        document = _load_template(self.source).render(self.scope_values).strip()
+        read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
+        written = to_xml(read, self.dialect, extensions=self.extensions).decode()
+        return (
+            written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+            if written.endswith(DOCUMENT_EPILOGUE)
+            else ""
+        )
+
+
+def _read_template_file(file: Path, name: str) -> str:
+    if ".." in name or name.startswith("/"):
+        raise ValueError("it must stand beside its flow file")
+    with file.open("rb") as opened:
+        source = opened.read(MAX_TEMPLATE_BYTES + 1)
+    if len(source) > MAX_TEMPLATE_BYTES:
+        raise ValueError(f"it has more than {MAX_TEMPLATE_BYTES} bytes")
+    return source.decode("utf-8-sig")
+
+
+def compile_template_documents(
+    flow_compiler: FlowCompiler, folder: Path
+) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
+    """The one node of a template; nothing, with an error said, where it cannot be."""
+    report, name = flow_compiler.report, flow_compiler.flow_file.template
+    file = folder / name
+    flow_compiler.dependencies.add(file)
+    try:
+        source = _read_template_file(file, name)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")
+        return {}
+    try:
+        uses = flow_compiler.expression_compiler.check_template(source, {TEMPLATE_URL_NAME: {}})
+    except ExpressionError as error:
+        report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
+        return {}
+    flow_compiler.flow_graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
+    flow_compiler.extend_version(source)
+    sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
+    link = flow_compiler.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
+    dialect, extensions, lang = (
+        flow_compiler.dialect,
+        flow_compiler.options.extensions,
+        flow_compiler.voice.get("lang", "en-US"),
+    )
+
+    def render_template(turn: Turn) -> str:
+        seen: dict[str, Any] = {LANGUAGE_KEY: lang}
+        for sight in sights:
+            sight(turn, seen)
+        seen["digits"] = turn.entered_digits
+        if link is not None:
+            seen[TEMPLATE_URL_NAME] = link(turn)
+        made: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
+        return made
+
+    entries = (NodeEntry(), NodeEntry(line_answered=True))
+    return {START_NODE: dict.fromkeys(entries, (render_template,))}
+
+
+@lru_cache(maxsize=1)
+def _make_template_environment() -> Environment:
+    made = make_jinja_environment()
+    made.autoescape = True
+    made.finalize = _format_template_output
+    return made
+
+
+def _format_template_output(value: object) -> Any:  # noqa: ANN401 - what a macro wrote stays markup
+    return value if hasattr(value, "__html__") else format_plain_text(value)
+
+
+@lru_cache(maxsize=256)
+def _load_template(source: str) -> Any:  # noqa: ANN401 - Jinja's
+    return _make_template_environment().from_string(source)

@@ -1,0 +1,113 @@
+"""What a turn decided and why, as data. Always on: a decision costs a tuple, and is put into words when somebody asks.
+
+A turn's trail holds ``(Mark, outcome, values at that moment, detail)``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
+from callflows.flows.expressions.plain_values import format_plain_value, get_plain_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from callflows.telephony.turn import Turn
+
+
+MASKED_VALUE: Final = "••••"
+"""Stands for a secret value."""
+
+
+MAX_DECISION_CHARACTERS: Final = 1000
+"""Characters that are told of what was decided or answered."""
+
+
+_MAX_NAME_VALUE_CHARACTERS: Final = 200
+
+
+_LITERAL_PATTERN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
+"""What is written out in a rule."""
+
+
+_NEVER_SECRET_ROOTS: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
+"""What no secret is compared with."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class DecisionOrigin:
+    """Where in a flow something is decided: the step's place, its word, what the rule says, the names it looks at."""
+
+    node: str
+    step: int
+    word: str
+    rule: str
+    used_names: frozenset[str]
+    secret_names: AbstractSet[str]
+
+
+def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
+    """A turn's decisions in order: ``node, step, word, rule, values, outcome`` and, where there is more, ``detail``."""
+    return [_describe_decision(turn, *entry) for entry in turn.trail]
+
+
+def _describe_decision(
+    turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
+) -> Any:  # noqa: ANN401
+    secret = any(name.partition(".")[0] in origin.secret_names for name in origin.used_names)
+    rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if secret else origin.rule
+    said: dict[str, Any] = {"node": origin.node, "step": origin.step, "word": origin.word, "rule": rule}
+    said["values"] = {
+        name: MASKED_VALUE if _is_hidden(name, origin, involves_secret=secret) else _read_name_value(turn, name, values)
+        for name in sorted(origin.used_names)
+    }
+    said["outcome"] = _truncate_data(outcome)
+    return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
+
+
+def _is_hidden(name: str, origin: DecisionOrigin, *, involves_secret: bool) -> bool:
+    """Whether a name is not told: a secret, and beside one whatever a file or a call brings that it may have to be."""
+    root = name.partition(".")[0]
+    return root in origin.secret_names or (involves_secret and root not in _NEVER_SECRET_ROOTS)
+
+
+def _truncate_data(value: object) -> object:
+    """Plain data as it is where it is short, else the beginning of its JSON."""
+    if not isinstance(value, (str, dict, list)):
+        return value
+    import json  # noqa: PLC0415 - rarely
+
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= MAX_DECISION_CHARACTERS else f"{text[:MAX_DECISION_CHARACTERS]}…"
+
+
+def _read_name_value(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
+    """What a name was at that moment, as plain data."""
+    root, *keys = name.split(".")
+    if root in NAMED_SCOPE_ROOTS:
+        there = getattr(turn, root)
+        value: Any = there[keys.pop(0)] if keys else ""
+        if root == "lists":
+            return value.reason(turn.caller) if turn.caller in value else ""
+        if root == "hours":
+            return f"{'open' if value.open else 'closed'}: {value.reason}"
+    elif root in values or not hasattr(turn, root):
+        value = values[root]
+    else:
+        value = getattr(turn, root)
+    for key in keys:
+        value = get_plain_field(value, key)
+    return value if isinstance(value, (bool, int, float)) else _format_short_value(value)
+
+
+def _format_short_value(value: object) -> str:
+    if isinstance(value, (dict, list)):
+        import json  # noqa: PLC0415 - rarely
+
+        return json.dumps(value, ensure_ascii=False)[:_MAX_NAME_VALUE_CHARACTERS]
+    number = getattr(value, "number", None)
+    return format_plain_value(value if number is None else number)[:_MAX_NAME_VALUE_CHARACTERS]

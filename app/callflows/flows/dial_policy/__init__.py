@@ -1,0 +1,1 @@
+"""Numbers that a flow may ring, and the numbering plans behind them."""

@@ -1,0 +1,202 @@
+"""Numbering plans: what a number is by its digits, and reading a million of them quickly."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from callflows.telephony.phone_numbers import parse_e164
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+NUMBER_TYPES: Final = {
+    "fixed_line": PhoneNumberType.FIXED_LINE,
+    "mobile": PhoneNumberType.MOBILE,
+    "fixed_line_or_mobile": PhoneNumberType.FIXED_LINE_OR_MOBILE,
+    "toll_free": PhoneNumberType.TOLL_FREE,
+    "voip": PhoneNumberType.VOIP,
+    "personal_number": PhoneNumberType.PERSONAL_NUMBER,
+    "pager": PhoneNumberType.PAGER,
+    "uan": PhoneNumberType.UAN,
+    "voicemail": PhoneNumberType.VOICEMAIL,
+    "premium_rate": PhoneNumberType.PREMIUM_RATE,
+    "shared_cost": PhoneNumberType.SHARED_COST,
+    "unknown": PhoneNumberType.UNKNOWN,
+}
+"""Types of numbers by libphonenumber's terms."""
+
+
+_NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
+
+
+E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
+
+
+_NANP_WITHOUT_COUNTRY_CODE: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+
+
+_NANP_COUNTRY_CODE: Final = 1
+
+
+_NON_COUNTRY_REGIONS: Final = frozenset({"001", "ZZ", ""})
+
+
+_SATELLITE_COUNTRY_CODES: Final = frozenset({870, 881})
+
+
+_SATELLITE_PREFIXES: Final = ("88213", "88216", "88232", "88233", "88234", "88235", "88239", "88298", "88299")
+
+
+class ClassifiedNumber(NamedTuple):
+    """What a number is: in E.164, its country, the countries it counts for, its type, and why it is never dialled."""
+
+    number: str
+    region: str
+    regions: frozenset[str]
+    type: str
+    block_reason: str
+
+
+@lru_cache(maxsize=8192)
+def classify_number(digits: str) -> ClassifiedNumber:
+    """A number's digits with their country code, looked at; ``number`` is empty where they cannot be one."""
+    try:
+        parsed = phonenumbers.parse(f"+{digits}", None)
+    except phonenumbers.NumberParseException:
+        return ClassifiedNumber(f"+{digits}", "no country", frozenset(), "unknown", "is not a valid number")
+    number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    region = phonenumbers.region_code_for_number(parsed) or ""
+    kind = _NUMBER_TYPE_NAMES[phonenumbers.number_type(parsed)]
+    regions = frozenset({region})
+    if (
+        parsed.country_code == _NANP_COUNTRY_CODE and kind == "toll_free"
+    ):  # one free number is dialled from several countries
+        sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_NANP_COUNTRY_CODE]
+        regions = frozenset(other for other in sharing if phonenumbers.is_valid_number_for_region(parsed, other))
+    return ClassifiedNumber(number, region, regions, kind, _find_block_reason(number, parsed, region, kind))
+
+
+def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: str, kind: str) -> str:
+    """Why a number is not dialled whatever a policy says."""
+    if parsed.country_code in _SATELLITE_COUNTRY_CODES or number[1:].startswith(_SATELLITE_PREFIXES):
+        return "is a satellite number"
+    if not phonenumbers.is_valid_number(parsed):
+        return "is not a valid number"
+    if region in _NON_COUNTRY_REGIONS:
+        return f"has the code +{parsed.country_code}, which belongs to no country"
+    if parsed.country_code == _NANP_COUNTRY_CODE and _is_costly(str(parsed.national_number)):
+        return "is a premium-rate number"
+    return {
+        "premium_rate": "is a premium-rate number",
+        "shared_cost": "is a shared-cost number",
+        "unknown": "is of no known type",
+    }.get(kind, "")
+
+
+def _is_costly(national: str) -> bool:
+    """North American numbers that cost more than their area code says: 976 exchanges, directory assistance."""
+    return national[3:6] == "976" or national[3:] == "5551212"
+
+
+def find_regions(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The countries in which these numbers (E.164, ``+1201*``, ``rest``) are, and the prefixes that lie in several."""
+    found: set[str] = set()
+    spanning = []
+    for number in numbers:
+        if number.endswith("*"):
+            regions = _regions_of_prefix(number[1:-1])
+            if len(regions) > 1:
+                spanning.append(number)
+                continue
+        else:
+            regions = _regions_of_number(number)
+        found |= regions
+    return frozenset(found), tuple(spanning)
+
+
+def _regions_of_number(number: str) -> frozenset[str]:
+    digits = E164_DIGITS_PATTERN.fullmatch(number)
+    region = classify_number(digits[1]).region if digits else ""
+    return frozenset({region}) & phonenumbers.SUPPORTED_REGIONS
+
+
+@lru_cache(maxsize=4096)
+def _regions_of_prefix(digits: str) -> frozenset[str]:
+    """The countries of the numbers that begin so, by looking at numbers of every kind among them."""
+    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    shared = {region for code, regions in known.items() if str(code).startswith(digits) for region in regions}
+    shared -= _NON_COUNTRY_REGIONS
+    code = next((code for code in (digits[:1], digits[:2], digits[:3]) if code and int(code) in known), "")
+    if shared or not code:
+        return frozenset(shared)
+    if len(known[int(code)]) == 1:
+        return frozenset(known[int(code)]) - _NON_COUNTRY_REGIONS
+    return frozenset(_sample_regions(digits)) - _NON_COUNTRY_REGIONS
+
+
+def _sample_regions(digits: str) -> Iterable[str]:
+    for two in range(100):
+        for filler in ("2345678", "5550123", "0123456"):
+            for length in range(max(11, len(digits)), 13):
+                written = f"{digits}{two:02}{filler}"[:length]
+                parsed = phonenumbers.parse(f"+{written}", None)
+                if phonenumbers.is_valid_number(parsed):
+                    yield phonenumbers.region_code_for_number(parsed) or ""
+
+
+# Many numbers
+
+
+def _make_nanp_number(digits: str) -> phonenumbers.PhoneNumber:
+    return phonenumbers.PhoneNumber(country_code=1, national_number=int(digits))
+
+
+def is_nanp_without_country_code(text: str) -> bool:
+    """Whether digits that are taken for an international number are a North American one without its country code."""
+    digits = re.sub("[ ().-]", "", text)
+    return bool(_NANP_WITHOUT_COUNTRY_CODE.fullmatch(digits)) and phonenumbers.is_valid_number(_make_nanp_number(digits))
+
+
+def parse_e164_digits(text: str) -> str:
+    """A number's digits in E.164, as ``calls.e164`` has them; nothing where it is none.
+
+    What is written in E.164 already, as most rows are, is recognised without phonenumbers' parser, which is slow.
+    """
+    found = E164_DIGITS_PATTERN.fullmatch(text)
+    if found and _is_international_number(found[1]):
+        return found[1]
+    return parse_e164(text)[1:]
+
+
+def _is_international_number(digits: str) -> bool:
+    """Whether digits are as long as their country's numbers, and begin with nothing that is only dialled at home."""
+    for length in (1, 2, 3):
+        plan = _get_numbering_plan(int(digits[:length]))
+        if plan is not None:
+            national = digits[length:]
+            return len(national) in plan.lengths and not plan.trunk_prefix.match(national)
+    return False
+
+
+class _NumberingPlan(NamedTuple):
+    lengths: frozenset[int]
+    trunk_prefix: re.Pattern[str]
+
+
+@lru_cache(maxsize=1024)
+def _get_numbering_plan(code: int) -> _NumberingPlan | None:
+    """How long a country's numbers are, and what may be dialled before them at home."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
+    if not regions:
+        return None
+    known = phonenumbers.PhoneMetadata.metadata_for_region(regions[0], None)
+    if known is None or known.general_desc is None:  # a code that no country has, as +800
+        return _NumberingPlan(frozenset(), re.compile(""))
+    trunk = known.national_prefix_for_parsing
+    return _NumberingPlan(frozenset(known.general_desc.possible_length), re.compile(trunk or "(?!)"))

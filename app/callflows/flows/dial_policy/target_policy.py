@@ -1,0 +1,305 @@
+"""Who may be dialled when a target is computed: from digits, a lookup, a header.
+
+What an author writes literally is the author's word. What comes from elsewhere is dialled only where ``dial_policy``
+says so: whoever can choose a number chooses the most expensive one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import phonenumbers
+import pydantic
+
+from callflows.flows.dial_policy.numbering_plans import E164_DIGITS_PATTERN, NUMBER_TYPES, classify_number, find_regions
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.source_values import schema_reference
+from callflows.telephony.phone_numbers import is_emergency_number, mask_number
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from callflows.flows.source.positions import ProblemReport, SourcePath
+
+
+ANY_REGION: Final = "any"
+"""Stands for every country."""
+
+
+BLOCKED_NUMBER_TYPES: Final = frozenset({"premium_rate", "shared_cost", "unknown"})
+"""Types that no policy allows."""
+
+
+DEFAULT_NUMBER_TYPES: Final = frozenset({"fixed_line", "mobile", "fixed_line_or_mobile", "toll_free", "voip"})
+"""Types that are allowed where a policy names none."""
+
+
+_SHORT_NUMBER: Final = re.compile(r"\+?[0-9]{1,6}")
+
+
+_SIP_ADDRESS: Final = re.compile(r"(?:sips?:)?([A-Za-z0-9+][A-Za-z0-9_.\-]{0,63})@([A-Za-z0-9.\-]{1,253})", re.IGNORECASE)
+
+
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
+)
+
+
+_DIGITS_WITH_SEPARATORS: Final = re.compile(r"[+0-9][0-9.\-]*")
+
+
+_NUMBER_OR_PREFIX: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
+
+
+def _split_words(value: object) -> object:
+    return re.split("[ ,]+", value.strip()) if isinstance(value, str) and value.strip() else value
+
+
+DialPolicyWords = Annotated[list[str], pydantic.BeforeValidator(_split_words), schema_reference("texts")]
+
+
+class DialPolicySection(pydantic.BaseModel):
+    """What a file says under ``dial_policy``."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    regions: DialPolicyWords | None = pydantic.Field(
+        None, description="Countries, as US and CA, or any; else those of the file's own numbers."
+    )
+    types: DialPolicyWords | None = pydantic.Field(
+        None, description="Types of number, as fixed_line, mobile, toll_free; never premium-rate ones."
+    )
+    allow: DialPolicyWords = pydantic.Field([], description="Numbers and prefixes beside those, as +1201555*.")
+    deny: DialPolicyWords = pydantic.Field([], description="Numbers and prefixes that are never rung, as +1900*.")
+    sip_hosts: DialPolicyWords = pydantic.Field(
+        [], description="Hosts of SIP addresses, as acme.sip.opentact.org or *.example.com."
+    )
+
+
+class NumberPattern(NamedTuple):
+    """Numbers: one in E.164, or all that begin so."""
+
+    digits: str
+    is_prefix: bool
+
+    def matches(self, number: str) -> bool:
+        """Whether a number in E.164 is meant."""
+        return number.startswith(f"+{self.digits}") if self.is_prefix else number == f"+{self.digits}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DialPolicy:
+    """Which computed targets may be dialled. Deny beats ``allow`` beats regions and types.
+
+    ``regions`` are ISO 3166 codes, None for all; ``limit`` are the installation's, which ``allow`` does not widen;
+    ``spanning`` are the file's own prefixes that lie in several countries and therefore give no region.
+    """
+
+    regions: frozenset[str] | None = frozenset()
+    types: frozenset[str] = DEFAULT_NUMBER_TYPES
+    allow: tuple[NumberPattern, ...] = ()
+    deny: tuple[NumberPattern, ...] = ()
+    sip_hosts: frozenset[str] = frozenset()
+    installation_regions: frozenset[str] | None = None
+    multi_country_prefixes: tuple[str, ...] = ()
+
+    def normalize_dial_target(self, text: str) -> str:
+        """A target as it is dialled: E.164, or ``user@host``; nothing where the text is not exactly one."""
+        number = E164_DIGITS_PATTERN.fullmatch(text)
+        if number:
+            return classify_number(number[1]).number
+        address = _SIP_ADDRESS.fullmatch(text)
+        if not address or not _HOST_NAME.fullmatch(address[2].lower()):
+            return ""
+        return f"{address[1]}@{address[2].lower()}"
+
+    def find_refusal(self, target: str) -> str:
+        """Why a target may not be dialled, in plain words and without the whole number; nothing where it may."""
+        if _SHORT_NUMBER.fullmatch(target):
+            return f"{mask_number(target)} is an emergency or short number"
+        written = self.normalize_dial_target(target)
+        if not written:
+            return "it is not exactly one number in E.164 or one SIP address"
+        return self._find_sip_refusal(written) if "@" in written else self._find_number_refusal(written)
+
+    def _find_number_refusal(self, number: str) -> str:
+        what, shown = classify_number(number[1:]), mask_number(number)
+        if what.block_reason:
+            return f"{shown} {what.block_reason}"
+        if any(pattern.matches(number) for pattern in self.deny):
+            return f"{shown} is denied by dial_policy"
+        if self.installation_regions is not None and not what.regions & self.installation_regions:
+            return f"{shown} is in {what.region}, which DIAL_REGIONS does not allow"
+        if any(pattern.matches(number) for pattern in self.allow):
+            return ""
+        if self.regions is not None and not what.regions & self.regions:
+            return f"{shown} is in {what.region}, which dial_policy does not allow"
+        if not self._allows_type(what.type):
+            return f"{shown} is of type {what.type}, which dial_policy does not allow"
+        return ""
+
+    def _allows_type(self, kind: str) -> bool:
+        """Whether a type is allowed; a plan that does not tell mobiles from fixed lines needs both."""
+        both = kind == "fixed_line_or_mobile" and {"fixed_line", "mobile"} <= self.types
+        return kind in self.types or both
+
+    def _find_sip_refusal(self, address: str) -> str:
+        user, _, host = address.partition("@")
+        if not self._allows_host(host):
+            return f"the SIP host {host} is not in dial_policy's sip_hosts"
+        if not _DIGITS_WITH_SEPARATORS.fullmatch(user):
+            return ""
+        digits = re.sub(r"[.\-]", "", user)
+        if is_emergency_number(digits):
+            return f"{mask_number(digits)} is an emergency or short number"
+        if _SHORT_NUMBER.fullmatch(digits) and not digits.startswith("+"):
+            return ""
+        number = self.normalize_dial_target(digits)
+        return self._find_number_refusal(number) if number else f"{mask_number(digits)} is not a valid number"
+
+    def _allows_host(self, host: str) -> bool:
+        if host in self.sip_hosts:
+            return True
+        labels = host.split(".")
+        return any(f"*.{'.'.join(labels[at:])}" in self.sip_hosts for at in range(1, len(labels)))
+
+    @property
+    def allows_nothing(self) -> bool:
+        """Whether nothing at all may be dialled."""
+        regions = self.installation_regions if self.regions is None else self.regions
+        if regions is not None and self.installation_regions is not None:
+            regions &= self.installation_regions
+        by_region = (regions is None or bool(regions)) and bool(self.types)
+        by_pattern = bool(self.allow) and (self.installation_regions is None or bool(self.installation_regions))
+        return not (by_region or by_pattern or self.sip_hosts)
+
+
+def find_number_doubt(number: str) -> str:
+    """What is doubtful about a number that an author wrote literally, as ``is a premium-rate number``; else nothing.
+
+    SIP addresses and extensions of up to six digits are an author's own affair, emergency numbers are not.
+    """
+    plain = re.sub(r"[ ().\-]", "", number.strip())
+    if is_emergency_number(plain):
+        return "is an emergency number"
+    if "@" in plain or _SHORT_NUMBER.fullmatch(plain):
+        return ""
+    found = E164_DIGITS_PATTERN.fullmatch(plain)
+    return classify_number(found[1]).block_reason if found else "is not a valid number"
+
+
+# What a file says
+
+
+def read_dial_policy(
+    data: object,
+    path: SourcePath,
+    report: ProblemReport,
+    own_numbers: Sequence[str],
+    installation_regions: frozenset[str] | None = None,
+) -> DialPolicy:
+    """The policy of a file: ``given`` is what stands under ``dial_policy`` (nothing: the defaults), at ``path``.
+
+    ``own_numbers`` are the file's claims (E.164, ``+1201*``, ``rest``), ``allowed_by_settings`` the regions of the
+    installation, None where it names none. Never raises; what is wrong is in the report, and allows nothing.
+    """
+    said = DialPolicySection() if data in (None, "", {}) else validate_shape(DialPolicySection, data, path, report)
+    limit = None if installation_regions is None else frozenset(map(str.upper, installation_regions))
+    if said is None:
+        return DialPolicy(installation_regions=limit, types=frozenset())
+    regions, spanning = find_regions(own_numbers)
+    if said.regions is not None:
+        spanning = ()
+    return DialPolicy(
+        regions=regions if said.regions is None else _read_regions(said.regions, (*path, "regions"), report),
+        types=DEFAULT_NUMBER_TYPES if said.types is None else _read_number_types(said.types, (*path, "types"), report),
+        allow=tuple(_read_patterns(said.allow, (*path, "allow"), report)),
+        deny=tuple(_read_patterns(said.deny, (*path, "deny"), report)),
+        sip_hosts=frozenset(_read_sip_hosts(said.sip_hosts, (*path, "sip_hosts"), report)),
+        installation_regions=limit,
+        multi_country_prefixes=spanning,
+    )
+
+
+def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: ProblemReport) -> None:
+    """Say at ``path``, where a target is computed, that the policy allows nothing, or less than its numbers suggest."""
+    mend = "say which countries may be dialled, as dial_policy: {regions: [US, CA]}"
+    if policy.allows_nothing:
+        why = (
+            "its numbers tell no country" if policy.installation_regions is None else "its regions are none of DIAL_REGIONS"
+        )
+        report.warning(path, "dial-policy-closed", f"no computed target may be dialled from this file: {why}", mend)
+    elif policy.multi_country_prefixes:
+        said = (
+            f"{', '.join(policy.multi_country_prefixes)} lies in several countries, and allows none of them to be dialled"
+        )
+        report.warning(path, "dial-policy-spans", said, mend)
+
+
+def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str] | None:
+    known = phonenumbers.SUPPORTED_REGIONS
+    found = set()
+    for word in words:
+        region = word.upper()
+        if word.lower() == ANY_REGION:
+            return None
+        if region in known:
+            found.add(region)
+            continue
+        near = "did you mean 'GB'?" if region == "UK" else format_suggestion(region, sorted(known))
+        mend = near or "two letters each, as US, CA, DE; any for every country"
+        report.error(_locate_word(path, words, word, report), "dial-policy", f"regions: there is no country {word!r}", mend)
+    return frozenset(found)
+
+
+def _read_number_types(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str]:
+    found = set()
+    for word in words:
+        where = _locate_word(path, words, word, report)
+        if word in BLOCKED_NUMBER_TYPES:
+            message = f"types: {word} numbers are never dialled for a caller who can choose them"
+            report.error(where, "dial-policy", message, "a number that is written literally in a dial is your own word")
+        elif word not in NUMBER_TYPES:
+            mend = (
+                format_suggestion(word, [*NUMBER_TYPES])
+                or f"there are {', '.join(sorted(NUMBER_TYPES.keys() - BLOCKED_NUMBER_TYPES))}"
+            )
+            report.error(where, "dial-policy", f"types: there is no type {word!r}", mend)
+        else:
+            found.add(word)
+    return frozenset(found)
+
+
+def _read_patterns(words: Sequence[str], path: SourcePath, report: ProblemReport) -> Iterable[NumberPattern]:
+    for word in words:
+        found = _NUMBER_OR_PREFIX.fullmatch(re.sub(r"[ ().\-]", "", word))
+        where = _locate_word(path, words, word, report)
+        if not found:
+            message = f"{path[-1]}: {word!r} is neither a number nor a prefix"
+            report.error(where, "dial-policy", message, "a number as +12015550188, a prefix as +1201555*")
+            continue
+        if found[2] and path[-1] == "allow" and len(find_regions([f"+{found[1]}*"])[1]):
+            message = f"allow: {word} lies in several countries, and allows every one of them"
+            report.warning(where, "dial-policy-wide", message, "a longer prefix, or regions, says which are meant")
+        yield NumberPattern(found[1], is_prefix=bool(found[2]))
+
+
+def _read_sip_hosts(words: Sequence[str], path: SourcePath, report: ProblemReport) -> Iterable[str]:
+    for word in words:
+        host = word.lower()
+        plain = host.removeprefix("*.")
+        if not _HOST_NAME.fullmatch(plain) or (host != plain and "." not in plain):
+            message = f"sip_hosts: {word!r} is no host"
+            mend = "as acme.sip.opentact.org, or *.example.com for all that end so"
+            report.error(_locate_word(path, words, word, report), "dial-policy", message, mend)
+        else:
+            yield host
+
+
+def _locate_word(path: SourcePath, words: Iterable[str], word: str, report: ProblemReport) -> SourcePath:
+    """Where a word of a list stands; of the list where it was written in one line."""
+    place = (*path, [*words].index(word))
+    return place if place in report.positions else path

@@ -1,0 +1,1 @@
+"""Conditions and texts of flows: Jinja expressions compiled to functions."""

@@ -1,0 +1,252 @@
+"""What is doubtful about a condition: what it compares can never be equal, or it holds always, or never.
+
+Where a condition looks only at what has few values (an hour, a weekday, whether it is open), it is tried with all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from jinja2 import nodes
+
+from callflows.flows.expressions.condition_outcomes import (
+    BOOLEAN_VALUES,
+    ENUMERABLE_VALUES,
+    WEEKDAY_VALUES,
+    dotted_name_of,
+    find_condition_outcomes,
+    possible_values_of,
+)
+from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_e164
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+_VALUE_FORMATS: Final = {
+    "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
+    "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
+    "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
+    "message.keyword": (
+        re.compile(r"[^\W_A-Z\u00c0-\u017e]+"),
+        "it is one word in small letters, without accents and signs, as hours",
+    ),
+    "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
+}
+"""What else is written in one way only."""
+
+
+_PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
+
+
+_VALUE_HINTS: Final = {
+    "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
+    "now.time": "a time is written with two digits each, as 09:00",
+    "now.hour": "it is a number from 0 to 23, without quotes",
+    "now.day": "it is a number from 1 to 31, without quotes",
+    "now.month": "it is a number from 1 to 12, without quotes",
+    "call.attestation": "it is A, B, C or unknown",
+}
+
+
+_ORDER_OPERATORS: Final = frozenset({"lt", "lteq", "gt", "gteq"})
+
+
+_ORDERED_FORMATS: Final = {
+    "now.time": (re.compile("[0-9]{2}:[0-9]{2}(:[0-9]{2})?"), "write it with two digits each, as 09:00"),
+    "now.date": (re.compile("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?"), "write it as 2026-12-24"),
+}
+
+
+class ConditionProblem(NamedTuple):
+    """What is doubtful: ``error`` where it would break every call that comes there."""
+
+    severity: Literal["error", "warning"]
+    rule: str
+    message: str
+    fix: str
+
+
+def lint_condition(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
+    """What is doubtful about a condition."""
+    return tuple(_lint_node(tree, is_condition=True))
+
+
+def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
+    """What is doubtful about the conditions in a text, and about what it compares."""
+    found: list[ConditionProblem] = []
+    tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
+    for test in tests:
+        found += _lint_node(test, is_condition=True)
+    for compared in tree.find_all(nodes.Compare):
+        found += _lint_node(compared, is_condition=True)
+    return tuple(dict.fromkeys(found))
+
+
+def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool | None = None) -> list[ConditionProblem]:
+    """``asked``: whether it is asked whether the value is true; ``harmless``: what it may always be.
+
+    A part of an ``and`` may always be true, as in ``now.hour >= 0 and now.hour < 9``.
+    """
+    if isinstance(node, nodes.Not):
+        return _lint_node(
+            node.node,
+            is_condition=is_condition,
+            accepted_outcome=None if accepted_outcome is None else not accepted_outcome,
+        )
+    if isinstance(node, nodes.Compare):
+        return [*_lint_comparison(node)] or [*_lint_outcomes(node, accepted_outcome)]
+    if isinstance(node, (nodes.And, nodes.Or)):
+        inside = True if isinstance(node, nodes.And) else None
+        parts = [
+            doubt
+            for side in (node.left, node.right)
+            for doubt in _lint_node(side, is_condition=is_condition, accepted_outcome=inside)
+        ]
+        return parts or [*_lint_outcomes(node, accepted_outcome)]
+    if is_condition and isinstance(node, nodes.Const):
+        return [_lint_constant(node.value)]
+    whole = (
+        _suggest_field(dotted_name_of(node))
+        if is_condition and not dotted_name_of(node).endswith((".next_opening", ".next_closing"))
+        else ""
+    )
+    if whole:
+        return [ConditionProblem("warning", "constant-condition", f"{dotted_name_of(node)} itself is always true", whole)]
+    if isinstance(node, nodes.CondExpr):
+        return _lint_node(node.test, is_condition=True)
+    return [doubt for child in node.iter_child_nodes() for doubt in _lint_node(child, is_condition=False)]
+
+
+def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - what an author wrote
+    """A value where a condition is meant."""
+    if isinstance(value, str) and value:
+        mend = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
+        return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", mend)
+    return _make_constant_problem(bool(value), "the condition")
+
+
+def _make_constant_problem(holds: bool, subject: str, fix: str = "") -> ConditionProblem:  # noqa: FBT001 - what came of it
+    fix = fix or "ask something that changes from call to call, or take the condition out"
+    return ConditionProblem("warning", "constant-condition", f"{subject} is {'always' if holds else 'never'} true", fix)
+
+
+def _suggest_field(name: str) -> str:
+    """How to ask what a name stands for, where the name itself is something with fields; else nothing."""
+    root, _, rest = name.partition(".")
+    if root == "hours" and rest.count(".") == 0:
+        return f"ask {name if rest else 'hours.NAME'}.open"
+    if root == "hours" and rest.endswith((".next_opening", ".next_closing")):
+        return f"name one of its fields, as {name}.hour"
+    if root == "lists":
+        return f"ask caller in {name if rest else 'lists.NAME'}"
+    fields = {"call": "call.id", "caller": "caller.number", "now": "now.time", "variables": "variables.NAME"}
+    return f"name one of its fields, as {fields[name]}" if name in fields else ""
+
+
+# Comparisons
+
+
+def _lint_comparison(node: nodes.Compare) -> Iterator[ConditionProblem]:
+    """What is compared with what it can never be."""
+    left = node.expr
+    for operand in node.ops:
+        right = operand.expr
+        yield from _lint_pair(left, operand.op, right)
+        if operand.op not in ("in", "notin"):
+            yield from _lint_pair(right, operand.op, left)
+        left = right
+
+
+def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
+    name = dotted_name_of(one)
+    if not name:
+        return
+    if _suggest_field(name):
+        in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
+        if op in _ORDER_OPERATORS:
+            yield ConditionProblem("error", "comparison", f"{name} itself has no order", _suggest_field(name))
+        elif not in_a_list and not name.endswith((".next_opening", ".next_closing")):
+            yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
+        return
+    for value in _constant_values(other):
+        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, value)
+
+
+def _constant_values(node: nodes.Node) -> list[Any]:
+    if isinstance(node, nodes.Const):
+        return [node.value]
+    if isinstance(node, (nodes.List, nodes.Tuple)):
+        return [item.value for item in node.items if isinstance(item, nodes.Const)]
+    return []
+
+
+def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
+    """A value that a name never has."""
+    never = f"{name} is never {value!r}"
+    known = possible_values_of(name)
+    form = _VALUE_FORMATS.get(name)
+    if known is BOOLEAN_VALUES and not isinstance(value, bool):
+        yield ConditionProblem("warning", "comparison", never, f"it is true or false: ask {name}, or not {name}")
+    elif known is not None and value not in known:
+        yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
+    elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
+        yield ConditionProblem("warning", "comparison", never, form[1])
+    elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
+        yield ConditionProblem(
+            "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
+        )
+
+
+def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
+    """What was probably meant."""
+    if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_VALUES:
+        return f"did you mean {value.lower()[:3]!r}?"
+    if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
+        return f"write {int(value)} without quotes"
+    texts = [one for one in known if isinstance(one, str)] if len(known) < len(ENUMERABLE_VALUES["now.minute"]) else []
+    return (format_suggestion(value, texts) if isinstance(value, str) else "") or _VALUE_HINTS.get(
+        name, "it is a number, without quotes"
+    )
+
+
+def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
+    """An order between what has none."""
+    text = name in ("now.weekday", "now.time", "now.date")
+    number = isinstance(possible_values_of(name), range) or name in ("now.year", "caller.calls_today")
+    if (text and not isinstance(value, str)) or (number and isinstance(value, str)):
+        kinds = ("a number", "a text") if number else ("a text", "a number")
+        mend = f"write {value} without quotes" if number else _VALUE_HINTS.get(name, "a date is written as 2026-12-24")
+        yield ConditionProblem(
+            "error", "comparison", f"{name} is {kinds[0]} and {value!r} {kinds[1]}: they have no order", mend
+        )
+    elif name == "now.weekday":
+        mend = 'name the days, as now.weekday in ["sat", "sun"]'
+        yield ConditionProblem(
+            "warning", "comparison", "now.weekday is a word, and words are ordered by their letters", mend
+        )
+    elif name in _ORDERED_FORMATS and not _ORDERED_FORMATS[name][0].fullmatch(value):
+        yield ConditionProblem(
+            "warning", "comparison", f"{name} is compared letter by letter with {value!r}", _ORDERED_FORMATS[name][1]
+        )
+
+
+# Trying
+
+
+def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[ConditionProblem]:  # noqa: FBT001 - as above
+    """Whether a condition always comes out alike, where it looks only at what has few values."""
+    found = find_condition_outcomes(node)
+    if found is None:
+        return
+    names, came = found
+    if not came:
+        mend = "compare numbers with numbers, texts with texts"
+        yield ConditionProblem("error", "comparison", "what is compared here has no order", mend)
+    elif len(came) == 1 and came != {accepted_outcome}:
+        always = next(iter(came))
+        mend = "did you mean or?" if isinstance(node, nodes.And) and not always else ""
+        mend = "did you mean and?" if isinstance(node, nodes.Or) and always else mend
+        yield _make_constant_problem(always, f"a condition on {' and '.join(names)}" if names else "this", mend)

@@ -1,0 +1,225 @@
+"""The frequent forms of Jinja as plain functions of a Turn, made from Jinja's own syntax tree.
+
+Names, fields, literals, not, and, or, comparisons, ``+``, ``~``, ``if`` and the plain filters become one Python function,
+whose time is bounded by the length of what it is given. For any other form there is none, and Jinja does it, where it can
+be stopped.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import nodes
+
+from callflows.flows.expressions.plain_values import (
+    calculate_plain_values,
+    compare_plain_values,
+    format_plain_value,
+    get_plain_field,
+    is_missing,
+)
+from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from callflows.telephony.turn import Turn
+
+
+_TURN_ARGUMENT: Final = "turn"
+
+
+NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
+"""What a Turn has by name: ``hours.office``."""
+
+
+_OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
+
+
+class _UnsupportedForm(Exception):
+    """The form is not one of the frequent ones."""
+
+
+def build_value_function(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
+    """An expression as a function; None where its form is rare."""
+    try:
+        return _build_function(_translate_value(tree), format_plain_value, lang)
+    except _UnsupportedForm:
+        return None
+
+
+def build_text_function(
+    body: Sequence[nodes.Node], literal: Callable[[str], str], encode: Callable[[object], str], lang: str = ""
+) -> Callable[[Turn], str] | None:
+    """A template's body as a function; None where a form in it is rare.
+
+    What the author wrote goes through ``literal``, now; each value through ``encode``, when a call is there.
+    """
+    try:
+        return _build_function(_translate_body(body, literal), encode, lang)
+    except _UnsupportedForm:
+        return None
+
+
+def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
+    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN_ARGUMENT)], kwonlyargs=[], kw_defaults=[], defaults=[])
+    tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
+    known: dict[str, Any] = {
+        "show": show,
+        "shown": format_plain_value,
+        "field": get_plain_field,
+        "compared": compare_plain_values,
+        "nothing": is_missing,
+    }
+    known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
+    made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
+        compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
+    )
+    return made
+
+
+_FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}
+
+
+def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
+    match node:
+        case nodes.Const(value=constant):
+            return ast.Constant(constant)
+        case nodes.Name(name=name):
+            return _translate_root(name)
+        case nodes.Getattr() | nodes.Getitem():
+            return _translate_field(node)
+        case nodes.Filter(node=nodes.Node() as inner, name=name, args=args, kwargs=[], dyn_args=None, dyn_kwargs=None):
+            return _translate_filter(inner, name, args)
+        case nodes.Test(node=inner, name="none" | "defined" | "undefined" as name, args=[]):
+            nothing = ast.Call(ast.Name("nothing", ast.Load()), [_translate_value(inner)], [])
+            return ast.UnaryOp(ast.Not(), nothing) if name == "defined" else nothing
+        case nodes.List(items=items) | nodes.Tuple(items=items) if all(isinstance(item, nodes.Const) for item in items):
+            return ast.Tuple([_translate_value(item) for item in items], ast.Load())
+        case nodes.Not(node=inner):
+            return ast.UnaryOp(ast.Not(), _translate_value(inner))
+        case nodes.And() | nodes.Or():
+            joined = ast.And() if isinstance(node, nodes.And) else ast.Or()
+            return ast.BoolOp(joined, [_translate_value(node.left), _translate_value(node.right)])
+        case nodes.Compare(expr=left, ops=operands):
+            sides = [left, *(operand.expr for operand in operands)]
+            pairs = [_translate_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
+            return pairs[0] if len(pairs) == 1 else ast.BoolOp(ast.And(), pairs)
+        case nodes.Concat(nodes=parts):
+            shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_translate_value(part)], []) for part in parts]
+            return ast.JoinedStr([_wrap_in_formatting(part) for part in shown_parts])
+        case nodes.Add(left=left, right=other) | nodes.Sub(left=left, right=other):
+            both: list[ast.expr] = [ast.Constant(node.operator), _translate_value(left), _translate_value(other)]
+            return ast.Call(ast.Name("reckoned", ast.Load()), both, [])
+        case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
+            return ast.IfExp(
+                _translate_value(test),
+                _translate_value(then),
+                ast.Constant("") if otherwise is None else _translate_value(otherwise),
+            )
+    raise _UnsupportedForm
+
+
+def _translate_comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
+    """Two sides compared; a field of ``now`` with what is of its own type, as Python does it."""
+    kind = _type_of_now_field(left)
+    fits = op != "in" or isinstance(right, (nodes.List, nodes.Tuple))
+    if (
+        kind is not None
+        and fits
+        and op in _NATIVE_COMPARISONS
+        and all(type(part) is kind for part in _constant_values(right))
+    ):
+        return ast.Compare(_translate_value(left), [_NATIVE_COMPARISONS[op]()], [_translate_value(right)])
+    return ast.Call(
+        ast.Name("compared", ast.Load()), [ast.Constant(op), _translate_value(left), _translate_value(right)], []
+    )
+
+
+_NATIVE_COMPARISONS: Final = {
+    "eq": ast.Eq,
+    "ne": ast.NotEq,
+    "lt": ast.Lt,
+    "lteq": ast.LtE,
+    "gt": ast.Gt,
+    "gteq": ast.GtE,
+    "in": ast.In,
+}
+
+
+_TEXT_FIELDS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
+
+
+def _type_of_now_field(node: nodes.Node) -> type | None:
+    """The type of a field of ``now``; None where it is none."""
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "now":
+        return str if node.attr in _TEXT_FIELDS_OF_NOW else int
+    return None
+
+
+def _constant_values(node: nodes.Node) -> list[object]:
+    """The values that are written out: one, or those of a list; something of no type where there are others."""
+    parts = node.items if isinstance(node, (nodes.List, nodes.Tuple)) else [node]
+    return [part.value if isinstance(part, nodes.Const) else None for part in parts]
+
+
+def _translate_root(name: str) -> ast.expr:
+    if name.startswith("_"):
+        raise _UnsupportedForm
+    turn = ast.Name(_TURN_ARGUMENT, ast.Load())
+    if name in _OBJECT_SCOPE_ROOTS or name in NAMED_SCOPE_ROOTS:
+        return ast.Attribute(turn, name, ast.Load())
+    return ast.Subscript(ast.Attribute(turn, "values", ast.Load()), ast.Constant(name), ast.Load())
+
+
+def _translate_field(node: nodes.Getattr | nodes.Getitem) -> ast.expr:
+    """A field of what we know is an attribute; of plain data it is looked for."""
+    key = ast.Constant(node.attr) if isinstance(node, nodes.Getattr) else _translate_value(node.arg)
+    inner = node.node
+    if isinstance(inner, nodes.Name) and isinstance(key, ast.Constant) and isinstance(key.value, str):
+        if inner.name in NAMED_SCOPE_ROOTS:
+            return ast.Subscript(_translate_root(inner.name), key, ast.Load())
+        if inner.name in _OBJECT_SCOPE_ROOTS and not key.value.startswith("_"):
+            return ast.Attribute(_translate_root(inner.name), key.value, ast.Load())
+    return ast.Call(ast.Name("field", ast.Load()), [_translate_value(inner), key], [])
+
+
+def _translate_filter(inner: nodes.Node, name: str, args: Sequence[nodes.Node]) -> ast.expr:
+    filter_ = ast.Name(f"filter_{name}", ast.Load())
+    if name in CONTEXT_FILTERS and not args:
+        now = ast.Attribute(ast.Name(_TURN_ARGUMENT, ast.Load()), "now", ast.Load())
+        return ast.Call(filter_, [_translate_value(inner), now, ast.Name("lang", ast.Load())], [])
+    if name not in PLAIN_FILTERS or not all(isinstance(arg, nodes.Const) for arg in args):
+        raise _UnsupportedForm
+    return ast.Call(filter_, [_translate_value(inner), *map(_translate_value, args)], [])
+
+
+def _translate_body(body: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
+    parts: list[ast.expr] = []
+    for node in body:
+        if isinstance(node, nodes.Output):
+            parts += [_translate_part(part, literal) for part in node.nodes]
+        elif isinstance(node, nodes.If):
+            parts.append(_wrap_in_formatting(_translate_if((node, *node.elif_), node.else_, literal)))
+        else:
+            raise _UnsupportedForm
+    return ast.JoinedStr(parts)
+
+
+def _translate_part(node: nodes.Node, literal: Callable[[str], str]) -> ast.expr:
+    if isinstance(node, nodes.TemplateData):
+        return ast.Constant(literal(node.data))
+    return _wrap_in_formatting(ast.Call(ast.Name("show", ast.Load()), [_translate_value(node)], []))
+
+
+def _wrap_in_formatting(value: ast.expr) -> ast.FormattedValue:
+    return ast.FormattedValue(value, -1)
+
+
+def _translate_if(cases: Sequence[nodes.If], otherwise: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
+    """``if`` with its ``elif`` and ``else``."""
+    if not cases:
+        return _translate_body(otherwise, literal)
+    then = _translate_body(cases[0].body, literal)
+    return ast.IfExp(_translate_value(cases[0].test), then, _translate_if(cases[1:], otherwise, literal))

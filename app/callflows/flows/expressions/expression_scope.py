@@ -1,0 +1,211 @@
+"""What texts and conditions may look at, by name. Names and fields that cannot exist are refused at load."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from jinja2 import nodes
+
+from callflows.errors import ExpressionError
+from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
+from callflows.flows.expressions.text_filters import PLAIN_FILTERS
+from callflows.telephony.calls import Caller, CurrentCall, LocalTime
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from jinja2 import Environment
+
+    from callflows.telephony.turn import Turn
+
+
+ScopeFields: TypeAlias = "Mapping[str, ScopeFields] | None"
+"""What is seen under a name: the fields that there are, each with its own; None where any may be (plain data)."""
+
+
+ExpressionScope: TypeAlias = "Mapping[str, ScopeFields]"
+
+
+SCOPE_LEAF: Final[ScopeFields] = {}
+
+
+MOMENT_SCOPE: Final[ScopeFields] = dict.fromkeys(LocalTime.FIELDS, SCOPE_LEAF)
+
+
+CALL_SCOPE: Final[ExpressionScope] = {
+    "call": dict.fromkeys(CurrentCall.FIELDS, SCOPE_LEAF),
+    "caller": dict.fromkeys(Caller.FIELDS, SCOPE_LEAF),
+    "number": dict.fromkeys(("national", "region"), SCOPE_LEAF),
+    "now": MOMENT_SCOPE,
+    "digits": None,
+}
+"""What every flow sees of a call, by name."""
+
+
+class ScopeChecker:
+    """The names of a scope, with the filters and tests of an environment."""
+
+    def __init__(self, scope: ExpressionScope, environment: Environment) -> None:
+        self._scope = scope
+        self._environment = environment
+
+    def check_names(self, tree: nodes.Node, forbidden_nodes: tuple[type[nodes.Node], ...] | None = None) -> frozenset[str]:
+        """Refuse what cannot exist; gives the names that are looked at."""
+        for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
+            said = type(banned).__name__.lower()
+            mend = "values are plain; filters are written with |"
+            raise ExpressionError(f"{said} has no place in a flow", mend, banned.lineno)
+        self._check_filters_and_tests(tree)
+        own = {name.name for name in find_name_nodes(tree, "store")} | {
+            macro.name for macro in find_syntax_nodes(tree, (nodes.Macro,))
+        }
+        own |= (
+            {"loop", "caller"} & {name.name for name in find_name_nodes(tree, "load")} if forbidden_nodes and own else set()
+        )
+        own -= {*self._scope}
+        uses: set[str] = set()
+        within: set[int] = set()
+        for node in find_syntax_nodes(tree, _FIELD_NODES):
+            if id(node) not in within:
+                root, keys = _split_field_chain(node, within)
+                uses |= self._check_field_chain(root, keys, own, node.lineno)
+        for name in find_name_nodes(tree, "load"):
+            if name.name not in own and id(name) not in within:
+                self._require_name(name)
+                uses.add(name.name)
+        return frozenset(uses)
+
+    def _check_field_chain(self, root: nodes.Node, keys: Sequence[str | None], own: set[str], line: int) -> set[str]:
+        """Refuse fields that cannot be; gives the name that is looked at."""
+        if not isinstance(root, nodes.Name):
+            if isinstance(root, nodes.Const):
+                raise ExpressionError(f"a value has no {keys[0]!r}", _PLAIN_VALUES_FIX, line)
+            return set()
+        if root.name in own:
+            return set()
+        seen = self._require_name(root)
+        said = root.name
+        for key in keys:
+            if seen is None:
+                return {f"{root.name}.{keys[0]}"} if keys[0] else {root.name}
+            if key is None and (not seen or said in _NAMES_WITH_TEXT):
+                return {said}
+            seen = _descend_into_field(seen, said, key, line)
+            said = f"{said}.{key}"
+        return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
+
+    def _require_name(self, name: nodes.Name) -> ScopeFields:
+        """Refuse a name that cannot be; gives what is seen under it."""
+        if name.name not in self._scope:
+            near = format_suggestion(name.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
+            raise ExpressionError(f"there is no {name.name!r}", near, name.lineno)
+        return self._scope[name.name]
+
+    def _check_filters_and_tests(self, tree: nodes.Node) -> None:
+        """Refuse filters and tests that do not exist; Jinja itself asks for some only when a caller is there."""
+        for word in find_syntax_nodes(tree, (nodes.Filter, nodes.Test)):
+            known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
+            if word.name not in known:
+                said = type(word).__name__.lower()
+                raise ExpressionError(f"there is no {said} {word.name!r}", format_suggestion(word.name, known), word.lineno)
+            if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
+                _check_filter_arguments(word)
+        for output in tree.find_all(nodes.Output):
+            for node in output.nodes:
+                if isinstance(node, nodes.Name) and node.name in _NAMES_WITHOUT_TEXT and self._scope.get(node.name):
+                    fields = ", ".join(sorted(self._scope[node.name] or ()))
+                    raise ExpressionError(
+                        f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
+                    )
+
+
+def _check_filter_arguments(filter_node: nodes.Filter) -> None:
+    """Refuse what a filter does not take; it would fail only when a caller is there."""
+    try:
+        given = {str(argument.key): argument.value for argument in filter_node.kwargs}
+        inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **given)
+    except TypeError as error:
+        raise ExpressionError(
+            f"the filter {filter_node.name}: {error}", "give it less, or more", filter_node.lineno
+        ) from None
+
+
+def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, key: str | None, line: int) -> ScopeFields:
+    """What is seen under a key of what is seen; refused where there is none."""
+    if key is not None and key in fields_of_name:
+        return fields_of_name[key]
+    if not fields_of_name and name in NAMED_SCOPE_ROOTS:
+        raise ExpressionError(f"the file has no {name}, and so none named {key!r}", f"name them under {name}:", line)
+    if not fields_of_name:
+        raise ExpressionError(f"a value has no {key!r}", _PLAIN_VALUES_FIX, line)
+    fields = f"it has {', '.join(sorted(fields_of_name))}"
+    if key is None:
+        raise ExpressionError(f"a field of {name} must be named", fields, line)
+    raise ExpressionError(f"{name} has no {key!r}", format_suggestion(key, sorted(fields_of_name)) or fields, line)
+
+
+def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:
+    """Puts what is seen under a name into what a rendering sees."""
+    root, _, rest = name.partition(".")
+    inner = rest.partition(".")[0]
+    if root in NAMED_SCOPE_ROOTS:
+        return lambda turn, seen: seen.setdefault(root, {}).update({inner: getattr(turn, root)[inner]} if inner else {})
+    if root in _TURN_NAMES:
+        return lambda turn, seen: seen.update({root: getattr(turn, root)})
+    return lambda turn, seen: seen.update({root: turn.values[root]})
+
+
+_PLAIN_VALUES_FIX: Final = "values are plain; filters are written with |"
+
+
+_TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
+
+
+_NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
+
+
+_NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
+
+
+_FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
+
+
+TEMPLATE_FETCHING_NODES: Final = (
+    nodes.Include,
+    nodes.Import,
+    nodes.FromImport,
+    nodes.Extends,
+    nodes.Block,
+    nodes.CallBlock,
+)
+
+
+_FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *TEMPLATE_FETCHING_NODES)
+
+
+def find_syntax_nodes(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:
+    """Every node of these kinds, the tree itself included."""
+    return [*([tree] if isinstance(tree, kinds) else []), *tree.find_all(kinds)]
+
+
+def find_name_nodes(tree: nodes.Node, context: str) -> Iterable[nodes.Name]:
+    """Every name that is looked at (``load``), or that is given a value."""
+    return [name for name in find_syntax_nodes(tree, (nodes.Name,)) if (name.ctx == "load") == (context == "load")]
+
+
+def _split_field_chain(node: nodes.Node, within: set[int]) -> tuple[nodes.Node, list[str | None]]:
+    """``hours.office["open"]`` as its root and its keys, outermost last; a key that is worked out is None."""
+    keys: list[str | None] = []
+    while isinstance(node, _FIELD_NODES):
+        within.add(id(node))
+        if isinstance(node, nodes.Getattr):
+            keys.insert(0, node.attr)
+        else:
+            named = isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
+            keys.insert(0, node.arg.value if named else None)  # type: ignore[attr-defined]
+        node = node.node
+    if isinstance(node, nodes.Name):
+        within.add(id(node))
+    return node, keys

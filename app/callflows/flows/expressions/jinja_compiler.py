@@ -1,0 +1,196 @@
+"""Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as functions.
+
+Names and fields that cannot exist are refused at load. The frequent forms become plain functions (in ``expressions``);
+everything else is rendered by Jinja in its sandbox. There is nothing to call: values are plain.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.exceptions import TemplateError
+from jinja2.parser import Parser
+
+from callflows.errors import ExpressionError
+from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
+from callflows.flows.expressions.expression_functions import build_text_function, build_value_function
+from callflows.flows.expressions.expression_samples import sample_value
+from callflows.flows.expressions.expression_scope import (
+    CALL_SCOPE,
+    TEMPLATE_FETCHING_NODES,
+    ScopeChecker,
+    find_syntax_nodes,
+    make_scope_reader,
+)
+from callflows.flows.expressions.jinja_rendering import JinjaRenderJob, format_plain_text, format_url_value
+from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
+from callflows.flows.expressions.plain_values import format_plain_value
+from callflows.language.xml_writer import escape_attribute
+from callflows.sandbox.deferred_jobs import get_job_result
+from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from callflows.flows.expressions.expression_scope import ExpressionScope
+    from callflows.telephony.turn import Turn
+
+    ValueFunction = Callable[[Turn], Any]
+    RenderingKind = Literal["text", "url", "value"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CompiledCondition:
+    """A compiled expression: ``holds(turn)`` gives its value; ``uses`` are the names it looks at, as ``caller.name``."""
+
+    source: str
+    evaluate: ValueFunction
+    used_names: frozenset[str]
+    problems: tuple[ConditionProblem, ...] = ()
+    sample: object = None
+    """What is known of the value before a call is there; None where nothing is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CompiledText:
+    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped.
+
+    ``plain(turn)`` gives it as it is, for what is no document.
+    """
+
+    source: str
+    constant_text: str | None
+    render: Callable[[Turn], str]
+    used_names: frozenset[str]
+    render_plain: Callable[[Turn], str]
+    problems: tuple[ConditionProblem, ...] = ()
+
+
+class ExpressionCompiler:
+    """Compiles the conditions and texts of flows that see ``scope``."""
+
+    def __init__(self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US") -> None:
+        self._scope = scope
+        self._lang = lang
+        self._environment = make_jinja_environment()
+        self._scope_checker = ScopeChecker(scope, self._environment)
+        self.needs_worker = False
+        """Whether something was compiled that is worked out apart."""
+
+    def compile_condition(self, source: str) -> CompiledCondition:
+        """A bare expression. Raises ExpressionError."""
+        try:
+            return self._compile_condition(source)
+        except RecursionError:
+            raise ExpressionError("the expression is too long", "ask in several steps") from None
+
+    def _compile_condition(self, source: str) -> CompiledCondition:
+        if not source.strip():
+            raise ExpressionError("there is no expression", "as caller.anonymous")
+        if "{{" in source or "{%" in source:
+            raise ExpressionError("when takes a bare expression, without braces", "leave the braces out")
+        try:
+            parser = Parser(self._environment, source, state="variable")
+            tree = parser.parse_expression()
+            if not parser.stream.eos:
+                raise ExpressionError(
+                    f"the expression ends before {parser.stream.current.value!r}", "did you forget and, or, ==?"
+                )
+            tree.set_environment(self._environment)
+        except TemplateSyntaxError as error:
+            raise ExpressionError(error.message or "not an expression") from None
+        uses = self._scope_checker.check_names(tree)
+        holds = build_value_function(tree, self._lang) or self._compile_worker_value(
+            tree, "value", source, uses, self._lang
+        )
+        return CompiledCondition(source, holds, uses, lint_condition(tree), sample_value(tree))
+
+    def _compile_worker_value(
+        self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, used_names: Iterable[str], lang: str
+    ) -> ValueFunction:
+        """What is worked out apart: its form is rare, and its time may have no bound."""
+        self.needs_worker = True
+        try:
+            if kind == "value":
+                self._environment.compile_expression(source)
+        except TemplateError as error:
+            raise ExpressionError(error.message or "not an expression") from None
+        roots = {name.partition(".")[0] for name in used_names}
+        if "lists" in roots:
+            raise ExpressionError(
+                "lists are asked in plain conditions only", "as caller in lists.spam, in a when of its own"
+            )
+        spoken = any(word.name == "spoken" for word in find_syntax_nodes(tree, (nodes.Filter,)))
+        sights = tuple(make_scope_reader(name) for name in sorted({*used_names, *(["now"] if spoken else [])}))
+
+        def evaluate_in_worker(turn: Turn) -> Any:  # noqa: ANN401 - a text, or plain data
+            seen: dict[str, Any] = {LANGUAGE_KEY: lang}
+            for sight in sights:
+                sight(turn, seen)
+            return get_job_result(turn, JinjaRenderJob(kind, source, seen))
+
+        return evaluate_in_worker
+
+    def compile_text(self, source: str, *, url: bool = False, lang: str = "") -> CompiledText:
+        """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError.
+
+        ``lang`` is its language, where that is another.
+        """
+        lang = lang or self._lang
+        found = XML_FORBIDDEN_CHARACTERS.search(source)
+        if found:
+            raise ExpressionError(f"the text holds U+{ord(found[0]):04X}, which XML forbids", "take it out")
+        if "{" not in source:
+            return CompiledText(source, source, lambda _turn: escape_attribute(source), frozenset(), lambda _turn: source)
+        try:
+            tree = self._environment.parse(source)
+            uses = self._scope_checker.check_names(tree)
+            unescaped = build_text_function(tree.body, str, format_url_value if url else format_plain_text, lang)
+            render = build_text_function(tree.body, escape_attribute, format_url_value if url else _format_escaped, lang)
+            if unescaped is None or render is None:
+                unescaped = self._compile_worker_value(tree, "url" if url else "text", source, uses, lang)
+                render = _escape_result(unescaped)
+        except TemplateSyntaxError as error:
+            raise ExpressionError(error.message or "not a template", line=error.lineno) from None
+        except RecursionError:
+            raise ExpressionError("the text is too long a template", "say it in several steps") from None
+        data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
+        constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
+        return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree))
+
+    def check_template(self, source: str, extra_scope: ExpressionScope) -> frozenset[str]:
+        """The names that an XML template looks at, which also sees ``more``. Raises ExpressionError.
+
+        A template may have macros of its own and call them; it cannot fetch other templates.
+        """
+        try:
+            tree = self._environment.parse(source)
+            return ScopeChecker({**self._scope, **extra_scope}, self._environment).check_names(
+                tree, TEMPLATE_FETCHING_NODES
+            )
+        except TemplateSyntaxError as error:
+            raise ExpressionError(error.message or "not a template", line=error.lineno) from None
+        except RecursionError:
+            raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+
+_find_special_character: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search
+"""Finds a character that may not stand in a document as it is."""
+
+
+def _format_escaped(value: object) -> str:
+    """A value as it stands in a document."""
+    text = format_plain_value(value)
+    return escape_attribute(clean_text(text)) if _find_special_character(text) else text
+
+
+def _escape_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
+    return lambda turn: _format_escaped(render(turn))
+
+
+def _iterate_output_nodes(tree: nodes.Template) -> Iterable[nodes.Node]:
+    for node in tree.body:
+        yield from node.nodes if isinstance(node, nodes.Output) else [node]

@@ -1,0 +1,176 @@
+"""Jinja as flows have it, for the forms of expressions that are rare: what it works out must be what the functions give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import ChainableUndefined, Undefined, nodes, pass_context
+from jinja2.compiler import CodeGenerator
+from jinja2.runtime import markup_join
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from callflows.flows.expressions.plain_values import (
+    calculate_plain_values,
+    compare_plain_values,
+    format_plain_value,
+    get_plain_field,
+    is_missing,
+)
+from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
+from callflows.telephony.turn import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jinja2 import Environment
+    from jinja2.compiler import Frame
+    from jinja2.runtime import Context
+
+
+LANGUAGE_KEY = "the voice's language"
+"""The name by which a rendering knows the language; no expression can ask for it."""
+
+
+REMOVED_JINJA_FILTERS = (
+    "attr",
+    "groupby",
+    "map",
+    "pprint",
+    "random",
+    "reject",
+    "rejectattr",
+    "safe",
+    "select",
+    "selectattr",
+    "xmlattr",
+)
+"""Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
+
+
+class _UnsetVariable(ChainableUndefined):
+    """What was given no value on the way that a text took: false and empty."""
+
+
+class _FlowCodeGenerator(CodeGenerator):
+    """Compiles to comparisons and joins of flows' own; nothing is worked out before."""
+
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """``a < b < c``: each two beside each other."""
+        sides = [node.expr, *(operand.expr for operand in node.ops)]
+        self.write("(")
+        for index, operand in enumerate(node.ops):
+            self.write(f"{' and ' if index else ''}environment.compared({operand.op!r}, ")
+            self.visit(sides[index], frame)
+            self.write(", ")
+            self.visit(sides[index + 1], frame)
+            self.write(")")
+        self.write(")")
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """``a ~ b``."""
+        self.write("environment.joined(context.eval_ctx.autoescape, (")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:  # noqa: ANN401 - Jinja's
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
+
+
+class _FlowSandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which values have no attributes but the fields that flows know.
+
+    What is worked out here must give what the functions of flows' own give.
+    """
+
+    code_generator_class = _FlowCodeGenerator
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+    intercepted_unops = frozenset({"+", "-"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
+        return get_plain_field(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
+        return get_plain_field(obj, argument)
+
+    def call_binop(self, _context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - as above
+        return calculate_plain_values(operator, _replace_undefined(left), _replace_undefined(right))
+
+    def call_unop(self, _context: Context, operator: str, arg: Any) -> Any:  # noqa: ANN401 - as above
+        return calculate_plain_values(
+            "-", *((_replace_undefined(arg), 0) if operator == "+" else (0, _replace_undefined(arg)))
+        )
+
+    def compared(self, op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - as above
+        """Whether a comparison holds; what is compiled asks it."""
+        return compare_plain_values(op, _replace_undefined(left), _replace_undefined(right))
+
+    def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - what is compiled calls it
+        """Values one after the other, as ``~`` says."""
+        told = [part if hasattr(part, "__html__") else format_plain_value(_replace_undefined(part)) for part in parts]
+        return markup_join(told) if autoescape else "".join(told)
+
+
+@pass_context
+def _spoken_filter(context: Context, value: object) -> str:
+    """A moment as a person says it; the context has the moment and the language of the voice."""
+    return CONTEXT_FILTERS["spoken"](value, context["now"], context[LANGUAGE_KEY])
+
+
+def make_jinja_environment() -> Environment:
+    """Jinja as flows have it."""
+    made = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
+    made.globals.clear()
+    made.filters.update(PLAIN_FILTERS)
+    made.filters["spoken"] = _spoken_filter
+    made.tests.update(_COMPARISON_TESTS)
+    for name in REMOVED_JINJA_FILTERS:
+        made.filters.pop(name, None)
+    return made
+
+
+def _replace_undefined(value: Any) -> Any:  # noqa: ANN401 - plain values
+    """A value, or nothing where Jinja has a name that was given none."""
+    return MISSING if isinstance(value, Undefined) else value
+
+
+def _make_comparison_test(op: str) -> Callable[[Any, Any], bool]:
+    return lambda value, other: compare_plain_values(op, _replace_undefined(value), _replace_undefined(other))
+
+
+def _is_missing_value(value: object) -> bool:
+    return is_missing(_replace_undefined(value))
+
+
+def _find_remainder(value: object, by: object) -> object:
+    """The rest of a division; nothing where it cannot be divided."""
+    try:
+        return calculate_plain_values("%", _replace_undefined(value), _replace_undefined(by))
+    except (TypeError, ArithmeticError):
+        return None
+
+
+_COMPARISON_TEST_NAMES: Final = {
+    "eq": ("eq", "==", "equalto"),
+    "ne": ("ne", "!="),
+    "lt": ("lt", "<", "lessthan"),
+    "lteq": ("le", "<="),
+    "gt": ("gt", ">", "greaterthan"),
+    "gteq": ("ge", ">="),
+    "in": ("in",),
+}
+
+
+_COMPARISON_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
+    **{name: _make_comparison_test(op) for op, names in _COMPARISON_TEST_NAMES.items() for name in names},
+    "none": _is_missing_value,
+    "undefined": _is_missing_value,
+    "defined": lambda value: not _is_missing_value(value),
+    "divisibleby": lambda value, by: _find_remainder(value, by) == 0,
+    "even": lambda value: _find_remainder(value, 2) == 0,
+    "odd": lambda value: _find_remainder(value, 2) == 1,
+}
+"""Tests of Jinja that compare, as flows compare."""

@@ -1,0 +1,152 @@
+"""What flows do with plain values: show them, look into them, compare them, reckon with them; the same both ways."""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.telephony.turn import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_MAX_DATA_DEPTH: Final = 20
+
+
+def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain data
+    """A value as plain data, which a ticket can carry: texts, numbers, booleans, lists and mappings of them."""
+    if value is None or value is MISSING or depth > _MAX_DATA_DEPTH:
+        return ""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): to_plain_data(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain_data(part, depth + 1) for part in value]
+    return str(value)
+
+
+_COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "lteq": operator.le,
+    "gt": operator.gt,
+    "gteq": operator.ge,
+    "in": lambda left, right: _contains_value(right, left),
+    "notin": lambda left, right: not _contains_value(right, left),
+}
+
+
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+
+
+_NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
+
+
+def format_plain_value(value: object) -> str:
+    """A value as it is spoken: nothing for None, a whole number without its point."""
+    if type(value) is str:
+        return value
+    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - as long as it is exact
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
+    """A field of plain data; nothing where there is none."""
+    if isinstance(value, dict):
+        return value.get(key, MISSING) if isinstance(key, (str, int, float)) else MISSING
+    if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
+        return value[key]
+    if isinstance(value, (list, tuple, str)) and isinstance(key, int):
+        return value[key] if -len(value) <= key < len(value) else MISSING
+    fields = getattr(type(value), "FIELDS", ())
+    return getattr(value, key) if isinstance(key, str) and key in fields else MISSING
+
+
+def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
+    """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
+    if not isinstance(value, str):
+        return value
+    found = _NUMERIC_TEXT.fullmatch(value)
+    return MISSING if found is None else float(value) if found[1] else int(value)
+
+
+def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
+    """Whether a comparison holds: beside a number, digits are one; values that have no order are in none."""
+    if isinstance(left, str) and isinstance(right, (int, float)):
+        left = convert_numeric_text(left)
+    elif isinstance(right, str) and isinstance(left, (int, float)):
+        right = convert_numeric_text(right) if op not in ("in", "notin") else right
+    elif isinstance(left, list) and isinstance(right, tuple):
+        left = (*left,)
+    elif isinstance(left, tuple) and isinstance(right, list):
+        left = [*left]
+    try:
+        return bool(_COMPARISONS[op](left, right))
+    except TypeError:
+        return op == "notin"
+
+
+def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
+    """Whether something is in a text, a list, a mapping; in a list, digits are a number too."""
+    if isinstance(whole, str):
+        return format_plain_value(part) in whole
+    if isinstance(whole, (list, tuple)):
+        return any(compare_plain_values("eq", part, other) for other in whole)
+    return part in whole
+
+
+def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+    """What comes of two values: digits are a number, what is missing is 0, or nothing beside a text or a list.
+
+    ``+`` joins texts, also a text and a number, as people mean it; ``*`` repeats a text. Raises TypeError where a value is
+    nothing to reckon with, and what Python raises.
+    """
+    if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
+        return _concatenate(left, right)
+    if op == "*" and isinstance(left, str) and isinstance(right, int) and is_missing(convert_numeric_text(left)):
+        return left * right
+    return _ARITHMETIC[op](_require_number(left), _require_number(right))
+
+
+def _concatenate(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
+    if isinstance(left, str) or isinstance(right, str):
+        return (
+            format_plain_value(left) + format_plain_value(right)
+            if isinstance(left, str) != isinstance(right, str)
+            else left + right
+        )
+    parts = [[] if is_missing(part) else part for part in (left, right)]
+    return [*_require_list(parts[0]), *_require_list(parts[1])]
+
+
+def _require_list(value: Any) -> Any:  # noqa: ANN401 - a plain value
+    """A list. Raises TypeError where it is none."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{type(value).__name__} is no list")
+    return value
+
+
+def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
+    """A value as a number. Raises TypeError where it is none."""
+    found = 0 if is_missing(value) else convert_numeric_text(value)
+    if not isinstance(found, int | float):
+        raise TypeError(f"{format_plain_value(value)[:40]!r} is no number")
+    return found
+
+
+def is_missing(value: object) -> bool:
+    """Whether there is no value."""
+    return value is None or value is MISSING

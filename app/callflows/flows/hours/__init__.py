@@ -1,0 +1,1 @@
+"""Opening hours: when a flow is open, and how its times are spoken."""

@@ -1,0 +1,95 @@
+"""Public holidays of a country or a part of it. The package that knows them is imported by the first flow that asks."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from callflows.text import find_nearest, format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from types import ModuleType
+
+
+_HOLIDAY_PLACE: Final = re.compile(r"([A-Za-z]{2,3})(?:-(.{1,40}))?")
+
+
+_WARNINGS_LOCK: Final = threading.Lock()
+
+
+def parse_holiday_place(text: str) -> str:
+    """A place as ``US`` or ``US-NJ``, however its letters are written. Raises ValueError(message, mend)."""
+    if text == "no":
+        raise ValueError("no is Norway here", "leave holidays out, or write NO for Norway")
+    found = _HOLIDAY_PLACE.fullmatch(text)
+    country = _find_country_code(found[1].upper()) if found else ""
+    if not found or not country:
+        raise ValueError(f"there is no country {text!r}", _suggest_country(text) or "as US, US-NJ, DE-BY")
+    if not found[2]:
+        return country
+    parts = _find_subdivisions(country)
+    part = parts.get(found[2].casefold())
+    if part is None:
+        codes = [*dict.fromkeys(parts.values())]
+        near = format_suggestion(found[2].casefold(), [*parts])
+        there = f"there are {', '.join(codes)}" if codes else f"write {country} alone"
+        raise ValueError(f"{country} has no part {found[2]!r}", near or there)
+    return f"{country}-{part}"
+
+
+def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
+    """The holidays of a place (as ``place_of`` gives it) in a year, with their English names where there are."""
+    return _load_public_holidays(place, year)
+
+
+def find_last_holiday_year(place: str) -> int:
+    """The last year whose holidays are known."""
+    return int(getattr(_import_holidays(), place.partition("-")[0]).end_year)
+
+
+@lru_cache(maxsize=4096)
+def _load_public_holidays(place: str, year: int) -> Mapping[date, str]:
+    country, _, part = place.partition("-")
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        # The package warns of years for which it can only estimate some feasts, and of parts that have been renamed.
+        warnings.simplefilter("ignore")
+        given = _import_holidays().country_holidays(
+            country, subdiv=part or None, years=year, expand=False, language="en_US"
+        )
+    return {day: name for day, name in given.items() if day.year == year}
+
+
+def _find_country_code(code: str) -> str:
+    """The two letters of a country, which may be written with three; nothing where there is none."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - as the module says
+
+    code = {"UK": "GB"}.get(code, code)
+    return next((row[1] for row in COUNTRIES.values() if code in row[1:3]), "")
+
+
+def _suggest_country(text: str) -> str:
+    """What a country's name probably means."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - as above
+
+    names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
+    name = text.strip().casefold()
+    near = names.get(find_nearest(name, names, 0.75), "")
+    return f"did you mean {near}?" if near else ""
+
+
+def _find_subdivisions(country: str) -> dict[str, str]:
+    """The parts of a country by everything they are called, with the code of each."""
+    entity = getattr(_import_holidays(), country)
+    aliases: Mapping[str, list[str]] = entity.get_subdivision_aliases()
+    return {name.casefold(): code for code, names in aliases.items() for name in (code, *names)}
+
+
+def _import_holidays() -> ModuleType:
+    import holidays  # noqa: PLC0415 - as the module says
+
+    return holidays

@@ -1,0 +1,213 @@
+"""Times on a wall clock, and the moments at which a clock shows them.
+
+Where a clock is put forward some times never come; where it is put back some come twice.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+    from zoneinfo import ZoneInfo
+
+
+MINUTES_PER_DAY: Final = 24 * 60
+"""Minutes of a day on the clock."""
+
+
+_ISO_DATE: Final = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})")
+
+
+_CLOCK_TIME: Final = re.compile("([0-9]{1,2}):([0-9]{2})")
+
+
+_MINUTES_PER_HOUR: Final = 60
+
+
+_DATE_AND_TIME: Final = re.compile(
+    r"([0-9-]{10})[ T]([0-9]{1,2}:[0-9]{2})(?::([0-5][0-9]))?(?: ?(Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9]))?"
+)
+
+
+_TIME_SPAN: Final = re.compile(r"(?:([0-9]{1,4}) ?w)? ?(?:([0-9]{1,4}) ?d)? ?(?:([0-9]{1,5}) ?h)? ?(?:([0-9]{1,6}) ?m)?")
+
+
+_MIN_YEAR: Final = 1900
+
+
+_MAX_YEAR: Final = 2200
+
+
+_UNTIL_EXAMPLES: Final = "as 18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"
+
+
+def parse_clock_time(text: str) -> int | None:
+    """``09:30`` as minutes of the day, up to 1440 for ``24:00``; None where it is no time."""
+    found = _CLOCK_TIME.fullmatch(text)
+    if not found or int(found[2]) >= _MINUTES_PER_HOUR:
+        return None
+    minute = int(found[1]) * _MINUTES_PER_HOUR + int(found[2])
+    return minute if minute <= MINUTES_PER_DAY else None
+
+
+def format_clock_time(minute: int) -> str:
+    """Minutes of a day as ``09:30``; those of the next day, too, as its clock shows them."""
+    shown = minute if minute <= MINUTES_PER_DAY else minute - MINUTES_PER_DAY
+    return f"{shown // _MINUTES_PER_HOUR:02}:{shown % _MINUTES_PER_HOUR:02}"
+
+
+def parse_iso_date(text: str) -> date | None:
+    """``2026-12-24`` as a date; None where it is none."""
+    found = _ISO_DATE.fullmatch(text)
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
+    except ValueError:
+        return None
+
+
+def make_wall_time(day: date, minute: int) -> datetime:
+    """What the clock shows at a minute of a day; the minutes may go on into the next day."""
+    return datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - what a clock shows
+
+
+def find_moments_of_wall_time(wall_time: datetime, zone: tzinfo) -> list[datetime]:
+    """When (in UTC) the clock of a zone shows this: never, once or twice."""
+    found: list[datetime] = []
+    for fold in (0, 1):
+        moment = wall_time.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        if moment not in found and moment.astimezone(zone).replace(tzinfo=None) == wall_time:
+            found.append(moment)
+    return found
+
+
+def find_first_moment_of_wall_time(wall_time: datetime, zone: tzinfo) -> datetime:
+    """When (in UTC) the clock of a zone first shows this; where it never does, when it jumps past it."""
+    found = find_moments_of_wall_time(wall_time, zone)
+    if found:
+        return found[0]
+    near = wall_time.replace(tzinfo=zone).astimezone(UTC)
+    return next(find_clock_changes(near - timedelta(days=2), near + timedelta(days=2), zone), near)
+
+
+def find_clock_changes(first: datetime, last: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """When (in UTC), after ``first`` and up to ``last``, the clock of a zone is put forward or back.
+
+    Looks once a day: no zone has changed twice within days since 1970.
+    """
+    step = timedelta(days=1)
+    while first < last:
+        ahead = min(first + step, last)
+        if _utc_offset(first, zone) != _utc_offset(ahead, zone):
+            yield _find_clock_change(first, ahead, zone)
+        first = ahead
+
+
+def _find_clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The first second at which the clock is another than before."""
+    old = _utc_offset(before, zone)
+    low, high = int(before.timestamp()), int(after.timestamp())
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = _utc_offset(datetime.fromtimestamp(middle, UTC), zone) == old
+        low, high = (middle, high) if same else (low, middle)
+    return datetime.fromtimestamp(high, UTC)
+
+
+def _utc_offset(moment: datetime, zone: tzinfo) -> timedelta | None:
+    return moment.astimezone(zone).utcoffset()
+
+
+def parse_wall_moment(text: str, zone: tzinfo) -> datetime | None:
+    """``2026-12-24 18:00``, with seconds and an offset where it has them, as a moment in UTC."""
+    found = _DATE_AND_TIME.fullmatch(text)
+    day = _parse_bounded_date(found[1]) if found else None
+    minute = parse_clock_time(found[2]) if found else None
+    if found is None or day is None or minute is None:
+        return None
+    shown = make_wall_time(day, minute) + timedelta(seconds=int(found[3] or 0))
+    if not found[4]:
+        return find_first_moment_of_wall_time(shown, zone)
+    return shown.replace(tzinfo=_parse_utc_offset(found[4])).astimezone(UTC)
+
+
+def parse_start_moment(text: str, zone: tzinfo) -> datetime | None:
+    """As ``moment_of``; a date alone is its first moment."""
+    day = _parse_bounded_date(text)
+    return parse_wall_moment(text, zone) if day is None else find_first_moment_of_wall_time(make_wall_time(day, 0), zone)
+
+
+def parse_end_moment(text: str, zone: tzinfo) -> datetime | None:
+    """As ``moment_of``; a date alone is the first moment of the next."""
+    day = _parse_bounded_date(text)
+    return (
+        parse_wall_moment(text, zone)
+        if day is None
+        else find_first_moment_of_wall_time(make_wall_time(day, MINUTES_PER_DAY), zone)
+    )
+
+
+def _parse_bounded_date(text: str) -> date | None:
+    day = parse_iso_date(text)
+    return day if day is not None and _MIN_YEAR < day.year < _MAX_YEAR else None
+
+
+def _parse_utc_offset(text: str) -> tzinfo:
+    if text == "Z":
+        return UTC
+    span = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-span if text[0] == "-" else span)
+
+
+def parse_override_end(text: str, now: datetime, zone: ZoneInfo | None) -> datetime:
+    """The end that a person names, in the zone (UTC without).
+
+    ``18:00`` is the next such time; ``2h``, ``30m``, ``1h 30m`` count from now, ``2d`` and ``1w`` on the clock; a date is
+    the end of that day; ``2026-12-24 18:00`` is on the clock of the zone unless it carries an offset. Raises ValueError
+    with the mend.
+    """
+    place = zone or UTC
+    written = text.strip()
+    try:
+        until = (
+            _find_next_clock_time(written, now, place)
+            or _parse_end_from_now(written, now, place)
+            or parse_end_moment(written, place)
+        )
+    except OverflowError:
+        until = None
+    if until is None or until.year >= _MAX_YEAR:
+        raise ValueError(f"{text!r} is no time to end at: write it {_UNTIL_EXAMPLES}")
+    until = until.astimezone(place)
+    if until <= now.astimezone(UTC):
+        shown = now.astimezone(place).isoformat(" ", "minutes")
+        raise ValueError(f"{until.isoformat(' ', 'minutes')} is over, it is {shown}: name a later time")
+    return until
+
+
+def _find_next_clock_time(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    minute = parse_clock_time(text)
+    if minute is None:
+        return None
+    today = now.astimezone(zone).date()
+    shown = [make_wall_time(today + timedelta(days=ahead), minute) for ahead in range(-1, 3)]
+    ends = [
+        end
+        for time in shown
+        for end in find_moments_of_wall_time(time, zone) or [find_first_moment_of_wall_time(time, zone)]
+    ]
+    return min(end for end in ends if end > now)
+
+
+def _parse_end_from_now(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    found = _TIME_SPAN.fullmatch(text.lower())
+    if not found or not any(found.groups()):
+        return None
+    weeks, days, hours, minutes = (int(part or 0) for part in found.groups())
+    start = now.astimezone(zone).replace(microsecond=0)
+    if weeks or days:
+        start = find_first_moment_of_wall_time(start.replace(tzinfo=None) + timedelta(weeks=weeks, days=days), zone)
+    return start.astimezone(UTC) + timedelta(hours=hours, minutes=minutes)

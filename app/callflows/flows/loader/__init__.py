@@ -1,0 +1,1 @@
+"""A folder of flow files, loaded, watched and kept in versions."""

@@ -1,0 +1,357 @@
+"""A folder of flow files, kept compiled: only what has changed is read again, and another book is made aside.
+
+A file that is wrong keeps the last good version of its flow. So does an edit that claims another flow's number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from callflows.flows.compiler.flow_compiler import compile_flow
+from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
+from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
+from callflows.flows.loader.folder_loader import (
+    EXTENSIONS_FILE,
+    FLOW_SUFFIXES,
+    LoadedFlows,
+    apply_override_file,
+    choose_flow,
+    describe_missing_folder,
+    is_flow_file,
+    load_folder_options,
+    read_bounded_file,
+    reject_unreadable_file,
+    relax_garbage_collection,
+)
+
+if TYPE_CHECKING:
+    from callflows.errors import Problem
+    from callflows.flows.compiler.flow_compiler import CompilerOptions, FlowCompilation
+    from callflows.flows.flow import Flow
+    from callflows.flows.loader.folder_loader import ProgressCallback
+
+
+FileSignature: TypeAlias = tuple[int, ...]
+"""Tells that a file may have changed: its times (ns), size and place on the disk; alone, the error that hides it."""
+
+
+_NO_FILE_SIGNATURE: Final[FileSignature] = ()
+
+
+_REREAD_SIGNATURE: Final[FileSignature] = (0,)
+
+
+_RECENT_CHANGE_NS: Final = 2_000_000_000
+"""What is written twice within a tick of the disk's clock looks the same: what is so young is compared by its content."""
+
+
+_DISK_CLOCK_TICK_NS: Final = 100_000_000
+
+
+_MAX_SNAPSHOTS: Final = 10
+"""Looks at files that go on changing, before they are read as they are."""
+
+
+_MAX_CONFLICT_ROUNDS: Final = 20
+"""Rounds of taking back edits that claim what another flow has, before all edits are taken back."""
+
+
+_SHARED_FILES: Final = (EXTENSIONS_FILE, OVERRIDES_FILE_NAME)
+"""Files that concern every flow; those of opening hours hold at once, and compile nothing anew."""
+
+
+class _FolderSnapshot(NamedTuple):
+    """What a look at the folder found: which folder it is, its flow files by name, other files by path."""
+
+    folder_id: tuple[int, int]
+    flow_signatures: dict[str, FileSignature]
+    other_signatures: dict[str, FileSignature]
+
+
+@dataclasses.dataclass(slots=True)
+class _SourceFile:
+    """A flow file as it was read last, and the other files that its flow was made of."""
+
+    signature: FileSignature
+    recently_changed: bool
+    digest: bytes
+    compilation: FlowCompilation
+    dependencies: dict[str, FileSignature]
+
+
+class FlowLibrary:
+    """The flow files of a folder. ``loaded`` is what they give; ``refresh`` works that out again from what has changed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        options: CompilerOptions,
+        *,
+        settle_seconds: float = 0.08,
+        on_progress: ProgressCallback | None = None,
+    ) -> None:
+        """Loads all. ``settle``: seconds for which files are at rest before a change in them is read."""
+        self.folder = folder
+        self.loaded_flows = LoadedFlows(FlowBook(), ())
+        self._options = options
+        self._settle_seconds = settle_seconds
+        self._refresh_lock = threading.Lock()
+        self._last_snapshot: _FolderSnapshot | None = None
+        self._source_files: dict[str, _SourceFile] = {}
+        self._changed_flows: set[str] = set()
+        self._shared_file_digests: dict[str, bytes] = {}
+        self._folder_problems: list[Problem] = []
+        self._extension_problems: list[Problem] = []
+        self._override_problems: list[Problem] = []
+        self._flow_problems: dict[str, list[Problem]] = {}
+        self._stale_problems: dict[str, list[Problem]] = {}
+        self._conflict_problems: dict[str, list[Problem]] = {}
+        self.refresh(on_progress)
+
+    def refresh(self, on_progress: ProgressCallback | None = None) -> LoadedFlows:
+        """What the folder gives now; the same object as before where nothing has changed. One refresh at a time.
+
+        A folder that is gone, or that is another one and empty, changes nothing but that this is said.
+        """
+        with self._refresh_lock:
+            try:
+                look = self._wait_until_stable(self._take_snapshot())
+            except OSError as error:
+                self._folder_problems = [describe_missing_folder(self.folder, error)]
+                self.loaded_flows = self._assemble_result(self.loaded_flows.book)
+                return self.loaded_flows
+            self._folder_problems = []
+            self._compile_changes(look, on_progress)
+            wanted = self._choose_flows()
+            book = self._resolve_conflicts(wanted) if wanted else self.loaded_flows.book
+            self._apply_overrides(book)
+            self.loaded_flows = self._assemble_result(book)
+            self._changed_flows = set()
+            return self.loaded_flows
+
+    def _assemble_result(self, book: FlowBook) -> LoadedFlows:
+        """A book with all that is wrong now."""
+        of_flows = [problem for name in sorted(self._flow_problems) for problem in self._flow_problems[name]]
+        held = [problem for problems in self._conflict_problems.values() for problem in problems]
+        problems = (
+            *self._folder_problems,
+            *self._extension_problems,
+            *self._override_problems,
+            *of_flows,
+            *held,
+            *book.find_conflicts(),
+        )
+        stale = {name: tuple(why) for name, why in sorted({**self._stale_problems, **self._conflict_problems}.items())}
+        found = LoadedFlows(book, problems, stale)
+        return self.loaded_flows if found == self.loaded_flows else found
+
+    # Looking
+
+    def _take_snapshot(self) -> _FolderSnapshot:
+        """All that flows are made of, as it looks. Raises OSError where there is no folder."""
+        folder, within = self.folder.stat(), str(self.folder)
+        with os.scandir(within) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.name in self._source_files or is_flow_file(Path(entry.name))
+            )
+        flows = {name: found for name in names if (found := _read_signature(f"{within}/{name}")) != _NO_FILE_SIGNATURE}
+        place = (folder.st_dev, folder.st_ino)
+        if (
+            self._last_snapshot
+            and self._last_snapshot.flow_signatures
+            and not flows
+            and self._last_snapshot.folder_id != place
+        ):
+            raise FileNotFoundError(errno.ENOENT, "it is another folder, without any flow file", within)
+        read = {path for source in self._source_files.values() for path in source.dependencies}
+        others = {path: _read_signature(path) for path in (*read, *(f"{within}/{name}" for name in _SHARED_FILES))}
+        return _FolderSnapshot(place, flows, others)
+
+    def _wait_until_stable(self, snapshot: _FolderSnapshot) -> _FolderSnapshot:
+        """A look after which nothing has changed for a moment, so that nobody is in the middle of a save."""
+        for _ in range(_MAX_SNAPSHOTS if self._settle_seconds and self._last_snapshot not in (None, snapshot) else 0):
+            time.sleep(self._settle_seconds)
+            before, snapshot = snapshot, self._take_snapshot()
+            if snapshot == before:
+                break
+        return snapshot
+
+    def _has_changed(self, name: str, snapshot: _FolderSnapshot) -> bool:
+        source = self._source_files.get(name)
+        return (
+            source is None
+            or source.signature != snapshot.flow_signatures[name]
+            or any(snapshot.other_signatures[path] != seen for path, seen in source.dependencies.items())
+        )
+
+    # Reading
+
+    def _compile_changes(self, snapshot: _FolderSnapshot, on_progress: ProgressCallback | None) -> None:
+        """Compile what has changed."""
+        anew = self._reload_extensions()
+        self._changed_flows |= {
+            _get_flow_name(name) for name in self._source_files.keys() - snapshot.flow_signatures.keys()
+        }
+        self._source_files = {
+            name: source for name, source in self._source_files.items() if name in snapshot.flow_signatures
+        }
+        changed = [
+            n
+            for n in snapshot.flow_signatures
+            if anew or self._has_changed(n, snapshot) or self._source_files[n].recently_changed
+        ]
+        with relax_garbage_collection(len(changed)):
+            for done, name in enumerate(changed):
+                self._compile_file(name, snapshot, recompile=anew)
+                if on_progress is not None:
+                    on_progress(done + 1, len(changed))
+        self._last_snapshot = snapshot
+
+    def _reload_extensions(self) -> bool:
+        """Read what concerns all flows; whether they must all be compiled anew. What is wrong there changes nothing."""
+        digest, known = _hash_file(self.folder / EXTENSIONS_FILE), self._shared_file_digests.get(EXTENSIONS_FILE)
+        if digest == known:
+            return False
+        options, self._extension_problems = load_folder_options(self.folder, self._options)
+        self._shared_file_digests[EXTENSIONS_FILE], before = digest, self._options
+        if known is None or not any(problem.severity == "error" for problem in self._extension_problems):
+            self._options = options
+        return self._options != before
+
+    def _apply_overrides(self, book: FlowBook) -> None:
+        """Have the overrides that the folder says, where they or the flows have changed."""
+        digest = _hash_file(self.folder / OVERRIDES_FILE_NAME)
+        if digest != self._shared_file_digests.get(OVERRIDES_FILE_NAME) or book is not self.loaded_flows.book:
+            self._shared_file_digests[OVERRIDES_FILE_NAME] = digest
+            self._override_problems = apply_override_file(self.folder, book, self._options.overrides)
+
+    def _compile_file(self, name: str, snapshot: _FolderSnapshot, *, recompile: bool) -> None:
+        """Read a flow file, and compile it if it says something else than before."""
+        path, known = f"{self.folder}/{name}", self._source_files.get(name)
+        began = time.time_ns()
+        try:
+            signature, text = _read_stable_file(path, snapshot.flow_signatures[name])
+        except OSError as error:
+            wrong = reject_unreadable_file(self.folder / name, error)
+            self._source_files[name] = _SourceFile(
+                snapshot.flow_signatures[name], recently_changed=True, digest=b"", compilation=wrong, dependencies={}
+            )
+            self._changed_flows.add(_get_flow_name(name))
+            return
+        young = began - max(signature[:2]) < _RECENT_CHANGE_NS
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        if known is not None and known.digest == digest and not recompile:
+            known.signature, known.recently_changed = snapshot.flow_signatures[name], young
+            if not self._has_changed(name, snapshot):
+                return
+        compiled = compile_flow(_get_flow_name(name), text, str(self.folder / name), self._options)
+        flow = compiled.flow or compiled.broken_flow
+        if flow is not None:
+            compiled = compiled._replace(problems=(*compiled.problems, *find_claim_conflicts(flow.claims)))
+        reads = {str(read): _read_signature(str(read)) for read in compiled.dependencies}
+        since = {
+            read: _REREAD_SIGNATURE if seen and max(seen[:2]) > began - _DISK_CLOCK_TICK_NS else seen
+            for read, seen in reads.items()
+        }
+        self._source_files[name] = _SourceFile(signature, young, digest, compiled, since)
+        self._changed_flows.add(_get_flow_name(name))
+
+    # Choosing
+
+    def _choose_flows(self) -> dict[str, Flow | None]:
+        """The flows that the files want under the names that were touched; edited ones before new ones."""
+        if not self._changed_flows:
+            return {}
+        served = self.loaded_flows.book.flows
+        wanted: dict[str, Flow | None] = {}
+        for name in sorted(
+            self._changed_flows | self._conflict_problems.keys(), key=lambda name: (name not in served, name)
+        ):
+            files = (self._source_files.get(f"{name}{suffix}") for suffix in sorted(FLOW_SUFFIXES))
+            compiled = [source.compilation for source in files if source is not None]
+            flow, problems = choose_flow(compiled, served.get(name))
+            wanted[name] = flow
+            _set_problems(self._flow_problems, name, problems)
+            last = flow is not None and not flow.problems and not any(one.flow is flow for one in compiled)
+            _set_problems(
+                self._stale_problems, name, [problem for problem in problems if last and problem.severity == "error"]
+            )
+        return wanted
+
+    def _resolve_conflicts(self, desired_flows: dict[str, Flow | None]) -> FlowBook:
+        """A book of the wanted flows. An edit that claims more, and that of another flow, is held back until it can be."""
+        old, self._conflict_problems = self.loaded_flows.book, {}
+        changes = {name: flow for name, flow in desired_flows.items() if old.flows.get(name) is not flow}
+        for left in reversed(range(_MAX_CONFLICT_ROUNDS + 1)):
+            book = old.with_flows(changes) if changes else old
+            edits = {
+                name: (flow, was)
+                for name, flow in changes.items()
+                if (was := old.flows.get(name)) and not was.problems and flow and not flow.problems
+            }
+            lost = {name: _find_lost_claims(book, *edit) for name, edit in edits.items()}
+            held = {name: problems for name, problems in lost.items() if problems or not left}
+            self._conflict_problems |= held
+            changes = {name: flow for name, flow in changes.items() if name not in held}
+            if not any(lost.values()):
+                break
+        return book
+
+
+def _find_lost_claims(book: FlowBook, flow: Flow, previous_flow: Flow) -> list[Problem]:
+    """What a flow claims that it did not claim before, and that another flow has."""
+    before = {claim.number for claim in previous_flow.claims}
+    problems = []
+    for claim in flow.claims:
+        holder = flow if claim.number in before else book.find_claimants(claim.number)[0]
+        if holder is not flow:
+            problems.append(
+                describe_claim_conflict(claim, next(other for other in holder.claims if other.number == claim.number))
+            )
+    return problems
+
+
+def _set_problems(problems_by_flow: dict[str, list[Problem]], name: str, problems: list[Problem]) -> None:
+    problems_by_flow.pop(name, None)
+    if problems:
+        problems_by_flow[name] = problems
+
+
+def _get_flow_name(file_name: str) -> str:
+    """The flow that a file is, by the file's name."""
+    return Path(file_name).stem
+
+
+def _read_signature(path: str) -> FileSignature:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a Path costs more than the look itself
+    except OSError as error:
+        return (-(error.errno or 1),)
+    if not stat.S_ISREG(found.st_mode):
+        return _NO_FILE_SIGNATURE
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
+
+
+def _read_stable_file(path: str, signature: FileSignature) -> tuple[FileSignature, bytes]:
+    """What stands in a file that does not change while it is read, as far as it ever rests. Raises OSError."""
+    for _ in range(_MAX_SNAPSHOTS):
+        text = read_bounded_file(Path(path))
+        before, signature = signature, _read_signature(path)
+        if signature == before:
+            return signature, text
+    return _REREAD_SIGNATURE, text
+
+
+def _hash_file(file: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        return hashlib.blake2b(read_bounded_file(file)).digest()
+    return b""

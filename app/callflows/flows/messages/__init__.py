@@ -1,0 +1,1 @@
+"""Text messages that come in, and the rules by which flows answer them."""

@@ -1,0 +1,111 @@
+"""Whom a text is sent on to: numbers that the author wrote out, those of a group, or what is worked out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callflows.flows.messages.message_rules import make_text_effect
+from callflows.flows.source.shape_validation import UNREADABLE_TEXT
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.messages.message_rules import MessageAction, RequestedEffect
+    from callflows.flows.messages.text_message import TextMessage
+    from callflows.flows.source.positions import SourcePath
+    from callflows.telephony.turn import Turn
+
+
+_FORWARD_TARGET_FIX = "as +12015550188, or a group of numbers"
+
+
+def compile_forwards(
+    compiler: NodeCompiler,
+    targets: Sequence[str],
+    path: SourcePath,
+    forward_numbers: dict[SourcePath, str],
+    locate: Callable[[SourcePath, int], SourcePath],
+) -> Iterator[MessageAction]:
+    """What is done for each target; numbers that are written out are put into ``noted`` with their places."""
+    for index, written in enumerate(targets):
+        here = locate(path, index)
+        target = written.strip()
+        if "{{" in target or "{%" in target:
+            yield from _forward_to_computed(compiler, target, here, index)
+        elif target in compiler.flow_compiler.groups:
+            for member, (number, place) in enumerate(_find_group_numbers(compiler, target, here)):
+                forward_numbers[place] = number
+                yield _forward_to_number(compiler, number, f"{index}.{member}")
+        elif parse_e164(target):
+            forward_numbers[here] = target
+            yield _forward_to_number(compiler, parse_e164(target), str(index))
+        else:
+            near = format_suggestion(target, [*compiler.flow_compiler.groups]) or _FORWARD_TARGET_FIX
+            compiler.error(here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near)
+
+
+def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) -> list[tuple[str, SourcePath]]:
+    """The numbers of a group, with their places."""
+    compiler.flow_compiler.used_groups.add(group)
+    found = []
+    members = compiler.flow_compiler.groups[group].to
+    for index, member in enumerate(members):
+        listed: SourcePath = ("groups", group, "to", index)
+        place = listed if listed in compiler.flow_compiler.report.positions else ("groups", group, index)
+        if parse_e164(member):
+            found.append(
+                (parse_e164(member), place if place in compiler.flow_compiler.report.positions else ("groups", group))
+            )
+        elif member != UNREADABLE_TEXT:
+            said = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
+            compiler.warning(path, "number", said, "name the numbers instead of the group")
+    if not found and UNREADABLE_TEXT not in members:
+        compiler.error(path, "number", f"forward: there is no number in the group {group!r}", _FORWARD_TARGET_FIX)
+    return found
+
+
+def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -> MessageAction:
+    """To a number that is the author's own word."""
+    mark, place, flow = (
+        compiler.make_decision_origin("forward", number),
+        f"{compiler.step_index}/forward/{target_index}",
+        compiler.flow_compiler.name,
+    )
+    return lambda _turn, message: iter(
+        [make_text_effect(flow, message, place, mark, format_forwarded_text(message), to=number)]
+    )
+
+
+def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, index: int) -> Iterator[MessageAction]:
+    """To a number that is worked out, if the file's dial policy allows it."""
+    text = compiler.compile_text(source, path)
+    if text is None:
+        return
+    compiler.flow_compiler.record_computed_target(path)
+    policy = compiler.flow_compiler.dial_policy
+    for outcome, what in (("caused", "forward"), ("refused", "forward refused")):
+        compiler.flow_compiler.coverage_recorder.record_decision(
+            (compiler.node, compiler.step_index, "forward", outcome), what, path
+        )
+    mark, place, flow = (
+        compiler.make_decision_origin("forward", source, text.used_names),
+        f"{compiler.step_index}/forward/{index}",
+        compiler.flow_compiler.name,
+    )
+
+    def forward_message(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
+        target = text.render_plain(turn).strip()
+        refused = policy.find_refusal(target) if parse_e164(target) else "there is no number to write to"
+        yield make_text_effect(
+            flow, message, place, mark, format_forwarded_text(message), to=target or "nobody", refusal=refused
+        )
+
+    yield forward_message
+
+
+def format_forwarded_text(message: TextMessage) -> str:
+    """A text as it is sent on: from whom it is, and what it says, in no language."""
+    return f"{message.sender}: {message.text}"

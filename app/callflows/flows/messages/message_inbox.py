@@ -1,0 +1,221 @@
+"""Takes text messages that came in, whoever brings them, and says what is to be sent: each once, and nothing in circles.
+
+Before any flow stand STOP, START and HELP, and what ends talks between machines. Nothing is sent here: whoever takes a
+message causes the effects that it gives.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import structlog
+
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.messages.message_rules import MessageRules
+from callflows.flows.messages.reply_limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
+from callflows.flows.messages.text_message import (
+    ARRIVED_MESSAGE_STATE,
+    INBOUND_MESSAGE_TYPE,
+    can_receive_replies,
+    detect_carrier_keyword,
+)
+from callflows.recent_keys import RecentKeys
+from callflows.sandbox.job_runner import run_until_resolved
+from callflows.telephony.phone_numbers import mask_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from callflows.flows.flow import Flow
+    from callflows.flows.flow_book import FlowBook
+    from callflows.flows.messages.message_rules import CarrierReplies, MessageDecision, RequestedEffect
+    from callflows.flows.messages.text_message import CarrierKeyword, TextMessage
+    from callflows.sandbox.job_runner import RunJob
+    from callflows.telephony.ports import Effect, IdempotencyStore, OptOutRegistry
+    from callflows.telephony.turn import Turn
+
+
+MAX_ANSWERABLE_AGE_SECONDS: Final = 6 * 3600.0
+"""Seconds after which a message is too old to be answered: it was found by a search, and its sender waits no more."""
+
+
+_MAX_DETAIL_CHARACTERS: Final = 300
+
+
+InboxOutcome = Literal[
+    "matched", "unmatched", "stopped", "started", "helped",
+    "outbound", "not-arrived", "repeated", "unknown-number", "own-number", "broken",
+]  # fmt: skip
+
+
+_CARRIER_KEYWORD_OUTCOMES: Final[Mapping[CarrierKeyword, InboxOutcome]] = {
+    "stop": "stopped",
+    "start": "started",
+    "help": "helped",
+}
+
+
+class InboxResult(NamedTuple):
+    """What became of a message.
+
+    ``effects`` are to be caused now. ``rule`` is the index of the rule that it met; ``detail`` says why it is ``broken``.
+    ``trail`` is what was decided and why, as of a call's turn.
+    """
+
+    outcome: InboxOutcome
+    flow: str = ""
+    version: str = ""
+    rule_index: int | None = None
+    effects: tuple[Effect, ...] = ()
+    detail: str = ""
+    turn: Turn | None = None
+
+    @property
+    def trail(self) -> list[dict[str, Any]]:
+        """The decisions in words."""
+        return describe_decisions(self.turn) if self.turn is not None else []
+
+
+class MessageInbox:
+    """``book`` gives the flows as they are now, ``do`` works out what is done apart (``Workshop.do``).
+
+    ``done`` remembers which messages were taken, ``optouts`` who wants none; what they raise, ``take`` raises: such a
+    message must not be acknowledged, and may come again.
+    """
+
+    def __init__(
+        self,
+        book: Callable[[], FlowBook],
+        sentences: CarrierReplies,
+        *,
+        optouts: OptOutRegistry,
+        deduplication: IdempotencyStore,
+        run_job: RunJob,
+        clock: Callable[[], float] = time.time,
+        quiet: bool = False,
+    ) -> None:
+        """``quiet``: the log is told nothing."""
+        self._quiet = quiet
+        self._get_book = book
+        self._sentences = sentences
+        self._optouts = optouts
+        self._deduplication = deduplication
+        self._run_job = run_job
+        self._clock = clock
+        self._reply_limiter = ReplyLimiter()
+        self._recent_outbound_ids = RecentKeys()
+
+    async def handle_message(self, message: TextMessage) -> InboxResult:
+        """What is to be done about a message, the first time that it comes; the same message again gives no effects."""
+        taken = await self._process_message(message)
+        if self._quiet or (taken.outcome == "outbound" and not self._recent_outbound_ids.add(message.id)):
+            return taken
+        say = _get_logger().warning if taken.outcome in ("unknown-number", "broken") else _get_logger().info
+        why = {"detail": taken.detail} if taken.detail else {}
+        say("message", outcome=taken.outcome, flow=taken.flow, sender=message.sender, to=message.to, **why)
+        return taken
+
+    async def _process_message(self, message: TextMessage) -> InboxResult:
+        if message.type != INBOUND_MESSAGE_TYPE:
+            return InboxResult("outbound")
+        if message.state != ARRIVED_MESSAGE_STATE:
+            return InboxResult("not-arrived")
+        book = self._get_book()
+        if message.sender == message.number or book.has_exact_claim(message.sender):
+            return InboxResult("own-number")
+        flow = book.find_answering_flow(message.number)
+        opted_out = await self._optouts.is_opted_out(message.number, message.sender)
+        said = detect_carrier_keyword(message.text, opted_out=opted_out)
+        changed = await self._update_opt_out(said, message)
+        if not await self._deduplication.claim_key("message", message.id):
+            return InboxResult("repeated")
+        if flow is None:
+            return InboxResult("unknown-number")
+        return await self._apply_rules(flow, message, opted_out=opted_out, consent_changed=changed)
+
+    async def _update_opt_out(self, carrier_keyword: str | None, message: TextMessage) -> bool:
+        """Remember a STOP or a START; whether that changed anything. It may be said again, in whatever order."""
+        pair = (message.number, message.sender)
+        if carrier_keyword == "stop":
+            return await self._optouts.opt_out(*pair, message.received_at)
+        if carrier_keyword == "start":
+            return await self._optouts.opt_in(*pair, message.received_at)
+        return False
+
+    async def _apply_rules(
+        self, flow: Flow, message: TextMessage, *, opted_out: bool, consent_changed: bool
+    ) -> InboxResult:
+        turn = message.make_turn()
+        turn.zone, turn.resolve = flow.zone, flow.resolve
+        rules = flow.message_rules or MessageRules(flow.name)
+        decide = partial(rules.decide_effects, message, turn, self._sentences, opted_out=opted_out)
+        try:
+            decided = await run_until_resolved(decide, turn, self._run_job, flow.name)
+        except Exception as error:  # noqa: BLE001 - whatever a rule breaks on, the next message is taken
+            reason = f"{type(error).__name__}: {error}"[:_MAX_DETAIL_CHARACTERS]
+            return InboxResult("broken", flow.name, flow.version, detail=reason, turn=turn)
+        effects = [
+            one.effect
+            for one in decided.requested_effects
+            if await self._may_cause(one, message, turn, consent_changed=consent_changed)
+        ]
+        return InboxResult(
+            _outcome_of_decision(decided), flow.name, flow.version, decided.rule_index, tuple(effects), turn=turn
+        )
+
+    async def _may_cause(
+        self, request: RequestedEffect, message: TextMessage, turn: Turn, *, consent_changed: bool
+    ) -> bool:
+        """Whether what a rule wants is done; the trail says so, or why not."""
+        sms = request.effect.kind == "sms"
+        refused = request.refusal or (
+            await self._find_refusal(request, message, consent_changed=consent_changed) if sms else ""
+        )
+        to = {"to": mask_number(request.effect.payload["to"])} if sms else {}
+        detail = {**to, "refused": refused} if refused else to
+        turn.trail.append((request.mark, "refused" if refused else "caused", turn.values, detail))
+        return not refused
+
+    async def _find_refusal(self, request: RequestedEffect, message: TextMessage, *, consent_changed: bool) -> str:
+        """Why a text is not sent; nothing where it is, which is counted."""
+        to, confirms = request.effect.payload["to"], request.effect.is_stop_confirmation
+        why = self._find_permanent_refusal(to, message, is_forward=request.is_forward)
+        if why:
+            return why
+        if confirms and not consent_changed:
+            return "it is confirmed already"
+        if not confirms and await self._optouts.is_opted_out(message.number, to):
+            return "it said STOP, and wants no messages from this number"
+        kind = message.sender if request.is_forward else "stop" if confirms else "reply"
+        bounds = FORWARD_LIMITS if request.is_forward else REPLY_LIMITS
+        talk = (message.number, to, kind)
+        return self._reply_limiter.count_or_refuse(
+            talk, bounds, message.text, request.effect.payload["text"], self._clock()
+        )
+
+    def _find_permanent_refusal(self, to: str, message: TextMessage, *, is_forward: bool) -> str:
+        """Why nobody is written to there, however seldom."""
+        if message.automated:
+            return "a machine wrote it, and machines are not answered"
+        if is_forward and to == message.sender:
+            return "it comes from there"
+        if to == message.number or self._get_book().has_exact_claim(to):
+            return "it is a number of ours: texts would go in circles"
+        if not can_receive_replies(to):
+            return "it is a short code or a name, behind which nobody reads"
+        if self._clock() - message.received_at > MAX_ANSWERABLE_AGE_SECONDS:
+            return f"it is older than {MAX_ANSWERABLE_AGE_SECONDS / 3600:g} hours"
+        return ""
+
+
+def _outcome_of_decision(decision: MessageDecision) -> InboxOutcome:
+    if decision.carrier_keyword is not None:
+        return _CARRIER_KEYWORD_OUTCOMES[decision.carrier_keyword]
+    return "unmatched" if decision.rule_index is None else "matched"
+
+
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.messages")
+    return log

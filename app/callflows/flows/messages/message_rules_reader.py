@@ -1,0 +1,250 @@
+"""The rules under ``messages``, from what an author writes to what is done about a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.flows.decisions import DecisionOrigin
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.messages.message_forwarding import compile_forwards
+from callflows.flows.messages.message_rules import (
+    MESSAGE_ACTIONS,
+    MESSAGES_NODE,
+    CompiledMessageRule,
+    MessageRule,
+    MessageRules,
+    RequestedEffect,
+    describe_rule_condition,
+    make_text_effect,
+)
+from callflows.flows.messages.rule_compiler import RuleCompiler
+from callflows.flows.messages.text_message import STOP_WORDS, UNAMBIGUOUS_KEYWORDS, split_message_words
+from callflows.flows.source.flow_file import build_number_claims
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.steps.lookup_notify_sms import WebhookNotice, check_sms_length, compile_data, compile_url
+from callflows.flows.steps.step_table import STEP_COMPILERS
+from callflows.telephony.ports import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.expressions.expression_scope import ExpressionScope
+    from callflows.flows.expressions.jinja_compiler import CompiledCondition
+    from callflows.flows.messages.message_rules import MessageAction
+    from callflows.flows.messages.text_message import TextMessage
+    from callflows.flows.source.positions import SourcePath
+    from callflows.telephony.turn import Turn
+
+
+MESSAGE_SCOPE: Final[ExpressionScope] = {
+    "message": dict.fromkeys(("text", "keyword", "words"), SCOPE_LEAF),
+    "caller": dict.fromkeys(("number", "national", "region", "state"), SCOPE_LEAF),
+    "number": CALL_SCOPE["number"],
+    "now": MOMENT_SCOPE,
+}
+"""What rules see of a text, by name: ``caller`` is who wrote, ``number`` is ours."""
+
+
+_KEYWORD_NAMES: Final = frozenset({"message.keyword"})
+
+
+def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
+    """The rules of a file; what is wrong with them is said."""
+    reading = _MessageRulesReader(compiler)
+    ways = [
+        way
+        for index, given in enumerate(compiler.flow_file.messages)
+        if (way := reading.read_rule(index, given)) is not None
+    ]
+    if compiler.flow_file.messages and not (reading.catches_all or reading.may_catch_all):
+        message = "messages: a text that meets none of the rules is answered by nothing"
+        mend = "end with a rule without keyword and when, as - ignore: true"
+        compiler.report.warning(("messages",), "message-else", message, mend, key=True)
+    none = None
+    if compiler.flow_file.messages and not reading.catches_all:
+        none = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), compiler.secret_names)
+        compiler.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
+    forwards = build_number_claims(reading.forward_numbers, compiler.report)
+    return MessageRules(compiler.name, tuple(ways), forwards, reading.rule_compiler.expression_compiler.needs_worker, none)
+
+
+class _MessageRulesReader:
+    """Reads rules in order."""
+
+    def __init__(self, compiler: FlowCompiler) -> None:
+        self.rule_compiler = RuleCompiler.with_scope(compiler, MESSAGES_NODE, MESSAGE_SCOPE)
+        self.forward_numbers: dict[SourcePath, str] = {}
+        self.catches_all = False
+        self.may_catch_all = False
+        """Whether a rule that is wrong may be meant for all texts."""
+        self._rules_by_keyword: dict[str, int] = {}
+        self._rule: SourcePath = ()
+
+    def read_rule(self, index: int, data: object) -> CompiledMessageRule | None:
+        """A rule; None where it is none, which is said."""
+        path: SourcePath = ("messages", index)
+        self.rule_compiler.step_index = index
+        if not isinstance(data, dict):
+            self.rule_compiler.error(
+                path, "shape", "messages: a rule is keyword, when and what is done", "as - reply: Thank you."
+            )
+            self.may_catch_all = True
+            return None
+        self._report_step_keys(data, path)
+        known = {key: value for key, value in data.items() if key in MessageRule.model_fields or key not in STEP_COMPILERS}
+        rule: MessageRule | None = validate_shape(MessageRule, known, path, self.rule_compiler.flow_compiler.report)
+        if rule is None:
+            self.may_catch_all = True
+            return None
+        keywords = self._read_keywords(rule, path)
+        condition = self.rule_compiler.compile_condition(rule.when, (*path, "when"), "when") if rule.when else None
+        right = data.keys() <= MessageRule.model_fields.keys() and not self.rule_compiler.flow_compiler.report.has_error_at(
+            path
+        )
+        self._check_reachable(rule, keywords, path, is_valid=right)
+        if right:
+            self._check_actions(rule, path)
+        acts = [*self._compile_actions(rule, path)]
+        noted, said = self.rule_compiler.flow_compiler.coverage_recorder, describe_rule_condition(data, keywords)
+        noted.record_decision((MESSAGES_NODE, index, "rule", True), f"rule {said}", path)
+        if condition is not None and not keywords:
+            noted.record_decision((MESSAGES_NODE, index, "rule", False), f"rule {said} does not hold", path)
+        return CompiledMessageRule(
+            index=index,
+            keywords=frozenset(keywords),
+            condition=condition.evaluate if condition is not None else None,
+            mark=self.rule_compiler.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
+            actions=tuple(acts),
+            has_reply=rule.reply is not None,
+            ignores_message=rule.ignore,
+        )
+
+    def _report_step_keys(self, data: dict[Any, Any], path: SourcePath) -> None:
+        """Say of a step of a node that it is none of a rule."""
+        for key in data:
+            if key in STEP_COMPILERS and key not in MessageRule.model_fields:
+                message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
+                near = {"sms": "did you mean 'reply'?", "dial": "did you mean 'forward'?"}.get(str(key), "")
+                mend = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
+                self.rule_compiler.error((*path, key), "unknown-key", message, mend, key=True)
+
+    def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
+        """The keywords as they are compared."""
+        made: list[str] = []
+        for index, written in enumerate(rule.keyword):
+            here = self._locate_item((*path, "keyword"), index)
+            words = split_message_words(written)
+            if len(words) != 1:
+                mend = f"several are a list: [{', '.join(words)}]" if words else "as hours"
+                self.rule_compiler.error(here, "message-keyword", f"keyword: {written!r} is not one word", mend)
+            elif words[0] in self._rules_by_keyword or words[0] in made:
+                said = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
+                self.rule_compiler.error(
+                    here, "keyword-twice", said, "take it out of one of the two, or give the first a when"
+                )
+            else:
+                made.append(words[0])
+        plain = {*made} & STOP_WORDS and not {*made} & UNAMBIGUOUS_KEYWORDS
+        if plain:
+            word = next(word for word in made if word in STOP_WORDS)
+            message = f"keyword: a text of nothing but {word!r} ends all messages to its sender, as carriers want it"
+            self.rule_compiler.warning(
+                (*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another"
+            )
+        return made
+
+    def _check_reachable(self, rule: MessageRule, keywords: list[str], path: SourcePath, *, is_valid: bool) -> None:
+        """Say of a rule that no text gets to it; note what none gets beyond, where its keys are ``right``."""
+        if self.catches_all and not {*keywords} & UNAMBIGUOUS_KEYWORDS:
+            mend = "put the rule without keyword and when last"
+            self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", mend)
+        if not rule.when:
+            self._rules_by_keyword |= dict.fromkeys(keywords, self.rule_compiler.step_index)
+            self.catches_all = self.catches_all or (is_valid and not rule.keyword)
+            self.may_catch_all = self.may_catch_all or not is_valid
+
+    # What is done
+
+    def _check_actions(self, rule: MessageRule, path: SourcePath) -> None:
+        """Say of a rule that it does nothing, or two things that exclude each other."""
+        does = [key for key in MESSAGE_ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
+        if not does:
+            mend = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
+            self.rule_compiler.error(path, "missing-key", "messages: this rule does nothing", mend)
+        elif rule.ignore and len(does) > 1:
+            said = f"messages: ignore and {does[0]} cannot both be meant"
+            self.rule_compiler.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
+
+    def _compile_actions(self, rule: MessageRule, path: SourcePath) -> Iterator[MessageAction]:
+        if rule.reply is not None:
+            yield from self._compile_reply(rule.reply, (*path, "reply"))
+        if rule.forward:
+            yield from compile_forwards(
+                self.rule_compiler, rule.forward, (*path, "forward"), self.forward_numbers, self._locate_item
+            )
+        if rule.notify is not None:
+            yield from self._compile_notify(rule.notify, (*path, "notify"))
+
+    def _compile_reply(self, source: str, path: SourcePath) -> Iterator[MessageAction]:
+        run = self.rule_compiler
+        run.check_not_cut(path)
+        text = run.compile_text(source, path)
+        if text is None:
+            return
+        if text.constant_text is not None:
+            check_sms_length(text.constant_text, run, path, "reply")
+        mark, place, flow = (
+            run.make_decision_origin("reply", source, text.used_names),
+            f"{run.step_index}/reply",
+            run.flow_compiler.name,
+        )
+        yield lambda turn, message: iter([make_text_effect(flow, message, place, mark, text.render_plain(turn))])
+
+    def _compile_notify(self, data_or_url: object, path: SourcePath) -> Iterator[MessageAction]:
+        run = self.rule_compiler
+        notice = validate_shape(
+            WebhookNotice,
+            data_or_url if isinstance(data_or_url, dict) else {"url": data_or_url},
+            path,
+            run.flow_compiler.report,
+        )
+        if notice is None:
+            return
+        inside = isinstance(data_or_url, dict)
+        url = compile_url(notice.url, run, (*path, "url") if inside else path)
+        data = compile_data(notice.payload, run, (*path, "payload"))
+        if url is None:
+            return
+        mark, step, flow = (
+            run.make_decision_origin("notify", notice.url.partition("?")[0]),
+            run.step_index,
+            run.flow_compiler.name,
+        )
+
+        def notify(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
+            body = {
+                "type": "message",
+                "timestamp": str(turn.now),
+                "flow": flow,
+                **_message_for_webhook(message),
+                "data": data(turn),
+            }
+            key = f"{message.id}/{flow}/messages/{step}/notify"
+            yield RequestedEffect(Effect("notify", key, {"url": url(turn), "body": body}), mark)
+
+        yield notify
+
+    def _locate_item(self, path: SourcePath, index: int) -> SourcePath:
+        """Where a part of a list stands; where it is no list, the value itself."""
+        listed = (*path, index)
+        return listed if listed in self.rule_compiler.flow_compiler.report.positions else path
+
+
+def _message_for_webhook(message: TextMessage) -> dict[str, Any]:
+    """A message as webhooks tell of it."""
+    return {"message": {"id": message.id, "from": message.sender, "to": message.number, "text": message.text}}
+
+
+def _find_used_names(keywords: list[str], condition: CompiledCondition | None) -> frozenset[str]:
+    return (_KEYWORD_NAMES if keywords else frozenset()) | (condition.used_names if condition is not None else frozenset())

@@ -1,0 +1,100 @@
+"""The steps under ``missed``: what is caused, once, when a call has ended and nobody took it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from callflows.flows.compiler.fragments import merge_adjacent_texts, prepare_fragments, render_fragments
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
+from callflows.flows.messages.rule_compiler import RuleCompiler
+from callflows.flows.steps.step_table import STEP_COMPILERS
+from callflows.sandbox.job_runner import run_until_resolved
+
+if TYPE_CHECKING:
+    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.expressions.expression_scope import ExpressionScope
+    from callflows.flows.flow import Flow
+    from callflows.sandbox.job_runner import RunJob
+    from callflows.telephony.call_record import CallRecord
+    from callflows.telephony.turn import Turn
+
+
+MISSED_NODE: Final = "missed:"
+"""Where in a flow it is decided, for the trail; no node is named so."""
+
+
+MISSED_STEP_NAMES: Final = ("sms", "notify")
+"""The steps that can still be done when a call is over."""
+
+
+MISSED_SCOPE: Final[ExpressionScope] = {
+    **{name: seen for name, seen in CALL_SCOPE.items() if name != "digits"},
+    "ended": dict.fromkeys(("seconds", "rang", "tags"), SCOPE_LEAF),
+}
+"""What they see, by name: of what the call itself kept, nothing."""
+
+
+class MissedCallSteps:
+    """A flow's steps for a missed call, ready; ``apart``: workers are needed; ``counts``: the caller's calls are asked."""
+
+    __slots__ = ("_fragments", "needs_worker", "uses_call_count")
+
+    def __init__(self, fragments: tuple[Fragment, ...], *, needs_worker: bool, uses_call_count: bool) -> None:
+        self._fragments = fragments
+        self.needs_worker = needs_worker
+        self.uses_call_count = uses_call_count
+
+    def run_steps(self, turn: Turn) -> None:
+        """Do the steps: effects and trail are the turn's. Raises as ``Flow.answer`` does."""
+        render_fragments(self._fragments, turn, [])
+
+
+async def run_missed_call_steps(flow: Flow, call: CallRecord, run_job: RunJob) -> Turn | None:
+    """What a flow causes now that a call has ended: ``effects`` and ``trail`` of the turn; None where it causes nothing.
+
+    Their keys are the same however often it is asked. Raises as ``worked`` does.
+    """
+    if flow.missed_calls is None or not call.was_missed:
+        return None
+    turn = call.make_turn()
+    turn.zone, turn.resolve = flow.zone, flow.resolve
+    await run_until_resolved(partial(flow.missed_calls.run_steps, turn), turn, run_job, flow.name)
+    return turn
+
+
+def _check_step_after_call(step: object, index: int, compiler: FlowCompiler) -> bool:
+    """Whether a step can still be done; what cannot is said."""
+    strange = [
+        key
+        for key in (step if isinstance(step, dict) else [step])
+        if key in STEP_COMPILERS and key not in MISSED_STEP_NAMES
+    ]
+    for key in strange:
+        message = f"missed: the call is over, and {key!r} cannot be done any more"
+        compiler.report.error(
+            ("missed", index, str(key)), "missed", message, f"there are {' and '.join(MISSED_STEP_NAMES)}", key=True
+        )
+    return not strange
+
+
+def compile_missed_steps(compiler: FlowCompiler) -> MissedCallSteps | None:
+    """The steps of a file; what is wrong with them is said."""
+    steps = compiler.flow_file.missed
+    if not steps:
+        return None
+    beside = RuleCompiler.with_scope(compiler, MISSED_NODE, MISSED_SCOPE)
+    for index, step in enumerate(steps):
+        beside.step_index = index
+        if _check_step_after_call(step, index, compiler):
+            beside.compile_rule_step(step, ("missed", index))
+            if isinstance(step, dict) and "when" not in step:
+                word = next(iter(step), "")
+                compiler.coverage_recorder.record_decision((MISSED_NODE, index, word, "caused"), word, ("missed", index))
+    counts = "caller.calls_today" in compiler.flow_graph.used_names[MISSED_NODE]
+    return MissedCallSteps(
+        prepare_fragments(merge_adjacent_texts(beside.fragments)),
+        needs_worker=beside.expression_compiler.needs_worker,
+        uses_call_count=counts,
+    )

@@ -1,0 +1,190 @@
+"""A text message that came in, and what is known of it before any flow looks: its words, STOP, START and HELP."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.ports import normalize_party
+from callflows.telephony.turn import Turn, Variables
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+INBOUND_MESSAGE_TYPE: Final = "smsi"
+"""The type of messages to us; ``smso`` are ours, of ``smsr`` nothing is documented."""
+
+
+ARRIVED_MESSAGE_STATE: Final = "success"
+"""The state of a message that has arrived whole."""
+
+
+_MAX_TEXT_CHARACTERS: Final = 5_000
+"""Characters of a text that are looked at."""
+
+
+_SAME_MESSAGE_SECONDS: Final = 60
+"""Seconds within which the same text between the same numbers is one message, where Opentact gives it no uuid."""
+
+
+_MAX_WORDS: Final = 500
+"""Words of a text that are looked at."""
+
+
+_WORD_JOINERS: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
+"""Joins the parts of a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
+
+
+_SEPARATOR_CATEGORIES: Final = frozenset("PSZC")
+"""The categories of characters that stand between words."""
+
+
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+
+
+CarrierKeyword: TypeAlias = Literal["stop", "start", "help"]
+
+
+STOP_WORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
+
+
+START_WORDS: Final = frozenset({"start", "unstop", "yes"})
+
+
+HELP_WORDS: Final = frozenset({"help", "info"})
+
+
+UNAMBIGUOUS_KEYWORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
+"""Those of them that mean nothing else: a rule with such a word has the text of a confirmation, and no other use."""
+
+
+CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
+    "stop": STOP_WORDS,
+    "start": START_WORDS,
+    "help": HELP_WORDS,
+}
+"""What carriers want every number to honour, with the words for it."""
+
+
+_POLITE_WORDS: Final = frozenset({"please", "pls", "now", "thanks"})
+
+
+_POLITE_STOP_WORDS: Final = _POLITE_WORDS | {
+    "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
+    "thank", "these", "this", "to", "you",
+}  # fmt: skip
+"""Words beside which STOP still means that nothing is wanted any more, as in ``Please stop texting me``."""
+
+
+_MAX_POLITE_WORDS: Final = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TextMessage:
+    """A text message as Opentact tells of it, by its own names.
+
+    ``type`` is ``smsi`` for one to us, ``state`` is ``success`` when it has arrived; ``automated`` whether a machine wrote
+    it; ``at`` is when it came, in seconds since 1970.
+    """
+
+    uuid: str
+    from_: str
+    to: str
+    text: str
+    received_at: float
+    type: str = INBOUND_MESSAGE_TYPE
+    state: str = ARRIVED_MESSAGE_STATE
+    automated: bool = False
+
+    @property
+    def id(self) -> str:
+        """The uuid; where there is none, one that the same text has again within a minute."""
+        if self.uuid:
+            return self.uuid
+        said = f"{self.sender}>{self.number}@{int(self.received_at) // _SAME_MESSAGE_SECONDS}#{self.text}"
+        return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+    @property
+    def number(self) -> str:
+        """The number of ours, in E.164."""
+        return normalize_party(self.to)
+
+    @property
+    def sender(self) -> str:
+        """Who wrote: E.164, else a short code or a name."""
+        return normalize_party(self.from_)
+
+    def make_turn(self) -> Turn:
+        """The message as expressions see it."""
+        words = split_message_words(self.text)
+        seen = {"text": clean_text(self.text[:_MAX_TEXT_CHARACTERS]), "keyword": words[0] if words else "", "words": words}
+        turn = Turn({"from": self.from_, "to": self.to}, get_base_url=str, clock=self.received_at)
+        turn.earlier_values = Variables({"message": seen})
+        turn.reset_progress()
+        return turn
+
+
+def parse_text_message(entity: Mapping[str, Any], received_at: float) -> TextMessage:
+    """The message that an entity of Opentact's tells of (an event's, a callback's); ``at`` is when it came.
+
+    platform: a callback has at least ``state, from, to, message``; of a missing type it is taken that it came to us.
+    """
+    said = {name: str(entity.get(name) or "") for name in ("uuid", "from", "to", "message", "type", "state")}
+    return TextMessage(
+        uuid=said["uuid"],
+        from_=said["from"],
+        to=said["to"],
+        text=said["message"],
+        received_at=received_at,
+        type=said["type"] or INBOUND_MESSAGE_TYPE,
+        state=said["state"],
+        automated=entity.get("automated") is True or str(entity.get("automated")).lower() in ("true", "1"),
+    )
+
+
+def split_message_words(text: str) -> list[str]:
+    """The words of a text in small letters, without accents, signs and what cannot be seen; ``Opt-out!`` is ``optout``."""
+    plain = unicodedata.normalize("NFKD", text[:_MAX_TEXT_CHARACTERS]).casefold()
+    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", plain))
+    plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
+    plain = _WORD_JOINERS.sub("", plain)
+    between = "".join(" " if unicodedata.category(char)[0] in _SEPARATOR_CATEGORIES else char for char in plain)
+    return between.split()[:_MAX_WORDS]
+
+
+def detect_carrier_keyword(text: str, *, opted_out: bool) -> CarrierKeyword | None:
+    """Whether a text as a whole says STOP, START or HELP; a YES is a START only to whoever is opted out."""
+    words = split_message_words(text)
+    if not words:
+        return None
+    alone = "".join(words) if words in (["opt", "out"], ["stop", "all"]) else words[0] if len(words) == 1 else ""
+    for said, known in CARRIER_KEYWORDS.items():
+        if alone in known and (alone != "yes" or opted_out):
+            return said
+    return "stop" if _is_polite_stop(words) else None
+
+
+def _is_polite_stop(words: list[str]) -> bool:
+    """Whether a text says STOP, and beside it nothing else."""
+    said = {*words}
+    if len(words) > _MAX_POLITE_WORDS or not STOP_WORDS & said:
+        return False
+    return said <= STOP_WORDS | (_POLITE_STOP_WORDS if STOP_WORDS & UNAMBIGUOUS_KEYWORDS & said else _POLITE_WORDS)
+
+
+def can_receive_replies(sender: str) -> bool:
+    """Whether somebody can be written back to.
+
+    Short codes and names belong to machines: nobody reads an answer, it may cost, and a word in it may subscribe.
+    """
+    return bool(parse_e164(sender)) and len(sender.lstrip("+")) > _MAX_SHORT_CODE_DIGITS
+
+
+_MAX_SHORT_CODE_DIGITS: Final = 6
+"""Digits of the longest short code."""

@@ -1,0 +1,210 @@
+"""Flows that are Python programs: what their authors write with, and how a node of one is run, apart from the server.
+
+``describe`` runs such a file once to learn what it is, in a process of its own that is stopped when it takes too long.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import linecache
+import re
+import secrets
+import subprocess
+import sys
+import traceback
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from callflows.errors import PythonFlowError
+from callflows.language import Extensions, Response, to_xml
+from callflows.sandbox.worker_protocol import make_worker_environment
+from callflows.telephony.turn import Turn, Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from callflows.language import Dialect
+
+    NodeFunction = Callable[[Turn], Awaitable[Response]]
+
+
+DESCRIBE_TIMEOUT_SECONDS: Final = 20.0
+"""A file that has not told by then what it is, is refused."""
+
+
+_NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class PythonFlow:
+    """A flow of Python functions; made by ``flow``."""
+
+    def __init__(
+        self, name: str, numbers: Sequence[str], timezone: str, dialect: Dialect | None, fallback: Response | None
+    ) -> None:
+        self.name = name
+        self.numbers = tuple(numbers)
+        self.timezone = timezone
+        self.dialect = dialect
+        self.fallback = fallback
+        self.nodes: dict[str, NodeFunction] = {}
+
+    def node(self, function: NodeFunction) -> NodeFunction:
+        """A decorator: an ``async`` function of a Turn that gives a Response is a node of its name."""
+        name = getattr(function, "__name__", "")
+        if not inspect.iscoroutinefunction(function):
+            raise PythonFlowError(f"the node {name!r} must be an async function of a turn")
+        if not _NODE_NAME.fullmatch(name) or name in self.nodes:
+            raise PythonFlowError(f"the node {name!r} is there already, or cannot be named so")
+        self.nodes[name] = function
+        return function
+
+
+def flow(
+    name: str,
+    *,
+    numbers: Sequence[str] = (),
+    timezone: str = "",
+    dialect: Dialect | None = None,
+    fallback: Response | None = None,
+) -> PythonFlow:
+    """A flow as a program, in the file ``callflows/<name>.py``.
+
+    ``numbers`` as in a flow file; ``fallback`` is served when anything goes wrong. Every call begins at the node ``start``.
+    """
+    if isinstance(numbers, str) or not all(isinstance(number, str) for number in numbers):
+        raise PythonFlowError('numbers is a list of texts, as ["+12015550123"]')
+    if dialect not in (None, "reference", "classic"):
+        raise PythonFlowError(f"dialect must be reference or classic, not {dialect!r}")
+    if not isinstance(name, str) or not isinstance(timezone, str):
+        raise PythonFlowError("name and timezone are texts")
+    return PythonFlow(name, numbers, timezone, dialect, fallback)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PythonNodeJob:
+    """A node of a program, to be run for a turn."""
+
+    file: str
+    source: str
+    node: str
+    dialect: Dialect
+    extensions: Extensions
+    request_fields: Mapping[str, str]
+    values: Mapping[str, Any]
+    base_url: str
+    auto_answer: bool | None
+    timestamp: float
+    zone: str
+
+    async def run(self) -> dict[str, Any]:
+        """The document, and the URLs in it that are to be signed: by the text that stands for each its node and values."""
+        program = load_python_flow(self.file, self.source)
+        links: dict[str, tuple[str, dict[str, Any]]] = {}
+        turn = Turn(
+            self.request_fields, get_base_url=lambda: self.base_url, auto_answer=self.auto_answer, clock=self.timestamp
+        )
+        turn.zone = ZoneInfo(self.zone) if self.zone else None
+        turn.earlier_values = Variables(self.values)
+        turn.reset_progress()
+        turn.make_ticket_url = lambda node, values: _make_unsigned_url(program, self.base_url, links, node, values)
+        response = await program.nodes[self.node](turn)
+        if not isinstance(response, Response):
+            raise PythonFlowError(f"the node {self.node!r} gave {type(response).__name__}, not a Response")
+        document = to_xml(response, self.dialect, extensions=self.extensions).decode()
+        return {"document": document, "links": links}
+
+
+def _make_unsigned_url(
+    program: PythonFlow, base: str, links: dict[str, tuple[str, dict[str, Any]]], node: str, values: Mapping[str, Any]
+) -> str:
+    """A URL that is signed when the document is back in the server; no program ever sees a key."""
+    if node not in program.nodes:
+        raise PythonFlowError(f"no node is named {node!r}; there are {', '.join(program.nodes)}")
+    token = f"ticket-{secrets.token_hex(16)}"
+    links[token] = (node, dict(values))
+    return f"{base}/call/{program.name}/{node}?ticket={token}"
+
+
+@lru_cache(maxsize=256)
+def load_python_flow(file: str, source: str) -> PythonFlow:
+    """Run a file; the program in it. Raises what the file raises, FlowProgramError where there is none or several."""
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names: dict[str, Any] = {"__name__": Path(file).stem, "__file__": file}
+    exec(compile(source, file, "exec"), names)  # noqa: S102 - the author's program: it is trusted code
+    found = {id(value): value for value in names.values() if isinstance(value, PythonFlow)}
+    if len(found) != 1:
+        raise PythonFlowError(f"the file makes {len(found)} flows, and must make one: acme = flow('acme', …)")
+    (program,) = found.values()
+    return program
+
+
+# What a file is
+
+
+def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
+    """What a file is: ``name, numbers, timezone, dialect, nodes, fallback``; or ``error, line`` where it does not run."""
+    asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
+    command = [sys.executable, "-m", "callflows.flows.python_flow"]
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
+            command,
+            env=make_worker_environment(),
+            input=asked,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DESCRIBE_TIMEOUT_SECONDS,
+            check=False,
+        )
+        told: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+    except subprocess.TimeoutExpired:
+        return {"error": f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds", "line": 1}
+    except ValueError:
+        said = done.stderr.strip().splitlines()
+        return {"error": f"the file ends Python: {said[-1] if said else f'exit code {done.returncode}'}", "line": 1}
+    return told
+
+
+def _name_extension_kinds(extensions: Extensions) -> dict[str, dict[str, str]]:
+    return {element: {name: kind.name for name, kind in kinds.items()} for element, kinds in extensions.kinds.items()}
+
+
+def _describe_source(request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        program = load_python_flow(request["file"], request["source"])
+        fallback = ""
+        if program.fallback is not None:
+            extensions = Extensions.from_declarations(request["kinds"])
+            fallback = to_xml(program.fallback, program.dialect or "reference", extensions=extensions).decode()
+    except BaseException as error:  # noqa: BLE001 - whatever a file does when it is run
+        return {"error": f"{type(error).__name__}: {error}", "line": _find_error_line(error, request["file"])}
+    nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009 - a function's
+    told = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone, "dialect": program.dialect}
+    return {**told, "nodes": nodes, "fallback": fallback}
+
+
+def _find_error_line(error: BaseException, file: str) -> int:
+    """The line of a file at which it failed, from 1."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno or 1
+    return next((line for line in _iterate_error_lines(error, file)), 1)
+
+
+def _iterate_error_lines(error: BaseException, file: str) -> Iterator[int]:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == file:
+            yield frame.lineno or 1
+
+
+def describe_main() -> None:
+    """Read what is asked, and say what the file is, on a line of its own."""
+    told = _describe_source(json.load(sys.stdin))
+    sys.stdout.write(f"\n{json.dumps(told)}")
+
+
+if __name__ == "__main__":
+    describe_main()

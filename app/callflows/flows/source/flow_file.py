@@ -1,0 +1,184 @@
+"""What a flow file says, as far as its shape goes: texts take their type from where they stand."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import pydantic
+
+from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.source_values import schema_reference
+from callflows.flows.source.yaml_source import read_yaml
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.text import find_nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from callflows.flows.source.positions import ProblemReport, SourcePath
+
+
+def _wrap_text_in_list(value: object) -> object:
+    return [value] if isinstance(value, str) and value else value
+
+
+FLOW_AND_NODE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""The name of a flow, or of a node."""
+
+
+def _empty_text_to_list(value: object) -> object:
+    return [] if value == "" else value
+
+
+StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("steps or nothing")]
+
+
+_HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
+"""Stands for steps that cannot be read."""
+
+
+MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
+
+
+class FlowFile(pydantic.BaseModel):
+    """What a flow file says, as far as its shape goes; steps are looked at by the compiler."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
+
+    numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
+        [],
+        description="The numbers that it answers: as +12015550123, prefixes as +1201*, and rest, every number left over.",
+    )
+    timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
+        "", description="The zone of now and of hours, as America/New_York; else UTC."
+    )
+    voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field({}, description="Defaults of every say.")
+    dialect: Literal["reference", "classic"] | None = pydantic.Field(
+        None, description="Opentact's spelling of the language; else that of the settings."
+    )
+    auto_answer: Literal["auto", "true", "false"] = pydantic.Field(
+        "auto", description="Whether Answer is written: where it is needed, always, or never."
+    )
+    hours: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("hours")]] = pydantic.Field(
+        {}, description="Opening hours by name, which expressions see as hours.NAME.open."
+    )
+    lists: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
+        {}, description="Caller lists by name: each a CSV file beside this one, as lists/spam.csv."
+    )
+    groups: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("group")]] = pydantic.Field(
+        {}, description="Hunt groups by name: whom to ring, and how. A dial names them under to."
+    )
+    variables: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
+        {}, description="Texts by name, which expressions see as variables.NAME."
+    )
+    dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
+        None, description="Which targets may be rung that are worked out: from digits, a lookup, a header."
+    )
+    template: str = pydantic.Field("", description="An XML template beside this file, as acme.xml.j2, instead of nodes.")
+    nodes: Annotated[dict[str, StepList], schema_reference("nodes")] = pydantic.Field(
+        description="Steps by the name of their node; every call begins at start."
+    )
+    messages: MessageRuleList = pydantic.Field(
+        [], description="What is done with texts that come in: the first rule that one meets, the last for all others."
+    )
+    missed: Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("missed")] = (
+        pydantic.Field(
+            [],
+            description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail.",
+        )
+    )
+    tests: Annotated[Any, schema_reference("tests")] = pydantic.Field(
+        None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
+    )
+    fallback: StepList = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
+
+
+def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
+    """A flow file, or None with the errors in ``report``."""
+    data = read_yaml(text, report)
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
+        return None
+    if "template" in data and "nodes" in data:
+        report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
+    elif "template" in data:
+        data["nodes"] = {}
+    data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
+    nodes = data.get("nodes")
+    flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
+    if flow is not None and isinstance(nodes, dict):
+        read = {**flow.nodes}
+        flow.nodes.clear()
+        for name, given in nodes.items():
+            flow.nodes[name] = read[name] if name in read else _recover_steps(given, ("nodes", name), report)
+    return flow
+
+
+def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) -> list[Any]:
+    """The steps that an author probably means by what is no list of them, which is said; so that they are looked at too."""
+    if not isinstance(node_value, dict) or not node_value:
+        return [_HANGUP_STEP]
+    steps = [node_value] if "when" in node_value else [{key: value} for key, value in node_value.items()]
+    for index, step in enumerate(steps):
+        for key in step:
+            report.alias_subtree((*path, key), (*path, index, key))
+    return steps
+
+
+def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterator[NumberClaim]:
+    """The numbers that a file answers; what is none is said."""
+    for index, written in enumerate(numbers):
+        path: SourcePath = ("numbers", index)
+        if path not in report.positions:
+            path = ("numbers",)
+        number = _parse_claimed_number(written.strip())
+        if not number:
+            mend = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
+            report.error(path, "number", f"numbers: {written!r} is not a number", mend)
+            continue
+        place = report.get_position(path)
+        yield NumberClaim(number, report.file, place.line, place.column)
+
+
+def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport) -> tuple[NumberClaim, ...]:
+    """Numbers with the places where an author wrote them."""
+    places = [(number, report.get_position(path)) for path, number in numbers.items()]
+    return tuple(NumberClaim(number, report.file, place.line, place.column) for number, place in places)
+
+
+def _parse_claimed_number(text: str) -> str:
+    """A number as it is claimed: E.164, ``+1201*`` or ``rest``; nothing where it is none."""
+    if text == UNCLAIMED_NUMBERS:
+        return UNCLAIMED_NUMBERS
+    if text.endswith("*"):
+        digits = text[:-1].removeprefix("+")
+        return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
+    return parse_e164(text)
+
+
+def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
+    """A time zone by its name; none where none is named, or there is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        report.error(
+            path, "timezone", f"timezone: there is no zone {name!r}", _suggest_timezone(name) or "as America/New_York"
+        )
+        return None
+
+
+def _suggest_timezone(name: str) -> str:
+    """The zone that is probably meant, by its name or by its city alone."""
+    region, _, city = name.rpartition("/")
+    zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
+    cities: dict[str, str] = {}
+    for zone in zones:
+        cities.setdefault(zone.rpartition("/")[2], zone)
+    near = cities.get(find_nearest(city, cities, 0.8), "")
+    return f"did you mean {near!r}?" if near else ""

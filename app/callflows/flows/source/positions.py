@@ -1,0 +1,121 @@
+"""Where things stand in a file, and what is wrong with them there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from callflows.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+SourcePath: TypeAlias = "tuple[str | int, ...]"
+"""Where something stands in a file: ``("nodes", "start", 0, "say")``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourcePosition:
+    """A line and a column, from 1. ``cut``: a comment that cuts a text short; ``below``: how many lines below it begins."""
+
+    line: int
+    column: int
+    cutting_comment: str = ""
+    lines_below: int = 0
+
+
+class ProblemReport:
+    """Collects what is wrong with one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.positions: dict[SourcePath, SourcePosition] = {(): SourcePosition(1, 1)}
+        self.key_positions: dict[SourcePath, SourcePosition] = {}
+        self._error_paths: set[SourcePath] = set()
+        self._warnings_suppressed = False
+        self._aliased_subtrees: set[tuple[SourcePath, SourcePath]] = set()
+        self._children_by_path: dict[SourcePath, list[SourcePath]] = {}
+        """By path, what stands in it."""
+
+    def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
+        """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
+        self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
+        self._add_problem("error", path, rule, message, fix, key=key, line=line)
+
+    def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
+        """Something is probably not meant."""
+        if not self._warnings_suppressed:
+            self._add_problem("warning", path, rule, message, fix, key=key, line=0)
+
+    @contextlib.contextmanager
+    def suppress_warnings(self) -> Iterator[None]:
+        """While this holds, only errors are said: what stands here was read in part, and doubts may come of that."""
+        before, self._warnings_suppressed = self._warnings_suppressed, True
+        try:
+            yield
+        finally:
+            self._warnings_suppressed = before
+
+    def has_error_at(self, path: SourcePath) -> bool:
+        """Whether there is an error at a path, or at something inside."""
+        return path in self._error_paths
+
+    def alias_position(self, path: SourcePath, alias: SourcePath, item_count: int = 0) -> None:
+        """Have the place of a value, and of that many parts of it, known by another path too."""
+        self.positions.setdefault(alias, self.get_position(path))
+        for index in range(item_count):
+            self.positions.setdefault((*alias, index), self.get_position((*path, index)))
+
+    def alias_subtree(self, path: SourcePath, alias: SourcePath) -> None:
+        """Have what is at ``path``, and inside it, known by another path too."""
+        if (path, alias) in self._aliased_subtrees:
+            return
+        self._aliased_subtrees.add((path, alias))
+        if not self._children_by_path:
+            for one in {**self.positions, **self.key_positions}:
+                self._children_by_path.setdefault(one[:-1], []).append(one)
+        left, found = [path], []
+        while left:
+            one = left.pop()
+            found.append(one)
+            left += [inner for inner in self._children_by_path.get(one, ()) if inner != one]
+        for one in found:
+            made = (*alias, *one[len(path) :])
+            self._children_by_path.setdefault(made[:-1], []).append(made)
+            for known in (self.positions, self.key_positions):
+                if one in known:
+                    known[made] = known[one]
+
+    def _add_problem(
+        self,
+        severity: Literal["error", "warning"],
+        path: SourcePath,
+        rule: str,
+        message: str,
+        fix: str,
+        *,
+        key: bool,
+        line: int,
+    ) -> None:
+        place = self.get_position(path, key=key)
+        below = place.lines_below + line - 1 if line else 0
+        problem = Problem(self.file, place.line + below, place.column, severity, rule, message, fix)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:
+        """The place of a path, or of the nearest thing around it."""
+        while path:
+            place = (self.key_positions if key else self.positions).get(path) or self.positions.get(path)
+            if place:
+                return place
+            path = path[:-1]
+        return self.positions[()]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is an error."""
+        return any(problem.severity == "error" for problem in self.problems)

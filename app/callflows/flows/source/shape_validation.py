@@ -1,0 +1,153 @@
+"""What stands in a file as the classes that say its shape: what is wrong is said, what is right is looked at further."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import pydantic
+
+from callflows.flows.source.yaml_source import UNREADABLE_VALUE
+from callflows.language.value_kinds import DURATION_PATTERN
+from callflows.text import find_nearest, format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callflows.flows.source.positions import ProblemReport, SourcePath
+
+
+UNREADABLE_TEXT: Final = "\ufdd0"
+"""Stands for a text that could not be read, which is said already; no author's text has it."""
+
+
+MIN_SPELLING_SIMILARITY: Final = 0.75
+"""How much a misspelt key is like the right one whose value is looked at in its place."""
+
+
+def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
+    """``data`` as a pydantic model. What is wrong is said in ``report`` and left out; None where nothing is left.
+
+    What is needed and cannot be read is what the model has under ``instead``, so that all the rest is looked at.
+    """
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError:
+        return _validate_partly(model, _correct_misspelt_keys(model, data, path, report), path, report)
+
+
+def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> object:
+    """``data`` with keys that are misspelt beyond doubt under the right ones; that is said."""
+    if not isinstance(data, dict):
+        return data
+    known = _model_keys(model)
+    made = {}
+    for key, value in data.items():
+        right = find_nearest(str(key), known, MIN_SPELLING_SIMILARITY) if key not in known else ""
+        if right and right not in data and right not in made:
+            _report_unknown_key(model, key, (*path, key), report)
+            report.alias_subtree((*path, key), (*path, right))
+            made[right] = value
+        else:
+            made[key] = value
+    return made
+
+
+def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError as errors:
+        wrong = errors.errors(include_url=False)
+    for error in wrong:
+        if error["type"] == "missing" or error["input"] is not UNREADABLE_VALUE:
+            where = (*path, *(part for part in error["loc"] if part != "[key]"))
+            _report_shape_error(_find_model_at(model, error["loc"][:-1]), error, where, report)
+    if not isinstance(data, dict):
+        return None
+    for error in wrong:
+        data = _drop_value(data, error["loc"])
+    missing = {error["loc"][0] for error in wrong if error["loc"][0] not in data}
+    instead = {key: value for key, value in getattr(model, "instead", {}).items() if key in missing}
+    try:
+        return model.model_validate({**data, **instead})
+    except pydantic.ValidationError:
+        return None
+
+
+def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
+    """A mapping without what is wrong in it: as little as can be taken out of mappings."""
+    key, *inner = place
+    part = data.get(key)
+    if inner and isinstance(part, dict) and inner[0] in part:
+        left = _drop_value(part, inner)
+        if left:
+            return {**data, key: left}
+    return {name: value for name, value in data.items() if name != key}
+
+
+def _find_model_at(model: type[Any], place: Sequence[Any]) -> type[Any]:
+    """The model that a value inside is of."""
+    for key in place:
+        kind = model.model_fields[key].annotation if key in model.model_fields else None
+        kinds = (kind, *get_args(kind))
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)), model)
+    return model
+
+
+def _model_keys(model: type[Any]) -> list[str]:
+    return [field.alias or key for key, field in model.model_fields.items() if not field.exclude]
+
+
+def _report_unknown_key(model: type[Any], name: object, where: SourcePath, report: ProblemReport) -> None:
+    known = _model_keys(model)
+    mend = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
+    report.error(where, "unknown-key", f"there is no key {name!r} here", mend, key=True)
+
+
+def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401 - pydantic's details
+    name = next((part for part in reversed(where) if isinstance(part, str)), "file")
+    match error["type"]:
+        case "extra_forbidden":
+            _report_unknown_key(model, name, where, report)
+        case "missing":
+            report.error(where[:-1], "missing-key", f"{name} is missing")
+        case "list_type":
+            report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
+        case "dict_type" | "model_type" | "model_attributes_type":
+            report.error(where, "shape", f"{name}: must be a mapping of keys and values", "as key: value, without -")
+        case "string_type":
+            report.error(where, "shape", f"{name}: must be a text")
+        case "too_short" | "string_too_short":
+            report.error(where, "value", f"{name}: must not be empty")
+        case _:
+            said, mend = _describe_value_error(error)
+            report.error(where, "value", f"{name}: {said}", mend)
+
+
+def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's details
+    """What is wrong with a value, and the mend."""
+    given, more = error["input"], error.get("ctx", {})
+    shown = f"{given!r:.60}"
+    match error["type"]:
+        case "literal_error":
+            words = re.findall("'([^']*)'", more["expected"])
+            return f"must be {more['expected']}, not {shown}", format_suggestion(str(given), words)
+        case "value_error":
+            return str(more["error"]), ""
+        case "bool_parsing" | "bool_type":
+            return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"must be a whole number, not {shown}", ""
+        case "less_than_equal":
+            return f"must be at most {_format_limit(more['le'], given)}, not {shown}", ""
+        case "greater_than_equal":
+            return f"must be at least {_format_limit(more['ge'], given)}, not {shown}", ""
+        case _:
+            return f"{error['msg'].lower()}, not {shown}", ""
+
+
+def _format_limit(limit: int, value: object) -> str:
+    """A limit as the author writes it: of a duration in ms with its unit."""
+    if isinstance(value, str) and DURATION_PATTERN.fullmatch(value.strip()):
+        return f"{limit // 1000}s" if limit % 1000 == 0 else f"{limit}ms"
+    return str(limit)

@@ -1,0 +1,86 @@
+"""What stands in a flow file takes its type from where it stands: keys, times, and every kind of value of the language."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+import pydantic
+
+from callflows.language.value_kinds import KEY_KIND, KEYS_KIND, MILLISECONDS_KIND, parse_duration
+
+
+def _wrap_in_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _parse_one_key(value: object) -> object:
+    key = parse_dtmf_keys(value)
+    if isinstance(key, str) and len(key) > 1:
+        raise ValueError(f"must be one key, not {value!r}")
+    return key
+
+
+def _parse_duration_text(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def schema_reference(name: str) -> pydantic.WithJsonSchema:
+    """Marks a type as what the schema of flow files defines under a name."""
+    return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
+
+
+TextList = Annotated[list[str], pydantic.BeforeValidator(_wrap_in_list), schema_reference("texts")]
+
+
+def parse_dtmf_keys(value: object) -> object:
+    """``star`` and ``hash`` stand for keys that YAML would need quoted."""
+    if not isinstance(value, str):
+        return value
+    key = KEY_WORDS.get(value, value)
+    if not re.fullmatch("[0-9*#]+", key):
+        raise ValueError(f"{value!r} is not a key: 0-9, star and hash are")
+    return key
+
+
+KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
+
+
+SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
+
+
+DurationMs = Annotated[int, pydantic.BeforeValidator(_parse_duration_text), MILLISECONDS_KIND]
+
+
+NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
+
+
+NodeName = str
+
+
+AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]
+
+
+_JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
+
+
+def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
+    """What an author wrote as data: ``true``, ``false``, ``null`` and numbers are what they look like."""
+    if isinstance(value, dict):
+        return {key: parse_plain_data(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [parse_plain_data(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    if value in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[value]
+    found = _JSON_NUMBER.fullmatch(value)
+    return (float(value) if found[2] else int(value)) if found else value
+
+
+BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words for a boolean beside its own."""
+
+
+KEY_WORDS: Final = {"star": "*", "hash": "#"}
+"""Words for keys that YAML would need quoted."""

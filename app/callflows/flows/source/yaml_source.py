@@ -1,0 +1,266 @@
+"""YAML as mappings, lists and texts, each with its place.
+
+Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and what YAML would take away
+without a word is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from callflows.flows.source.positions import ProblemReport, SourcePath, SourcePosition
+from callflows.text import XML_FORBIDDEN_CHARACTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+MAX_FLOW_FILE_BYTES: Final = 4_000_000
+"""A flow file longer than this is refused."""
+
+
+_MAX_NODES: Final = 300_000
+
+
+_MAX_DEPTH: Final = 60
+
+
+_YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dicts, lists and texts
+    """A YAML file as dicts, lists and texts, each of whose places ``report`` then knows; None with errors in it."""
+    if len(text) > MAX_FLOW_FILE_BYTES:
+        report.error((), "yaml", f"the file has {len(text)} bytes, more than {MAX_FLOW_FILE_BYTES}")
+        return None
+    try:
+        decoded = text.decode("utf-8-sig")
+        _refuse_deep_nesting(decoded)
+        root = yaml.compose(decoded, Loader=_YAML_LOADER)
+    except UnicodeDecodeError as error:
+        report.positions[()] = SourcePosition(text[: error.start].count(b"\n") + 1, 1)
+        report.error((), "yaml", "the file is not UTF-8", "save it as UTF-8")
+        return None
+    except yaml.YAMLError as error:
+        _report_yaml_error(error, decoded, report)
+        return None
+    if root is None:
+        report.error((), "shape", "the file is empty", "it needs numbers and nodes")
+        return None
+    for lost in _LOST_KEY.finditer(decoded):
+        report.positions["#", lost.start()] = SourcePosition(decoded.count("\n", 0, lost.start()) + 1, 1)
+        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
+        report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
+    try:
+        return _YamlConverter(decoded, report).convert_node(root, (), 0)
+    except _FileTooComplex as much:
+        message = "the file is nested too deeply, or repeats itself without end"
+        report.error(much.path, "yaml", message, "write out what an alias stands for")
+        return None
+
+
+def iterate_texts(value: object) -> Iterator[str]:
+    """Every text in plain data, but for keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value if isinstance(value, list) else value.values():
+            yield from iterate_texts(part)
+
+
+class _NestingTooDeep(yaml.MarkedYAMLError):
+    pass
+
+
+class _FileTooComplex(Exception):
+    def __init__(self, path: SourcePath) -> None:
+        self.path = path
+
+
+def _refuse_deep_nesting(text: str) -> None:
+    """Refuse what is nested so deeply that reading it might break us. Most files are too plain to need a second reading."""
+    if _is_surely_flat(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_YAML_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise _NestingTooDeep(
+                    problem=f"more than {_MAX_DEPTH} values inside each other",
+                    problem_mark=event.start_mark,  # type: ignore[arg-type]
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _is_surely_flat(text: str) -> bool:
+    """Whether a text cannot be nested deeply: each level takes a bracket, or begins further to the right."""
+    if "&" in text or "!" in text:
+        return False
+    furthest = max((len(found) for found in _LINE_BEGINNING.findall(text)), default=0)
+    return 2 * (furthest + 1) + 2 * (text.count("[") + text.count("{")) < _MAX_DEPTH
+
+
+def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) -> None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        report.positions[()] = SourcePosition(mark.line + 1, mark.column + 1)
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position]
+        report.positions[()] = SourcePosition(before.count("\n") + 1, error.position - before.rfind("\n"))
+        report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[error.position]):04X}", "take it out")
+        return
+    problem = str(getattr(error, "problem", None) or error)
+    said = f"{getattr(error, 'context', '')} {problem}"
+    mend = next((mend for known, mend in _YAML_ERROR_FIXES.items() if known in said), "")
+    lines = text.splitlines()
+    if mark is not None and mark.line < len(lines) and _UNQUOTED_BRACES.search(lines[mark.line]):
+        mend = _QUOTE_BRACES_FIX
+    report.error((), "yaml", f"this is not YAML: {problem}", mend)
+
+
+_LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
+"""What stands before the first word of a line: whatever begins in it, begins within or right after this."""
+
+
+_UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
+
+
+_QUOTE_BRACES_FIX: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
+
+
+_QUOTE_HASH_FIX: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
+
+
+_YAML_ERROR_FIXES: Final = {
+    "'\\t'": "indent with spaces, not tabs",
+    "a tab character": "indent with spaces, not tabs",
+    "alphabetic or numeric character": "write star for the * key; a text that begins with * or & must be quoted",
+    "undefined alias": "write star for the * key; a text that begins with * must be quoted",
+    "another document": "a file is one flow: take the line --- out",
+    "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
+    "mapping values are not allowed": 'a text with ": " in it must be quoted',
+    "did not find expected ',' or '}'": _QUOTE_HASH_FIX,
+    "did not find expected node content": _QUOTE_HASH_FIX,
+    "did not find expected key": "indent alike what belongs together",
+    "did not find expected '-' indicator": "indent alike what belongs together",
+    "while scanning a quoted scalar": "a quote is not closed",
+    "special characters are not allowed": "take the control character out",
+}
+
+
+class _YamlConverter:
+    """From YAML's own tree to plain values, noting places and refusing what would be misread."""
+
+    def __init__(self, text: str, report: ProblemReport) -> None:
+        self._lines = text.splitlines()
+        self._has_hash = "#" in text
+        self._has_only_allowed_characters = (
+            "\\" not in text and not XML_FORBIDDEN_CHARACTERS.search(text) and not RESERVED_CHARACTERS.search(text)
+        )
+        self._report = report
+        self._node_count = 0
+
+    def convert_node(self, node: yaml.Node, path: SourcePath, depth: int) -> Any:  # noqa: ANN401
+        self._node_count += 1
+        if depth > _MAX_DEPTH or self._node_count > _MAX_NODES:
+            raise _FileTooComplex(path)
+        below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCK_STYLES else 0
+        self._report.positions[path] = SourcePosition(
+            node.start_mark.line + 1, node.start_mark.column + 1, self._find_cutting_comment(node), below
+        )
+        if isinstance(node, yaml.MappingNode):
+            plain = all(isinstance(key, yaml.ScalarNode) for key, _ in node.value)
+            items = dict(self._convert_items(node, path, depth))
+            return items if plain else UNREADABLE_VALUE
+        if isinstance(node, yaml.SequenceNode):
+            return [self.convert_node(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+        return self._check_text(str(node.value), path)
+
+    def _check_text(self, text: str, path: SourcePath, *, key: bool = False) -> str:
+        """A text as XML can hold it; what it cannot is an error, here, before anything is made of it."""
+        if self._has_only_allowed_characters:
+            return text
+        found = XML_FORBIDDEN_CHARACTERS.search(text) or RESERVED_CHARACTERS.search(text)
+        if found:
+            code = f"U+{ord(found[0]):04X}"
+            self._report.error(path, "text", f"the text holds {code}, which no document may hold", "take it out", key=key)
+            return ""
+        return text
+
+    def _convert_items(self, node: yaml.MappingNode, path: SourcePath, depth: int) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, SourcePosition] = {}
+        for key, value in self._merge_items(node):
+            place = SourcePosition(key.start_mark.line + 1, key.start_mark.column + 1)
+            if not isinstance(key, yaml.ScalarNode):
+                self._report.positions[(*path, "?")] = place
+                self._report.error((*path, "?"), "yaml", "a key must be a word", _QUOTE_BRACES_FIX)
+                continue
+            name = str(key.value)
+            self._report.key_positions[(*path, name)] = place
+            if name in seen:
+                first = seen[name].line
+                self._report.error(
+                    (*path, name),
+                    "key-twice",
+                    f"{name!r} is given twice, first on line {first}",
+                    "the second would win in silence",
+                    key=True,
+                )
+                continue
+            seen[name] = place
+            self._check_text(name, (*path, name), key=True)
+            yield name, self.convert_node(value, (*path, name), depth + 1)
+
+    def _merge_items(self, node: yaml.MappingNode, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The items of a mapping, with those of what ``<<`` merges into it; its own win."""
+        own = [(key, value) for key, value in node.value if not _is_merge_key(key, value)]
+        if len(own) == len(node.value) or depth > _MAX_DEPTH:
+            return own
+        names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+        for _, value in (item for item in node.value if _is_merge_key(*item)):
+            for other in [value] if isinstance(value, yaml.MappingNode) else value.value:
+                items = [item for item in self._merge_items(other, depth + 1) if item[0].value not in names]
+                names |= {key.value for key, _ in items if isinstance(key, yaml.ScalarNode)}
+                own += items
+        return own
+
+    def _find_cutting_comment(self, node: yaml.Node) -> str:
+        """What follows a plain text on its line and is a comment to YAML."""
+        if not self._has_hash or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED_STYLES:
+            return ""
+        end = node.end_mark
+        rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
+        found = _TRAILING_COMMENT.match(rest)
+        return found[1].rstrip() if found else ""
+
+
+def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
+    """Whether it is YAML's merge key, with one mapping or several."""
+    several = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    plain = isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style not in _QUOTED_STYLES
+    return plain and all(isinstance(one, yaml.MappingNode) for one in several)
+
+
+RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd3]")
+"""No characters to Unicode either; they mark holes while documents are made."""
+
+
+UNREADABLE_VALUE: Final = None
+"""Stands where something could not be read; that is an error already."""
+
+
+_BLOCK_STYLES: Final = frozenset({"|", ">"})
+
+
+_QUOTED_STYLES: Final = _BLOCK_STYLES | {"'", '"'}
+
+
+_TRAILING_COMMENT: Final = re.compile(r"[ \t]+(#.*)")
+
+
+_LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)

@@ -1,0 +1,293 @@
+"""The word that rings people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+
+import pydantic
+
+from callflows.errors import VerbBuildError
+from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
+from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
+from callflows.flows.decisions import MASKED_VALUE
+from callflows.flows.source.flow_file import StepList
+from callflows.flows.source.shape_validation import UNREADABLE_TEXT
+from callflows.flows.source.source_values import DurationMs, NodeName, NonEmptyTextList
+from callflows.flows.steps.step_base import WordStep
+from callflows.language.value_kinds import NUMBER_KIND
+from callflows.language.verbs import Dial, Error, Record, To
+from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.decisions import DecisionOrigin
+    from callflows.flows.dial_policy.target_policy import DialPolicy
+    from callflows.flows.source.positions import SourcePath
+    from callflows.telephony.turn import Turn
+
+
+MAX_TARGETS_IN_TURN: Final = 24
+"""Targets that are rung in turn in one document; the others are rung by the next."""
+
+
+PLACEHOLDER_HOST: Final = ".invalid"
+"""No host is named so; where one stands while a document is written, a computed target will."""
+
+
+_TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
+
+
+class HuntGroup(pydantic.BaseModel):
+    """A hunt group of a file: whom to ring, and how."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
+    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
+
+
+class LiteralTarget(NamedTuple):
+    """A target that the author wrote out."""
+
+    to: To
+
+
+class DialStep(WordStep):
+    """Ring people."""
+
+    plain_key: ClassVar[str] = "to"
+    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
+    verb: ClassVar[str] = "Dial"
+    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
+    no_answer: NodeName = pydantic.Field("", description="The node where nobody takes the call.")
+    record: bool = pydantic.Field(default=False, description="Whether the conversation is recorded.")
+    tag: str = pydantic.Field("", description="Marks the dial in the events that report it.")
+    meta: dict[str, str] = pydantic.Field({}, description="Variables that are passed on to callback URLs.")
+    error: StepList | None = pydantic.Field(
+        None, description="The steps where nobody takes the call, instead of no_answer."
+    )
+    extra: dict[str, str] = pydantic.Field({}, exclude=True)
+
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+        """The Dial; with ``in-turn``, each next target in the Error of the one before."""
+        groups = [compiler.flow_compiler.groups[name] for name in self.to if name in compiler.flow_compiler.groups]
+        targets = [*self._iterate_targets(compiler, path)]
+        ring = self.ring or next((group.ring for group in groups), "at-once")
+        nobody = self._compile_no_answer(compiler, path)
+        if not targets:
+            return
+        if nobody is None and not compiler.is_static and compiler.next_step_key in ("goto", "voicemail"):
+            message = (
+                f"the {compiler.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
+            )
+            compiler.warning(
+                path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True
+            )
+        timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
+        if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not compiler.is_static:
+            nobody, targets = self._compile_remaining_targets(compiler, path, timeout), targets[:MAX_TARGETS_IN_TURN]
+        rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
+        for target in targets:
+            if isinstance(target, ComputedTarget):
+                compiler.add_pure_action(target.decide_target)
+        self._compile_round(compiler, path, rounds, nobody, timeout)
+
+    def _compile_remaining_targets(self, compiler: NodeCompiler, path: SourcePath, timeout: int | None) -> NodeCompiler:
+        """Those who are rung when nobody of the first took the call: in a document of its own, as none may be too deep."""
+        everybody = [member for name in self.to for member in self._group_members(compiler, name)]
+        rest: dict[str, Any] = {
+            "to": everybody[MAX_TARGETS_IN_TURN:],
+            "ring": "in-turn",
+            "no_answer": self.no_answer,
+            "tag": self.tag,
+        }
+        rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
+        rest |= {"error": self.error} if self.error is not None else {}
+        rest |= {"record": "true"} if self.record else {}
+        after = None if compiler.inside_branch else (compiler.node, compiler.step_index + 1)
+        given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
+        branch = compiler.make_branch()
+        branch.write_goto(
+            compiler.flow_compiler.add_branch_node(
+                compiler.node, [given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True
+            ),
+            path,
+        )
+        return branch
+
+    def _group_members(self, compiler: NodeCompiler, name: str) -> list[str]:
+        group = compiler.flow_compiler.groups.get(name)
+        return [name] if group is None else group.to
+
+    def _compile_round(
+        self,
+        compiler: NodeCompiler,
+        path: SourcePath,
+        target_rounds: Sequence[Sequence[LiteralTarget | ComputedTarget]],
+        no_answer_branch: NodeCompiler | None,
+        timeout: int | None,
+    ) -> None:
+        """Ring the first round; where nobody takes it, the others."""
+        missed = no_answer_branch
+        if target_rounds[1:]:
+            missed = compiler.make_branch()
+            self._compile_round(missed, path, target_rounds[1:], no_answer_branch, timeout)
+        ringing = compiler.make_branch(inside_branch=False)
+        targets = [
+            target.to
+            if isinstance(target, LiteralTarget)
+            else ringing.add_target_placeholder([target.make_fragment(compiler.dialect)])
+            for target in target_rounds[0]
+        ]
+        inside = [Error(ringing.embed_branch(missed))] if missed is not None and missed.fragments else []
+        if self.record and compiler.dialect == "reference":
+            ringing.ensure_answered()
+        ringing.write_coverage_comment(DIAL_POINT if target_rounds[1:] else LAST_DIAL_POINT, path)
+        ringing.write_verbs(self._build_dial(ringing, targets, inside, path, timeout), path=path)
+        computed = [target for target in target_rounds[0] if isinstance(target, ComputedTarget)]
+        if len(computed) < len(target_rounds[0]):
+            compiler.fragments += ringing.fragments
+            compiler.absorb_sequence(ringing)
+            return
+        compiler.fragments.append(
+            ConditionalFragment(_any_target_allowed(computed), merge_adjacent_texts(ringing.fragments), terminates=False)
+        )
+        compiler.absorb_sequence(ringing)
+        otherwise = merge_adjacent_texts(
+            [compiler.make_coverage_comment("refused", path), *(missed.fragments if missed is not None else [])]
+        )
+        if otherwise:
+            compiler.fragments.append(
+                ConditionalFragment(_no_target_allowed(computed), otherwise, missed is not None and missed.terminates)
+            )
+
+    def _iterate_targets(self, compiler: NodeCompiler, path: SourcePath) -> Iterator[LiteralTarget | ComputedTarget]:
+        for index, target in enumerate(self.to):
+            where: SourcePath = (*path, "to", index)
+            group = compiler.flow_compiler.groups.get(target)
+            if group is None:
+                yield from self._read_target(compiler, where, target)
+                continue
+            compiler.flow_compiler.used_groups.add(target)
+            for place, member in enumerate(group.to):
+                listed: SourcePath = ("groups", target, place)
+                within = listed if listed in compiler.flow_compiler.report.positions else ("groups", target, "to", place)
+                yield from self._read_target(compiler, within, member)
+
+    def _read_target(
+        self, compiler: NodeCompiler, where: SourcePath, target: str
+    ) -> Iterator[LiteralTarget | ComputedTarget]:
+        if target == UNREADABLE_TEXT:
+            return
+        if "{{" in target or "{%" in target:
+            text = compiler.compile_text(target, where)
+            if text is not None and text.constant_text is None:
+                mark = compiler.make_decision_origin("dial", target, text.used_names)
+                compiler.flow_compiler.record_computed_target(where)
+                yield ComputedTarget(text.render_plain, compiler.flow_compiler.dial_policy, mark)
+            return
+        if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
+            message = f"to: {target!r} is no number that can be rung from everywhere"
+            mend = "write it with its country code, as +12015550188; an extension of yours is fine"
+            compiler.warning(where, "dial-target", message, mend)
+        if target.strip().endswith(PLACEHOLDER_HOST):
+            compiler.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
+            return
+        try:
+            made = LiteralTarget(To(target.strip()))
+        except VerbBuildError as error:
+            number = f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
+            near = number or format_suggestion(target, compiler.flow_compiler.groups) or _TARGET_FIX
+            compiler.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
+            return
+        compiler.flow_compiler.record_literal_target(target.strip(), where)
+        yield made
+
+    def _compile_no_answer(self, compiler: NodeCompiler, path: SourcePath) -> NodeCompiler | None:
+        """What happens where nobody takes the call."""
+        if self.no_answer and self.error is not None:
+            compiler.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
+        if not self.no_answer and self.error is None:
+            return None
+        if not self.no_answer:
+            return compiler.compile_branch(self.error or [], (*path, "error"))
+        nobody = compiler.make_branch()
+        nobody.write_goto(self.no_answer, (*path, "no_answer"))
+        return nobody
+
+    def _build_dial(
+        self, compiler: NodeCompiler, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
+    ) -> Dial | Record:
+        given: dict[str, Any] = {}
+        if timeout is not None:
+            given["timeout"] = timeout
+        if self.extra:
+            given["extra"] = self.extra
+        if self.tag:
+            given["tag"] = compiler.compile_complete_text(self.tag, (*path, "tag"))
+        if self.record and compiler.dialect == "classic":
+            given["record"] = "record-from-answer"
+        dial = Dial(*targets, *inside, *compiler.build_metas(self.meta, (*path, "meta")), **given)
+        return Record(dial, tag="conversation") if self.record and compiler.dialect == "reference" else dial
+
+
+def check_hunt_group(name: str, compiler: NodeCompiler) -> None:
+    """Say what is wrong with whom a group rings."""
+    used, dials = {*compiler.flow_compiler.used_groups}, {**compiler.flow_compiler.literal_targets}
+    for _ in DialStep(to=[name])._iterate_targets(compiler, ()):  # noqa: SLF001 - its own
+        pass
+    compiler.flow_compiler.used_groups, compiler.flow_compiler.literal_targets = used, dials
+
+
+class ComputedTarget:
+    """A target that is worked out when a call is there, and rung only if the file's dial policy allows it."""
+
+    def __init__(self, text: Callable[[Turn], str], policy: DialPolicy, mark: DecisionOrigin) -> None:
+        self._text = text
+        self._policy = policy
+        self._mark = mark
+
+    def decide_target(self, turn: Turn) -> None:
+        """Work it out and ask the policy; what is refused is nothing, and the trail says why."""
+        written = self._text(turn)
+        refusal = self._policy.find_refusal(written)
+        turn.step_results[self] = "" if refusal else self._policy.normalize_dial_target(written)
+        secret = any(name.partition(".")[0] in self._mark.secret_names for name in self._mark.used_names)
+        detail = {"target": MASKED_VALUE if secret else mask_number(written)}
+        detail |= {"refused": MASKED_VALUE if secret else refusal} if refusal else {}
+        turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
+
+    def get_allowed_target(self, turn: Turn) -> str:
+        """The target, or nothing."""
+        target: str = turn.step_results[self]
+        return target
+
+    def make_fragment(self, dialect: str) -> Fragment:
+        """The element of the target."""
+
+        def render_target(turn: Turn) -> str:
+            target = self.get_allowed_target(turn)
+            tag = "To" if dialect == "reference" else "Sip" if "@" in target else "Number"
+            return f"<{tag}>{target}</{tag}>" if target else ""
+
+        return render_target
+
+
+def _any_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], bool]:
+    return lambda turn: any(target.get_allowed_target(turn) for target in computed)
+
+
+def _no_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], bool]:
+    return lambda turn: not any(target.get_allowed_target(turn) for target in computed)
+
+
+def _message_without_element(error: VerbBuildError) -> str:
+    """The message without its element."""
+    return str(error).partition(": ")[2] or str(error)

@@ -1,0 +1,54 @@
+"""Undocumented."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.source.positions import SourcePath
+
+
+_DIGIT_WORDS: Final = dict(
+    zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
+)
+
+
+_SIGN_WORDS: Final = {"star": "*", "hash": "#", "pound": "#"}
+
+
+_PRESS_KEY: Final = re.compile(
+    rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGIT_WORDS, *_SIGN_WORDS))})\b(?!\s*(?:keys|digits|times|seconds))",
+    re.IGNORECASE,
+)
+
+
+_NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
+
+
+def check_menu_prompts(
+    compiler: NodeCompiler, path: SourcePath, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str
+) -> None:
+    """A menu's texts, in English, that tell the caller to press a key that it does not have.
+
+    ``keys`` are its choices, ``stop`` ends the input.
+    """
+    known = [*keys]
+    for name, said in texts.items():
+        for index, text in enumerate(said):
+            here = (*path, name, index)
+            for key in _find_mentioned_keys(text):
+                if key not in (*known, stop):
+                    message = f"{name}: it tells the caller to press {key}, which the menu does not have"
+                    place = here if here in compiler.flow_compiler.report.positions else (*path, name)
+                    compiler.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
+
+
+def _find_mentioned_keys(text: str) -> Iterator[str]:
+    for found in _PRESS_KEY.finditer(text):
+        key = found["key"].lower()
+        if not _NEGATION.search(text[: found.start()]):
+            yield _DIGIT_WORDS.get(key) or _SIGN_WORDS.get(key) or key

@@ -1,0 +1,122 @@
+"""What a word of flows is, and the kinds of value that its keys take."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+import pydantic
+
+from callflows.errors import VerbBuildError
+from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
+from callflows.flows.expressions.expression_scope import CALL_SCOPE
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.source_values import schema_reference
+from callflows.flows.steps.attribute_values import read_attribute_value, read_voice_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.source.positions import SourcePath
+    from callflows.language import Say
+
+
+VALUE_NAME_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
+"""The name of a value."""
+
+
+RESERVED_VALUE_NAMES: Final = frozenset(
+    {*CALL_SCOPE, *NAMED_SCOPE_ROOTS, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"}
+)
+"""Names that flows have already."""
+
+
+def check_value_name(value: object) -> object:
+    """A name that a flow gives a value."""
+    if not isinstance(value, str) or not VALUE_NAME_PATTERN.fullmatch(value):
+        raise ValueError(f"must be a name of letters, digits and _, not {value!r}")
+    if value in RESERVED_VALUE_NAMES:
+        raise ValueError(f"{value!r} is a name that flows have already")
+    return value
+
+
+ValueName = Annotated[str, pydantic.BeforeValidator(check_value_name), schema_reference("name")]
+
+
+class WordStep(pydantic.BaseModel):
+    """A word of flows. ``plain`` is the key that a value without keys means."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    plain_key: ClassVar[str] = ""
+    instead: ClassVar[Mapping[str, Any]] = {}
+    """What stands for keys that are needed and could not be read."""
+    verb: ClassVar[str] = ""
+    """The verb whose declared attributes it takes too."""
+    takes_raw_value: ClassVar[bool] = False
+    """Whether its value is taken as it is, under the plain key."""
+    resumes_call: ClassVar[bool] = False
+    """Whether the call comes back to it."""
+
+    @classmethod
+    def runs_on_arrival(cls, _value: object) -> bool:
+        """Whether it must be done when the call gets to it, not before."""
+        return False
+
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+        """Write what the word means into a run."""
+
+
+class SpokenStep(WordStep):
+    """A word that says something."""
+
+    voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
+        {}, description="The voice of its texts where it is another than the file's, as {lang: es-US}."
+    )
+
+    def build_say(self, compiler: NodeCompiler, path: SourcePath, text: str, text_path: SourcePath) -> Say:
+        """A text that stands ``here``, in the word's voice."""
+        return compiler.build_say(text, text_path, self.read_voice(compiler, path))
+
+    def read_voice(self, compiler: NodeCompiler, path: SourcePath) -> dict[str, str]:
+        """What it is said in."""
+        return read_voice_attributes(self.voice, (*path, "voice"), compiler.flow_compiler.report)
+
+
+def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401 - dicts, lists and texts
+    """A step with a word: its value as the word's class, then what that writes."""
+    if cls.takes_raw_value or not isinstance(value, dict):
+        if not cls.plain_key:
+            compiler.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
+            return
+        key = (cls.plain_key,)
+        compiler.flow_compiler.report.alias_position(path, (*path, *key), len(value) if isinstance(value, list) else 0)
+        value = {cls.plain_key: value}
+    declared = compiler.flow_compiler.options.extensions.kinds.get(cls.verb, {})
+    if declared.keys() & value.keys():
+        given = {
+            key: read_attribute_value(declared[key], key, part, (*path, key), compiler)
+            for key, part in value.items()
+            if key in declared
+        }
+        extra = {key: declared[key].format_value(part) for key, part in given.items() if part is not None}
+        value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
+    report = compiler.flow_compiler.report
+    made = validate_shape(cls, value, path, report)
+    if made is None:
+        return
+    with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
+        try:
+            made.compile_step(compiler, path)
+        except VerbBuildError as error:
+            compiler.error(path, "verb", str(error))
+
+
+def pick_attempt_text(
+    compiler: NodeCompiler, path: SourcePath, key: str, texts: list[str], attempt: int
+) -> tuple[str, SourcePath]:
+    """Of several texts the one for an attempt, the last for all that follow; and where it stands."""
+    index = min(attempt, len(texts)) - 1
+    listed: SourcePath = (*path, key, index)
+    return texts[index], listed if listed in compiler.flow_compiler.report.positions else (*path, key)

@@ -1,0 +1,153 @@
+"""The steps of a flow, in one table: its own words, and every verb of the language under its own name."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
+from callflows.flows.source.yaml_source import UNREADABLE_VALUE
+from callflows.flows.steps.dial_step import DialStep
+from callflows.flows.steps.goto_choose_set import ChooseStep, GotoStep, SetStep
+from callflows.flows.steps.lookup_notify_sms import LookupStep, NotifyStep, SmsStep
+from callflows.flows.steps.menu_and_collect import CollectStep, MenuStep
+from callflows.flows.steps.step_base import WordStep, compile_word_step
+from callflows.flows.steps.verb_steps import compile_verb_step
+from callflows.flows.steps.voicemail_step import VoicemailStep
+from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
+from callflows.text import find_nearest, format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.source.positions import SourcePath
+
+
+StepCompiler: TypeAlias = "Callable[[Any, SourcePath, NodeCompiler], None]"
+
+
+def step_key_of_element(name: str) -> str:
+    """An element's name as a step: ``RecordStart`` is ``record_start``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+_EMPTY_STEP_KEYS: Final = ("", "~", "null")
+
+
+_ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
+
+
+WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
+    "goto": GotoStep,
+    "choose": ChooseStep,
+    "set": SetStep,
+    "menu": MenuStep,
+    "collect": CollectStep,
+    "dial": DialStep,
+    "voicemail": VoicemailStep,
+    "lookup": LookupStep,
+    "sms": SmsStep,
+    "notify": NotifyStep,
+}
+
+
+STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
+    **{
+        step_key_of_element(name): partial(compile_verb_step, cls)
+        for name, cls in ELEMENT_CLASSES.items()
+        if cls not in _ELEMENTS_WITHOUT_STEP
+    },
+    **{name: partial(compile_word_step, cls) for name, cls in WORD_STEPS.items()},
+}
+"""Every step by its key. A word of flows comes before a verb of the same name."""
+
+
+def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> tuple[str, Any, str | None]:
+    """A step's key, value and condition; an empty key where it cannot be told.
+
+    What is wrong is said; of what is misspelt the right key is given, so that its value is looked at too.
+    """
+    if isinstance(step, str):
+        step = {step: ""}
+        compiler.flow_compiler.report.key_positions[*path, *step] = compiler.flow_compiler.report.get_position(path)
+    if not isinstance(step, dict):
+        compiler.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
+        return "", None, None
+    step = _correct_when_spelling(step, path, compiler)
+    when = step.get("when")
+    if when is not None and not isinstance(when, str):
+        compiler.error((*path, "when"), "shape", "when: must be an expression")
+        when = None
+    words = [key for key in step if key != "when"]
+    if len(words) != 1:
+        said = (
+            f"a step has one key, and this has {len(words)}: {', '.join(words)}"
+            if words
+            else "a step with when needs something to do"
+        )
+        mend = (
+            "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
+        )
+        compiler.error(path, "shape", said, mend)
+        return "", None, when
+    word = words[0]
+    if step[word] is UNREADABLE_VALUE:
+        return "", None, when
+    if word in _EMPTY_STEP_KEYS:
+        compiler.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
+        return "", None, when
+    if word not in STEP_COMPILERS:
+        first = word.replace(":", " ").partition(" ")[0]
+        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
+        near = meant or format_suggestion(word, STEP_COMPILERS) or f"there are {', '.join(STEP_COMPILERS)}"
+        compiler.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
+        right = find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
+        compiler.flow_compiler.report.alias_subtree((*path, word), (*path, right))
+        return right if step[word] else "", step[word], when
+    return word, step[word], when
+
+
+def _correct_when_spelling(step: dict[str, Any], path: SourcePath, compiler: NodeCompiler) -> dict[str, Any]:
+    """A step whose ``when`` is spelt rightly; that it is not is said."""
+    strange = "" if "when" in step or len(step) == 1 else find_nearest("when", step, MIN_SPELLING_SIMILARITY)
+    if not strange or strange in STEP_COMPILERS:
+        return step
+    compiler.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
+    compiler.flow_compiler.report.alias_subtree((*path, strange), (*path, "when"))
+    return {"when" if key == strange else key: value for key, value in step.items()}
+
+
+def find_step_key(step: object) -> str:
+    """A step's key; something even where it has none."""
+    return next((word for word, _ in _step_items(step)), "?")
+
+
+def step_runs_on_arrival(step: object) -> bool:
+    """Whether a step must be done when the call gets to it, not before."""
+    return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
+
+
+def steps_need_own_node(steps: object) -> bool:
+    """Whether something in these steps can only stand in a node, to which a call can come back."""
+    if isinstance(steps, list):
+        return any(steps_need_own_node(step) for step in steps)
+    return any(
+        (word in WORD_STEPS and (WORD_STEPS[word].resumes_call or WORD_STEPS[word].runs_on_arrival(value)))
+        or any(steps_need_own_node(part) for part in _nested_values(value))
+        for word, value in _step_items(steps)
+    )
+
+
+def _nested_values(value: object) -> Iterable[Any]:
+    """The lists and mappings in a step's value, in which there may be steps."""
+    parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return [part for part in parts if isinstance(part, (list, dict))]
+
+
+def _step_items(step: object) -> Iterable[tuple[str, Any]]:
+    """A step's key and value."""
+    if isinstance(step, str):
+        return [(step, "")]
+    return [(word, value) for word, value in step.items() if word != "when"] if isinstance(step, dict) else []

@@ -1,0 +1,220 @@
+"""Every verb of the language as a step: attributes under their own names, and five keys for what stands inside.
+
+What a verb takes is read off the language's table; nothing of it is said again here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+from callflows.errors import VerbBuildError
+from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
+from callflows.flows.source.source_values import parse_dtmf_keys
+from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.language.value_kinds import URL_KIND
+from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
+from callflows.text import find_nearest, format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.source.positions import SourcePath
+    from callflows.language.element import Element
+
+
+_PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
+
+
+SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
+"""How the names of files end that Opentact plays."""
+
+
+PROMPT_STEPS: Final = ("say", "play", "pause")
+"""The steps that may stand in a gather."""
+
+
+CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
+"""The keys for what stands inside a verb."""
+
+
+_ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
+"""What is said of the error of verbs that a caller, or another server, can make fail."""
+
+
+def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401 - dicts, lists and texts
+    """A step that is a verb."""
+    keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, compiler)
+    if keys is None:
+        return
+    inside: list[Element] = []
+    given: dict[str, Any] = {**compiler.flow_compiler.voice} if cls is Say else {}
+    for written, part in keys.items():
+        key = _correct_attribute_key(cls, written, keys, path, compiler)
+        if key in CHILD_KEYS:
+            inside += _compile_children(cls, key, part, (*path, key), compiler)
+        else:
+            compiler.lang = str(keys.get("lang", "")) if cls is Say else ""
+            _read_attribute(cls, key, part, (*path, key), compiler, given)
+            compiler.lang = ""
+    if cls is Say:
+        compiler.warn_if_empty(keys.get("text"), (*path, "text"))
+    if cls is Play:
+        _check_sound_url(keys.get("url"), (*path, "url"), compiler)
+    try:
+        made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
+    except VerbBuildError as error:
+        if not any(part is None for part in given.values()):
+            compiler.error(path, "verb", str(error))
+        return
+    if cls in (Call, Geo, Schedule):
+        compiler.write_coverage_comment(CONDITION_POINT, path)
+    compiler.write_verbs(made, path=path)
+
+
+def _correct_attribute_key(
+    cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, compiler: NodeCompiler
+) -> str:
+    """A verb's key, spelt rightly; that it is not is said."""
+    known = [*cls.spec.attributes, *CHILD_KEYS]
+    declared = key in known or compiler.flow_compiler.options.extensions.find_kind(cls.spec.name, key) is not None
+    right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
+    if not right or right in keys:
+        return key
+    mend = f"did you mean {right!r}?"
+    compiler.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", mend, key=True)
+    compiler.flow_compiler.report.alias_subtree((*path, key), (*path, right))
+    return right
+
+
+def _check_sound_url(url: object, path: SourcePath, compiler: NodeCompiler) -> None:
+    """Say that a sound is of no kind that Opentact plays, as far as its address tells."""
+    file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
+    if file and not file.endswith(SOUND_FILE_SUFFIXES):
+        said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
+        compiler.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
+
+
+def find_plain_attribute(cls: type[Element]) -> str:
+    """The attribute that a plain value means; nothing where a verb takes none."""
+    return cls.spec.positional_attribute.name if cls.spec.positional_attribute else _PLAIN_ATTRIBUTES.get(cls.__name__, "")
+
+
+def _expand_plain_value(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> dict[str, Any] | None:  # noqa: ANN401
+    """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
+    report = compiler.flow_compiler.report
+    name = find_plain_attribute(cls)
+    if not value and (report.get_position(path).cutting_comment or report.has_error_at(path)):
+        compiler.compile_complete_text("", path)
+        return None
+    if value and not name:
+        compiler.error(
+            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.spec.attributes, *CHILD_KEYS])}"
+        )
+        return None
+    report.positions[*path, name] = report.get_position(path)
+    return {name: value} if value else {}
+
+
+def _read_attribute(
+    cls: type[Element],
+    key: str,
+    part: Any,  # noqa: ANN401 - what YAML gives
+    path: SourcePath,
+    compiler: NodeCompiler,
+    attributes: dict[str, Any],
+) -> None:
+    """Read an attribute, one of the verb's own or one that the author declared."""
+    row = cls.spec
+    declared = compiler.flow_compiler.options.extensions.find_kind(row.name, key)
+    if key in row.attributes:
+        attributes[key] = read_attribute_value(row.attributes[key].kind, key, part, path, compiler)
+    elif declared is not None:
+        taken = read_attribute_value(declared, key, part, path, compiler)
+        attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}
+    else:
+        known = [*row.attributes, *CHILD_KEYS]
+        near = format_suggestion(key, known) or f"it has {', '.join(known)}"
+        compiler.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
+
+
+def _compile_children(cls: type[Element], key: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
+    """What stands in a verb under one of the keys for children."""
+    if key == "meta":
+        if isinstance(value, dict):
+            return [*compiler.build_metas(value, path)]
+        compiler.error(path, "shape", "meta: must be a mapping of names and values")
+        return []
+    if key in ("dtmf", "default") and cls is not Gather:
+        compiler.error(path, "shape", f"{key}: stands in a gather only", key=True)
+        return []
+    if key == "dtmf":
+        return _compile_dtmf_branches(value, path, compiler)
+    if not isinstance(value, list):
+        compiler.error(path, "shape", f"{key}: must be a list of steps", "begin each line with -")
+        return []
+    if key == "do":
+        return _compile_commands(cls, value, path, compiler)
+    branch = compiler.compile_branch(
+        value, path, line_answered=compiler.line_answered or cls in (Gather, Record, Say, Play, Tone)
+    )
+    if not branch.fragments:
+        return []
+    what = "no-match" if key == "default" else _ERROR_BRANCH_LABELS.get(cls, "")
+    inside = (
+        compiler.prepend_coverage_comment(what, path, compiler.embed_branch(branch))
+        if what
+        else [compiler.embed_branch(branch)]
+    )
+    return [(Default if key == "default" else Error)(*inside)]
+
+
+def _compile_dtmf_branches(value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
+    """``dtmf: {1: [steps], hash: [steps]}``."""
+    if not isinstance(value, dict):
+        compiler.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
+        return []
+    made: list[Element] = []
+    for written, steps in value.items():
+        here = (*path, written)
+        try:
+            keys = str(parse_dtmf_keys(written))
+        except ValueError as error:
+            compiler.error(here, "value", f"dtmf: {error}", key=True)
+            continue
+        if not isinstance(steps, list):
+            compiler.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
+            continue
+        branch = compiler.compile_branch(steps, here, line_answered=True)
+        inside = [compiler.embed_branch(branch)] if branch.fragments else []
+        made.append(DTMF(*compiler.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
+    return made
+
+
+def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
+    """``do: [steps]``: the commands of a verb that holds commands."""
+    if Say not in cls.spec.allowed_children:
+        compiler.error(path, "shape", f"do: <{cls.spec.name}> holds no commands", key=True)
+        return []
+    if cls is Gather:
+        return _compile_prompts(value, path, compiler)
+    branch = compiler.compile_branch(value, path, line_answered=compiler.line_answered or cls is Record)
+    return [compiler.embed_branch(branch)] if branch.fragments else []
+
+
+def _compile_prompts(value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
+    """``do`` of a gather: its prompts, which stand before it in the reference dialect and inside it in the classic."""
+    for index, step in enumerate(value):
+        wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in PROMPT_STEPS]
+        if wrong:
+            message = f"do: {wrong[0]!r} is no prompt, and nothing else may stand in a gather"
+            compiler.error((*path, index), "shape", message, f"there are {', '.join(PROMPT_STEPS)}")
+    compiler.ensure_answered()
+    branch = compiler.make_branch()
+    branch.compile_steps(value, path)
+    if compiler.dialect == "classic":
+        return [compiler.embed_branch(branch)] if branch.fragments else []
+    compiler.insert_shared_fragments(branch)
+    return []

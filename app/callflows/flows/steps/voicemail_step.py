@@ -1,0 +1,73 @@
+"""The word that takes a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+import pydantic
+
+from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.source_values import DurationMs, SingleKey, schema_reference
+from callflows.flows.steps.lookup_notify_sms import WebhookNotice, compile_webhook
+from callflows.flows.steps.step_base import SpokenStep
+from callflows.language.verbs import Pause, Play, Record, Tone
+
+if TYPE_CHECKING:
+    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.source.positions import SourcePath
+    from callflows.telephony.turn import Turn
+
+
+BEEP_TONE: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")
+
+
+BEEP_URL_PATH: Final = "/media/beep.wav"
+"""Our own beep, for a dialect without a tone."""
+
+
+class VoicemailStep(SpokenStep):
+    """Take a message."""
+
+    plain_key: ClassVar[str] = "greeting"
+    greeting: str = pydantic.Field("", description="What is said before the tone.")
+    max: DurationMs = pydantic.Field(120_000, description="How long a message may be.")
+    stop: SingleKey = pydantic.Field("#", description="The key that ends the message.")
+    transcribe: bool = pydantic.Field(default=False, description="Whether the message is transcribed.")
+    thanks: str = pydantic.Field("", description="What is said after the message.")
+    notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(
+        None, description="A webhook that tells of the message."
+    )
+
+    @classmethod
+    def runs_on_arrival(cls, value: object) -> bool:
+        """Nobody is told of a message before the call gets to it."""
+        return isinstance(value, dict) and "notify" in value
+
+    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+        """Greeting, beep, a recording that a key ends, thanks."""
+        if self.notify is not None:
+            here: SourcePath = (*path, "notify")
+            if not isinstance(self.notify, dict):
+                compiler.flow_compiler.report.alias_position(here, (*here, "url"))
+            given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
+            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, compiler.flow_compiler.report)
+            if notice is not None:
+                compile_webhook(notice, compiler, here, kind="voicemail")
+        if self.greeting:
+            compiler.write_verbs(self.build_say(compiler, path, self.greeting, (*path, "greeting")), path=path)
+        if compiler.dialect == "reference":
+            compiler.write_verbs(BEEP_TONE, path=path)
+        elif compiler.is_static:
+            said = "in the classic dialect the beep comes from this server"
+            compiler.error(path, "fallback-not-static", said, "use record instead")
+        else:
+            compiler.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
+            compiler.write_verbs(Play(compiler.add_url_placeholder(_beep_url)), path=path)
+        asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
+        compiler.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
+        if self.thanks:
+            compiler.write_verbs(self.build_say(compiler, path, self.thanks, (*path, "thanks")), path=path)
+
+
+def _beep_url(turn: Turn) -> str:
+    return f"{turn.base_url}{BEEP_URL_PATH}"

@@ -1,0 +1,1 @@
+"""The journal: calls, turns, decisions, events and messages, remembered beside the callers."""

@@ -1,0 +1,268 @@
+"""The story of a call in order: asked, decided because, answered, reported by Opentact, messages, what was sent outside.
+
+Moments are texts (ISO 8601, UTC); our own are of our clock, reported ones of Opentact's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import CallflowsError
+from callflows.journal.state_order import remove_rank, split_hangup_cause
+from callflows.language import from_xml
+from callflows.language.element import walk_elements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from callflows.journal.journal_store import JournalRow, StoredCall
+
+
+_MAX_CLOCK_SKEW_SECONDS: Final = 2.0
+"""Seconds by which Opentact's clock may be behind ours."""
+
+
+CALL_LOG_FIELDS: Final = (
+    "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
+    "turns", "legs",
+)  # fmt: skip
+"""The fields of a row of the call log."""
+
+
+def build_call_log_row(call: JournalRow) -> dict[str, Any]:
+    """A row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` how long it lasted."""
+    ended = call["hangup"] or call["destroy"] or call["finished"]
+    number, text = split_hangup_cause(call["cause"])
+    return {
+        "id": call["id"],
+        "number": call["number"] or "",
+        "from": call["caller"] or "",
+        "flow": call["flow"] or "",
+        "state": remove_rank(call["state"]),
+        "started": format_moment(call["started"]),
+        "answered": format_moment(call["answer"]),
+        "ended": format_moment(ended),
+        "seconds": _compute_call_seconds(call, call["destroy"] or call["finished"] or ended),
+        "cause": number,
+        "cause_text": text,
+        "outcome": remove_rank(call["outcome"]),
+        "turns": call.get("turns", 0),
+        "legs": call.get("legs", 0),
+    }
+
+
+def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
+    """Whole seconds, rounded up as Opentact does; what it says itself where that is more."""
+    lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
+    known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
+    return max(known) if known else None
+
+
+def format_moment(at: float | None) -> str | None:
+    """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``; None where that is no moment of the calendar."""
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(round(at, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def build_call_story(stored: StoredCall) -> dict[str, Any]:
+    """The story: ``call, legs, story``.
+
+    ``call`` is as in the log, with ``name, app, attestation``; ``legs`` each as a call, with whom it rang under ``to``;
+    ``story`` what happened, oldest first, each with ``at`` and ``what``.
+    """
+    call = build_call_log_row({**stored.call, "turns": len(stored.turns), "legs": len(stored.legs)})
+    call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
+    legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
+    for leg in legs:
+        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"]
+    return {"call": call, "legs": legs, "story": _build_story_entries(stored)}
+
+
+def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
+    documents = [zlib.decompress(turn["document"]).decode() for turn in stored.turns]
+    turns = [*zip(stored.turns, documents, strict=True)]
+    happened = [
+        *(
+            entry
+            for number, (turn, document) in enumerate(turns, 1)
+            for entry in _build_turn_entries(number, turn, document)
+        ),
+        *(_build_event_entry(event, turns) for event in _drop_duplicate_events(stored.events)),
+        *({**_find_entry_time(row, "at"), "what": "message", **_build_message_fields(row)} for row in stored.messages),
+        *(
+            {**_find_entry_time(row, "at"), "what": "recorded", "url": row["url"] or "", **_build_raw_fields(row)}
+            for row in stored.recordings
+        ),
+        *(
+            {**_find_entry_time(row, "at"), "what": "transcribed", "text": row["text"] or "", **_build_raw_fields(row)}
+            for row in stored.transcripts
+        ),
+        *(
+            {**_find_entry_time(row, "at", "settled"), "what": "caused", **_build_effect_fields(row)}
+            for row in stored.effects
+        ),
+    ]
+    happened.sort(key=lambda entry: (entry["at"] is None, entry["at"] or 0.0))
+    return [{**entry, "at": format_moment(entry["at"])} for entry in happened]
+
+
+def _find_entry_time(row: JournalRow, *names: str) -> dict[str, Any]:
+    return {"at": next((row[name] for name in names if row[name] is not None), None)}
+
+
+def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterator[dict[str, Any]]:
+    """A turn: what was asked, each decision, and the answer."""
+    told = json.loads(turn["told"])
+    query = f"?{turn['query']}" if turn["query"] else ""
+    yield {
+        "at": turn["at"],
+        "what": "asked",
+        "turn": number,
+        "method": turn["method"],
+        "url": f"{turn['path']}{query}",
+        "pressed": turn["pressed"] or "",
+        "told": told,
+    }
+    for decision in json.loads(turn["trail"]):
+        yield {"at": turn["at"], "what": "decided", "turn": number, **decision}
+    yield {
+        "at": turn["at"] + turn["seconds"],
+        "what": "answered",
+        "turn": number,
+        "outcome": turn["outcome"],
+        "flow": turn["flow"],
+        "node": turn["node"],
+        "version": turn["version"],
+        "status": turn["status"],
+        "ms": round(turn["seconds"] * 1000, 3),
+        "cause": turn["cause"],
+        "detail": turn["detail"],
+        "document": document,
+    }
+
+
+def _drop_duplicate_events(events: Sequence[JournalRow]) -> Iterator[JournalRow]:
+    """The reports; what a search found of what was reported anyway is left out: it has another key and says less."""
+    told = [(_identify_event(event), event["at"]) for event in events if event["source"] != "search"]
+    for event in events:
+        what, at = (_identify_event(event), event["at"]) if event["source"] == "search" else (None, 0.0)
+        near = math.inf if event["kind"] == "call_state" else _MAX_CLOCK_SKEW_SECONDS
+        if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
+            yield event
+
+
+def _identify_event(event: JournalRow) -> tuple[str, str, str]:
+    """What a report is about: a call's state is reached once, an element may be run again."""
+    step = extract_executed_step(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
+    return event["kind"], event["call"] or "", str(step.get("name") or "") if step else event["state"]
+
+
+def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -> dict[str, Any]:
+    """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
+    raw = json.loads(event["raw"])
+    step = extract_executed_step(raw)
+    said: dict[str, Any] = {
+        "at": event["at"],
+        "what": "reported",
+        "kind": event["kind"],
+        "state": event["state"],
+        "message": event["message"],
+        "call": event["call"],
+    }
+    if step:
+        path = str(event.get("path") or step.get("path") or "")
+        step = {**step, **({"path": path} if path else {})}
+        said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
+        turn = _find_turn_number(path, event["at"], turns)
+        said |= {"turn": turn} if turn else {}
+    return {**said, "raw": raw}
+
+
+def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
+
+    Where it has a command of its own (2024, and the log of an app), that tells the rest, as its path.
+    """
+    payload = raw.get("payload")
+    for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
+        if isinstance(found, dict):
+            own = found.get("command")
+            return {**own, **found} if isinstance(own, dict) else found
+    return {}
+
+
+def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
+    """What is kept of a call with its execution log (event rows); of what was reported of the same step only the place."""
+    reported = [*stored.events]
+    added = []
+    keys = {event["key"] for event in reported}
+    for row in (row for row in execution_rows if row["key"] not in keys):
+        step = extract_executed_step(json.loads(row["raw"]))
+        same = next((n for n, event in enumerate(reported) if _is_event_of_step(event, row["at"], step)), None)
+        if same is None:
+            added.append(row)
+        else:
+            reported[same] = {**reported[same], "path": str(step.get("path") or "")}
+    return stored._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["key"])))
+
+
+def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
+    """Whether a report, to which no place was given yet, is of a step that was executed."""
+    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _MAX_CLOCK_SKEW_SECONDS:
+        return False
+    said = extract_executed_step(json.loads(event["raw"]))
+    places = {str(one["path"]) for one in (said, step) if one.get("path")}
+    return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1
+
+
+def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]]) -> int | None:
+    """The turn whose document has an element at a path: the last that was answered by then."""
+    numbers = [
+        number
+        for number, (turn, document) in enumerate(turns, 1)
+        if path and turn["at"] <= at + _MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
+    ]
+    return numbers[-1] if numbers else None
+
+
+def _list_element_paths(document: str) -> set[str]:
+    try:
+        return {path for path, _ in walk_elements(from_xml(document.encode()))}
+    except CallflowsError:
+        return set()
+
+
+def _build_message_fields(row: JournalRow) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "direction": row["direction"] or "",
+        "from": row["sender"] or "",
+        "to": row["recipient"] or "",
+        "text": row["text"] or "",
+        "state": remove_rank(row["state"]),
+        "delivered": None if row["delivered"] is None else bool(row["delivered"]),
+        "reason": row["reason"] or "",
+    }
+
+
+def _build_raw_fields(row: JournalRow) -> dict[str, Any]:
+    return {"id": row["id"], "raw": json.loads(row["raw"] or "{}")}
+
+
+def _build_effect_fields(row: JournalRow) -> dict[str, Any]:
+    return {
+        "kind": row["kind"],
+        "key": row["key"],
+        "payload": json.loads(row["payload"] or "{}"),
+        "result": remove_rank(row["result"]),
+        "reason": row["reason"] or "",
+        "settled": format_moment(row["settled"]),
+    }

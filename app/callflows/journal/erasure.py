@@ -1,0 +1,291 @@
+"""What is erased: what is older than it may be, and what a person asks to be forgotten; in batches, so none waits long."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import re
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from sqlalchemy import delete, exists, select, tuple_, update
+
+from callflows.errors import JournalError
+from callflows.journal.journal_tables import (
+    CALLS_TABLE,
+    CLAIMS_TABLE,
+    EFFECTS_TABLE,
+    EVENTS_TABLE,
+    JOURNAL_METADATA,
+    MESSAGES_TABLE,
+    RECORDINGS_TABLE,
+    TRANSCRIPTS_TABLE,
+    TURNS_TABLE,
+)
+from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Engine, Table
+
+    from callflows.journal.journal_store import JournalEntry, JournalRow, JournalStore
+    from callflows.journal.spool import Spool
+
+
+FORGOTTEN_TEXT: Final = "forgotten"
+"""Stands where a number was."""
+
+
+_ERASURE_BATCH: Final = 500
+
+
+_TABLES_OF_CALLS: Final = (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+
+
+_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload"})
+
+
+_PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
+
+
+def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
+    """Erase up to ``most`` calls that began before a moment with all that is of them, and as much that is of no call."""
+    old = CALLS_TABLE.c.started < moment
+    top = connection.scalars(select(CALLS_TABLE.c.id).where(CALLS_TABLE.c.parent.is_(None), old).limit(limit)).all()
+    alone = ~exists().where(_PARENT_CALLS.c.id == CALLS_TABLE.c.parent)
+    lost = connection.scalars(
+        select(CALLS_TABLE.c.id).where(CALLS_TABLE.c.parent.isnot(None), old, alone).limit(limit)
+    ).all()
+    erased = sum(_erase_calls(connection, [*top, *lost]).values())
+    for table in (EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
+        erased += _erase_some_rows(connection, table, (table.c.call.is_(None)) & (table.c.at < moment), limit)
+    return erased + sum(
+        _erase_some_rows(connection, table, table.c.at < moment, limit) for table in (MESSAGES_TABLE, CLAIMS_TABLE)
+    )
+
+
+def _erase_calls(connection: Connection, ids: Sequence[str]) -> collections.Counter[str]:
+    """Erase calls, their legs, and all that is of them."""
+    erased: collections.Counter[str] = collections.Counter()
+    for start in range(0, len(ids), _ERASURE_BATCH):
+        some = ids[start : start + _ERASURE_BATCH]
+        legs = connection.scalars(select(CALLS_TABLE.c.id).where(CALLS_TABLE.c.parent.in_(some))).all()
+        gone = [*some, *legs]
+        for table in _TABLES_OF_CALLS:
+            erased[table.name] += connection.execute(delete(table).where(table.c.call.in_(gone))).rowcount
+        erased["calls"] += connection.execute(delete(CALLS_TABLE).where(CALLS_TABLE.c.id.in_(gone))).rowcount
+    return erased
+
+
+def _erase_some_rows(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+    """Erase a bounded number of rows."""
+    key = tuple_(*table.primary_key)
+    found = [tuple(row) for row in connection.execute(select(*table.primary_key).where(condition).limit(limit))]
+    return connection.execute(delete(table).where(key.in_(found))).rowcount if found else 0
+
+
+def erase_number(
+    engine: Engine, number: str, mention: re.Pattern[str], on_progress: Callable[[int], None]
+) -> Mapping[str, int]:
+    """Erase the calls and messages of a number, and put ``forgotten`` wherever else it is ``mentioned``.
+
+    Gives how many rows of which table were erased or changed; ``on_progress`` is told how many were looked through.
+    """
+    changed: collections.Counter[str] = collections.Counter()
+    mine = CALLS_TABLE.c.parent.is_(None) & ((CALLS_TABLE.c.caller == number) | (CALLS_TABLE.c.number == number))
+    while True:
+        with engine.begin() as connection:
+            some = connection.scalars(select(CALLS_TABLE.c.id).where(mine).limit(_ERASURE_BATCH)).all()
+            changed.update(_erase_calls(connection, some))
+        if not some:
+            break
+    with engine.begin() as connection:
+        written = (MESSAGES_TABLE.c.sender == number) | (MESSAGES_TABLE.c.recipient == number)
+        changed["messages"] += connection.execute(delete(MESSAGES_TABLE).where(written)).rowcount
+    looked = 0
+    for table in JOURNAL_METADATA.tables.values():
+        for rows, hits in _erase_mentions(engine, table, mention):
+            looked += rows
+            changed[table.name] += hits
+            on_progress(looked)
+    _purge_deleted_data(engine)
+    return {name: count for name, count in changed.items() if count}
+
+
+def _erase_mentions(engine: Engine, table: Table, mention: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Go through a table in the order of its keys; how many rows each time, and how many mentioned the number."""
+    key, after = tuple_(*table.primary_key), None
+    while True:
+        wanted = select(table).order_by(*table.primary_key).limit(_ERASURE_BATCH)
+        if after is not None:
+            wanted = wanted.where(key > tuple_(*after))
+        with engine.begin() as connection:
+            rows = [dict(row) for row in connection.execute(wanted).mappings()]
+            hits = sum(_erase_mention_in_row(connection, table, row, mention) for row in rows)
+        if not rows:
+            return
+        yield len(rows), hits
+        after = tuple(rows[-1][column.name] for column in table.primary_key)
+
+
+def _erase_mention_in_row(connection: Connection, table: Table, row: JournalRow, mention: re.Pattern[str]) -> bool:
+    """Take the number out of a row; whether it was there. A row whose key mentions it is erased."""
+    mine = [column == row[column.name] for column in table.primary_key]
+    found = mask_mentions(row, mention)
+    if not found:
+        return False
+    if found.keys() & {column.name for column in table.primary_key}:
+        connection.execute(delete(table).where(*mine))
+    else:
+        connection.execute(update(table).where(*mine).values(found))
+    return True
+
+
+def mask_mentions(row: JournalRow, mention: re.Pattern[str]) -> dict[str, Any]:
+    """The columns of a row that mention a number, without it."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, str) and mention.search(value):
+            found[name] = (
+                _mask_mentions_in_json(value, mention) if name in _JSON_COLUMNS else mention.sub(FORGOTTEN_TEXT, value)
+            )
+        elif isinstance(value, bytes):
+            document = zlib.decompress(value).decode()
+            if mention.search(document):
+                found[name] = zlib.compress(mention.sub(FORGOTTEN_TEXT, document).encode(), 1)
+    return found
+
+
+def _mask_mentions_in_json(text: str, mention: re.Pattern[str]) -> str:
+    """JSON without a number, whether it stands there as a text, in one, or as a number."""
+
+    def mask_value(value: object) -> object:
+        if isinstance(value, dict):
+            return {mention.sub(FORGOTTEN_TEXT, key): mask_value(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [mask_value(part) for part in value]
+        if isinstance(value, str):
+            return mention.sub(FORGOTTEN_TEXT, value)
+        return FORGOTTEN_TEXT if isinstance(value, int) and mention.fullmatch(str(value)) else value
+
+    return json.dumps(mask_value(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+
+
+def _purge_deleted_data(engine: Engine) -> None:
+    """See to it that nothing is left in what the database keeps aside: SQLite's log, PostgreSQL's dead rows."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    try:
+        if engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        else:
+            connection.autocommit = True  # VACUUM is no part of a transaction
+            connection.execute("VACUUM")
+    finally:
+        pooled.detach()
+        pooled.close()
+
+
+# A number is forgotten wherever it is kept: its own calls and messages are erased, in all else it is no longer written.
+
+
+_DIGIT_SEPARATOR: Final = r"[\s().,/_-]{0,3}"
+"""What may stand between two digits of a number, as people write it or as it is read out."""
+
+
+_MIN_NATIONAL_DIGITS: Final = 7
+"""Digits of which a national number has at least so many that they alone mean it."""
+
+
+def forget_number(store: JournalStore, spool: Spool, number: str, on_progress: Callable[[int], None]) -> Mapping[str, int]:
+    """Forget a number, or the login name of a SIP user; how many rows of which table were erased or changed.
+
+    ``spool`` counts what waits in files. Raises StoreGone.
+    """
+    number = parse_caller_number(number) or number
+    mentioned = compile_mention_pattern(number)
+
+    def forget_in_entry(entry: JournalEntry) -> JournalEntry | None:
+        table, row = entry
+        mine = table in ("calls", "messages") and number in (
+            row.get(name) for name in ("caller", "number", "sender", "recipient")
+        )
+        return None if mine else (table, {**row, **mask_mentions(row, mentioned)})
+
+    waiting = spool.rewrite_entries(forget_in_entry)
+    found = {**store.forget_number(number, mentioned, on_progress)}
+    return found | ({"spool": waiting} if waiting else {})
+
+
+def compile_mention_pattern(number: str) -> re.Pattern[str]:
+    """Matches a number however it is written: with or without its country's code, in groups, in a URL, digit by digit."""
+    if not parse_e164(number):
+        return re.compile(rf"(?<![\w.+-]){re.escape(number)}(?![\w-])")
+    whole = number.removeprefix("+")
+    national = re.sub("[^0-9]", "", PhoneNumber(number).national)
+    forms = {whole, *((national, national.removeprefix("0")) if len(national) >= _MIN_NATIONAL_DIGITS else ())}
+    code = re.escape(whole.removesuffix(national.removeprefix("0"))) if whole.endswith(national.removeprefix("0")) else ""
+    start = r"(?:(?<![0-9])|(?<=%20)|(?<=%2B))"
+    prefix = rf"(?:\+?{_DIGIT_SEPARATOR.join(code)}{_DIGIT_SEPARATOR})?" if code else r"\+?"
+    written = "|".join(_DIGIT_SEPARATOR.join(form) for form in sorted(forms, key=len, reverse=True))
+    return re.compile(rf"{start}{prefix}\(?(?:{written})(?![0-9])")
+
+
+# What is too old is erased while the server runs, a little at a time, so that nobody who writes waits long.
+
+
+FIRST_ERASURE_SECONDS: Final = 10.0
+"""Seconds after the start until it is looked for the first time …"""
+
+
+ERASURE_INTERVAL_SECONDS: Final = 3600.0
+"""… and until it is looked for again."""
+
+
+_ERASURE_PAUSE_SECONDS: Final = 0.05
+
+
+_CALLS_PER_TRANSACTION: Final = 500
+"""Calls that are erased in one transaction."""
+
+
+_SECONDS_PER_DAY: Final = 86_400.0
+
+
+class Retention:
+    """Erases calls that are older than some days, and all that is of them; in a thread that ends with the process."""
+
+    def __init__(self, store: JournalStore, days: int) -> None:
+        self._store = store
+        self._days = days
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run_erasure, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, with what is being erased."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def _run_erasure(self) -> None:
+        pause = FIRST_ERASURE_SECONDS
+        while not self._stopping.wait(pause):
+            pause = ERASURE_INTERVAL_SECONDS
+            erased = 0
+            with contextlib.suppress(JournalError):  # whoever writes says that the database is gone
+                while some := self._store.erase_rows_before(
+                    time.time() - self._days * _SECONDS_PER_DAY, _CALLS_PER_TRANSACTION
+                ):
+                    erased += some
+                    if self._stopping.wait(_ERASURE_PAUSE_SECONDS):
+                        break
+            if erased:
+                structlog.get_logger("callflows.journal").info("what was too old is erased", rows=erased, days=self._days)

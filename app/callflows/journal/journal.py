@@ -1,0 +1,434 @@
+"""What happened: calls, turns, decisions, events, messages."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import structlog
+
+from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
+from callflows.journal.cpu_budget import CpuBudget
+from callflows.journal.erasure import Retention
+from callflows.journal.journal_queries import JournalQueries
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.telephony.events import AnsweredRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from callflows.journal.journal_store import JournalEntry, JournalStore
+    from callflows.journal.spool import Spool
+    from callflows.settings import Settings
+    from callflows.telephony.events import EffectResult, PlatformEvent
+    from callflows.telephony.turn import Turn
+
+
+__all__ = ["Journal", "create_journal"]
+
+
+def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list[dict[str, Any]]]) -> Journal:
+    """That of an installation; ``told`` puts the trail of a turn into words. Raises SettingsError."""
+    from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands do without
+    from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
+
+    return Journal(SqlStore(settings.journal_url), Spool(settings.data), describe_decisions, settings.retention_days)
+
+
+# The memory of an installation. Nobody waits for it: what happened is taken at once, and written by a thread of its own.
+#
+# While the database is gone it waits in files; what is acknowledged is in the one or on the other, and on the disk.
+
+
+MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
+"""Things that may wait in memory to be written."""
+
+
+MAX_WAITING_TURNS: Final = 300
+"""Turns that may wait: each holds its document …"""
+
+
+MAX_WAITING_TURNS_WHEN_BUSY: Final = 100
+"""… and while callers need the processor: what waits long is dropped in the end, and costs callers the cache."""
+
+
+TURNS_PER_BATCH: Final = 100
+
+
+WRITER_CPU_SHARE: Final = 0.03
+
+
+WRITER_CPU_BURST_SECONDS: Final = 0.02
+
+
+BUSY_ANSWERING_CPU_SHARE: Final = 0.25
+"""Of a processor, what writing turns may take in the long run, and (seconds) at once, where answering takes more than
+``BUSY`` of it. Below that all turns are written: it is thousands of calls a second."""
+
+
+JOURNAL_PAUSE_SECONDS: Final = 0.05
+"""Seconds between two looks at what waits: it is written within twice that, where the database is there."""
+
+
+MAX_JOURNAL_BATCH: Final = 1_000
+"""Things that are written in one transaction."""
+
+
+_RETRY_SECONDS: Final = 1.0
+"""Seconds after which a database that was gone is tried again."""
+
+
+_OPEN_WAIT_SECONDS: Final = 0.2
+"""Seconds for which the database is awaited when it is opened, before what happens goes to files …"""
+
+
+_FIRST_OPEN_WAIT_SECONDS: Final = 4.0
+
+
+_LAST_OPEN_WAIT_SECONDS: Final = 1.0
+"""… at the start, where it may have to be made, and at the end."""
+
+
+_RECORD_TIMEOUT_SECONDS: Final = 10.0
+"""Seconds for which whoever wants to know that something is written waits."""
+
+
+_LOG_INTERVAL_SECONDS: Final = 10.0
+"""Seconds between two lines of the log that say what had to be dropped."""
+
+
+_Completion = concurrent.futures.Future[None]
+
+
+class _PendingWrite(NamedTuple):
+    """Something that is to be written, and who waits for it."""
+
+    entries: list[JournalEntry]
+    completion: _Completion | None
+
+
+class Journal(JournalQueries):
+    """What happened. ``remember`` is for whoever must not wait, ``record_now`` for whoever must be sure."""
+
+    def __init__(
+        self,
+        store: JournalStore,
+        spool: Spool,
+        describe_decisions: Callable[[Turn], list[dict[str, Any]]],
+        retention_days: int | None = None,
+    ) -> None:
+        """``told`` puts the trail of a turn into words."""
+        super().__init__(store)
+        self._spool = spool
+        self._describe_decisions = describe_decisions
+        self._retention = Retention(store, retention_days) if retention_days is not None else None
+        self._waiting_events: collections.deque[
+            tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]
+        ] = collections.deque()
+        self._waiting_turns: collections.deque[AnsweredRequest] = collections.deque()
+        self._cpu_budget: CpuBudget
+        self._turn_capacity = MAX_WAITING_TURNS
+        self._batch: list[_PendingWrite] = []
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._dropped_count = 0
+        self._last_error_at = float("-inf")
+        self._store_opener = StoreOpener(store)
+        self._is_first_opening = True
+        self._outage_reason = "it was not opened yet"
+        self._retry_at = 0.0
+        self._has_spooled_entries = True
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
+        """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
+        if isinstance(item, AnsweredRequest):
+            taken = len(self._waiting_turns) < self._turn_capacity
+            if taken:
+                self._waiting_turns.append(item)
+                if len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
+                    self._wake.set()
+        else:
+            taken = len(self._waiting_events) < MAX_WAITING_EVENTS_IN_JOURNAL
+            if taken:
+                self._waiting_events.append((item, None))
+        self._dropped_count += not taken
+
+    async def record_now(self, *events: PlatformEvent) -> None:
+        """Write reports; they are on the disk when this returns. Raises JournalError where they may not be."""
+        if (
+            self._thread is None
+            or self._stopping.is_set()
+            or len(self._waiting_events) + len(events) > MAX_WAITING_EVENTS_IN_JOURNAL
+        ):
+            raise JournalError("nothing can be written now")
+        waiting = [_Completion() for _ in events]
+        self._waiting_events.extend(zip(events, waiting, strict=True))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(_RECORD_TIMEOUT_SECONDS):
+                await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        except TimeoutError:
+            raise JournalError(f"it was not written within {_RECORD_TIMEOUT_SECONDS:.0f} seconds") from None
+
+    def start(self) -> None:
+        """Begin to write, in a thread that ends with the process; the database need not be there.
+
+        The thread that calls this is the one that answers callers.
+        """
+        self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
+        self._thread = threading.Thread(target=self._run_writer, name="journal", daemon=True)
+        self._thread.start()
+        if self._retention is not None:
+            self._retention.start()
+
+    def stop(self, grace_seconds: float = 5.0) -> None:
+        """Write what waits, and end."""
+        self._stopping.set()
+        self._wake.set()
+        if self._retention is not None:
+            self._retention.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=grace_seconds)
+        self._query_threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+    def get_status(self) -> dict[str, Any]:
+        """How it is: ``database`` (ok; gone: the log says why), what waits in memory and in files, what was dropped."""
+        return {
+            "database": "gone" if self._outage_reason else "ok",
+            "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch),
+            "spooled_bytes": self._spool.size_bytes,
+            "dropped": self._counts["dropped"] + self._dropped_count,
+        }
+
+    def count_results(self) -> Mapping[str, int]:
+        """How much was ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
+        return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
+
+    def _run_writer(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(JOURNAL_PAUSE_SECONDS)
+            self._wake.clear()
+            self._write_waiting_items()
+        self._retry_at = 0.0
+        self._write_waiting_items()
+
+    def _write_waiting_items(self) -> None:
+        """Write all that waits now, or what of it can be."""
+        try:
+            while (due := self._are_turns_due()) or self._waiting_events or self._batch:
+                with self._cpu_budget if due else contextlib.nullcontext():
+                    self._fill_batch(TURNS_PER_BATCH if due else 0)
+                    if self._batch and not self._write_batch():
+                        return
+            if self._has_spooled_entries:
+                self._drain_spool()
+        except Exception as error:  # noqa: BLE001 - the thread goes on whatever breaks
+            _get_logger().exception("the journal broke", error=type(error).__name__)
+            self._discard_batch(error)
+        finally:
+            self._log_dropped_items()
+
+    def _discard_batch(self, error: Exception) -> None:
+        """Give up what was to be written when the journal broke, so that all else is: it may be what broke it."""
+        held, self._batch = self._batch, []
+        self._counts["refused"] += len(held)
+        for waiting in held:
+            _settle_completion(waiting.completion, JournalError(f"it cannot be written: {type(error).__name__}"))
+
+    def _are_turns_due(self) -> bool:
+        """Whether turns are to be written now: as many as take no more than their share of the processor."""
+        if not self._waiting_turns or self._stopping.is_set():
+            return bool(self._waiting_turns)
+        left = self._cpu_budget.has_budget()
+        self._turn_capacity = MAX_WAITING_TURNS_WHEN_BUSY if self._cpu_budget.is_busy else MAX_WAITING_TURNS
+        return left
+
+    def _fill_batch(self, max_turns: int) -> None:
+        """Make rows of what came, as far as there is room: what others report first, then some of our own turns."""
+        while self._waiting_events and len(self._batch) < MAX_JOURNAL_BATCH:
+            self._add_to_batch(*self._waiting_events.popleft())
+        for _ in range(min(len(self._waiting_turns), max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
+            self._add_to_batch(self._waiting_turns.popleft(), None)
+
+    def _add_to_batch(self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None) -> None:
+        try:
+            self._batch.append(_PendingWrite(build_journal_entries(item, self._describe_decisions), completion))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is written
+            self._counts["refused"] += 1
+            _get_logger().exception("something cannot be remembered", error=type(error).__name__)
+            _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
+
+    def _write_batch(self) -> bool:
+        """Write what is held to the database, else to the files; whether that could be done at all."""
+        entries = [entry for waiting in self._batch for entry in waiting.entries]
+        if self._is_store_reachable():
+            try:
+                self._store.write_entries(entries)
+            except JournalUnavailableError as error:
+                self._mark_store_gone(error)
+            except JournalRejectionError:
+                return self._write_batch_one_by_one()
+            else:
+                return self._finish_batch("written")
+        try:
+            self._has_spooled_entries = True
+            self._spool.append(entries)
+        except (OSError, JournalError) as error:
+            return self._fail_waiting_callers(error)
+        return self._finish_batch("spooled")
+
+    def _write_batch_one_by_one(self) -> bool:
+        """Find out what is refused; all else is written, unless the database goes in between."""
+        while self._batch:
+            first = self._batch[0]
+            try:
+                self._store.write_entries(first.entries)
+            except JournalRejectionError as error:
+                self._log_refusal(error)
+                _settle_completion(first.completion, error)
+            except JournalUnavailableError as error:
+                self._mark_store_gone(error)
+                return True
+            else:
+                self._counts["written"] += 1
+                _settle_completion(first.completion)
+            del self._batch[0]
+        return True
+
+    def _finish_batch(self, counter_name: str) -> bool:
+        """What was held is on a disk: whoever waits is told."""
+        held, self._batch = self._batch, []
+        self._counts[counter_name] += len(held)
+        for waiting in held:
+            _settle_completion(waiting.completion)
+        return True
+
+    def _fail_waiting_callers(self, error: Exception) -> bool:
+        """Neither database nor disk takes anything: whoever waits is told, the rest is tried again."""
+        held, self._batch = self._batch, [waiting for waiting in self._batch if waiting.completion is None]
+        for waiting in held:
+            _settle_completion(waiting.completion, JournalError(f"neither the database nor the disk takes it: {error}"))
+        self._log_error(
+            "nothing can be written: what happens waits in memory", reason=str(error), waiting=len(self._waiting_events)
+        )
+        return False
+
+    def _log_refusal(self, error: Exception) -> None:
+        self._counts["refused"] += 1
+        ours = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError, ArithmeticError)) else None
+        _get_logger().error("the database refuses something for good", reason=str(error), exc_info=ours)
+
+    def _is_store_reachable(self) -> bool:
+        """Whether the database may be written to now; where it is back, all that waits in files is written first."""
+        if self._outage_reason and time.monotonic() < self._retry_at:
+            return False
+        return not (self._has_spooled_entries or self._outage_reason) or self._drain_spool()
+
+    def _drain_spool(self) -> bool:
+        """Open the database if need be, and write what waits in files; whether that went well."""
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            if self._outage_reason and not self._open_store():
+                return False
+            while self._spool.drain_oldest_segment(self._replay_segment):
+                pass
+        except (JournalUnavailableError, OSError) as error:
+            self._mark_store_gone(error)
+            return False
+        if self._outage_reason:
+            _get_logger().info("the journal is written to its database")
+        self._outage_reason, self._has_spooled_entries = "", False
+        return True
+
+    def _open_store(self) -> bool:
+        """Whether the database is open; begins to open it."""
+        first, self._is_first_opening = self._is_first_opening, False
+        return self._store_opener.ensure_open(
+            _FIRST_OPEN_WAIT_SECONDS
+            if first
+            else _LAST_OPEN_WAIT_SECONDS
+            if self._stopping.is_set()
+            else _OPEN_WAIT_SECONDS
+        )
+
+    def _replay_segment(self, entries: list[JournalEntry]) -> None:
+        """Write a segment; what of it is refused is left out."""
+        try:
+            self._store.write_entries(entries)
+        except JournalRejectionError:
+            for entry in entries:
+                try:
+                    self._store.write_entries([entry])
+                except JournalRejectionError as error:
+                    self._log_refusal(error)
+
+    def _mark_store_gone(self, error: Exception) -> None:
+        """The database is gone: say so once, and try again later."""
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
+        if not self._outage_reason or self._last_error_at == float("-inf"):
+            self._log_error("the database is gone: what happens waits in files, calls are answered", reason=str(error))
+        self._outage_reason = str(error) or type(error).__name__
+
+    def _log_dropped_items(self) -> None:
+        if self._dropped_count:
+            lost, self._dropped_count = self._dropped_count, 0
+            self._counts["dropped"] += lost
+            self._log_error("the journal dropped what happened: too much waits", count=lost)
+
+    def _log_error(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - plain values
+        now = time.monotonic()
+        if now - self._last_error_at >= _LOG_INTERVAL_SECONDS:
+            self._last_error_at = now
+            _get_logger().error(event, dropped=self._counts["dropped"], **fields)
+
+
+def _settle_completion(completion: _Completion | None, error: Exception | None = None) -> None:
+    if completion is not None and completion.set_running_or_notify_cancel():
+        completion.set_exception(error) if error else completion.set_result(None)
+
+
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.journal")
+    return log
+
+
+# Opening a database beside the thread that writes: while one that hangs is waited for, what happens goes to files.
+
+
+class StoreOpener:
+    """Opens a store, in a thread that ends with the process."""
+
+    def __init__(self, store: JournalStore) -> None:
+        self._store = store
+        self._opening: Future[None] | None = None
+
+    def ensure_open(self, wait_seconds: float) -> bool:
+        """Whether the store is open, by now or within some seconds; begins to open it. Raises what opening raises."""
+        if self._opening is None:
+            self._opening = Future()
+            threading.Thread(target=self._run_open, args=(self._opening,), name="journal-opened", daemon=True).start()
+        try:
+            self._opening.exception(wait_seconds)
+        except TimeoutError:
+            return False
+        going, self._opening = self._opening, None
+        going.result()
+        return True
+
+    def _run_open(self, opening: Future[None]) -> None:
+        try:
+            self._store.open()
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            opening.set_exception(error)
+        else:
+            opening.set_result(None)

@@ -1,0 +1,282 @@
+"""The tables of the journal, and how a row that comes again is merged with the one that is there.
+
+Nothing is ever overwritten by less: of two values the lesser or the greater stays, so that the same reports make the same
+row in whichever order, and however often, they come. Moments are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
+
+JOURNAL_METADATA: Final = MetaData()
+
+
+PROVISIONAL_BEGINS: Final = 1
+
+
+PROVISIONAL_CONTINUES: Final = 2
+
+
+SCHEMA_HEAD: Final = "0002"
+"""The newest migration."""
+
+
+def _byte_ordered_text() -> Text:
+    """A text whose order counts: byte by byte, whatever the database's language."""
+    plain: Text = Text().with_variant(Text(collation="C"), "postgresql")
+    return plain
+
+
+CALLS_TABLE: Final = Table(
+    "calls",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("provisional", Integer),
+    Column("parent", _byte_ordered_text()),
+    Column("direction", _byte_ordered_text()),
+    Column("caller", _byte_ordered_text()),
+    Column("name", _byte_ordered_text()),
+    Column("number", _byte_ordered_text()),
+    Column("app", _byte_ordered_text()),
+    Column("attestation", _byte_ordered_text()),
+    Column("flow", _byte_ordered_text()),
+    Column("outcome", _byte_ordered_text()),
+    Column("state", _byte_ordered_text()),
+    Column("started", Double),
+    Column("init", Double),
+    Column("ring", Double),
+    Column("answer", Double),
+    Column("hangup", Double),
+    Column("destroy", Double),
+    Column("finished", Double),
+    Column("seconds", Integer),
+    Column("cause", _byte_ordered_text()),
+)
+"""A call or a leg that it dialled.
+
+``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: ``BEGINS`` where ``started`` is when the
+call began, ``GOES_ON`` where it is a moment of a call that goes on. ``outcome``, ``state`` and ``cause`` begin with their
+rank: see ``ranks``.
+"""
+
+
+_IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)
+
+
+_TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgresql_where": _IS_TOP_CALL}
+
+
+_HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
+
+
+_IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
+
+
+_IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < "51")
+
+
+Index("calls_started", CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+
+
+Index("calls_number", CALLS_TABLE.c.number, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+
+
+Index("calls_caller", CALLS_TABLE.c.caller, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
+
+
+Index("calls_flow", CALLS_TABLE.c.flow, CALLS_TABLE.c.started, sqlite_where=_HAS_FLOW, postgresql_where=_HAS_FLOW)
+
+
+Index("calls_odd", CALLS_TABLE.c.outcome, CALLS_TABLE.c.started, sqlite_where=_IS_UNUSUAL, postgresql_where=_IS_UNUSUAL)
+
+
+Index("calls_going", CALLS_TABLE.c.state, CALLS_TABLE.c.started, sqlite_where=_IS_ONGOING, postgresql_where=_IS_ONGOING)
+
+
+Index(
+    "calls_parent",
+    CALLS_TABLE.c.parent,
+    sqlite_where=CALLS_TABLE.c.parent.isnot(None),
+    postgresql_where=CALLS_TABLE.c.parent.isnot(None),
+)
+
+
+_IS_PROVISIONAL: Final = CALLS_TABLE.c.provisional.isnot(None)
+
+
+Index("calls_provisional", CALLS_TABLE.c.started, sqlite_where=_IS_PROVISIONAL, postgresql_where=_IS_PROVISIONAL)
+
+
+TURNS_TABLE: Final = Table(
+    "turns",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("call", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("pressed", Text),
+    Column("status", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("trail", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib."""
+
+
+Index("turns_call", TURNS_TABLE.c.call, TURNS_TABLE.c.at)
+
+
+EVENTS_TABLE: Final = Table(
+    "events",
+    JOURNAL_METADATA,
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("call", Text),
+    Column("at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+)
+"""A report of Opentact's; ``raw`` is all of it, as JSON."""
+
+
+Index(
+    "events_call",
+    EVENTS_TABLE.c.call,
+    sqlite_where=EVENTS_TABLE.c.call.isnot(None),
+    postgresql_where=EVENTS_TABLE.c.call.isnot(None),
+)
+
+
+Index(
+    "events_at",
+    EVENTS_TABLE.c.at,
+    sqlite_where=EVENTS_TABLE.c.call.is_(None),
+    postgresql_where=EVENTS_TABLE.c.call.is_(None),
+)
+
+
+MESSAGES_TABLE: Final = Table(
+    "messages",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("thread", _byte_ordered_text()),
+    Column("direction", _byte_ordered_text()),
+    Column("sender", _byte_ordered_text()),
+    Column("recipient", _byte_ordered_text()),
+    Column("text", _byte_ordered_text()),
+    Column("at", Double),
+    Column("state", _byte_ordered_text()),
+    Column("delivered", Integer),
+    Column("reason", _byte_ordered_text()),
+)
+"""A text message; ``state`` begins with its rank."""
+
+
+Index("messages_at", MESSAGES_TABLE.c.at)
+
+
+RECORDINGS_TABLE: Final = Table(
+    "recordings",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("call", _byte_ordered_text()),
+    Column("at", Double),
+    Column("url", _byte_ordered_text()),
+    Column("raw", _byte_ordered_text()),
+)
+
+
+TRANSCRIPTS_TABLE: Final = Table(
+    "transcripts",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("call", _byte_ordered_text()),
+    Column("at", Double),
+    Column("text", _byte_ordered_text()),
+    Column("raw", _byte_ordered_text()),
+)
+
+
+EFFECTS_TABLE: Final = Table(
+    "effects",
+    JOURNAL_METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("call", _byte_ordered_text()),
+    Column("at", Double),
+    Column("payload", _byte_ordered_text()),
+    Column("result", _byte_ordered_text()),
+    Column("reason", _byte_ordered_text()),
+    Column("settled", Double),
+)
+"""What a flow wanted outside; ``result`` begins with its rank."""
+
+
+for table in (RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
+    Index(f"{table.name}_call", table.c.call)
+    Index(f"{table.name}_at", table.c.at)
+
+
+CLAIMS_TABLE: Final = Table(
+    "claims",
+    JOURNAL_METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+)
+"""What must happen once, whoever comes to it and however often."""
+
+
+Index("claims_at", CLAIMS_TABLE.c.at)
+
+
+OPT_OUTS_TABLE: Final = Table(
+    "optouts",
+    JOURNAL_METADATA,
+    Column("pair", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("out", Integer, nullable=False),
+)
+"""Who wants no messages; ``pair`` is a digest, so that a STOP outlives the number that is forgotten."""
+
+
+LEASES_TABLE: Final = Table(
+    "leases",
+    JOURNAL_METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("mark", Double),
+)
+"""What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
+
+
+_GREATEST_COLUMNS: Final = (
+    "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",
+)  # fmt: skip
+
+
+GREATEST_WINS_COLUMNS: Final = frozenset(_GREATEST_COLUMNS)
+"""Columns of which the greater value stays; of all others it is the lesser."""
+
+
+MERGED_TABLES: Final = {
+    table.name: table for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+}
+"""Tables whose rows grow with what is reported; what comes again to the others is left out."""
+
+
+APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE)}

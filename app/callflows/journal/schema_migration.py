@@ -1,0 +1,48 @@
+"""The tables are made and brought up to date here, by one process at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import inspect, text
+
+from callflows.errors import JournalUnavailableError
+from callflows.journal.journal_tables import SCHEMA_HEAD
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+_MIGRATION_LOCK_ID: Final = 0x63616C6C666C6F77
+"""Whoever migrates in PostgreSQL holds the advisory lock of this number until its transaction ends."""
+
+
+def is_schema_current(connection: Connection) -> bool:
+    """Whether there is nothing to migrate."""
+    return _read_schema_version(connection) == SCHEMA_HEAD
+
+
+def migrate_schema(connection: Connection) -> None:
+    """Bring the tables up to date, within the transaction of a connection that may write.
+
+    SQLite's transaction has the whole file for itself already (it began as IMMEDIATE); in PostgreSQL a lock is awaited.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK_ID})
+    if is_schema_current(connection):
+        return
+    from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    if _read_schema_version(connection) > SCHEMA_HEAD:
+        raise JournalUnavailableError("the database was made by a newer callflows: install that, or take another database")
+    config = Config()
+    config.set_main_option("script_location", "callflows.journal.journal:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _read_schema_version(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")

@@ -1,0 +1,143 @@
+"""What waits in files while the database is gone, so that it outlives this process; written to the disk before it counts.
+
+Each file is a segment: a line of JSON for each entry, appended under a lock, so that processes that share a folder can all
+write to it, forget a number in it, and write its oldest segment to the database once that is back.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import time
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from callflows.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from callflows.journal.journal_store import JournalEntry
+
+
+SPOOL_SEGMENT_BYTES: Final = 1_000_000
+"""Bytes of a segment, from which on another is begun …"""
+
+
+MAX_SPOOL_BYTES: Final = 256_000_000
+"""… and of all of them: about 100,000 turns or reports. What comes beyond that is dropped, counted and said."""
+
+
+class Spool:
+    """The segments of one folder. Raises OSError where the disk cannot take more, JournalError where too much waits."""
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_SPOOL_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+
+    def append(self, entries: Sequence[JournalEntry]) -> None:
+        """Put entries at the end, all or none; they are on the disk when this returns."""
+        lines = b"".join(_encode_entry(entry) for entry in entries)
+        size, newest = self._measure_segments()
+        if size + len(lines) > self._max_bytes:
+            raise JournalError(f"more than {self._max_bytes} bytes wait for the database")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._lock_newest_segment(newest) as segment:
+            before = segment.seek(0, os.SEEK_END)
+            try:
+                segment.write(lines)
+                segment.flush()
+                os.fsync(segment.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    segment.truncate(before)
+                raise
+
+    @contextlib.contextmanager
+    def _lock_newest_segment(self, newest: Path | None) -> Iterator[IO[bytes]]:
+        """The segment to append to, locked: the newest, or another where that is full or gone by now."""
+        if newest is not None and newest.stat().st_size < SPOOL_SEGMENT_BYTES:
+            with contextlib.suppress(FileNotFoundError), _open_locked(newest) as segment:
+                if os.fstat(segment.fileno()).st_nlink:
+                    yield segment
+                    return
+        path = self._folder / f"journal-{time.time_ns():020}-{os.getpid()}.spool"
+        path.touch(mode=0o600)
+        with _open_locked(path) as segment:
+            yield segment
+
+    def list_segments(self) -> list[Path]:
+        """The files, oldest first."""
+        return sorted(self._folder.glob("journal-*.spool"))
+
+    def _measure_segments(self) -> tuple[int, Path | None]:
+        files = self.list_segments()
+        size = 0
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):
+                size += file.stat().st_size
+        return size, files[-1] if files else None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much waits."""
+        return self._measure_segments()[0]
+
+    def drain_oldest_segment(self, write_entries: Callable[[list[JournalEntry]], None]) -> int:
+        """Give the oldest segment to ``write`` and take it away, unless that raises; how many segments there are still."""
+        files = self.list_segments()
+        if not files:
+            return 0
+        with contextlib.suppress(FileNotFoundError), _open_locked(files[0]) as segment:
+            if os.fstat(segment.fileno()).st_nlink:
+                write_entries(_read_entries(segment))
+                files[0].unlink()
+        return len(files) - 1
+
+    def rewrite_entries(self, rewrite_entry: Callable[[JournalEntry], JournalEntry | None]) -> int:
+        """Put something else in the place of entries, or nothing; how many were."""
+        count = 0
+        for path in self.list_segments():
+            with contextlib.suppress(FileNotFoundError), _open_locked(path) as segment:
+                entries = _read_entries(segment)
+                others = [rewrite_entry(entry) for entry in entries]
+                hits = sum(old != new for old, new in zip(entries, others, strict=True))
+                if hits:
+                    segment.seek(0)
+                    segment.truncate()
+                    segment.write(b"".join(_encode_entry(entry) for entry in others if entry is not None))
+                    segment.flush()
+                    os.fsync(segment.fileno())
+                count += hits
+        return count
+
+
+@contextlib.contextmanager
+def _open_locked(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _encode_entry(entry: JournalEntry) -> bytes:
+    table, row = entry
+    plain = {name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in row.items()}
+    return json.dumps([table, plain], separators=(",", ":")).encode() + b"\n"
+
+
+def _read_entries(segment: IO[bytes]) -> list[JournalEntry]:
+    """The entries of a segment; a line that was cut off, as the process was killed, is none."""
+    segment.seek(0)
+    found: list[JournalEntry] = []
+    for line in segment:
+        with contextlib.suppress(ValueError):
+            table, row = json.loads(line)
+            found.append((table, _decode_document(row)))
+    return found
+
+
+def _decode_document(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "document": base64.b64decode(row["document"])} if "document" in row else row

@@ -1,0 +1,122 @@
+"""The questions that the journal is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select
+
+from callflows.journal.journal_store import StoredCall
+from callflows.journal.journal_tables import (
+    CALLS_TABLE,
+    EFFECTS_TABLE,
+    EVENTS_TABLE,
+    MESSAGES_TABLE,
+    RECORDINGS_TABLE,
+    TRANSCRIPTS_TABLE,
+    TURNS_TABLE,
+)
+from callflows.journal.state_order import CALL_STATE_RANKS, OUTCOME_RANKS, add_rank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import ColumnElement, Connection, Select, Table
+
+    from callflows.journal.journal_store import CallFilter, JournalRow
+
+
+_MESSAGE_WINDOW_SECONDS: Final = 3600.0
+"""Seconds after a call within which a message between the same two is told with it."""
+
+
+_LEGS = CALLS_TABLE.alias("leg")
+
+
+def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
+    """Calls, the newest first, each with how many ``turns`` and ``legs`` it has; read as they are asked for."""
+    found = (
+        select(CALLS_TABLE)
+        .where(*_build_call_conditions(call_filter))
+        .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
+    )
+    listed = (found if call_filter.limit is None else found.limit(call_filter.limit)).subquery("listed")
+    turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
+    legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
+    counted = select(listed, turns.label("turns"), legs.label("legs")).order_by(listed.c.started.desc(), listed.c.id.desc())
+    streamed = connection.execution_options(yield_per=1000).execute(counted)
+    return (dict(row) for row in streamed.mappings())
+
+
+def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bool]]:
+    yield CALLS_TABLE.c.parent.is_(None)
+    for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
+        if value:
+            yield CALLS_TABLE.c[column] == value
+    if call_filter.outcome:
+        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
+        if add_rank(OUTCOME_RANKS, call_filter.outcome) > "2":  # type: ignore[operator]
+            yield CALLS_TABLE.c.outcome > "2"  # for the index of the odd ones
+    if call_filter.state:
+        yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
+        if call_filter.state != "destroyed":
+            yield CALLS_TABLE.c.state < "51"  # for the index of those that are not over
+    if call_filter.since is not None:
+        yield CALLS_TABLE.c.started >= call_filter.since
+    if call_filter.until is not None:
+        yield CALLS_TABLE.c.started < call_filter.until
+
+
+def query_call_ids(connection: Connection, prefix: str, limit: int) -> list[str]:
+    """Ids of calls and legs that begin so."""
+    begins = CALLS_TABLE.c.id.startswith(prefix, autoescape=True)
+    return [*connection.scalars(select(CALLS_TABLE.c.id).where(begins).order_by(CALLS_TABLE.c.id).limit(limit))]
+
+
+def query_held_effects(connection: Connection, kind: str, before: float, limit: int) -> list[JournalRow]:
+    """Effects of a kind that were wanted before a moment, and of which nothing became yet, the oldest first."""
+    waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
+    return _fetch_all(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
+
+
+def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None:
+    """All that is kept of a call, or of the call of a leg; None where there is none of that id."""
+    row = _fetch_first(connection, select(CALLS_TABLE).where(CALLS_TABLE.c.id == call_id))
+    if row is None:
+        return None
+    legs = _fetch_all(
+        connection,
+        select(CALLS_TABLE).where(CALLS_TABLE.c.parent == call_id).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
+    )
+    ids = [call_id, *(leg["id"] for leg in legs)]
+
+    def fetch_rows(table: Table, order: str = "at") -> list[JournalRow]:
+        key = table.c.id if "id" in table.c else table.c.key
+        return _fetch_all(connection, select(table).where(table.c.call.in_(ids)).order_by(table.c[order], key))
+
+    turns, events, *others = map(
+        fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+    )
+    return StoredCall(row, legs, turns, events, _query_messages(connection, row), *others)
+
+
+def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow]:
+    """The messages between a call's two numbers until an hour after it: they do not say of which call they are."""
+    ended = call["destroy"] or call["hangup"] or call["finished"] or call["started"]
+    both = [call["caller"], call["number"]]
+    if not all(both):
+        return []
+    between = MESSAGES_TABLE.c.sender.in_(both) & MESSAGES_TABLE.c.recipient.in_(both)
+    soon = MESSAGES_TABLE.c.at.between(call["started"] - 1, ended + _MESSAGE_WINDOW_SECONDS)
+    return _fetch_all(
+        connection, select(MESSAGES_TABLE).where(between, soon).order_by(MESSAGES_TABLE.c.at, MESSAGES_TABLE.c.id)
+    )
+
+
+def _fetch_first(connection: Connection, query: Select[Any]) -> JournalRow | None:
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _fetch_all(connection: Connection, query: Select[Any]) -> list[JournalRow]:
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,47 @@
+"""Texts that sort as they rank, so that the greater of two is the one that counts: ``30 live`` is more than ``20 ringing``.
+
+platform: the states of calls are init, ringing, live, hangup, destroyed (2024) and online, offline (2021). A text that is
+not known has the lowest rank, and is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CALL_STATE_RANKS: Final = {
+    "online": "10", "init": "11", "ringing": "20", "answered": "30", "live": "31", "bridged": "32", "hangup": "40",
+    "offline": "50", "destroyed": "51",
+}  # fmt: skip
+
+
+OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
+
+
+MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
+
+
+EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "refused": "4", "sent": "5"}
+
+
+def add_rank(ranks: dict[str, str], text: str) -> str | None:
+    """A text with its rank before it; None where there is none."""
+    return f"{ranks.get(text, '0')} {text}" if text else None
+
+
+def remove_rank(ranked_text: str | None) -> str:
+    """A text without its rank."""
+    return (ranked_text or "").partition(" ")[2]
+
+
+def rank_hangup_cause(state: str, code: object, text: object) -> str | None:
+    """A cause of an end (Q.850's number and name); what a later state says counts more."""
+    if code is None and not text:
+        return None
+    return f"{CALL_STATE_RANKS.get(state, '0')} {'' if code is None else code} {text or ''}"
+
+
+def split_hangup_cause(ranked_text: str | None) -> tuple[int | None, str]:
+    """The number and the name of a cause, as ``(16, "NORMAL_CLEARING")``."""
+    _, _, said = (ranked_text or "").partition(" ")
+    code, _, text = said.partition(" ")
+    return (int(code) if code.isascii() and code.isdecimal() else None), text

@@ -1,0 +1,103 @@
+"""How a row that comes again grows into the one that is there: in Python within a batch, in SQL beyond it, by one rule."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import func
+from sqlalchemy.sql.functions import GenericFunction
+
+from callflows.journal.journal_tables import APPEND_ONLY_TABLES, GREATEST_WINS_COLUMNS, MERGED_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column, Connection, Dialect, Function, Insert, Table
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from callflows.journal.journal_store import JournalRow
+
+
+class greater(GenericFunction[Any]):  # noqa: N801 - a function of SQL
+    """The greater of two values; a value where the other is NULL."""
+
+    inherit_cache = True
+
+
+class lesser(GenericFunction[Any]):  # noqa: N801 - as above
+    """The lesser of two values; a value where the other is NULL."""
+
+    inherit_cache = True
+
+
+INSERT_BY_DIALECT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""How each dialect inserts."""
+
+
+_SQL_FUNCTION_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
+    ("postgresql", "greater"): "greatest",
+    ("postgresql", "lesser"): "least",
+}
+
+
+@compiles(greater)
+@compiles(lesser)
+def _compile_extreme(element: GenericFunction[Any], compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
+    """SQLite's max and min of two are NULL where one is; PostgreSQL's greatest and least are not."""
+    old, new = (compiler.process(clause, **options) for clause in element.clauses)
+    name = _SQL_FUNCTION_NAMES[compiler.dialect.name, element.name]
+    return (
+        f"{name}({old}, {new})"
+        if compiler.dialect.name == "postgresql"
+        else f"coalesce({name}({old}, {new}), {old}, {new})"
+    )
+
+
+class UpsertWriter:
+    """How rows are written: a statement for each table, compiled once, since batches are many."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        insert = INSERT_BY_DIALECT[dialect.name]
+        inserts: dict[str, Insert] = {
+            name: insert(table).on_conflict_do_nothing() for name, table in APPEND_ONLY_TABLES.items()
+        }
+        inserts |= {name: _build_upsert(insert, table) for name, table in MERGED_TABLES.items()}
+        by_place: Any = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
+        self._statements: dict[str, Any] = {name: made.compile(dialect=by_place) for name, made in inserts.items()}
+
+    def write_rows(self, connection: Connection, table: str, rows: Sequence[JournalRow]) -> None:
+        """Write rows, each with all columns of the table."""
+        compiled = self._statements[table]
+        connection.exec_driver_sql(compiled.string, [*map(itemgetter(*compiled.positiontup), rows)])
+
+
+def _build_upsert(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - either dialect's
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table)
+    grown = {
+        column.name: _build_merged_value(column, statement.excluded[column.name])
+        for column in table.c
+        if column.name not in keys
+    }
+    grown.pop("provisional", None)
+    made: Insert = statement.on_conflict_do_update(index_elements=keys, set_=grown)
+    return made
+
+
+def _build_merged_value(column: Column[Any], new: Column[Any]) -> Function[Any]:
+    return func.greater(column, new) if column.name in GREATEST_WINS_COLUMNS else func.lesser(column, new)
+
+
+def merge_rows(old: JournalRow, new: JournalRow) -> JournalRow:
+    """Two rows of one key as one."""
+    both = dict(old)
+    for name, value in new.items():
+        there = both[name]
+        if value is None or value == there:
+            continue
+        if there is None or (value > there if name in GREATEST_WINS_COLUMNS else value < there):
+            both[name] = value
+    return both

@@ -1,0 +1,93 @@
+"""The token that Opentact is shown: one of the portal, or a JWT that an email and a password get, for about a day."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Final
+
+from callflows.errors import OpentactResponseError, SettingsError
+from callflows.opentact.rest_paths import AUTH_PATH, JWT_HEADERS, PORTAL_TOKEN_HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+
+_MIN_SECRET_CHARACTERS: Final = 4
+"""Characters of a secret that is looked for in texts: a shorter one is everywhere."""
+
+
+_HEADER_TEXT_PATTERN: Final = re.compile("[!-~]+")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class AccessToken:
+    """A token and how it is shown; it is never printed."""
+
+    text: str = dataclasses.field(repr=False)
+    header_templates: Mapping[str, str]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request."""
+        return {name: form.format(self.text) for name, form in self.header_templates.items()}
+
+
+class TokenProvider:
+    """Gives the token of the moment, and another where one is refused; ``ask`` gives the payload of ``GET /auth``."""
+
+    def __init__(self, token: str, email: str, password: str, fetch_auth: Callable[[], Awaitable[object]]) -> None:
+        if not token and not (email and password):
+            raise SettingsError(
+                "nothing is shown to Opentact: set CALLFLOWS_OPENTACT_TOKEN (made in the portal), "
+                "or CALLFLOWS_OPENTACT_EMAIL and CALLFLOWS_OPENTACT_PASSWORD"
+            )
+        if token and not _HEADER_TEXT_PATTERN.fullmatch(token):
+            raise SettingsError("Opentact's token must be letters, digits and signs, without blanks")
+        self.is_renewable = bool(email and password)
+        self._current_token = AccessToken(token, PORTAL_TOKEN_HEADERS) if token else None
+        self._fetch_auth = fetch_auth
+        self._renewal: asyncio.Task[AccessToken] | None = None
+        basic = base64.b64encode(f"{email}:{password}".encode()).decode()
+        self._secrets = {secret for secret in (token, password, basic) if len(secret) >= _MIN_SECRET_CHARACTERS}
+
+    async def get_token(self) -> AccessToken:
+        """The token of the moment; the first may have to be got. Raises OpentactError."""
+        return self._current_token or await self._await_renewal()
+
+    async def replace_token(self, rejected_token: AccessToken) -> AccessToken | None:
+        """Another than the one that was refused; None where there is none. Raises OpentactError.
+
+        However many were refused with the same token, one is asked for.
+        """
+        if self._current_token is not None and self._current_token is not rejected_token:
+            return self._current_token
+        return await self._await_renewal() if self.is_renewable else None
+
+    def redact(self, text: str) -> str:
+        """A text without the secrets, which Opentact may repeat in its answers."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text
+
+    async def _await_renewal(self) -> AccessToken:
+        if self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew_token())
+            self._renewal.add_done_callback(self._finish_renewal)
+        return await asyncio.shield(self._renewal)
+
+    def _finish_renewal(self, task: asyncio.Task[AccessToken]) -> None:
+        self._renewal = None
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; nobody needs to hear of it then
+
+    async def _renew_token(self) -> AccessToken:
+        payload = await self._fetch_auth()
+        text = payload.get("token") if isinstance(payload, dict) else None
+        if not isinstance(text, str) or not _HEADER_TEXT_PATTERN.fullmatch(text):
+            raise OpentactResponseError("there is no token in the answer", request=f"GET {AUTH_PATH}")
+        self._secrets.add(text)
+        self._current_token = AccessToken(text, JWT_HEADERS)
+        return self._current_token

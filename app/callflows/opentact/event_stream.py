@@ -1,0 +1,338 @@
+"""Opentact's events, as long as there is anybody to read them: connected, subscribed, and filled in after each gap.
+
+Nothing is queued at Opentact: what happens while nobody is connected is lost there. So a connection that ends is opened
+again at once, then after growing waits, and what was missed is searched for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import structlog
+
+from callflows.errors import OpentactError, SettingsError
+from callflows.opentact.backfill import EventBackfill
+from callflows.opentact.backoff import BackoffClock
+from callflows.opentact.event_connection import (
+    ConnectionTimeouts,
+    EventConnectionLostError,
+    EventTokenRejectedError,
+    describe_connection_error,
+    is_token_accepted,
+    open_event_connection,
+    receive_frame,
+)
+from callflows.opentact.event_parser import MalformedFrameError, OpentactEvent, parse_frame
+from callflows.opentact.subscriptions_api import SubscriptionKeeper
+from callflows.settings import require_encrypted_url
+from callflows.telephony.phone_numbers import mask_numbers_in_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from websockets.asyncio.client import ClientConnection
+
+    from callflows.opentact.access_tokens import AccessToken
+    from callflows.opentact.rest_api import OpentactClient
+
+    BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[OpentactEvent]]
+    _EventQueue: TypeAlias = asyncio.Queue[OpentactEvent | asyncio.Event]
+    """Events, and marks that are set when all before them is taken."""
+
+
+DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
+
+
+DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
+"""Besides ``auth`` the only type that is known as a subscription; ``call_state``, ``call_flow``, ``sms`` come unasked."""
+
+
+BACKFILL_OVERLAP: Final = timedelta(seconds=60)
+"""By how much more than a gap is searched: clocks differ, and events come late."""
+
+
+SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
+"""Seconds between two looks at the subscriptions."""
+
+
+STABLE_CONNECTION_SECONDS: Final = 10.0
+"""Seconds after which a connection was a good one, so that the next is opened at once."""
+
+
+_MAX_QUEUED_EVENTS: Final = 1000
+"""Events that wait to be taken; then the connection waits."""
+
+
+@dataclasses.dataclass(slots=True)
+class EventStreamHealth:
+    """How it is: connected or not ``since`` then; the last event; how often the connection was lost and opened again.
+
+    ``missing_since``: what happened from then on is not known yet. ``refused``: types that cannot be subscribed to, and
+    why. ``problem``: why there is no connection.
+    """
+
+    connected: bool = False
+    since: datetime | None = None
+    last_event: datetime | None = None
+    events: int = 0
+    found: int = 0
+    malformed: int = 0
+    gaps: int = 0
+    reconnects: int = 0
+    missing_since: datetime | None = None
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For a page that says how the server is."""
+        said = dataclasses.asdict(self)
+        return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in said.items()}
+
+
+class EventStream:
+    """The events of an account: ``async for event in Events(opentact)``, or ``await Events(opentact).run(on_event)``.
+
+    ``types`` are subscribed to. ``last``: up to when all that happened is known already; what came since is filled in.
+    ``fill`` gives the events of a time. The same event may come twice, and in any order: ``key`` tells.
+    """
+
+    def __init__(
+        self,
+        opentact: OpentactClient,
+        url: str = DEFAULT_EVENTS_URL,
+        *,
+        types: Sequence[str] = DEFAULT_SUBSCRIPTION_TYPES,
+        complete_until: datetime | None = None,
+        backfill: BackfillFunction | None = None,
+        clock: BackoffClock | None = None,
+        timeouts: ConnectionTimeouts | None = None,
+    ) -> None:
+        try:
+            self._url = require_encrypted_url(url, "wss", "ws")
+        except ValueError as error:
+            raise SettingsError(f"CALLFLOWS_OPENTACT_EVENTS_URL: {error}") from None
+        self._opentact = opentact
+        self._subscription_keeper = SubscriptionKeeper(opentact.subscriptions, types)
+        self._backfill: BackfillFunction = backfill or EventBackfill(opentact)
+        self._clock = clock or BackoffClock()
+        self._timeouts = timeouts or ConnectionTimeouts()
+        self._last_frame_at: datetime | None = None
+        self._opened_at = 0.0
+        self._session_count = 0
+        self.health = EventStreamHealth(missing_since=complete_until, gaps=1 if complete_until is not None else 0)
+
+    async def run(self, on_event: Callable[[OpentactEvent], Awaitable[None]]) -> None:
+        """Hand over every event, for ever. What ``on_event`` raises is logged, and the next event is handed over."""
+        async with contextlib.aclosing(aiter(self)) as events:
+            async for event in events:
+                try:
+                    await on_event(event)
+                except Exception as error:  # noqa: BLE001 - the next event is not to blame
+                    _get_logger().error(
+                        "an event was not taken", type=event.type, key=event.key, error=type(error).__name__
+                    )
+
+    @property
+    def complete_until(self) -> datetime | None:
+        """Up to when all that happened is handed over; None before the first connection, where no ``last`` was given."""
+        return self.health.missing_since or self._last_frame_at
+
+    async def __aiter__(self) -> AsyncGenerator[OpentactEvent, None]:
+        """Every event, for ever; raises where connecting itself broke, which no platform can cause."""
+        queue: _EventQueue = asyncio.Queue(_MAX_QUEUED_EVENTS)
+        connecting = asyncio.create_task(self._run_sessions(queue))
+        try:
+            while True:
+                found = await _take_event(queue, connecting)
+                if isinstance(found, OpentactEvent):
+                    yield found
+                else:
+                    found.set()
+        finally:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+
+    async def _run_sessions(self, queue: _EventQueue) -> None:
+        """One session after the other: at once after a good one, then after growing waits."""
+        attempt = 0
+        while True:
+            self._opened_at = float("inf")
+            try:
+                await self._run_session(queue)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                self._record_connection_problem(error)
+            good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
+            wait = (
+                0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._clock.backoff_seconds(attempt)
+            )
+            attempt = 0 if good else attempt + 1
+            await self._clock.sleep(wait)
+
+    async def _run_session(self, queue: _EventQueue) -> None:
+        """From one connection to its end; where the token is refused and can be renewed, once more with another."""
+        token = await self._opentact.get_token()
+        try:
+            await self._receive_until_closed(token, queue)
+        except EventTokenRejectedError:
+            another = await self._opentact.replace_token(token)
+            if another is None:
+                raise
+            await self._receive_until_closed(another, queue)
+
+    async def _receive_until_closed(self, token: AccessToken, queue: _EventQueue) -> None:
+        """Raises Refused, Lost, and whatever connecting raises."""
+        async with open_event_connection(self._url, token, self._timeouts) as socket:
+            await self._await_authentication(socket, queue)
+            self._record_opened()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    beside = [group.create_task(self._keep_subscribed())]
+                    if self.health.missing_since is not None:
+                        beside.append(group.create_task(self._backfill_gap(queue)))
+                    reason = await self._queue_events(socket, queue)
+                    for task in beside:
+                        task.cancel()
+            finally:
+                self._record_closed()
+            raise EventConnectionLostError(reason)
+
+    async def _await_authentication(self, socket: ClientConnection, queue: _EventQueue) -> None:
+        """Wait until the token is accepted; what else comes is kept. Raises Refused."""
+        try:
+            async with asyncio.timeout(self._timeouts.auth_seconds):
+                while True:
+                    for event in await self._receive_events(socket):
+                        await queue.put(event)
+                        if event.type == "auth":
+                            if is_token_accepted(event):
+                                return
+                            raise EventTokenRejectedError(event.text or "the token is not accepted")
+        except TimeoutError:
+            raise EventTokenRejectedError(f"no answer to the token within {self._timeouts.auth_seconds:g} s") from None
+        except EventConnectionLostError as lost:
+            raise EventTokenRejectedError(f"{lost}, after it was shown the token") from None
+
+    async def _queue_events(self, socket: ClientConnection, queue: _EventQueue) -> str:
+        """Read until the connection ends; the reason."""
+        try:
+            while True:
+                for event in await self._receive_events(socket):
+                    await queue.put(event)
+        except EventConnectionLostError as lost:
+            return str(lost)
+
+    async def _receive_events(self, socket: ClientConnection) -> list[OpentactEvent]:
+        """The events of the next frame; none where it is malformed, which is counted and logged. Raises Lost."""
+        frame = await receive_frame(socket)
+        self._last_frame_at = self._clock.now()
+        try:
+            events = parse_frame(frame, self._last_frame_at)
+        except MalformedFrameError as error:
+            self.health.malformed += 1
+            if self.health.malformed & (self.health.malformed - 1) == 0:  # the first, second, fourth, eighth, …
+                _get_logger().warning(
+                    "frames are no events", count=self.health.malformed, size=len(frame), reason=str(error)
+                )
+            return []
+        self.health.events += len(events)
+        self.health.last_event = self._last_frame_at
+        return events
+
+    async def _keep_subscribed(self) -> None:
+        """See to it that the wanted types are delivered, now and while this goes on."""
+        attempt = 0
+        while True:
+            wait = SUBSCRIPTION_CHECK_SECONDS
+            try:
+                ensured = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
+            except OpentactError as error:
+                wait = self._clock.backoff_seconds(attempt)
+                attempt += 1
+                _get_logger().warning("subscriptions cannot be looked at", reason=str(error))
+            else:
+                attempt = 0
+                for kind in {*ensured.refusal_reasons} - {*self.health.refused}:
+                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=ensured.refusal_reasons[kind])
+                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in ensured.refusal_reasons.items()}
+            await self._clock.sleep(wait)
+
+    async def _backfill_gap(self, queue: _EventQueue) -> None:
+        """Find what was missed, until it is found."""
+        attempt = 0
+        while (since := self.health.missing_since) is not None:
+            try:
+                async for event in self._backfill(since - BACKFILL_OVERLAP, self._clock.now() + BACKFILL_OVERLAP):
+                    self.health.found += 1
+                    await queue.put(event)
+                await _wait_until_handled(queue)
+                self.health.missing_since = None
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                _get_logger().warning("what was missed cannot be found yet", reason=self._describe_error(error))
+                await self._clock.sleep(self._clock.backoff_seconds(attempt))
+                attempt += 1
+
+    def _record_opened(self) -> None:
+        now = self._clock.now()
+        self._opened_at = self._clock.monotonic()
+        self._session_count += 1
+        self._last_frame_at = now
+        health = self.health
+        health.connected, health.since, health.problem = True, now, ""
+        health.reconnects = self._session_count - 1
+        _get_logger().info("connected to Opentact's events", reconnects=health.reconnects)
+
+    def _record_closed(self) -> None:
+        health = self.health
+        health.connected, health.since = False, self._clock.now()
+        if health.missing_since is None:
+            health.missing_since = self._last_frame_at
+            health.gaps += 1
+
+    def _record_connection_problem(self, error: Exception) -> None:
+        reason = self._describe_error(error)
+        problem = mask_numbers_in_text(reason)
+        if problem != self.health.problem:
+            _get_logger().warning("no connection to Opentact's events", reason=reason)
+        self.health.problem = problem
+        self.health.since = self.health.since or self._clock.now()
+
+    def _describe_error(self, error: BaseException) -> str:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        said = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
+        if isinstance(error, EventTokenRejectedError):
+            said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
+        return "".join(sign if sign.isprintable() else " " for sign in self._opentact.redact(said))[:500]
+
+
+async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> OpentactEvent | asyncio.Event:
+    """What comes next. Raises Lost where the task that fills the queue has ended."""
+    if queue.empty():
+        getting = asyncio.create_task(queue.get())
+        try:
+            await asyncio.wait([getting, connection_task], return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+        finally:
+            getting.cancel()
+        raise EventConnectionLostError("the task that connects ended") from (
+            None if connection_task.cancelled() else connection_task.exception()
+        )
+    return queue.get_nowait()
+
+
+async def _wait_until_handled(queue: _EventQueue) -> None:
+    """Wait until all that is in a queue is taken, and done with."""
+    mark = asyncio.Event()
+    await queue.put(mark)
+    await mark.wait()
+
+
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.opentact")
+    return log

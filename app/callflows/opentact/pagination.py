@@ -1,0 +1,74 @@
+"""Lists and searches: rows as records, page after page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from callflows.errors import OpentactResponseError
+from callflows.opentact.rest_answers import parse_rows
+from callflows.opentact.rest_client import RestClient, RestRequest
+from callflows.opentact.rest_records import OpentactRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+
+_PageRecordT = TypeVar("_PageRecordT", bound=OpentactRecord)
+
+
+MAX_PAGE_ROWS: Final = 100
+"""Rows that a page may have (documented: 1-100)."""
+
+
+def parse_record(record_type: type[_PageRecordT], payload: object, request: RestRequest) -> _PageRecordT:
+    """A payload as a record. Raises Unintelligible."""
+    if not isinstance(payload, dict):
+        raise OpentactResponseError("the answer does not describe anything", request=str(request))
+    try:
+        return record_type.model_validate(payload)
+    except ValidationError:
+        raise OpentactResponseError("the answer cannot be read", request=str(request)) from None
+
+
+async def fetch_list(
+    rest: RestClient, record_type: type[_PageRecordT], path: str, query: Mapping[str, str] | None = None
+) -> list[_PageRecordT]:
+    """All rows of a list that has no pages. Raises OpentactError."""
+    request = RestRequest("GET", path, query=query or {}, is_safe=True)
+    rows, _ = parse_rows(await rest.send_request(request), str(request))
+    return [parse_record(record_type, row, request) for row in rows]
+
+
+async def search_records(
+    rest: RestClient,
+    record_type: type[_PageRecordT],
+    path: str,
+    body: Mapping[str, Any],
+    *,
+    path_parameters: Mapping[str, str] | None = None,
+    take: int = MAX_PAGE_ROWS,
+    skip: int = 0,
+) -> AsyncIterator[_PageRecordT]:
+    """The rows of a search, of which ``take`` (1-100) are asked for at once. Raises OpentactError.
+
+    It ends where Opentact says that there are no more, else with a page that is empty or repeats the one before: a page
+    may have fewer rows than were asked for.
+    """
+    if not 1 <= take <= MAX_PAGE_ROWS:
+        raise ValueError(f"take: a page has 1 to {MAX_PAGE_ROWS} rows")
+    before: list[dict[str, Any]] = []
+    while True:
+        request = RestRequest(
+            "POST", path, path_parameters=path_parameters or {}, body={**body, "take": take, "skip": skip}, is_safe=True
+        )
+        rows, total = parse_rows(await rest.send_request(request), str(request))
+        if not rows or rows == before:
+            return
+        for row in rows:
+            yield parse_record(record_type, row, request)
+        skip += len(rows)
+        if total is not None and skip >= total:
+            return
+        before = rows

@@ -1,0 +1,264 @@
+"""Requests to Opentact's REST API: with the token, at a bounded rate, again only where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+from aiolimiter import AsyncLimiter
+
+from callflows.errors import (
+    OpentactAuthenticationError,
+    OpentactError,
+    OpentactRateLimitError,
+    OpentactResponseError,
+    OpentactUnavailableError,
+    OpentactUndocumentedError,
+    SettingsError,
+)
+from callflows.opentact import rest_paths
+from callflows.opentact.access_tokens import AccessToken, TokenProvider
+from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
+from callflows.opentact.rest_answers import parse_payload
+from callflows.opentact.rest_paths import AUTH_PATH
+from callflows.settings import is_loopback_host, require_encrypted_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+async def request_undocumented(
+    rest: RestClient, operation: str, body: object, path_parameters: dict[str, str] | None = None
+) -> object:
+    """Ask for what the table ``LOST`` has been filled in for. Raises NotDocumented where it has not."""
+    method, path = rest_paths.UNDOCUMENTED_OPERATIONS[operation]
+    if not path:
+        mend = "fill it in in LOST of app/callflows/opentact/rest_paths.py once it is known"
+        raise OpentactUndocumentedError(
+            f"Opentact has {operation}, but how it is asked for is lost from its documentation", fix=mend
+        )
+    return await rest.send_request(RestRequest(method, path, path_parameters or {}, body=body))
+
+
+MAX_REST_ATTEMPTS: Final = 4
+"""Of a question; what changes something is asked once, but where it was not even sent."""
+
+
+REST_TIMEOUT_SECONDS: Final = 20.0
+"""For one attempt, all of it."""
+
+
+REST_REQUESTS_PER_SECOND: Final = 10.0
+"""Requests, unless the client is told otherwise: Opentact names no limit."""
+
+
+MAX_REST_RESPONSE_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of an answer."""
+
+
+_CONNECT_TIMEOUT_SECONDS: Final = 5.0
+
+
+_OUTCOME_UNKNOWN_FIX: Final = "whether it was done is not known: look before you do it again"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RestRequest:
+    """One request: ``path`` is of the table of paths, ``names`` fill it in; a ``safe`` one changes nothing."""
+
+    method: str
+    path: str
+    path_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    body: Any = dataclasses.field(default=None, repr=False)
+    file: bytes | None = dataclasses.field(default=None, repr=False)
+    is_safe: bool = False
+
+    def __str__(self) -> str:
+        """For people and logs, without what fills it in."""
+        return f"{self.method} {self.path}"
+
+    def fill_path(self) -> str:
+        """The path, filled in. Raises OpentactError where a name is empty or would lead elsewhere."""
+        for name, value in self.path_parameters.items():
+            if value.strip(". \t\r\n") == "":
+                raise OpentactError(f"{name} is empty", request=str(self), fix="say which one is meant")
+        return self.path.format(**{name: quote(value, safe="") for name, value in self.path_parameters.items()})
+
+
+class RestClient:
+    """The requests of one account. ``token``, or ``email`` and ``password``, or all; the latter two renew what is refused.
+
+    ``per_second`` bounds the requests; ``pace`` is waiting, ``seconds`` the time of an attempt. Raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        email: str = "",
+        password: str = "",
+        *,
+        requests_per_second: float = REST_REQUESTS_PER_SECOND,
+        clock: BackoffClock | None = None,
+        timeout_seconds: float = REST_TIMEOUT_SECONDS,
+    ) -> None:
+        try:
+            self._url = require_encrypted_url(url, "https", "http")
+        except ValueError as error:
+            raise SettingsError(f"CALLFLOWS_OPENTACT_URL: {error}") from None
+        self.token_provider = TokenProvider(token, email, password, self._fetch_auth)
+        self.clock = clock or BackoffClock()
+        self._basic_auth = httpx.BasicAuth(email, password)
+        self._rate_limiter = AsyncLimiter(
+            max(1.0, requests_per_second), max(1.0, requests_per_second) / requests_per_second
+        )
+        self._timeout_seconds = timeout_seconds
+        self._paused_until = float("-inf")
+        self._http_client: httpx.AsyncClient | None = None
+
+    async def send_request(self, request: RestRequest) -> Any:  # noqa: ANN401 - JSON
+        """The payload of an answer. A token that is refused is renewed once, if it can be. Raises OpentactError."""
+        token = await self.token_provider.get_token()
+        try:
+            return await self._send_with_retries(request, token)
+        except OpentactAuthenticationError:
+            another = await self.token_provider.replace_token(token)
+            if another is None:
+                raise
+        return await self._send_with_retries(request, another)
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._http_client is not None:
+            await self._http_client.aclose()
+            self._http_client = None
+
+    async def _fetch_auth(self) -> object:
+        """The payload of ``GET /auth``, which has the token."""
+        return await self._send_with_retries(RestRequest("GET", AUTH_PATH, is_safe=True), None)
+
+    async def _send_with_retries(self, request: RestRequest, token: AccessToken | None) -> Any:  # noqa: ANN401 - JSON
+        for attempt in itertools.count():
+            try:
+                return await self._send_once(request, token)
+            except (OpentactRateLimitError, OpentactUnavailableError) as error:
+                wait = self._choose_retry_delay(request, error, attempt)
+                if wait is None:
+                    raise
+            await self.clock.sleep(wait)
+        raise AssertionError  # the count has no end
+
+    def _choose_retry_delay(
+        self, request: RestRequest, error: OpentactRateLimitError | OpentactUnavailableError, attempt: int
+    ) -> float | None:
+        """Seconds until another attempt, or None where there is to be none."""
+        if attempt + 1 >= MAX_REST_ATTEMPTS:
+            return None
+        if isinstance(error, OpentactRateLimitError):
+            wait = self.clock.backoff_seconds(attempt) if error.retry_after is None else error.retry_after
+            return wait if request.is_safe and wait <= MAX_BACKOFF_SECONDS else None
+        return self.clock.backoff_seconds(attempt) if request.is_safe or not error.may_have_happened else None
+
+    async def _send_once(self, request: RestRequest, token: AccessToken | None) -> Any:  # noqa: ANN401 - JSON
+        place = request.fill_path()
+        if (held := self._paused_until - self.clock.monotonic()) > 0:
+            await self.clock.sleep(held)
+        async with self._rate_limiter:
+            status, headers, body = await self._exchange_http(request, place, token)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            self._pause_requests(headers)
+        if 300 <= status < 400:  # noqa: PLR2004 - the class of HTTP
+            raise _build_redirect_error(request, status, headers)
+        try:
+            return parse_payload(status, body, str(request), self.token_provider.redact)
+        except OpentactRateLimitError as error:
+            error.retry_after = self.clock.parse_retry_after(headers.get("retry-after", ""))
+            raise
+        except OpentactUnavailableError as error:
+            raise self._mark_outcome_unknown(request, error) from None
+
+    def _pause_requests(self, headers: httpx.Headers) -> None:
+        """Leave Opentact alone, with all requests, for as long as it wants to be."""
+        wait = self.clock.parse_retry_after(headers.get("retry-after", ""))
+        self._paused_until = self.clock.monotonic() + min(wait or 0.0, MAX_BACKOFF_SECONDS)
+
+    def _mark_outcome_unknown(self, request: RestRequest, error: OpentactUnavailableError) -> OpentactUnavailableError:
+        """The error of a request that was sent: whoever changes something hears that it may have happened."""
+        mend = "try again later" if request.is_safe else _OUTCOME_UNKNOWN_FIX
+        unsure = OpentactUnavailableError(
+            error.message, request=error.request, status=error.status, fields=error.fields, fix=mend
+        )
+        unsure.may_have_happened = True
+        return unsure
+
+    async def _exchange_http(
+        self, request: RestRequest, path: str, token: AccessToken | None
+    ) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and body of an answer. Raises Unavailable, Unintelligible."""
+        content = None if request.body is None else json.dumps(request.body).encode("ascii")
+        headers = {"accept": "application/json", **(token.headers if token else {})}
+        if content is not None:
+            headers["content-type"] = "application/json"
+        files = {"file": ("document.xml", request.file, "application/xml")} if request.file is not None else None
+        client = self._get_http_client()  # before the time begins: certificates are read
+        try:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                client.stream(
+                    request.method,
+                    f"{self._url}{path}",
+                    params=dict(request.query) or None,
+                    headers=headers,
+                    content=content,
+                    files=files,
+                    auth=self._basic_auth if token is None else None,
+                ) as response,
+            ):
+                return response.status_code, response.headers, await _read_response_body(response, request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            mend = "see whether the machine reaches it, and whether CALLFLOWS_OPENTACT_URL is right"
+            raise OpentactUnavailableError("Opentact cannot be connected to", request=str(request), fix=mend) from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise self._mark_outcome_unknown(
+                request, OpentactUnavailableError("Opentact did not answer in time", request=str(request))
+            ) from None
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL):
+            said = "Opentact's answer broke off, or is no HTTP"
+            raise self._mark_outcome_unknown(request, OpentactUnavailableError(said, request=str(request))) from None
+
+    def _get_http_client(self) -> httpx.AsyncClient:
+        """The connections. A token never goes to a proxy in the clear, nor to where an answer sends on to."""
+        if self._http_client is None or self._http_client.is_closed:
+            self._http_client = httpx.AsyncClient(
+                timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_TIMEOUT_SECONDS),
+                follow_redirects=False,
+                trust_env=not is_loopback_host(urlsplit(self._url).hostname or ""),
+                headers={"user-agent": f"callflows/{version('callflows')}"},
+            )
+        return self._http_client
+
+
+async def _read_response_body(response: httpx.Response, request: RestRequest) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_REST_RESPONSE_BYTES:
+            raise OpentactResponseError(f"the answer is larger than {MAX_REST_RESPONSE_BYTES} bytes", request=str(request))
+    return bytes(body)
+
+
+def _build_redirect_error(request: RestRequest, status: int, headers: httpx.Headers) -> OpentactError:
+    """An answer that sends on: followed nowhere, since the token would go along."""
+    try:
+        host = urlsplit(headers.get("location", "")).hostname or "another path"
+    except ValueError:
+        host = "an address that cannot be read"
+    said = f"the answer sends on to {host}, which is not followed, since the token would go along"
+    return OpentactError(said, request=str(request), status=status, fix="set CALLFLOWS_OPENTACT_URL to where it is now")

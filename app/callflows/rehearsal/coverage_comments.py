@@ -1,0 +1,115 @@
+"""Where in a flow a document comes by, as its comments say it; only documents that are made for rehearsals have any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from lxml import etree
+
+from callflows.flows.coverage_points import (
+    CONDITION_POINT,
+    LAST_DIAL_POINT,
+    NODE_ENTERED_POINT,
+    CoveragePoint,
+    parse_coverage_comment,
+)
+from callflows.language import DTMF, Call, Default, Dial, Error, Gather, Geo, Schedule
+from callflows.language.dialects import SWITCH_TAG, TAG_MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from callflows.language.element import Element
+
+
+PathCoverage: TypeAlias = "Mapping[str, tuple[CoveragePoint, ...]]"
+"""Spots by the path of the element that they stand before; those behind the last by the path within and ``END``."""
+
+
+BRANCH_END: Final = "end"
+
+
+BRANCH_ELEMENTS: Final = (DTMF, Default, Error)
+"""What is no command: it is run where something else says so."""
+
+
+_COMMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True)
+
+
+def read_coverage_comments(document: bytes) -> PathCoverage:
+    """The notes of a document that can be read; none where it has no comments."""
+    if b"<!--" not in document:
+        return {}
+    notes: dict[str, tuple[CoveragePoint, ...]] = {}
+    _collect_comments(etree.fromstring(document, _COMMENT_PARSER), "", notes)
+    return notes
+
+
+def derive_branch_coverage(response: Element, node: str) -> PathCoverage:
+    """The notes of a document that has none, as of a program: each of its branches."""
+    notes: dict[str, tuple[CoveragePoint, ...]] = {}
+    _collect_branches(response.children, "", CoveragePoint(node, 0, 0, NODE_ENTERED_POINT), notes)
+    return notes
+
+
+def _collect_branches(
+    children: Sequence[Element], parent_path: str, point: CoveragePoint, coverage: dict[str, tuple[CoveragePoint, ...]]
+) -> None:
+    for index, child in enumerate(children):
+        path = f"{parent_path}{child.spec.name}[{index}]"
+        if isinstance(child, Call | Geo | Schedule):
+            coverage[path] = (*coverage.get(path, ()), point._replace(what=CONDITION_POINT).for_element(path))
+        elif isinstance(child, Dial):
+            coverage[path] = (*coverage.get(path, ()), point._replace(what=LAST_DIAL_POINT).for_element(path))
+        elif isinstance(child, Gather):
+            for number, branch in enumerate(child.children):
+                if (what := _branch_trigger(branch)) is not None:
+                    _add_at_branch_start(
+                        branch,
+                        f"{path}.{branch.spec.name}[{number}]",
+                        point._replace(what=what).for_element(path),
+                        coverage,
+                    )
+        _collect_branches(child.children, f"{path}.", point, coverage)
+
+
+def _branch_trigger(branch: Element) -> str | None:
+    """What is done that comes to a branch of a Gather; None where it is none."""
+    if isinstance(branch, DTMF):
+        return f"key {branch.attributes['value']}"
+    return "no-match" if isinstance(branch, Default) else "no-input" if isinstance(branch, Error) else None
+
+
+def _add_at_branch_start(
+    branch: Element, path: str, point: CoveragePoint, coverage: dict[str, tuple[CoveragePoint, ...]]
+) -> None:
+    """Note a spot where a branch begins."""
+    commands = ((index, child) for index, child in enumerate(branch.children) if not isinstance(child, BRANCH_ELEMENTS))
+    begins = next((f"{path}.{child.spec.name}[{index}]" for index, child in commands), f"{path}.{BRANCH_END}")
+    coverage[begins] = (*coverage.get(begins, ()), point)
+
+
+def _collect_comments(parent: Any, parent_path: str, coverage: dict[str, tuple[CoveragePoint, ...]]) -> None:  # noqa: ANN401 - lxml's element
+    before: list[CoveragePoint] = []
+    index = 0
+    for child in _flatten_children(parent):
+        if child.tag is etree.Comment:
+            spot = parse_coverage_comment(child.text or "")
+            before += [spot] if spot is not None else []
+            continue
+        path = f"{parent_path}{TAG_MEANINGS[child.tag].element_class.spec.name}[{index}]"
+        if before:
+            coverage[path] = tuple(before)
+        _collect_comments(child, f"{path}.", coverage)
+        before, index = [], index + 1
+    if before:
+        coverage[f"{parent_path}{BRANCH_END}"] = tuple(before)
+
+
+def _flatten_children(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - lxml's element
+    """The children as they are read: what stands in a Switch stands in its Gather."""
+    for child in parent:
+        if child.tag == SWITCH_TAG:
+            yield from child
+        else:
+            yield child

@@ -1,0 +1,294 @@
+"""Runs documents as the platform runs them: one exhaustive ``match`` over the verbs.
+
+A command that fails runs its Error, and the flow goes on behind it; a document that is fetched takes the place of what is
+left. Where the documentation is silent, ``platform`` has the rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+from callflows.errors import DocumentReadError, UndocumentedBehaviourError
+from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
+from callflows.language import (
+    Answer,
+    Call,
+    Callback,
+    Curl,
+    Dial,
+    Error,
+    Gather,
+    Geo,
+    Hangup,
+    Hold,
+    Meta,
+    Pause,
+    Play,
+    Record,
+    RecordStart,
+    RecordStop,
+    RecordWait,
+    Redirect,
+    Reject,
+    Response,
+    Say,
+    Schedule,
+    Tone,
+    Unhold,
+)
+from callflows.rehearsal import undocumented_rules, verb_execution
+from callflows.rehearsal.call_state import (
+    DOCUMENT_TIMEOUT_SECONDS,
+    CallEnd,
+    CallState,
+    CommandFailure,
+    DocumentReplacement,
+    tag_fields,
+)
+from callflows.rehearsal.coverage_comments import (
+    BRANCH_ELEMENTS,
+    BRANCH_END,
+    derive_branch_coverage,
+    read_coverage_comments,
+)
+from callflows.rehearsal.dialect_detection import DocumentDialect, detect_dialect
+from callflows.rehearsal.gather_execution import GatherExecution
+from callflows.rehearsal.phone_call import append_query
+from callflows.rehearsal.transcript import PlatformRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callflows.language.element import Element
+    from callflows.language.verbs import Command
+    from callflows.rehearsal.phone_call import PhoneCall
+    from callflows.rehearsal.transcript import Transcript, TranscriptStep
+
+
+MAX_CALL_DOCUMENTS: Final = 200
+"""What a call may come to before it is taken for a loop."""
+
+
+UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
+
+
+def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
+    """Whether a step is a command's own, or that of the Dial in a Record."""
+    path: str = step["path"]
+    return path == command_path or (
+        path.startswith(f"{command_path}.Dial") and command_path.rpartition(".")[2].startswith("Record")
+    )
+
+
+class Interpreter(CallState):
+    """Plays the platform for one call."""
+
+    def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as Line has them
+        super().__init__(phone_call, **options)
+        self._document_count = 0
+        self._document_dialect = DocumentDialect("reference", {})
+        self._error_handler: tuple[str, Error] | None = None
+
+    # The call
+
+    async def run_from_url(self, url: str, method: str = "POST", timeout: float = DOCUMENT_TIMEOUT_SECONDS) -> Transcript:
+        """The call arrives: its document is asked of the call-control URL. Never raises but when it is cancelled."""
+        asked = append_query(url, self.phone_call.initial_query_fields())
+        body = self.phone_call.build_post_body() if method == "POST" else None
+        return await self._run_call(lambda: self.fetch_document(method, asked, body, timeout))
+
+    async def run_from_document(self, document: bytes) -> Transcript:
+        """The call has this document from the beginning."""
+
+        async def use_document() -> bytes:
+            self.transcript.requests.append(PlatformRequest("", "", 200, document=document.decode("utf-8", "replace")))
+            return document
+
+        return await self._run_call(use_document)
+
+    async def run_parked(self) -> Transcript:
+        """The call is parked until a document is pushed."""
+        return await self._run_call(self._wait_for_document)
+
+    async def _wait_for_document(self) -> bytes:
+        await self.clock.sleep(undocumented_rules.PARKED_CALL_SECONDS, self.wake_event)
+        if self.pushed_documents.empty():
+            raise CallEnd("ended", f"no document was pushed within {undocumented_rules.PARKED_CALL_SECONDS:.0f} s")
+        return self.take_pushed_document()
+
+    async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - gives the first document
+        transcript = self.transcript
+        try:
+            await self.enter_state("init")
+            await self.enter_state("ringing")
+            if self.is_answered:
+                await self.enter_state("live")
+            document = await fetch_first()
+            while True:
+                try:
+                    await self.run_document(self._open_document(document))
+                    self.rules.apply_rule(undocumented_rules.DOCUMENT_END_RULE)
+                    break
+                except DocumentReplacement as on:
+                    document = on.document
+        except CallEnd as end:
+            transcript.outcome, transcript.error = end.outcome, end.error
+        except CommandFailure as failed:
+            transcript.outcome, transcript.error = "error", f"{failed}; {UNDOCUMENTED_FAILURE_NOTE}"
+        except (UndocumentedBehaviourError, DocumentReadError) as error:
+            transcript.outcome, transcript.error = "error", str(error)
+        transcript.seconds = self.elapsed_seconds
+        self.recordings |= {
+            tag: self.elapsed_seconds - began for tag, began in self.running_recordings.items()
+        }  # nobody stopped them
+        transcript.assumptions = [f"{silence.unknown}: {silence.done}" for silence in self.rules.applied_rules.values()]
+        await self.enter_state("hangup")
+        await self.enter_state("destroyed")
+        return transcript
+
+    # Documents
+
+    def _open_document(self, document: bytes) -> Response:
+        self._document_count += 1
+        if self._document_count > MAX_CALL_DOCUMENTS:
+            raise CallEnd("loop", f"{MAX_CALL_DOCUMENTS} documents: {self.describe_loop()}")
+        response = self.parse_document(document)
+        self._document_dialect = detect_dialect(document, response)
+        self.path_coverage = read_coverage_comments(document)
+        asked = self.transcript.requests[-1]
+        if not self.path_coverage and asked.node:
+            self.cover_point(CoveragePoint(asked.node, 0, 0, NODE_ENTERED_POINT))
+            self.path_coverage = derive_branch_coverage(response, asked.node)
+            self.transcript.possible_points += [
+                spot for spots in self.path_coverage.values() for one in spots for spot in one.counted_points
+            ]
+        return response
+
+    async def run_document(self, response: Response) -> None:
+        """Run a whole document."""
+        handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
+        self._error_handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
+        if self._document_dialect.dialect == "classic":  # which has no Answer: the app answers by itself
+            await self.answer_line()
+        await self._run_commands(response.children, "")
+
+    async def _run_commands(self, commands: Iterable[Element], parent_path: str) -> None:
+        """Run commands in order; what is no command among them is skipped."""
+        for index, command in enumerate(commands):
+            if isinstance(command, BRANCH_ELEMENTS):
+                continue
+            await self.run_command(command, f"{parent_path}{command.spec.name}[{index}]")
+        self.cover_path(f"{parent_path}{BRANCH_END}")
+
+    async def run_branch(self, element: Element, path: str) -> None:
+        """Run what stands in a branch."""
+        await self._run_commands(element.children, f"{path}.")
+
+    async def run_command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
+        """Run one command, and its Error where it fails."""
+        self.current_path = path
+        open_spots = self.cover_path(path)
+        self.check_interruption()
+        self.check_limits()
+        known = len(self.transcript.steps)
+        for meta in command.children if not isinstance(command, Meta) else ():
+            if isinstance(meta, Meta):
+                verb_execution.store_meta_variable(self, meta)
+        reason = ""
+        try:
+            await self._execute_command(command, path)
+        except CommandFailure as failed:
+            reason = str(failed) or "it failed"
+            self._record_failure(command, path, reason, known)
+        except (CallEnd, DocumentReplacement):
+            if self.observer is not None:
+                await self.observer.report_command(command, path, reason)
+            raise
+        finally:
+            self._cover_results(open_spots, path, known)
+        if self.observer is not None:
+            await self.observer.report_command(command, path, reason)
+        if reason:
+            await self._run_error_handler(command, path, reason)
+
+    def _record_failure(self, command: Element, path: str, reason: str, first_step: int) -> None:
+        """Have the command's own step say why it failed."""
+        step = next((step for step in reversed(self.transcript.steps[first_step:]) if step["path"] == path), None)
+        if step is None:
+            step = self.add_step(command.spec.name, path)
+        step.setdefault("result", "failed")
+        step["reason"] = reason
+
+    def _cover_results(self, points: Iterable[CoveragePoint], path: str, first_step: int) -> None:
+        """Note what became of a step, as its result says."""
+        for spot in points:
+            results = (
+                step["result"]
+                for step in self.transcript.steps[first_step:]
+                if "result" in step and _belongs_to_command(step, path)
+            )
+            ended = spot.resolve_outcome(next(results, ""))
+            if ended is not None:
+                self.transcript.covered_points.append(ended)
+
+    async def _run_error_handler(self, command: Element, path: str, reason: str) -> None:
+        """Run the Error of a command that failed, or the document's."""
+        for index, child in enumerate(command.children):
+            if isinstance(child, Error):
+                await self._run_error(child, f"{path}.Error[{index}]", reason)
+                return
+        if self._error_handler is not None:
+            at, handler = self._error_handler
+            self._error_handler = None
+            await self._run_error(handler, at, reason)
+            self._error_handler = (at, handler)
+            return
+        self.rules.apply_rule(undocumented_rules.NO_ERROR_HANDLER_RULE)
+
+    async def _run_error(self, error: Error, path: str, reason: str) -> None:
+        if error.attributes.get("play"):
+            await self.announce_step("Error", path, text=reason, **tag_fields(error))
+            await self.pass_time("Error", path, len(reason) * undocumented_rules.SPEECH_SECONDS_PER_CHARACTER)
+        await self.run_branch(error, path)
+
+    # The verbs
+
+    async def _execute_command(self, command: Command, path: str) -> None:  # noqa: C901, PLR0912 - one case a verb
+        match command:
+            case Answer():
+                await verb_execution.execute_answer(self, command, path)
+            case Say():
+                await verb_execution.execute_say(self, command, path)
+            case Play():
+                await verb_execution.execute_play(self, command, path)
+            case Pause():
+                await verb_execution.execute_pause(self, command, path)
+            case Tone():
+                await verb_execution.execute_tone(self, command, path)
+            case Hold():
+                await verb_execution.execute_hold(self, command, path)
+            case Record():
+                await verb_execution.execute_record(self, command, path)
+            case RecordStart() | RecordStop() | RecordWait():
+                await verb_execution.execute_recording_control(self, command, path)
+            case Dial():
+                await verb_execution.execute_dial(self, command, path)
+            case Gather():
+                await GatherExecution(self, command, path, self._document_dialect.gather_dialects[path]).run()
+            case Callback():
+                await verb_execution.execute_callback(self, command, path)
+            case Curl():
+                await verb_execution.execute_curl(self, command, path)
+            case Call() | Geo() | Schedule():
+                await verb_execution.execute_condition(self, command, path)
+            case Meta():
+                verb_execution.store_meta_variable(self, command)
+            case Unhold():
+                await self.announce_step("Unhold", path, **tag_fields(command))
+            case Hangup() | Reject():
+                await verb_execution.execute_hang_up(self, command, path)
+            case Redirect():
+                self.rules.apply_rule(undocumented_rules.REDIRECT_RULE)
+                raise CommandFailure("only the name of Redirect is known")
+            case _:
+                assert_never(command)

@@ -1,0 +1,202 @@
+"""Callers and callees that follow a script."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from callflows.errors import ScenarioError
+from callflows.language.value_kinds import parse_duration
+from callflows.rehearsal.call_parties import CallerHangUp, DialResult, KeyInput
+from callflows.telephony.phone_numbers import normalize_target
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callflows.rehearsal.call_parties import ActionWindow, CallerAction
+    from callflows.rehearsal.transcript import TranscriptStep
+
+
+_KEYS_PATTERN: Final = re.compile("[0-9*#]*")
+
+
+_HANG_UP_PATTERN: Final = re.compile("hang-?up(.*)")
+
+
+CalleeBehaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
+
+
+CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScriptedPress:
+    """Keys that are pressed when keys are next awaited; none: nothing is, until they are awaited again."""
+
+    keys: str
+
+    def __str__(self) -> str:
+        return f"press {self.keys}" if self.keys else "press nothing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScriptedWait:
+    """Nothing is done for that many seconds, from when something could be done."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"wait {self.seconds:g}s"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScriptedHangUp:
+    """The line is put down when keys are next awaited, or in the next conversation, also while that only rings.
+
+    With ``after``, it is put down that many seconds after what was done before, or the call began, whatever happens then.
+    """
+
+    delay: float | None = None
+
+    def __str__(self) -> str:
+        return "hangup" if self.delay is None else f"hangup {self.delay:g}s"
+
+
+ScriptedAction: TypeAlias = ScriptedPress | ScriptedWait | ScriptedHangUp
+
+
+def parse_caller_script(value: object) -> tuple[ScriptedAction, ...]:
+    """A caller's script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
+
+    ``hangup 3s``, or ``{hangup: 3s}``, puts the line down at any moment. Raises ScenarioError.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(act for part in value for act in _parse_actions(part))
+    return tuple(_parse_actions(value))
+
+
+def _parse_actions(part: object) -> Sequence[ScriptedAction]:
+    if isinstance(part, dict):
+        return _parse_timed_actions(part)
+    text = "" if part is None else str(part).replace(" ", "")
+    return [_parse_action(group) for group in text.split(",")]
+
+
+def _parse_action(group: str) -> ScriptedAction:
+    """``12#``, ``hangup``, ``hangup3s``."""
+    hangs_up = _HANG_UP_PATTERN.fullmatch(group)
+    if hangs_up:
+        return ScriptedHangUp(_parse_seconds("hangup", hangs_up[1]) if hangs_up[1] else None)
+    if not _KEYS_PATTERN.fullmatch(group):
+        raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
+    return ScriptedPress(group)
+
+
+def _parse_timed_actions(part: Mapping[Any, Any]) -> Sequence[ScriptedAction]:
+    """``{wait: 20s}``, ``{press: 12}``, ``{hangup: 3s}``."""
+    if set(part) == {"press"}:
+        return _parse_actions(part["press"])
+    if set(part) == {"hangup"}:
+        return [ScriptedHangUp(_parse_seconds("hangup", part["hangup"]))]
+    if set(part) != {"wait"}:
+        near = format_suggestion(str(next(iter(part), "")), ["wait", "press", "hangup"]) or "as {wait: 20s}"
+        raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
+    return [ScriptedWait(_parse_seconds("wait", part["wait"]))]
+
+
+def _parse_seconds(word: str, value: object) -> float:
+    try:
+        return parse_duration(str(value)) / 1000
+    except ValueError as error:
+        raise ScenarioError(f"keys: {word}: {error}", f"as {{{word}: 20s}}") from None
+
+
+class ScriptedCaller:
+    """Does what stands in a script, one act after the other, and then nothing any more."""
+
+    def __init__(self, actions: Sequence[ScriptedAction] = (), patience: float | None = None) -> None:
+        """``patience``: hangs up so many seconds after the call began."""
+        self._actions = [*actions]
+        self._patience = patience
+        self._earliest_action_at = 0.0
+        self._last_action_at = 0.0
+        """When something was done last."""
+        self.heard_steps: list[TranscriptStep] = []
+
+    @property
+    def remaining_actions(self) -> tuple[ScriptedAction, ...]:
+        """What was not done."""
+        return tuple(self._actions)
+
+    async def hear_step(self, step: TranscriptStep) -> None:
+        """Remember it."""
+        self.heard_steps.append(step)
+
+    async def choose_action(self, window: ActionWindow) -> CallerAction:
+        """The next of the script, as far as it fits."""
+        at, until = self._next_action_time(window), window.start + window.duration
+        if self._patience is not None and self._patience <= min(at, until):
+            return CallerHangUp(max(0.0, self._patience - window.start))
+        if at > until:
+            return None
+        act = self._actions.pop(0)
+        if isinstance(act, ScriptedHangUp):
+            return CallerHangUp(at - window.start)
+        pressed = act.keys if isinstance(act, ScriptedPress) else ""
+        self._last_action_at = at if pressed else until
+        return KeyInput(pressed, at - window.start) if pressed else None
+
+    def _next_action_time(self, window: ActionWindow) -> float:
+        """When the next of the script is done, as far as it is something that can be done now; else never."""
+        while window.kind != "sound" and self._actions and isinstance(wait := self._actions[0], ScriptedWait):
+            self._earliest_action_at = self._last_action_at = max(self._earliest_action_at, window.start) + wait.seconds
+            del self._actions[0]
+        act = self._actions[0] if self._actions else None
+        if isinstance(act, ScriptedHangUp) and act.delay is not None:
+            return max(window.start, self._last_action_at + act.delay)
+        able = window.kind == "keys" or (window.kind != "sound" and isinstance(act, ScriptedHangUp))
+        return max(window.start, self._earliest_action_at) if able and act is not None else inf
+
+
+class ScriptedCallees:
+    """Answer, are busy or do not answer: all alike, each target by its own word, or one Dial after the other."""
+
+    def __init__(self, behaviour: object = "answer", talk_seconds: float = 30.0) -> None:
+        """``behaviour``: a word, a mapping of targets and words (``else`` for others), or a list with one for each Dial.
+
+        Raises ScenarioError.
+        """
+        several = behaviour if isinstance(behaviour, list) else [behaviour]
+        self._behaviours = [_parse_behaviours(one) for one in several]
+        self._talk_seconds = talk_seconds
+        self._dial_count = 0
+
+    async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:  # noqa: ARG002 - as the Protocol says
+        """The first that answers takes it; else all are busy, or nobody is there."""
+        by_target = self._behaviours[min(self._dial_count, len(self._behaviours) - 1)]
+        self._dial_count += 1
+        words = [by_target.get(normalize_target(target)) or by_target.get("else", "answer") for target in targets]
+        for target, word in zip(targets, words, strict=True):
+            if word == "answer":
+                return DialResult("answered", target, self._talk_seconds)
+        return DialResult("busy" if words and all(word == "busy" for word in words) else "no-answer")
+
+
+def _parse_behaviours(value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {normalize_target(str(target)): _parse_behaviour(word) for target, word in value.items()}
+    return {"else": _parse_behaviour(value)}
+
+
+def _parse_behaviour(word: object) -> str:
+    """A behaviour, spelled as it is kept."""
+    known = {**dict.fromkeys(("answer", "answers", "answered"), "answer"), "busy": "busy"}
+    known |= dict.fromkeys(("no-answer", "no_answer", "noanswer"), "no-answer")
+    found = known.get(str(word))
+    if found is None:
+        near = format_suggestion(str(word), CALLEE_BEHAVIOURS) or f"use {', '.join(CALLEE_BEHAVIOURS)}"
+        raise ScenarioError(f"callee: {word!r} is nothing that a callee does", near)
+    return found

@@ -1,0 +1,281 @@
+"""A rehearsed call that is over, as Opentact would report it."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from callflows.telephony.call_record import (
+    VOICEMAIL_TAG,
+    CallRecord,
+    ReportedLeg,
+    ReportedRecording,
+    complete_voicemail_effect,
+)
+from callflows.telephony.ports import LookupResult, normalize_party
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from callflows.flows.coverage_points import CoveragePoint
+    from callflows.rehearsal.call_state import CallState
+    from callflows.telephony.events import AnsweredRequest, PlatformEvent
+    from callflows.telephony.ports import Effect, EffectHandler, LookupRequest
+    from callflows.telephony.turn import Turn
+
+    TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
+
+
+def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
+    """What there is to know of the call on this line, now that it has ended."""
+    steps = call.transcript.steps
+    legs = [
+        ReportedLeg(str(to), was_answered=step.get("result") == "answered" and to == step.get("by", to))
+        for step in steps
+        if step["verb"] == "Dial"
+        for to in step["to"]
+    ]
+    return CallRecord(
+        uuid=call.phone_call.id,
+        from_=call.phone_call.from_,
+        to=call.phone_call.to,
+        ended_at=call.clock.now().timestamp(),
+        duration_seconds=round(call.elapsed_seconds),
+        legs=tuple(legs),
+        recordings=tuple(ReportedRecording(seconds=round(seconds), tag=tag) for tag, seconds in call.recordings.items()),
+        tags=tuple(str(step["tag"]) for step in steps if step.get("tag")),
+        caller_name=call.phone_call.caller_name,
+        calls_today=calls_today,
+    )
+
+
+# Our own engine on a stage: what it asks and causes outside is written down for the call, whose clock is its own.
+#
+# Many calls are rehearsed in one process; each knows its own by the task in which it runs.
+
+
+class InboundText(Protocol):
+    """A text that came in."""
+
+    @property
+    def number(self) -> str:
+        """The number of ours, in E.164."""
+
+    @property
+    def sender(self) -> str:
+        """Who wrote: E.164, else a short code or a name."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+
+
+class InboundTextResult(Protocol):
+    """What our engine made of a text."""
+
+    @property
+    def outcome(self) -> str:
+        """``matched``, ``unmatched``, ``stopped``, ``started``, ``helped``, or why no flow looked at it."""
+
+    @property
+    def flow(self) -> str:
+        """The flow that took it."""
+
+    @property
+    def effects(self) -> Sequence[Effect]:
+        """What is caused."""
+
+    @property
+    def detail(self) -> str:
+        """Why it is broken."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """What was decided."""
+
+
+OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
+"""Why a text is refused."""
+
+
+FAILED_LOOKUP_ANSWER: Final = "fails"
+"""As the answer of a lookup: there is none."""
+
+
+class SimulatedOutside:
+    """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
+
+    ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same; ``after`` gives the turn of a
+    flow, by its name, in which it does what it does when a call has ended; ``came`` says by which places beside its nodes
+    a turn of a flow came; ``texting`` makes what takes the texts of one scene.
+    """
+
+    def __init__(
+        self,
+        describe_turn: Callable[[Turn], list[dict[str, Any]]],
+        real_effects: EffectHandler | None = None,
+        run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
+        coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
+        make_text_handler: Callable[[], TextEventHandler] | None = None,
+    ) -> None:
+        self._describe_turn = describe_turn
+        self._real_effects = real_effects
+        self._run_after_call = run_after_call
+        self._coverage_of_turn = coverage_of_turn
+        self._make_text_handler = make_text_handler
+
+    def now(self) -> datetime:
+        """The moment on the clock of the call."""
+        return _CURRENT_FIXTURE.get().call.clock.now()
+
+    def count_call(self, flow: str, caller: str, day: date) -> int:  # noqa: ARG002 - as the Protocol says
+        """The caller's calls today, as the scene has them."""
+        return _CURRENT_FIXTURE.get().calls_today
+
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
+        """The scene's answer, else that of nobody: the lookup's default."""
+        scene = _CURRENT_FIXTURE.get()
+        if self._real_effects is not None:
+            found = await self._real_effects.run_lookup(request)
+        else:
+            found = _fixture_answer(scene.lookups, request)
+        result = {"result": "found" if found.ok else "failed", **({"reason": found.reason} if found.reason else {})}
+        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=request.variable, **result)
+        return found
+
+    def queue_effect(self, effect: Effect) -> None:
+        """Write an effect down."""
+        scene = _CURRENT_FIXTURE.get()
+        if effect.kind == VOICEMAIL_TAG:
+            scene.held_effects.append(effect)
+        elif effect.kind == "sms" and scene.blocks_effect(effect):
+            scene.call.add_step("refused", "", word="sms", reason=OPTED_OUT_REASON)
+        else:
+            self._record_effect(effect)
+
+    def _record_effect(self, effect: Effect) -> None:
+        if self._real_effects is not None:
+            self._real_effects.queue_effect(effect)
+        word = "notify" if effect.kind == VOICEMAIL_TAG else effect.kind
+        did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
+        writer = _CURRENT_FIXTURE.get().text_sender
+        kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
+        _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
+
+    async def finish_call(self) -> None:
+        """The call has ended: what was held until then, and what its flow does then."""
+        scene = _CURRENT_FIXTURE.get()
+        call, steps = build_rehearsed_record(scene.call, scene.calls_today), scene.call.transcript.steps
+        known = len(steps)
+        for effect in scene.held_effects:
+            self._record_effect(complete_voicemail_effect(effect, call))
+        turn = await self._run_after_call(scene.flow_name, call) if self._run_after_call is not None else None
+        if turn is not None:
+            self._record_turn(scene.flow_name, turn)
+            for effect in turn.effects:
+                self.queue_effect(effect)
+        for step in steps[known:]:
+            step["ended"] = True
+
+    def _record_turn(self, flow: str, turn: Turn) -> None:
+        """Note what was decided beside the nodes of a flow."""
+        transcript = _CURRENT_FIXTURE.get().call.transcript
+        transcript.requests[-1].trail += self._describe_turn(turn)
+        transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        self._record_refusals(turn)
+
+    def _record_refusals(self, turn: Turn) -> None:
+        """Note what was not sent."""
+        for mark, outcome, _, detail in turn.trail:
+            if outcome == "refused":
+                _CURRENT_FIXTURE.get().call.add_step(
+                    "refused", "", word=mark.word, reason=(detail or {}).get("refused", "")
+                )
+
+    async def handle_events(self, *events: PlatformEvent) -> None:
+        """Take what is reported in this scene: a text that comes in."""
+        scene = _CURRENT_FIXTURE.get()
+        if self._make_text_handler is None:
+            return
+        take = scene.text_handler = scene.text_handler or self._make_text_handler()
+        for report in events:
+            await take(report)
+
+    def record_text_result(self, message: InboundText, result: InboundTextResult) -> None:
+        """Note what became of a text, and what was refused; its effects follow."""
+        scene = _CURRENT_FIXTURE.get()
+        asked = scene.call.transcript.requests[-1]
+        asked.flow, asked.outcome = result.flow, "broken" if result.outcome == "broken" else "answered"
+        asked.error = clean_text(result.detail) or ("" if result.flow else result.outcome)
+        scene.text_sender = message.sender
+        ignored = {} if result.effects else {"ignored": True}
+        said = {"from": message.sender, "to": message.number, "text": message.text}
+        scene.call.add_step("text", "", **said, result=result.outcome, **ignored)
+        if result.turn is not None:
+            self._record_turn(result.flow, result.turn)
+
+    def record_answer(self, answered: AnsweredRequest) -> None:
+        """Put what was decided beside the request."""
+        if answered.outcome.flow:
+            _CURRENT_FIXTURE.get().outside, _CURRENT_FIXTURE.get().flow_name = self, answered.outcome.flow
+        asked = _CURRENT_FIXTURE.get().call.transcript.requests[-1]
+        asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
+        asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
+        if answered.turn is not None:
+            self._record_refusals(answered.turn)
+        if answered.outcome.kind == "answered":
+            asked.node = answered.outcome.node.partition(".")[0]
+        else:
+            asked.error = clean_text(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
+
+
+@dataclasses.dataclass(slots=True)
+class CallFixture:
+    """What the engine is told while one call is rehearsed.
+
+    ``lookups`` are answers by the name they are kept under, or by URL; ``calls_today`` how often the caller rang today.
+    """
+
+    call: CallState
+    lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calls_today: int = 1
+    opted_out: bool = False
+    """Whether the caller said STOP before to the number called."""
+    held_effects: list[Effect] = dataclasses.field(default_factory=list)
+    """Those that wait for the end of the call."""
+    text_handler: TextEventHandler | None = None
+    """What takes the texts of this scene."""
+    text_sender: str = ""
+    """Who wrote the text that is taken."""
+    outside: SimulatedOutside | None = None
+    """Ours, where it is our engine that answered."""
+    flow_name: str = ""
+
+    def blocks_effect(self, effect: Effect) -> bool:
+        """Whether a text goes to the caller, who wants none."""
+        ringing, sides = self.call.phone_call, (effect.payload.get("from"), effect.payload.get("to"))
+        return self.opted_out and tuple(normalize_party(str(side)) for side in sides) == (
+            normalize_party(ringing.to),
+            normalize_party(ringing.from_),
+        )
+
+
+_CURRENT_FIXTURE: ContextVar[CallFixture] = ContextVar("scene")
+
+
+def activate_fixture(fixture: CallFixture) -> None:
+    """From now on the engine, asked by this task, is in this scene."""
+    _CURRENT_FIXTURE.set(fixture)
+
+
+def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> LookupResult:
+    for name in (lookup.variable, lookup.url, lookup.url.partition("?")[0]):
+        if name in lookups:
+            value = lookups[name]
+            if value == FAILED_LOOKUP_ANSWER:
+                return LookupResult(None, ok=False, reason="the scenario says so")
+            return LookupResult(value, ok=True, status=200)
+    return LookupResult(None, ok=False, reason="nothing is asked in a rehearsal")

@@ -1,0 +1,188 @@
+"""A rehearsed call in words: a line a step, and everything that was asked and decided."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from lxml import etree
+
+from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN
+from callflows.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callflows.rehearsal.transcript import PlatformRequest, Transcript, TranscriptStep
+
+
+OUTCOME_DESCRIPTIONS: Final = {
+    "hung-up": "hung up",
+    "caller-hung-up": "the caller hung up",
+    "ended": "the document ended without Hangup, and the call with it",
+    "texted": "no more texts come",
+    "loop": "it never ends",
+    "error": "it went wrong",
+}
+
+
+_MAX_TEXT_CHARACTERS: Final = 2_000
+
+
+_MAX_DOCUMENT_LINES: Final = 100
+
+
+_HIDDEN_STEP_FIELDS: Final = frozenset({"verb", "path", "at", "lang", "gender", "node", "ended"})
+
+
+_CONTROL_CHARACTERS: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def sanitize_for_terminal(text: object) -> str:
+    """A text as a terminal may print it: one line, nothing that moves the cursor or turns the writing round."""
+    return _CONTROL_CHARACTERS.sub(" ", clean_text(str(text)))[:_MAX_TEXT_CHARACTERS]
+
+
+def format_elapsed(seconds: float) -> str:
+    """``2:07``, ``1:00:05``."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def describe_step(step: TranscriptStep) -> str:
+    """What a step did, in words."""
+    failed = f": {sanitize_for_terminal(step['reason'])}" if step.get("reason") and step.get("result") != "no-input" else ""
+    return f"{_describe_verb(step)}{failed}"
+
+
+def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a verb
+    match step["verb"]:
+        case "Say":
+            unheard = "  (before the line is answered)" if step.get("unanswered") else ""
+            return f"“{sanitize_for_terminal(step['text'])}”{unheard}"
+        case "Answer":
+            return "answered"
+        case "Gather":
+            pressed = f"keys {step['digits']}" if step["digits"] else "no key"
+            return f"{pressed} ({step['result']})"
+        case "Pause" if "result" in step:
+            return (
+                f"{step['digits']} pressed after {_step_seconds(step):g} s"
+                if "digits" in step
+                else f"{_step_seconds(step):g} s pass"
+            )
+        case "Pause":
+            return f"silence, {_step_seconds(step):g} s"
+        case "Dial":
+            by = f" by {sanitize_for_terminal(step['by'])}, {_step_seconds(step):g} s" if step.get("by") else ""
+            result = f": {step['result']}{by}" if "result" in step else ""
+            return f"dials {sanitize_for_terminal(', '.join(step['to']))}{result}"
+        case "Record":
+            seconds = f", {_step_seconds(step):g} s" if "seconds" in step else ""
+            return f"records {sanitize_for_terminal(step.get('tag', ''))}{seconds}".replace("  ", " ")
+        case "Callback":
+            return f"goes on at {sanitize_for_terminal(step['url'].partition('?')[0].removeprefix(LOCAL_ENGINE_ORIGIN))}{_format_tag(step)}"
+        case "Hangup":
+            return f"hangs up{_format_tag(step)}"
+        case "text":
+            nothing = ", and nothing is done" if step.get("ignored") else ""
+            return f"{sanitize_for_terminal(step['from'])} writes to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['text'])}” ({step['result']}{nothing})"
+        case "refused":
+            return f"{step['word']} refused"
+        case "sms":
+            return (
+                f"{step['as']} to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['text'])}”"
+                if "as" in step
+                else f"text message to {sanitize_for_terminal(step['to'])} from {sanitize_for_terminal(step['from'])}: “{sanitize_for_terminal(step['text'])}”"
+            )
+        case "notify":
+            return f"notifies {sanitize_for_terminal(step['url'])}"
+        case "lookup":
+            return f"looks up {sanitize_for_terminal(step['into'])}: {step['result']}"
+    step = {**step, "seconds": _step_seconds(step)} if "seconds" in step else step
+    did = [
+        f"{name} {sanitize_for_terminal(value)}"
+        for name, value in step.items()
+        if name not in _HIDDEN_STEP_FIELDS and name != "reason"
+    ]
+    return " ".join([step["verb"].lower(), ", ".join(did)]).strip()
+
+
+def _step_seconds(step: TranscriptStep) -> float:
+    """How long a step lasted, in tenths: what is less is of the clock that played it."""
+    tenths = round(float(step.get("seconds", 0)), 1)
+    return int(tenths) if tenths == int(tenths) else tenths
+
+
+def _format_tag(step: TranscriptStep) -> str:
+    return f" ({sanitize_for_terminal(step['tag'])})" if step.get("tag") else ""
+
+
+def describe_outcome(transcript: Transcript) -> str:
+    """How the call ended, in words."""
+    error = f": {sanitize_for_terminal(transcript.error)}" if transcript.error else ""
+    during = (
+        f" during {' in '.join(reversed(transcript.interrupted_verbs)).lower()}" if transcript.interrupted_verbs else ""
+    )
+    return f"{OUTCOME_DESCRIPTIONS[transcript.outcome]}{during}{error}"
+
+
+def describe_automatic_answer(transcript: Transcript) -> Iterator[str]:
+    """How the line was answered, where no document did."""
+    if transcript.answers_itself:
+        yield f"{format_elapsed(0):>7}  answered by the app itself"
+
+
+def format_transcript(transcript: Transcript) -> Iterator[str]:
+    """The whole call, a line each."""
+    yield from describe_automatic_answer(transcript)
+    for step in transcript.steps:
+        if not step.get("ended"):
+            yield f"{format_elapsed(step['at']):>7}  {describe_step(step)}"
+    yield f"{format_elapsed(transcript.seconds):>7}  {describe_outcome(transcript)}"
+    yield from format_after_call(transcript)
+
+
+def format_after_call(transcript: Transcript) -> Iterator[str]:
+    """What is done when the call has ended, a line each."""
+    for step in transcript.steps:
+        if step.get("ended"):
+            yield f"{'then':>7}  {describe_step(step)}"
+
+
+def format_request_trace(request: PlatformRequest) -> Iterator[str]:
+    """A request with what was decided and the document."""
+    status = request.error or request.status
+    yield f"{request.method or 'document'} {sanitize_for_terminal(request.url)}  {sanitize_for_terminal(status)}, {request.ms:g} ms"
+    for decision in request.trail:
+        yield f"  {_format_decision(decision)}"
+    for line in _indent_document(request.document):
+        yield f"  {_CONTROL_CHARACTERS.sub(' ', line)}"
+
+
+def _indent_document(document: str) -> list[str]:
+    """A document with a line an element; what is none as it stands."""
+    try:
+        root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        return [sanitize_for_terminal(line) for line in document.splitlines()[:_MAX_DOCUMENT_LINES]]
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode").splitlines()
+
+
+def _format_decision(decision: dict[str, Any]) -> str:
+    values = ", ".join(f"{name} = {_format_value(value)}" for name, value in decision["values"].items())
+    detail = f"  {_format_value(decision['detail'])}" if decision.get("detail") else ""
+    seen = f"  [{values}]" if values else ""
+    where = f"{decision['node']}/{decision['step']}"
+    return f"{where} {decision['word']} {sanitize_for_terminal(decision['rule'])}: {_format_value(decision['outcome'])}{seen}{detail}"
+
+
+def _format_value(value: object) -> str:
+    return (
+        sanitize_for_terminal(json.dumps(value, ensure_ascii=False, default=str))
+        if not isinstance(value, str)
+        else sanitize_for_terminal(value)
+    )

@@ -1,0 +1,165 @@
+"""What the documentation of the platform does not say, and what is done there: a rule each, and each constant by its name.
+
+Where one of these decides how a call goes on, ``--strict-platform`` refuses to go on instead: ``Rules.decide`` raises. What
+is only shown to somebody, so that nothing that is rehearsed depends on it, is noted for ``--trace`` and refused by nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from callflows.errors import UndocumentedBehaviourError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UndocumentedRule:
+    """Something that the documentation does not say, and what is done."""
+
+    name: str
+    unknown: str
+    done: str
+    only_shown: bool = False
+    """Whether the call goes on alike, whatever the platform does."""
+
+
+KEY_TIMEOUT_SECONDS: Final = 5.0
+"""Seconds that a key is waited for, the first one too, where no timeout is said."""
+
+
+EMPTY_RECORD_SECONDS: Final = 3.0
+"""Seconds of silence that end a Record in which nothing stands."""
+
+
+DIAL_RING_SECONDS: Final = 60.0
+"""Seconds that a Dial without a timeout rings."""
+
+
+PICK_UP_SECONDS: Final = 4.0
+"""Seconds after which a callee answers, or is found busy."""
+
+
+PARKED_CALL_SECONDS: Final = 30.0
+"""Seconds that a call without a document waits for one. platform: "typically 30 seconds"."""
+
+
+HOLD_VERB_SECONDS: Final = 300.0
+"""Seconds that a Hold lasts. reference: Hold, timeout 300000."""
+
+
+TONE_VERB_SECONDS: Final = 30.0
+"""The longest Tone. reference: Tone, timeout 30000."""
+
+
+ASSUMED_SOUND_SECONDS: Final = 5.0
+"""Seconds of a sound whose length is not looked up."""
+
+
+SPEECH_SECONDS_PER_CHARACTER: Final = 0.06
+"""Seconds in which a character is spoken."""
+
+
+EARLY_KEYS_RULE: Final = UndocumentedRule(
+    "early-keys", "keys pressed before a Gather", "they are buffered and count for the next Gather"
+)
+
+
+NO_TIME_LIMIT_RULE: Final = UndocumentedRule(
+    "time-limit", "the time for input", f"a key is waited for {KEY_TIMEOUT_SECONDS:.0f} s, then it ends"
+)
+
+
+STOP_KEY_RULE: Final = UndocumentedRule("stop-key", "whether the stop key is one of the digits", "it is not")
+
+
+FEW_DIGITS_RULE: Final = UndocumentedRule("few-digits", "fewer digits than asked for", "they count as entered")
+
+
+NO_BRANCH_RULE: Final = UndocumentedRule(
+    "no-branch", "a key that no branch begins with, with several awaited", "it is collected"
+)
+
+
+BRANCH_OR_URL_RULE: Final = UndocumentedRule(
+    "branch-or-url", "a Gather with branches and a URL", "a branch that matches runs, else the URL is asked"
+)
+
+
+HOLD_RULE: Final = UndocumentedRule("hold", "what ends a Hold", "its timeout, or an Unhold that is pushed")
+
+
+DIAL_UNANSWERED_RULE: Final = UndocumentedRule(
+    "dial-unanswered", "a Dial before the line is answered", "it bridges, and answers the caller with the callee"
+)
+
+
+CALLER_ID_RULE: Final = UndocumentedRule(
+    "caller-id", "the caller ID that a callee is shown", "it is the caller's number", only_shown=True
+)
+"""Every Dial has one, and leads nowhere else whatever it is."""
+
+
+EMPTY_RECORD_RULE: Final = UndocumentedRule(
+    "empty-record", "a Record with nothing in it", f"it ends after {EMPTY_RECORD_SECONDS:.0f} s of silence, or its timeout"
+)
+
+
+RECORDING_CONTROL_RULE: Final = UndocumentedRule(
+    "record-start",
+    "RecordStart, RecordStop, RecordWait",
+    f"they begin, end and wait for the recording of that tag, which ends after {EMPTY_RECORD_SECONDS:.0f} s of silence",
+)
+
+
+NO_ERROR_HANDLER_RULE: Final = UndocumentedRule("no-error", "a command that fails and has no Error", "the flow goes on")
+
+
+META_RULE: Final = UndocumentedRule("meta", "how Meta reaches a URL", "it is appended by its name")
+
+
+CURL_RULE: Final = UndocumentedRule("curl", "the answer to a Curl", "it is dropped")
+
+
+CLASSIC_ATTEMPTS_RULE: Final = UndocumentedRule(
+    "attempts", "a classic callback before the last attempt", "it is asked after each; a document ends the Gather"
+)
+
+
+LAST_ATTEMPT_RULE: Final = UndocumentedRule(
+    "last-attempt", "what follows the last failed attempt of a classic Gather", "its Default or Error runs, once"
+)
+
+
+SCHEDULE_ZONE_RULE: Final = UndocumentedRule(
+    "schedule", "the zone of Schedule", "that of the stand-in, UTC unless it is set"
+)
+
+
+GEO_RULE: Final = UndocumentedRule("geo", "where a caller is", "the state of the area code; no county matches")
+
+
+DOCUMENT_END_RULE: Final = UndocumentedRule("the-end", "the end of a document without Hangup", "the call ends")
+
+
+REDIRECT_RULE: Final = UndocumentedRule("redirect", "Redirect", "it fails")
+
+
+REJECT_RULE: Final = UndocumentedRule("reject", "Reject", "it ends the call")
+
+
+XML_RULES: Final = tuple(rule for rule in [*globals().values()] if isinstance(rule, UndocumentedRule))
+"""All of them."""
+
+
+class PlatformRules:
+    """Decides where the documentation is silent, or refuses to."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self.applied_rules: dict[str, UndocumentedRule] = {}
+
+    def apply_rule(self, rule: UndocumentedRule) -> None:
+        """Go on as the rule says. Raises PlatformSilent where that is not wanted."""
+        if self._strict and not rule.only_shown:
+            raise UndocumentedBehaviourError(f"{rule.unknown}: the documentation does not say (otherwise: {rule.done})")
+        self.applied_rules[rule.name] = rule

@@ -1,0 +1,368 @@
+"""The only place where things are put together: settings in, an ASGI app out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from fastapi import FastAPI
+
+from callflows.effects.live_effects import LiveEffects
+from callflows.flows import decisions
+from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
+from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.loader.flow_versions import FlowVersions
+from callflows.flows.loader.folder_watcher import FolderWatcher
+from callflows.flows.messages.message_inbox import MessageInbox
+from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
+from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.journal.journal import Journal, create_journal
+from callflows.rehearsal.simulated_outside import SimulatedOutside
+from callflows.sandbox.job_runner import JobRunner
+from callflows.sandbox.worker_pool import WorkerPool
+from callflows.settings import Settings, find_unknown_settings, load_settings
+from callflows.telephony.phone_numbers import NumberMask
+from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
+from callflows.web.answer_engine import AnswerEngine
+from callflows.web.answer_metrics import AnswerMetrics
+from callflows.web.call_completion import CallCompletion
+from callflows.web.call_door import CallDoor
+from callflows.web.call_pushing import CallPusher
+from callflows.web.event_intake import EventIntake
+from callflows.web.inbound_sms import InboundSms
+from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
+from callflows.web.problem_details import install_problem_handlers
+from callflows.web.request_trust import RequestTrust
+from callflows.web.server_status import create_status_router
+from callflows.web.sound_files import create_sound_router
+from callflows.web.webhook_door import create_webhook_router
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from callflows.flows.coverage_points import CoveragePoint
+    from callflows.flows.flow_book import FlowBook
+    from callflows.flows.loader.folder_loader import LoadedFlows, ProgressCallback
+    from callflows.opentact import OpentactClient
+    from callflows.telephony.call_record import CallRecord
+    from callflows.telephony.turn import Turn
+    from callflows.web.event_intake import EventHandler
+    from callflows.web.event_listener import EventListener
+
+
+STOP_GRACE_SECONDS: Final = 5.0
+"""Seconds that effects have to be done when the server ends."""
+
+
+def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
+    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering.
+
+    ``library`` is that of ``library_of``, where it is made already.
+    """
+    settings = settings or load_settings()
+    log = LogWriter()
+    mask = NumberMask(load_secret_keys(settings)[0])
+    configure_logging(log, settings.log_format, mask)
+    house = Installation(settings, library or load_flow_library(settings), log, mask)
+    house.log_warnings()
+    app = FastAPI(title="callflows", lifespan=house.run_lifespan, description="Answers the calls of numbers on Opentact.")
+    install_problem_handlers(app)
+    app.include_router(
+        create_status_router(lambda: house.library.loaded_flows, house.get_status, house.trust, house.answer_metrics)
+    )
+    app.include_router(create_sound_router(BEEP_URL_PATH))
+    app.include_router(create_webhook_router(house.trust, house.event_intake.store_then_act))
+    return CallDoor(app, house.engine, house.trust)
+
+
+class Installation:
+    """All that one process of an installation has."""
+
+    def __init__(self, settings: Settings, library: FlowLibrary, log_writer: LogWriter, mask: NumberMask) -> None:
+        self.settings = settings
+        self.library = library
+        self.trust = RequestTrust(settings)
+        self.journal = create_journal(settings, decisions.describe_decisions)
+        self.opentact = create_opentact_client(settings)
+        self.answer_metrics = AnswerMetrics(
+            create_line_renderer(settings.log_format), log_writer, lambda: library.loaded_flows.state_counts, mask
+        )
+        self._log_writer = log_writer
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flow_versions = FlowVersions(library.loaded_flows.book)
+        self._live_effects = create_live_effects(settings, self.opentact, self.journal)
+        self._job_runner = JobRunner(self._live_effects, WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
+        hears = self.opentact is not None
+        self._call_completion = CallCompletion(
+            self._flow_versions, self.journal, self._job_runner, self._live_effects, receives_events=hears
+        )
+        self._folder_watcher = FolderWatcher(library, self._open_flow_book)
+        self.engine = AnswerEngine(
+            flow_versions=self._flow_versions,
+            signer=create_ticket_signer(settings),
+            answer_metrics=self.answer_metrics,
+            apology=settings.apology,
+            dialect=settings.dialect,
+            deadline=settings.deadline_ms / 1000,
+            job_runner=self._job_runner,
+            effect_handler=self._call_completion,
+            caller_counts=InMemoryCallCounter(),
+            record_answer=self.journal.record_soon,
+        )
+        self.event_intake = EventIntake(
+            self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
+        )
+        self._event_listener = self._create_event_listener()
+        self._register_gauges()
+
+    def _create_event_listener(self) -> EventListener | None:
+        """What listens to events; None where the installation has no account."""
+        if self.opentact is None:
+            return None
+        from callflows.web.event_listener import EventListener  # noqa: PLC0415 - heavy, and an installation may do without
+
+        return EventListener(
+            self.settings, self.opentact, self.journal, self.event_intake.act_then_store, self._find_oldest_unfinished
+        )
+
+    def _find_oldest_unfinished(self) -> float | None:
+        """When the oldest happened that was reported and is not acted on yet."""
+        waiting = (self.event_intake.find_oldest_unfinished(), self._call_completion.find_oldest_unfinished())
+        return min((at for at in waiting if at is not None), default=None)
+
+    def _create_event_handlers(self) -> list[Any]:
+        """What is done when something is reported."""
+        if self.opentact is None or self.settings.control != "push":
+            return [self._call_completion.handle_event]
+        push = CallPusher(
+            self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
+        )
+        return [push.handle_event, self._call_completion.handle_event]
+
+    def _create_inbound_sms(self) -> InboundSms:
+        """What takes texts that come in."""
+        journal, do = self.journal, self._job_runner.run_job
+        inbox = MessageInbox(
+            lambda: self._flow_versions.book,
+            create_automatic_replies(self.settings),
+            optouts=journal,
+            deduplication=journal,
+            run_job=do,
+        )
+        return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
+
+    def _register_gauges(self) -> None:
+        also = self.answer_metrics.add_gauge
+        also(
+            "callflows_effects",
+            "Effects and lookups, by what became of them",
+            ["kind", "result"],
+            self._live_effects.count_results,
+        )
+        also(
+            "callflows_workers",
+            "What workers were asked, and what became of them",
+            ["state"],
+            self._job_runner.worker_counts,
+        )
+        also(
+            "callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.count_results
+        )
+
+    def log_warnings(self) -> None:
+        """Say what is to be known of the settings and the flows."""
+        log, settings = structlog.get_logger("callflows"), self.settings
+        log_problems(self.library.loaded_flows, workers=settings.workers)
+        for strange in find_unknown_settings():
+            log.warning(strange)
+        if not settings.token:
+            log.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+        if settings.control == "push" and (self.opentact is None or not settings.public_url):
+            log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
+
+    def get_status(self) -> dict[str, Any]:
+        """How the journal and the platform are."""
+        events = (
+            self._event_listener.get_status()
+            if self._event_listener is not None
+            else {"connected": False, "problem": "not set up"}
+        )
+        return {"journal": self.journal.get_status(), "events": events}
+
+    def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
+        """Another book is open; the watcher's thread says so."""
+        self._flow_versions.replace_book(loaded.book)
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
+        log_problems(loaded, before, self.settings.workers)
+
+    async def _prepare_flows(self, book: FlowBook) -> None:
+        """Have what its flows need, so that no caller waits for it."""
+        if any(flow.needs_worker for flow in book.flows.values()):
+            await self._job_runner.start()
+        if any(flow.uses_network for flow in book.flows.values()):
+            await self._live_effects.load_clients()
+
+    @contextlib.asynccontextmanager
+    async def run_lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Everything runs, until it ends."""
+        self._log_writer.start()
+        self.answer_metrics.start()
+        self.journal.start()
+        await self._live_effects.start()
+        self._loop = asyncio.get_running_loop()
+        await self._prepare_flows(self._flow_versions.book)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
+        self._folder_watcher.start()
+        self._call_completion.start()
+        if self._event_listener is not None:
+            self._event_listener.start()
+        yield
+        self._folder_watcher.stop()
+        if self._event_listener is not None:
+            await self._event_listener.stop()
+        await self.event_intake.stop(STOP_GRACE_SECONDS)
+        await self._call_completion.stop()
+        await self._job_runner.stop()
+        await self._live_effects.stop(STOP_GRACE_SECONDS)
+        if self.opentact is not None:
+            await self.opentact.close()
+        await asyncio.to_thread(self.journal.stop)
+        self.answer_metrics.stop()
+        self._log_writer.stop()
+
+
+def create_opentact_client(settings: Settings) -> OpentactClient | None:
+    """The platform as a client; None where the installation has no account. Raises SettingsError."""
+    if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
+        return None
+    from callflows.opentact import OpentactClient  # noqa: PLC0415 - heavy, and most rehearsals do without
+
+    return OpentactClient.from_settings(settings)
+
+
+def create_live_effects(
+    settings: Settings, opentact: OpentactClient | None = None, journal: Journal | None = None
+) -> LiveEffects:
+    """The outside of an installation: lookups, webhooks and messages, done for real."""
+    sms = None
+    if opentact is not None:
+        from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - as above
+
+        sms = create_sms_sender(opentact.messages)
+    keys = [key.get_secret_value() for key in settings.notify_key]
+    settled = journal.record_soon if journal is not None else None
+    return LiveEffects(
+        settings.private_lookups, keys, send_sms=sms, report_result=settled, opt_outs=journal, idempotency_store=journal
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_rehearsal_engine(
+    settings: Settings, book: FlowBook, signer: TicketSigner, live_effects: LiveEffects | None = None
+) -> AsyncIterator[CallDoor]:
+    """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted.
+
+    ``signer`` is that for which the book's flows were compiled.
+    """
+
+    async def complete_call(flow: str, call: CallRecord) -> Turn | None:
+        return await run_missed_call_steps(book.flows[flow], call, workshop.run_job)
+
+    def create_event_handler() -> EventHandler:
+        own, done, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
+        inbox = MessageInbox(
+            lambda: book,
+            create_automatic_replies(settings),
+            optouts=own,
+            deduplication=done,
+            run_job=workshop.run_job,
+            clock=clock,
+            quiet=True,
+        )
+        return InboundSms(inbox, lambda: book, stage, stage.record_text_result).handle_event
+
+    stage = SimulatedOutside(
+        decisions.describe_decisions,
+        live_effects,
+        complete_call,
+        coverage_of_turn=partial(coverage_of_turn, book),
+        make_text_handler=create_event_handler,
+    )
+    workshop = JobRunner(stage, WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
+    here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
+    try:
+        engine = AnswerEngine(
+            flow_versions=FlowVersions(book),
+            signer=signer,
+            answer_metrics=AnswerMetrics(create_line_renderer("json"), io.StringIO()),
+            apology=settings.apology,
+            dialect=settings.dialect,
+            deadline=settings.deadline_ms / 1000,
+            job_runner=workshop,
+            effect_handler=stage,
+            caller_counts=stage,
+            clock=stage.now,
+            record_answer=stage.record_answer,
+        )
+        rest = FastAPI(openapi_url=None)
+        rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events))
+        yield CallDoor(rest, engine, RequestTrust(here))
+    finally:
+        await workshop.stop()
+
+
+def create_automatic_replies(settings: Settings) -> CarrierReplies:
+    """What an installation says by itself to who writes STOP, START and HELP."""
+    return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
+
+
+def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
+    """The places beside the nodes of a flow by which a turn came."""
+    spots = book.flows[flow].decision_points
+    keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
+    return [spots[key] for key in keys if key in spots]
+
+
+def load_secret_keys(settings: Settings) -> list[bytes]:
+    """The keys of an installation: those of the settings, or one that is kept. Raises SettingsError."""
+    return [key.get_secret_value().encode() for key in settings.secret_keys] or [load_or_create_secret_key(settings.data)]
+
+
+def create_ticket_signer(settings: Settings) -> TicketSigner:
+    """What signs tickets. Raises SettingsError."""
+    return TicketSigner(load_secret_keys(settings))
+
+
+def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
+    """The flows of an installation, loaded. Raises SettingsError."""
+    regions = frozenset(settings.dial_regions) or None
+    options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
+    return FlowLibrary(settings.flows, options, on_progress=on_progress)
+
+
+def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
+    """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
+    log = structlog.get_logger("callflows.flows")
+    known = set(before.problems) if before else set()
+    between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
+    for found in (*loaded.problems, *between):
+        if found not in known:
+            (log.error if found.severity == "error" else log.warning)(str(found))
+    for name in loaded.stale_flows:
+        if before and loaded.stale_flows[name] != before.stale_flows.get(name):
+            log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
+    states = loaded.state_counts
+    flows = states["live"] + states["stale"]
+    log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))

@@ -1,0 +1,254 @@
+"""The settings of an installation: one table. ``CALLFLOWS_`` and the name, in the environment or in ``.env``.
+
+A secret may stand in a file: ``CALLFLOWS_TOKEN_FILE=/run/secrets/token``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import dotenv
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from callflows.errors import SettingsError
+from callflows.text import MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
+
+_PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
+
+
+_WEBHOOK_KEY_PATTERN = re.compile(
+    r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
+
+
+_OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
+
+
+_DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
+
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _split_list(value: object) -> object:
+    """Several values are separated by commas or blanks."""
+    return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
+
+
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_list)]
+
+
+EventTypeList = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_.-]+$")], ...], NoDecode, BeforeValidator(_split_list)
+]
+
+
+RegionList = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...], NoDecode, BeforeValidator(_split_list)
+]
+
+
+NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_list)]
+
+
+class Settings(BaseSettings):
+    """One installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CALLFLOWS_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    flows: Path = Field(Path("callflows"), description="the folder of the flow files")
+    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key, the journal")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="processes that answer")
+    public_url: str = Field("", description="where Opentact reaches the server; unset: the request's own scheme and host")
+    token: SecretList = Field((), description="what a request must bring as ?token=…; several are separated by commas")
+    secret_keys: SecretList = Field(
+        (), description="keys that sign tickets, the newest first; unset: made once and kept in data"
+    )
+    dialect: Literal["reference", "classic"] = Field("reference", description="the XML dialect of flows that name none")
+    trusted_proxies: NetworkList = Field((), description="proxies whose X-Forwarded-… headers are believed")
+    allowed_sources: NetworkList = Field((), description="addresses that may ask /call; empty: any")
+    private_lookups: NetworkList = Field((), description="networks of yours that lookups and notify may reach")
+    notify_key: SecretList = Field((), description="keys (whsec_…) that sign what notify sends; unset: it is not signed")
+    deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long an answer, or a request's body, may take")
+    dial_regions: RegionList = Field(
+        (), description="countries that computed targets may be in, whatever a file allows; empty: any"
+    )
+    opentact_url: str = Field("https://api.opentact.org/rest", description="Opentact's REST API")
+    opentact_token: SecretStr = Field(SecretStr(""), description="an API token of Opentact's portal")
+    opentact_email: str = Field("", description="the email of an Opentact user, who can renew tokens")
+    opentact_password: SecretStr = Field(SecretStr(""), description="that user's password")
+    opentact_events_url: str = Field("wss://api.opentact.org/wss", description="Opentact's event websocket")
+    event_types: EventTypeList = Field(
+        ("call_record",),
+        description="events to subscribe to; what else is known (call_state, call_flow, sms) comes without asking",
+    )
+    control: Literal["answer", "push"] = Field(
+        "answer", description="answer: Opentact asks the call-control URL; push: documents are posted to calls it reports"
+    )
+    apology: str = Field(
+        "We are sorry, your call cannot be taken right now. Please try again later.",
+        description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
+    )
+    message_stopped: str = Field(
+        "You will get no more messages from this number. Reply START to get them again.",
+        description="what confirms a STOP by text message, where the flow has no text of its own",
+    )
+    message_started: str = Field(
+        "You will get messages from this number again. Reply STOP to end them.",
+        description="what confirms a START by text message, where the flow has no text of its own",
+    )
+    message_help: str = Field(
+        "Reply STOP to get no more messages from this number.",
+        description="what answers a HELP by text message, where the flow has no text of its own",
+    )
+    log_format: Literal["json", "text"] = Field("json", description="how log lines look")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="where calls are remembered, sqlite:///file or postgresql://…; unset: callflows.db in data",
+    )
+    retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str) -> str:
+        if url and not _PUBLIC_URL_PATTERN.fullmatch(url):
+            raise ValueError("must be https:// or http://, a host and perhaps a path, without a query")
+        return url.rstrip("/")
+
+    @field_validator("opentact_url")
+    @classmethod
+    def _check_rest_url(cls, url: str) -> str:
+        return require_encrypted_url(url, "https", "http")
+
+    @field_validator("opentact_events_url")
+    @classmethod
+    def _check_events_url(cls, url: str) -> str:
+        return require_encrypted_url(url, "wss", "ws")
+
+    @field_validator("opentact_token")
+    @classmethod
+    def _check_opentact_token(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch("[!-~]*", token.get_secret_value()):
+            raise ValueError("must be letters, digits and signs, without blanks")
+        return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _DATABASE_URL_PATTERN.fullmatch(url.get_secret_value()):
+            raise ValueError("must be sqlite:///data/callflows.db or postgresql://user:password@host/database")
+        return url
+
+    @property
+    def journal_url(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
+
+    @field_validator("apology")
+    @classmethod
+    def _check_apology(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must say something: a caller who hears silence thinks that the line is dead")
+        if XML_FORBIDDEN_CHARACTERS.search(text):
+            raise ValueError("holds a character that XML forbids")
+        return text
+
+    @field_validator("message_stopped", "message_started", "message_help")
+    @classmethod
+    def _check_message_text(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must say something: whoever writes STOP, START or HELP is answered")
+        if len(text) > MAX_SMS_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_SMS_CHARACTERS} characters, as all text messages")
+        return text
+
+    @field_validator("notify_key")
+    @classmethod
+    def _check_notify_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_WEBHOOK_KEY_PATTERN.fullmatch(key.get_secret_value()) for key in keys):
+            raise ValueError("must be whsec_ and 24 to 64 random bytes in base64, as Standard Webhooks wants keys")
+        return keys
+
+    @field_validator("token", "secret_keys")
+    @classmethod
+    def _check_not_empty(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not secret.get_secret_value() for secret in secrets):
+            raise ValueError("must not be empty")
+        return secrets
+
+
+def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) -> str:
+    """A URL that a token may be sent to, without a slash at its end: by TLS, or in the clear on this machine only.
+
+    ``scheme`` is that with TLS, ``plain`` the one without. Raises ValueError.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is no URL") from None
+    odd = parts.query or parts.fragment or parts.username is not None or not _OPENTACT_URL_PATTERN.fullmatch(url)
+    if parts.scheme not in (encrypted_scheme, plain_scheme) or not host or odd:
+        raise ValueError(f"must be {encrypted_scheme}://, a host and perhaps a path, without a user, a query or blanks")
+    if parts.scheme == plain_scheme and not is_loopback_host(host):
+        raise ValueError(
+            f"must begin with {encrypted_scheme}:// unless it is on this machine: a token would be readable on its way"
+        )
+    return url.rstrip("/")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever its type
+    """The settings of this environment; ``given`` ones (of a command line) win. Raises SettingsError."""
+    try:
+        return Settings(**{**_read_setting_files(), **explicit_values})
+    except UnicodeDecodeError:
+        raise SettingsError(".env: the file is not UTF-8") from None
+    except ValidationError as error:
+        lines = [
+            f"CALLFLOWS_{'_'.join(map(str, e['loc'][:1])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def find_unknown_settings() -> list[str]:
+    """Variables that look like settings and are none, each with the one that may be meant."""
+    known = [f"CALLFLOWS_{name.upper()}" for name in Settings.model_fields]
+    named = {*dotenv.dotenv_values(".env"), *os.environ}
+    strange = sorted(name for name in named if name.startswith("CALLFLOWS_") and name.removesuffix("_FILE") not in known)
+    return [f"{name} is no setting; {format_suggestion(name, known)}".rstrip("; ") for name in strange]
+
+
+def _read_setting_files() -> dict[str, Any]:
+    """Settings whose value stands in a file named by ``CALLFLOWS_<NAME>_FILE``."""
+    named = {**dotenv.dotenv_values(".env"), **os.environ}
+    found: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        variable = f"CALLFLOWS_{name.upper()}_FILE"
+        path = named.get(variable)
+        if path:
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"{variable}: {error}") from None
+            if not found[name]:
+                raise SettingsError(f"{variable}: {path} is empty")
+    return found

@@ -1,0 +1,1 @@
+"""Sets an installation up at Opentact (``connect``) and examines it (``doctor``)."""

@@ -1,0 +1,128 @@
+"""What is at Opentact already."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import OpentactNotFoundError, SettingsError
+from callflows.opentact.subscriptions_api import SUBSCRIPTION_RENEWAL_MARGIN, WEBSOCKET_CHANNEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from callflows.opentact import OpentactClient
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord, OpentactSubscription
+
+
+UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CurrentSetup:
+    """The account's apps, numbers and subscriptions; ``app`` is the one that is meant, with its static document."""
+
+    apps: tuple[OpentactApp, ...]
+    leases: tuple[OpentactLease, ...]
+    subscriptions: tuple[OpentactSubscription, ...]
+    products: tuple[OpentactRecord, ...] = ()
+    app: OpentactApp | None = None
+    document: str = ""
+    profiles: tuple[OpentactRecord, ...] = ()
+
+
+async def fetch_current_setup(opentact: OpentactClient, *, with_profiles: bool) -> CurrentSetup:
+    """All that an account has; messaging profiles only where there are ``texts``. Raises OpentactError."""
+    apps = await opentact.apps.list_all()
+    leases = [lease async for lease in opentact.numbers.search_leases()]
+    profiles = await opentact.messages.list_profiles() if with_profiles else []
+    subscriptions = await opentact.subscriptions.list_all()
+    return CurrentSetup(tuple(apps), tuple(leases), tuple(subscriptions), profiles=tuple(profiles))
+
+
+async def add_app_details(
+    opentact: OpentactClient, current: CurrentSetup, app_name: str, connected_uuids: Iterable[str]
+) -> CurrentSetup:
+    """With the app that is meant, all told; where there is none, with what one may be made of.
+
+    Raises OpentactError, and SettingsError where it cannot be told which is meant.
+    """
+    app = select_app(current.apps, app_name, connected_uuids)
+    if app is None:
+        return dataclasses.replace(current, products=tuple(await opentact.apps.list_products()))
+    whole = await opentact.apps.get_app(app.uuid)
+    return dataclasses.replace(current, app=whole, document=await fetch_static_document(opentact, app.uuid))
+
+
+async def fetch_static_document(opentact: OpentactClient, app: str) -> str:
+    """The static document that is kept for an app; nothing where there is none. Raises OpentactError."""
+    try:
+        return await opentact.apps.get_document(app)
+    except OpentactNotFoundError:
+        return ""
+
+
+def select_app(
+    apps: Sequence[OpentactApp], app_name: str, connected_uuids: Iterable[str], default_name: str = "callflows"
+) -> OpentactApp | None:
+    """The app of an id or a name; where none is named, the one that was connected, else that of the default name."""
+    by_id = {app.uuid: app for app in apps}
+    if not app_name:
+        connected = [by_id[uuid] for uuid in connected_uuids if uuid in by_id]
+        if len(connected) == 1:
+            return connected[0]
+    if app_name in by_id:
+        return by_id[app_name]
+    if UUID_PATTERN.fullmatch(app_name):
+        raise SettingsError(f"--app {app_name}: the account has no such app; callflows opentact apps lists them")
+    same = [app for app in apps if app.name == (app_name or default_name)]
+    if len(same) > 1:
+        ids = ", ".join(app.uuid for app in same)
+        raise SettingsError(
+            f"{len(same)} apps are named {app_name or default_name!r}: say which by --app and its id ({ids})"
+        )
+    return same[0] if same else None
+
+
+def get_sip_connection_uuid(lease: OpentactLease) -> str:
+    """The id of the SIP connection that a number belongs to; nothing where it belongs to none."""
+    connection = lease.sip_connection
+    return connection if isinstance(connection, str) else connection.uuid if connection is not None else ""
+
+
+def is_holder_known(lease: OpentactLease) -> bool:
+    """Whether Opentact says whom a number belongs to: what is not said is unknown, not nothing."""
+    return "sip_control_app" in lease.raw
+
+
+def is_delivering(subscription: OpentactSubscription, now: datetime) -> bool:
+    """Whether a subscription lasts, as far as can be told.
+
+    In a documented example an active one has an end before its beginning, so such an end says nothing.
+    """
+    return (
+        subscription.channel == WEBSOCKET_CHANNEL
+        and subscription.is_active is True
+        and (ends_before_start(subscription) or _is_lasting(subscription, now))
+    )
+
+
+def ends_before_start(subscription: OpentactSubscription) -> bool:
+    """Whether a subscription ends before it begins."""
+    return (
+        subscription.expired_on is not None
+        and subscription.created_on is not None
+        and subscription.expired_on < subscription.created_on
+    )
+
+
+def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
+    return subscription.expired_on is None or subscription.expired_on > now + SUBSCRIPTION_RENEWAL_MARGIN
+
+
+def get_product_number(record: OpentactRecord) -> Any:  # noqa: ANN401 - Opentact's own
+    """What an app is told as its product: its number. How it stands in the list is not documented."""
+    found = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
+    return int(found) if isinstance(found, str) and found.isdecimal() else found

@@ -1,0 +1,147 @@
+"""What an installation wants of Opentact, by its settings and its flows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+from callflows.errors import SettingsError
+from callflows.settings import is_loopback_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from callflows.flows.flow_book import FlowBook
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.settings import Settings
+
+
+DEFAULT_APP_NAME: Final = "callflows"
+"""The app's name, unless another is wanted."""
+
+
+APP_TIMEOUT_MS: Final = 5_000
+"""How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
+
+
+MAX_CALL_LENGTH_FIELD: Final = "max_call_length_min"
+"""The field of an app that bounds its calls. Opentact tells it in events; that it takes it is not documented."""
+
+
+DEFAULT_MAX_CALL_MINUTES: Final = 240
+"""Minutes that a call of an app which is made may last, unless another bound is wanted."""
+
+
+CALL_ENDPOINT_PATH: Final = "/call"
+
+
+WEBHOOK_ENDPOINT_PATH: Final = "/webhook"
+
+
+SMS_ENDPOINT_PATH: Final = "/sms"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DesiredSetup:
+    """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
+
+    ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
+    ``max_minutes``: what a call may last; 0: 240 in an app that is made, and as it is in one that is there.
+    Texts that come in to the numbers of flows that are ``reading`` them are told to ``callback``.
+    """
+
+    app: str
+    fields: Mapping[str, object]
+    numbers: Mapping[str, str]
+    broken_flows: frozenset[str] = frozenset()
+    event_types: tuple[str, ...] = ()
+    product: str = ""
+    takes_numbers: bool = False
+    static_flow: str = ""
+    static_document: bytes | None = None
+    message_flows: frozenset[str] = frozenset()
+    callback_url: str = ""
+    max_minutes: int = 0
+
+
+def build_desired_setup(
+    settings: Settings,
+    loaded: LoadedFlows,
+    *,
+    app: str = "",
+    product: str = "",
+    take: bool = False,
+    static_flow: str = "",
+    static_document: bytes | None = None,
+    message_flows: Collection[str] = (),
+    max_minutes: int = 0,
+) -> DesiredSetup:
+    """What is wanted for these flows, of which those named are ``reading`` texts that come in.
+
+    Raises SettingsError where there are no flows, or an address or a token is missing.
+    """
+    flows = loaded.book.flows
+    if not flows:
+        wrong = next((str(problem) for problem in loaded.problems), f"there is no flow in {settings.flows}")
+        raise SettingsError(f"there is nothing to connect: {wrong}")
+    fields = build_app_fields(settings) | ({MAX_CALL_LENGTH_FIELD: max_minutes} if max_minutes else {})
+    return DesiredSetup(
+        app=app,
+        fields=fields,
+        numbers=dict(iterate_exact_numbers(loaded.book)),
+        broken_flows=frozenset(name for name, flow in flows.items() if flow.problems),
+        event_types=settings.event_types,
+        product=product,
+        takes_numbers=take,
+        static_flow=static_flow,
+        static_document=static_document,
+        message_flows=frozenset(message_flows),
+        callback_url=build_endpoint_url(settings, SMS_ENDPOINT_PATH),
+        max_minutes=max_minutes,
+    )
+
+
+def build_app_fields(settings: Settings) -> dict[str, object]:
+    """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing.
+
+    With ``CONTROL=push`` there is no URL to ask, so that calls are parked until a document is posted to them.
+    """
+    if not settings.public_url:
+        raise SettingsError(
+            "CALLFLOWS_PUBLIC_URL is not set: where does Opentact reach this server? As https://calls.example.com"
+        )
+    if not settings.token:
+        made = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+        raise SettingsError(f"CALLFLOWS_TOKEN is not set: anybody could ask the server. Make one by {made}")
+    if _is_local_url(settings.public_url) and not _is_local_url(settings.opentact_url):
+        raise SettingsError(
+            f"CALLFLOWS_PUBLIC_URL is {settings.public_url}, which is this machine: Opentact cannot reach it"
+        )
+    return {
+        "is_active": True,
+        "call_flow_url": build_endpoint_url(settings, CALL_ENDPOINT_PATH) if settings.control == "answer" else None,
+        "call_flow_method": "POST",
+        "call_flow_request_timeout": APP_TIMEOUT_MS,
+        "webhook_url": build_endpoint_url(settings, WEBHOOK_ENDPOINT_PATH),
+        "webhook_method": "POST",
+        "webhook_request_timeout": APP_TIMEOUT_MS,
+    }
+
+
+def build_endpoint_url(settings: Settings, path: str, token_index: int = 0) -> str:
+    """Where Opentact asks, with the token (the first, unless another) by which it is known."""
+    return f"{settings.public_url}{path}?token={quote(settings.token[token_index].get_secret_value(), safe='')}"
+
+
+def iterate_exact_numbers(book: FlowBook) -> Iterator[tuple[str, str]]:
+    """The numbers that flows claim exactly, and the flow that has each; prefixes and ``rest`` claim none by themselves."""
+    for flow in book.flows.values():
+        for claim in flow.claims:
+            if claim.number[-1].isdecimal():
+                holder = book.find_claiming_flow(claim.number) or flow
+                yield claim.number, holder.name
+
+
+def _is_local_url(url: str) -> bool:
+    return is_loopback_host(urlsplit(url).hostname or "")

@@ -1,0 +1,187 @@
+"""Texts that come in: a messaging profile that calls this server back, for the numbers of flows that read them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from callflows.errors import OpentactError, OpentactResponseError
+from callflows.setup.connect.desired_setup import DEFAULT_APP_NAME
+from callflows.setup.connect.setup_plan import PLAN_ENDING_ERRORS, PlanContext, PlanNote
+from callflows.setup.connect.undo_log import NumberMessagingUndo, PendingCreation, ProfileUndo
+from callflows.setup.setting_text import format_setting, format_setting_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callflows.opentact.rest_records import OpentactLease, OpentactRecord
+    from callflows.setup.connect.current_setup import CurrentSetup
+    from callflows.setup.connect.desired_setup import DesiredSetup
+    from callflows.setup.connect.setup_plan import SetupStep
+    from callflows.setup.connect.undo_log import UndoEntries
+
+
+CALLBACK_URL_FIELD = "callback_url"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CreateProfileStep:
+    """A messaging profile; ``known`` are the ids of those that there are."""
+
+    kind: ClassVar[str] = "make-profile"
+    name: str
+    url: str
+    existing_uuids: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """As Step."""
+        return [
+            f"make the messaging profile {self.name!r}",
+            f"  {CALLBACK_URL_FIELD}: nothing → {format_setting(self.url)}",
+        ]
+
+    @property
+    def json_fields(self) -> dict[str, Any]:
+        """As Step."""
+        return {"name": self.name, CALLBACK_URL_FIELD: format_setting(self.url)}
+
+    def record_intent(self, context: PlanContext) -> None:
+        """As Step."""
+        context.undo_log.entries.making_profile = PendingCreation(name=self.name, known=[*self.existing_uuids])
+
+    async def apply(self, context: PlanContext) -> None:
+        """As Step."""
+        made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
+        if not made.uuid:
+            mend = "do it again: it will be found"
+            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=mend)
+        kept = context.undo_log.entries.profiles[made.uuid] = ProfileUndo(name=self.name, made=True)
+        kept.record_value(CALLBACK_URL_FIELD, self.url)
+        context.undo_log.entries.making_profile = None
+        context.profile = made.uuid
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UpdateProfileStep:
+    """A messaging profile calls this server back."""
+
+    kind: ClassVar[str] = "change-profile"
+    uuid: str
+    name: str
+    before: object
+    url: str
+
+    @property
+    def lines(self) -> list[str]:
+        """As Step."""
+        changed = format_setting_changes({CALLBACK_URL_FIELD: self.before}, {CALLBACK_URL_FIELD: self.url})
+        return [f"change the messaging profile {self.name!r} ({self.uuid})", f"  {changed[0]}"]
+
+    @property
+    def json_fields(self) -> dict[str, Any]:
+        """As Step."""
+        return {
+            "profile": self.uuid,
+            "changes": {CALLBACK_URL_FIELD: {"before": format_setting(self.before), "after": format_setting(self.url)}},
+        }
+
+    def record_intent(self, context: PlanContext) -> None:
+        """As in changing an app."""
+        kept = context.undo_log.entries.profiles.setdefault(self.uuid, ProfileUndo(name=self.name))
+        if not kept.made:
+            kept.before.setdefault(CALLBACK_URL_FIELD, self.before)
+        kept.record_value(CALLBACK_URL_FIELD, self.url)
+
+    async def apply(self, context: PlanContext) -> None:
+        """As Step."""
+        await context.opentact.messages.update_profile(self.uuid, callback_url=self.url)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EnableMessagingStep:
+    """A number sends and receives texts by the profile."""
+
+    kind: ClassVar[str] = "enable-texts"
+    lease: str
+    number: str
+    before: str = ""
+    campaign: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """As Step."""
+        instead = f" instead of the profile {self.before}" if self.before else ""
+        return [f"let {self.number} send and receive texts by the messaging profile{instead}"]
+
+    @property
+    def json_fields(self) -> dict[str, Any]:
+        """As Step."""
+        return {"number": self.number, "lease": self.lease, "before": self.before or None}
+
+    def record_intent(self, context: PlanContext) -> None:
+        """As in giving a number."""
+        kept = NumberMessagingUndo(number=self.number, profile=context.profile, before=self.before, campaign=self.campaign)
+        context.undo_log.entries.texts.setdefault(self.lease, kept).profile = context.profile
+
+    async def apply(self, context: PlanContext) -> None:
+        """A carrier may want a campaign first: that is said, and keeps nothing else from being done."""
+        try:
+            await context.opentact.messages.enable_messaging(self.number, context.profile, self.campaign)
+        except PLAN_ENDING_ERRORS:
+            raise
+        except OpentactError as error:
+            context.undo_log.entries.texts.pop(self.lease, None)
+            mend = "carriers may want an SMS campaign for it first: see the portal"
+            context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", mend))
+
+
+# The plan
+
+
+def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
+    """What is missing, where a flow reads texts."""
+    numbers = [number for number, flow in desired.numbers.items() if flow in desired.message_flows]
+    leases = {lease.number: lease for lease in current.leases}
+    wanting = [leases[number] for number in numbers if number in leases]
+    if not wanting:
+        return
+    profile = find_messaging_profile(desired, current, entries)
+    if profile is None:
+        yield CreateProfileStep(
+            desired.app or DEFAULT_APP_NAME, desired.callback_url, tuple(one.uuid for one in current.profiles)
+        )
+    elif profile.raw.get(CALLBACK_URL_FIELD) != desired.callback_url:
+        yield UpdateProfileStep(
+            profile.uuid, str(profile.raw.get("name") or ""), profile.raw.get(CALLBACK_URL_FIELD), desired.callback_url
+        )
+    for lease in wanting:
+        yield from _plan_number_messaging(desired, lease, profile.uuid if profile else "", entries)
+
+
+def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> OpentactRecord | None:
+    """The messaging profile that is ours: the one that was connected, else that of the name."""
+    ours = [one for one in current.profiles if one.uuid in entries.profiles]
+    named = [one for one in current.profiles if one.raw.get("name") == (desired.app or DEFAULT_APP_NAME)]
+    return next(iter([*ours, *named]), None)
+
+
+def _plan_number_messaging(
+    desired: DesiredSetup, lease: OpentactLease, profile: str, entries: UndoEntries
+) -> Iterator[SetupStep | PlanNote]:
+    there = get_messaging_profile_uuid(lease)
+    kept = entries.texts.get(lease.uuid)
+    done = there == profile if "messaging_profile" in lease.raw else kept is not None and kept.profile == profile
+    if profile and done:
+        return
+    if there and there != profile and not desired.takes_numbers:
+        said = f"{lease.number} sends and receives texts by the messaging profile {there}"
+        yield PlanNote("missing", said, "say --take to have them come here")
+    else:
+        yield EnableMessagingStep(lease.uuid, lease.number, there, str(lease.raw.get("sms_campaign") or ""))
+
+
+def get_messaging_profile_uuid(lease: OpentactLease) -> str:
+    """The id of a number's messaging profile; nothing where it has none, or that is not told."""
+    said = lease.raw.get("messaging_profile")
+    return str(said.get("uuid") or "") if isinstance(said, dict) else str(said or "")

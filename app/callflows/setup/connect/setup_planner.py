@@ -1,0 +1,212 @@
+"""The plan that makes what is there what is wanted. It is empty where it is so already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callflows.errors import DocumentReadError, SettingsError
+from callflows.language import from_xml
+from callflows.setup.connect.current_setup import (
+    add_app_details,
+    fetch_current_setup,
+    get_product_number,
+    get_sip_connection_uuid,
+    is_delivering,
+    is_holder_known,
+)
+from callflows.setup.connect.desired_setup import DEFAULT_APP_NAME, DEFAULT_MAX_CALL_MINUTES, MAX_CALL_LENGTH_FIELD
+from callflows.setup.connect.messaging_setup import find_messaging_profile, plan_messaging
+from callflows.setup.connect.setup_plan import PlanNote, SetupPlan
+from callflows.setup.connect.setup_steps import (
+    AssignNumberStep,
+    CreateAppStep,
+    StoreDocumentStep,
+    SubscribeStep,
+    UpdateAppStep,
+    build_refusal_note,
+)
+from callflows.setup.setting_text import format_setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from callflows.opentact import OpentactClient
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease
+    from callflows.setup.connect.current_setup import CurrentSetup
+    from callflows.setup.connect.desired_setup import DesiredSetup
+    from callflows.setup.connect.setup_plan import SetupStep
+    from callflows.setup.connect.undo_log import UndoEntries, UndoLog
+
+
+STATIC_DOCUMENT_NOTE: Final = PlanNote(
+    "warning",
+    "the app has a static document and a URL: which of them answers a call is not documented",
+    "ring a number and see; without the document the URL answers",
+)
+
+
+async def plan_setup(opentact: OpentactClient, desired: DesiredSetup, undo_log: UndoLog, now: datetime) -> SetupPlan:
+    """The plan for what is at Opentact now. Raises OpentactError, SettingsError."""
+    found = await fetch_current_setup(opentact, with_profiles=bool(desired.message_flows))
+    undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
+    found = await add_app_details(opentact, found, desired.app, undo_log.entries.apps)
+    return build_setup_plan(desired, found, undo_log.entries, now)
+
+
+def build_setup_plan(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, now: datetime) -> SetupPlan:
+    """The steps from what is found to what is wanted. Raises SettingsError where a product must be chosen."""
+    made: list[SetupStep | PlanNote] = [
+        *_plan_app(desired, current),
+        *_plan_document(desired, current),
+        *_plan_numbers(desired, current, entries),
+        *_plan_subscriptions(desired, current, entries, now),
+        *plan_messaging(desired, current, entries),
+        *_note_unclaimed_numbers(desired, current),
+    ]
+    steps = tuple(one for one in made if not isinstance(one, PlanNote))
+    notes = tuple(one for one in made if isinstance(one, PlanNote))
+    profile = find_messaging_profile(desired, current, entries)
+    return SetupPlan(steps, notes, current.app.uuid if current.app else "", profile.uuid if profile else "")
+
+
+def _plan_app(desired: DesiredSetup, current: CurrentSetup) -> Iterator[SetupStep]:
+    app = current.app
+    if app is None:
+        product, name = _select_product(desired, current)
+        fields = {MAX_CALL_LENGTH_FIELD: DEFAULT_MAX_CALL_MINUTES} | {
+            field: value for field, value in desired.fields.items() if value is not None
+        }
+        yield CreateAppStep(desired.app or DEFAULT_APP_NAME, product, name, fields, tuple(app.uuid for app in current.apps))
+        return
+    after = {field: value for field, value in desired.fields.items() if not _is_same_value(app.raw.get(field), value)}
+    if after:
+        before = {field: app.raw[field] for field in after if field in app.raw}
+        yield UpdateAppStep(app.uuid, app.name, before, after)
+
+
+def _is_same_value(current_value: object, desired_value: object) -> bool:
+    """Whether a field is as it is wanted; a method may be written in small letters, a number as a text."""
+    if isinstance(desired_value, bool) or isinstance(current_value, bool):
+        return current_value is desired_value
+    return (
+        current_value == desired_value
+        or (desired_value in ("GET", "POST") and str(current_value).upper() == desired_value)
+        or str(current_value) == str(desired_value)
+    )
+
+
+def _select_product(desired: DesiredSetup, current: CurrentSetup) -> tuple[object, str]:
+    """What the app is made of: the one that is named, else the only one that there is. Raises SettingsError."""
+    there = {str(get_product_number(record)): record for record in current.products}
+    if desired.product:
+        named = [key for key, record in there.items() if desired.product in (key, str(record.raw.get("name")))]
+        if len(named) == 1:
+            return get_product_number(there[named[0]]), str(there[named[0]].raw.get("name") or "")
+        if not there and desired.product.isdecimal():
+            return int(desired.product), ""
+    elif len(there) == 1:
+        (record,) = there.values()
+        return get_product_number(record), str(record.raw.get("name") or "")
+    listed = (
+        "; ".join(f"{key} {format_setting(record.raw.get('name') or '')}" for key, record in there.items())
+        or "none is listed"
+    )
+    said = (
+        f"there is no product {desired.product!r}"
+        if desired.product
+        else "an app is made of a product: say which by --product"
+    )
+    raise SettingsError(f"{said} ({listed})")
+
+
+# Numbers
+
+
+def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
+    leases = {lease.number: lease for lease in current.leases if lease.number}
+    for number, flow in desired.numbers.items():
+        lease = leases.get(number)
+        if lease is None:
+            mend = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+            yield PlanNote("missing", f"{number} (flow {flow}) is not a number of the account", mend)
+        else:
+            yield from _plan_number(desired, current, entries, lease, flow)
+
+
+def _plan_number(
+    desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, lease: OpentactLease, flow: str
+) -> Iterator[SetupStep | PlanNote]:
+    number, connection = lease.number, get_sip_connection_uuid(lease)
+    ours = current.app is not None and lease.app_uuid == current.app.uuid
+    begun = lease.uuid in entries.numbers
+    if ours and not connection:
+        return
+    holder = "" if ours and begun else _describe_holder(current, lease)
+    if holder and not desired.takes_numbers:
+        yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "say --take to take it from there")
+    elif flow in desired.broken_flows:
+        mend = "see callflows check; then connect again"
+        yield PlanNote(
+            "missing", f"{number} is not given to the app: its flow {flow} is broken, and would only apologise", mend
+        )
+    else:
+        yield AssignNumberStep(lease.uuid, number, flow, "" if ours else lease.app_uuid, connection, holder)
+
+
+def _describe_holder(current: CurrentSetup, lease: OpentactLease) -> str:
+    """Whom a number belongs to, for people; nothing where it belongs to nobody."""
+    if connection := get_sip_connection_uuid(lease):
+        return f"the SIP connection {connection}"
+    if lease.app_uuid:
+        named: dict[str, OpentactApp] = {app.uuid: app for app in current.apps}
+        name = named[lease.app_uuid].name if lease.app_uuid in named else ""
+        return f"the app {name!r} ({lease.app_uuid})" if name else f"the app {lease.app_uuid}"
+    return "" if is_holder_known(lease) else "somebody whom Opentact does not name"
+
+
+def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Iterator[PlanNote]:
+    """Numbers that the app has and no flow claims exactly: they stay, and are said."""
+    app = current.app
+    extra = [
+        lease.number
+        for lease in current.leases
+        if app and lease.app_uuid == app.uuid and lease.number not in desired.numbers
+    ]
+    if extra:
+        said = f"the app also has {len(extra)} number(s) that no flow claims exactly: {', '.join(extra[:5])}"
+        yield PlanNote("warning", f"{said}{', …' if len(extra) > 5 else ''}", "they stay as they are")  # noqa: PLR2004 - a few
+
+
+# Events and the static document
+
+
+def _plan_subscriptions(
+    desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, now: datetime
+) -> Iterator[SetupStep | PlanNote]:
+    there = {one.type for one in current.subscriptions if is_delivering(one, now)}
+    for kind in desired.event_types:
+        if kind in there:
+            continue
+        if kind in entries.refused:
+            yield build_refusal_note(kind, entries.refused[kind])
+            continue
+        old = tuple(one.uuid for one in current.subscriptions if one.type == kind and one.channel == "wss")
+        yield SubscribeStep(kind, old, tuple(one.uuid for one in current.subscriptions))
+
+
+def _plan_document(desired: DesiredSetup, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
+    if desired.static_document is not None and not _is_same_document(current.document, desired.static_document):
+        yield StoreDocumentStep(desired.static_flow, desired.static_document, current.document)
+    if desired.static_document is not None or current.document:
+        yield STATIC_DOCUMENT_NOTE
+
+
+def _is_same_document(current_document: str, desired_document: bytes) -> bool:
+    """Whether two documents say the same, however they are laid out."""
+    if current_document.encode() == desired_document:
+        return True
+    try:
+        return bool(current_document) and from_xml(current_document.encode()) == from_xml(desired_document)
+    except (DocumentReadError, ValueError):
+        return False

@@ -1,0 +1,297 @@
+"""The plan that restores what was there before ``connect``, as far as nobody has changed it since."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from callflows.errors import OpentactConflictError, OpentactNotFoundError
+from callflows.setup.connect.current_setup import fetch_current_setup, fetch_static_document, get_sip_connection_uuid
+from callflows.setup.connect.messaging_setup import CALLBACK_URL_FIELD, get_messaging_profile_uuid
+from callflows.setup.connect.setup_plan import PlanNote, RestoreStep, SetupPlan
+from callflows.setup.connect.undo_log import hash_setting
+from callflows.setup.setting_text import format_setting, format_setting_change, format_setting_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from callflows.opentact import OpentactClient
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
+    from callflows.setup.connect.current_setup import CurrentSetup
+    from callflows.setup.connect.setup_plan import PlanContext, SetupStep
+    from callflows.setup.connect.undo_log import AppUndo, NumberMessagingUndo, NumberUndo, ProfileUndo, UndoEntries, UndoLog
+
+
+def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, previous_app: str) -> RestoreStep:
+    """A number goes back to the app and the connection that it belonged to; ``ours`` is the app that has it, if it does."""
+    number, connection = undo_entry.number, undo_entry.before_connection
+
+    async def release_number(context: PlanContext) -> None:
+        if our_app:
+            await context.opentact.apps.assign_numbers(our_app, remove=[lease])
+
+    async def assign_number(context: PlanContext) -> None:
+        if previous_app:
+            await context.opentact.apps.assign_numbers(previous_app, add=[lease])
+        if connection:
+            await context.opentact.connections.assign_numbers(connection, add=[lease])
+
+    async def apply(context: PlanContext) -> None:
+        """The old holder first, as in giving."""
+        try:
+            await assign_number(context)
+        except OpentactConflictError:
+            await release_number(context)
+            await assign_number(context)
+        else:
+            if not previous_app:
+                await release_number(context)
+        context.undo_log.entries.numbers.pop(lease, None)
+
+    back = f"back to the SIP connection {connection}" if connection else "to nobody, as it was"
+    line = f"give {number} {f'back to the app {previous_app}' if previous_app else back}"
+    told = {"number": number, "lease": lease, "app": previous_app or None, "connection": connection or None}
+    return RestoreStep("return-number", [line], told, apply)
+
+
+def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> RestoreStep:
+    """Fields of an app are set to what they were."""
+
+    async def apply(context: PlanContext) -> None:
+        await context.opentact.apps.update_app(uuid, **after)
+        context.undo_log.entries.apps.pop(uuid, None)
+
+    lines = [f"restore the app {name!r} ({uuid})", *(f"  {line}" for line in format_setting_changes(before, after))]
+    told = {"app": uuid, "name": name, "fields": {field: format_setting(value) for field, value in after.items()}}
+    return RestoreStep("restore-app", lines, told, apply)
+
+
+def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
+    """The app that connect made is removed."""
+
+    async def apply(context: PlanContext) -> None:
+        with contextlib.suppress(OpentactNotFoundError):
+            await context.opentact.apps.delete_app(uuid)
+        context.undo_log.entries.apps.pop(uuid, None)
+        context.undo_log.entries.documents.pop(uuid, None)
+
+    return RestoreStep(
+        "delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, apply
+    )
+
+
+def build_unsubscribe_step(uuid: str, event_type: str) -> RestoreStep:
+    """A subscription that connect made is removed."""
+
+    async def apply(context: PlanContext) -> None:
+        with contextlib.suppress(OpentactNotFoundError):
+            await context.opentact.subscriptions.delete_subscription(uuid)
+        context.undo_log.entries.subscriptions.pop(uuid, None)
+
+    return RestoreStep(
+        "unsubscribe", [f"end the subscription to {event_type}"], {"subscription": uuid, "type": event_type}, apply
+    )
+
+
+def build_document_restore_step(app: str, before: str) -> RestoreStep:
+    """An app's static document is what it was, or there is none."""
+
+    async def apply(context: PlanContext) -> None:
+        if before:
+            await context.opentact.apps.store_document(app, before.encode())
+        else:
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.apps.delete_document(app)
+        context.undo_log.entries.documents.pop(app, None)
+
+    line = "restore the app's static document" if before else "remove the app's static document"
+    return RestoreStep("restore-document", [line], {"app": app, "bytes": len(before.encode())}, apply)
+
+
+# The plan
+
+
+async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> SetupPlan:
+    """The plan for what is at Opentact now. Raises OpentactError."""
+    entries = undo_log.entries
+    found = await fetch_current_setup(
+        opentact, with_profiles=bool(entries.texts or entries.profiles or entries.making_profile)
+    )
+    undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
+    there = {app.uuid for app in found.apps}
+    apps = {uuid: await opentact.apps.get_app(uuid) for uuid in entries.apps if uuid in there}
+    documents = {uuid: await fetch_static_document(opentact, uuid) for uuid in entries.documents if uuid in there}
+    return build_removal_plan(entries, found, apps, documents)
+
+
+def build_removal_plan(
+    entries: UndoEntries, current: CurrentSetup, apps: Mapping[str, OpentactApp], documents: Mapping[str, str]
+) -> SetupPlan:
+    """The steps back: numbers first, so that none is with an app that is gone."""
+    made: list[SetupStep | PlanNote] = [*plan_messaging_removal(entries, current), *_plan_number_returns(entries, current)]
+    made += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
+    for uuid, kept in entries.apps.items():
+        if uuid in apps:
+            made += _plan_app_removal(entries, current, apps[uuid], kept)
+    steps = tuple(one for one in made if not isinstance(one, PlanNote))
+    return SetupPlan(steps, tuple(one for one in made if isinstance(one, PlanNote)))
+
+
+def _plan_number_returns(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
+    leases = {lease.uuid: lease for lease in current.leases}
+    there = {app.uuid for app in current.apps}
+    for uuid, kept in entries.numbers.items():
+        lease = leases.get(uuid)
+        if lease is None:
+            yield PlanNote("warning", f"{kept.number} is not a number of the account any more")
+        elif not _is_restored(lease, kept):
+            yield from _plan_number_return(lease, kept, there)
+
+
+def _plan_number_return(
+    lease: OpentactLease, undo_entry: NumberUndo, existing_apps: set[str]
+) -> Iterator[SetupStep | PlanNote]:
+    before, connection = undo_entry.before_app, get_sip_connection_uuid(lease)
+    if lease.app_uuid not in (undo_entry.app, before):
+        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} since; it stays there")
+        return
+    if connection not in ("", undo_entry.before_connection):
+        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} since; it stays there")
+        return
+    if before and before not in existing_apps:
+        yield PlanNote(
+            "missing", f"{undo_entry.number} belonged to the app {before}, which is gone; it will belong to nobody"
+        )
+        before = ""
+    ours = undo_entry.app if lease.app_uuid == undo_entry.app else ""
+    yield build_number_return_step(lease.uuid, undo_entry, ours, before)
+
+
+def _is_restored(lease: OpentactLease, undo_entry: NumberUndo) -> bool:
+    return (lease.app_uuid, get_sip_connection_uuid(lease)) == (undo_entry.before_app, undo_entry.before_connection)
+
+
+def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) -> Iterator[SetupStep | PlanNote]:
+    for uuid, kept in entries.documents.items():
+        made = uuid in entries.apps and entries.apps[uuid].made
+        if uuid not in documents or made or documents[uuid] == kept.before:
+            continue
+        if hash_setting(documents[uuid]) in kept.written or not documents[uuid]:
+            yield build_document_restore_step(uuid, kept.before)
+        else:
+            yield PlanNote("warning", f"the static document of the app {uuid} is another one since; it stays")
+
+
+def _plan_unsubscribes(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep]:
+    there = {one.uuid for one in current.subscriptions}
+    for uuid, kept in entries.subscriptions.items():
+        if uuid in there:
+            yield build_unsubscribe_step(uuid, kept.type)
+
+
+def _plan_app_removal(
+    entries: UndoEntries, current: CurrentSetup, app: OpentactApp, undo_entry: AppUndo
+) -> Iterator[SetupStep | PlanNote]:
+    if undo_entry.made:
+        others = [
+            lease.number for lease in current.leases if lease.app_uuid == app.uuid and lease.uuid not in entries.numbers
+        ]
+        if others:
+            text = f"the app {app.name!r}, which connect made, stays: it was given {', '.join(others)} since"
+            yield PlanNote("missing", text, "give them to another app, and delete it in the portal")
+        else:
+            yield build_app_deletion_step(app.uuid, app.name)
+        return
+    there = {field: app.raw.get(field) for field in undo_entry.before}
+    after = {
+        field: value
+        for field, value in undo_entry.before.items()
+        if value != there[field] and undo_entry.is_our_value(field, there[field])
+    }
+    others = [field for field, value in undo_entry.before.items() if value != there[field] and field not in after]
+    if others:
+        yield PlanNote("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
+    if after:
+        yield build_app_restore_step(app.uuid, app.name, {field: there[field] for field in after}, after)
+
+
+# What is restored of texts that come in.
+
+
+def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) -> RestoreStep:
+    """A number's texts go by the profile that it had, or not at all."""
+    number, before = undo_entry.number, undo_entry.before
+
+    async def apply(context: PlanContext) -> None:
+        if before:
+            await context.opentact.messages.enable_messaging(number, before, undo_entry.campaign)
+        else:
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.messages.disable_messaging(number)
+        context.undo_log.entries.texts.pop(lease, None)
+
+    back = f"by the messaging profile {before} again" if before else "no more, as it was"
+    told = {"number": number, "lease": lease, "profile": before or None}
+    return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], told, apply)
+
+
+def build_profile_restore_step(
+    uuid: str, name: str, *, is_ours: bool, current_url: object = None, previous_url: object = None
+) -> RestoreStep:
+    """A messaging profile calls back whom it called; the one that connect made is removed."""
+
+    async def apply(context: PlanContext) -> None:
+        if is_ours:
+            with contextlib.suppress(OpentactNotFoundError):
+                await context.opentact.messages.delete_profile(uuid)
+        else:
+            await context.opentact.messages.update_profile(uuid, callback_url=previous_url)
+        context.undo_log.entries.profiles.pop(uuid, None)
+
+    named = f"the messaging profile {name!r} ({uuid})"
+    restored = [f"restore {named}", f"  {CALLBACK_URL_FIELD}: {format_setting_change(current_url, previous_url)}"]
+    lines = [f"delete {named}, which connect made"] if is_ours else restored
+    return RestoreStep(
+        "restore-profile",
+        lines,
+        {"profile": uuid, "delete": is_ours, CALLBACK_URL_FIELD: format_setting(previous_url)},
+        apply,
+    )
+
+
+def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
+    """Numbers first, then the profile that they had."""
+    leases = {lease.uuid: lease for lease in current.leases}
+    for uuid, kept in entries.texts.items():
+        if uuid in leases:
+            yield from _plan_number_messaging_restore(leases[uuid], kept)
+    others = {get_messaging_profile_uuid(lease) for lease in current.leases if lease.uuid not in entries.texts}
+    for profile in current.profiles:
+        if profile.uuid in entries.profiles:
+            yield from _plan_profile_restore(profile, entries.profiles[profile.uuid], is_in_use=profile.uuid in others)
+
+
+def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessagingUndo) -> Iterator[SetupStep | PlanNote]:
+    told, there = "messaging_profile" in lease.raw, get_messaging_profile_uuid(lease)
+    if told and there == undo_entry.before:
+        return
+    if told and there not in ("", undo_entry.profile):
+        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile since; it stays so")
+    else:
+        yield build_messaging_restore_step(lease.uuid, undo_entry)
+
+
+def _plan_profile_restore(
+    profile: OpentactRecord, undo_entry: ProfileUndo, *, is_in_use: bool
+) -> Iterator[SetupStep | PlanNote]:
+    there, before, name = (
+        profile.raw.get(CALLBACK_URL_FIELD),
+        undo_entry.before.get(CALLBACK_URL_FIELD),
+        str(profile.raw.get("name") or ""),
+    )
+    if undo_entry.made and is_in_use:
+        yield PlanNote("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
+    elif undo_entry.made:
+        yield build_profile_restore_step(profile.uuid, name, is_ours=True)
+    elif undo_entry.is_our_value(CALLBACK_URL_FIELD, there) and there != before:
+        yield build_profile_restore_step(profile.uuid, name, is_ours=False, current_url=there, previous_url=before)

@@ -1,0 +1,143 @@
+"""Checks and what they find: all at once, each within a time, and one that breaks takes no other with it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+from callflows.errors import CallflowsError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+
+_FoundT = TypeVar("_FoundT")
+
+
+DoctorLevel = Literal["ok", "warning", "error"]
+
+
+CHECK_TIMEOUT_SECONDS: Final = 15.0
+"""For a check, unless it says otherwise."""
+
+
+_UNKNOWN_PREFIX: Final = "it cannot be told: "
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """What was found, and the mend where something is wrong."""
+
+    level: DoctorLevel
+    found: str
+    fix: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """Something that is looked at. ``local``: without asking anybody. ``fails``: how bad it is that it cannot be told."""
+
+    name: str
+    run: Callable[[], Awaitable[Sequence[DoctorFinding]]]
+    is_local: bool = False
+    timeout_seconds: float = CHECK_TIMEOUT_SECONDS
+    failure_level: DoctorLevel = "warning"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DoctorResult:
+    """A finding, and the check that found it."""
+
+    check: str
+    level: DoctorLevel
+    found: str
+    fix: str
+
+
+class SharedFetch(Generic[_FoundT]):
+    """Asked once, however many checks want to know it."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[_FoundT]]) -> None:
+        self._fetch = fetch
+        self._task: asyncio.Task[_FoundT] | None = None
+
+    async def __call__(self) -> _FoundT:
+        """What was found. Raises what asking raised, to each."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run_fetch())
+            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._task)
+
+    async def _run_fetch(self) -> _FoundT:
+        return await self._fetch()
+
+
+async def run_in_daemon_thread(work: Callable[[], _FoundT]) -> _FoundT:
+    """What work gives that may block, as on a disk that is gone; nobody waits for it when all is said."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_FoundT] = loop.create_future()
+
+    def set_outcome(set_future: Callable[[Any], None], value: object) -> None:
+        if not done.done():
+            set_future(value)
+
+    def run_work() -> None:
+        give, value = done.set_result, None
+        try:
+            value = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            give, value = done.set_exception, error  # type: ignore[assignment]
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(set_outcome, give, value)
+
+    threading.Thread(target=run_work, daemon=True).start()
+    return await done
+
+
+def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[], Awaitable[Sequence[DoctorFinding]]]:
+    """A look that asks nobody, as a check wants it."""
+
+    async def run_check() -> Sequence[DoctorFinding]:
+        return await run_in_daemon_thread(lambda: [*check()])
+
+    return run_check
+
+
+async def run_doctor_checks(checks: Sequence[DoctorCheck], *, offline: bool = False) -> list[DoctorResult]:
+    """What all checks find, in their order; ``offline``: only those that ask nobody."""
+    wanted = [check for check in checks if check.is_local or not offline]
+    found = await asyncio.gather(*(_run_check(check) for check in wanted))
+    results = [
+        DoctorResult(check.name, finding.level, finding.found, finding.fix)
+        for check, findings in zip(wanted, found, strict=True)
+        for finding in findings
+    ]
+    return [_shorten_repeated_reason(result, results) for result in results]
+
+
+def _shorten_repeated_reason(result: DoctorResult, results: list[DoctorResult]) -> DoctorResult:
+    """A reason that another check has as its error is not told again."""
+    reason = result.found.removeprefix(_UNKNOWN_PREFIX)
+    where = next((other.check for other in results if other.level == "error" and reason in other.found), "")
+    if reason == result.found or not where:
+        return result
+    return dataclasses.replace(result, found=f"{_UNKNOWN_PREFIX}see {where}", fix="")
+
+
+async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
+    try:
+        async with asyncio.timeout(check.timeout_seconds):
+            return await check.run()
+    except TimeoutError:
+        return [
+            DoctorFinding(
+                "error", f"it could not be told within {check.timeout_seconds:g} s", "see whether what it asks is reachable"
+            )
+        ]
+    except CallflowsError as error:
+        said = str(error) if check.failure_level == "error" else f"{_UNKNOWN_PREFIX}{error}"
+        return [DoctorFinding(check.failure_level, said, getattr(error, "fix", ""))]
+    except Exception as error:  # noqa: BLE001 - the others are still looked at
+        return [DoctorFinding("error", f"the check itself broke: {type(error).__name__}: {error}", "please report it")]

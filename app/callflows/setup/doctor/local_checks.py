@@ -1,0 +1,222 @@
+"""What can be seen without asking anybody: settings, the folder of what is kept, flow files."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from callflows.errors import JournalError
+from callflows.settings import find_unknown_settings, is_loopback_host
+from callflows.setup.doctor.doctor_runner import DoctorFinding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.settings import Settings
+
+
+MIN_TOKEN_CHARACTERS: Final = 16
+"""Characters of a token."""
+
+
+MIN_TOKEN_ENTROPY_BITS: Final = 48.0
+"""Bits of a token, as far as its letters tell."""
+
+
+_COMMON_TOKEN_WORDS: Final = (
+    "secret",
+    "password",
+    "passwort",
+    "changeme",
+    "token",
+    "callflows",
+    "opentact",
+    "example",
+    "default",
+    "test",
+)
+
+
+_CREATE_TOKEN_FIX: Final = "make one by python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"  # noqa: S105 - a sentence
+
+
+LOW_DISK_BYTES, FULL_DISK_BYTES = 500 * 2**20, 50 * 2**20
+"""Bytes left on a disk: nearly full, and full."""
+
+
+_MAX_SHOWN_PROBLEMS: Final = 5
+
+
+_MISSING_TABLE_PATTERN: Final = re.compile(r'no such table|relation "\w+" does not exist')
+
+
+def diagnose_setting_names(_settings: Settings) -> Iterator[DoctorFinding]:
+    """Variables that look like settings, and are none."""
+    strange = find_unknown_settings()
+    for line in strange:
+        yield DoctorFinding("warning", line, "correct its name, or take it away")
+    if not strange:
+        yield DoctorFinding("ok", "every CALLFLOWS_… variable is a setting")
+
+
+def diagnose_token(settings: Settings) -> Iterator[DoctorFinding]:
+    """Whether strangers are kept out by something that cannot be guessed."""
+    if not settings.token:
+        yield DoctorFinding(
+            "error", "CALLFLOWS_TOKEN is not set: only this machine is answered, and no call of Opentact", _CREATE_TOKEN_FIX
+        )
+    for number, secret in enumerate(settings.token, start=1):
+        which = f"token {number} of {len(settings.token)}" if len(settings.token) > 1 else "the token"
+        why = explain_weak_secret(secret.get_secret_value())
+        yield (
+            DoctorFinding("error", f"{which} is weak: {why}", _CREATE_TOKEN_FIX)
+            if why
+            else DoctorFinding("ok", f"{which} cannot be guessed")
+        )
+
+
+def explain_weak_secret(secret: str) -> str:
+    """Why a secret may be guessed; nothing where it may not, as far as its letters tell."""
+    if len(secret) < MIN_TOKEN_CHARACTERS:
+        return f"it has {len(secret)} characters, and should have {MIN_TOKEN_CHARACTERS} or more"
+    plain = "".join(filter(str.isalnum, secret.lower()))
+    for word in _COMMON_TOKEN_WORDS:
+        plain = plain.replace(word, "")
+    if len(plain) < MIN_TOKEN_CHARACTERS // 2:
+        return "it is made of words that everybody tries first"
+    steps = [ord(after) - ord(before) for before, after in pairwise(secret)]
+    bits = min(_estimate_entropy_bits([*secret]), _estimate_entropy_bits(steps))
+    return "" if bits >= MIN_TOKEN_ENTROPY_BITS else "it repeats itself, or goes on in equal steps"
+
+
+def _estimate_entropy_bits(parts: list[str] | list[int]) -> float:
+    """Shannon's measure of a text by its own letters: a random one of 24 bytes in base64 has about 140."""
+    counts: Counter[object] = Counter(parts)
+    return -sum(count * math.log2(count / len(parts)) for count in counts.values())
+
+
+def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
+    """Where Opentact reaches the server, and whether others can read along."""
+    url = urlsplit(settings.public_url)
+    if not settings.public_url:
+        said = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents are made of what each request says of itself"
+        yield DoctorFinding("error", said, "set it to the address that Opentact reaches, as https://calls.example.com")
+    elif is_loopback_host(url.hostname or ""):
+        said = f"{settings.public_url} is this machine, which only a stand-in on it reaches"
+        yield DoctorFinding("warning", said, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
+    elif url.scheme != "https":
+        mend = "put a proxy with a certificate before the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
+        yield DoctorFinding(
+            "error", f"{settings.public_url} is not TLS: tokens and what callers press can be read on the way", mend
+        )
+    else:
+        yield DoctorFinding("ok", f"{settings.public_url} is TLS")
+
+
+def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
+    """Whether all that answer can read each other's tickets."""
+    kept = f"made once and kept in {settings.data}"
+    mend = "where there are replicas set CALLFLOWS_SECRET_KEYS, the same for all"
+    if settings.secret_keys:
+        yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) sign tickets, the same wherever they are set")
+    elif settings.workers > 1:
+        said = (
+            f"{settings.workers} workers share the key that is {kept}; another machine has another, and its calls break off"
+        )
+        yield DoctorFinding("warning", said, mend)
+    else:
+        yield DoctorFinding("ok", f"the key is {kept}; {mend}")
+
+
+def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
+    """Whether the server knows who asks it: it speaks no TLS itself, so https means that a proxy stands before it."""
+    if not settings.public_url.startswith("https://"):
+        yield DoctorFinding("ok", "no proxy is known of")
+    elif settings.trusted_proxies:
+        yield DoctorFinding("ok", f"{len(settings.trusted_proxies)} network(s) of proxies are believed")
+    else:
+        said = "CALLFLOWS_PUBLIC_URL is https, so a proxy stands before the server, and CALLFLOWS_TRUSTED_PROXIES is empty"
+        mend = "set CALLFLOWS_TRUSTED_PROXIES to the proxy's network, as 10.0.0.0/8"
+        if settings.allowed_sources:
+            why = "every request seems to come from the proxy, so it is the one that CALLFLOWS_ALLOWED_SOURCES judges"
+            yield DoctorFinding("error", f"{said}: {why}", mend)
+        else:
+            yield DoctorFinding("warning", f"{said}: every request seems to come from the proxy, by http", mend)
+
+
+def diagnose_data_folder(
+    settings: Settings, disk_usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage
+) -> Iterator[DoctorFinding]:
+    """Whether what must be kept can be written, and for how long."""
+    folder = settings.data.absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    mend = "make CALLFLOWS_DATA a folder that this user can write"
+    try:
+        if there == folder:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"callflows")
+        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            yield DoctorFinding("error", f"{folder} is not there, and cannot be made in {there}", mend)
+            return
+    except OSError as error:
+        yield DoctorFinding("error", f"{folder} cannot be written: {error.strerror}", mend)
+        return
+    total, _, free = disk_usage(there)
+    left = f"{free // 2**20:,} MiB of {total // 2**20:,} MiB are free"
+    if free >= LOW_DISK_BYTES:
+        yield DoctorFinding("ok", f"{settings.data} can be written; {left}")
+    else:
+        yield DoctorFinding(
+            "error" if free < FULL_DISK_BYTES else "warning",
+            f"the disk of {folder} is nearly full: {left}",
+            "make room on it",
+        )
+
+
+def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
+    """Whether calls can be remembered; the tables are looked at as they are, and not made."""
+    from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - heavy
+
+    store = SqlStore(settings.journal_url)
+    if store.sqlite_file is not None and not store.sqlite_file.exists():
+        yield DoctorFinding("ok", f"{store.sqlite_file} is made when the server starts")
+        return
+    try:
+        store.hold_lease("doctor", "doctor", 0.0, 0.0)
+    except JournalError as error:
+        if _MISSING_TABLE_PATTERN.search(str(error)):
+            yield DoctorFinding("ok", f"{store.display_name} is empty: the server makes its tables when it starts")
+        else:
+            mend = "let it be reached and written; until then calls are answered, and remembered in files"
+            yield DoctorFinding("error", f"{store.display_name} cannot be written: {error}", mend)
+    else:
+        yield DoctorFinding("ok", f"{store.display_name} can be written")
+    finally:
+        store.close()
+
+
+def diagnose_flows(loaded: LoadedFlows, folder: Path) -> Iterator[DoctorFinding]:
+    """What ``check`` would say: mistakes first."""
+    mend = "see callflows check"
+    for level in ("error", "warning"):
+        found = [problem for problem in loaded.problems if problem.severity == level]
+        for problem in found[:_MAX_SHOWN_PROBLEMS]:
+            yield DoctorFinding(level, str(problem), problem.fix or mend)
+        if len(found) > _MAX_SHOWN_PROBLEMS:
+            yield DoctorFinding(level, f"and {len(found) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", mend)
+    count = len(loaded.book.flows)
+    if not count and not loaded.has_errors:
+        yield DoctorFinding(
+            "error", f"there is no flow in {folder}: every call hears an apology", "begin one: callflows new"
+        )
+    elif not loaded.has_errors:
+        yield DoctorFinding("ok", f"{count} flow(s) can answer")

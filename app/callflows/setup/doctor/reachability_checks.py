@@ -1,0 +1,99 @@
+"""What is seen from outside: whether our server answers whom it should, and what Opentact's clock says."""
+
+from __future__ import annotations
+
+import secrets
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from callflows.errors import OutboundRequestError
+from callflows.probe_tokens import make_probe_token
+from callflows.settings import is_loopback_host
+from callflows.setup.doctor.doctor_runner import DoctorFinding
+from callflows.setup.server_probe import explain_unreachable_server, probe_url
+
+if TYPE_CHECKING:
+    from callflows.settings import Settings
+    from callflows.setup.doctor.doctor_runner import DoctorLevel
+
+
+CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 30.0, 300.0
+"""Seconds by which a clock may be off: said, and too much for tickets, tokens and opening hours."""
+
+
+_FORBIDDEN_STATUS: Final = 403
+
+
+_PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+
+async def diagnose_reachability(settings: Settings) -> list[DoctorFinding]:
+    """Whether our server is what answers at the public URL."""
+    if not settings.public_url:
+        return []
+    why = await explain_unreachable_server(settings.public_url)
+    if not why:
+        return [DoctorFinding("ok", f"{settings.public_url} answers")]
+    here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
+    local = (
+        await explain_unreachable_server(f"http://{f'[{here}]' if ':' in here else here}:{settings.port}", 2.0)
+        if settings.port
+        else "no port"
+    )
+    mend = (
+        "the server does not run here either: start it (callflows serve)"
+        if local
+        else f"the server itself answers on {here}:{settings.port}: look at the name, the firewall and the proxy before it"
+    )
+    return [DoctorFinding("error", f"{settings.public_url} cannot be reached from here: {why}", mend)]
+
+
+async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
+    """Whether strangers are sent away: a call with a wrong token must be forbidden."""
+    if not settings.public_url:
+        return []
+    wrong = (
+        make_probe_token(settings.token[0].get_secret_value()) if settings.token else f"wrong-{secrets.token_urlsafe(12)}"
+    )
+    reply = await probe_url(f"{settings.public_url}/call", "POST", token=wrong)
+    if reply.status == _FORBIDDEN_STATUS:
+        return [DoctorFinding("ok", "a call with a wrong token is forbidden")]
+    said = f"a call with a wrong token is answered with {reply.status}, not {_FORBIDDEN_STATUS}"
+    return [
+        DoctorFinding("error", said, "set CALLFLOWS_TOKEN for the server, and let the proxy hand on /call as it is asked")
+    ]
+
+
+async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
+    """Whether the server that runs has the token of these settings; it is only sent where nobody reads along."""
+    host = urlsplit(settings.public_url)
+    if not settings.token or not (host.scheme == "https" or is_loopback_host(host.hostname or "")):
+        return []
+    reply = await probe_url(f"{settings.public_url}/metrics", token=settings.token[0].get_secret_value())
+    if reply.status == _FORBIDDEN_STATUS and reply.headers.get("content-type", "").startswith(_PROBLEM_MEDIA_TYPE):
+        said = "the server that runs does not know the (first) token of these settings"
+        return [
+            DoctorFinding("error", said, "start it anew with this CALLFLOWS_TOKEN, or run doctor where its settings are")
+        ]
+    known = "the server that runs knows the token" if reply.status == 200 else "whether it knows the token cannot be told"  # noqa: PLR2004 - HTTP
+    return [DoctorFinding("ok", known)]
+
+
+async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
+    """Our clock beside Opentact's, by the Date of its REST API."""
+    try:
+        reply = await probe_url(f"{settings.opentact_url}/")
+    except OutboundRequestError as error:
+        mend = "see whether this machine reaches the internet, and whether CALLFLOWS_OPENTACT_URL is right"
+        return [DoctorFinding("error", f"{settings.opentact_url} cannot be reached: {error}", mend)]
+    try:
+        theirs = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError):
+        return [DoctorFinding("warning", "Opentact does not tell its time", "see that this machine's clock is set by NTP")]
+    off = reply.received_at - reply.elapsed_seconds / 2 - (theirs + 0.5)
+    if abs(off) < CLOCK_WARNING_SECONDS:
+        return [DoctorFinding("ok", "this machine's clock and Opentact's agree")]
+    said = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
+    level: DoctorLevel = "error" if abs(off) >= CLOCK_ERROR_SECONDS else "warning"
+    return [DoctorFinding(level, f"{said}: tokens, tickets and opening hours go by it", "set the clock by NTP")]

@@ -1,0 +1,96 @@
+"""Our own server, asked as strangers and Opentact ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ssl
+import time
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from callflows.errors import OutboundRequestError
+from callflows.settings import is_loopback_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+PROBE_TIMEOUT_SECONDS: Final = 5.0
+"""For one question."""
+
+
+MAX_PROBE_RESPONSE_BYTES: Final = 64_000
+"""Bytes of an answer that are looked at."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProbeReply:
+    """What a server answered, within ``seconds``, at the moment ``at`` of our clock."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_seconds: float
+    received_at: float
+
+
+async def probe_url(
+    url: str, method: str = "GET", timeout_seconds: float = PROBE_TIMEOUT_SECONDS, **query: str
+) -> ProbeReply:
+    """What a URL answers. Raises OutsideError with the reason, in which no query is."""
+    client = httpx.AsyncClient(
+        timeout=timeout_seconds,
+        follow_redirects=False,
+        trust_env=not is_loopback_host(urlsplit(url).hostname or ""),
+        headers={"user-agent": f"callflows/{version('callflows')}"},
+    )
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout_seconds), client, client.stream(method, url, params=query or None) as response:
+            body = await _read_response_start(response)
+    except (TimeoutError, httpx.TimeoutException):
+        raise OutboundRequestError(f"no answer within {timeout_seconds:g} s") from None
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+        raise OutboundRequestError(_describe_probe_error(error)) from None
+    took = time.monotonic() - began
+    return ProbeReply(response.status_code, response.headers, body, took, datetime.now().astimezone().timestamp())
+
+
+async def _read_response_start(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_PROBE_RESPONSE_BYTES:
+            break
+    return bytes(body[:MAX_PROBE_RESPONSE_BYTES])
+
+
+def _describe_probe_error(error: BaseException) -> str:
+    """Why there is no answer, for people."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            return f"its TLS certificate is not valid: {inner.verify_message}"
+        if isinstance(inner, ssl.SSLError):
+            return f"TLS fails: {inner.reason or 'it speaks something else'}"
+        inner = inner.__cause__ or inner.__context__
+    said = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    return f"it cannot be connected to ({said})" if isinstance(error, httpx.ConnectError) else said or type(error).__name__
+
+
+async def explain_unreachable_server(public_url: str, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:
+    """Why our server is not alive behind a URL; nothing where it is."""
+    try:
+        reply = await probe_url(f"{public_url}/healthz", timeout_seconds=timeout_seconds)
+    except OutboundRequestError as error:
+        return str(error)
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - the class of HTTP
+        return f"it sends on elsewhere ({reply.status})"
+    if reply.status != httpx.codes.OK or b'"status"' not in reply.body:
+        return f"something else answers there, with {reply.status}"
+    return ""

@@ -1,0 +1,37 @@
+"""How values of the platform are shown to people: what follows a URL's ``?`` may be a secret, and is left out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_URL_PATTERN: Final = re.compile(r"(https?://)(?:[^/?#@\s]*@)?([^?#\s]*)(\?[^#\s]*)?.*", re.IGNORECASE | re.DOTALL)
+
+
+_QUERY_VALUE_PATTERN: Final = re.compile(r"=[^&]*")
+
+
+def format_setting(value: object) -> str:
+    """A field's value for people, and for programs that read a plan."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = "".join(sign if sign.isprintable() else " " for sign in str(value))
+    found = _URL_PATTERN.fullmatch(text)
+    return text if found is None else f"{found[1]}{found[2]}{_QUERY_VALUE_PATTERN.sub('=…', found[3] or '')}"
+
+
+def format_setting_change(before: object, after: object) -> str:
+    """``nothing → https://calls.example.com/call?token=…``."""
+    old, new = format_setting(before), format_setting(after)
+    return f"{old} → {new}{' (another secret)' if old == new else ''}"
+
+
+def format_setting_changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """A line for each field that is set."""
+    return [f"{field}: {format_setting_change(before.get(field), value)}" for field, value in after.items()]

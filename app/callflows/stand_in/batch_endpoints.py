@@ -1,0 +1,69 @@
+"""Bulk calls: each number of a batch is rung with a document. platform 5."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from callflows.stand_in import stand_in_rules
+from callflows.stand_in.call_registry import check_readable
+from callflows.stand_in.request_bodies import NewBatchBody
+from callflows.stand_in.response_envelopes import success_response
+from callflows.stand_in.rest_routing import parse_rest_body
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from callflows.stand_in.call_registry import CallRegistry
+    from callflows.stand_in.entity_store import EntityRow
+    from callflows.stand_in.rest_routing import RestRouter
+    from callflows.stand_in.stand_in_platform import StandInPlatform
+
+
+MAX_PARALLEL_BATCH_CALLS: Final = 10
+"""Numbers of a batch that are rung together."""
+
+
+def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
+    """``/batch``."""
+
+    async def create_batch(request: Request) -> Response:
+        given = await parse_rest_body(request, NewBatchBody)
+        platform.voice_profiles.get_row(given.outbound_voice_profile)
+        lease = platform.leases.get_lease(given.tn_lease)
+        check_readable(given.xml.encode(), platform)
+        platform.account.check_balance(len(given.phones) * stand_in_rules.COST_PER_MINUTE)
+        platform.apply_rule(stand_in_rules.CREATION_STATUS_RULE)
+        row = platform.batches.add_row({**given.model_dump(), "type": "call_xml", "state": "created", "items": []})
+        row["phones"] = [int(phone) for phone in given.phones]
+        platform.start_task(_run_batch(platform, calls, row, lease))
+        return success_response({**row, "items": []}, 202)
+
+    async def show_batch(request: Request) -> Response:
+        return success_response(platform.batches.get_row(request.path_params["uuid"]))
+
+    return [rest.make_route("/batch", POST=create_batch), rest.make_route("/batch/{uuid}", GET=show_batch)]
+
+
+async def _run_batch(platform: StandInPlatform, calls: CallRegistry, row: EntityRow, lease: EntityRow) -> None:
+    """Ring them, some at a time."""
+    room = asyncio.Semaphore(MAX_PARALLEL_BATCH_CALLS)
+
+    async def ring_phone(phone: str) -> None:
+        item: EntityRow = {"uuid": platform.ids.next_uuid("batch item"), "phone": int(phone), "state": "created"}
+        row["items"].append(item)
+        async with room:
+            live = calls.start_batch_call(lease, phone, row["xml"].encode(), item["uuid"])
+            item.update(state="calling", call=live.leg.uuid)
+            if live.task is not None:
+                told = await live.task
+                answered_ = "live" in live.leg.state_times
+                item.update(state="success" if answered_ else "failed", outcome=told.outcome, reason=told.error)
+
+    row["state"] = "running"
+    async with asyncio.TaskGroup() as group:
+        for phone in row["phones"]:
+            group.create_task(ring_phone(str(phone)))
+    row["state"] = "finished"

@@ -1,0 +1,128 @@
+"""Messages: sent, received, searched; profiles, and the callbacks that tell of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from callflows.stand_in import event_delivery, stand_in_rules
+from callflows.stand_in.request_bodies import MessagingProfileBody, SmsBody
+from callflows.stand_in.response_envelopes import RestRefusal, success_response
+from callflows.stand_in.rest_routing import make_crud_routes, parse_rest_body
+from callflows.stand_in.row_search import SMS_SEARCH_FIELDS, SearchBody, search_rows
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from callflows.stand_in.entity_store import EntityRow
+    from callflows.stand_in.request_bodies import InboundTextBody
+    from callflows.stand_in.rest_routing import RestEndpoint, RestRouter
+    from callflows.stand_in.stand_in_platform import StandInPlatform
+
+
+MESSAGE_CALLBACK_TIMEOUT_SECONDS: Final = 10.0
+"""Seconds of the real clock that a callback may take."""
+
+
+SMS_SEARCH_TYPES: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
+
+
+class StandInMessages:
+    """All messages. platform 1.5 and 4."""
+
+    def __init__(self, platform: StandInPlatform) -> None:
+        self._platform = platform
+
+    def send_message(self, body: SmsBody) -> EntityRow:
+        """Send one from a number of the account. Raises Refused."""
+        platform = self._platform
+        lease = platform.leases.get_by_number(body.sender or body.tn or "")
+        if "sms" not in lease["features"]:
+            raise RestRefusal(409, f"TN {lease['tn']['tn']} is not enabled for SMS")
+        platform.account.check_balance(stand_in_rules.COST_PER_SMS)
+        platform.apply_rule(stand_in_rules.CREATION_STATUS_RULE)
+        row = self._add_row("smso", lease, str(lease["tn"]["tn"]), body.to, body.message)
+        row |= {"state": "created", "delivered": False, "automated": False, "reason": "sending"}
+        platform.account.charge_balance(stand_in_rules.COST_PER_SMS, "sms_charge_out")
+        platform.start_task(self._deliver_message(row, lease, body.custom_callback_url))
+        return {**row}
+
+    def receive_message(self, body: InboundTextBody) -> EntityRow:
+        """Somebody sends one to a number of the account. Raises Refused."""
+        lease = self._platform.leases.get_by_number(body.to)
+        if "sms" not in lease["features"]:
+            raise RestRefusal(409, f"TN {body.to} is not enabled for SMS")
+        row = self._add_row("smsi", lease, body.sender, str(lease["tn"]["tn"]), body.message)
+        row["state"] = "success"
+        self._platform.start_task(self._report_state(row, lease, None))
+        return {**row}
+
+    def _add_row(self, kind: str, lease: EntityRow, from_: str, to: str, text: str) -> EntityRow:
+        """One, kept; its thread is that of the two numbers."""
+        thread = hashlib.sha256(":".join(sorted((from_, to))).encode()).hexdigest()[:32]
+        who = {"from": from_, "to": to, "thread": thread, "message": text}
+        whose = {"tn": lease["tn"], "account": self._platform.account.build_entity()}
+        return self._platform.messages.add_row({"type": kind, **who, "state": "created", **whose})
+
+    async def _deliver_message(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
+        """A message that is sent: created, success, and delivered."""
+        beat = stand_in_rules.SMS_STATE_SECONDS / self._platform.options.pace
+        for state, delivered in (("created", False), ("success", False), ("success", True)):
+            self._platform.messages.update_row(row["uuid"], {"state": state, "delivered": delivered})
+            await self._report_state(row, lease, callback_url)
+            await asyncio.sleep(beat)
+
+    async def _report_state(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
+        """The event, and the callback: the message's own, else its profile's, else none."""
+        happened = event_delivery.build_sms_event(row)
+        if self._platform.events.year == "2022":
+            self._platform.report_event(happened)
+        else:
+            self._platform.report_undocumented_event(stand_in_rules.SMS_ENVELOPE_2024_RULE, happened)
+        profile = lease["messaging_profile"]
+        kept = self._platform.messaging_profiles.get_row(profile) if profile else {}
+        urls = [callback_url] if callback_url else [kept.get("callback_url"), kept.get("callback_url2")]
+        await self._request_callback([asked for asked in urls if asked], json.dumps(row).encode())
+
+    async def _request_callback(self, urls: list[str], body: bytes) -> None:
+        """The second URL is asked where the first cannot be reached."""
+        for url in urls:
+            if self._platform.skips_request("POST", url, stand_in_rules.CALLBACK_METHOD_RULE):
+                return
+            reply = await self._platform.send_request("POST", url, body, MESSAGE_CALLBACK_TIMEOUT_SECONDS)
+            if reply.status:
+                return
+
+
+def make_message_routes(platform: StandInPlatform, messages: StandInMessages, rest: RestRouter) -> list[Route]:
+    """``/sms`` and ``/profile/messaging``."""
+
+    async def send_sms(request: Request) -> Response:
+        return success_response(messages.send_message(await parse_rest_body(request, SmsBody)), 202)
+
+    def clear_profile(uuid: str) -> None:
+        platform.leases.clear_references("messaging_profile", uuid)
+
+    profiles, fields = platform.messaging_profiles, MessagingProfileBody
+    return [
+        rest.make_route("/sms", POST=send_sms),
+        *(
+            rest.make_route(f"/sms/search{path}", POST=_search_endpoint(platform, kinds))
+            for path, kinds in SMS_SEARCH_TYPES.items()
+        ),
+        *make_crud_routes(rest, platform, "/profile/messaging", profiles, fields, fields, on_removed=clear_profile),
+    ]
+
+
+def _search_endpoint(platform: StandInPlatform, kinds: tuple[str, ...]) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        search = await parse_rest_body(request, SearchBody)
+        platform.apply_rule(stand_in_rules.SEARCH_PAYLOAD_RULE)
+        rows = (row for row in platform.messages if row["type"] in kinds)
+        return success_response(search_rows(rows, search, SMS_SEARCH_FIELDS))
+
+    return handle_request

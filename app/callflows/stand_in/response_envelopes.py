@@ -1,0 +1,73 @@
+"""Answers in the documented envelope."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationError
+
+
+UNAUTHORIZED_MESSAGE = "Unauthorized"
+
+
+class RestRefusal(Exception):
+    """A request is refused. ``fields``: what is wrong with it, by path. platform 5: the envelope of an error."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        fields: Mapping[str, Mapping[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.fields = fields
+        self.headers = headers
+
+    def build_response(self) -> JSONResponse:
+        """As the platform says it."""
+        said: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
+        if self.fields is not None:
+            said |= {"meta": "", "fields": self.fields}
+        return JSONResponse(said, self.status, headers=self.headers)
+
+    def build_problem_response(self) -> JSONResponse:
+        """As the stand-in's own door says it: problem details (RFC 9457), which name every wrong field."""
+        named = [f"{path.removeprefix('params.')}: {field['message']}" for path, field in (self.fields or {}).items()]
+        said = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
+        said["detail"] = "; ".join(named) or self.message
+        beside = {"fields": self.fields} if self.fields else {}
+        return JSONResponse(said | beside, self.status, self.headers, "application/problem+json")
+
+
+def success_response(payload: object, status: int = 200, **extra_fields: object) -> JSONResponse:
+    """Success."""
+    return JSONResponse({"success": True, "payload": payload, **extra_fields}, status)
+
+
+def field_refusal(name: str, message: str, value: object) -> RestRefusal:
+    """One field is wrong."""
+    return RestRefusal(400, "Validation failed", {f"params.{name}": {"message": message, "value": value}})
+
+
+def validation_refusal(error: ValidationError) -> RestRefusal:
+    """What pydantic found wrong."""
+    fields = {}
+    for found in error.errors(include_url=False, include_context=False):
+        path = ".".join(map(str, found["loc"])) or "body"
+        value = found["input"] if isinstance(found["input"], (str, int, float, bool, type(None))) else ""
+        fields[f"params.{path}"] = {"message": found["msg"], "value": value}
+    return RestRefusal(400, "Validation failed", fields)
+
+
+def not_found_refusal(entity_name: str) -> RestRefusal:
+    """There is no such thing."""
+    return RestRefusal(404, f"{entity_name} not found")

@@ -1,0 +1,202 @@
+"""Numbers that the account has, and those that can be ordered."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.stand_in.entity_store import current_platform_time
+from callflows.stand_in.response_envelopes import RestRefusal, not_found_refusal
+from callflows.telephony.phone_numbers import parse_e164
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from callflows.stand_in.entity_store import EntityRow, EntityTable, IdGenerator
+    from callflows.stand_in.stand_in_options import StandInOptions
+
+
+INVENTORY_PLACES: Final = (
+    ("201", "NJ", "Jersey City", "JERSEYCITY"),
+    ("212", "NY", "New York", "NWYRCYZN01"),
+    ("202", "DC", "Washington", "WSHNGTNZN1"),
+    ("305", "FL", "Miami", "MIAMI"),
+    ("312", "IL", "Chicago", "CHICAGOZN1"),
+    ("415", "CA", "San Francisco", "SNFCCNTRL"),
+    ("512", "TX", "Austin", "AUSTIN"),
+    ("617", "MA", "Boston", "BOSTON"),
+)
+"""Where numbers can be had: each place has those that nobody can have, from 555-0100 to 555-0199."""
+
+
+def build_tn_row(number: int) -> EntityRow:
+    """A number as it stands in calls and leases."""
+    made = current_platform_time()
+    return {"created_on": made, "modified_on": made, "tn": number, "deleted_on": None}
+
+
+def list_orderable_numbers() -> Iterator[EntityRow]:
+    """All numbers that there are to order."""
+    for npa, state, city, center in INVENTORY_PLACES:
+        for line in range(100, 200):
+            yield {
+                "tn": int(f"1{npa}555{line:04}"),
+                "registered": False,
+                "deleted_on": None,
+                "type": "long_code",
+                "country": "US",
+                "state": state,
+                "city": city,
+                "rate_center": center,
+                "npa": npa,
+                "nxx": "555",
+                "line": f"{line:04}",
+                "features": ["voice", "sms"],
+            }
+
+
+class NumberLeases:
+    """The numbers of the account."""
+
+    def __init__(self, table: EntityTable, apps: EntityTable) -> None:
+        self.table = table
+        self._apps = apps
+
+    def add_lease(self, number: int, *, features: list[str], autorenew: bool = True) -> EntityRow:
+        """Lease a number."""
+        fields: dict[str, Any] = {"tn": build_tn_row(number), "features": features, "autorenew": autorenew}
+        nobody = {"sip_control_app": None, "sip_connection": None, "messaging_profile": None, "sms_campaign": None}
+        return self.table.add_row({**fields, **nobody})
+
+    def get_lease(self, key: str) -> EntityRow:
+        """A lease by its identity, or by its number however that is written. Raises Refused."""
+        found = self.find_by_number(key)
+        return found if found is not None else self.table.get_row(key)
+
+    def find_by_number(self, number: str) -> EntityRow | None:
+        """A lease by its number; None where the account does not have it."""
+        digits = parse_e164(number).lstrip("+")
+        return next((row for row in self.table if digits and str(row["tn"]["tn"]) == digits), None)
+
+    def get_by_number(self, number: str) -> EntityRow:
+        """A lease by its number. Raises Refused."""
+        row = self.find_by_number(number)
+        if row is None:
+            raise not_found_refusal(f"TN lease {number}")
+        return row
+
+    def build_rest_row(self, row: EntityRow) -> EntityRow:
+        """A lease as REST has it: its app by identity and name."""
+        app = row["sip_control_app"]
+        named = {"uuid": app, "name": self._apps.get_row(app)["name"]} if app else None
+        profile = row["messaging_profile"]
+        return {**row, "sip_control_app": named, "messaging_profile": {"uuid": profile} if profile else None}
+
+    def clear_references(self, field: str, uuid: str) -> None:
+        """What is no more has no numbers."""
+        for row in self.table:
+            if row[field] == uuid:
+                row[field] = None
+
+
+# Tokens: the one made in the portal, and JWTs that an email and a password get.
+
+
+class TokenIssuer:
+    """Gives JWTs and knows its own. ``life`` of a JWT is in seconds of the real clock."""
+
+    def __init__(self, options: StandInOptions, key: str) -> None:
+        self._options = options
+        self._key = key.encode()
+        self._issued_count = 0
+        self._expired_count = 0
+
+    def issue_jwt(self, credentials: str) -> str | None:
+        """A JWT for what ``Authorization: Basic`` says; None where email or password are wrong."""
+        wanted = base64.b64encode(f"{self._options.email}:{self._options.password}".encode())
+        if not hmac.compare_digest(credentials.encode(), wanted):
+            return None
+        self._issued_count += 1
+        now = int(time.time())
+        claims = {
+            "email": self._options.email,
+            "jti": self._issued_count,
+            "iat": now,
+            "exp": now + self._options.token_life,
+        }
+        signed = f"{_encode_claims({'alg': 'HS256', 'typ': 'JWT'})}.{_encode_claims(claims)}"
+        return f"{signed}.{self._sign_text(signed)}"
+
+    def accepts_token(self, token: str) -> bool:
+        """Whether a token is one of these, and valid."""
+        if self._options.token and hmac.compare_digest(token.encode(), self._options.token.encode()):
+            return True
+        signed, _, signature = token.rpartition(".")
+        if not signed or not hmac.compare_digest(signature.encode(), self._sign_text(signed).encode()):
+            return False
+        claims = json.loads(_decode_base64(signed.partition(".")[2]))
+        return bool(claims["jti"] > self._expired_count and claims["exp"] > time.time())
+
+    def expire_jwts(self) -> None:
+        """All JWTs that were given are valid no more."""
+        self._expired_count = self._issued_count
+
+    def _sign_text(self, text: str) -> str:
+        return _encode_base64(hmac.new(self._key, text.encode(), hashlib.sha256).digest())
+
+
+def _encode_claims(claims: dict[str, object]) -> str:
+    return _encode_base64(json.dumps(claims, separators=(",", ":")).encode())
+
+
+def _encode_base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode_base64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+# The account: its balance, and what it is shown as.
+
+
+class StandInAccount:
+    """Who owns it all. ``told`` hears of each charge: why, and the new balance."""
+
+    def __init__(self, options: StandInOptions, ids: IdGenerator, on_charge: Callable[[str, float], None]) -> None:
+        self.uuid = ids.next_uuid("account")
+        self.user_uuid = ids.next_uuid("user")
+        self.email = options.email
+        self.balance = options.balance
+        self._on_charge = on_charge
+
+    def build_entity(self) -> dict[str, Any]:
+        """As it stands in events and calls."""
+        return {
+            "uuid": self.uuid,
+            "name": "Stand-in account",
+            "email": self.email,
+            "level": "Level2",
+            "phone": 12015550111,
+            "deleted_on": None,
+            "disabled_on": None,
+            "balance": self.balance,
+        }
+
+    def build_user(self) -> dict[str, Any]:
+        """The user, as the event ``auth`` has it."""
+        return {"uuid": self.user_uuid, "email": self.email, "wss_online": True, "role": "User"}
+
+    def check_balance(self, cost: float) -> None:
+        """Raises Refused where the balance is too low."""
+        if self.balance < cost:
+            raise RestRefusal(402, "not enough balance")
+
+    def charge_balance(self, cost: float, action: str) -> None:
+        """Take a sum off the balance."""
+        self.balance = round(self.balance - cost, 4)
+        self._on_charge(action, self.balance)

@@ -1,0 +1,123 @@
+"""All that a stand-in has and knows, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import UndocumentedBehaviourError
+from callflows.rehearsal.platform_network import HttpNetwork
+from callflows.rehearsal.undocumented_rules import PlatformRules, UndocumentedRule
+from callflows.stand_in import event_delivery
+from callflows.stand_in.entity_store import EntityTable, IdGenerator, current_platform_time
+from callflows.stand_in.event_delivery import EventBroadcaster
+from callflows.stand_in.response_envelopes import RestRefusal
+from callflows.stand_in.stand_in_account import NumberLeases, StandInAccount, TokenIssuer
+from callflows.stand_in.stand_in_options import FaultSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from datetime import datetime
+
+    from callflows.rehearsal.platform_network import NetworkReply
+    from callflows.stand_in.entity_store import EntityRow
+    from callflows.stand_in.stand_in_options import StandInOptions
+
+
+MAX_REMEMBERED_REQUESTS: Final = 1_000
+"""Requests to our URLs that are remembered; and elements that an app's log has, times ten."""
+
+
+class StandInPlatform:
+    """The imitated platform: what is kept, and who hears of what happens. ``asked`` are its requests to our URLs."""
+
+    def __init__(self, options: StandInOptions) -> None:
+        self.options = options
+        self.ids = ids = IdGenerator(options.seed)
+        self.rules = PlatformRules(strict=options.strict)
+        self.strict = options.strict
+        self.faults = FaultSettings(**options.faults)
+        self.tokens = TokenIssuer(options, ids.next_uuid("key"))
+        self.account = StandInAccount(options, ids, self._report_balance)
+        self.apps = EntityTable("SIP Control App", ids)
+        self.static_documents: dict[str, bytes] = {}
+        """Static documents by app."""
+        self.leases = NumberLeases(EntityTable("TN lease", ids), self.apps)
+        self.orders = EntityTable("Order", ids, drops_oldest=True)
+        self.messages = EntityTable("SMS", ids, drops_oldest=True)
+        self.messaging_profiles = EntityTable("Messaging profile", ids)
+        self.voice_profiles = EntityTable("Outbound voice profile", ids)
+        self.connections = EntityTable("SIP connection", ids)
+        self.domains = EntityTable("SIP domain", ids)
+        self.users = EntityTable("SIP user", ids)
+        self.invites = EntityTable("SIP invite", ids)
+        self.batches = EntityTable("Batch", ids, drops_oldest=True)
+        self.subscriptions = EntityTable("Event subscription", ids)
+        self.events = EventBroadcaster(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)
+        self.logs: deque[EntityRow] = deque(maxlen=10 * MAX_REMEMBERED_REQUESTS)
+        self.sent_requests: deque[EntityRow] = deque(maxlen=MAX_REMEMBERED_REQUESTS)
+        self.callee_behaviour: Any = "answer"
+        """What those who are dialled do, where a call does not say."""
+        self._network = HttpNetwork(allow_external=True)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def report_event(self, event: event_delivery.OutgoingEvent) -> None:
+        """Report something to whoever is connected."""
+        self.events.broadcast_event(event, self.account)
+
+    def report_undocumented_event(
+        self, rule: UndocumentedRule, event: event_delivery.OutgoingEvent, at: datetime | None = None
+    ) -> None:
+        """Report what is reported in a form that is not documented, unless nothing is to be chosen."""
+        if not self.strict:
+            self.rules.apply_rule(rule)
+            self.events.broadcast_event(event, self.account, at)
+
+    def apply_rule(self, rule: UndocumentedRule) -> None:
+        """Go on as a rule says. Raises Refused where that is not wanted."""
+        try:
+            self.rules.apply_rule(rule)
+        except UndocumentedBehaviourError as error:
+            raise RestRefusal(501, str(error)) from None
+
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Have something done beside."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
+        """One request to our URLs, which is remembered. ``Network`` of a call."""
+        row: EntityRow = {
+            "at": current_platform_time(),
+            "method": method,
+            "url": url,
+            "body": (body or b"").decode("utf-8", "replace"),
+        }
+        self.sent_requests.append(row)
+        reply = await self._network.send_request(method, url, body, timeout)
+        row.update(status=reply.status, ms=round(reply.ms, 3), **({"error": reply.error} if reply.error else {}))
+        return reply
+
+    def skips_request(self, method: str, url: str, rule: UndocumentedRule) -> bool:
+        """Whether a URL is left alone since the documentation does not say how it is asked; then that is remembered."""
+        if self.strict:
+            why = f"{rule.unknown}: the documentation does not say"
+            self.sent_requests.append(
+                {"at": current_platform_time(), "method": method, "url": url, "status": 0, "error": why}
+            )
+        else:
+            self.rules.apply_rule(rule)
+        return self.strict
+
+    async def close(self) -> None:
+        """End what goes on."""
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._network.__aexit__(None, None, None)
+
+    def _report_balance(self, action: str, amount: float) -> None:
+        self.report_event(event_delivery.build_balance_event(amount, action))

@@ -1,0 +1,155 @@
+"""A stand-in that listens: ``async with stand_in(Options(…)) as there: there.url``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
+
+from callflows.stand_in import (
+    app_endpoints,
+    batch_endpoints,
+    control_endpoints,
+    message_endpoints,
+    number_endpoints,
+    sip_endpoints,
+    subscription_endpoints,
+)
+from callflows.stand_in.call_registry import CallRegistry
+from callflows.stand_in.event_websocket import make_websocket_endpoint, make_websocket_protocol
+from callflows.stand_in.message_endpoints import StandInMessages
+from callflows.stand_in.request_bodies import NewAppBody
+from callflows.stand_in.response_envelopes import RestRefusal
+from callflows.stand_in.rest_routing import RestRouter
+from callflows.stand_in.stand_in_options import StandInOptions
+from callflows.stand_in.stand_in_platform import StandInPlatform
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from callflows.stand_in.stand_in_options import StandInNumber
+
+
+class StandInServer:
+    """A stand-in, and its addresses once it listens."""
+
+    def __init__(self, options: StandInOptions | None = None) -> None:
+        self.platform = platform = StandInPlatform(options or StandInOptions())
+        self.calls = calls = CallRegistry(platform)
+        self.messages = StandInMessages(platform)
+        rest = RestRouter(platform)
+        self.url = ""
+        self.app = Starlette(
+            routes=[
+                *subscription_endpoints.make_subscription_routes(platform, rest),
+                *app_endpoints.make_app_routes(platform, calls, rest),
+                *number_endpoints.make_number_routes(platform, rest),
+                *message_endpoints.make_message_routes(platform, self.messages, rest),
+                *batch_endpoints.make_batch_routes(platform, calls, rest),
+                *sip_endpoints.make_sip_routes(platform, rest),
+                *control_endpoints.make_control_routes(platform, calls, self.messages),
+                WebSocketRoute("/wss", make_websocket_endpoint(platform)),
+            ],
+            exception_handlers={
+                RestRefusal: _handle_refusal,
+                HTTPException: _handle_http_error,
+                Exception: _handle_refusal,
+            },
+        )
+        for number in platform.options.numbers:
+            self._add_number(number)
+
+    @property
+    def rest_url(self) -> str:
+        """Where REST is."""
+        return f"{self.url}/rest"
+
+    @property
+    def events_url(self) -> str:
+        """Where events are."""
+        return f"{self.url.replace('http', 'ws', 1)}/wss"
+
+    def _add_number(self, number: StandInNumber) -> None:
+        """Lease a number, for an app that asks its URL. Raises Refused where it is none."""
+        fields: dict[str, Any] = {"name": f"App of {number.number}", "product": 1, "webhook_url": number.webhook or None}
+        asked: dict[str, Any] = {"call_flow_url": number.url or None, "call_flow_method": number.method}
+        trunks: dict[str, Any] = {"class4_ingress_trunk_settings": {}, "class4_egress_trunk_settings": {}}
+        later = {"call_flow_request_timeout": 5_000, "webhook_method": "POST", "webhook_request_timeout": 5_000}
+        app = self.platform.apps.add_row(NewAppBody(**fields, **asked, **trunks, **later).model_dump())
+        lease = self.platform.leases.add_lease(_parse_number(number.number), features=["voice", "sms"])
+        lease["sip_control_app"] = app["uuid"]
+        profile = self.platform.messaging_profiles.add_row(
+            {"name": app["name"], "callback_url": None, "callback_url2": None}
+        )
+        lease["messaging_profile"] = profile["uuid"]
+
+
+@contextlib.asynccontextmanager
+async def run_stand_in(
+    options: StandInOptions | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[StandInServer]:
+    """One that listens, at a port of its own unless one is given, in this loop."""
+    made = StandInServer(options)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listening:
+        address = listening.getsockname()
+        made.url = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"
+        server = _EmbeddedServer(
+            uvicorn.Config(
+                made.app,
+                ws=make_websocket_protocol(made.platform),
+                ws_ping_interval=None,
+                lifespan="off",
+                access_log=False,
+                log_level="error",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn says it by an attribute
+                await asyncio.sleep(0.005)
+            yield made
+        finally:
+            await made.platform.close()
+            server.should_exit = True
+            await serving
+
+
+class _EmbeddedServer(uvicorn.Server):
+    """One that leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are."""
+        yield
+
+
+def _parse_number(number: str) -> int:
+    from callflows.telephony.phone_numbers import parse_e164  # noqa: PLC0415
+
+    found = parse_e164(number)
+    if not found:
+        raise RestRefusal(400, f"{number!r} is no number: write it as +12015550123")
+    return int(found.lstrip("+"))
+
+
+async def _handle_refusal(request: Request, error: Exception) -> Response:
+    refused = error if isinstance(error, RestRefusal) else RestRefusal(500, "Internal error")
+    return refused.build_problem_response() if request.url.path.startswith("/stand-in/") else refused.build_response()
+
+
+async def _handle_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    return await _handle_refusal(request, RestRefusal(error.status_code, error.detail, headers=error.headers))

@@ -1,0 +1,105 @@
+"""What is known at one moment of a call.
+
+Everything here came from outside and is text, without the characters that XML forbids: it is cleaned once, when a Turn is
+made. What was not told is ``unknown`` or empty, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime  # noqa: TC003 - a NamedTuple field
+from typing import TYPE_CHECKING, Final
+
+from callflows.telephony.phone_numbers import UNKNOWN_VALUE, PhoneNumber, parse_attestation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+CALL_BEGAN_FIELD: Final = "began"
+"""A field of ours, which no request can bring: when a call began of which nobody told the uuid (seconds since 1970). Its
+tickets carry it, so that what comes later is known to be of that call."""
+
+
+_CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
+
+
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class CurrentCall:
+    """The call: ``id`` and ``app`` are Opentact's uuids, ``attestation`` is STIR/SHAKEN's A, B or C."""
+
+    __slots__ = ("app", "attestation", "from_", "id", "started", "to")
+    FIELDS: Final = frozenset({"id", "from_", "to", "app", "started", "attestation"})
+
+    def __init__(self, request_fields: Mapping[str, str], from_: str, to: str) -> None:
+        self.id = request_fields.get("call", UNKNOWN_VALUE)
+        self.from_ = from_
+        self.to = to
+        self.app = request_fields.get("sca", UNKNOWN_VALUE)
+        self.started = request_fields.get("started", UNKNOWN_VALUE)
+        self.attestation = parse_attestation(request_fields.get("attestation", UNKNOWN_VALUE))
+
+
+class Caller:
+    """Who rings. ``number`` is E.164, or a login name where a SIP user rings, or empty."""
+
+    __slots__ = ("_calls_today", "name", "number")
+    FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region", "state", "calls_today"})
+
+    def __init__(self, number: str, name: str, calls_today: str = "") -> None:
+        self.number = PhoneNumber(number)
+        self.name = name
+        self._calls_today = calls_today
+
+    @property
+    def national(self) -> str:
+        """The number as it is written in its own country."""
+        return self.number.national
+
+    @property
+    def region(self) -> str:
+        """The number's country, as ``US``."""
+        return self.number.region
+
+    @property
+    def state(self) -> str:
+        """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
+        return self.number.state
+
+    @property
+    def calls_today(self) -> int:
+        """The caller's calls to this flow today, this one included; 0 where nobody counted."""
+        return int(self._calls_today) if _CALL_COUNT_PATTERN.fullmatch(self._calls_today) else 0
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the number is withheld."""
+        return not self.number
+
+
+class LocalTime:
+    """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
+
+    __slots__ = ("day", "hour", "minute", "moment", "month", "second", "weekday", "year")
+    FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+        self.year, self.month, self.day = moment.year, moment.month, moment.day
+        self.hour, self.minute, self.second = moment.hour, moment.minute, moment.second
+        self.weekday = _WEEKDAYS[moment.weekday()]
+
+    @property
+    def date(self) -> str:
+        """As 2026-11-23."""
+        return self.moment.date().isoformat()
+
+    @property
+    def time(self) -> str:
+        """As 09:30; compares as times do."""
+        return f"{self.hour:02}:{self.minute:02}"
+
+    def __str__(self) -> str:
+        return self.moment.isoformat(timespec="seconds")

@@ -1,0 +1,211 @@
+"""What a flow keeps under names while a call lasts: plain values, and nothing where nothing was kept."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Never
+
+from callflows.telephony.calls import Caller, CurrentCall, LocalTime
+from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from zoneinfo import ZoneInfo
+
+
+@lru_cache(maxsize=64)
+def _local_time(second: int, zone: ZoneInfo | None) -> LocalTime:
+    """A second on a wall clock; the calls of one second share it."""
+    return LocalTime(datetime.fromtimestamp(second, zone or UTC))
+
+
+_CONTEXT_NAMES: Final = frozenset({"hours", "lists", "variables"})
+
+
+class Turn:
+    """One request of Opentact, while it is answered.
+
+    ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them
+    (``name, started, attestation``, and ``calls``, the caller's calls today); ``answers_itself`` whether the app answers
+    calls by itself, None where nothing said so; ``base`` gives the URL under which Opentact reaches us. ``pressed`` are the
+    digits that came with the request.
+
+    ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each),
+    ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind:
+    ``trail``, what was decided and why, and ``effects``, what is to be done once the answer is on its way. ``sight`` gives
+    what the flow knows beside the call, ``link`` makes the URLs of a program.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_get_base_url",
+        "auto_answer",
+        "call",
+        "caller",
+        "deferred_results",
+        "earlier_values",
+        "effects",
+        "entered_digits",
+        "hours",
+        "lists",
+        "make_ticket_url",
+        "now",
+        "number",
+        "request_fields",
+        "resolve",
+        "results_used",
+        "step_results",
+        "trail",
+        "values",
+        "variables",
+        "zone",
+    )
+
+    call: CurrentCall
+    """The call."""
+    now: LocalTime
+    """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
+    hours: Mapping[str, Any]
+    """The flow's opening hours at this moment, by name."""
+    lists: Mapping[str, Any]
+    """The flow's lists at this moment, by name."""
+    variables: Mapping[str, Any]
+    """The flow's own values, by name."""
+
+    def __init__(
+        self,
+        request_fields: Mapping[str, str],
+        *,
+        get_base_url: Callable[[], str],
+        auto_answer: bool | None = None,
+        clock: Callable[[], datetime] | float | None = None,
+    ) -> None:
+        """``clock`` gives the moment, or is one, in seconds since 1970; it is now where there is none."""
+        self.request_fields = request_fields
+        to = request_fields.get("to") or request_fields.get("tn") or ""
+        self.number = _parse_called_number(to)
+        self.caller = Caller(
+            parse_caller_number(request_fields.get("from", "")),
+            request_fields.get("name", ""),
+            request_fields.get("calls", ""),
+        )
+        self.auto_answer = auto_answer
+        self.entered_digits = request_fields.get("dtmf") or request_fields.get("code", "")
+        self.earlier_values = NO_VARIABLES
+        self.zone: ZoneInfo | None = None
+        self.resolve: Callable[[str, Turn], Any] | None = None
+        self.make_ticket_url: Callable[[str, Mapping[str, Any]], str] | None = None
+        self.deferred_results: list[Any] = []
+        self._get_base_url = get_base_url
+        self._clock = clock
+        self.reset_progress()
+
+    def add_field(self, name: str, value: str) -> None:
+        """Tell one more field, that nobody outside can."""
+        self.request_fields = {**self.request_fields, name: value}
+        self.caller = Caller(self.caller.number, self.caller.name, self.request_fields.get("calls", ""))
+
+    def reset_progress(self) -> None:
+        """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
+        self.values = self.earlier_values
+        self.results_used = 0
+        self.step_results: dict[Any, Any] = {}
+        self.trail: list[tuple[Any, ...]] = []
+        self.effects: list[Any] = []
+
+    def __getattr__(self, name: str) -> object:
+        """What most calls do not need is made when it is first asked for, and is a plain attribute from then on."""
+        made: object
+        if name == "call":
+            made = self.call = CurrentCall(self.request_fields, self.caller.number, self.number)
+        elif name == "now":
+            made = self.now = _local_time(int(self.timestamp), self.zone)
+        elif name in _CONTEXT_NAMES and self.resolve is not None:
+            made = self.resolve(name, self)
+            setattr(self, name, made)
+        else:
+            raise AttributeError(name)
+        return made
+
+    @property
+    def timestamp(self) -> float:
+        """The moment, in seconds since 1970."""
+        if self._clock is None:
+            self._clock = time.time()
+        return self._clock if isinstance(self._clock, float) else self._clock().timestamp()
+
+    @property
+    def digits(self) -> str:
+        """What was pressed."""
+        return self.entered_digits
+
+    def url(self, node: str, **values: Any) -> str:  # noqa: ANN401 - plain data
+        """The signed URL of another node of a program, which then finds ``values`` in ``turn.values``."""
+        if self.make_ticket_url is None:
+            raise LookupError("only a node of a program makes URLs")
+        return self.make_ticket_url(node, values)
+
+    @property
+    def base_url(self) -> str:
+        """``https://host`` without a slash at its end."""
+        return self._get_base_url()
+
+
+@lru_cache(maxsize=4096)
+def _parse_called_number(text: str) -> PhoneNumber:
+    return PhoneNumber(parse_e164(text) or text.strip())
+
+
+class MissingValue:
+    """What a field is that looked-up data lacks, and a value that was never set: false, empty, equal to nothing said."""
+
+    __slots__ = ()
+    FIELDS: Final[frozenset[str]] = frozenset()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return ""
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, MissingValue) or other == ""
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Never]:
+        return iter(())
+
+    def __contains__(self, _value: object) -> bool:
+        return False
+
+    def __reduce__(self) -> str:
+        return "MISSING"
+
+    def _compare_as_false(self, _other: object) -> bool:
+        return False
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compare_as_false
+
+
+MISSING: Final = MissingValue()
+
+
+class Variables(dict[str, Any]):
+    """What was set, collected or looked up, by name; what was not is nothing."""
+
+    __slots__ = ()
+
+    def __missing__(self, _name: str) -> MissingValue:
+        return MISSING
+
+
+NO_VARIABLES: Final = Variables()

@@ -1,0 +1,191 @@
+"""Callers at random: whatever they press, whoever answers and whatever lookups find, no call may come to harm.
+
+A caller is a scenario that is made up by hypothesis, so that what went wrong is made as short as it can be and is told as
+a scenario.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed
+from hypothesis import settings as bounds
+from hypothesis.errors import Flaky
+
+from callflows.flows.source.positions import ProblemReport
+from callflows.rehearsal.transcript_text import format_transcript
+from callflows.testing.flow_names import read_flow_names
+from callflows.testing.invariants import CallInvariants
+from callflows.testing.random_callers import build_caller_strategy, validate_scenario_data
+from callflows.testing.scenario_reader import build_scenario_case, choose_flow_number
+from callflows.testing.scenario_recorder import format_scenario
+from callflows.testing.scenario_runner import build_case_rehearsal, serve_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from callflows.flows.flow import Flow
+    from callflows.flows.loader.folder_loader import ProgressCallback
+    from callflows.rehearsal.platform_network import PlatformNetwork
+    from callflows.rehearsal.transcript import Transcript
+    from callflows.settings import Settings
+    from callflows.testing.invariants import InvariantViolation
+    from callflows.testing.scenario_runner import ScenarioFolder
+
+
+SHRINK_SECONDS: Final = 20.0
+"""Seconds that a path which went wrong is made shorter for."""
+
+
+class ExplorationFault(NamedTuple):
+    """A flow that came to harm: what was wrong, and the shortest way there as a scenario."""
+
+    flow: str
+    file: str
+    wrong: str
+    scenario: str
+    transcript: list[str]
+
+
+class ExplorationResult(NamedTuple):
+    """A flow to which callers at random came: how many, none where no number leads to it; and the fault that one found."""
+
+    flow: str
+    file: str
+    caller_count: int
+    fault: ExplorationFault | None = None
+
+
+class RandomCallFailed(Exception):
+    """A call came to harm."""
+
+
+def explore_flows(
+    folders: Iterable[ScenarioFolder],
+    settings: Settings,
+    *,
+    examples: int,
+    seconds: float,
+    seed: int,
+    on_progress: ProgressCallback | None = None,
+) -> list[ExplorationResult]:
+    """Let callers at random loose on every flow; ``seconds`` are for all flows, each has a like part of them."""
+    right = [
+        (folder, flow, _find_reachable_number(folder, flow))
+        for folder in folders
+        for flow in folder.tested_flows
+        if not flow.problems
+    ]
+    todo = [(folder, flow, number) for folder, flow, number in right if number]
+    explored = [ExplorationResult(flow.name, flow.file, 0) for _, flow, number in right if not number]
+    for done, (folder, flow, number) in enumerate(todo):
+        told = on_progress and partial(_report_progress, on_progress, done * examples, len(todo) * examples)
+        with asyncio.Runner() as runner:
+            stage = serve_folder(folder, settings)
+            network = runner.run(stage.__aenter__())
+            try:
+                exploring = _FlowExplorer(folder, flow, number, runner, network, told)
+                fault = exploring.find_fault(examples, seconds / len(todo), seed)
+            finally:
+                runner.run(stage.__aexit__(None, None, None))
+        explored.append(ExplorationResult(flow.name, flow.file, exploring.caller_count, fault))
+        if told is not None:
+            told(examples)
+    return explored
+
+
+def _find_reachable_number(folder: ScenarioFolder, flow: Flow) -> str:
+    """A number that comes to the flow; nothing where others have all of them."""
+    tried = (choose_flow_number(flow), *(f"+120155501{place:02}" for place in range(100)))
+    return next((number for number in tried if number and folder.loaded_flows.book.find_answering_flow(number) is flow), "")
+
+
+def _report_progress(on_progress: ProgressCallback, before: int, total: int, done: int) -> None:
+    on_progress(before + done, total)
+
+
+class _FlowExplorer:
+    """One flow explored."""
+
+    def __init__(
+        self,
+        folder: ScenarioFolder,
+        flow: Flow,
+        number: str,
+        runner: asyncio.Runner,
+        network: PlatformNetwork,
+        on_caller: Callable[[int], None] | None,
+    ) -> None:
+        """``told`` is told how many callers rang."""
+        self._folder = folder
+        self._number = number
+        self._on_caller = on_caller
+        self._attempt_count = 0
+        self.caller_count = 0
+        self._flow = flow
+        self._runner = runner
+        self._network = network
+        self._flow_names = read_flow_names(flow)
+        self._invariants = CallInvariants(flow, folder.options)
+        self._shortest_failure: tuple[tuple[int, ...], dict[str, Any], InvariantViolation, Transcript] | None = None
+        """The shortest path that went wrong: how long it is, its caller, what was wrong, the call."""
+
+    def find_fault(self, examples: int, seconds: float, random_seed: int) -> ExplorationFault | None:
+        """Ring as often as that, or as long; gives the shortest path that came to harm."""
+        end = time.monotonic() + seconds
+
+        @seed(random_seed)
+        @bounds(
+            max_examples=examples,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=[*HealthCheck],
+            verbosity=Verbosity.quiet,
+            report_multiple_bugs=False,
+        )
+        @given(build_caller_strategy(self._flow))
+        def ring_random_caller(scenario_data: dict[str, Any]) -> None:
+            self._attempt_count += 1
+            if self._on_caller is not None:
+                self._on_caller(min(self._attempt_count, examples))
+            if time.monotonic() < (end if self._shortest_failure is None else end + SHRINK_SECONDS):
+                self._ring_caller(scenario_data)
+
+        with contextlib.suppress(RandomCallFailed, Flaky):
+            ring_random_caller()
+        return self._build_fault()
+
+    def _ring_caller(self, scenario_data: dict[str, Any]) -> None:
+        """Ring as one caller. Raises Wrong."""
+        self.caller_count += 1
+        call = self._rehearse_caller(scenario_data)
+        harm = self._invariants.find_violation(call, answers_itself=bool(scenario_data.get("answers_itself")))
+        if harm is not None:
+            length = (len(scenario_data.get("keys", ())), len(scenario_data), len(call.steps), len(str(scenario_data)))
+            if self._shortest_failure is None or length < self._shortest_failure[0]:
+                self._shortest_failure = (length, scenario_data, harm, call)
+            raise RandomCallFailed(harm.description)
+
+    def _rehearse_caller(self, scenario_data: dict[str, Any]) -> Transcript:
+        report = ProblemReport(self._flow.file)
+        case = build_scenario_case(
+            self._flow, validate_scenario_data({"to": self._number, **scenario_data}), (), report, self._flow_names
+        )
+        return self._runner.run(build_case_rehearsal(case, self._folder).run(self._network))
+
+    def _build_fault(self) -> ExplorationFault | None:
+        if self._shortest_failure is None:
+            return None
+        _, said, harm, call = self._shortest_failure
+        shown: dict[str, Any] = {"name": harm.description.partition(":")[0]}
+        shown |= {"to": self._number} if choose_flow_number(self._flow) != self._number else {}
+        shown |= {key: value for key, value in said.items() if key != "name"}
+        shown |= {"expect": [*harm.expect]} if harm.expect else {}
+        return ExplorationFault(
+            self._flow.name, self._flow.file, harm.description, format_scenario(shown), [*format_transcript(call)]
+        )

@@ -1,0 +1,69 @@
+"""What scenarios may name of the file in which they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.yaml_source import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from callflows.flows.flow import Flow
+
+
+class FlowNames(NamedTuple):
+    """Groups with their members, nodes, the names under which lookups keep what they find, and those of hours and lists."""
+
+    groups: Mapping[str, tuple[str, ...]]
+    nodes: tuple[str, ...]
+    lookup_names: tuple[str, ...]
+    hours: tuple[str, ...]
+    lists: tuple[str, ...]
+
+    def expand_group(self, name: str) -> tuple[str, ...]:
+        """Those of a group; whoever is none is alone."""
+        return self.groups.get(name, (name,))
+
+
+def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
+    """What a flow file's data has; ``nodes`` are those of a flow that has none in its file."""
+    given = data if isinstance(data, dict) else {}
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, group in _as_mapping(given.get("groups")).items():
+        members = group.get("to") if isinstance(group, dict) else group
+        groups[name] = tuple(map(str, members if isinstance(members, list) else [members]))
+    steps = walk_mappings(given.get("nodes"))
+    kept = [step["into"] for word, step in steps if word == "lookup" and isinstance(step.get("into"), str)]
+    return FlowNames(
+        groups=groups,
+        nodes=tuple(_as_mapping(given.get("nodes"))) or nodes,
+        lookup_names=tuple(dict.fromkeys(kept)),
+        hours=tuple(_as_mapping(given.get("hours"))),
+        lists=tuple(_as_mapping(given.get("lists"))),
+    )
+
+
+def read_flow_names(flow: Flow) -> FlowNames:
+    """What a flow's file has."""
+    file = Path(flow.file)
+    data = read_yaml(file.read_bytes(), ProblemReport(flow.file)) if file.suffix != ".py" else None
+    return collect_flow_names(data, tuple(flow.documents))
+
+
+def walk_mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping in a file's data with the key that it stands under."""
+    if isinstance(value, list):
+        for part in value:
+            yield from walk_mappings(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(part, dict):
+                yield str(key), part
+            yield from walk_mappings(part)
+
+
+def _as_mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

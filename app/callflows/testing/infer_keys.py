@@ -1,0 +1,174 @@
+"""What the caller of a remembered call pressed.
+
+Keys that ask us for the next document come with that request. Of keys within one document we are told nothing: they are
+worked out from what Opentact executed, from where the call came next, and from who was rung; where none tells, they
+are not known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from callflows.errors import CallflowsError
+from callflows.language import Callback, Dial, Gather, Hangup, from_xml
+from callflows.language.dialects import GATHER_BRANCHES
+from callflows.language.element import walk_elements
+from callflows.rehearsal.scripted_parties import ScriptedHangUp, ScriptedPress
+from callflows.telephony.phone_numbers import normalize_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from callflows.language.element import Element
+    from callflows.rehearsal.scripted_parties import ScriptedAction
+
+
+class InferredKeys(NamedTuple):
+    """What was pressed; ``unknown`` says from where on that is not known, where the caller of ``acts`` hangs up."""
+
+    acts: list[ScriptedAction]
+    unknown_from: str = ""
+
+
+class _UnknownKeys(Exception):
+    """Whether and what was pressed is not known: where."""
+
+
+def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
+    """What the caller of a story (of the journal) pressed, as far as it tells."""
+    acts: list[ScriptedAction] = []
+    entries = story["story"]
+    asked = [entry for entry in entries if entry["what"] == "asked"]
+    documents = {entry["turn"]: entry["document"] for entry in entries if entry["what"] == "answered"}
+    reported = [entry for entry in entries if entry["what"] == "reported" and "turn" in entry]
+    ran = {(entry["turn"], entry["step"].get("path", "")) for entry in reported}
+    legs = [(leg["to"], bool(leg["answered"])) for leg in story["legs"]]
+    try:
+        for number, entry in enumerate(asked, 1):
+            if number > 1 and comes_from_gather(entry):
+                acts.append(ScriptedPress(_read_request_keys(entry, number)))
+            steps = {path for turn, path in ran if turn == number}
+            following = asked[number]["url"].partition("?")[0] if number < len(asked) else ""
+            _DocumentTrace(steps, following, legs, number, acts).infer_acts(documents[number])
+    except _UnknownKeys as where:
+        return InferredKeys([*acts, ScriptedHangUp()], str(where))
+    return InferredKeys(acts)
+
+
+def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
+    """Whether a request came of a Gather, pressed or not, and not of a Callback."""
+    told = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
+    return any(name in ("dtmf", "code") for name, _ in told)
+
+
+def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> str:
+    keys = str(request_entry["pressed"])
+    if keys.strip("0123456789*#"):
+        raise _UnknownKeys(f"what was pressed before turn {turn_number} is secret")
+    return keys
+
+
+def is_same_target(target: str, rung_party: str) -> bool:
+    """Whether whom Opentact rang is a target, of which it may only say the name."""
+    wanted, found = normalize_target(target), normalize_target(rung_party)
+    return bool(found) and found in (wanted, wanted.partition("@")[0])
+
+
+def find_dial_targets(element: Element) -> Iterator[str]:
+    """Who is dialled within an element."""
+    for _, inner in [("", element), *walk_elements(element)]:
+        if isinstance(inner, Dial):
+            yield from (str(to.attributes.get("target", "")) for to in inner.children if to.spec.name == "To")
+
+
+def _leads_to(element: Element, place: str) -> bool:
+    """Whether a document of a place is fetched within an element."""
+    urls = (str(inner.attributes.get("url", "")) for _, inner in [("", element), *walk_elements(element)])
+    return bool(place) and any(url.partition("?")[0].endswith(place) for url in urls)
+
+
+class _DocumentTrace:
+    """A document that was answered, and what is known of how it went: the steps that ran, where the call came next."""
+
+    def __init__(
+        self,
+        steps: set[str],
+        next_place: str,
+        legs: Sequence[tuple[str, bool]],
+        turn_number: int,
+        acts: list[ScriptedAction],
+    ) -> None:
+        self._steps = steps
+        self._next_place = next_place
+        self._legs = legs
+        self._turn_number = turn_number
+        self._acts = acts
+
+    def infer_acts(self, document: str) -> None:
+        """Press what was pressed in it. Raises _Unknown."""
+        try:
+            response = from_xml(document.encode())
+        except CallflowsError:
+            raise _UnknownKeys(f"the document of turn {self._turn_number} cannot be read") from None
+        self._walk_commands(response.children, "")
+
+    def _walk_commands(self, commands: Sequence[Element], start: str) -> bool:
+        """Press what was pressed in some commands; whether the call goes on behind them."""
+        for index, command in enumerate(commands):
+            path = f"{start}{command.spec.name}[{index}]"
+            if isinstance(command, (Callback, Hangup)):
+                return False
+            if isinstance(command, Gather):
+                if not self._walk_gather(command, path):
+                    return False
+            elif not self._walk_children(command, path):
+                return False
+        return True
+
+    def _walk_gather(self, gather: Gather, path: str) -> bool:
+        url = str(gather.attributes.get("url", "")).partition("?")[0]
+        if url and self._next_place and url.endswith(self._next_place):
+            return False  # the next request brings the keys
+        branches = {
+            f"{path}.{branch.spec.name}[{index}]": branch
+            for index, branch in enumerate(gather.children)
+            if type(branch) in GATHER_BRANCHES
+        }
+        taken = self._find_executed_branch(branches)
+        if taken is None or branches[taken].spec.name == "Default":
+            raise _UnknownKeys(f"what was pressed at {path} of the document of turn {self._turn_number} is not known")
+        branch = branches[taken]
+        self._acts.append(ScriptedPress(str(branch.attributes.get("value", "")) if branch.spec.name == "DTMF" else ""))
+        return self._walk_commands(branch.children, f"{taken}.")
+
+    def _find_executed_branch(self, branches: Mapping[str, Element]) -> str | None:
+        """The branch that ran: Opentact said so, or the call came where only it leads, or only it rings who was rung."""
+        for ran in (
+            [path for path in branches if any(step.startswith(f"{path}.") for step in self._steps)],
+            [path for path, branch in branches.items() if _leads_to(branch, self._next_place)],
+            [path for path, branch in branches.items() if not self._next_place and self._rings_reached_party(branch)],
+        ):
+            if len(ran) == 1:
+                return ran[0]
+            if ran:
+                return None
+        return None
+
+    def _rings_reached_party(self, branch: Element) -> bool:
+        return any(is_same_target(target, rung) for target in find_dial_targets(branch) for rung, _ in self._legs)
+
+    def _walk_children(self, command: Element, path: str) -> bool:
+        """As ``_through``, of what stands inside another command; its Error runs only where it failed."""
+        for index, part in enumerate(command.children):
+            here = f"{path}.{part.spec.name}[{index}]"
+            if not any(isinstance(inner, (Gather, Callback, Hangup)) for _, inner in walk_elements(part)):
+                continue
+            if any(step.startswith(f"{here}.") for step in self._steps) or _leads_to(part, self._next_place):
+                return self._walk_commands(part.children, f"{here}.")
+            answered = any(
+                is_same_target(t, rung) and took for t in find_dial_targets(command) for rung, took in self._legs
+            )
+            if not answered and any(isinstance(inner, Gather) for _, inner in walk_elements(part)):
+                raise _UnknownKeys(f"whether {here} of the document of turn {self._turn_number} ran is not known")
+        return True

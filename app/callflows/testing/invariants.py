@@ -1,0 +1,86 @@
+"""What no call may come to, whoever rings and whatever is pressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from callflows.flows.compiler.flow_compiler import make_flow_compiler
+from callflows.flows.coverage_points import NODE_EXIT_POINT
+from callflows.flows.source.positions import ProblemReport
+from callflows.telephony.phone_numbers import normalize_target, parse_caller_number
+from callflows.testing.scenario_runner import find_call_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.dial_policy.target_policy import DialPolicy
+    from callflows.flows.flow import Flow
+    from callflows.rehearsal.transcript import Transcript, TranscriptStep
+
+
+_AUDIBLE_VERBS = frozenset({"Say", "Play", "Tone", "Hold", "Dial", "Record", "Error"})
+
+
+class InvariantViolation(NamedTuple):
+    """What was wrong, and what a scenario expects so that it fails as long as that is so."""
+
+    description: str
+    expect: tuple[Any, ...]
+
+
+class CallInvariants:
+    """What harm a call of a flow came to. Targets are judged by the flow's dial policy itself, apart from the engine."""
+
+    def __init__(self, flow: Flow, options: CompilerOptions) -> None:
+        self._flow = flow
+        compiler = None
+        if Path(flow.file).suffix != ".py":
+            compiler = make_flow_compiler(flow.name, Path(flow.file).read_bytes(), ProblemReport(flow.file), options)
+        self._policy: DialPolicy | None = compiler.dial_policy if compiler is not None else None
+        self._is_line_answered = compiler is None or compiler.flow_file.auto_answer != "false"
+        self._literal_targets = {normalize_target(claim.number) for claim in flow.literal_targets}
+
+    def find_violation(self, call: Transcript, *, answers_itself: bool) -> InvariantViolation | None:
+        """The harm; None where the call came to none."""
+        wrong = find_call_failure(call, self._flow.name)
+        if wrong:
+            return InvariantViolation(wrong, ())
+        looks: list[Callable[[Transcript], InvariantViolation | None]] = [self._find_dead_air, self._find_forbidden_target]
+        if self._flow.dialect == "reference" and self._is_line_answered and not answers_itself:
+            looks.append(_find_unheard_audio)
+        return next((harm for harm in (look(call) for look in looks) if harm is not None), None)
+
+    def _find_dead_air(self, call: Transcript) -> InvariantViolation | None:
+        """Nothing is heard before the end, which nobody wrote."""
+        if call.outcome == "caller-hung-up" or any(step["verb"] in _AUDIBLE_VERBS for step in call.steps):
+            return None
+        meant = call.outcome == "hung-up" and not (call.covered_points and call.covered_points[-1].what == NODE_EXIT_POINT)
+        return None if meant else InvariantViolation("dead air: the call ends, and the caller has heard nothing", ("say",))
+
+    def _find_forbidden_target(self, call: Transcript) -> InvariantViolation | None:
+        """Somebody is rung, or written to, whom neither the author named nor the policy allows."""
+        if self._policy is None:
+            return None
+        own = {normalize_target(parse_caller_number(call.from_)), normalize_target(call.number)}
+        for step in call.steps:
+            for target in _list_step_targets(step):
+                allowed = normalize_target(target) in self._literal_targets or (
+                    step["verb"] == "sms" and normalize_target(target) in own
+                )
+                refusal = "" if allowed else self._policy.find_refusal(target)
+                if refusal:
+                    word = "dial" if step["verb"] == "Dial" else "sms"
+                    return InvariantViolation(f"a forbidden {word}: {refusal}", ({"not": [{word: {"to": target}}]},))
+        return None
+
+
+def _find_unheard_audio(call: Transcript) -> InvariantViolation | None:
+    said: Any = next((step for step in call.steps if step.get("unanswered")), None)
+    wrong = "dead air: something is played before the line is answered: nobody may hear it"
+    return None if said is None else InvariantViolation(wrong, ("answer",))
+
+
+def _list_step_targets(step: TranscriptStep) -> list[str]:
+    return step["to"] if step["verb"] == "Dial" else [step["to"]] if step["verb"] == "sms" else []

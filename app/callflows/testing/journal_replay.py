@@ -1,0 +1,96 @@
+"""A call of the journal, rehearsed again: who rang whom and when, what was pressed, who answered, what was looked up."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from callflows.errors import CallflowsError
+from callflows.language import from_xml
+from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
+from callflows.rehearsal.simulated_outside import FAILED_LOOKUP_ANSWER
+from callflows.testing.infer_keys import find_dial_targets, infer_keys, is_same_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+_USER_BUSY_CAUSE = "17"
+"""ITU-T Q.850: user busy."""
+
+
+class JournalReplay(NamedTuple):
+    """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not.
+
+    ``hours`` are those that were asked for, with ``open`` or ``closed`` as they were found, whatever overrode them then.
+    """
+
+    rehearsal: Rehearsal
+    unknown_from: str
+    hours_states: Mapping[str, str]
+
+
+def build_replay(story: Mapping[str, Any]) -> JournalReplay:
+    """The call of a story (of the journal), to be rehearsed with the flows as they are now."""
+    call = story["call"]
+    asked = [entry for entry in story["story"] if entry["what"] == "asked"]
+    decided = [entry for entry in story["story"] if entry["what"] == "decided"]
+    calls = next((entry["told"].get("calls", "") for entry in asked), "")
+    acts, unknown = infer_keys(story)
+    behaviours = {leg["to"]: _infer_callee_behaviour(leg) for leg in story["legs"]}
+    rung = {
+        target: word
+        for target in _collect_dial_targets(story)
+        for to, word in behaviours.items()
+        if is_same_target(target, to)
+    }
+    rehearsal = Rehearsal(
+        number=call["number"],
+        caller_id=call["from"],
+        name=call["name"],
+        attestation=call["attestation"],
+        at=datetime.fromisoformat(call["started"]) if call["started"] else None,
+        caller=ScriptedCaller(acts),
+        callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
+        lookups={
+            name: value for entry in decided if entry["word"] == "lookup" for name, value in _read_lookup_result(entry)
+        },
+        calls_today=int(calls) if str(calls).isdecimal() else 1,
+        method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",
+    )
+    return JournalReplay(rehearsal, unknown, _collect_hours_states(decided))
+
+
+def _collect_hours_states(decisions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The hours that were found alike all through a call."""
+    found: dict[str, set[str]] = {}
+    for entry in decisions:
+        for name, value in entry["values"].items():
+            if name.startswith("hours."):
+                found.setdefault(name.split(".")[1], set()).add(str(value).partition(":")[0])
+    return {name: states.pop() for name, states in found.items() if len(states) == 1 and states <= {"open", "closed"}}
+
+
+def _collect_dial_targets(story: Mapping[str, Any]) -> list[str]:
+    """Everybody whom the documents of a story dial, as they write it."""
+    found: dict[str, None] = {}
+    for entry in story["story"]:
+        if entry["what"] == "answered":
+            with contextlib.suppress(CallflowsError):
+                found |= dict.fromkeys(find_dial_targets(from_xml(entry["document"].encode())))
+    return [*found]
+
+
+def _infer_callee_behaviour(leg: Mapping[str, Any]) -> str:
+    if leg["answered"]:
+        return "answer"
+    return "busy" if str(leg["cause"]) == _USER_BUSY_CAUSE else "no-answer"
+
+
+def _read_lookup_result(decision: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A lookup's name and its answer; its rule is ``name = METHOD url``."""
+    name = str(decision["rule"]).partition(" = ")[0]
+    found = decision["outcome"] == "found"
+    return [(name, decision.get("detail", {}).get("result") if found else FAILED_LOOKUP_ANSWER)]

@@ -1,0 +1,41 @@
+"""Who can ring, and what can be rung, in calls that people make up."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
+from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_e164
+
+
+def explain_invalid_number(number_text: str) -> str:
+    """Why no call can come to this, and the mend; nothing where one can."""
+    if lacks_country_code(number_text):
+        return f"{MISSING_COUNTRY_CODE_MESSAGE.format(repr(number_text))}: {suggest_country_code(number_text)}"
+    return (
+        "" if parse_e164(number_text) else f"{number_text!r} is no number: write it with its country code, as +12015550123"
+    )
+
+
+def explain_invalid_caller(caller_text: str) -> str:
+    """Why nobody can ring as this, and the mend; nothing where somebody can: a number, a SIP user, or who withholds it.
+
+    platform 1.7: a SIP user's address is a login name; a caller may be anonymous or empty.
+    """
+    address = extract_sip_address(caller_text)
+    if (
+        is_anonymous(caller_text)
+        or (parse_e164(address) and not lacks_country_code(address))
+        or _SIP_USER_PATTERN.fullmatch(address)
+    ):
+        return "" if not lacks_country_code(address) else explain_invalid_number(address)
+    return (
+        f"{caller_text!r} is nobody who can ring: write a number as +12015550999, a SIP user as ann, or nothing: withheld"
+    )
+
+
+_SIP_USER_PATTERN: Final = re.compile(
+    r"(?:sips?:)?[a-z0-9][a-z0-9._~!$&'*=-]{0,63}(?:@[a-z0-9.-]+(?::[0-9]+)?)?", re.IGNORECASE
+)
+"""The login name of a SIP user, or a SIP address."""

@@ -1,0 +1,24 @@
+"""For pytest: the fixture ``rehearse`` rings the flows of ``callflows/``, or of the folder in the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callflows.testing.rehearsal_phone import RehearsedCall
+
+
+@pytest.fixture(scope="session")
+def rehearse() -> Callable[..., RehearsedCall]:
+    """Ring a number: ``rehearse("+12015550123", keys="1")``; with ``flows="folder"`` those of another folder."""
+    from callflows.settings import load_settings  # noqa: PLC0415 - only where it is used
+    from callflows.testing.rehearsal_phone import rehearse as ring  # noqa: PLC0415 - heavy
+
+    def ring_number(number: str, *, flows: str = "", **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
+        return ring(flows or load_settings().flows, number, **scenario_keys)
+
+    return ring_number

@@ -1,0 +1,275 @@
+"""Scenarios as they stand in a flow file: read with their places, and everything wrong with them said."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import ScenarioError
+from callflows.flows.hours.wall_clock import parse_start_moment
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.scenario_shape import Scenario, ScenarioText
+from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_shape
+from callflows.flows.source.source_values import parse_plain_data
+from callflows.flows.source.yaml_source import read_yaml
+from callflows.flows.suppositions import Suppositions, normalize_list_entry
+from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal, RehearsedText
+from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.testing.expectations import Expectations, parse_expectations
+from callflows.testing.flow_names import collect_flow_names
+from callflows.testing.phone_arguments import explain_invalid_caller
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callflows.errors import Problem
+    from callflows.flows.flow import Flow
+    from callflows.flows.source.positions import SourcePath
+    from callflows.rehearsal.scripted_parties import ScriptedAction
+    from callflows.testing.flow_names import FlowNames
+
+
+DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
+"""When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
+
+
+_MAX_FILLED_DIGITS: Final = 11
+
+
+_CALL_ONLY_KEYS: Final = frozenset(
+    {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
+)
+
+
+_FILL_DIGITS: Final = "5550100"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScenarioCase:
+    """A scenario, ready to be rehearsed; ``line`` and ``column`` are its place in ``file``."""
+
+    flow: str
+    file: str
+    name: str
+    line: int
+    column: int
+    scenario: Scenario
+    number: str
+    at: datetime
+    acts: tuple[ScriptedAction, ...]
+    callee: Any
+    lookups: dict[str, Any]
+    expectations: Expectations
+    suppositions: Suppositions
+    """What is supposed of the flow."""
+    texts: tuple[RehearsedText, ...] = ()
+    """The texts that come in, where it is no call."""
+
+    def build_rehearsal(self) -> Rehearsal:
+        """The call, with people of its own."""
+        return Rehearsal(
+            number=self.number,
+            caller_id=self.scenario.from_ or DEFAULT_REHEARSAL_CALLER,
+            name=self.scenario.caller_name,
+            attestation=self.scenario.attestation or "",
+            at=self.at,
+            caller=ScriptedCaller(self.acts),
+            callees=ScriptedCallees(self.callee),
+            lookups=self.lookups,
+            calls_today=self.scenario.calls_today,
+            opted_out=self.scenario.opted_out,
+            answers_itself=self.scenario.answers_itself,
+            texts=self.texts,
+        )
+
+
+def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
+    """The scenarios of a flow's file, and what is wrong with them; what is wrong with the flow is said by others."""
+    file = FilePath(flow.file)
+    try:
+        text = file.read_bytes() if file.suffix != ".py" else b""
+    except OSError:
+        return [], []
+    if b"tests:" not in text:
+        return [], []
+    placed, report = ProblemReport(flow.file), ProblemReport(flow.file)
+    data = read_yaml(text, placed)
+    if not isinstance(data, dict) or data.get("tests") in (None, ""):
+        return [], []
+    report.positions, report.key_positions = placed.positions, placed.key_positions
+    return [*_read_cases(flow, data, report)], report.problems
+
+
+def check_scenarios(flow: Flow) -> list[Problem]:
+    """What is wrong with the scenarios of a flow's file."""
+    return read_scenario_cases(flow)[1]
+
+
+def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iterator[ScenarioCase]:
+    tests = data["tests"]
+    if not isinstance(tests, list):
+        report.error(("tests",), "shape", "tests: must be a list of scenarios", "begin each with - name: what it shows")
+        return
+    there = collect_flow_names(data)
+    named: dict[str, int] = {}
+    for index, given in enumerate(tests):
+        path: SourcePath = ("tests", index)
+        known = len(report.problems)
+        said = validate_shape(Scenario, given, path, report)
+        if said is None:
+            continue
+        if said.name in named and said.name != UNREADABLE_TEXT:
+            report.error((*path, "name"), "test-name", f"name: line {named[said.name]} is named so already", "name it anew")
+        named[said.name] = report.get_position(path).line
+        case = build_scenario_case(flow, said, path, report, there)
+        if len(report.problems) == known or all(one.severity == "warning" for one in report.problems[known:]):
+            yield case
+
+
+def build_scenario_case(
+    flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames
+) -> ScenarioCase:
+    """A scenario of a flow; what is wrong with it is in the report."""
+    place = report.get_position(path)
+    acts: tuple[ScriptedAction, ...] = ()
+    callee = _expand_callee_groups(scenario.callee, flow_names)
+    try:
+        acts = parse_caller_script(scenario.keys)
+    except ScenarioError as error:
+        report.error((*path, "keys"), "test-script", error.message, error.fix)
+    try:
+        ScriptedCallees(callee)
+    except ScenarioError as error:
+        report.error((*path, "callee"), "test-script", error.message, error.fix)
+    wrong = explain_invalid_caller(scenario.from_) if scenario.from_ else ""
+    if wrong:
+        report.error((*path, "from"), "number", f"from: {wrong}")
+    _check_lookup_names(scenario, path, report, flow_names)
+    if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
+        mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
+        report.warning(path, "test-time", f"the flow asks what time it is, and {scenario.name!r} has no at", mend)
+    return ScenarioCase(
+        flow=flow.name,
+        file=flow.file,
+        name=scenario.name,
+        line=place.line,
+        column=place.column,
+        scenario=scenario,
+        number=_choose_number(flow, scenario, path, report),
+        at=_parse_moment(scenario.at, flow.zone or UTC, (*path, "at"), report),
+        acts=acts,
+        callee=callee,
+        lookups={name: parse_plain_data(value) for name, value in scenario.lookups.items()},
+        expectations=parse_expectations(
+            scenario.expect, (*path, "expect"), report, flow_names, texts=scenario.text is not None
+        ),
+        suppositions=_read_suppositions(scenario, path, report, flow_names),
+        texts=_read_incoming_texts(scenario, path, report),
+    )
+
+
+def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemReport) -> tuple[RehearsedText, ...]:
+    """The texts that come in; what they have that only calls can have is said."""
+    if scenario.text is None:
+        return ()
+    for key in sorted(_CALL_ONLY_KEYS & scenario.model_fields_set):
+        report.error((*path, key), "test-text", f"{key}: a text message has none", "take it out, or the text", key=True)
+    made = []
+    for index, one in enumerate(scenario.text if isinstance(scenario.text, list) else [scenario.text]):
+        here: SourcePath = (*path, "text", index) if isinstance(scenario.text, list) else (*path, "text")
+        written = validate_shape(ScenarioText, one if isinstance(one, dict) else {"text": one}, here, report)
+        if written is not None:
+            made.append(RehearsedText(written.text, written.from_, written.after / 1000))
+    if not made and not report.has_errors:
+        report.error((*path, "text"), "test-text", "text: there is no text", "as text: hours")
+    return tuple(made)
+
+
+def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
+    """What is supposed of the flow; names and numbers that there are none of are said."""
+    for key, given, known in (("hours", scenario.hours, flow_names.hours), ("lists", scenario.lists, flow_names.lists)):
+        for name in given:
+            if name not in known:
+                near = format_suggestion(name, known) or (
+                    f"there are {', '.join(known)}" if known else f"the file has no {key}"
+                )
+                report.error((*path, key, name), "unknown-key", f"{key}: nothing is named {name!r}", near, key=True)
+    for name, listed in scenario.lists.items():
+        for index, written in enumerate(listed):
+            if not normalize_list_entry(written):
+                listed_at = (*path, "lists", name, index)
+                here = listed_at if listed_at in report.positions else listed_at[:-1]
+                report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
+    for index, node in enumerate(scenario.breaks):
+        if node not in flow_names.nodes:
+            near = format_suggestion(node, flow_names.nodes) or f"there are {', '.join(flow_names.nodes)}"
+            listed_at = (*path, "breaks", index)
+            here = listed_at if listed_at in report.positions else listed_at[:-1]
+            report.error(here, "unknown-node", f"breaks: no node is named {node!r}", near)
+    return Suppositions(
+        scenario.dialect,
+        tuple(sorted((name, state == "open") for name, state in scenario.hours.items())),
+        tuple(sorted((name, tuple(listed)) for name, listed in scenario.lists.items())),
+        tuple(sorted(scenario.breaks)),
+    )
+
+
+def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> None:
+    """Say that nothing is looked up under a name."""
+    for name in scenario.lookups:
+        if "://" not in name and name not in flow_names.lookup_names:
+            near = format_suggestion(name, flow_names.lookup_names) or (
+                f"there are {', '.join(flow_names.lookup_names)}" if flow_names.lookup_names else ""
+            )
+            message = f"lookups: nothing is looked up into {name!r}"
+            report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
+
+
+def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
+    """What callees do, with groups by their members."""
+    if isinstance(callee, list):
+        return [_expand_callee_groups(one, flow_names) for one in callee]
+    if not isinstance(callee, dict):
+        return callee
+    made: dict[Any, Any] = {}
+    for name, word in callee.items():
+        made |= dict.fromkeys(flow_names.expand_group(name), word)
+    return made
+
+
+def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport) -> str:
+    """The number that is rung; where the scenario names none, one of the flow's."""
+    if scenario.to:
+        number = parse_e164(scenario.to)
+        if not number:
+            report.error((*path, "to"), "number", f"to: {scenario.to!r} is not a number", "as +12015550123")
+        return number
+    number = choose_flow_number(flow)
+    if not number:
+        report.error(path, "test-number", "the flow has no number of its own", "say which is rung, as to: +12015550123")
+    return number
+
+
+def choose_flow_number(flow: Flow) -> str:
+    """A number that a flow answers: its first; of a prefix the first number, as far as that can be one."""
+    claimed = [claim.number for claim in flow.claims]
+    exact = next((number for number in claimed if number[-1].isdigit()), "")
+    prefix = next((number[1:-1] for number in claimed if number.endswith("*")), "")
+    missing = _MAX_FILLED_DIGITS - len(prefix)
+    return exact or (
+        f"+{prefix}{_FILL_DIGITS[len(_FILL_DIGITS) - missing :] if missing <= len(_FILL_DIGITS) else ''}" if prefix else ""
+    )
+
+
+def _parse_moment(moment_text: str, zone: tzinfo, path: SourcePath, report: ProblemReport) -> datetime:
+    usual = DEFAULT_CALL_TIME.replace(tzinfo=zone)
+    if not moment_text:
+        return usual
+    moment = parse_start_moment(moment_text.strip(), zone)
+    if moment is None:
+        report.error(path, "value", f"at: {moment_text!r} is no moment", "as 2026-12-25 10:00, or with an offset")
+    return moment or usual

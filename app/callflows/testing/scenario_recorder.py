@@ -1,0 +1,155 @@
+"""A rehearsed call as a scenario, ready to be pasted under ``tests``: it passes as long as the flow does what it did."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from callflows.rehearsal.transcript import HANG_UP_ACTION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
+
+    from callflows.rehearsal.rehearsed_call import Rehearsal
+    from callflows.rehearsal.transcript import RecordedAction, Transcript, TranscriptStep
+
+
+_EXPECTATION_FIELDS: Final = {
+    "Say": ("say", "text"),
+    "Play": ("play", "url"),
+    "Dial": ("dial", "to"),
+    "lookup": ("lookup", "into"),
+}
+
+
+_SCENARIO_OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+
+
+_MAX_LINE_CHARACTERS: Final = 120
+
+
+def record_scenario(
+    transcript: Transcript,
+    rehearsal: Rehearsal,
+    name: str = "",
+    zone: tzinfo | None = None,
+    unknown_from: str = "",
+    hours_states: Mapping[str, str] = {},
+) -> str:
+    """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``.
+
+    ``hours`` are what it supposes of them.
+    ``unknown`` says from where on it is not known what was pressed: what comes then is not expected, and that is said.
+    """
+    said: dict[str, Any] = {"name": name or _name_scenario(transcript)}
+    if transcript.started_at is not None:
+        said["at"] = _format_moment(transcript, zone)
+    said |= {"from": rehearsal.caller_id or "anonymous", "to": transcript.number}
+    given = {"caller_name": rehearsal.name, "attestation": rehearsal.attestation}
+    said |= {key: value for key, value in given.items() if value}
+    said |= {"keys": keys} if (keys := _script_keys(transcript.caller_actions)) else {}
+    said |= {"callee": callee} if (callee := _script_callees(transcript.steps)) else {}
+    said |= {"lookups": lookups} if (lookups := _collect_lookups(transcript, rehearsal.lookups)) else {}
+    said |= {"hours": dict(hours_states)} if hours_states else {}
+    said |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
+    said |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
+    text = format_scenario({**said, "expect": [*_list_expectations(transcript, is_whole_call=not unknown_from)]})
+    return f"  # keys: ? {unknown_from}; this scenario hangs up there\n{text}" if unknown_from else text
+
+
+def format_scenario(scenario_data: Mapping[str, Any]) -> str:
+    """A scenario as YAML: an item of the list under ``tests``, as deep as it stands there."""
+    text = yaml.safe_dump([dict(scenario_data)], sort_keys=False, allow_unicode=True, width=_MAX_LINE_CHARACTERS)
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def _name_scenario(call: Transcript) -> str:
+    return f"a call comes to {', '.join(call.nodes)}" if call.nodes else "a call"
+
+
+def _format_moment(call: Transcript, zone: tzinfo | None) -> str:
+    """The moment with its offset, on the clock of the zone: no clock shows it twice."""
+    began = call.started_at
+    assert began is not None  # noqa: S101 - asked before
+    return began.astimezone(zone or began.tzinfo).isoformat(" ", "seconds")
+
+
+def _script_keys(caller_acts: list[RecordedAction]) -> list[Any]:
+    """What the caller did, as a script does it; nothing is pressed behind its end anyway."""
+    acts: list[Any] = []
+    waits_since: float | None = None
+    since = 0.0
+    for one in caller_acts:
+        if one.action is None:
+            waits_since = one.at if waits_since is None else waits_since
+            continue
+        if one.is_during_sound:
+            acts.append({"hangup": f"{round((one.at + one.delay - since) * 1000)}ms"})
+            break
+        since = one.at + one.delay
+        waited = one.at + one.delay - (one.at if waits_since is None else waits_since)
+        if waited > 0 and one.action and (one.delay or one.action == HANG_UP_ACTION):
+            acts.append({"wait": f"{round(waited * 1000)}ms"})
+        acts.append(one.action)
+        waits_since = None
+    while acts and acts[-1] == "":
+        acts.pop()
+    return acts
+
+
+def _script_callees(steps: list[TranscriptStep]) -> Any:  # noqa: ANN401 - a word, or a list of words and mappings
+    """What those who were rung did; nothing where they answered."""
+    rung = [_script_callee(step) for step in steps if step["verb"] == "Dial" and "result" in step]
+    if all(one == "answer" for one in rung):
+        return None
+    return rung[0] if len(rung) == 1 else rung
+
+
+def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a mapping
+    if step["result"] != "answered":
+        return "no-answer" if step["result"] == "cancelled" else step["result"]
+    by, targets = step.get("by", ""), step["to"]
+    return "answer" if not targets or by == targets[0] else {by: "answer", "else": "no-answer"}
+
+
+def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
+    """What lookups gave: as the rehearsal had it, else as the trail has it."""
+    found = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
+    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == "lookup"):
+        into = decision["rule"].partition(" = ")[0]
+        if into not in found and decision["outcome"] == "found":
+            found[into] = decision["detail"]["result"]
+    return found
+
+
+def _list_expectations(call: Transcript, *, is_whole_call: bool = True) -> Iterator[Any]:
+    """What happened, as it is expected again; how it ended only where the ``whole`` call is known."""
+    for step in call.steps:
+        verb = step["verb"]
+        if verb in _EXPECTATION_FIELDS:
+            word, field = _EXPECTATION_FIELDS[verb]
+            if step.get(field):
+                yield {word: _escape_literal_text(step[field])}
+        elif verb == "Record":
+            tag = step.get("tag", "")
+            yield "voicemail" if tag == "voicemail" else {"record": _escape_literal_text(tag)} if tag else "record"
+        elif verb == "Hangup":
+            yield {"hangup": _escape_literal_text(step["tag"])} if step.get("tag") else "hangup"
+        elif verb == "sms":
+            yield {"sms": {"to": step["to"], "text": _escape_literal_text(step["text"])}}
+        elif verb == "notify":
+            yield {"notify": _escape_literal_text(step["url"])}
+    if call.outcome in _SCENARIO_OUTCOMES and is_whole_call:
+        yield {"outcome": call.outcome}
+    if call.nodes and is_whole_call:
+        yield {"nodes": call.nodes}
+
+
+def _escape_literal_text(value: Any) -> Any:  # noqa: ANN401 - a text, or several
+    """A text that is not taken for a regular expression."""
+    if isinstance(value, str) and len(value) > len("//") and value.strip().startswith("/") and value.strip().endswith("/"):
+        return f"/^{re.escape(' '.join(value.split()))}$/"
+    return value

@@ -1,0 +1,240 @@
+"""Scenarios run: folders loaded once, calls rung side by side, and what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from callflows.errors import FlowFileError, Problem
+from callflows.flows.flow_book import FlowBook
+from callflows.flows.loader.folder_loader import (
+    LoadedFlows,
+    compile_flow_file,
+    is_flow_file,
+    list_flow_files,
+    load_flow_files,
+    load_folder_options,
+)
+from callflows.flows.suppositions import NO_SUPPOSITIONS, SimulatedNodeFailure
+from callflows.rehearsal.platform_network import HttpNetwork
+from callflows.server import open_rehearsal_engine
+from callflows.testing.scenario_reader import read_scenario_cases
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.flow import Flow
+    from callflows.flows.loader.folder_loader import ProgressCallback
+    from callflows.flows.suppositions import Suppositions
+    from callflows.rehearsal.platform_network import PlatformNetwork
+    from callflows.rehearsal.rehearsed_call import Rehearsal
+    from callflows.rehearsal.transcript import Transcript
+    from callflows.settings import Settings
+    from callflows.testing.expectations import ExpectationMismatch
+    from callflows.testing.scenario_reader import ScenarioCase
+
+
+MAX_CONCURRENT_SCENARIOS: Final = 50
+"""Calls that are rehearsed side by side in one process."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScenarioFolder:
+    """The flows of a folder, loaded to be tested; ``chosen`` are those that are."""
+
+    loaded_flows: LoadedFlows
+    options: CompilerOptions
+    tested_flows: tuple[Flow, ...]
+    cases: tuple[ScenarioCase, ...]
+    problems: tuple[Problem, ...]
+    """What is wrong with the chosen files, scenarios included."""
+    supposed_books: dict[tuple[str, Suppositions], FlowBook] = dataclasses.field(default_factory=dict, repr=False)
+    """Its book where something is supposed of a flow, made when it is first asked for."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        """What must be mended before their tests say anything."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    def book_for_case(self, case: ScenarioCase) -> FlowBook:
+        """The flows, with what a scenario supposes of its own. Raises FlowError where that cannot be."""
+        if case.suppositions == NO_SUPPOSITIONS:
+            return self.loaded_flows.book
+        key = (case.flow, case.suppositions)
+        if key not in self.supposed_books:
+            self.supposed_books[key] = self.loaded_flows.book.with_flows(
+                {case.flow: case.suppositions.with_failing_nodes(self._compile_supposed_flow(case))}
+            )
+        return self.supposed_books[key]
+
+    def _compile_supposed_flow(self, case: ScenarioCase) -> Flow:
+        """The flow of a scenario, compiled anew where it is to be another."""
+        if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
+            return self.loaded_flows.book.flows[case.flow]
+        made = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
+        if made.flow is None:
+            raise FlowFileError([problem for problem in made.problems if problem.severity == "error"])
+        return made.flow
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScenarioResult:
+    """A scenario that was run. It passed where ``wrong`` says nothing and nothing was ``missed``."""
+
+    case: ScenarioCase
+    transcript: Transcript
+    failure: str
+    mismatch: ExpectationMismatch | None
+    remaining_acts: tuple[str, ...]
+    """What the caller was to do and did not get to do."""
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the call was as expected."""
+        return not self.failure and self.mismatch is None
+
+
+def load_scenario_folders(
+    paths: Iterable[Path], options: CompilerOptions, on_progress: ProgressCallback | None = None
+) -> list[ScenarioFolder]:
+    """Flow files, and folders of them, loaded folder by folder: other files there keep their numbers.
+
+    Overrides are left out: tests do not change because somebody closed the office today. Raises OSError where a folder
+    cannot be listed.
+    """
+    chosen: dict[Path, set[Path] | None] = {}
+    strange = []
+    for path in paths:
+        if path.is_dir():
+            chosen[path] = None
+        elif not (path.is_file() and is_flow_file(path)):
+            strange.append(_describe_wrong_path(path))
+        elif (files := chosen.setdefault(path.parent, set())) is not None:
+            files.add(path.resolve())
+    folders = [_load_scenario_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
+    nothing = ScenarioFolder(LoadedFlows(FlowBook(), ()), options, (), (), tuple(strange))
+    return [*folders, nothing] if strange else folders
+
+
+def _load_scenario_folder(
+    folder: Path, tested_files: set[Path] | None, options: CompilerOptions, on_progress: ProgressCallback | None
+) -> ScenarioFolder:
+    for_all, problems = load_folder_options(folder, dataclasses.replace(options, records_coverage=True))
+    loaded = load_flow_files(list_flow_files(folder), for_all, problems, on_progress)
+    flows = tuple(
+        flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
+    )
+    found = [problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files]
+    cases: list[ScenarioCase] = []
+    for flow in flows:
+        of_flow, wrong = read_scenario_cases(flow)
+        found += wrong
+        cases += of_flow if not flow.problems else []
+    made = ScenarioFolder(loaded, for_all, flows, (), ())
+    possible = [case for case in cases if _is_possible_case(case, made, found)]
+    return dataclasses.replace(made, cases=tuple(possible), problems=tuple(found))
+
+
+def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
+    """Whether the flow can be what a scenario supposes; why not is said."""
+    try:
+        folder.book_for_case(case)
+    except FlowFileError as error:
+        first = error.problems[0]
+        said = f"the flow cannot be so, as line {first.line} says: {first.message}"
+        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.fix))
+        return False
+    return True
+
+
+def _describe_wrong_path(path: Path) -> Problem:
+    said = "there is no such file or folder" if not path.exists() else "it is no flow file (.yaml, .py)"
+    return Problem(str(path), 1, 1, "error", "no-file", said)
+
+
+@contextlib.asynccontextmanager
+async def serve_folder(
+    folder: ScenarioFolder, settings: Settings, book: FlowBook | None = None
+) -> AsyncIterator[PlatformNetwork]:
+    """The folder's flows, to be rung; or those of another ``book`` of it."""
+    async with (
+        open_rehearsal_engine(settings, book or folder.loaded_flows.book, folder.options.signer) as app,
+        HttpNetwork(app) as web,
+    ):
+        yield web
+
+
+def build_case_rehearsal(case: ScenarioCase, folder: ScenarioFolder) -> Rehearsal:
+    """A scenario's call, put together."""
+    rehearsal = case.build_rehearsal()
+    rehearsal.extensions = folder.options.extensions
+    return rehearsal
+
+
+async def run_scenarios(
+    folder: ScenarioFolder, cases: Iterable[ScenarioCase], settings: Settings, on_progress: ProgressCallback | None = None
+) -> list[ScenarioResult]:
+    """Run scenarios; the results are in their order."""
+    cases = [*cases]
+    gate = asyncio.Semaphore(MAX_CONCURRENT_SCENARIOS)
+    done = 0
+
+    async def run_when_free(case: ScenarioCase, network: PlatformNetwork) -> ScenarioResult:
+        nonlocal done
+        async with gate:
+            ran = await _run_case(case, folder, network)
+        done += 1
+        if on_progress is not None:
+            on_progress(done, len(cases))
+        return ran
+
+    books: dict[int, tuple[FlowBook, list[ScenarioCase]]] = {}
+    for case in cases:
+        book = folder.book_for_case(case)
+        books.setdefault(id(book), (book, []))[1].append(case)
+    results: dict[int, ScenarioResult] = {}
+    for book, of_book in books.values():
+        async with serve_folder(folder, settings, book) as network:
+            for ran in await asyncio.gather(*(run_when_free(case, network) for case in of_book)):
+                results[id(ran.case)] = ran
+    return [results[id(case)] for case in cases]
+
+
+async def _run_case(case: ScenarioCase, folder: ScenarioFolder, network: PlatformNetwork) -> ScenarioResult:
+    rehearsal = build_case_rehearsal(case, folder)
+    call = await rehearsal.run(network)
+    left = tuple(str(act) for act in getattr(rehearsal.caller, "remaining_actions", ())) if not case.texts else ()
+    return ScenarioResult(
+        case,
+        call,
+        find_call_failure(call, case.flow, case.suppositions.failing_nodes),
+        case.expectations.find_mismatch(call),
+        left,
+    )
+
+
+_SUPPOSED_FAILURE_PREFIX: Final = f"fallback: {SimulatedNodeFailure.__name__}:"
+
+
+def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequence[str] = ()) -> str:
+    """What no call may come to, whatever is expected; nothing where it did not. ``breaks``: it is to come to a fallback."""
+    if transcript.outcome == "texted" and not transcript.flow:
+        return f"no flow took the text: {transcript.requests[-1].error}"
+    if transcript.flow != flow:
+        return f"the call was answered by {transcript.flow!r}" if transcript.flow else "no flow answered the call"
+    fallen = [asked for asked in transcript.requests if asked.outcome not in ("", "answered")]
+    fell = next(
+        (asked for asked in fallen if not (breaking_nodes and asked.error.startswith(_SUPPOSED_FAILURE_PREFIX))), None
+    )
+    if breaking_nodes and not fallen:
+        return f"nothing broke: no document of {' or '.join(breaking_nodes)} was asked for (inside another none breaks)"
+    if fell is not None:
+        what = "the text could not be taken:" if transcript.outcome == "texted" else "the caller got the"
+        return f"{what} {fell.error}"
+    if transcript.outcome in ("error", "loop"):
+        return f"{'it went wrong' if transcript.outcome == 'error' else 'it never ends'}: {transcript.error}"
+    return ""

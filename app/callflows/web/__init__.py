@@ -1,0 +1,1 @@
+"""The HTTP doors: Opentact's requests, webhooks, status and metrics."""

@@ -1,0 +1,219 @@
+"""What became of each answer, counted and logged after the answer is on its way.
+
+The way of a call only appends a plain tuple; a thread of its own turns them into counters and log lines, in batches, so
+that neither a
+full pipe nor a slow disk ever makes a caller wait. What does not fit is dropped, counted and said.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import contextlib
+import functools
+import itertools
+import json
+import threading
+import time
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
+
+import prometheus_client
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prometheus_client.core import Metric
+
+    from callflows.telephony.events import AnswerOutcome
+    from callflows.web.log_lines import LogWriter
+
+
+MAX_WAITING_ANSWERS: Final = 20_000
+"""Answers that may wait to be counted and logged."""
+
+
+_FLUSH_PAUSE_SECONDS: Final = 0.05
+
+
+_MAX_ANSWERS_PER_BATCH: Final = 2_000
+
+
+_BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
+
+
+AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
+"""When (seconds since 1970), how long it took (seconds), what became of it; the caller, the number called, the call."""
+
+
+class AnswerMetrics:
+    """Counts and logs answers; ``add`` is all that the way of a call sees of it. A collector of ``prometheus_client``."""
+
+    def __init__(
+        self,
+        render_line: Callable[[Mapping[str, Any]], str],
+        out: TextIO | LogWriter,
+        count_flows: Callable[[], Mapping[str, int]] | None = None,
+        mask: Callable[[str], str] = mask_number,
+    ) -> None:
+        """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state.
+
+        ``mask`` writes numbers so that they may stand in a log.
+        """
+        self._mask = mask
+        self._count_flows = count_flows
+        self._gauges: list[tuple[str, str, list[str], Callable[[], Mapping[Any, int]]]] = []
+        self._render_line = render_line
+        self._renders_plain_json = render_line({}) == "{}"
+        self._out = out
+        self._waiting: collections.deque[AnswerSample] = collections.deque()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._flush_lock = threading.Lock()
+        self._answer_counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._fallback_counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._bucket_counts = [0] * (len(_BUCKET_SECONDS) + 1)
+        self._total_seconds = 0.0
+        self._lost_answers = 0
+        self._dropped_lines = 0
+
+    def add_gauge(
+        self, name: str, description: str, labels: list[str], get_counts: Callable[[], Mapping[Any, int]]
+    ) -> None:
+        """Expose what others count, by a label or several."""
+        self._gauges.append((name, description, labels, get_counts))
+
+    def add(self, sample: AnswerSample) -> None:
+        """Remember an answer; never waits."""
+        if len(self._waiting) < MAX_WAITING_ANSWERS:
+            self._waiting.append(sample)
+        else:
+            self._lost_answers += 1
+
+    def start(self) -> None:
+        """Begin to count and log, in a thread that ends with the process."""
+        self._thread = threading.Thread(target=self._run_flushes, name="tally", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Count and log what waits, and end."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+        self.flush()
+
+    def _run_flushes(self) -> None:
+        while not self._stopping.wait(_FLUSH_PAUSE_SECONDS):
+            self.flush()
+
+    def flush(self) -> None:
+        """Count and log what waits now."""
+        with self._flush_lock:
+            while self._waiting:
+                self._record_batch(
+                    [self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_ANSWERS_PER_BATCH))]
+                )
+            lost, self._lost_answers = self._lost_answers, 0
+            if lost:
+                self._dropped_lines += lost
+                self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
+
+    def _record_batch(self, batch: Sequence[AnswerSample]) -> None:
+        for said, count in collections.Counter(answered[2][:4] for answered in batch).items():
+            flow, kind, cause = said[1], said[0], said[3]
+            self._answer_counts[flow, kind] += count
+            if kind == "fallback":
+                self._fallback_counts[flow, cause] += count
+        times = sorted(answered[1] for answered in batch)
+        within = [0, *(bisect.bisect_right(times, bound) for bound in _BUCKET_SECONDS), len(times)]
+        for index, (below, up_to) in enumerate(itertools.pairwise(within)):
+            self._bucket_counts[index] += up_to - below
+        self._total_seconds += sum(times)
+        self._write_lines([self._build_line(answered) for answered in batch])
+
+    def _build_line(self, sample: AnswerSample) -> str:
+        """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
+        at, seconds, outcome, caller, number, call = sample
+        if outcome.kind != "answered" or not self._renders_plain_json:
+            return self._render_line(_build_line_fields(sample, self._mask))
+        return (
+            f'{_build_line_start(outcome.flow, outcome.node)}, "timestamp": "{_format_second(int(at))}.{int(at % 1 * 1000):03}Z", '
+            f'"caller": {_quoted(self._mask(caller))}, "number": {_quoted(self._mask(number))}, "call": {_quoted(call)}, '
+            f'"ms": {seconds * 1000:.3f}}}'
+        )
+
+    def _write_lines(self, lines: Sequence[str]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+
+    def render_prometheus(self) -> bytes:
+        """The counters, in Prometheus' text format."""
+        self.flush()
+        registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return prometheus_client.generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters, as prometheus_client asks for them."""
+        yield _build_counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], self._answer_counts)
+        yield _build_counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], self._fallback_counts)
+        bounds = [*map(str, _BUCKET_SECONDS), "+Inf"]
+        times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
+        times.add_metric([], list(zip(bounds, itertools.accumulate(self._bucket_counts), strict=True)), self._total_seconds)
+        yield times
+        for name, says, labels, counts in self._gauges:
+            family = GaugeMetricFamily(name, says, labels=labels)
+            for values, count in sorted(counts().items()):
+                family.add_metric([values] if isinstance(values, str) else values, count)
+            yield family
+        if self._count_flows is not None:
+            states = GaugeMetricFamily(
+                "callflows_flows", "Flows: live, broken, or stale (an earlier version is live)", labels=["state"]
+            )
+            for state, count in self._count_flows().items():
+                states.add_metric([state], count)
+            yield states
+        yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", self._dropped_lines)
+
+
+def _build_counter(name: str, description: str, labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily(name, description, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _build_line_fields(sample: AnswerSample, mask: Callable[[str], str]) -> dict[str, Any]:
+    """An answer as a log line says it; only where something went wrong is more said than of every call."""
+    at, seconds, outcome, caller, number, call = sample
+    fine = outcome.kind == "answered"
+    fields = {
+        "event": outcome.kind,
+        "level": "info" if fine else "warning",
+        "timestamp": f"{_format_second(int(at))}.{int(at % 1 * 1000):03}Z",
+        "flow": outcome.flow,
+        "node": outcome.node,
+        "caller": mask(caller),
+        "number": mask(number),
+        "call": call,
+        "ms": round(seconds * 1000, 3),
+    }
+    if not fine:
+        fields |= {"cause": outcome.cause, "detail": mask_numbers_in_text(outcome.detail, mask)}
+    if outcome.trace:
+        fields["exception"] = mask_numbers_in_text(outcome.trace, mask)
+    return fields
+
+
+@functools.lru_cache(maxsize=1024)
+def _build_line_start(flow: str, node: str) -> str:
+    return json.dumps({"event": "answered", "level": "info", "flow": flow, "node": node})[:-1]
+
+
+@functools.lru_cache(maxsize=4)
+def _format_second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

@@ -1,0 +1,156 @@
+"""When Opentact reports that a call has ended: what was held back until then is done, and what a flow does about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from callflows.errors import JournalError
+from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from callflows.flows.loader.flow_versions import FlowVersions
+    from callflows.journal.journal import Journal
+    from callflows.journal.journal_queries import FinishedCall
+    from callflows.sandbox.job_runner import JobRunner
+    from callflows.telephony.events import PlatformEvent
+    from callflows.telephony.ports import Effect, EffectHandler, LookupRequest, LookupResult
+
+
+CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
+"""States of a call that is over."""
+
+
+SETTLE_SECONDS: Final = 5.0
+"""Seconds after which what else is reported of a call is there: events come in any order."""
+
+
+MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
+"""Seconds after which what waits for the end of a call waits no more: nobody reported it."""
+
+
+COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
+"""Seconds between attempts while the database is gone, or has nothing of the call yet: four hours."""
+
+
+_SWEEP_INTERVAL_SECONDS: Final = 600.0
+
+
+_MAX_EFFECTS_PER_SWEEP: Final = 100
+
+
+class CallCompletion:
+    """Holds voicemails back until their call is over, and has flows do what they do then. An ``Effects`` itself."""
+
+    def __init__(
+        self,
+        flow_versions: FlowVersions,
+        journal: Journal,
+        job_runner: JobRunner,
+        effect_handler: EffectHandler,
+        *,
+        receives_events: bool,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """``hears``: whether anybody reports the end of calls; where nobody does, nothing is held back."""
+        self._flow_versions = flow_versions
+        self._journal = journal
+        self._job_runner = job_runner
+        self._effect_handler = effect_handler
+        self._receives_events = receives_events
+        self._sleep = sleep
+        self._sweep_task: asyncio.Task[None] | None = None
+        self._completing_calls: dict[str, tuple[float, asyncio.Task[None]]] = {}
+
+    async def run_lookup(self, request: LookupRequest) -> LookupResult:
+        """As the outside does it."""
+        return await self._effect_handler.run_lookup(request)
+
+    def queue_effect(self, effect: Effect) -> None:
+        """Cause an effect now, or when its call is over: the journal has it until then."""
+        if not self._receives_events or effect.kind != VOICEMAIL_TAG:
+            self._effect_handler.queue_effect(effect)
+
+    async def handle_event(self, platform_event: PlatformEvent) -> None:
+        """Act on the end of a call that came in, once for all replicas."""
+        call = platform_event.call
+        uuid = str(call.get("uuid") or "")
+        if not uuid or platform_event.state not in CALL_END_STATES or call.get("direction") != "in" or call.get("parent"):
+            return
+        if uuid not in self._completing_calls:
+            task = asyncio.create_task(self._complete_when_settled(uuid))
+            self._completing_calls[uuid] = min(platform_event.occurred_at, time.time()), task
+            task.add_done_callback(lambda _: self._completing_calls.pop(uuid, None))
+
+    def find_oldest_unfinished(self) -> float | None:
+        """When the oldest call ended (seconds since 1970) of those whose end is not acted on yet; None where all are."""
+        return min((at for at, _ in self._completing_calls.values()), default=None)
+
+    async def _complete_when_settled(self, uuid: str) -> None:
+        """Wait until what else is reported of a call is written, and do what is to be done then."""
+        for wait in (SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS):
+            await self._sleep(wait)
+            try:
+                over = await self._journal.load_finished_call(uuid)
+                if over is None:
+                    continue
+                if await self._journal.claim_key("ended", uuid):
+                    await self._complete_call(over)
+            except JournalError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the end of another call is not to blame
+                _get_logger().exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
+            return
+        _get_logger().error("the end of a call was not acted on: nothing is known of it", call=uuid)
+
+    async def _complete_call(self, finished_call: FinishedCall) -> None:
+        for effect in finished_call.held_effects:
+            self._effect_handler.queue_effect(complete_voicemail_effect(effect, finished_call.record))
+        flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
+            finished_call.record.to
+        )
+        turn = (
+            await run_missed_call_steps(flow, finished_call.record, self._job_runner.run_job) if flow is not None else None
+        )
+        for effect in turn.effects if turn is not None else ():
+            self._effect_handler.queue_effect(effect)
+
+    def start(self) -> None:
+        """Begin to look for what waits in vain, in the running loop."""
+        if self._receives_events:
+            self._sweep_task = asyncio.create_task(self._run_sweeps())
+
+    async def stop(self) -> None:
+        """End; of calls that have just ended ``unfinished`` told, and they are heard of again."""
+        tasks = [
+            *(task for _, task in self._completing_calls.values()),
+            *([self._sweep_task] if self._sweep_task is not None else []),
+        ]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run_sweeps(self) -> None:
+        """Do what waited for an end that nobody reported; not at once, as the database may have to be made."""
+        await self._sleep(SETTLE_SECONDS)
+        while True:
+            try:
+                for effect in await self._journal.list_held_effects(
+                    time.time() - MAX_VOICEMAIL_HOLD_SECONDS, _MAX_EFFECTS_PER_SWEEP
+                ):
+                    _get_logger().warning("the end of a call was not reported: its voicemail is told without a recording")
+                    self._effect_handler.queue_effect(effect)
+            except JournalError as error:
+                _get_logger().warning("what waits for the end of calls cannot be found", reason=str(error))
+            await self._sleep(_SWEEP_INTERVAL_SECONDS)
+
+
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.ending")
+    return log

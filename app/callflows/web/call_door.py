@@ -1,0 +1,111 @@
+"""The door for Opentact: ``/call`` and ``/call/{flow}/{node}``. It stands before the framework: a call's way is short.
+
+Opentact always gets a valid document with status 200, whatever breaks inside; only strangers get 403.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.web.answer_engine import STATUS_OK, DeferredTurn, refuse_request
+from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES, parse_query_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from callflows.web.answer_engine import AnswerEngine, CallReply
+    from callflows.web.request_trust import RequestTrust
+
+    AsgiScope = MutableMapping[str, Any]
+    AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
+
+
+CALL_PATH: Final = "/call"
+
+
+_START_PATHS: Final = (CALL_PATH, f"{CALL_PATH}/")
+
+
+_XML_HEADER: Final = (b"content-type", b"application/xml; charset=utf-8")
+
+
+_NO_STORE_HEADER: Final = (b"cache-control", b"no-store")
+
+
+_PROBLEM_HEADER: Final = (b"content-type", b"application/problem+json")
+
+
+_NODE_PATH_PARTS: Final = 4
+"""``/call/{flow}/{node}``, split at its slashes."""
+
+
+class CallDoor:
+    """An ASGI app: has ``engine`` answer ``/call…``, and leaves everything else to ``rest``."""
+
+    def __init__(self, other_app: AsgiApp, engine: AnswerEngine, trust: RequestTrust) -> None:
+        self._other_app = other_app
+        self._engine = engine
+        self._trust = trust
+
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or not (scope["path"] == CALL_PATH or scope["path"].startswith(_START_PATHS[1])):
+            await self._other_app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        engine, method = self._engine, scope["method"]
+        body = await self._read_body(receive) if method not in ("GET", "HEAD") else b""
+        fields: dict[str, str] = {}
+        try:
+            fields = parse_query_fields(scope["query_string"])
+            reply = self.answer_request(scope, fields, body)
+            if isinstance(reply, DeferredTurn):
+                reply = await engine.resume(reply)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+            reply = engine.answer_with_apology(error)
+        status, document = reply[:2]
+        length = (b"content-length", b"%d" % len(document))
+        headers = [_XML_HEADER if status == STATUS_OK else _PROBLEM_HEADER, length, _NO_STORE_HEADER]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": document if method != "HEAD" else b""})
+        engine.record(began, (method, scope["path"], scope["query_string"]), fields, reply)
+
+    async def _read_body(self, receive: AsgiReceive) -> bytes:
+        """The body, as far as it comes in time and is not longer than any real one."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._engine.deadline):
+                while True:
+                    message = await receive()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if message["type"] != "http.request" or size > MAX_REQUEST_BODY_BYTES:
+                        return b""
+                    parts.append(part)
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            return b""
+
+    def answer_request(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> CallReply | DeferredTurn:
+        """The answer to a request. Raises what a bug raises, nothing else."""
+        path = scope["path"]
+        if path in _START_PATHS:
+            refusal = self._trust.explain_refusal(scope, fields.get("token", ""))
+            return (
+                refuse_request(refusal)
+                if refusal
+                else self._engine.start_call(fields, body, self._trust.create_base_url_getter(scope))
+            )
+        parts = path.split("/")
+        refusal = self._trust.explain_refusal(scope, None) or (
+            "" if len(parts) == _NODE_PATH_PARTS and "ticket" in fields else "there is no ticket"
+        )
+        if refusal:
+            return refuse_request(refusal)
+        return self._engine.continue_call(fields, body, self._trust.create_base_url_getter(scope), parts[2], parts[3])

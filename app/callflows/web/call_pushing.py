@@ -1,0 +1,107 @@
+"""Asynchronous control: a call that Opentact has parked gets its document by REST, from the same engine.
+
+platform: on the first event of a call a document is posted to the live call; without one it times out after typically 30
+seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from callflows.errors import OpentactRateLimitError, OpentactUnavailableError
+from callflows.recent_keys import RecentKeys
+from callflows.web.answer_engine import STATUS_OK, DeferredTurn
+from callflows.web.request_fields import parse_posted_call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from callflows.telephony.events import PlatformEvent
+    from callflows.web.answer_engine import AnswerEngine
+
+
+FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
+"""States of which the first that is reported of a call is its first event."""
+
+
+PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts to post a document."""
+
+
+MAX_PARKED_SECONDS: Final = 25.0
+"""Seconds for which it is attempted, all in all: a call is parked for typically 30."""
+
+
+class CallPusher:
+    """Has the engine answer calls that are reported, each once, and posts the documents.
+
+    ``push`` posts a document to a live call by its uuid, and raises where it cannot; ``once`` says whether nobody, of all
+    replicas, did it yet for a call. ``base`` is the URL under which Opentact reaches the server.
+    """
+
+    def __init__(
+        self,
+        engine: AnswerEngine,
+        push_document: Callable[[str, bytes], Awaitable[Any]],
+        claim_key: Callable[[str, str], Awaitable[bool]],
+        base_url: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sleep = sleep
+        self._engine = engine
+        self._push_document = push_document
+        self._claim_key = claim_key
+        self._base_url = base_url
+        self._recent_calls = RecentKeys()
+
+    async def handle_event(self, platform_event: PlatformEvent) -> None:
+        """Push a call's document where this is the first that is heard of it; never raises."""
+        call = platform_event.call
+        uuid = str(call.get("uuid") or "")
+        inbound = call.get("direction") == "in" and not call.get("parent")
+        if not uuid or not inbound or platform_event.state not in FIRST_CALL_STATES or not self._recent_calls.add(uuid):
+            return
+        try:
+            if await self._claim_key("push", uuid):
+                await self._answer_call(uuid, json.dumps(dict(call)).encode())
+        except Exception as error:
+            log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
+            log.exception("a call did not get its document", call=uuid, error=type(error).__name__)
+
+    async def _answer_call(self, uuid: str, body: bytes) -> None:
+        began = time.perf_counter()
+        fields, _ = parse_posted_call(body)
+        try:
+            reply = self._engine.start_call(fields, body, lambda: self._base_url)
+            if isinstance(reply, DeferredTurn):
+                reply = await self._engine.resume(reply)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+            reply = self._engine.answer_with_apology(error)
+        status, document = reply[:2]
+        assert status == STATUS_OK  # noqa: S101 - nobody strange is behind an event
+        answered = time.perf_counter()
+        try:
+            async with asyncio.timeout(MAX_PARKED_SECONDS):
+                await self._push_with_retries(uuid, document)
+        except Exception as error:
+            reply = self._engine.mark_undelivered(reply, error)
+            raise
+        finally:
+            pushing = time.perf_counter() - answered
+            self._engine.record(began + pushing, ("PUSH", "/call", b""), fields, reply)
+
+    async def _push_with_retries(self, uuid: str, document: bytes) -> None:
+        """Post a document, again where that may help, also where it may have arrived: silence is worst."""
+        for wait in PUSH_RETRY_SECONDS:
+            try:
+                await self._push_document(uuid, document)
+            except (OpentactUnavailableError, OpentactRateLimitError):
+                await self._sleep(wait)
+            else:
+                return
+        await self._push_document(uuid, document)

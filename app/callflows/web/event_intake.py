@@ -1,0 +1,144 @@
+"""What Opentact reports, whichever way it comes: it is remembered, and what is to be done then is done, once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from callflows.errors import JournalError
+from callflows.recent_keys import RecentKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from callflows.journal.journal import Journal
+    from callflows.telephony.events import PlatformEvent
+
+    EventHandler = Callable[[PlatformEvent], Awaitable[None]]
+
+
+HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
+"""Seconds between attempts to act while the database is gone: four hours."""
+
+
+MAX_EVENTS_IN_PROGRESS: Final = 1_000
+"""Reports that are acted on at once; of more only what is remembered stays."""
+
+
+MAX_EVENTS_AWAITING_RETRY: Final = 10_000
+"""Reports that wait for the database beside them: they keep no call from being acted on."""
+
+
+class EventIntake:
+    """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal.
+
+    Where ``first`` cannot act since the database is gone, a webhook is told, that it comes again; whether it does is not
+    documented, so they are tried again all the same. Who acts claims that in the database before, so that it is never done
+    twice: what a process had claimed and not done yet when it was killed (a document to push, a reply) is not done.
+    """
+
+    def __init__(
+        self, journal: Journal, handlers: Sequence[EventHandler], first_handlers: Sequence[EventHandler] = ()
+    ) -> None:
+        self._journal = journal
+        self._handlers = handlers
+        self._first_handlers = first_handlers
+        self._recent_keys = RecentKeys()
+        self._handler_tasks: dict[asyncio.Task[Any], float] = {}
+        self._retrying_count = 0
+        self._unhandled_count = 0
+
+    async def store_then_act(self, *platform_events: PlatformEvent) -> None:
+        """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
+        await self._journal.record_now(*platform_events)
+        gone: JournalError | None = None
+        for report in platform_events:
+            try:
+                await self._run_first_handlers(report)
+            except JournalError as error:
+                gone = gone or error
+        if gone is not None:
+            raise gone
+
+    async def act_then_store(self, platform_event: PlatformEvent) -> None:
+        """Take a report that is written soon."""
+        self._journal.record_soon(platform_event)
+        self._start_handlers(platform_event, [*self._first_handlers, *self._handlers])
+
+    async def _run_first_handlers(self, platform_event: PlatformEvent) -> None:
+        for place, act in enumerate(self._first_handlers):
+            try:
+                await act(platform_event)
+            except JournalError:
+                self._start_handlers(platform_event, [*self._first_handlers[place:], *self._handlers])
+                raise
+            except Exception as error:  # noqa: BLE001 - it is written: that others act, and what comes after, matters more
+                _log_handler_failure(platform_event, error)
+        self._start_handlers(platform_event, self._handlers)
+
+    def find_oldest_unfinished(self) -> float | None:
+        """When the oldest happened (seconds since 1970) of what is not acted on yet; None where all is."""
+        return min(self._handler_tasks.values(), default=None)
+
+    def _start_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
+        if not handlers or platform_event.key in self._recent_keys:
+            return
+        if len(self._handler_tasks) - self._retrying_count >= MAX_EVENTS_IN_PROGRESS:
+            self._unhandled_count += 1
+            if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
+                _get_logger().error(
+                    "too much is reported at once: reports are only remembered", count=self._unhandled_count
+                )
+            return
+        self._recent_keys.add(platform_event.key)
+        task = asyncio.create_task(self._run_handlers(platform_event, handlers))
+        self._handler_tasks[task] = min(platform_event.occurred_at, time.time())
+        task.add_done_callback(self._handler_tasks.pop)
+
+    async def _run_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
+        for act in handlers:
+            try:
+                await self._handle_with_retries(act, platform_event)
+            except Exception as error:  # noqa: BLE001 - others act all the same
+                _log_handler_failure(platform_event, error)
+
+    async def _handle_with_retries(self, handler: EventHandler, platform_event: PlatformEvent) -> None:
+        """Act, again and again while the database is gone: a STOP must not be forgotten with it."""
+        for wait in HANDLER_RETRY_SECONDS:
+            try:
+                await handler(platform_event)
+            except JournalError:
+                if self._retrying_count >= MAX_EVENTS_AWAITING_RETRY:
+                    raise
+                await self._wait_for_retry(wait)
+            else:
+                return
+        await handler(platform_event)
+
+    async def _wait_for_retry(self, seconds: float) -> None:
+        self._retrying_count += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._retrying_count -= 1
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Finish what is being done, within that many seconds; of the rest ``unfinished`` told, and it is heard again."""
+        if self._handler_tasks:
+            await asyncio.wait([*self._handler_tasks], timeout=grace_seconds)
+        for task in [*self._handler_tasks]:
+            task.cancel()
+
+
+def _log_handler_failure(platform_event: PlatformEvent, error: Exception) -> None:
+    _get_logger().error(
+        "what was reported was not acted on", kind=platform_event.kind, error=type(error).__name__, exc_info=error
+    )
+
+
+def _get_logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.hearing")
+    return log

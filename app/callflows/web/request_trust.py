@@ -1,0 +1,135 @@
+"""Undocumented."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.probe_tokens import is_probe_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from callflows.settings import Settings
+
+
+_HOST_PATTERN: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+
+
+_PROXY_HEADERS: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+)
+
+
+class RequestTrust:
+    """Who may ask, by the settings: a token, addresses, proxies. Without a token only this machine itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = tuple(token.get_secret_value().encode() for token in settings.token)
+        self._allowed_sources = settings.allowed_sources
+        self._trusted_proxies = settings.trusted_proxies
+        self._public_url = settings.public_url
+
+    def explain_refusal(self, scope: Mapping[str, Any], token: str | None) -> str:
+        """Why a request is refused; nothing where it is not. ``None`` as the token: something else vouches for it."""
+        if not self._tokens:
+            return self._explain_not_local(scope)
+        if self._allowed_sources and not self._is_allowed_source(scope):
+            return "the source address is not allowed"
+        if token is not None and not self._is_known_token(token):
+            return (
+                "doctor asked with a wrong token"
+                if is_probe_token(token, self._tokens)
+                else "the token is missing or wrong"
+            )
+        return ""
+
+    def is_local(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a request came from this machine, through nothing."""
+        return not self._explain_not_local(scope)
+
+    def _is_known_token(self, token: str) -> bool:
+        given = token.encode("utf-8", "replace")
+        if len(self._tokens) == 1:
+            return hmac.compare_digest(given, self._tokens[0])
+        return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - all are compared, in constant time
+
+    def _explain_not_local(self, scope: Mapping[str, Any]) -> str:
+        address = _parse_address((scope.get("client") or ("",))[0])
+        if address is None or not address.is_loopback:
+            return "no token is configured, so only this machine is answered: set CALLFLOWS_TOKEN"
+        if any(name in _PROXY_HEADERS for name, _ in scope["headers"]):
+            return "no token is configured, and the request came through a proxy: set CALLFLOWS_TOKEN"
+        return ""
+
+    def _is_allowed_source(self, scope: Mapping[str, Any]) -> bool:
+        address = self._find_source_address(scope)
+        return address is not None and any(address in network for network in self._allowed_sources)
+
+    def _find_source_address(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The address that asks: behind trusted proxies the last that they did not add themselves."""
+        address = _parse_address((scope.get("client") or ("",))[0])
+        if not self._is_trusted_proxy(address):
+            return address
+        hops = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed(hops.split(",")):
+            address = _parse_address(_strip_port(hop.strip()))
+            if not self._is_trusted_proxy(address):
+                break
+        return address
+
+    def _is_trusted_proxy(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted_proxies)
+
+    def create_base_url_getter(self, scope: Mapping[str, Any]) -> Callable[[], str]:
+        """Gives the URL under which the request reached us; worked out when it is asked for."""
+        if self._public_url:
+            return self._get_public_url
+        return lambda: self._build_requested_url(scope)
+
+    def _get_public_url(self) -> str:
+        return self._public_url
+
+    def _build_requested_url(self, scope: Mapping[str, Any]) -> str:
+        scheme, host = scope.get("scheme", "http"), find_header(scope, b"host")
+        if self._trusted_proxies and self._is_trusted_proxy(_parse_address((scope.get("client") or ("",))[0])):
+            forwarded = find_header(scope, b"x-forwarded-proto").lower()
+            scheme = forwarded if forwarded in ("http", "https") else scheme
+            host = find_header(scope, b"x-forwarded-host") or host
+        if not _is_host(host):
+            server = scope.get("server") or ("localhost", None)
+            host = f"{server[0]}:{server[1]}" if server[1] else "localhost"
+        return f"{scheme}://{host}"
+
+
+@lru_cache(maxsize=256)
+def _is_host(text: str) -> bool:
+    return _HOST_PATTERN.fullmatch(text) is not None
+
+
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _strip_port(text: str) -> str:
+    """``1.2.3.4`` of ``1.2.3.4:5060``, ``::1`` of ``[::1]:5060``."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def find_header(scope: Mapping[str, Any], name: bytes) -> str:
+    """A header's value; the last where there are several, nothing where there is none."""
+    found = b""
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value
+    return found.decode("latin-1")

@@ -1,0 +1,51 @@
+"""How the server is, for people and programs that watch it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from callflows.web.problem_details import create_problem_response
+from callflows.web.request_trust import find_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.web.answer_metrics import AnswerMetrics
+    from callflows.web.request_trust import RequestTrust
+
+
+def create_status_router(
+    get_loaded_flows: Callable[[], LoadedFlows],
+    get_other_statuses: Callable[[], Mapping[str, Any]],
+    trust: RequestTrust,
+    answer_metrics: AnswerMetrics,
+) -> APIRouter:
+    """``/healthz``, ``/readyz`` and ``/metrics``. ``others`` are reported by ``/readyz``, and never decide what it says."""
+    router = APIRouter()
+
+    @router.get("/healthz", summary="Alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="Can answer calls")
+    async def readyz() -> Response:
+        now = get_loaded_flows()
+        broken = now.broken_flows
+        flows = sum(not flow.problems for flow in now.book.flows.values())
+        status = "ok" if flows else "no flow is loaded"
+        body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale_flows], **get_other_statuses()}
+        return JSONResponse(body, status_code=200 if flows else 503)
+
+    @router.get("/metrics", summary="Prometheus")
+    async def metrics(request: Request) -> Response:
+        bearer = find_header(request.scope, b"authorization").removeprefix("Bearer ")
+        refusal = trust.explain_refusal(request.scope, request.query_params.get("token") or bearer)
+        if refusal and not trust.is_local(request.scope):
+            return create_problem_response(403, refusal)
+        return Response(answer_metrics.render_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router

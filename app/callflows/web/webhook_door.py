@@ -1,0 +1,204 @@
+"""What Opentact tells us by HTTP: ``/webhook``, the states of calls, and ``/sms``, messages.
+
+They are answered when what they said is safely written, and not before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from python_multipart import parse_form
+from python_multipart.exceptions import FormParserError
+
+from callflows.errors import JournalError
+from callflows.opentact.event_parser import MalformedFrameError, parse_frame, parse_opentact_time
+from callflows.telephony.events import CALL_STATE_TIME_FIELDS
+from callflows.web.problem_details import create_problem_response
+from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from python_multipart.multipart import Field, File
+
+    from callflows.telephony.events import PlatformEvent
+    from callflows.web.request_trust import RequestTrust
+
+    TakeEvents = Callable[..., Awaitable[None]]
+
+
+SAME_WEBHOOK_SECONDS: Final = 60
+"""Seconds within which the same words, that name no call and no message, are one report."""
+
+
+MAX_EVENTS_PER_WEBHOOK: Final = 1_000
+"""Events that may be told at once."""
+
+
+_BARE_ENTITY_SUFFIX: Final = " by webhook"
+"""What the words on a bare entity end with: they are ours."""
+
+
+_OBJECT_FIELDS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
+"""What is an object in an envelope or an entity (platform: tn, also a number)."""
+
+
+_QUERY_CREDENTIALS: Final = frozenset({"token"})
+"""What stands in a query and is no part of what was said."""
+
+
+def create_webhook_router(trust: RequestTrust, take_events: TakeEvents) -> APIRouter:
+    """The two doors. ``take`` is given what happened, and raises JournalError where it is not safely written."""
+    router = APIRouter()
+
+    @router.api_route("/webhook", methods=["GET", "POST"], summary="States of calls, from Opentact")
+    async def webhook(request: Request) -> Response:
+        return await _handle_webhook(request, trust, take_events, "call_state")
+
+    @router.api_route("/sms", methods=["GET", "POST"], summary="Messages, from Opentact")
+    async def sms(request: Request) -> Response:
+        return await _handle_webhook(request, trust, take_events, "sms")
+
+    return router
+
+
+async def _handle_webhook(request: Request, trust: RequestTrust, take_events: TakeEvents, kind: str) -> Response:
+    refusal = trust.explain_refusal(request.scope, request.query_params.get("token", ""))
+    if refusal:
+        return create_problem_response(403, refusal)
+    body = await _read_body(request)
+    if body is None:
+        return create_problem_response(413, f"the body has over {MAX_REQUEST_BODY_BYTES} bytes")
+    try:
+        reports = _parse_platform_events(request, body, kind)
+    except MalformedFrameError as error:
+        return create_problem_response(400, str(error))
+    if len(reports) > MAX_EVENTS_PER_WEBHOOK:
+        return create_problem_response(413, f"over {MAX_EVENTS_PER_WEBHOOK} events are told at once")
+    try:
+        await take_events(*reports)
+    except JournalError as error:
+        answer = create_problem_response(503, f"it is not written yet: {error}")
+        answer.headers["retry-after"] = "5"
+        return answer
+    return JSONResponse({"success": True})
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """The body; None where it is too long."""
+    read = b""
+    async for part in request.stream():
+        read += part
+        if len(read) > MAX_REQUEST_BODY_BYTES:
+            return None
+    return read
+
+
+def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[PlatformEvent]:
+    """What a request says, by JSON, form or query: envelopes, or bare entities; one, or a list. Raises Malformed."""
+    asked = {name: value for name, value in request.query_params.items() if name not in _QUERY_CREDENTIALS}
+    said = _parse_body(request.headers.get("content-type", ""), body)
+    if not said and (isinstance(said, list) or not asked):
+        raise MalformedFrameError("nothing is said: neither in the query nor in a body")
+    now = datetime.now(UTC)
+    if isinstance(said, dict):
+        rows = [said if _is_envelope(said) else _wrap_entity({**asked, **said}, asked, kind, now)]
+    else:
+        rows = [row if _is_envelope(row) else _wrap_entity({**row}, {}, kind, now) for row in said]
+    reports = [event.to_platform_event("webhook") for event in parse_frame(json.dumps(rows), now)]
+    return [
+        report._replace(occurred_at=_find_state_moment(report, now))
+        if report.message.endswith(_BARE_ENTITY_SUFFIX)
+        else report
+        for report in reports
+    ]
+
+
+def _find_state_moment(platform_event: PlatformEvent, now: datetime) -> float:
+    """When a call came into the state that a bare entity tells: the state's own moment, else now.
+
+    When it was changed last is no such moment: platform: that stays the same through all states.
+    """
+    if platform_event.kind != "call_state":
+        return platform_event.occurred_at
+    call = platform_event.call
+    own = call.get(CALL_STATE_TIME_FIELDS.get(platform_event.state, "")) or (
+        call.get("created_on") if platform_event.state == "init" else None
+    )
+    moment = parse_opentact_time(own)
+    return moment.timestamp() if moment is not None else now.timestamp()
+
+
+def _parse_body(content_type: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:
+    if not body.strip():
+        return {}
+    if "multipart/form-data" in content_type.lower():
+        return _decode_object_fields(_parse_multipart(content_type, body))
+    if "x-www-form-urlencoded" in content_type.lower():
+        return _decode_object_fields(_parse_urlencoded(body))
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        torn = "json" in content_type.lower() or body.lstrip()[:1] in (b"{", b"[")
+        form_of = _parse_urlencoded(body) if b"=" in body and not torn else {}
+        if form_of:
+            return _decode_object_fields(form_of)
+        raise MalformedFrameError("the body is neither JSON nor a form") from None
+    if not all(isinstance(row, dict) for row in (said if isinstance(said, list) else [said])):
+        raise MalformedFrameError("the body is no object, and no list of objects")
+    return said  # type: ignore[no-any-return]  # as was just looked at
+
+
+def _parse_urlencoded(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _parse_multipart(content_type: str, body: bytes) -> dict[str, str]:
+    """The parts by name, files too. Raises Malformed."""
+    said: dict[str, str] = {}
+
+    def add_field(part: Field) -> None:
+        said[(part.field_name or b"").decode("utf-8", "replace")] = (part.value or b"").decode("utf-8", "replace")
+
+    def add_file(part: File) -> None:
+        part.file_object.seek(0)
+        said[(part.field_name or b"").decode("utf-8", "replace")] = part.file_object.read().decode("utf-8", "replace")
+
+    try:
+        parse_form({"Content-Type": content_type.encode("latin-1")}, io.BytesIO(body), add_field, add_file)
+    except (FormParserError, ValueError) as error:
+        raise MalformedFrameError(f"the form cannot be read: {error}") from None
+    return said
+
+
+def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
+    """A form with what can only be an object as one: it is written as JSON there."""
+    said: dict[str, Any] = dict(form)
+    for name in _OBJECT_FIELDS & form.keys():
+        with contextlib.suppress(ValueError, RecursionError):
+            said[name] = json.loads(form[name])
+    return said
+
+
+def _is_envelope(body: Mapping[str, Any]) -> bool:
+    """Whether it is an event as the websocket brings them."""
+    return isinstance(body.get("type"), str) and ("payload" in body or isinstance(body.get("call"), dict))
+
+
+def _wrap_entity(entity: dict[str, Any], query_fields: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
+    """A bare entity in the envelope of 2022; the query's state is what is reported."""
+    if query_fields.get("state"):
+        entity["state"] = query_fields["state"]
+    if kind == "call_state":
+        entity.setdefault("direction", "in")
+    when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
+    if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
+        when = {"received": int(now.timestamp()) // SAME_WEBHOOK_SECONDS}
+    return {**when, "type": kind, "message": f"{kind} {entity.get('state') or ''}{_BARE_ENTITY_SUFFIX}", "payload": entity}

@@ -1,1 +1,0 @@
-"""What authors write, and what it means."""

@@ -1,1 +1,0 @@
-"""What is wrong with flow files, or probably not meant."""

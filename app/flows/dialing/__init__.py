@@ -1,1 +1,0 @@
-"""Whom a flow may ring: its policy, and the plans of numbers."""

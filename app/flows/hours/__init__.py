@@ -1,1 +1,0 @@
-"""Opening hours: when a flow is open, and how its times are said."""

@@ -1,1 +1,0 @@
-"""Pictures of flows: as text that draws itself, and as SVG."""

@@ -1,1 +1,0 @@
-"""The JSON Schema of flow files, read off what reads them."""

@@ -1,1 +1,0 @@
-"""Who calls: lists of callers, and what a number tells."""

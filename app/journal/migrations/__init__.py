@@ -1,1 +1,0 @@
-"""The migrations of the journal's tables, oldest first under ``versions``; run by ``app.journal.schema``."""

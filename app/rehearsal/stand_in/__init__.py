@@ -1,1 +1,0 @@
-"""An Opentact to rehearse against, imitated from its documentation: REST, events, requests to our URLs, callers, faults."""

@@ -1,1 +1,0 @@
-"""Thin doors: the way in for Opentact, for programs and for people."""

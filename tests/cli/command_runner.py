@@ -1,0 +1,48 @@
+"""The command line, run in this process or in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
+
+from callflows.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class CommandResult(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_command(*arguments: str) -> CommandResult:
+    """A command in this process, as the console script runs it."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with (
+        mock.patch("sys.argv", ["callflows", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return CommandResult(code, out.getvalue(), err.getvalue())
+
+
+def run_command_process(*arguments: str, folder: Path, **environment: str) -> CommandResult:
+    """A command in a process of its own."""
+    command = [sys.executable, "-m", "callflows.cli", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,132 @@
+"""Our own engine: on a stage in this process, live on loopback in a thread, and in a process that can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import httpx
+import uvicorn
+
+from callflows import server
+from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
+from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.tickets import TicketSigner
+from callflows.rehearsal.platform_network import HttpNetwork
+from callflows.rehearsal.rehearsed_call import LOCAL_ENGINE_URL, Rehearsal
+from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from callflows.settings import Settings
+from callflows.web.answer_engine import AnswerEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
+
+    from callflows.rehearsal.transcript import Transcript
+
+REPOSITORY_ROOT = Path(__file__).parents[2]
+TICKET_SIGNER = TicketSigner([b"a key of the tests"])
+SHIPPED_FLOWS = "shipped"
+NUMBER = "+12015550123"
+_VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?<=ticket=)[^&\\\"]*")
+"""The hosts that our engine has, and its tickets."""
+
+
+def prepare_flows(template: str, folder: Path) -> Path:
+    """A folder with one flow: of a template, or that which is shipped."""
+    if template == SHIPPED_FLOWS:
+        return REPOSITORY_ROOT / "callflows"
+    create_flow(folder, "acme", template, "", {})
+    return folder
+
+
+FLOW_TEMPLATES = [SHIPPED_FLOWS, *sorted(load_flow_templates())]
+
+
+def make_settings(flows: Path, dialect: str = "reference", **given: Any) -> Settings:
+    return Settings(_env_file=None, flows=flows, dialect=dialect, **given)
+
+
+@contextlib.asynccontextmanager
+async def run_simulated_engine(flows: Path, dialect: str = "reference") -> AsyncIterator[HttpNetwork]:
+    settings = make_settings(flows, dialect)
+    book = load_flow_folder(flows, CompilerOptions(TICKET_SIGNER, settings.apology, settings.dialect)).book
+    async with server.open_rehearsal_engine(settings, book, TICKET_SIGNER) as app, HttpNetwork(app) as web:
+        yield web
+
+
+@contextlib.contextmanager
+def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "reference") -> Iterator[str]:
+    """The URL of a server on loopback, whose clock stands."""
+
+    def make_engine(**named: Any) -> AnswerEngine:
+        return AnswerEngine(**named, clock=lambda: at)
+
+    with mock.patch.object(server, "AnswerEngine", make_engine):
+        app = server.create_app(make_settings(flows, dialect, data=data, workers=1))
+    here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=here.run)
+    thread.start()
+    try:
+        while not here.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{here.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        here.should_exit = True
+        thread.join()
+
+
+@contextlib.contextmanager
+def run_server_process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """``callflows serve`` in a process of its own, and its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "callflows.cli", "serve", "--flows", str(flows), "--port", str(port)]
+    environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
+    with (folder / "log").open("wb") as log:
+        serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            assert serving.poll() is None, (folder / "log").read_text()
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK:
+                    break
+            time.sleep(0.1)
+        yield url, serving
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+async def ring_flow(
+    web: HttpNetwork, at: datetime | None, keys: Any = "", callee: str = "answer", **given: Any
+) -> Transcript:
+    acts = parse_caller_script(keys) if keys else ()
+    fields = {"number": NUMBER, "url": LOCAL_ENGINE_URL, **given}
+    rehearsal = Rehearsal(at=at, caller=ScriptedCaller(acts), callees=ScriptedCallees(callee), **fields)
+    return await rehearsal.run(web)
+
+
+def strip_volatile_parts(transcript: Transcript) -> dict[str, Any]:
+    """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
+    told = transcript.to_json()
+    for step in told["steps"]:
+        step.pop("node", None)
+    for asked in told["requests"]:
+        del asked["ms"], asked["trail"]
+        asked["url"] = asked["url"].partition("&call=")[0]
+    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(told, ensure_ascii=False)))
+    return plain

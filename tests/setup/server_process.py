@@ -1,0 +1,55 @@
+"""``callflows serve`` as a process, for whoever asks it from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def find_free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def run_server_process(folder: Path, flow: str, **settings: str) -> Iterator[str]:
+    """The URL of a server with one flow."""
+    (folder / "callflows").mkdir()
+    (folder / "callflows" / "desk.yaml").write_text(flow)
+    port = find_free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
+    environment |= {f"CALLFLOWS_{name}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
+    try:
+        _await_server(process, f"http://127.0.0.1:{port}/healthz", folder / "log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+
+
+def _await_server(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    for _ in range(400):
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(url, trust_env=False, timeout=5)
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
