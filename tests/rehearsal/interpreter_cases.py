@@ -67,8 +67,8 @@ class PageNetwork:
         self._pages = pages
         self.requests: list[tuple[str, str, bytes | None, float]] = []
 
-    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
-        self.requests.append((method, url, body, timeout))
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
+        self.requests.append((method, url, body, timeout_seconds))
         parts = urlsplit(url)
         page = self._pages.get(f"{parts.scheme}://{parts.netloc}{parts.path}")
         if page is None:

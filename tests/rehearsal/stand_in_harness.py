@@ -117,9 +117,9 @@ class EventListener:
         self.socket = socket
         self.events: list[dict[str, Any]] = []
 
-    async def next_event(self, timeout: float = 10.0) -> dict[str, Any]:
+    async def next_event(self, timeout_seconds: float = 10.0) -> dict[str, Any]:
         """The next event."""
-        event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), timeout))
+        event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), timeout_seconds))
         self.events.append(event)
         return event
 

@@ -148,7 +148,7 @@ def load_python_flow(file: str, source: str) -> PythonFlow:
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     """What a file is: ``name, numbers, timezone, dialect, nodes, fallback``; or ``error, line`` where it does not run."""
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
-    command = [sys.executable, "-m", "callflows.flows.python_flow"]
+    command = [sys.executable, "-c", "from callflows.flows.python_flow import describe_main; describe_main()"]
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
             command,

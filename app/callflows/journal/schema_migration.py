@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import inspect, text
-
 from callflows.errors import JournalUnavailableError
 from callflows.journal.journal_tables import SCHEMA_HEAD
+from sqlalchemy import inspect, text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,7 +36,7 @@ def migrate_schema(connection: Connection) -> None:
     if _read_schema_version(connection) > SCHEMA_HEAD:
         raise JournalUnavailableError("the database was made by a newer callflows: install that, or take another database")
     config = Config()
-    config.set_main_option("script_location", "callflows.journal.journal:migrations")
+    config.set_main_option("script_location", "callflows.journal:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

@@ -231,16 +231,16 @@ class CallState:
         self.pushed_documents.put_nowait(document)
         self.wake_event.set()
 
-    async def wait_for_keys(self, verb: str, path: str, timeout: float, stop_key: str = "") -> str:
+    async def wait_for_keys(self, verb: str, path: str, timeout_seconds: float, stop_key: str = "") -> str:
         """The keys that are pressed within the time; none where it passes."""
         at = self.elapsed_seconds
-        does = await self.caller.choose_action(ActionWindow("keys", verb, path, at, timeout, stop_key))
-        if isinstance(does, CallerHangUp) and does.delay <= timeout:
+        does = await self.caller.choose_action(ActionWindow("keys", verb, path, at, timeout_seconds, stop_key))
+        if isinstance(does, CallerHangUp) and does.delay <= timeout_seconds:
             self.transcript.caller_actions.append(RecordedAction(at, HANG_UP_ACTION, does.delay))
             await self._hang_up_after(path, does.delay)
-        if not isinstance(does, KeyInput) or not does.keys or does.delay > timeout:
-            self.transcript.caller_actions.append(RecordedAction(at, "", timeout))
-            await self.sleep(timeout)
+        if not isinstance(does, KeyInput) or not does.keys or does.delay > timeout_seconds:
+            self.transcript.caller_actions.append(RecordedAction(at, "", timeout_seconds))
+            await self.sleep(timeout_seconds)
             return ""
         self.transcript.caller_actions.append(RecordedAction(at, does.keys, does.delay))
         await self.sleep(does.delay)
@@ -292,12 +292,12 @@ class CallState:
         method: str,
         url: str,
         body: bytes | None = None,
-        timeout: float = DOCUMENT_TIMEOUT_SECONDS,
+        timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS,
         *,
         allow_empty: bool = False,
     ) -> bytes:
         """A document. Raises Failed where there is none that can be read."""
-        reply = await self.send_request(method, url, body, timeout)
+        reply = await self.send_request(method, url, body, timeout_seconds)
         wrong = reply.error
         if not wrong and not REPLY_STATUS_OK <= reply.status < REPLY_STATUS_SUCCESS_END:
             wrong = f"the status is {reply.status}"
@@ -312,13 +312,13 @@ class CallState:
         return reply.body
 
     async def send_request(
-        self, method: str, url: str, body: bytes | None = None, timeout: float = DOCUMENT_TIMEOUT_SECONDS
+        self, method: str, url: str, body: bytes | None = None, timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
     ) -> NetworkReply:
         """A request, as it stands in the transcript."""
         asked = PlatformRequest(method, url)
         self.transcript.requests.append(asked)
         known = len(self.transcript.steps)
-        reply = await self._network.send_request(method, url, body, timeout)
+        reply = await self._network.send_request(method, url, body, timeout_seconds)
         for step in self.transcript.steps[known:]:  # what our own engine did meanwhile
             await self.caller.hear_step(step)
         asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error or asked.error

@@ -91,11 +91,13 @@ class Interpreter(CallState):
 
     # The call
 
-    async def run_from_url(self, url: str, method: str = "POST", timeout: float = DOCUMENT_TIMEOUT_SECONDS) -> Transcript:
+    async def run_from_url(
+        self, url: str, method: str = "POST", timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
+    ) -> Transcript:
         """The call arrives: its document is asked of the call-control URL. Never raises but when it is cancelled."""
         asked = append_query(url, self.phone_call.initial_query_fields())
         body = self.phone_call.build_post_body() if method == "POST" else None
-        return await self._run_call(lambda: self.fetch_document(method, asked, body, timeout))
+        return await self._run_call(lambda: self.fetch_document(method, asked, body, timeout_seconds))
 
     async def run_from_document(self, document: bytes) -> Transcript:
         """The call has this document from the beginning."""

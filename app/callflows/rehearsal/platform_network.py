@@ -49,7 +49,7 @@ class NetworkReply(NamedTuple):
 class PlatformNetwork(Protocol):
     """What the platform asks."""
 
-    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
         """One request; never raises but when it is cancelled. ``patience`` is in seconds of the real clock."""
 
 
@@ -78,12 +78,12 @@ class HttpNetwork:
     ) -> None:
         await self._http.aclose()
 
-    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
         """One request and the redirects that it leads to; ``patience`` begins again with each, as the platform has it."""
         for _ in range(MAX_REPLY_REDIRECTS + 1):
             if not self._allow_external and _url_host(url) != self._host:
                 return NetworkReply(0, b"", 0.0, NETWORK_DISABLED_ERROR, url)
-            reply, onward = await self._send_once(method, url, body, timeout)
+            reply, onward = await self._send_once(method, url, body, timeout_seconds)
             if onward is None:
                 return reply
             url, body = str(onward.url), body if onward.method == method else None
@@ -91,7 +91,7 @@ class HttpNetwork:
         return reply._replace(status=0, error=f"more than {MAX_REPLY_REDIRECTS} redirects")
 
     async def _send_once(
-        self, method: str, url: str, body: bytes | None, timeout: float
+        self, method: str, url: str, body: bytes | None, timeout_seconds: float
     ) -> tuple[NetworkReply, httpx.Request | None]:
         """A request without its redirects, and where it is redirected to."""
         began = time.perf_counter()
@@ -100,8 +100,8 @@ class HttpNetwork:
         onward: httpx.Request | None = None
         try:
             async with (
-                asyncio.timeout(timeout),
-                self._http.stream(method, url, content=body, headers=headers, timeout=timeout) as answer,
+                asyncio.timeout(timeout_seconds),
+                self._http.stream(method, url, content=body, headers=headers, timeout=timeout_seconds) as answer,
             ):
                 status, onward = answer.status_code, answer.next_request
                 async for part in answer.aiter_bytes():
@@ -110,7 +110,7 @@ class HttpNetwork:
                         read, error = b"", f"the answer has over {MAX_REPLY_BYTES} bytes"
                         break
         except (httpx.TimeoutException, TimeoutError):
-            status, error = 0, f"there was no answer within {timeout:g} s"
+            status, error = 0, f"there was no answer within {timeout_seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:
             status, error = 0, f"{type(raised).__name__}: {raised}"
         return NetworkReply(status, read, (time.perf_counter() - began) * 1000, error, url), onward

@@ -211,9 +211,9 @@ class CallReporter:
             self._send_state_webhook(method, url, body, parse_app_timeout(app["webhook_request_timeout"]))
         )
 
-    async def _send_state_webhook(self, method: str, url: str, body: bytes | None, timeout: float) -> None:
+    async def _send_state_webhook(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> None:
         async with self._webhook_lock:
-            await self._platform.send_request(method, url, body, timeout)
+            await self._platform.send_request(method, url, body, timeout_seconds)
 
 
 def serialize_element(element: Element) -> EntityRow:

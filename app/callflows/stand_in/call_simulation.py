@@ -81,10 +81,10 @@ class SimulatedCall(Interpreter):
         super().check_interruption()
 
     async def send_request(
-        self, method: str, url: str, body: bytes | None = None, timeout: float = DOCUMENT_TIMEOUT_SECONDS
+        self, method: str, url: str, body: bytes | None = None, timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
     ) -> NetworkReply:
         """A request; who puts the line down does not wait for its answer."""
-        asking = asyncio.ensure_future(super().send_request(method, url, body, timeout))
+        asking = asyncio.ensure_future(super().send_request(method, url, body, timeout_seconds))
         either: set[asyncio.Future[Any]] = {asking, self._early_end}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

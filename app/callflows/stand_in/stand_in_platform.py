@@ -88,7 +88,7 @@ class StandInPlatform:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def send_request(self, method: str, url: str, body: bytes | None, timeout: float) -> NetworkReply:
+    async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
         """One request to our URLs, which is remembered. ``Network`` of a call."""
         row: EntityRow = {
             "at": current_platform_time(),
@@ -97,7 +97,7 @@ class StandInPlatform:
             "body": (body or b"").decode("utf-8", "replace"),
         }
         self.sent_requests.append(row)
-        reply = await self._network.send_request(method, url, body, timeout)
+        reply = await self._network.send_request(method, url, body, timeout_seconds)
         row.update(status=reply.status, ms=round(reply.ms, 3), **({"error": reply.error} if reply.error else {}))
         return reply
 
