@@ -51,50 +51,56 @@ class FlowFile(pydantic.BaseModel):
 
     numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
         [],
-        description="The numbers that it answers: as +12015550123, prefixes as +1201*, and rest, every number left over.",
+        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest: all that no other file names.",
     )
     timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
-        "", description="The zone of now and of hours, as America/New_York; else UTC."
+        "", description="The time zone of now and of hours, for example America/New_York. UTC if it is missing."
     )
-    voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field({}, description="Defaults of every say.")
+    voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
+        {}, description="The voice and language of every say that names none."
+    )
     dialect: Literal["reference", "classic"] | None = pydantic.Field(
-        None, description="Opentact's spelling of the language; else that of the settings."
+        None, description="The dialect of Opentact's XML. The setting DIALECT if it is missing."
     )
     auto_answer: Literal["auto", "true", "false"] = pydantic.Field(
-        "auto", description="Whether Answer is written: where it is needed, always, or never."
+        "auto", description="When Answer is written: if it is needed (auto), always (true), or never (false)."
     )
     hours: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("hours")]] = pydantic.Field(
-        {}, description="Opening hours by name, which expressions see as hours.NAME.open."
+        {}, description="Opening hours by name. An expression asks for them with hours.NAME.open."
     )
     lists: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
-        {}, description="Caller lists by name: each a CSV file beside this one, as lists/spam.csv."
+        {}, description="Lists of callers by name. Each is a CSV file beside this one, for example lists/spam.csv."
     )
     groups: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("group")]] = pydantic.Field(
-        {}, description="Hunt groups by name: whom to ring, and how. A dial names them under to."
+        {}, description="Hunt groups by name: whom to ring, and how. A dial names a group under to."
     )
     variables: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
-        {}, description="Texts by name, which expressions see as variables.NAME."
+        {}, description="Texts by name. An expression uses them as variables.NAME."
     )
     dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
-        None, description="Which targets may be rung that are worked out: from digits, a lookup, a header."
+        None, description="Which computed numbers and addresses may be rung: those from digits, a lookup or a header."
     )
-    template: str = pydantic.Field("", description="An XML template beside this file, as acme.xml.j2, instead of nodes.")
+    template: str = pydantic.Field(
+        "", description="An XML template beside this file, for example acme.xml.j2, instead of nodes."
+    )
     nodes: Annotated[dict[str, StepList], schema_reference("nodes")] = pydantic.Field(
-        description="Steps by the name of their node; every call begins at start."
+        description="The nodes by name, each a list of steps. Every call begins at start."
     )
     messages: MessageRuleList = pydantic.Field(
-        [], description="What is done with texts that come in: the first rule that one meets, the last for all others."
+        [], description="What happens with text messages to the numbers: the first rule that matches is used."
     )
     missed: Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("missed")] = (
         pydantic.Field(
             [],
-            description="The sms and notify steps when a call has ended that nobody took, neither a person nor a voicemail.",
+            description="The sms and notify steps that are done after a missed call: no person and no voicemail took it.",
         )
     )
     tests: Annotated[Any, schema_reference("tests")] = pydantic.Field(
-        None, description="Scenarios of calls, and what is expected of them: callflows test runs them."
+        None, description="Scenarios, and what is expected to happen in them. callflows test runs them."
     )
-    fallback: StepList = pydantic.Field([], description="Said when anything goes wrong; it needs nothing but itself.")
+    fallback: StepList = pydantic.Field(
+        [], description="What the caller hears if anything goes wrong. It can use nothing else of the file."
+    )
 
 
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:

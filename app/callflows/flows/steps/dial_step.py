@@ -60,19 +60,30 @@ class LiteralTarget(NamedTuple):
 class DialStep(WordStep):
     """Ring people."""
 
+    caller_hears: ClassVar[str] = (
+        "The ringing tone, then the person who answers. If nobody answers, the steps of `no_answer` (or `error`). "
+        "After the conversation the call goes on with the next step."
+    )
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "dial",
+        "dial-target",
+        "dial-then-goto",
+        "dial-own",
+        "dial-doubtful",
+        "dial-policy-closed",
+        "unknown-node",
+    )
     plain_key: ClassVar[str] = "to"
     instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
     verb: ClassVar[str] = "Dial"
     to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
     timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
-    no_answer: NodeName = pydantic.Field("", description="The node where nobody takes the call.")
-    record: bool = pydantic.Field(default=False, description="Whether the conversation is recorded.")
-    tag: str = pydantic.Field("", description="Marks the dial in the events that report it.")
-    meta: dict[str, str] = pydantic.Field({}, description="Variables that are passed on to callback URLs.")
-    error: StepList | None = pydantic.Field(
-        None, description="The steps where nobody takes the call, instead of no_answer."
-    )
+    no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
+    record: bool = pydantic.Field(default=False, description="Record the conversation.")
+    tag: str = pydantic.Field("", description="A name for the dial in Opentact's events.")
+    meta: dict[str, str] = pydantic.Field({}, description="Variables that Opentact passes on to callback URLs.")
+    error: StepList | None = pydantic.Field(None, description="The steps if nobody answers, instead of no_answer.")
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 class GotoStep(WordStep):
     """Go on at another node."""
 
+    caller_hears: ClassVar[str] = "Nothing; the call goes on without a pause."
+    check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "after-the-end", "endless-loop", "silent-loop")
     plain_key: ClassVar[str] = "node"
-    node: NodeName = pydantic.Field(description="The node.")
+    node: NodeName = pydantic.Field(description="The node to go on at.")
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """End here, go on there."""
@@ -44,6 +46,14 @@ class ChooseOption(pydantic.BaseModel):
 class ChooseStep(WordStep):
     """Go on at the node of the first condition that holds."""
 
+    caller_hears: ClassVar[str] = "Nothing. If no condition is true, the call goes on with the next step."
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "unknown-node",
+        "after-the-end",
+        "comparison",
+        "constant-condition",
+        "expression",
+    )
     plain_key: ClassVar[str] = "ways"
     takes_raw_value: ClassVar[bool] = True
     ways: Annotated[list[Any], schema_reference("ways")]
@@ -84,6 +94,8 @@ class ChooseStep(WordStep):
 class SetStep(WordStep):
     """Remember values under names."""
 
+    caller_hears: ClassVar[str] = "Nothing."
+    check_rules: ClassVar[tuple[str, ...]] = ("expression", "ticket-too-big")
     plain_key: ClassVar[str] = "values"
     takes_raw_value: ClassVar[bool] = True
     values: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("expression")]]

@@ -84,17 +84,22 @@ _HOLE_MARK: Final = "\ufdd0"
 class LookupStep(WordStep):
     """Ask another server, and remember its answer."""
 
+    caller_hears: ClassVar[str] = (
+        "Silence while the other server is asked, at most for `timeout`. "
+        "If there is no answer, the call goes on with `default`, or at the node of `otherwise`."
+    )
+    check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "value", "ticket-too-big")
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "into": "unread"}
     url: Annotated[str, URL_KIND] = pydantic.Field(description="Where to ask.")
-    into: ValueName = pydantic.Field(description="The name under which the answer is kept.")
-    method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="How it is asked.")
-    headers: dict[str, str] = pydantic.Field({}, description="Headers that it is asked with.")
-    body: Any = pydantic.Field(None, description="What is sent: a text, or data, which is sent as JSON.")
+    into: ValueName = pydantic.Field(description="The name of the value that holds the answer.")
+    method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="The method of the HTTP request.")
+    headers: dict[str, str] = pydantic.Field({}, description="Headers of the HTTP request.")
+    body: Any = pydantic.Field(None, description="The body of the HTTP request: a text, or data that is sent as JSON.")
     timeout: Annotated[DurationMs, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
-        DEFAULT_LOOKUP_TIMEOUT_MS, description="How long the answer is waited for, at most 5s."
+        DEFAULT_LOOKUP_TIMEOUT_MS, description="How long to wait for the answer, at most 5s."
     )
-    default: Any = pydantic.Field(None, description="What is kept where there is no answer.")
-    otherwise: NodeName = pydantic.Field("", description="The node where there is no answer.")
+    default: Any = pydantic.Field(None, description="The value if there is no answer.")
+    otherwise: NodeName = pydantic.Field("", description="The node to go on at if there is no answer.")
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -196,17 +201,19 @@ class WebhookNotice(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
-    url: Annotated[str, URL_KIND] = pydantic.Field(description="Whom to tell.")
-    payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
+    url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
+    payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
 
 
 class NotifyStep(WordStep):
     """Tell another server, once the answer is on its way."""
 
+    caller_hears: ClassVar[str] = "Nothing; the webhook is sent in the background."
+    check_rules: ClassVar[tuple[str, ...]] = ("value", "template")
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
     plain_key: ClassVar[str] = "url"
-    url: Annotated[str, URL_KIND] = pydantic.Field(description="Whom to tell.")
-    payload: dict[str, Any] = pydantic.Field({}, description="Data that is sent beside the call's.")
+    url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
+    payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -242,12 +249,20 @@ def compile_webhook(
 class SmsStep(WordStep):
     """Send a text message, once the answer is on its way."""
 
+    caller_hears: ClassVar[str] = "Nothing; the text message is sent in the background."
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "message-text",
+        "number",
+        "message-loop",
+        "dial-policy-closed",
+        "dial-doubtful",
+    )
     instead: ClassVar[Mapping[str, Any]] = {"text": "?"}
     plain_key: ClassVar[str] = "text"
-    text: str = pydantic.Field(min_length=1, description="What to write.")
-    to: str = pydantic.Field("", description="To whom; else to the caller.")
+    text: str = pydantic.Field(min_length=1, description="The text of the message.")
+    to: str = pydantic.Field("", description="The number to write to. The caller if it is missing.")
     from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
-        "", description="From which number; else from the one called."
+        "", description="The number to send from. The number that was called if it is missing."
     )
 
     @classmethod

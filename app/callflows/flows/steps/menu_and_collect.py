@@ -60,18 +60,16 @@ def _parse_digit_count(value: object) -> object:
 class QuestionStep(SpokenStep):
     """What words that ask the caller have in common."""
 
-    prompt: NonEmptyTextList = pydantic.Field(
-        description="What is said before each attempt; of several texts one for each."
-    )
+    prompt: NonEmptyTextList = pydantic.Field(description="The question. A list has one text for each attempt.")
     no_input: TextList = pydantic.Field(
-        [], description="What is said where no key was pressed; of several texts one for each attempt."
+        [], description="The text if no key was pressed. A list has one text for each attempt."
     )
     no_match: TextList = pydantic.Field(
-        [], description="What is said where it was none of what is asked for; of several texts one for each attempt."
+        [], description="The text if the input is not one of the choices. A list has one text for each attempt."
     )
-    attempts: AttemptCount = pydantic.Field(3, description="How often it is asked.")
-    otherwise: NodeName = pydantic.Field("", description="The node for a caller of whom nothing came.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long a key is waited for (classic only).")
+    attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
+    otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
+    timeout: DurationMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     def warn_about_timeout(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """Say that a dialect has no limit."""
@@ -91,9 +89,25 @@ class QuestionStep(SpokenStep):
 class MenuStep(QuestionStep):
     """Offer choices by key."""
 
+    caller_hears: ClassVar[str] = (
+        "The prompt. If no key is pressed, `no_input`; if the key is not in `keys`, `no_match`. "
+        "Then the prompt again, up to `attempts` times. "
+        "After the last attempt the call goes to `otherwise`, or on to the next step."
+    )
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "menu",
+        "unknown-node",
+        "no-way-out",
+        "prompt-key",
+        "key-lengths",
+        "key-shadowed",
+        "key-lost",
+        "key-twice",
+        "digits-empty",
+    )
     instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
     keys: dict[KeySequence, NodeName] = pydantic.Field(
-        description="The node for each key: 0-9, star, hash, or several such."
+        description="The node for each key: 0-9, star, hash, or a sequence such as 42."
     )
     stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
 
@@ -244,17 +258,25 @@ class MenuStep(QuestionStep):
 class CollectStep(QuestionStep):
     """Take digits, and go on with them."""
 
+    caller_hears: ClassVar[str] = (
+        "The prompt. If nothing is entered, `no_input`; if the digits are too few, too many or do not match, `no_match`. "
+        "Then the prompt again, up to `attempts` times. "
+        "After the last attempt the call goes to `otherwise`, or on to the next step."
+    )
+    check_rules: ClassVar[tuple[str, ...]] = ("no-way-out", "unknown-node", "leading-zeros", "ticket-too-big")
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
-    into: ValueName = pydantic.Field(description="The name under which the digits are kept.")
+    into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_parse_digit_count), schema_reference("digits")] = (
-        pydantic.Field(description="How many digits, as 6 or 4-8.")
+        pydantic.Field(description="How many digits, for example 6 or 4-8.")
     )
     stop: SingleKey = pydantic.Field("#", description="The key that ends the input.")
     match: Annotated[str, pydantic.AfterValidator(parse_digit_pattern)] = pydantic.Field(
-        "", description="A regular expression for all the digits."
+        "", description="A regular expression that all digits must match."
     )
-    secret: bool = pydantic.Field(default=False, description="Whether the digits are masked wherever they are shown.")
+    secret: bool = pydantic.Field(
+        default=False, description="Encrypt the digits in URLs, and mask them wherever they are shown."
+    )
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
         """The attempts; each asks us with what was pressed, and the entry that is asked begins by looking at it."""

@@ -58,6 +58,10 @@ class WordStep(pydantic.BaseModel):
     """Whether its value is taken as it is, under the plain key."""
     resumes_call: ClassVar[bool] = False
     """Whether the call comes back to it."""
+    caller_hears: ClassVar[str] = ""
+    """What the caller hears while the step runs, for the reference of flow files."""
+    check_rules: ClassVar[tuple[str, ...]] = ()
+    """Rules of ``callflows check`` that speak of this step, for the reference of flow files."""
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -72,7 +76,7 @@ class SpokenStep(WordStep):
     """A word that says something."""
 
     voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
-        {}, description="The voice of its texts where it is another than the file's, as {lang: es-US}."
+        {}, description="The voice of this step's texts, if it differs from the file's, for example {lang: es-US}."
     )
 
     def build_say(self, compiler: NodeCompiler, path: SourcePath, text: str, text_path: SourcePath) -> Say:

@@ -28,14 +28,16 @@ BEEP_URL_PATH: Final = "/media/beep.wav"
 class VoicemailStep(SpokenStep):
     """Take a message."""
 
+    caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
+    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template")
     plain_key: ClassVar[str] = "greeting"
     greeting: str = pydantic.Field("", description="What is said before the tone.")
-    max: DurationMs = pydantic.Field(120_000, description="How long a message may be.")
+    max: DurationMs = pydantic.Field(120_000, description="The maximum length of a message.")
     stop: SingleKey = pydantic.Field("#", description="The key that ends the message.")
-    transcribe: bool = pydantic.Field(default=False, description="Whether the message is transcribed.")
+    transcribe: bool = pydantic.Field(default=False, description="Have the message transcribed.")
     thanks: str = pydantic.Field("", description="What is said after the message.")
     notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(
-        None, description="A webhook that tells of the message."
+        None, description="A webhook that reports the message, with its recording."
     )
 
     @classmethod
