@@ -32,7 +32,12 @@ from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 
 ROOT = Path(__file__).parent.parent
-PAGES = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+FILES = {
+    "README": ROOT / "README.md",
+    **{name: ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING")},
+    **{str(file.relative_to(ROOT / "docs").with_suffix("")): file for file in sorted((ROOT / "docs").rglob("*.md"))},
+}
+PAGES = {name: file.read_text(encoding="utf-8") for name, file in FILES.items()}
 README = PAGES["README"]
 OPTIONS = CompilerOptions(TicketSigner([b"readme"]), "Sorry.")
 
@@ -52,7 +57,7 @@ PYTHON = {
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page):
     """To a file of the project, and to a title that it has."""
-    file = ROOT / ("README.md" if page == "README" else f"docs/{page}.md")
+    file = FILES[page]
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGES[page]):
         path, _, title = target.partition("#")
         led = (file.parent / path) if path else file
