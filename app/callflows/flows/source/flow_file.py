@@ -51,7 +51,7 @@ class FlowFile(pydantic.BaseModel):
 
     numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
         [],
-        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest: all that no other file names.",
+        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest (all that are left over).",
     )
     timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
         "", description="The time zone of now and of hours, for example America/New_York. UTC if it is missing."
