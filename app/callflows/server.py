@@ -28,7 +28,7 @@ from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
 from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
-from callflows.sandbox.worker_pool import WorkerPool
+from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.settings import Settings, find_unknown_settings, load_settings
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
@@ -100,7 +100,7 @@ class Installation:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
-        self._job_runner = JobRunner(self._live_effects, WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
+        self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
         hears = self.opentact is not None
         self._call_completion = CallCompletion(
             self._flow_versions, self.journal, self._job_runner, self._live_effects, receives_events=hears
@@ -207,8 +207,9 @@ class Installation:
 
     async def _prepare_flows(self, book: FlowBook) -> None:
         """Have what its flows need, so that no caller waits for it."""
-        if any(flow.needs_worker for flow in book.flows.values()):
-            await self._job_runner.start()
+        sandbox_flows = sum(flow.needs_worker for flow in book.flows.values())
+        if sandbox_flows:
+            await self._job_runner.start(sandbox_flows)
         if any(flow.uses_network for flow in book.flows.values()):
             await self._live_effects.load_clients()
 
@@ -241,6 +242,21 @@ class Installation:
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
         self._log_writer.stop()
+
+
+def create_sandbox_pool(settings: Settings) -> SandboxPool:
+    """The processes for templates, Python flows and expressions that may take long; none runs before ``start``."""
+    return SandboxPool(
+        "callflows.sandbox.job_runner:run_pickled_job",
+        # The classes of all jobs: a job that imports its class first would take that time from its caller.
+        preload=(
+            "callflows.flows.compiler.xml_templates",
+            "callflows.flows.expressions.jinja_rendering",
+            "callflows.flows.python_flow",
+            "callflows.flows.steps.digit_matching",
+        ),
+        max_processes=settings.sandbox_processes,
+    )
 
 
 def create_opentact_client(settings: Settings) -> OpentactClient | None:
@@ -300,7 +316,7 @@ async def open_rehearsal_engine(
         coverage_of_turn=partial(coverage_of_turn, book),
         make_text_handler=create_event_handler,
     )
-    workshop = JobRunner(stage, WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
+    workshop = JobRunner(stage, create_sandbox_pool(settings))
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
         engine = AnswerEngine(
@@ -318,6 +334,8 @@ async def open_rehearsal_engine(
         )
         rest = FastAPI(openapi_url=None)
         rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events))
+        if any(flow.needs_worker for flow in book.flows.values()):
+            await workshop.start()  # a live server is warm as well: a rehearsed call must not wait for a process
         yield CallDoor(rest, engine, RequestTrust(here))
     finally:
         await workshop.stop()

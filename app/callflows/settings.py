@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that answer")
+    sandbox_processes: int = Field(
+        8, ge=2, le=64, description="processes at most, for each of WORKERS, that run templates and Python flows"
+    )
     public_url: str = Field("", description="where Opentact reaches the server; unset: the request's own scheme and host")
     token: SecretList = Field((), description="what a request must bring as ?token=…; several are separated by commas")
     secret_keys: SecretList = Field(

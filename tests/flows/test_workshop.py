@@ -10,7 +10,7 @@ import pytest
 from callflows.errors import SandboxTimeoutError
 from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
 from callflows.sandbox.job_runner import JobRunner
-from callflows.sandbox.worker_pool import WorkerPool
+from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.telephony.ports import Effect, LookupRequest, LookupResult
 
 
@@ -24,10 +24,10 @@ class Nobody:
         raise AssertionError(effect)
 
 
-class Slow(WorkerPool):
+class Slow(SandboxPool):
     """Workers that are long in coming."""
 
-    async def start(self) -> None:
+    async def start(self, lane_count: int = 1) -> None:  # noqa: ARG002 - as SandboxPool has it
         await asyncio.sleep(60)
 
 
@@ -46,7 +46,7 @@ def test_the_first_job_waits_for_workers_no_longer_than_the_turn():
 
 def test_workers_that_were_late_for_one_are_there_for_the_next():
     async def two() -> str:
-        workshop = JobRunner(Nobody(), WorkerPool("callflows.sandbox.job_runner:run_pickled_job"))
+        workshop = JobRunner(Nobody(), SandboxPool("callflows.sandbox.job_runner:run_pickled_job"))
         try:
             with pytest.raises(SandboxTimeoutError):
                 await workshop.run_job(JOB, time.monotonic() + 0.000_001, "acme")

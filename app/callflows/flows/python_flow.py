@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from callflows.errors import PythonFlowError
 from callflows.language import Extensions, Response, to_xml
-from callflows.sandbox.worker_protocol import make_worker_environment
+from callflows.sandbox.sandbox_pool import make_sandbox_command, make_sandbox_environment
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
@@ -148,11 +148,11 @@ def load_python_flow(file: str, source: str) -> PythonFlow:
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     """What a file is: ``name, numbers, timezone, dialect, nodes, fallback``; or ``error, line`` where it does not run."""
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
-    command = [sys.executable, "-c", "from callflows.flows.python_flow import describe_main; describe_main()"]
+    command = make_sandbox_command("from callflows.flows.python_flow import describe_main; describe_main()")
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
             command,
-            env=make_worker_environment(),
+            env=make_sandbox_environment(),
             input=asked,
             capture_output=True,
             text=True,
@@ -204,7 +204,3 @@ def describe_main() -> None:
     """Read what is asked, and say what the file is, on a line of its own."""
     told = _describe_source(json.load(sys.stdin))
     sys.stdout.write(f"\n{json.dumps(told)}")
-
-
-if __name__ == "__main__":
-    describe_main()

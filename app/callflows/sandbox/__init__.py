@@ -1,16 +1,11 @@
-"""Work of authors that may never end, in processes that can be killed.
+"""Code of authors in processes that can be killed.
 
-A template may loop without end, a number grow until nothing else can run, a Python node never await. So they run in worker
-processes, several turns in each. Whoever asks is told at the deadline at the latest, and what cannot be stopped is killed
-with its process. The rooms:
+A template may loop without end, a number may grow until nothing else can run, a Python node may never await. So they run in
+processes of their own. The caller has an answer at the deadline at the latest. A job that does not stop then is killed with
+its process.
 
-- ``pool``: the asks, their deadlines, who waits
-- ``crew``: how many workers there are, and which one takes a request
-- ``worker``: one process, seen from the server
-- ``inside``: what runs in that process
-- ``wire``: what the two say to each other
+- ``deferred_jobs``: what a turn needs before its document can be written
+- ``job_runner``: runs such jobs before a deadline
+- ``sandbox_pool``: the processes, seen from the server
+- ``sandbox_child``: the program that runs in them
 """
-
-from __future__ import annotations
-
-__all__ = ["WorkerPool"]

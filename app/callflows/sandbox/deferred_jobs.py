@@ -1,7 +1,7 @@
-"""What is worked out apart from the server, where it can be stopped: Jinja's rarer forms, templates, programs.
+"""Jobs that must run outside the request: lookups, templates, Python flows, and expressions that may take long.
 
-A document that needs such a thing, or an answer of another server, cannot be written yet: ``Pending`` says what is needed,
-and once it is there the turn is begun again. The n-th need of a turn is the same each time: nothing is left to chance.
+If a document needs the result of such a job, ``get_job_result`` raises ``NeedsResult``. The engine runs the job and renders
+the turn again. A turn asks for its jobs in the same order each time, so the results are kept as a list.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 class WorkerJob(Protocol):
-    """Something that is worked out in a worker."""
+    """A job that runs in a sandbox process."""
 
-    def run(self) -> Any:  # noqa: ANN401 - plain data, or something that is awaited and gives it
-        """The result."""
+    def run(self) -> Any:  # noqa: ANN401 - JSON data, or an awaitable of JSON data
+        """Return the result as JSON data, or an awaitable of it."""
 
 
 DeferredJob: TypeAlias = LookupRequest | WorkerJob
 
 
 class NeedsResult(Exception):
-    """A document that cannot be written before ``job`` is done."""
+    """A document cannot be written before ``job`` is done."""
 
     def __init__(self, job: DeferredJob) -> None:
         super().__init__(type(job).__name__)
         self.job = job
 
 
-def get_job_result(turn: Turn, job: DeferredJob) -> Any:  # noqa: ANN401 - as the job gives it
-    """The result of a job. Raises Pending where it is not there yet."""
-    at = turn.results_used
-    if at >= len(turn.deferred_results):
+def get_job_result(turn: Turn, job: DeferredJob) -> Any:  # noqa: ANN401 - JSON data, or a LookupResult
+    """Return the result of a job. Raises NeedsResult if the job has not run yet."""
+    position = turn.results_used
+    if position >= len(turn.deferred_results):
         raise NeedsResult(job)
-    turn.results_used = at + 1
-    return turn.deferred_results[at]
+    turn.results_used = position + 1
+    return turn.deferred_results[position]

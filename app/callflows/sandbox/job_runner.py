@@ -1,4 +1,4 @@
-"""What is worked out apart where no caller waits: for texts, and for calls that have ended."""
+"""Runs deferred jobs before a deadline: lookups in the server, everything else in the sandbox."""
 
 from __future__ import annotations
 
@@ -21,94 +21,93 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
     RunJob = Callable[[DeferredJob, float, str], Awaitable[Any]]
-    """As ``Workshop.do``: a job, the moment by which it must be done, and whose it is."""
+    """``JobRunner.run_job``: a job, its deadline, and the name of its flow."""
 
 
 _ResultT = TypeVar("_ResultT")
 
 
 BACKGROUND_DEADLINE_SECONDS: Final = 10.0
-"""Seconds for all that is worked out apart for one turn."""
+"""Seconds for all jobs of a turn that no caller waits for: text messages, and calls that have ended."""
 
 
 MAX_BACKGROUND_JOBS: Final = 20
-"""Things that may be worked out apart for one turn."""
+"""Jobs of one such turn."""
 
 
 async def run_until_resolved(action: Callable[[], _ResultT], turn: Turn, run_job: RunJob, flow_name: str) -> _ResultT:
-    """What ``act`` gives for a turn, once all that it needs is done. Raises Overdue, and what ``act`` and ``do`` raise."""
-    end = time.monotonic() + BACKGROUND_DEADLINE_SECONDS
+    """Return what ``action`` returns once the jobs that it needs are done.
+
+    Raises SandboxTimeoutError, and whatever ``action`` and ``run_job`` raise.
+    """
+    deadline = time.monotonic() + BACKGROUND_DEADLINE_SECONDS
     for _ in range(MAX_BACKGROUND_JOBS):
         try:
             return action()
         except NeedsResult as pending:
-            turn.deferred_results.append(await run_job(pending.job, end, flow_name))
+            turn.deferred_results.append(await run_job(pending.job, deadline, flow_name))
             turn.reset_progress()
-    raise SandboxTimeoutError(f"it needs more than {MAX_BACKGROUND_JOBS} things done")
+    raise SandboxTimeoutError(f"it needs more than {MAX_BACKGROUND_JOBS} jobs")
 
 
-# Where jobs are done that an answer waits for: lookups by whoever reaches the outside, all else by workers.
-
-
-class WorkerProcesses(Protocol):
-    """Processes that work things out, and can be stopped."""
+class JobProcesses(Protocol):
+    """What a JobRunner needs of ``SandboxPool``."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """What became of what they were asked, by name."""
+        """Counters for metrics."""
 
-    async def start(self) -> None:
-        """Start them, if they are not there yet."""
+    async def start(self, lane_count: int = 1) -> None:
+        """Start processes for so many flows, unless there are enough."""
 
     async def stop(self) -> None:
-        """End them."""
+        """Kill the processes."""
 
     async def run_request(self, request: bytes, deadline: float, lane: str) -> bytes:
-        """The reply to a request; ``deadline`` is a moment as ``time.monotonic`` counts."""
+        """Return the reply to a request of a flow."""
 
 
 class JobRunner:
-    """Does jobs in time."""
+    """Runs jobs before their deadlines."""
 
-    def __init__(self, effect_handler: EffectHandler, workers: WorkerProcesses) -> None:
+    def __init__(self, effect_handler: EffectHandler, workers: JobProcesses) -> None:
         self._effect_handler = effect_handler
         self._workers = workers
 
     def worker_counts(self) -> Mapping[str, int]:
-        """What workers were asked, and what became of them, by name."""
+        """Return the counters of the sandbox, for metrics."""
         return self._workers.counts
 
-    async def start(self) -> None:
-        """Have workers ready, so that no caller waits for the first."""
-        await self._workers.start()
+    async def start(self, flow_count: int = 1) -> None:
+        """Start processes for so many flows before the first call, so that no caller waits for one."""
+        await self._workers.start(flow_count)
 
     async def stop(self) -> None:
-        """End the workers."""
+        """Stop the sandbox."""
         await self._workers.stop()
 
-    async def run_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - as the job gives it
-        """A job's result, before ``end`` (as ``time.monotonic`` counts).
+    async def run_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - JSON data, or a LookupResult
+        """Return a job's result; ``deadline`` is a moment of ``time.monotonic``, ``lane`` the flow.
 
-        Raises Overdue where it is not there by then, and what a worker says went wrong.
+        Raises SandboxTimeoutError, SandboxCrashError, and AuthorCodeError with the error that the job raised.
         """
-        left = deadline - time.monotonic()
-        if left <= 0:
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
             raise SandboxTimeoutError("there is no time left")
         if isinstance(job, LookupRequest):
-            within = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(left * 1000))))
-            return await self._effect_handler.run_lookup(within)
+            lookup = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(seconds_left * 1000))))
+            return await self._effect_handler.run_lookup(lookup)
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(seconds_left):
                 await self._workers.start()
         except TimeoutError:
-            raise SandboxTimeoutError("the workers were not ready in time") from None
-        done = json.loads(await self._workers.run_request(pickle.dumps(job), deadline, lane))
-        return done["result"]
+            raise SandboxTimeoutError("the sandbox was not ready in time") from None
+        return json.loads(await self._workers.run_request(pickle.dumps(job), deadline, lane))["result"]
 
 
 async def run_pickled_job(request: bytes) -> bytes:
-    """In a worker: a job's result. What comes here was made by this program itself."""
-    done = pickle.loads(request).run()  # noqa: S301 - it is this program that asks
-    if hasattr(done, "__await__"):
-        done = await done
-    return json.dumps({"result": done}, ensure_ascii=False).encode("utf-8", "replace")
+    """Run a job in a sandbox process."""
+    result = pickle.loads(request).run()  # noqa: S301 - the server pickled it
+    if hasattr(result, "__await__"):
+        result = await result
+    return json.dumps({"result": result}, ensure_ascii=False).encode("utf-8", "replace")
