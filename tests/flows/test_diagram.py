@@ -6,16 +6,14 @@ import json
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from lxml import etree
-
 from callflows.flows.authoring.diagram import FlowDiagram, build_flow_diagram, build_program_diagram
 from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
 from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
 from callflows.flows.authoring.svg_drawing import render_svg
-from callflows.flows.authoring.svg_layout import LayoutSize, lay_out_diagram
 from callflows.flows.source.positions import ProblemReport
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
 
 SVG = "{http://www.w3.org/2000/svg}"
 DESK = """
@@ -151,33 +149,6 @@ def test_secrets_of_a_url_are_not_shown():
     made = drawn(f"nodes: {{start: [{steps}]}}")
     assert "s3cret" not in render_outline(made) + render_mermaid(made) + render_svg(made)
     assert "look up x at crm.example.com" in render_outline(made)
-
-
-@given(st.data())
-def test_no_box_and_no_label_lies_over_another(data):
-    count = data.draw(st.integers(1, 12))
-    ends = st.integers(0, count - 1)
-    size = st.builds(LayoutSize, st.floats(10, 150), st.floats(10, 150), st.floats(20, 200))
-    boxes = data.draw(st.lists(size, min_size=count, max_size=count))
-    pairs = data.draw(st.lists(st.tuples(ends, ends).filter(lambda pair: pair[0] != pair[1]), unique=True, max_size=20))
-    layout = lay_out_diagram(boxes, [(start, end, LayoutSize(30, 30, 20)) for start, end in pairs])
-    things = [*layout.boxes, *(route.label_spot for route in layout.routes)]
-    for number, one in enumerate(things):
-        for other in things[:number]:
-            beside = (
-                one.x + one.size.right <= other.x - other.size.left or other.x + other.size.right <= one.x - one.size.left
-            )
-            below = one.y + one.size.height <= other.y or other.y + other.size.height <= one.y
-            assert beside or below
-        assert one.x - one.size.left >= -0.01
-        assert one.x + one.size.right <= layout.width + 0.01
-        assert one.y + one.size.height <= layout.height + 0.01
-
-
-def test_an_edge_that_leads_back_up_is_told_from_the_others():
-    nothing = LayoutSize(1, 1, 0)
-    layout = lay_out_diagram([LayoutSize(9, 9, 9)] * 3, [(0, 1, nothing), (1, 2, nothing), (2, 0, nothing)])
-    assert [(route.start, route.end) for route in layout.routes if route.leads_back] == [(2, 0)]
 
 
 def test_two_hundred_nodes_in_a_ring_are_drawn():

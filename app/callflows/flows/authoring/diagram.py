@@ -1,7 +1,7 @@
-"""A flow as it can be looked at: its nodes, what each does in a few words, and where keys, conditions and silence lead.
+"""Build the diagram of a flow: its nodes, a few words about each step, and the targets of keys, conditions and silence.
 
-It reads what stands in a flow file, whether it compiles or not: a picture helps most where something is wrong. ``outline``
-writes it as text; ``mermaid`` and ``drawing`` have the pictures.
+The source is the text of the flow file, not the compiled flow, because a picture helps most if the file has mistakes.
+``diagram_text`` and ``svg_drawing`` render the diagram.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from callflows.flows.source.positions import ProblemReport
 
 
+# Longer texts are cut.
 _MAX_TEXT_CHARACTERS: Final = 400
-"""Characters of a text that are shown."""
 
 
 _KEY_SYMBOLS: Final = {"star": "*", "hash": "#"}
@@ -30,22 +30,21 @@ _KEY_SYMBOLS: Final = {"star": "*", "hash": "#"}
 _MAX_STEP_DEPTH: Final = 30
 
 
+# Expressions are shown by name. Tags of conditions are left out; the words between the tags stay.
 _EXPRESSION_PATTERN: Final = re.compile(r"\{%.*?%\}|\{\{\s*(.*?)\s*(?:\|.*?)?\}\}", re.DOTALL)
-"""What changes from call to call: its name is shown, and of what depends on a condition the words."""
 
 
 class DiagramLine(NamedTuple):
-    """A line of a node: what it does, or on what condition (``text``) the call goes on at the node ``to``."""
+    """A step of a node, or a way to ``target_node`` with ``text`` as its condition. ``edge_label`` is for the arrow."""
 
     depth: int
     text: str
     target_node: str = ""
     edge_label: str = ""
-    """What stands at the edge."""
 
 
 class DiagramBox(NamedTuple):
-    """A node; ``there`` is false where something leads to it and the file has none of this name."""
+    """A node. ``node_exists`` is false if a step leads to this name and the file has no such node."""
 
     name: str
     lines: tuple[DiagramLine, ...]
@@ -53,7 +52,7 @@ class DiagramBox(NamedTuple):
 
 
 class DiagramEdge(NamedTuple):
-    """Where a node leads, and on which keys, conditions or silence; all of them together, a line each."""
+    """The way from one node to another. Each label is a key, a condition or silence."""
 
     start: str
     end: str
@@ -61,7 +60,7 @@ class DiagramEdge(NamedTuple):
 
 
 class FlowDiagram(NamedTuple):
-    """A flow: its name, a line about it, its nodes with ``start`` first, its edges, and what is said when it breaks."""
+    """A flow with its nodes (``start`` first), and the steps outside nodes: on errors, text messages and missed calls."""
 
     name: str
     summary: str
@@ -69,79 +68,79 @@ class FlowDiagram(NamedTuple):
     edges: tuple[DiagramEdge, ...]
     fallback_lines: tuple[DiagramLine, ...] = ()
     message_lines: tuple[DiagramLine, ...] = ()
-    """What is done with texts that come in."""
     missed_call_lines: tuple[DiagramLine, ...] = ()
-    """What is done when nobody took a call."""
 
 
 # From files
 
 
 def build_flow_diagram(name: str, text: bytes, report: ProblemReport) -> FlowDiagram | None:
-    """The diagram of a YAML flow; None where it cannot be read at all, with the reason in ``report``."""
-    found = read_yaml(text, report)
-    if not isinstance(found, dict):
-        if found is not None:
+    """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason."""
+    document = read_yaml(text, report)
+    if not isinstance(document, dict):
+        if document is not None:
             report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    nodes = found.get("nodes")
-    template = found.get("template")
+    nodes = document.get("nodes")
+    template = document.get("template")
     if isinstance(template, str) and not nodes:
         nodes = {"start": [{"template": template}]}
-    groups = found.get("groups")
-    words = StepDescriber(groups if isinstance(groups, dict) else {})
-    lines = {node: (*words.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
-    about = " · ".join(
-        filter(None, [_format_value_list(found.get("numbers")), _format_diagram_value(found.get("timezone"))])
+    groups = document.get("groups")
+    describer = StepDescriber(groups if isinstance(groups, dict) else {})
+    lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
+    summary = " · ".join(
+        filter(None, [_format_value_list(document.get("numbers")), _format_diagram_value(document.get("timezone"))])
     )
-    made = assemble_diagram(name, about, lines, (*words.describe_steps(found.get("fallback")),))
-    return made._replace(
-        message_lines=(*describe_message_rules(found.get("messages")),),
-        missed_call_lines=(*words.describe_steps(found.get("missed")),),
+    diagram = assemble_diagram(name, summary, lines, (*describer.describe_steps(document.get("fallback")),))
+    return diagram._replace(
+        message_lines=(*describe_message_rules(document.get("messages")),),
+        missed_call_lines=(*describer.describe_steps(document.get("missed")),),
     )
 
 
 def build_program_diagram(file: Path, source: str) -> FlowDiagram | Problem:
-    """The diagram of a Python flow, of which only the nodes are known; it is run to learn them."""
-    from callflows.errors import Problem  # noqa: PLC0415 - as describe
+    """Build the diagram of a Python flow. The program is run to get the names of its nodes; their steps stay unknown."""
+    from callflows.errors import Problem  # noqa: PLC0415 - only Python flows need it
     from callflows.flows.python_flow import describe_python_flow  # noqa: PLC0415 - starts a process
-    from callflows.language import Extensions  # noqa: PLC0415 - as above
+    from callflows.language import Extensions  # noqa: PLC0415 - only Python flows need it
 
-    told = describe_python_flow(file, source, Extensions())
-    if "error" in told:
-        return Problem(str(file), told["line"], 1, "error", "python", told["error"], "run it with python to see more")
-    about = " · ".join(filter(None, [_format_value_list([*told["numbers"]]), told["timezone"], "Python"]))
-    return assemble_diagram(file.stem, about, dict.fromkeys(told["nodes"], ()))
+    description = describe_python_flow(file, source, Extensions())
+    if "error" in description:
+        return Problem(
+            str(file), description["line"], 1, "error", "python", description["error"], "run it with python to see more"
+        )
+    summary = " · ".join(filter(None, [_format_value_list([*description["numbers"]]), description["timezone"], "Python"]))
+    return assemble_diagram(file.stem, summary, dict.fromkeys(description["nodes"], ()))
 
 
 def assemble_diagram(
     name: str, summary: str, lines: dict[str, tuple[DiagramLine, ...]], fallback_lines: tuple[DiagramLine, ...] = ()
 ) -> FlowDiagram:
-    """Nodes with the edges that their lines are."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for node, its in lines.items():
-        for line in its:
+    """Build a diagram from the lines of each node. Ways between the same two nodes become one edge."""
+    labels_of_edges: dict[tuple[str, str], list[str]] = {}
+    for node, node_lines in lines.items():
+        for line in node_lines:
             if line.target_node:
-                labels = found.setdefault((node, line.target_node), [])
+                labels = labels_of_edges.setdefault((node, line.target_node), [])
                 labels += [line.edge_label] if line.edge_label and line.edge_label not in labels else []
-    missing = dict.fromkeys(end for _, end in found if end not in lines)
+    missing = dict.fromkeys(end for _, end in labels_of_edges if end not in lines)
     boxes = [
-        *(DiagramBox(node, its) for node, its in lines.items()),
+        *(DiagramBox(node, node_lines) for node, node_lines in lines.items()),
         *(DiagramBox(node, (), node_exists=False) for node in missing),
     ]
     boxes.sort(key=lambda box: box.name != "start")
-    edges = (DiagramEdge(start, end, (*labels,)) for (start, end), labels in found.items())
+    edges = (DiagramEdge(start, end, (*labels,)) for (start, end), labels in labels_of_edges.items())
     return FlowDiagram(clean_text(name), summary, (*boxes,), (*edges,), fallback_lines)
 
 
 class StepDescriber:
-    """Puts steps into words. ``groups`` are the file's, so that it can be said who is rung."""
+    """Describes steps in a few words. ``groups`` are the groups of the flow file, for the targets of a dial."""
 
     def __init__(self, groups: dict[str, Any]) -> None:
         self._groups = groups
 
     def describe_steps(self, steps: object, depth: int = 0, when: str = "") -> Iterator[DiagramLine]:
-        """Lines of steps, reached on ``when`` (a key, silence); what is no step is shown as it stands."""
+        """Describe steps reached on ``when`` (a key or silence). A value that is not a step is shown unchanged."""
         if depth > _MAX_STEP_DEPTH:
             return
         for step in steps if isinstance(steps, list) else [steps] * bool(steps):
@@ -152,38 +151,41 @@ class StepDescriber:
                     yield from self._describe_step(str(word), value, depth, condition, when)
 
     def _describe_step(self, word: str, value: Any, depth: int, condition: str, when: str) -> Iterator[DiagramLine]:  # noqa: ANN401
-        """The lines of one step."""
-        given = value if isinstance(value, dict) else {}
+        """Describe one step; a step with branches has several lines."""
+        fields = value if isinstance(value, dict) else {}
         if word == "goto":
             label = _join_conditions(when, condition)
             yield DiagramLine(
-                depth, f"when {condition}" if condition else "", _format_node_name(given.get("node", value)), label
+                depth, f"when {condition}" if condition else "", _format_node_name(fields.get("node", value)), label
             )
             return
         if word == "choose":
-            ways = value if isinstance(value, list) else []
-            for way in filter(lambda way: isinstance(way, dict), ways):
-                asked = _format_diagram_value(way.get("when"))
-                label = _join_conditions(when, condition, asked or "otherwise")
+            choices = value if isinstance(value, list) else []
+            for choice in filter(lambda choice: isinstance(choice, dict), choices):
+                choice_condition = _format_diagram_value(choice.get("when"))
+                label = _join_conditions(when, condition, choice_condition or "otherwise")
                 yield DiagramLine(
-                    depth, f"when {asked}" if asked else "otherwise", _format_node_name(way.get("goto")), label
+                    depth,
+                    f"when {choice_condition}" if choice_condition else "otherwise",
+                    _format_node_name(choice.get("goto")),
+                    label,
                 )
             return
-        said = self._summarize_step(word, value, given)
-        yield DiagramLine(depth, f"when {condition}: {said}" if condition else said)
-        yield from self._describe_branches(word, given, depth + 1, _join_conditions(when, condition))
+        summary = self._summarize_step(word, value, fields)
+        yield DiagramLine(depth, f"when {condition}: {summary}" if condition else summary)
+        yield from self._describe_branches(word, fields, depth + 1, _join_conditions(when, condition))
 
     def _describe_branches(self, word: str, fields: dict[str, Any], depth: int, when: str) -> Iterator[DiagramLine]:
-        """Where a step's keys lead, and what stands in it."""
+        """Describe the steps inside a step and the targets of its keys."""
         if isinstance(fields.get("do"), list):
             yield from self.describe_steps(fields["do"], depth, when)
         keys = fields.get("keys")
         for key, node in keys.items() if isinstance(keys, dict) and word == "menu" else ():
-            pressed = _KEY_SYMBOLS.get(str(key), str(key))
-            yield DiagramLine(depth, pressed, _format_node_name(node), _join_conditions(when, pressed))
-        for key, says in (("otherwise", "otherwise"), ("no_answer", "no answer")):
+            key_label = _KEY_SYMBOLS.get(str(key), str(key))
+            yield DiagramLine(depth, key_label, _format_node_name(node), _join_conditions(when, key_label))
+        for key, label in (("otherwise", "otherwise"), ("no_answer", "no answer")):
             if fields.get(key):
-                yield DiagramLine(depth, says, _format_node_name(fields[key]), _join_conditions(when, says))
+                yield DiagramLine(depth, label, _format_node_name(fields[key]), _join_conditions(when, label))
         dtmf = fields.get("dtmf")
         for key, steps in dtmf.items() if isinstance(dtmf, dict) else ():
             yield from self._describe_branch(_KEY_SYMBOLS.get(str(key), str(key)), steps, depth, when)
@@ -193,7 +195,7 @@ class StepDescriber:
         yield from self._describe_branch(failed, fields.get("error"), depth, when)
 
     def _describe_branch(self, label: str, steps: object, depth: int, when: str) -> Iterator[DiagramLine]:
-        """Steps that are done on a key, or on something that happened."""
+        """Describe the steps after a key or an event, such as no answer. A single goto takes one line."""
         lines = [*self.describe_steps(steps, depth + 1, _join_conditions(when, label))]
         if len(lines) == 1 and lines[0].target_node:
             yield lines[0]._replace(depth=depth, text=_join_conditions(label, lines[0].text))
@@ -202,7 +204,6 @@ class StepDescriber:
             yield from lines
 
     def _summarize_step(self, word: str, value: Any, fields: dict[str, Any]) -> str:  # noqa: ANN401, C901, PLR0911 - one case a word
-        """A step in a few words."""
         match word:
             case "say":
                 return f"say {_quote_text(fields.get('text', value))}"
@@ -210,8 +211,8 @@ class StepDescriber:
                 return f"menu {_quote_text(fields.get('prompt'))}"
             case "collect":
                 secret = " (secret)" if _format_diagram_value(fields.get("secret")) in ("true", "yes") else ""
-                asked = f"collect {_format_diagram_value(fields.get('into'))}{secret}: {_format_diagram_value(fields.get('digits'))} digits"
-                return f"{asked} {_quote_text(fields.get('prompt'))}"
+                variable, digits = (_format_diagram_value(fields.get(key)) for key in ("into", "digits"))
+                return f"collect {variable}{secret}: {digits} digits {_quote_text(fields.get('prompt'))}"
             case "dial":
                 return self._summarize_dial(fields or {"to": value})
             case "voicemail":
@@ -232,7 +233,7 @@ class StepDescriber:
         return " ".join(filter(None, [word.replace("_", " "), _format_diagram_value(value) or ", ".join(own)]))
 
     def _summarize_dial(self, fields: dict[str, Any]) -> str:
-        """Whom a dial rings, and how."""
+        """Describe the targets of a dial, in which order they ring, and for how long."""
         to = fields.get("to")
         targets = [_format_diagram_value(target) for target in (to if isinstance(to, list) else [to])]
         groups = [group for target in targets if isinstance(group := self._groups.get(target), dict)]
@@ -251,7 +252,7 @@ class StepDescriber:
 
 
 def describe_message_rules(message_rules: object) -> Iterator[DiagramLine]:
-    """A line for each rule on texts."""
+    """Describe each rule for text messages in one line."""
     for rule in filter(lambda rule: isinstance(rule, dict), message_rules if isinstance(message_rules, list) else []):
         keyword, when = _format_value_list(rule.get("keyword")), _format_diagram_value(rule.get("when"))
         about = _join_conditions(keyword, f"when {when}" if when else "") or "any other text"
@@ -259,7 +260,6 @@ def describe_message_rules(message_rules: object) -> Iterator[DiagramLine]:
 
 
 def _describe_rule_actions(rule: dict[str, Any]) -> Iterator[str]:
-    """What a rule does, in a few words."""
     notice = rule.get("notify")
     if "reply" in rule:
         yield f"reply {_quote_text(rule['reply'])}"
@@ -272,12 +272,11 @@ def _describe_rule_actions(rule: dict[str, Any]) -> Iterator[str]:
 
 
 def _join_conditions(*parts: str) -> str:
-    """Conditions that must all hold."""
     return ", ".join(filter(None, parts))
 
 
 def _format_diagram_value(value: object) -> str:
-    """A value as one line of text."""
+    """Format a value as one line of text; lists and mappings give an empty text."""
     if value is None or isinstance(value, (dict, list)):
         return ""
     text = " ".join(
@@ -287,7 +286,7 @@ def _format_diagram_value(value: object) -> str:
 
 
 def _format_node_name(value: object) -> str:
-    """A node's name; of one that is none at all, what stands there."""
+    """Format the name of a node; an unusable name is a question mark."""
     return _format_diagram_value(value) or "?"
 
 
@@ -303,6 +302,6 @@ def _format_value_list(value: object) -> str:
 
 
 def _extract_host(url: object) -> str:
-    """Where something is asked; the rest of a URL is the server's own affair."""
+    """Return the host of a URL. Paths and queries are left out because they often contain secrets."""
     found = re.match(r"[a-z]+://([^/?#]+)", _format_diagram_value(url), re.IGNORECASE)
     return found[1] if found else _format_diagram_value(url)

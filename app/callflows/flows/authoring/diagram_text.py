@@ -1,4 +1,4 @@
-"""A diagram as a Mermaid flowchart, which many pages of text draw by themselves."""
+"""Render a diagram as text: a Mermaid flowchart, which many Markdown viewers draw, or an indented outline."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _MAX_MERMAID_CHARACTERS: Final = 120
 
 
 def render_mermaid(diagram: FlowDiagram) -> str:
-    """The flow as a Mermaid flowchart. Whatever stands in a text, it stays a text."""
+    """Render a Mermaid flowchart. Characters with a meaning in Mermaid are escaped."""
     ids = {box.name: f"n{index}" for index, box in enumerate(diagram.boxes)}
     out = ["flowchart TD"]
     for box in diagram.boxes:
-        said = [line.text for line in box.lines if line.text and not line.target_node]
-        label = "<br/>".join([f"<b>{_escape_mermaid_text(box.name)}</b>", *map(_escape_mermaid_text, said)])
+        steps = [line.text for line in box.lines if line.text and not line.target_node]
+        label = "<br/>".join([f"<b>{_escape_mermaid_text(box.name)}</b>", *map(_escape_mermaid_text, steps)])
         shape = (
             f'(["{label}"])'
-            if box.name == "start" and not said
+            if box.name == "start" and not steps
             else f'("{label}")'
             if box.node_exists
             else f'{{{{"{label}"}}}}'
@@ -44,36 +44,33 @@ def render_mermaid(diagram: FlowDiagram) -> str:
 
 
 def _escape_mermaid_text(text: str) -> str:
-    """A text in a Mermaid label: all that might be read as something else by its number."""
+    """Escape a text for a Mermaid label: ``#`` and the character code instead of special characters."""
     text = " ".join(clean_text(text).split())
     short = text if len(text) <= _MAX_MERMAID_CHARACTERS else f"{text[:_MAX_MERMAID_CHARACTERS].rstrip()}…"
     return _MERMAID_SPECIAL_CHARACTERS.sub(lambda found: f"#{ord(found[0])};" if found[0].isascii() else found[0], short)
 
 
-# A flow as indented lines.
-
-
 def render_outline(diagram: FlowDiagram) -> str:
-    """The flow as indented lines."""
+    """Render one line for each step, indented below its node."""
     missing = {box.name for box in diagram.boxes if not box.node_exists}
     out = [" · ".join(filter(None, [diagram.name, diagram.summary]))]
     for box in diagram.boxes:
         if box.node_exists:
             out += ["", clean_text(box.name), *(f"  {_format_outline_line(line, missing)}" for line in box.lines)]
-    beside = {
+    other_steps = {
         "when a text comes in": diagram.message_lines,
         "when nobody took a call": diagram.missed_call_lines,
         "when anything goes wrong": diagram.fallback_lines,
     }
-    for said, lines in beside.items():
-        out += ["", said, *(f"  {_format_outline_line(line, missing)}" for line in lines)] if lines else []
+    for title, lines in other_steps.items():
+        out += ["", title, *(f"  {_format_outline_line(line, missing)}" for line in lines)] if lines else []
     return "\n".join(out)
 
 
 def _format_outline_line(line: DiagramLine, missing_nodes: Iterable[str]) -> str:
-    arrow = (
-        f"{' ' if line.text else ''}→ {line.target_node}{' (there is no such node)' if line.target_node in missing_nodes else ''}"
-        if line.target_node
-        else ""
-    )
+    arrow = ""
+    if line.target_node:
+        space = " " if line.text else ""
+        missing = " (there is no such node)" if line.target_node in missing_nodes else ""
+        arrow = f"{space}→ {line.target_node}{missing}"
     return f"{'  ' * line.depth}{line.text}{arrow}"

@@ -1,26 +1,35 @@
-"""A diagram as a picture: SVG that stands alone, in light and in dark, of which every text is only text."""
+"""Render a diagram as an SVG picture that needs no other file, has light and dark colours, and prints on A4."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape as escaped_text
 
-from callflows.flows.authoring.svg_layout import LayoutSize, lay_out_diagram
+from callflows.flows.authoring.svg_layout import (
+    ARROWHEAD_LENGTH,
+    PICTURE_MARGIN,
+    TITLE_HEIGHT,
+    LayoutSize,
+    fit_to_paper,
+    lay_out_diagram,
+)
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from callflows.flows.authoring.diagram import DiagramBox, DiagramEdge, FlowDiagram
-    from callflows.flows.authoring.svg_layout import DiagramLayout, EdgeRoute, LayoutSpot
+    from callflows.flows.authoring.diagram import DiagramBox, DiagramEdge, DiagramLine, FlowDiagram
+    from callflows.flows.authoring.svg_layout import EdgeRoute, LayoutSpot, VerticalSegment
 
 
-_FONT_SIZE, _SMALL_FONT_SIZE, _LARGE_FONT_SIZE = 12.5, 11.5, 19.0
+# Sizes in pixels.
+_FONT_SIZE, _SMALL_FONT_SIZE, _LARGE_FONT_SIZE = 12.5, 12.0, 19.0
 
 
-_LINE_HEIGHT: Final = 17.0
+_LINE_HEIGHT, _LABEL_LINE_HEIGHT = 17.0, 15.0
 
 
 _MAX_BOX_WIDTH, _MIN_BOX_WIDTH = 272.0, 120.0
@@ -32,13 +41,14 @@ _MAX_LABEL_WIDTH: Final = 150.0
 _BOX_PADDING: Final = 14.0
 
 
-_PICTURE_MARGIN: Final = 28.0
-
-
 _BOX_HEADER_HEIGHT: Final = 31.0
 
 
-_MAX_BOX_STEPS, _MAX_STEP_LINES = 12, 4
+_MAX_BOX_STEPS, _MAX_STEP_LINES, _MAX_LABEL_ROWS = 12, 4, 6
+
+
+# Arrows between more boxes cannot be followed by eye, and their layout takes too long.
+_MAX_BOXES_WITH_ARROWS, _MAX_ARROWS = 250, 800
 
 
 _NARROW_CHARACTERS: Final = frozenset("iljtfrI.,:;'!|()[]· \u2039\u203a/-")
@@ -47,18 +57,20 @@ _NARROW_CHARACTERS: Final = frozenset("iljtfrI.,:;'!|()[]· \u2039\u203a/-")
 _WIDE_CHARACTERS: Final = frozenset("mwMW@%—…→")
 
 
+# The words at the beginning of a step that name the step.
 _STEP_VERB_PATTERN: Final = re.compile(
     r"(?:look up|hang up|text message|record start|record stop|record wait|no key|no answer|\S+)"
 )
-"""The words of a step that say what it is."""
 
 
+# Dark colours apply to screens only, so that a print from a dark screen is dark text on white paper.
 _STYLESHEET: Final = """
-  svg { --paper: #fbfbfd; --panel: #fff; --line: #d3d7e0; --ink: #1d2433; --soft: #5a6478; --edge: #7c879c;
-        --accent: #3557d6; --back: #b3621b; --wrong: #c2293c }
-  @media (prefers-color-scheme: dark) {
-    svg { --paper: #14171f; --panel: #1d222d; --line: #3a4253; --ink: #e8ebf2; --soft: #a2acbf; --edge: #8792a8;
+  svg { --paper: #fbfbfd; --panel: #fff; --line: #c9ced9; --ink: #1d2433; --soft: #4d576b; --edge: #717c92;
+        --accent: #3557d6; --back: #a85510; --wrong: #c2293c }
+  @media screen and (prefers-color-scheme: dark) {
+    svg { --paper: #14171f; --panel: #1d222d; --line: #3a4253; --ink: #e8ebf2; --soft: #b0b9ca; --edge: #8792a8;
           --accent: #8ea6ff; --back: #e59a55; --wrong: #ff7b8a } }
+  @media print { svg { --paper: #fff; --line: #8d95a5; --soft: #333b4a; --edge: #4b5567 } }
   .paper { fill: var(--paper) }
   text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif;
          font-size: 12.5px; fill: var(--ink) }
@@ -70,13 +82,13 @@ _STYLESHEET: Final = """
   .rule { stroke: var(--line) }
   .edge { fill: none; stroke: var(--edge); stroke-width: 1.4 } .head { fill: var(--edge) }
   .back .edge { stroke: var(--back) } .back .head { fill: var(--back) }
-  .chip { fill: var(--paper) } .label { font-size: 11.5px; fill: var(--soft); text-anchor: middle }
+  .chip { fill: var(--paper) } .label { font-size: 12px; fill: var(--soft); text-anchor: middle }
   .label.beside { text-anchor: start } .back .label { fill: var(--back) }
 """
 
 
 class _MeasuredBox(NamedTuple):
-    """A box with its texts wrapped: (indent, lines) of each step; and the labels of an edge from it to itself."""
+    """A box with wrapped texts. ``steps`` are pairs of depth and lines; ``loop_labels`` belong to an arrow to itself."""
 
     box: DiagramBox
     steps: tuple[tuple[int, tuple[str, ...]], ...]
@@ -86,32 +98,40 @@ class _MeasuredBox(NamedTuple):
 
 
 def render_svg(diagram: FlowDiagram) -> str:
-    """The flow as an SVG picture."""
-    loops = {edge.start: _wrap_edge_labels(edge) for edge in diagram.edges if edge.start == edge.end}
-    boxes = [_measure_box(box, loops.get(box.name)) for box in diagram.boxes]
+    """Render a flow as SVG. In a flow too large for arrows, each box lists its targets instead."""
+    has_arrows = len(diagram.boxes) <= _MAX_BOXES_WITH_ARROWS and len(diagram.edges) <= _MAX_ARROWS
+    arrows = diagram.edges if has_arrows else ()
+    loops = {edge.start: _wrap_edge_labels(edge) for edge in arrows if edge.start == edge.end}
+    boxes = [_measure_box(box, loops.get(box.name), lists_targets=not has_arrows) for box in diagram.boxes]
     numbers = {box.name: number for number, box in enumerate(diagram.boxes)}
-    edges = [edge for edge in diagram.edges if edge.start != edge.end]
-    links = [(numbers[edge.start], numbers[edge.end], _measure_label(_wrap_edge_labels(edge))) for edge in edges]
+    edges = [edge for edge in arrows if edge.start != edge.end]
+    labels = [_wrap_edge_labels(edge) for edge in edges]
+    links = [
+        (numbers[edge.start], numbers[edge.end], _measure_label(lines)) for edge, lines in zip(edges, labels, strict=True)
+    ]
     layout = lay_out_diagram([_measure_box_with_loop(box) for box in boxes], links)
-    top = _PICTURE_MARGIN + 48.0
-    titles = max(_measure_text(diagram.name, _LARGE_FONT_SIZE), _measure_text(diagram.summary, _FONT_SIZE))
-    width = max(layout.width, min(titles, 900.0)) + 2 * _PICTURE_MARGIN
-    height = top + layout.height + _PICTURE_MARGIN
+    summary = diagram.summary
+    if not has_arrows:
+        summary = f"{len(boxes):,} nodes are too many for arrows. Each box lists where the call goes next. {summary}"
+    top = PICTURE_MARGIN + TITLE_HEIGHT
+    titles = max(_measure_text(diagram.name, _LARGE_FONT_SIZE), _measure_text(summary, _FONT_SIZE))
+    width = max(layout.width, min(titles, 900.0)) + 2 * PICTURE_MARGIN
+    height = top + layout.height + PICTURE_MARGIN
     left = (width - layout.width) / 2
-    ports = _assign_ports(layout, boxes)
-    size, room = f'width="{_format_pixels(width)}" height="{_format_pixels(height)}"', width - 2 * _PICTURE_MARGIN
+    size, room = f'width="{_format_pixels(width)}" height="{_format_pixels(height)}"', width - 2 * PICTURE_MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_format_pixels(width)} {_format_pixels(height)}" {size} role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_format_pixels(width)} {_format_pixels(height)}"',
+        f'     {size} role="img">',
         f"<title>{_escape_svg_text(diagram.name)}</title>",
-        f"<style>{_STYLESHEET}</style>",
+        f"<style>{_STYLESHEET}{_render_print_rules(width, height)}</style>",
         f'<rect class="paper" {size}/>',
-        _render_text("title", _PICTURE_MARGIN, _PICTURE_MARGIN + 14, _truncate_text(diagram.name, _LARGE_FONT_SIZE, room)),
-        _render_text("about", _PICTURE_MARGIN, _PICTURE_MARGIN + 34, _truncate_text(diagram.summary, _FONT_SIZE, room)),
+        _render_text("title", PICTURE_MARGIN, PICTURE_MARGIN + 14, _truncate_text(diagram.name, _LARGE_FONT_SIZE, room)),
+        _render_text("about", PICTURE_MARGIN, PICTURE_MARGIN + 34, _truncate_text(summary, _FONT_SIZE, room)),
         f'<g transform="translate({_format_pixels(left)} {_format_pixels(top)})">',
-        *(_render_edge(number, route, layout, ports) for number, route in enumerate(layout.routes)),
+        *_render_edges(layout.routes),
         *(
-            _render_label(_wrap_edge_labels(edge), route.label_spot, route.leads_back)
-            for edge, route in zip(edges, layout.routes, strict=True)
+            _render_label(lines, route.label_spot, leads_back=route.leads_back)
+            for lines, route in zip(labels, layout.routes, strict=True)
         ),
         *(part for box, spot in zip(boxes, layout.boxes, strict=True) for part in _render_box(box, spot)),
         "</g>",
@@ -120,55 +140,68 @@ def render_svg(diagram: FlowDiagram) -> str:
     return "\n".join(parts)
 
 
+def _render_print_rules(width: float, height: float) -> str:
+    paper = fit_to_paper(width, height)
+    max_height = "; max-height: 100vh" if paper.pages == 1 else ""
+    return (
+        f"  @page {{ size: A4 {'landscape' if paper.is_landscape else 'portrait'}; margin: 10mm }}\n"
+        f"  @media print {{ svg {{ width: min(100%, {_format_pixels(width)}px); height: auto{max_height} }} }}\n"
+    )
+
+
 # Sizes
 
 
-def _measure_box(box: DiagramBox, loop_labels: tuple[str, ...] | None) -> _MeasuredBox:
-    said = [line for line in box.lines if line.text and not line.target_node]
+def _measure_box(box: DiagramBox, loop_labels: tuple[str, ...] | None, *, lists_targets: bool) -> _MeasuredBox:
+    texts = [(line.depth, _format_step(line)) for line in box.lines if lists_targets or not line.target_node]
     steps = [
-        (line.depth, tuple(_wrap_text(line.text, _FONT_SIZE, _MAX_BOX_WIDTH - 2 * _BOX_PADDING - 12 * line.depth)))
-        for line in said
+        (depth, tuple(_wrap_text(text, _FONT_SIZE, _MAX_BOX_WIDTH - 2 * _BOX_PADDING - 12 * depth)))
+        for depth, text in texts
+        if text
     ]
     if len(steps) > _MAX_BOX_STEPS:
         steps = [*steps[: _MAX_BOX_STEPS - 1], (0, (f"… and {len(steps) - _MAX_BOX_STEPS + 1} more steps",))]
     if not box.node_exists:
         steps = [(0, ("there is no such node",))]
-    texts = [12 * depth + _measure_text(line, _FONT_SIZE) for depth, lines in steps for line in lines]
-    wide = max(
-        [_MIN_BOX_WIDTH, _measure_text(box.name, 14.0) + 2 * _BOX_PADDING, *(text + 2 * _BOX_PADDING for text in texts)]
-    )
+    widths = [12 * depth + _measure_text(line, _FONT_SIZE) for depth, lines in steps for line in lines]
+    wide = max([_MIN_BOX_WIDTH, *(width + 2 * _BOX_PADDING for width in [_measure_text(box.name, 14.0), *widths])])
     height = _BOX_HEADER_HEIGHT + (sum(_LINE_HEIGHT * len(lines) + 4 for _, lines in steps) + 12 if steps else 0)
-    return _MeasuredBox(box, tuple(steps), min(wide, _MAX_BOX_WIDTH), height, loop_labels)
+    loop_height = max(36.0, _LABEL_LINE_HEIGHT * len(loop_labels)) if loop_labels is not None else 0.0
+    return _MeasuredBox(box, tuple(steps), min(wide, _MAX_BOX_WIDTH), max(height, loop_height), loop_labels)
+
+
+def _format_step(line: DiagramLine) -> str:
+    return f"{line.text} → {line.target_node}".strip() if line.target_node else line.text
 
 
 def _measure_box_with_loop(box: _MeasuredBox) -> LayoutSize:
-    """What a box takes, with the edge from it to itself on its right."""
-    more = (
+    """Return the size of a box together with the arrow to itself, which is on the right."""
+    loop_width = (
         0.0
         if box.loop_labels is None
         else 34 + max((_measure_text(text, _SMALL_FONT_SIZE) for text in box.loop_labels), default=0)
     )
-    return LayoutSize(box.width / 2, box.width / 2 + more, max(box.height, _BOX_HEADER_HEIGHT))
+    return LayoutSize(box.width / 2, box.width / 2 + loop_width, box.height)
 
 
 def _wrap_edge_labels(edge: DiagramEdge) -> tuple[str, ...]:
-    """The lines of an edge's label: keys and short words on one, conditions on their own."""
+    """Return the lines of a label. Keys and short words share a line; each condition begins a new line."""
     rows: list[str] = []
     for label in edge.labels:
         if rows and len(rows[-1]) + len(label) < 16:  # noqa: PLR2004 - characters that stand well beside each other
             rows[-1] = f"{rows[-1]} · {label}"
         else:
             rows.append(label)
-    return tuple(line for row in rows[:6] for line in _wrap_text(row, _SMALL_FONT_SIZE, _MAX_LABEL_WIDTH))
+    return tuple(line for row in rows[:_MAX_LABEL_ROWS] for line in _wrap_text(row, _SMALL_FONT_SIZE, _MAX_LABEL_WIDTH))
 
 
 def _measure_label(lines: Sequence[str]) -> LayoutSize:
     half = max((_measure_text(line, _SMALL_FONT_SIZE) for line in lines), default=0.0) / 2 + 5
-    return LayoutSize(half, half, len(lines) * 15.0 + 4 if lines else 0.0)
+    return LayoutSize(half, half, len(lines) * _LABEL_LINE_HEIGHT + 4 if lines else 0.0)
 
 
 def _measure_text(text: str, size: float) -> float:
-    """About how many pixels wide a text is."""
+    """Estimate the width of a text. The reader's font is not known, so the estimate is a wide one."""
     return size * sum(map(_measure_character, text))
 
 
@@ -189,7 +222,7 @@ def _measure_character(character: str) -> float:
 
 
 def _wrap_text(text: str, size: float, width: float) -> list[str]:
-    """A text in lines that are not wider; what is too long for its lines ends in dots."""
+    """Break a text into lines of at most ``width`` pixels. A text with too many lines ends in dots."""
     lines = [""]
     for word in text.split():
         for part in _split_word(word, size, width):
@@ -204,7 +237,7 @@ def _wrap_text(text: str, size: float, width: float) -> list[str]:
 
 
 def _split_word(word: str, size: float, width: float) -> Iterator[str]:
-    """A word, in pieces where it is too wide for a line."""
+    """Break a word that is wider than a line."""
     while _measure_text(word, size) > width and len(word) > 1:
         count = max(1, next((at for at in range(1, len(word)) if _measure_text(word[: at + 1], size) > width), len(word)))
         yield word[:count]
@@ -234,14 +267,16 @@ def _render_box(box: _MeasuredBox, spot: LayoutSpot) -> Iterator[str]:
         "name", left + _BOX_PADDING, y + 20, _truncate_text(box.box.name, 14.0, box.width - 2 * _BOX_PADDING)
     )
     if box.steps:
-        yield f'<path class="rule" d="M{_format_pixels(left)} {_format_pixels(y + _BOX_HEADER_HEIGHT)}h{_format_pixels(box.width)}"/>'
+        rule_y = _format_pixels(y + _BOX_HEADER_HEIGHT)
+        yield f'<path class="rule" d="M{_format_pixels(left)} {rule_y}h{_format_pixels(box.width)}"/>'
     at = y + _BOX_HEADER_HEIGHT + 19
     for depth, lines in box.steps:
         for number, line in enumerate(lines):
-            found = _STEP_VERB_PATTERN.match(line) if not number and box.box.node_exists else None
-            first, rest = (found[0], line[found.end() :]) if found else ("", line)
+            verb = _STEP_VERB_PATTERN.match(line) if not number and box.box.node_exists else None
+            first, rest = (verb[0], line[verb.end() :]) if verb else ("", line)
             word = f'<tspan class="word">{_escape_svg_text(first)}</tspan>' if first else ""
-            yield f'<text x="{_format_pixels(left + _BOX_PADDING + 12 * depth)}" y="{_format_pixels(at)}">{word}{_escape_svg_text(rest)}</text>'
+            x = _format_pixels(left + _BOX_PADDING + 12 * depth)
+            yield f'<text x="{x}" y="{_format_pixels(at)}">{word}{_escape_svg_text(rest)}</text>'
             at += _LINE_HEIGHT
         at += 4
     if box.loop_labels is not None:
@@ -250,71 +285,59 @@ def _render_box(box: _MeasuredBox, spot: LayoutSpot) -> Iterator[str]:
 
 
 def _render_loop(lines: Sequence[str], x: float, y: float) -> Iterator[str]:
-    """An edge from a box to itself, on its right."""
+    """Render an arrow from a box to itself, on the right of the box."""
     path = f"M{_format_pixels(x)} {_format_pixels(y - 9)}c28 -10 28 28 4 18"
     yield f'<g class="back"><path class="edge" d="{path}"/>{_render_arrowhead(x, y + 9, -1, 0)}'
-    first = y + 4 - 7.5 * (len(lines) - 1)
+    first = y + 4 - _LABEL_LINE_HEIGHT / 2 * (len(lines) - 1)
     for number, line in enumerate(lines):
-        yield _render_text("label beside", x + 27, first + 15 * number, line)
+        yield _render_text("label beside", x + 27, first + _LABEL_LINE_HEIGHT * number, line)
     yield "</g>"
 
 
-def _assign_ports(layout: DiagramLayout, boxes: Sequence[_MeasuredBox]) -> dict[tuple[int, bool], float]:
-    """Where edges leave and enter boxes: by the edge's number and whether it is at its start, the ``x``."""
-    sides: dict[tuple[int, bool], list[tuple[float, int, bool]]] = {}
-    for number, route in enumerate(layout.routes):
-        whole = (layout.boxes[route.start], *route.waypoints, layout.boxes[route.end])
-        sides.setdefault((route.start, route.leads_back), []).append((whole[1].x, number, True))
-        sides.setdefault((route.end, not route.leads_back), []).append((whole[-2].x, number, False))
-    ports = {}
-    for (box, _), ends in sides.items():
-        apart = min(30.0, (boxes[box].width - 24) / len(ends))
-        for place, (_, number, begins) in enumerate(sorted(ends)):
-            ports[number, begins] = layout.boxes[box].x + (place - (len(ends) - 1) / 2) * apart
-    return ports
-
-
-def _render_edge(number: int, route: EdgeRoute, layout: DiagramLayout, ports: dict[tuple[int, bool], float]) -> str:
-    """An edge: straight through the rows of boxes that it passes, and its label; bent between them."""
-    start, end = layout.boxes[route.start], layout.boxes[route.end]
-    turn = -1 if route.leads_back else 1
-    x, y = ports[number, True], start.y + (0 if route.leads_back else start.size.height)
-    path = [f"M{_format_pixels(x)} {_format_pixels(y)}"]
-    y = layout.rows[start.row][0 if route.leads_back else 1]
-    path.append(f"V{_format_pixels(y)}")
-    last = end.y + (end.size.height if route.leads_back else 0) - 7 * turn
-    foot = layout.rows[end.row][1] if route.leads_back else last
-    ends = [(spot.x, *layout.rows[spot.row][::turn]) for spot in route.waypoints]
-    for x_next, near, far in [*ends, (ports[number, False], foot, last)]:
-        if abs(x_next - x) < 0.5:  # noqa: PLR2004 - less than can be seen
-            path.append(f"V{_format_pixels(near)}")
+def _render_edges(routes: Sequence[EdgeRoute]) -> Iterator[str]:
+    """Render arrows: vertical segments, joined by curves, and the arrowheads. Joined parts are drawn once."""
+    drawn: set[tuple[int, VerticalSegment, VerticalSegment]] = set()
+    for route in routes:
+        first = route.segments[0]
+        path = [f"M{_format_pixels(first.x)} {_format_pixels(first.y_from)}"]
+        for segment, following in itertools.pairwise(route.segments):
+            if (route.end, segment, following) in drawn:
+                arrowhead = ""
+                break
+            drawn.add((route.end, segment, following))
+            path += [f"V{_format_pixels(segment.y_to)}", _render_curve(segment, following)]
         else:
-            middle = (y + near) / 2
-            path.append(
-                f"C{_format_pixels(x)} {_format_pixels(middle)} {_format_pixels(x_next)} {_format_pixels(middle)} {_format_pixels(x_next)} {_format_pixels(near)}"
-            )
-        path.append(f"V{_format_pixels(far)}")
-        x, y = x_next, far
-    way = "".join(path)
-    kind = ' class="back"' if route.leads_back else ""
-    return f'<g{kind}><path class="edge" d="{way}"/>{_render_arrowhead(x, last + 7 * turn, 0, turn)}</g>'
+            last, direction = route.segments[-1], -1 if route.leads_back else 1
+            path.append(f"V{_format_pixels(last.y_to - (ARROWHEAD_LENGTH - 1) * direction)}")
+            arrowhead = _render_arrowhead(last.x, last.y_to, 0, direction)
+        kind = ' class="back"' if route.leads_back else ""
+        yield f'<g{kind}><path class="edge" d="{"".join(path)}"/>{arrowhead}</g>'
+
+
+def _render_curve(segment: VerticalSegment, following: VerticalSegment) -> str:
+    if abs(following.x - segment.x) < 0.5:  # noqa: PLR2004 - a smaller bend cannot be seen
+        return ""
+    x, next_x = _format_pixels(segment.x), _format_pixels(following.x)
+    middle = _format_pixels((segment.y_to + following.y_from) / 2)
+    return f"C{x} {middle} {next_x} {middle} {next_x} {_format_pixels(following.y_from)}"
 
 
 def _render_arrowhead(x: float, y: float, x_direction: int, y_direction: int) -> str:
-    """The head of an arrow that points right, left, up or down."""
+    """Render an arrowhead. The direction is 1 to the right or down, -1 to the left or up, and 0 otherwise."""
     if x_direction:
         return f'<path class="head" d="M{_format_pixels(x)} {_format_pixels(y)}l{-8 * x_direction} -4v8z"/>'
     return f'<path class="head" d="M{_format_pixels(x)} {_format_pixels(y)}l-4 {-8 * y_direction}h8z"/>'
 
 
-def _render_label(lines: Sequence[str], spot: LayoutSpot, leads_back: bool) -> str:  # noqa: FBT001 - as the route says
+def _render_label(lines: Sequence[str], spot: LayoutSpot, *, leads_back: bool) -> str:
     if not lines:
         return ""
-    size = spot.size
-    chip = _render_rectangle("chip", spot.x - size.left, spot.y, size.left + size.right, size.height)
-    said = "".join(_render_text("label", spot.x, spot.y + 13 + 15 * number, line) for number, line in enumerate(lines))
+    chip = _render_rectangle("chip", spot.left, spot.y, spot.right - spot.left, spot.size.height)
+    texts = "".join(
+        _render_text("label", spot.x, spot.y + 13 + _LABEL_LINE_HEIGHT * number, line) for number, line in enumerate(lines)
+    )
     kind = ' class="back"' if leads_back else ""
-    return f"<g{kind}>{chip}{said}</g>"
+    return f"<g{kind}>{chip}{texts}</g>"
 
 
 def _render_text(kind: str, x: float, y: float, text: str) -> str:
@@ -322,7 +345,8 @@ def _render_text(kind: str, x: float, y: float, text: str) -> str:
 
 
 def _render_rectangle(kind: str, x: float, y: float, width: float, height: float) -> str:
-    return f'<rect class="{kind}" x="{_format_pixels(x)}" y="{_format_pixels(y)}" width="{_format_pixels(width)}" height="{_format_pixels(height)}" rx="8"/>'
+    place = f'x="{_format_pixels(x)}" y="{_format_pixels(y)}"'
+    return f'<rect class="{kind}" {place} width="{_format_pixels(width)}" height="{_format_pixels(height)}" rx="8"/>'
 
 
 def _escape_svg_text(text: str) -> str:
@@ -330,5 +354,5 @@ def _escape_svg_text(text: str) -> str:
 
 
 def _format_pixels(number: float) -> str:
-    """A number of pixels, as short as it can be."""
+    """Format a number with one digit after the point, without a needless zero."""
     return f"{number:.1f}".removesuffix(".0")
