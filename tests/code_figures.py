@@ -173,20 +173,15 @@ def largest_circle(graph: dict[str, set[str]]) -> list[str]:
 
 def main() -> None:
     figures = measure(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT)
-    print(f"files of app                                      {figures.files}")
-    print(f"lines of app                                      {figures.lines}")
-    print(
-        f"public names in more than one module              {len(figures.repeated_names)}  {', '.join(figures.repeated_names)[:200]}"
-    )
-    print(
-        f"module names in more than one folder              {len(figures.repeated_basenames)}  {', '.join(figures.repeated_basenames)[:200]}"
-    )
-    print(f"pronouns in first paragraphs of docstrings        {figures.pronoun_percent:.1f} %")
-    print(f"functions with a one-word name                    {figures.one_word_percent:.1f} %")
-    print(f"lines with a comment                              {figures.comment_percent:.1f} %")
-    print(f"largest circle of modules                         {len(figures.largest_import_circle)}")
-    if len(figures.largest_import_circle) > 1:
-        print("  " + ", ".join(figures.largest_import_circle))
+    circle = figures.largest_import_circle
+    print(f"files of app                                 {figures.files}")
+    print(f"lines of app                                 {figures.lines}")
+    print(f"public names in more than one module         {len(figures.repeated_names)}")
+    print(f"module names in more than one folder         {len(figures.repeated_basenames)}")
+    print(f"pronouns in docstrings' first paragraphs     {figures.pronoun_percent:.1f} %")
+    print(f"functions with a one-word name               {figures.one_word_percent:.1f} %")
+    print(f"lines with a comment                         {figures.comment_percent:.1f} %")
+    print(f"largest circle of modules                    {len(circle)}")
 
 
 if __name__ == "__main__":

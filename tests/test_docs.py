@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 from callflows.flows.authoring.flow_reference import FILE_KEY_RULES, load_example, render_flow_reference
 from callflows.flows.checks.check_runner import check_paths
 from callflows.flows.checks.rule_table import CHECK_RULES
@@ -26,7 +28,6 @@ from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 from doc_pages import DOCS, ROOT, is_output, list_pages, read_blocks, run_console, write_block
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command
+
 from doc_pages import read_blocks, run_console, write_block
 
 

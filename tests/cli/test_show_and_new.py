@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
 from command_runner import run_command
 from lxml import etree
+
+from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
 
 
 @pytest.fixture(autouse=True)

@@ -585,7 +585,10 @@ def test_something_that_nobody_thought_of_is_a_failure_and_not_an_error():
 
 
 def test_nothing_heavy_is_loaded_before_a_flow_needs_it():
-    code = "import callflows, callflows.effects.live_effects, sys; callflows.effects.live_effects.LiveEffects(); print('httpx' in sys.modules, 'httpcore' in sys.modules)"
+    code = (
+        "import callflows, callflows.effects.live_effects, sys; callflows.effects.live_effects.LiveEffects(); "
+        "print('httpx' in sys.modules, 'httpcore' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.split() == ["False", "False"]
 

@@ -6,14 +6,15 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
 from callflows.flows.authoring.diagram import FlowDiagram, build_flow_diagram, build_program_diagram
 from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
 from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
 from callflows.flows.authoring.svg_drawing import render_svg
 from callflows.flows.source.positions import ProblemReport
-from hypothesis import given
-from hypothesis import strategies as st
-from lxml import etree
 
 SVG = "{http://www.w3.org/2000/svg}"
 DESK = """

@@ -22,7 +22,7 @@ from callflows.flows.source.yaml_source import read_yaml
 if TYPE_CHECKING:
     from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
 
-_SPEC = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "oracles" / "hours.py")
+_SPEC = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "oracles" / "hours_oracle.py")
 assert _SPEC
 assert _SPEC.loader
 oracle: Any = importlib.util.module_from_spec(_SPEC)
@@ -639,7 +639,8 @@ def test_anything_is_read_or_refused(given_):
 
 def test_the_package_of_holidays_is_imported_by_the_first_hours_that_ask_for_it():
     code = (
-        "import sys; from callflows.flows.source.positions import ProblemReport; from callflows.flows.hours.hours_reader import read_opening_hours; "
+        "import sys; from callflows.flows.source.positions import ProblemReport; "
+        "from callflows.flows.hours.hours_reader import read_opening_hours; "
         "read_opening_hours('x', {'mon': '09:00-10:00'}, (), ProblemReport('')); first = 'holidays' in sys.modules; "
         "read_opening_hours('x', {'holidays': 'US'}, (), ProblemReport('')); print(first, 'holidays' in sys.modules)"
     )

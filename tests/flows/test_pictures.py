@@ -7,6 +7,10 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
 from callflows.flows.authoring.diagram import DiagramBox, DiagramEdge, DiagramLine, FlowDiagram, assemble_diagram
 from callflows.flows.authoring.svg_drawing import render_svg
 from callflows.flows.authoring.svg_layout import (
@@ -19,9 +23,6 @@ from callflows.flows.authoring.svg_layout import (
     fit_to_paper,
     lay_out_diagram,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from lxml import etree
 
 SVG = "{http://www.w3.org/2000/svg}"
 LABEL = LayoutSize(30, 30, 19)

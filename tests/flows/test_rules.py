@@ -84,7 +84,7 @@ def test_of_a_rule_that_is_not_there_is_said_what_is_meant():
 
 
 def test_a_fault_of_ours_is_a_problem_of_the_file(monkeypatch):
-    monkeypatch.setattr(flow_compiler, "read_file", lambda _text, _report: 1 / 0)
+    monkeypatch.setattr(flow_compiler, "read_flow_file", lambda _text, _report: 1 / 0)
     made = compile_flow("acme", b"", "acme.yaml", OPTIONS)
     assert [problem.rule for problem in made.problems] == ["defect"]
 

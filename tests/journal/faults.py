@@ -70,9 +70,11 @@ class KillFigures(NamedTuple):
     """Of those that were acknowledged."""
 
     def __str__(self) -> str:
-        first_missing = f"the first missing was {self.first_missing_age:.3f} s old"
-        said = f"remembered {self.remembered:,}, found {self.found_count:,} ({first_missing})"
-        return f"{said}; acknowledged {self.acknowledged:,}, of them missing {self.missing_count}"
+        return (
+            f"remembered {self.remembered:,}, found {self.found_count:,} "
+            f"(the first missing was {self.first_missing_age:.3f} s old); "
+            f"acknowledged {self.acknowledged:,}, of them missing {self.missing_count}"
+        )
 
 
 class OutageFigures(NamedTuple):

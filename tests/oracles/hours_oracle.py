@@ -1,6 +1,6 @@
 """Opening hours a second time, so simply that they are plainly right: every minute is asked what the wall clock shows.
 
-Nothing here knows the product's own way. Run as ``python tests/oracles/hours.py`` it compares the two for every minute of
+Nothing here knows the code of the product. ``python tests/oracles/hours_oracle.py`` compares the two for every minute of
 two years, in five zones, for several schedules, and ends with 1 where they differ.
 """
 

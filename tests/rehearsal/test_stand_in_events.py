@@ -248,7 +248,7 @@ def test_nothing_is_queued_for_those_who_come_later():
             await it.ring_and_wait()
             async with it.listen_to_events() as listener:
                 with pytest.raises(TimeoutError):
-                    await listener.next_event(timeout=0.2)
+                    await listener.next_event(timeout_seconds=0.2)
                 return [event["type"] for event in listener.events]
 
     assert run_bounded(told()) == ["auth"]

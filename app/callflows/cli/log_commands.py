@@ -293,7 +293,8 @@ def _describe_entry(entry: dict[str, Any]) -> str:
             f"{entry['outcome']} {entry['flow']}/{entry['node']}, {entry['ms']} ms {_describe_fallback_cause(entry)}"
         ),
         "reported": lambda: (
-            f"{entry['kind']}: {entry['message'] or _describe_execution(entry) or entry['state']}{_describe_document_place(entry)}"
+            f"{entry['kind']}: {entry['message'] or _describe_execution(entry) or entry['state']}"
+            f"{_describe_document_place(entry)}"
         ),
         "message": lambda: f"{entry['from']} to {entry['to']}, {entry['state']}: {entry['text']}",
         "recorded": lambda: entry["url"] or entry["id"],

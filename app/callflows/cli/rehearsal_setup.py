@@ -152,8 +152,6 @@ def ring_via_stand_in(stand_in_url: str, call_request: dict[str, Any]) -> Transc
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         exit_with_notice(f"callflows: --via {stand_in_url}: {error}: is a stand-in there? As: callflows stand-in", 2)
     if answer.is_error or "outcome" not in told:
-        exit_with_notice(
-            f"callflows: --via {stand_in_url}: {told.get('message') or told.get('detail') or f'the status is {answer.status_code}'}",
-            2,
-        )
+        reason = told.get("message") or told.get("detail") or f"the status is {answer.status_code}"
+        exit_with_notice(f"callflows: --via {stand_in_url}: {reason}", 2)
     return Transcript.from_json(told)

@@ -115,9 +115,8 @@ class CallScreen:
             if shows_trace:
                 print("", *format_request_trace(asked), sep="\n")
             elif asked.error and asked.error not in transcript.error:
-                print(
-                    f"         {asked.method} {sanitize_for_terminal(asked.url.partition('?')[0])}: {sanitize_for_terminal(asked.error)}"
-                )
+                address = sanitize_for_terminal(asked.url.partition("?")[0])
+                print(f"         {asked.method} {address}: {sanitize_for_terminal(asked.error)}")
         for assumed in transcript.assumptions if shows_trace else ():
             print(f"         not documented: {assumed}")
 

@@ -1,7 +1,7 @@
 """What flows cause outside, done for real: lookups while a caller waits; messages and webhooks after the answer.
 
-``Live`` is the ``Effects`` of ``callflows.telephony.ports``. What reaches the network, and httpx with it, is loaded when a flow first
-needs it.
+``LiveEffects`` is the ``Effects`` of ``callflows.telephony.ports``. The modules which reach the network, and httpx with
+them, are loaded when a flow first needs them.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import inspect, text
+
 from callflows.errors import JournalUnavailableError
 from callflows.journal.journal_tables import SCHEMA_HEAD
-from sqlalchemy import inspect, text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -44,11 +44,11 @@ class ValueKind:
     def make_refusal(self, value: object) -> ValueError:
         """The error for ``value``, quoted short, with what it is probably meant to be."""
         shown = repr(value)
+        if len(shown) > _MAX_SHOWN_CHARACTERS:
+            shown = shown[:_MAX_SHOWN_CHARACTERS] + "…"
         near = self.suggest_value(value) if isinstance(value, str) and len(value) <= _MAX_SHOWN_CHARACTERS else ""
         mend = f" (did you mean {near!r}?)" if near else ""
-        return ValueError(
-            f"must be {self.requirement}, not {shown if len(shown) <= _MAX_SHOWN_CHARACTERS else shown[:_MAX_SHOWN_CHARACTERS] + '…'}{mend}"
-        )
+        return ValueError(f"must be {self.requirement}, not {shown}{mend}")
 
     def suggest_value(self, text: str) -> str:
         """What a text that is none of this kind is probably meant to be; nothing where that is not plain."""

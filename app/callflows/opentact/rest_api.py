@@ -1,7 +1,7 @@
 """Opentact's REST API, typed and async: ``async with Opentact(token="…") as opentact: await opentact.apps.all()``.
 
-Every method raises OpentactError (of ``callflows.errors``) where Opentact refuses or cannot be asked. Questions are asked again
-where that may help; what costs money or reaches people is asked once.
+Every method raises OpentactError (of ``callflows.errors``) where Opentact refuses or cannot be asked. Questions are asked
+again where that may help; requests which cost money or reach people are sent once.
 """
 
 from __future__ import annotations

@@ -83,19 +83,23 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             seconds = f", {_step_seconds(step):g} s" if "seconds" in step else ""
             return f"records {sanitize_for_terminal(step.get('tag', ''))}{seconds}".replace("  ", " ")
         case "Callback":
-            return f"goes on at {sanitize_for_terminal(step['url'].partition('?')[0].removeprefix(LOCAL_ENGINE_ORIGIN))}{_format_tag(step)}"
+            address = step["url"].partition("?")[0].removeprefix(LOCAL_ENGINE_ORIGIN)
+            return f"goes on at {sanitize_for_terminal(address)}{_format_tag(step)}"
         case "Hangup":
             return f"hangs up{_format_tag(step)}"
         case "text":
             nothing = ", and nothing is done" if step.get("ignored") else ""
-            return f"{sanitize_for_terminal(step['from'])} writes to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['text'])}” ({step['result']}{nothing})"
+            sender, recipient = sanitize_for_terminal(step["from"]), sanitize_for_terminal(step["to"])
+            text = sanitize_for_terminal(step["text"])
+            return f"{sender} writes to {recipient}: “{text}” ({step['result']}{nothing})"
         case "refused":
             return f"{step['word']} refused"
         case "sms":
+            recipient, text = sanitize_for_terminal(step["to"]), sanitize_for_terminal(step["text"])
             return (
-                f"{step['as']} to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['text'])}”"
+                f"{step['as']} to {recipient}: “{text}”"
                 if "as" in step
-                else f"text message to {sanitize_for_terminal(step['to'])} from {sanitize_for_terminal(step['from'])}: “{sanitize_for_terminal(step['text'])}”"
+                else f"text message to {recipient} from {sanitize_for_terminal(step['from'])}: “{text}”"
             )
         case "notify":
             return f"notifies {sanitize_for_terminal(step['url'])}"
@@ -154,8 +158,8 @@ def format_after_call(transcript: Transcript) -> Iterator[str]:
 
 def format_request_trace(request: PlatformRequest) -> Iterator[str]:
     """A request with what was decided and the document."""
-    status = request.error or request.status
-    yield f"{request.method or 'document'} {sanitize_for_terminal(request.url)}  {sanitize_for_terminal(status)}, {request.ms:g} ms"
+    status = sanitize_for_terminal(request.error or request.status)
+    yield f"{request.method or 'document'} {sanitize_for_terminal(request.url)}  {status}, {request.ms:g} ms"
     for decision in request.trail:
         yield f"  {_format_decision(decision)}"
     for line in _indent_document(request.document):
@@ -177,7 +181,8 @@ def _format_decision(decision: dict[str, Any]) -> str:
     detail = f"  {_format_value(decision['detail'])}" if decision.get("detail") else ""
     seen = f"  [{values}]" if values else ""
     where = f"{decision['node']}/{decision['step']}"
-    return f"{where} {decision['word']} {sanitize_for_terminal(decision['rule'])}: {_format_value(decision['outcome'])}{seen}{detail}"
+    rule = sanitize_for_terminal(decision["rule"])
+    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{seen}{detail}"
 
 
 def _format_value(value: object) -> str:

@@ -1,6 +1,7 @@
 """What the documentation does not say of REST, events and requests, and what the stand-in does there: a rule each.
 
-Those of the XML are in ``callflows.rehearsal.undocumented_rules``. Where one of these decides, ``--strict-platform`` refuses instead.
+Those of the XML are in ``callflows.rehearsal.undocumented_rules``. Where one of these decides, ``--strict-platform``
+refuses instead.
 """
 
 from __future__ import annotations

@@ -92,10 +92,11 @@ class PlatformEvent(NamedTuple):
 
 
 class EffectResult(NamedTuple):
-    """What became of an effect (``callflows.telephony.ports.Effect``): ``result`` is ``sent, failed, refused, dropped`` or ``repeated``.
+    """The result of an effect (``callflows.telephony.ports.Effect``).
 
-    ``reason`` says why. ``at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to
-    be sent, without secrets.
+    ``result`` is ``sent, failed, refused, dropped`` or ``repeated``. ``reason`` says why.
+    ``finished_at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to be sent,
+    without secrets.
     """
 
     kind: str

@@ -133,11 +133,13 @@ def _explain_missing_step(expected_step: ExpectedStep, steps: Sequence[Transcrip
         return "it happened, but before what is expected above it"
     alike = [step for step in steps[begin:] if step["verb"] == expected_step.verb]
     if not alike:
-        return f"there is no {expected_step.verb} {'after that' if begin else 'at all' if _is_text_rehearsal(steps) else 'in the call'}"
+        place = "after that" if begin else "at all" if _is_text_rehearsal(steps) else "in the call"
+        return f"there is no {expected_step.verb} {place}"
     nearest = max(alike, key=lambda step: _measure_likeness(expected_step.source_text, step))
     wrong = [field for field, look in expected_step.matchers if not look(nearest.get(field))]
     which = "next" if nearest is alike[0] else "nearest"
-    return f"the {which} {expected_step.verb} has {', '.join(f'{field} {_format_actual_value(nearest.get(field))}' for field in wrong)}"
+    actual_values = ", ".join(f"{field} {_format_actual_value(nearest.get(field))}" for field in wrong)
+    return f"the {which} {expected_step.verb} has {actual_values}"
 
 
 def _is_text_rehearsal(steps: Sequence[TranscriptStep]) -> bool:

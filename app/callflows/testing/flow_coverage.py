@@ -54,7 +54,8 @@ def format_coverage(coverage: Sequence[FlowCoverage]) -> Iterator[str]:
     """Coverage in words: a line a flow, and below it where nobody came by."""
     width = max((len(one.file) for one in coverage), default=0)
     for one in coverage:
-        yield f"{one.file:<{width}}  {one.reached_count:>4} of {one.total_count:<4} {_format_percent(one.reached_count, one.total_count)}"
+        percent = _format_percent(one.reached_count, one.total_count)
+        yield f"{one.file:<{width}}  {one.reached_count:>4} of {one.total_count:<4} {percent}"
         for spot in sorted(one.missing_points, key=lambda spot: (spot.line, spot.column)):
             yield f"  {one.file}:{spot.line}:{spot.column}: {describe_coverage_point(spot)}"
     if len(coverage) > 1:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from callflows.testing.rehearsal_phone import RehearsedCall
 
 
-@pytest.fixture(scope="session")
-def rehearse() -> Callable[..., RehearsedCall]:
-    """Ring a number: ``rehearse("+12015550123", keys="1")``; with ``flows="folder"`` those of another folder."""
+@pytest.fixture(scope="session", name="rehearse")
+def provide_rehearse() -> Callable[..., RehearsedCall]:
+    """Rings a number: ``rehearse("+12015550123", keys="1")``; ``flows="folder"`` rings the flows of another folder."""
     from callflows.settings import load_settings  # noqa: PLC0415 - only where it is used
     from callflows.testing.rehearsal_phone import rehearse as ring  # noqa: PLC0415 - heavy
 

@@ -140,7 +140,8 @@ class AnswerMetrics:
         if outcome.kind != "answered" or not self._renders_plain_json:
             return self._render_line(_build_line_fields(sample, self._mask))
         return (
-            f'{_build_line_start(outcome.flow, outcome.node)}, "timestamp": "{_format_second(int(at))}.{int(at % 1 * 1000):03}Z", '
+            f"{_build_line_start(outcome.flow, outcome.node)}, "
+            f'"timestamp": "{_format_second(int(at))}.{int(at % 1 * 1000):03}Z", '
             f'"caller": {_quoted(self._mask(caller))}, "number": {_quoted(self._mask(number))}, "call": {_quoted(call)}, '
             f'"ms": {seconds * 1000:.3f}}}'
         )

@@ -256,7 +256,8 @@ def _build_windows_schema() -> JsonSchema:
 
 def _build_hours_schema() -> JsonSchema:
     """Opening hours: days and windows, and what stands beside them."""
-    day = f"({build_any_case_pattern(DAY_GROUPS)}|({build_any_case_pattern(DAY_NUMBERS)})({_DASH_PATTERN}({build_any_case_pattern(DAY_NUMBERS)}))?)"
+    weekday = f"({build_any_case_pattern(DAY_NUMBERS)})"
+    day = f"({build_any_case_pattern(DAY_GROUPS)}|{weekday}({_DASH_PATTERN}{weekday})?)"
     dates = {
         "type": ["string", "array", "null"],
         "pattern": build_whole_pattern(_build_list_pattern(_DATE_SPAN_PATTERN)),

@@ -261,7 +261,10 @@ class _CallerListReader:
         elif cell and is_anonymous(cell) and _ONLY_LETTERS.search(cell):
             self._anonymous = self._keep_longer_row(self._anonymous, row, cell)
         else:
-            mend = f"write it with its country code, as +12015550123; a prefix as +1201*; {ANONYMOUS_LIST_ENTRY} for withheld numbers"
+            mend = (
+                "write it with its country code, as +12015550123; a prefix as +1201*; "
+                f"{ANONYMOUS_LIST_ENTRY} for withheld numbers"
+            )
             if _ROUNDED_NUMBER.fullmatch(cell):
                 mend = "a spreadsheet has rounded it: make the column text there"
             self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", mend)

@@ -102,7 +102,10 @@ class FolderWatcher:
             except FileNotFoundError:
                 self._poll_folder(0)
             except Exception as error:  # noqa: BLE001 - whatever the system says, watching goes on without it
-                said = f"changes of the flow files are not notified, they are looked for every {self._poll_seconds:g} s: {error}"
+                said = (
+                    "changes of the flow files are not notified, "
+                    f"they are looked for every {self._poll_seconds:g} s: {error}"
+                )
                 _get_logger().warning(said)
                 self._poll_folder(_NOTIFICATION_RETRY_SECONDS)
 

@@ -21,7 +21,8 @@ _SIGN_WORDS: Final = {"star": "*", "hash": "#", "pound": "#"}
 
 
 _PRESS_KEY: Final = re.compile(
-    rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGIT_WORDS, *_SIGN_WORDS))})\b(?!\s*(?:keys|digits|times|seconds))",
+    rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGIT_WORDS, *_SIGN_WORDS))})\b"
+    r"(?!\s*(?:keys|digits|times|seconds))",
     re.IGNORECASE,
 )
 

@@ -1,1 +1,4 @@
-"""The migrations of the journal's tables, oldest first under ``versions``; run by ``callflows.journal.schema_migration``."""
+"""The migrations of the journal's tables, oldest first under ``versions``.
+
+``callflows.journal.schema_migration`` runs them.
+"""

@@ -86,7 +86,10 @@ def _diagnose_app_urls(settings: Settings, app: OpentactApp) -> Iterator[DoctorF
         return
     if settings.control == "push":
         if app.call_flow_url:
-            said = f"{named} asks {format_setting(app.call_flow_url)}, and CALLFLOWS_CONTROL is push: which wins is not documented"
+            said = (
+                f"{named} asks {format_setting(app.call_flow_url)}, "
+                "and CALLFLOWS_CONTROL is push: which wins is not documented"
+            )
             yield DoctorFinding("error", said, CONNECT_COMMAND)
         return
     if not _is_our_url(settings, CALL_ENDPOINT_PATH, app.call_flow_url):
