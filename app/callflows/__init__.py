@@ -1,4 +1,4 @@
-"""What authors of flows import: the verbs, documents of them, and what a flow that is a program is made with."""
+"""Public API for flow authors: the verbs, document reading and writing, and the decorator for Python flows."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What only programs need is imported when one does."""
+    """Import ``flow`` and ``Turn`` lazily, because only Python flows need both."""
     if name == "flow":
-        from callflows.flows.python_flow import flow  # noqa: PLC0415 - as said
+        from callflows.flows.python_flow import flow  # noqa: PLC0415 - only Python flows need it
 
         return flow
     if name == "Turn":
-        from callflows.telephony.turn import Turn  # noqa: PLC0415 - as said
+        from callflows.telephony.turn import Turn  # noqa: PLC0415 - only Python flows need it
 
         return Turn
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

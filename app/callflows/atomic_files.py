@@ -1,4 +1,4 @@
-"""Files that several processes change: one after the other, and each change whole or not at all."""
+"""Atomic replacement and locking of files that several processes change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def replace_file_text(file: Path, text: str) -> None:
-    """Give a file this text; a reader finds the old one or the new one, also after a power cut."""
+    """Replace the file's text atomically: readers see the old or the new text, even after a power failure."""
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
     handle, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
@@ -22,7 +22,7 @@ def replace_file_text(file: Path, text: str) -> None:
             out.write(text)
             out.flush()
             os.fchmod(out.fileno(), mode)
-            os.fsync(out.fileno())
+            os.fsync(out.fileno())  # the content must be on the disk before the rename makes it visible
         Path(made).replace(file)
     except BaseException:
         Path(made).unlink(missing_ok=True)
@@ -31,7 +31,7 @@ def replace_file_text(file: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new name be on the disk."""
+    """Flush the directory entry of the new file to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -41,7 +41,10 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def lock_file(file: Path) -> Iterator[None]:
-    """While this holds, whoever else asks for it waits. The lock is a file beside it, which whoever has it takes away."""
+    """Hold an exclusive lock for ``file``; other processes wait.
+
+    The lock file stands beside ``file`` and is deleted on release.
+    """
     beside = file.with_name(f".{file.name}.lock")
     while True:
         with beside.open("a") as lock:
@@ -55,7 +58,7 @@ def lock_file(file: Path) -> Iterator[None]:
 
 
 def _is_same_file(handle: int, file: Path) -> bool:
-    """Whether an open file is still the one of that name: whoever had the lock before has taken it away."""
+    """Return whether ``file`` still names the open file; the previous holder deletes the lock file on release."""
     try:
         return os.path.samestat(os.fstat(handle), file.stat())
     except FileNotFoundError:

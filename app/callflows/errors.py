@@ -1,42 +1,40 @@
-"""Every error of ours.
+"""All exceptions of the package. A message says where the problem is, what is wrong and how to fix it.
 
 CallflowsError
-├── LanguageError            something that Opentact's XML does not have
-│   ├── BuildError           a verb was built wrongly (also a ValueError)
-│   ├── DocumentError        a document cannot be read: line, column, element
-│   └── DialectError         a document cannot be said in this dialect
-├── FlowError                a flow file is wrong: all its problems
-├── FlowProgramError         a flow that is a program is written wrongly
-├── TemplateRefused          a flow cannot be begun from a template
-├── ExpressionError          a condition or a text cannot be evaluated
-├── TicketError              a signed URL cannot be used
-│   ├── ForgedTicket         nobody of ours signed it
-│   └── StaleTicket          it is ours, but too old
-├── WorkError                a process that runs an author's work gave no answer
-│   ├── Overdue              not in time
-│   ├── WorkerDied           the process is gone
-│   └── WorkFailed           the work raised: its error
-├── RehearsalError           a call cannot be rehearsed
-│   ├── ScenarioError        a scenario or a script is written wrongly
-│   └── PlatformSilent       the documentation of the platform does not say what happens
-├── OutsideError             a server outside gave no answer that can be used
-│   ├── RefusedURL           it must not be asked, now or later
-│   ├── OptedOut             whoever would be written to wants no messages
-│   └── OpentactError        Opentact refused something: status, message, fields
-│       ├── NotAuthenticated     401: the token or the password is not accepted
-│       ├── NotEnoughBalance     402: the account has not enough money
-│       ├── NotFound             404: there is no such thing
-│       ├── Conflict             409: it is taken, or there already
-│       ├── TooManyRequests      429: ask again later
-│       ├── Unavailable          no answer: not reached, too late, or broken there (5xx)
-│       ├── Unintelligible       an answer that is not Opentact's
-│       └── NotDocumented        nobody knows how Opentact is asked for this
-├── JournalError             what happened cannot be written or read
-│   ├── StoreGone            the database cannot be reached, or cannot take anything
-│   └── StoreRefused         it will never take this: what is wrong with it
-└── SettingsError            the installation is configured wrongly
-
-An error says where, what and the mend.
+├── LanguageError                 invalid in Opentact's XML language
+│   ├── VerbBuildError            a verb was built with wrong values (also a ValueError)
+│   ├── DocumentReadError         a document cannot be read: line, column, reason
+│   └── DialectError              the dialect cannot express an element or attribute
+├── FlowFileError                 a flow file is wrong: all its problems
+├── FlowCreationError             a new flow cannot be created from a template
+├── PythonFlowError               a Python flow is written wrongly
+├── ExpressionError               a condition or a text cannot be evaluated
+├── TicketError                   a signed URL cannot be used
+│   ├── ForgedTicketError         the signature is not ours
+│   └── ExpiredTicketError        the signature is ours, but the ticket is too old
+├── SandboxError                  a process that runs an author's code returned no result
+│   ├── SandboxTimeoutError       no result in time
+│   ├── SandboxCrashError         the process ended
+│   └── AuthorCodeError           the author's code raised an error
+├── RehearsalError                a call cannot be rehearsed
+│   ├── ScenarioError             a scenario or a script is written wrongly
+│   └── UndocumentedBehaviourError    Opentact's documentation does not define the behaviour
+├── OutboundRequestError          an external server gave no usable answer
+│   ├── BlockedRequestError       the request is not allowed, now or later
+│   ├── RecipientOptedOutError    the recipient wants no messages
+│   └── OpentactError             Opentact refused a request: status, message, fields
+│       ├── OpentactAuthenticationError   401: the token or the password is not accepted
+│       ├── OpentactBalanceError          402: the account has not enough money
+│       ├── OpentactNotFoundError         404: the resource does not exist
+│       ├── OpentactConflictError         409: the resource is taken, or exists already
+│       ├── OpentactRateLimitError        429: too many requests
+│       ├── OpentactUnavailableError      no answer: not reached, too late, or a server error (5xx)
+│       ├── OpentactResponseError         the answer is not in Opentact's format
+│       └── OpentactUndocumentedError     the documentation of the request is lost
+├── JournalError                  the journal cannot be written or read
+│   ├── JournalUnavailableError   the database cannot be reached, or cannot write at the moment
+│   └── JournalRejectionError     the database will never accept the data
+└── SettingsError                 the installation is configured wrongly
 """
 
 from __future__ import annotations
@@ -49,21 +47,21 @@ if TYPE_CHECKING:
 
 
 class CallflowsError(Exception):
-    """The root of the tree."""
+    """Base class of all errors of the package."""
 
 
 class LanguageError(CallflowsError):
-    """Something that Opentact's XML does not have."""
+    """Something is invalid in Opentact's XML language."""
 
 
 class VerbBuildError(LanguageError, ValueError):
-    """A verb was built wrongly; the message says what is allowed."""
+    """A verb was built with wrong values; the message says what is allowed."""
 
 
 class DocumentReadError(LanguageError):
-    """A document that cannot be read.
+    """A document cannot be read.
 
-    ``line`` and ``column`` count from 1; ``reason`` is the message without them.
+    ``line`` and ``column`` count from 1; ``reason`` is the message without the line.
     """
 
     def __init__(self, line: int, column: int, reason: str) -> None:
@@ -74,7 +72,7 @@ class DocumentReadError(LanguageError):
 
 
 class DialectError(LanguageError):
-    """What a dialect cannot say; ``path`` is the element's place, as ``Gather[2].DTMF[0]``."""
+    """The dialect cannot express an element or attribute; ``path`` is the element's place, as ``Gather[2].DTMF[0]``."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
@@ -84,7 +82,7 @@ class DialectError(LanguageError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a file, and its mend; lines and columns count from 1."""
+    """One problem in a file, with its fix; ``line`` and ``column`` count from 1."""
 
     file: str
     line: int
@@ -95,13 +93,13 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
-        """As a person reads it: place, message, mend, rule."""
+        """Format for people: place, severity, message, fix, rule."""
         mend = f" ({self.fix})" if self.fix else ""
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{mend} [{self.rule}]"
 
 
 class FlowFileError(CallflowsError):
-    """A flow file is wrong."""
+    """A flow file is wrong; ``problems`` lists every problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -109,11 +107,11 @@ class FlowFileError(CallflowsError):
 
 
 class FlowCreationError(CallflowsError):
-    """A flow cannot be begun from a template: the name, the number or the file is in the way."""
+    """A flow cannot be created from a template because of the name, the number or an existing file."""
 
 
 class PythonFlowError(CallflowsError):
-    """A flow that is a program is written wrongly."""
+    """A Python flow is written wrongly."""
 
 
 class ExpressionError(CallflowsError):
@@ -130,27 +128,27 @@ class TicketError(CallflowsError):
 
 
 class ForgedTicketError(TicketError):
-    """Nobody of ours signed it."""
+    """The signature of the ticket is not ours."""
 
 
 class ExpiredTicketError(TicketError):
-    """It is ours, but too old."""
+    """The signature of the ticket is ours, but the ticket is too old."""
 
 
 class SandboxError(CallflowsError):
-    """A process that runs an author's work gave no answer."""
+    """A process that runs an author's code returned no result."""
 
 
 class SandboxTimeoutError(SandboxError):
-    """The answer did not come in time."""
+    """The sandbox process returned no result in time."""
 
 
 class SandboxCrashError(SandboxError):
-    """The process is gone: it crashed, ended itself, or could not be started."""
+    """The sandbox process crashed, ended itself, or could not be started."""
 
 
 class AuthorCodeError(SandboxError):
-    """The work raised an error: its type's name, its message, and where as Python prints it."""
+    """The author's code raised an error: the name of its type, its message and its traceback as Python prints it."""
 
     def __init__(self, error_type: str, message: str, trace: str = "") -> None:
         super().__init__(error_type, message, trace)
@@ -159,7 +157,7 @@ class AuthorCodeError(SandboxError):
         self.trace = trace
 
     def __str__(self) -> str:
-        """As the last line of a traceback: ``ValueError: no such account``."""
+        """Format like the last line of a traceback: ``ValueError: no such account``."""
         return f"{self.error_type}: {self.message}"
 
 
@@ -168,7 +166,7 @@ class RehearsalError(CallflowsError):
 
 
 class ScenarioError(RehearsalError):
-    """A scenario or a script is written wrongly; ``mend`` says how to write it."""
+    """A scenario or a script is written wrongly; ``fix`` says how to write it."""
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(f"{message} ({fix})" if fix else message)
@@ -177,35 +175,35 @@ class ScenarioError(RehearsalError):
 
 
 class UndocumentedBehaviourError(RehearsalError):
-    """The documentation of the platform does not say what happens, and nothing is chosen."""
+    """Opentact's documentation does not define the behaviour, and no behaviour is chosen."""
 
 
 class OutboundRequestError(CallflowsError):
-    """A server outside gave no answer that can be used; the message says why, without what was asked and answered."""
+    """An external server gave no usable answer; the message gives the reason without contents of request or answer."""
 
 
 class BlockedRequestError(OutboundRequestError):
-    """It must not be asked, now or later."""
+    """The request is not allowed, now or later."""
 
 
 class RecipientOptedOutError(OutboundRequestError):
-    """Whoever would be written to said STOP, and wants no messages from this number."""
+    """The recipient sent STOP and wants no messages from this number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OpentactFieldProblem:
-    """What Opentact says of one field of a request: why it is wrong, and the value that it saw."""
+    """Opentact's complaint about one field of a request: the reason and the rejected value."""
 
     message: str
     value: object = None
 
 
 class OpentactError(OutboundRequestError):
-    """Opentact refused something, or could not be asked.
+    """Opentact refused a request, or could not be reached.
 
-    ``status`` is that of HTTP, or the one in the answer where HTTP says 200; None where there was no answer.
-    ``message`` and ``fields`` (by their path, as ``params.to``) are Opentact's own words. The text for people names the
-    request by its method and path with ids and numbers left out, and has no values, so that it may stand in a log.
+    ``status`` is the HTTP status, or the status inside the answer if HTTP says 200; None without an answer. ``message`` and
+    ``fields`` (by path, as ``params.to``) are Opentact's own words. The text for people names the request by method and
+    path, without ids, numbers and values, so that it is safe to log.
     """
 
     fix = ""
@@ -243,53 +241,53 @@ class OpentactBalanceError(OpentactError):
 
 
 class OpentactNotFoundError(OpentactError):
-    """There is no such thing, or it is another account's."""
+    """The resource does not exist, or belongs to another account."""
 
     fix = "look at its id or number, and at whose token this is"
 
 
 class OpentactConflictError(OpentactError):
-    """It is taken, or it is there already."""
+    """The resource is taken, or exists already."""
 
     fix = "look at what is there"
 
 
 class OpentactRateLimitError(OpentactError):
-    """More was asked than Opentact allows; ``retry_after`` are the seconds that it wants to be left alone, if it said."""
+    """Too many requests; ``retry_after`` is the number of seconds Opentact asks to wait, None if not given."""
 
     fix = "ask again later"
     retry_after: float | None = None
 
 
 class OpentactUnavailableError(OpentactError):
-    """Opentact was not reached, did not answer in time, or broke (5xx).
+    """Opentact was not reached, did not answer in time, or had a server error (5xx).
 
-    ``done`` says whether what was asked may have been done all the same.
+    ``may_have_happened`` is true if Opentact may have carried out the request all the same.
     """
 
     may_have_happened: bool = False
 
 
 class OpentactResponseError(OpentactError):
-    """The answer is not Opentact's: no JSON, or not in its envelope."""
+    """The answer is not Opentact's: no JSON, or not in the documented envelope."""
 
     fix = "see whether CALLFLOWS_OPENTACT_URL is that of Opentact's REST API"
 
 
 class OpentactUndocumentedError(OpentactError):
-    """Opentact has it, but how it is asked is lost from the documentation; the message says where to fill it in."""
+    """Opentact offers the request, but its documentation is lost; the message says where to fill it in."""
 
 
 class JournalError(CallflowsError):
-    """What happened cannot be written or read."""
+    """The journal cannot be written or read."""
 
 
 class JournalUnavailableError(JournalError):
-    """The database cannot be reached, or cannot take anything; later it may."""
+    """The database cannot be reached, or cannot write at the moment; a later attempt may succeed."""
 
 
 class JournalRejectionError(JournalError):
-    """The database will never take this."""
+    """The database will never accept the data."""
 
 
 class SettingsError(CallflowsError):

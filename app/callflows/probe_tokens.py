@@ -1,4 +1,7 @@
-"""Tokens that are wrong on purpose: ``doctor`` sees whether they are refused, and the log tells them from a stranger's."""
+"""Deliberately wrong tokens: ``doctor`` tests with one whether the server refuses wrong tokens.
+
+The server recognizes its own probe tokens, so that the log can tell a probe from an attack.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,24 @@ _PROBE_PREFIX: Final = "doctor."
 
 
 _PROBE_LIFETIME_SECONDS: Final = 600.0
-"""Seconds for which one is told from a stranger's."""
+"""Seconds for which a probe token is recognized."""
 
 
 def make_probe_token(token: str) -> str:
-    """A token that is none, made with one that is: nobody else can make it, and it opens nothing."""
+    """Make a probe token, which only the owner of a valid token can make. A probe token grants no access."""
     at = f"{time.time():.0f}"
     return f"{_PROBE_PREFIX}{at}.{_sign_timestamp(token.encode(), at)}"
 
 
 def is_probe_token(candidate: str, tokens: tuple[bytes, ...]) -> bool:
-    """Whether a token that is none was made with one of these, a short time ago."""
+    """Return whether ``candidate`` is a probe token made from one of ``tokens`` within the last ten minutes."""
     at, _, mark = candidate.removeprefix(_PROBE_PREFIX).partition(".")
-    if not candidate.startswith(_PROBE_PREFIX) or not (at.isascii() and at.isdecimal()) or len(candidate) > 100:  # noqa: PLR2004 - none is so long
+    if (
+        not candidate.startswith(_PROBE_PREFIX)
+        or not (at.isascii() and at.isdecimal())
+        # Longer than any probe token.
+        or len(candidate) > 100  # noqa: PLR2004 - none is so long
+    ):
         return False
     recent = abs(time.time() - int(at)) < _PROBE_LIFETIME_SECONDS
     return recent and any(

@@ -1,4 +1,4 @@
-"""What was seen already, of a bounded number of things: the oldest is forgotten for the newest."""
+"""Bounded set of recent keys; a new key evicts the oldest one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_RECENT_KEYS: Final = 20_000
 
 
 class RecentKeys:
-    """Keys that were seen, the newest ``most`` of them."""
+    """The newest ``max_keys`` keys."""
 
     def __init__(self, max_keys: int = MAX_RECENT_KEYS) -> None:
         self._max_keys = max_keys
@@ -22,7 +22,7 @@ class RecentKeys:
         return key in self._keys
 
     def add(self, key: Hashable) -> bool:
-        """Whether a key was not seen before; from now on it is."""
+        """Add a key; return whether the key is new."""
         if key in self._keys:
             return False
         self._keys[key] = None

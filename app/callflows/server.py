@@ -1,4 +1,7 @@
-"""The only place where things are put together: settings in, an ASGI app out."""
+"""Composition root: builds the ASGI app, and the engine of rehearsals, from the settings.
+
+This is the only module that connects the parts of the package.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +63,14 @@ if TYPE_CHECKING:
 
 
 STOP_GRACE_SECONDS: Final = 5.0
-"""Seconds that effects have to be done when the server ends."""
+"""Seconds that pending effects get to finish when the server stops."""
 
 
 def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
-    """The server as an ASGI app. Raises SettingsError; flows that are wrong are said, and keep no other from answering.
+    """Build the server as an ASGI app. Raises SettingsError.
 
-    ``library`` is that of ``library_of``, where it is made already.
+    Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
+    caller has loaded the flows already.
     """
     settings = settings or load_settings()
     log = LogWriter()
@@ -85,7 +89,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
 
 
 class Installation:
-    """All that one process of an installation has."""
+    """All parts of one server process."""
 
     def __init__(self, settings: Settings, library: FlowLibrary, log_writer: LogWriter, mask: NumberMask) -> None:
         self.settings = settings
@@ -125,22 +129,21 @@ class Installation:
         self._register_gauges()
 
     def _create_event_listener(self) -> EventListener | None:
-        """What listens to events; None where the installation has no account."""
+        """Create the listener for Opentact's events; None without an Opentact account."""
         if self.opentact is None:
             return None
-        from callflows.web.event_listener import EventListener  # noqa: PLC0415 - heavy, and an installation may do without
+        from callflows.web.event_listener import EventListener  # noqa: PLC0415 - heavy, and needs an account
 
         return EventListener(
             self.settings, self.opentact, self.journal, self.event_intake.act_then_store, self._find_oldest_unfinished
         )
 
     def _find_oldest_unfinished(self) -> float | None:
-        """When the oldest happened that was reported and is not acted on yet."""
+        """Return the time of the oldest event that is not handled yet, in seconds since 1970; None if all are handled."""
         waiting = (self.event_intake.find_oldest_unfinished(), self._call_completion.find_oldest_unfinished())
         return min((at for at in waiting if at is not None), default=None)
 
     def _create_event_handlers(self) -> list[Any]:
-        """What is done when something is reported."""
         if self.opentact is None or self.settings.control != "push":
             return [self._call_completion.handle_event]
         push = CallPusher(
@@ -149,7 +152,6 @@ class Installation:
         return [push.handle_event, self._call_completion.handle_event]
 
     def _create_inbound_sms(self) -> InboundSms:
-        """What takes texts that come in."""
         journal, do = self.journal, self._job_runner.run_job
         inbox = MessageInbox(
             lambda: self._flow_versions.book,
@@ -179,7 +181,7 @@ class Installation:
         )
 
     def log_warnings(self) -> None:
-        """Say what is to be known of the settings and the flows."""
+        """Log problems of the settings and the flows."""
         log, settings = structlog.get_logger("callflows"), self.settings
         log_problems(self.library.loaded_flows, workers=settings.workers)
         for strange in find_unknown_settings():
@@ -190,7 +192,7 @@ class Installation:
             log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
 
     def get_status(self) -> dict[str, Any]:
-        """How the journal and the platform are."""
+        """Return the status of the journal and of the event connection."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
@@ -199,14 +201,14 @@ class Installation:
         return {"journal": self.journal.get_status(), "events": events}
 
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
-        """Another book is open; the watcher's thread says so."""
+        """Switch to a reloaded flow book; called from the watcher's thread."""
         self._flow_versions.replace_book(loaded.book)
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
         log_problems(loaded, before, self.settings.workers)
 
     async def _prepare_flows(self, book: FlowBook) -> None:
-        """Have what its flows need, so that no caller waits for it."""
+        """Start the sandbox and load the HTTP clients if flows of the book need them, so that no caller waits."""
         sandbox_flows = sum(flow.needs_worker for flow in book.flows.values())
         if sandbox_flows:
             await self._job_runner.start(sandbox_flows)
@@ -215,7 +217,7 @@ class Installation:
 
     @contextlib.asynccontextmanager
     async def run_lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Everything runs, until it ends."""
+        """Start all parts, then stop them when the server ends."""
         self._log_writer.start()
         self.answer_metrics.start()
         self.journal.start()
@@ -224,7 +226,7 @@ class Installation:
         await self._prepare_flows(self._flow_versions.book)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 50, 100)  # answers leave nothing in circles behind; looking for them costs 4 %
+        gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
         self._folder_watcher.start()
         self._call_completion.start()
         if self._event_listener is not None:
@@ -245,10 +247,10 @@ class Installation:
 
 
 def create_sandbox_pool(settings: Settings) -> SandboxPool:
-    """The processes for templates, Python flows and expressions that may take long; none runs before ``start``."""
+    """Create the pool for templates, Python flows and slow expressions; no process runs before ``start``."""
     return SandboxPool(
         "callflows.sandbox.job_runner:run_pickled_job",
-        # The classes of all jobs: a job that imports its class first would take that time from its caller.
+        # The modules of all job classes: importing one in the job would make a caller wait.
         preload=(
             "callflows.flows.compiler.xml_templates",
             "callflows.flows.expressions.jinja_rendering",
@@ -260,10 +262,10 @@ def create_sandbox_pool(settings: Settings) -> SandboxPool:
 
 
 def create_opentact_client(settings: Settings) -> OpentactClient | None:
-    """The platform as a client; None where the installation has no account. Raises SettingsError."""
+    """Create the client of Opentact's REST API; None without an account in the settings. Raises SettingsError."""
     if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
         return None
-    from callflows.opentact import OpentactClient  # noqa: PLC0415 - heavy, and most rehearsals do without
+    from callflows.opentact import OpentactClient  # noqa: PLC0415 - heavy, and most rehearsals do not need it
 
     return OpentactClient.from_settings(settings)
 
@@ -271,10 +273,10 @@ def create_opentact_client(settings: Settings) -> OpentactClient | None:
 def create_live_effects(
     settings: Settings, opentact: OpentactClient | None = None, journal: Journal | None = None
 ) -> LiveEffects:
-    """The outside of an installation: lookups, webhooks and messages, done for real."""
+    """Create the handler of real effects: lookups, webhooks and messages."""
     sms = None
     if opentact is not None:
-        from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - as above
+        from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - heavy, and needs an account
 
         sms = create_sms_sender(opentact.messages)
     keys = [key.get_secret_value() for key in settings.notify_key]
@@ -288,9 +290,9 @@ def create_live_effects(
 async def open_rehearsal_engine(
     settings: Settings, book: FlowBook, signer: TicketSigner, live_effects: LiveEffects | None = None
 ) -> AsyncIterator[CallDoor]:
-    """The engine that is live, put together for rehearsals: nothing outside happens but by ``real``, nothing is counted.
+    """Open the live engine with a simulated outside: only ``live_effects`` reach the network, and no call is counted.
 
-    ``signer`` is that for which the book's flows were compiled.
+    ``signer`` must be the signer of the compiler that compiled the flows of ``book``.
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
@@ -335,43 +337,43 @@ async def open_rehearsal_engine(
         rest = FastAPI(openapi_url=None)
         rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events))
         if any(flow.needs_worker for flow in book.flows.values()):
-            await workshop.start()  # a live server is warm as well: a rehearsed call must not wait for a process
+            await workshop.start()  # as in a live server: a rehearsed call must not wait for a process to start
         yield CallDoor(rest, engine, RequestTrust(here))
     finally:
         await workshop.stop()
 
 
 def create_automatic_replies(settings: Settings) -> CarrierReplies:
-    """What an installation says by itself to who writes STOP, START and HELP."""
+    """Create the default replies to STOP, START and HELP from the settings."""
     return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
 
 
 def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
-    """The places beside the nodes of a flow by which a turn came."""
+    """Return the coverage points, apart from nodes, that a turn passed."""
     spots = book.flows[flow].decision_points
     keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
     return [spots[key] for key in keys if key in spots]
 
 
 def load_secret_keys(settings: Settings) -> list[bytes]:
-    """The keys of an installation: those of the settings, or one that is kept. Raises SettingsError."""
+    """Return the keys of the settings, or the stored key of the data folder. Raises SettingsError."""
     return [key.get_secret_value().encode() for key in settings.secret_keys] or [load_or_create_secret_key(settings.data)]
 
 
 def create_ticket_signer(settings: Settings) -> TicketSigner:
-    """What signs tickets. Raises SettingsError."""
+    """Create the signer of tickets from the secret keys. Raises SettingsError."""
     return TicketSigner(load_secret_keys(settings))
 
 
 def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
-    """The flows of an installation, loaded. Raises SettingsError."""
+    """Load the flows of an installation. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
     options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
     return FlowLibrary(settings.flows, options, on_progress=on_progress)
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
-    """Say in the log what is wrong with the flows; of a reload, what was not wrong ``before``."""
+    """Log the problems of the flows; after a reload, only problems that are new since ``before``."""
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)

@@ -1,6 +1,6 @@
-"""The settings of an installation: one table. ``CALLFLOWS_`` and the name, in the environment or in ``.env``.
+"""Settings of an installation, read from ``CALLFLOWS_`` variables of the environment or of ``.env``.
 
-A secret may stand in a file: ``CALLFLOWS_TOKEN_FILE=/run/secrets/token``.
+A secret can also be read from a file: ``CALLFLOWS_TOKEN_FILE=/run/secrets/token``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _split_list(value: object) -> object:
-    """Several values are separated by commas or blanks."""
+    """Split a text at commas and blanks; return other values unchanged."""
     return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
 
 
@@ -58,7 +58,7 @@ NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_
 
 
 class Settings(BaseSettings):
-    """One installation."""
+    """Settings of one installation."""
 
     model_config = SettingsConfigDict(
         env_prefix="CALLFLOWS_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
 
     @property
     def journal_url(self) -> str:
-        """The URL of the database."""
+        """URL of the journal's database; the default is a SQLite file in ``data``."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
 
     @field_validator("apology")
@@ -191,9 +191,9 @@ class Settings(BaseSettings):
 
 
 def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) -> str:
-    """A URL that a token may be sent to, without a slash at its end: by TLS, or in the clear on this machine only.
+    """Return a URL that is safe for sending a token, without its trailing slash.
 
-    ``scheme`` is that with TLS, ``plain`` the one without. Raises ValueError.
+    The URL must use ``encrypted_scheme``; ``plain_scheme`` is accepted for this machine only. Raises ValueError.
     """
     try:
         parts = urlsplit(url)
@@ -211,15 +211,15 @@ def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) ->
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    """Return whether the host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - a setting each, whatever its type
-    """The settings of this environment; ``given`` ones (of a command line) win. Raises SettingsError."""
+def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - each setting has its own type
+    """Load the settings of this environment; ``explicit_values`` (from the command line) win. Raises SettingsError."""
     try:
         return Settings(**{**_read_setting_files(), **explicit_values})
     except UnicodeDecodeError:
@@ -233,7 +233,7 @@ def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - a setti
 
 
 def find_unknown_settings() -> list[str]:
-    """Variables that look like settings and are none, each with the one that may be meant."""
+    """Report ``CALLFLOWS_`` variables without a setting of the same name, each with the nearest known name."""
     known = [f"CALLFLOWS_{name.upper()}" for name in Settings.model_fields]
     named = {*dotenv.dotenv_values(".env"), *os.environ}
     strange = sorted(name for name in named if name.startswith("CALLFLOWS_") and name.removesuffix("_FILE") not in known)
@@ -241,7 +241,7 @@ def find_unknown_settings() -> list[str]:
 
 
 def _read_setting_files() -> dict[str, Any]:
-    """Settings whose value stands in a file named by ``CALLFLOWS_<NAME>_FILE``."""
+    """Read the settings with a file in ``CALLFLOWS_<NAME>_FILE``. Raises SettingsError."""
     named = {**dotenv.dotenv_values(".env"), **os.environ}
     found: dict[str, Any] = {}
     for name in Settings.model_fields:

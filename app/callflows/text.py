@@ -1,4 +1,7 @@
-"""Characters that XML 1.0 cannot hold: refused in what an author wrote, dropped from what a caller brought."""
+"""Cleaning of text for XML 1.0, and suggestions for misspelled words.
+
+Forbidden characters are refused in an author's text, and removed from data of a request.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ if TYPE_CHECKING:
 
 
 MAX_FIELD_CHARACTERS: Final = 256
-"""Characters of a number, a name or an id that are looked at; nothing real is longer."""
+"""Characters of a number, a name or an id to keep; real values are shorter."""
 
 
 def clean_field(value: object) -> str:
-    """A field from outside as text: cleaned, and not longer than anything real."""
+    """Convert a field of a request to clean text of at most ``MAX_FIELD_CHARACTERS``; lists, objects and null become ""."""
     if isinstance(value, str):
         return clean_text(value[:MAX_FIELD_CHARACTERS])
     if value is None or isinstance(value, (dict, list)):
@@ -23,11 +26,11 @@ def clean_field(value: object) -> str:
 
 
 XML_FORBIDDEN_CHARACTERS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold in any form."""
+"""Characters forbidden in XML 1.0 in any form, escaped ones included."""
 
 
 def clean_text(text: str) -> str:
-    """``text`` without the characters that XML forbids."""
+    """Return ``text`` without the characters forbidden in XML."""
     return text if text.isprintable() else XML_FORBIDDEN_CHARACTERS.sub("", text)
 
 
@@ -36,14 +39,14 @@ MAX_SMS_CHARACTERS: Final = 918
 
 
 def format_suggestion(word: str, candidates: Iterable[str]) -> str:
-    """``did you mean 'sales'?`` where one of ``known`` is near enough, else nothing."""
+    """Return ``did you mean 'sales'?`` if one of the candidates is similar enough, else ""."""
     near = find_nearest(word, candidates)
     return f"did you mean {near!r}?" if near else ""
 
 
 def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
-    """The one of ``known`` that is most like a word, in any case, with ``-`` or ``_``; nothing where none is ``alike``."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong already
+    """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for error messages
 
     plain: dict[str, str] = {}
     for one in candidates:

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs, so that ``--help`` is quick."""
+"""The command line. Commands import their dependencies inside the function, so that ``--help`` is quick."""
 
 from callflows.cli.root_commands import main
 

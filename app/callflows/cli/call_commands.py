@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 POST_REJECTION_STATUSES: Final = (405, 501)
-"""What servers say that do not take POST."""
+"""HTTP statuses of servers without support for POST."""
 
 
 class CalleeOption(StrEnum):
-    """What those who are dialled do."""
+    """Behaviour of dialled parties."""
 
     answer = "answer"
     busy = "busy"
@@ -39,7 +39,7 @@ class CalleeOption(StrEnum):
 
 
 class AttestationLevelOption(StrEnum):
-    """STIR/SHAKEN's levels."""
+    """STIR/SHAKEN levels."""
 
     A = "A"
     B = "B"
@@ -47,7 +47,7 @@ class AttestationLevelOption(StrEnum):
 
 
 class CallMethodOption(StrEnum):
-    """How the call-control URL is asked."""
+    """HTTP method of requests to the call control URL."""
 
     GET = "GET"
     POST = "POST"
@@ -115,7 +115,6 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
 
 
 def _reject_conflicting_options(*, at: str, url: str, via: str, zone: str, record: bool) -> None:
-    """Refuse options that do not go together."""
     if zone and via:
         exit_with_notice("callflows: --zone is that of the platform, which --via has: callflows stand-in --zone", 2)
     if at and (url or via):
@@ -130,7 +129,7 @@ def _reject_conflicting_options(*, at: str, url: str, via: str, zone: str, recor
 
 
 def _reject_unknown_parties(number: str, caller: str, *, is_remote: bool) -> None:
-    """Refuse what cannot be rung, and who cannot ring; a server elsewhere may have short numbers too."""
+    """Reject an invalid number or caller; a remote server may also have short numbers."""
     from callflows.testing.phone_arguments import explain_invalid_caller, explain_invalid_number
 
     wrong = "" if is_remote and number.lstrip("+").isdecimal() else explain_invalid_number(number)
@@ -142,7 +141,7 @@ def _reject_unknown_parties(number: str, caller: str, *, is_remote: bool) -> Non
 
 
 def _attach_terminal(rehearsal: Rehearsal, screen: CallScreen, *, is_interactive: bool, callee: str | None) -> None:
-    """Have the person at the terminal be the caller, and the callee too where nothing is said of one; or somebody watch."""
+    """Let the person at the terminal act as the caller, and as the callee without ``--callee``; or only show the steps."""
     if not is_interactive or screen.is_quiet:
         rehearsal.caller = WatchedCallingParty(rehearsal.caller, screen.show_step)
         return

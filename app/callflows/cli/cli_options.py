@@ -1,4 +1,4 @@
-"""What commands are given, and how they speak to people."""
+"""Options shared by commands, and output for people."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ ZONE_OPTION = Annotated[
 
 
 _PROGRESS_BAR_THRESHOLD: Final = 200
-"""Files from which on a bar shows how far it is."""
+"""Number of files from which a progress bar is shown."""
 
 
 class TableFormat(StrEnum):
-    """How rows are shown."""
+    """Output format of rows."""
 
     text = "text"
     json = "json"
 
 
 def load_command_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - a setting each
-    """The settings of the installation, but for what a command was given."""
+    """Load the settings; command options other than None override them."""
     from callflows.settings import load_settings
 
     return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
 def parse_zone_option(text: str) -> ZoneInfo | None:
-    """The zone that ``--zone`` names; None where none is named."""
+    """Return the zone of ``--zone``, or None if the option is empty; exit with code 2 if the zone is unknown."""
     from zoneinfo import ZoneInfo, available_timezones
 
     if text and text not in available_timezones():
@@ -57,7 +57,7 @@ def parse_zone_option(text: str) -> ZoneInfo | None:
 
 
 def build_command_options(settings: Settings) -> CompilerOptions:
-    """What flows are compiled for where nothing is signed for real."""
+    """Return compiler options for commands without real calls: the key of the tickets is a fixed text."""
     from callflows.flows.compiler.flow_compiler import CompilerOptions
     from callflows.flows.tickets import TicketSigner
 
@@ -67,7 +67,7 @@ def build_command_options(settings: Settings) -> CompilerOptions:
 
 @contextlib.contextmanager
 def show_progress(label: str, threshold: int = _PROGRESS_BAR_THRESHOLD) -> Iterator[ProgressCallback | None]:
-    """A bar on a terminal, for whoever has that many things to do or more; nothing in a pipe."""
+    """Show a progress bar for ``threshold`` or more things; on a terminal only."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -87,7 +87,7 @@ def show_progress(label: str, threshold: int = _PROGRESS_BAR_THRESHOLD) -> Itera
 
 
 def print_table(rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in columns; what strangers wrote cannot steer the terminal."""
+    """Print rows in columns; unprintable characters are replaced, so that foreign text cannot control the terminal."""
     cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -95,7 +95,7 @@ def print_table(rows: Sequence[Sequence[object]]) -> None:
 
 
 def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
-    """Say what will be done, and ask; without anybody to ask nothing is done, exit 2; where the answer is no, exit 1."""
+    """Print the plan and ask for confirmation. Exit with code 2 without a terminal to ask, 1 if the answer is no."""
     for line in plan:
         print_notice(line)
     if is_confirmed:
@@ -107,12 +107,11 @@ def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
 
 
 def print_notice(text: str) -> None:
-    """For people; a full disk does not keep a command from its work."""
+    """Print a line for people on standard error; a write error, such as a full disk, is ignored."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def exit_with_notice(text: str, code: int) -> NoReturn:
-    """Say why a command ends, and end it."""
     print_notice(text)
     raise typer.Exit(code)

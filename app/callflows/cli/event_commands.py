@@ -1,4 +1,4 @@
-"""Live events for people and programs. Mounted by ``commands``."""
+"""``callflows events``: live events of Opentact, as text or JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def events(
 async def _print_live_events(
     settings: Settings, event_types: frozenset[str], count: int | None, seconds: float | None, output: TableFormat
 ) -> bool:
-    """Print events until there are enough of them or time is up; whether there ever was a connection."""
+    """Print events until the count or the time is reached; return whether any event arrived."""
     import asyncio
 
     from callflows.opentact import EventStream, OpentactClient
@@ -69,7 +69,7 @@ async def _print_events(stream: EventStream, event_types: frozenset[str], count:
 
 
 def _format_event_line(event: OpentactEvent) -> str:
-    """One line for people; what strangers wrote cannot steer the terminal."""
+    """Return one line of text without terminal control characters."""
     said = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
     found = "(found by search)" if event.found_by_search else ""
     line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {said}  {found}"

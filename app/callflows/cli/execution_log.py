@@ -1,4 +1,4 @@
-"""What Opentact executed of a call, asked of REST where the installation has an account."""
+"""The execution log of a call, fetched from Opentact's REST API if the installation has an account."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 _REQUEST_TIMEOUT_SECONDS: Final = 4.0
-"""For which Opentact is waited for: the story is told anyway."""
+"""Time limit for Opentact: the call story is printed with or without the log."""
 
 
-_SEARCH_MARGIN_SECONDS: Final = 60.0
+_SEARCH_MARGIN_SECONDS: Final = 60.0  # before and after a call
 
 
 _ASSUMED_CALL_SECONDS: Final = 4 * 3600.0
-"""Seconds around a call, and after it began where its end is not known, in which it is looked for."""
+"""Search period after the start of a call without a known end."""
 
 
 def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
-    """The execution log of a call as event rows; empty, which is said, where it cannot be had."""
+    """Return the execution log of a call as event rows; if unavailable, print the reason and return an empty list."""
     import asyncio
 
     from callflows.errors import OpentactError, SettingsError

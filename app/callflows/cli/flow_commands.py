@@ -1,4 +1,4 @@
-"""The commands of one flow: begin it, show it, export it, override its hours. Mounted by ``commands``."""
+"""Commands for one flow: create, show, export, and override opening hours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PictureFormat(StrEnum):
-    """How a flow is shown."""
+    """Output format of a flow."""
 
     text = "text"
     mermaid = "mermaid"
@@ -54,7 +54,7 @@ def show(
 
 
 def find_flow_file(flow: str, folder: Path) -> Path:
-    """The file of a flow by its name, or by the file's own."""
+    """Return the file of a flow, by flow name or file name; exit with code 2 if missing."""
     from callflows.flows.loader.folder_loader import is_flow_file
     from callflows.text import format_suggestion
 
@@ -138,7 +138,7 @@ def export(
 
 
 class HoursState(StrEnum):
-    """What an override makes of opening hours; ``normal`` takes overrides back."""
+    """Override of opening hours; ``normal`` cancels overrides."""
 
     open = "open"
     closed = "closed"
@@ -187,7 +187,7 @@ def override(
 
 
 def _load_claimed_numbers(settings: Settings) -> dict[str, str]:
-    """The file that has each number."""
+    """Return the claiming file of each number."""
     from callflows.flows.loader.folder_loader import load_flow_folder
 
     book = load_flow_folder(settings.flows, build_command_options(settings)).book

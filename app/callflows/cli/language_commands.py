@@ -1,4 +1,4 @@
-"""The commands of the language: its reference, its schemas, its two dialects. Mounted by ``commands``."""
+"""Commands for the language: reference, schemas, and conversion between the dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call log: what happened, why, and how it is forgotten. Mounted by ``commands``."""
+"""The call log: list calls, print the story of a call, and forget numbers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 _DEFAULT_TEXT_CALLS: Final = 50
-"""Calls that people are shown at once."""
+"""Default number of calls in a text table."""
 
 
 _MAX_ID_CANDIDATES: Final = 10
 
 
 _REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
-"""Words in the kinds of reports, and what tells the same in a story."""
+"""Words in the kinds of reports, with the story entry for the same fact."""
 
 
 _TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
@@ -38,7 +38,7 @@ _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class LogFormat(StrEnum):
-    """How calls are shown."""
+    """Output format of calls."""
 
     text = "text"
     json = "json"
@@ -100,7 +100,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
 
 
 def _print_masked_number(number: str) -> None:
-    """How a number stands in the log, so that its lines can be searched for."""
+    """Print a number as the server log masks it, for searching the log."""
     from callflows.server import load_secret_keys
     from callflows.telephony.phone_numbers import NumberMask
 
@@ -108,7 +108,7 @@ def _print_masked_number(number: str) -> None:
 
 
 def _open_store() -> SqlStore | None:
-    """The journal's database; None where there is none yet. Raises StoreGone."""
+    """Open the journal's database; return None if no database exists yet. Raises JournalUnavailableError."""
     from callflows.errors import JournalUnavailableError
     from callflows.journal.sql_store import SqlStore
 
@@ -135,7 +135,7 @@ def _normalize_number(text: str) -> str:
 
 
 def _parse_moment(text: str, option: str) -> float | None:
-    """A moment in seconds since 1970; without a zone it is UTC, as the moments that are shown."""
+    """Return seconds since 1970; a moment without a zone is UTC, like displayed moments."""
     import time
     from datetime import UTC, datetime
 
@@ -169,9 +169,9 @@ def _format_cell(name: str, value: object) -> str:
 
 
 def _print_json_array(rows: Iterable[dict[str, Any]]) -> None:
-    """One array, written as it is read: there may be a million."""
     import json
 
+    # Written row by row: there may be a million calls.
     begun = False
     for row in rows:
         sys.stdout.write(f"{',' if begun else '['}\n  {json.dumps(row, ensure_ascii=False)}")
@@ -198,7 +198,7 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _escape_spreadsheet_formula(value: object) -> object:
-    """A text that no spreadsheet takes for a formula: callers may call themselves anything."""
+    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "-", "\t", "\r") else value
 
 
@@ -213,7 +213,7 @@ def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
 
 
 def _complete_call_id(store: SqlStore, call: str) -> str:
-    """The id that is, or alone begins with, what was written."""
+    """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
     found = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
     if call in found or not found:
         return call
@@ -224,7 +224,7 @@ def _complete_call_id(store: SqlStore, call: str) -> str:
 
 
 def _print_scenario(store: SqlStore | None, call: str) -> None:
-    """A call as a scenario: rehearsed again with the flows as they are, so that it holds."""
+    """Print a call as a scenario. The call is rehearsed again with the current flows, so that the scenario passes."""
     import asyncio
 
     from callflows.cli.rehearsal_setup import ring_number
@@ -255,7 +255,7 @@ def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_
 
 
 def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[str]:
-    """A story as people read it: a line for each thing that happened, and the documents below theirs if wanted."""
+    """Return a story as text: one line for each entry, optionally with documents."""
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
     cause = f", {call['cause_text']}" if call["cause_text"] else ""
@@ -270,7 +270,7 @@ def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[s
 
 
 def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What happened, without what was told before in another way: a state twice, a recording and the report of it."""
+    """Skip entries already told in another form, such as a repeated state, or the report of a recording."""
     seen: set[tuple[Any, ...]] = set()
     whats = {entry["what"] for entry in story}
     elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
@@ -285,7 +285,6 @@ def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, An
 
 
 def _describe_entry(entry: dict[str, Any]) -> str:
-    """What happened, in a line."""
     says: dict[str, Callable[[], str]] = {
         "asked": lambda: f"{entry['method']} {entry['url']}{' pressed ' + entry['pressed'] if entry['pressed'] else ''}",
         "decided": lambda: _describe_decision(entry),
@@ -316,7 +315,7 @@ def _describe_fallback_cause(entry: dict[str, Any]) -> str:
 
 
 def _describe_execution(entry: dict[str, Any]) -> str:
-    """A step that was executed, of which Opentact says no more in words."""
+    """Describe an executed step without a message of Opentact."""
     step = entry.get("step", {})
     became = {True: "success", False: "failed"}.get(step.get("success"), "")
     reason = str(step.get("reason") or "")

@@ -1,6 +1,6 @@
-"""The platform from the command line. What costs money or reaches people is shown first, and asked.
+"""``callflows opentact``: numbers, messages, apps, voices and calls of the platform.
 
-Mounted by ``commands``.
+A command that costs money or reaches people shows its plan and asks first.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def send_message_command(
 
 
 class MessageDirectionOption(StrEnum):
-    """Which messages."""
+    """Direction of messages."""
 
     received = "in"
     sent = "out"
@@ -232,7 +232,7 @@ def voices(
 _BATCH_EXAMPLE = "callflows opentact batch +12015550999 --flow reminder --profile UUID --from +12015550123"
 
 
-# Calls by the platform: many at once, and a document for one that is live. Mounted by ``opentact``.
+# Calls by the platform: batches, and a document pushed to a live call.
 
 
 def batch(
@@ -294,7 +294,7 @@ _MAX_SHOWN_NUMBERS: Final = 5
 
 
 def export_static_document(flow: str, settings: Settings) -> bytes:
-    """A flow's static document; exit 1 where it cannot be one."""
+    """Return the static document of a flow; exit with code 1 if the flow cannot be static."""
     from callflows.errors import FlowFileError
     from callflows.flows.compiler.static_export import compile_static_document
 
@@ -305,7 +305,7 @@ def export_static_document(flow: str, settings: Settings) -> bytes:
 
 
 def _read_number_lines(file: Path) -> list[str]:
-    """The numbers of a file; blank lines and what follows ``#`` are none."""
+    """Return the numbers of a file, without blank lines and ``#`` comments."""
     try:
         lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -314,7 +314,7 @@ def _read_number_lines(file: Path) -> list[str]:
 
 
 def read_xml_document(file: Path, settings: Settings) -> bytes:
-    """An XML document as it stands in its file; exit 1 where Opentact would not understand it."""
+    """Return an XML document unchanged; exit with code 1 if Opentact would not understand it."""
     from callflows.errors import DocumentReadError
     from callflows.flows.loader.folder_loader import load_extensions
     from callflows.language import from_xml

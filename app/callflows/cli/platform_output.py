@@ -1,4 +1,4 @@
-"""How commands ask the platform, and show what it answers."""
+"""Requests of commands to the platform, and output of the answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _DEFAULT_TEXT_ROWS: Final = 50
-"""Of a list for people, unless more are asked for."""
+"""Default row limit of text output."""
 
 
 TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
@@ -36,7 +36,7 @@ YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")
 
 
 def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
-    """What Opentact answers; where it refuses, exit 1. Raises SettingsError."""
+    """Run work with a client and return the result; exit with code 1 if Opentact refuses. Raises SettingsError."""
     import asyncio
 
     from callflows.errors import OpentactError
@@ -58,7 +58,7 @@ def _exit_with_refusal(error: OpentactError) -> NoReturn:
 
 
 async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output: TableFormat) -> list[_RecordT]:
-    """As many rows as are wanted; for people, a word where there are more."""
+    """Return rows up to the limit; print a notice if there are more."""
     most = limit or (_DEFAULT_TEXT_ROWS if output is TableFormat.text else None)
     found: list[_RecordT] = []
     async for row in rows:
@@ -72,7 +72,7 @@ async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output:
 def print_records(
     records: Sequence[OpentactRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat
 ) -> None:
-    """Print what was found: in columns, or all that Opentact said of it as JSON."""
+    """Print records in columns, or as JSON with all fields of Opentact."""
     if output is TableFormat.json:
         print(json.dumps([record.raw for record in records], ensure_ascii=False, indent=2))
     else:
@@ -80,7 +80,7 @@ def print_records(
 
 
 def parse_number_argument(text: str) -> str:
-    """A number that a person wrote, in E.164; else exit 2."""
+    """Return a number argument in E.164; exit with code 2 if invalid."""
     from callflows.telephony.phone_numbers import parse_e164
 
     found = parse_e164(text)
@@ -90,5 +90,5 @@ def parse_number_argument(text: str) -> str:
 
 
 def format_record_fields(raw: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """What Opentact tells besides, where it does: what is known of these fields is only their names."""
+    """Return fields as text, empty if missing: only the names of these fields are known, not their types."""
     return [", ".join(map(str, value)) if isinstance(value, list) else str(value or "") for value in map(raw.get, names)]

@@ -1,4 +1,4 @@
-"""How commands rehearse calls: by our own engine, a server elsewhere, or a stand-in."""
+"""Rehearsed calls of commands: against our own engine, a remote server, or a stand-in."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 _STAND_IN_CALL_TIMEOUT_SECONDS: Final = 24 * 3600.0
-"""Seconds that a stand-in may take for a call: it may play in real time."""
+"""Time limit of a call by a stand-in; a stand-in may run in real time."""
 
 
 def build_rehearsal(settings: Settings, number: str, caller: str, keys: str, callee: str, *, strict: bool) -> Rehearsal:
-    """The call, with scripts for all who are in it."""
+    """Build a call with scripts for the caller and the callees."""
     from callflows.errors import ScenarioError
     from callflows.flows.loader.folder_loader import load_extensions
     from callflows.rehearsal.rehearsed_call import Rehearsal
@@ -49,7 +49,7 @@ def build_rehearsal(settings: Settings, number: str, caller: str, keys: str, cal
 
 
 class RungCall(NamedTuple):
-    """A call that was rung, and the clock of the flow that answered it, where it is ours."""
+    """A finished call, and the time zone of the answering flow, if known."""
 
     transcript: Transcript
     zone: tzinfo | None = None
@@ -64,7 +64,7 @@ async def ring_number(
     allows_effects: bool = False,
     suppositions: Suppositions | None = None,
 ) -> RungCall:
-    """Ring our own engine, whose documents tell by which nodes a call comes, or a server elsewhere."""
+    """Rehearse a call against our own engine with coverage recording, or against a remote server."""
     from callflows.rehearsal.platform_network import HttpNetwork
 
     if not rings_own_engine:
@@ -80,7 +80,7 @@ async def ring_number(
 async def _open_engine(
     rehearsal: Rehearsal, settings: Settings, options: CompilerOptions, at: str, *, allows_effects: bool
 ) -> AsyncIterator[tuple[PlatformNetwork, tzinfo | None]]:
-    """Our own engine with the folder's flows, on a stage; and the clock of the flow that answers."""
+    """Open our own engine with the flows of the folder; yield the network and the time zone of the answering flow."""
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.rehearsal.platform_network import HttpNetwork
     from callflows.server import open_rehearsal_engine
@@ -101,7 +101,7 @@ async def _open_engine(
 
 @contextlib.asynccontextmanager
 async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
-    """The outside, as the server has it."""
+    """Run the effects as the server does: lookups, notifications and messages are real."""
     from callflows.server import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
 
     opentact = create_opentact_client(settings)
@@ -116,7 +116,7 @@ async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
 
 
 def _find_flow_zone(book: FlowBook, number: str) -> tzinfo | None:
-    """The clock of the flow that answers a number."""
+    """Return the time zone of the flow that answers a number."""
     from callflows.telephony.phone_numbers import parse_e164
 
     flow = book.find_answering_flow(parse_e164(number) or number)
@@ -124,7 +124,7 @@ def _find_flow_zone(book: FlowBook, number: str) -> tzinfo | None:
 
 
 def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
-    """A moment that a person wrote, on a flow's clock."""
+    """Parse ``--at`` in the time zone of a flow; exit with code 2 if invalid."""
     from datetime import UTC
 
     from callflows.flows.hours.wall_clock import parse_start_moment
@@ -136,7 +136,7 @@ def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
 
 
 def ring_via_stand_in(stand_in_url: str, call_request: dict[str, Any]) -> Transcript:
-    """Have a stand-in ring, and wait for what it tells."""
+    """Let a stand-in ring the number, and wait for the transcript."""
     import httpx
 
     from callflows.rehearsal.transcript import Transcript

@@ -1,4 +1,4 @@
-"""The commands that serve and look at flows, and the line on which all commands stand."""
+"""The root command: registers all commands, and contains ``serve``, ``check`` and ``numbers``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def callflows(
 
 
 class ProblemFormat(StrEnum):
-    """How problems are shown."""
+    """Output format of problems."""
 
     text = "text"
     json = "json"
@@ -102,7 +102,7 @@ def serve(
 
 
 def _load_server(settings: Settings) -> CallDoor:
-    """The server, its flows loaded once for the greeting and for the calls."""
+    """Create the server; the flows are loaded once for both the greeting and the calls."""
     from callflows.server import create_app, load_flow_library
 
     with show_progress("loading") as on_progress:
@@ -112,7 +112,7 @@ def _load_server(settings: Settings) -> CallDoor:
 
 
 def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
-    """Say what is served and how to try it; where each worker loads its flows, as far as it is known."""
+    """Print the served flows and URLs; without loaded flows (several workers), without their numbers."""
     here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
     url = settings.public_url or f"http://{here}:{settings.port}"
     token = "?token=…" if settings.token else ""
@@ -162,7 +162,7 @@ def check(
 
 
 def _print_rule_pages(name: str, output: ProblemFormat) -> None:
-    """The page of a rule, or of all."""
+    """Print the page of one rule, or of all rules."""
     import json
 
     from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
@@ -200,7 +200,7 @@ def _print_problems(problems: list[Problem], output: ProblemFormat) -> None:
 
 
 def _escape_github_text(text: str) -> str:
-    """A text as GitHub takes it in a command."""
+    """Escape a text for a GitHub workflow command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -285,7 +285,7 @@ root_app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
 def main() -> None:
-    """Run the command line; what goes wrong is one line, not a traceback."""
+    """Run the command line; errors of callflows are printed as one line without a traceback."""
     try:
         try:
             root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
@@ -294,6 +294,6 @@ def main() -> None:
     except CallflowsError as error:
         print_notice(f"callflows: {error}")
         sys.exit(2)
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader, such as head, has ended; avoid a second error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""``callflows test``: the scenarios of flow files, what none of them reached, and callers at random."""
+"""``callflows test``: scenarios of flow files, coverage, and random callers."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _load_folders(paths: list[Path], settings: Settings) -> list[ScenarioFolder]
 
 
 def _run_scenarios(folder: ScenarioFolder, only: str, settings: Settings) -> list[ScenarioResult]:
-    """The scenarios of a folder that are meant."""
+    """Run the scenarios of a folder whose name or flow contains ``only``."""
     import asyncio
 
     from callflows.testing.scenario_runner import run_scenarios

@@ -1,4 +1,4 @@
-"""An installation: set up at Opentact, and examined. Mounted by ``commands``."""
+"""``callflows connect`` and ``callflows doctor``: set up an installation at Opentact, and diagnose problems."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     raise typer.Exit(0 if complete else 1)
 
 
-def _build_desired_setup(settings: Settings, app: str, product: str, static: str, **more: Any) -> DesiredSetup:  # noqa: ANN401 - as wanted_of has it
+def _build_desired_setup(settings: Settings, app: str, product: str, static: str, **more: Any) -> DesiredSetup:  # noqa: ANN401 - as build_desired_setup
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.setup.connect.desired_setup import build_desired_setup
 
@@ -128,7 +128,7 @@ def _print_plan(plan: SetupPlan, output: TableFormat) -> None:
 
 
 def _warn_if_unreachable(settings: Settings) -> None:
-    """Say where the server does not answer yet: from then on its callers would hear nothing."""
+    """Warn if the server does not answer: after connecting, callers would hear nothing."""
     import asyncio
 
     from callflows.setup.server_probe import explain_unreachable_server
@@ -140,7 +140,7 @@ def _warn_if_unreachable(settings: Settings) -> None:
 
 
 def _execute_plan(plan: SetupPlan, undo_log: UndoLog, *, yes: bool) -> bool:
-    """Ask, and do it; whether all that was wanted could be had."""
+    """Ask, then execute the plan; return whether the whole desired setup was possible."""
     from callflows.setup.connect.setup_plan import execute_plan
 
     confirm_plan([], is_confirmed=yes)
@@ -195,7 +195,7 @@ async def _run_doctor(settings: Settings, app: str, *, offline: bool) -> list[Do
 
 
 def _print_doctor_results(results: list[DoctorResult]) -> None:
-    """A line each, and the mend below where there is one."""
+    """Print one line for each result, followed by its fix, if any."""
     colours = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "error": typer.colors.RED}
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = max((len(result.check) for result in results), default=0)

@@ -1,4 +1,4 @@
-"""``callflows stand-in``: an Opentact on this machine, to rehearse against. Mounted by ``commands``."""
+"""``callflows stand-in``: an imitation of Opentact on this machine, for rehearsals."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 
 class EnvelopeOption(StrEnum):
-    """How events are written."""
+    """Envelope of events."""
 
     of_2022 = "2022"
     of_2024 = "2024"
 
 
 class SubscriptionListingOption(StrEnum):
-    """How event subscriptions are listed."""
+    """Format of the list of event subscriptions."""
 
     bare = "bare"
     envelope = "envelope"
 
 
 class StandInMethodOption(StrEnum):
-    """How the call-control URL is asked."""
+    """HTTP method of requests to the call control URL."""
 
     GET = "GET"
     POST = "POST"
@@ -133,7 +133,7 @@ def _print_rules(output: TableFormat) -> None:
 
 
 def _choose_secrets(host: str, token: str, password: str) -> dict[str, str]:
-    """Those that are given; where others than this machine can ask, what everybody knows is no secret."""
+    """Return the given secrets; generate missing ones if other machines can connect, because the defaults are public."""
     from callflows.settings import is_loopback_host
 
     given = {"token": token, "password": password}
@@ -142,7 +142,7 @@ def _choose_secrets(host: str, token: str, password: str) -> dict[str, str]:
     return {name: value or secrets.token_urlsafe(24) for name, value in given.items()}
 
 
-def _build_stand_in_options(numbers: list[str], number_settings: dict[str, Any], **options: Any) -> StandInOptions:  # noqa: ANN401 - as Options has them
+def _build_stand_in_options(numbers: list[str], number_settings: dict[str, Any], **options: Any) -> StandInOptions:  # noqa: ANN401 - as StandInOptions
     from pydantic import TypeAdapter, ValidationError
 
     from callflows.stand_in.request_bodies import WebUrl
@@ -185,7 +185,7 @@ def _parse_faults(assignments: list[str]) -> dict[str, str]:
 
 
 def _load_extensions(flows: Any) -> Extensions:  # noqa: ANN401 - a folder
-    """Attributes that the folder's ``extensions.yaml`` declares."""
+    """Load the attributes declared by the folder's ``extensions.yaml``."""
     from callflows.flows.loader.folder_loader import load_extensions
 
     extensions, problems = load_extensions(load_command_settings(flows=flows).flows)
@@ -195,7 +195,6 @@ def _load_extensions(flows: Any) -> Extensions:  # noqa: ANN401 - a folder
 
 
 async def _serve_until_signal(options: StandInOptions, host: str, port: int) -> None:
-    """Until somebody ends it."""
     from callflows.stand_in.stand_in_server import run_stand_in
 
     over = asyncio.Event()
@@ -209,7 +208,7 @@ async def _serve_until_signal(options: StandInOptions, host: str, port: int) -> 
 
 
 def _print_greeting(server: StandInServer, options: StandInOptions) -> None:
-    """Say what it is, on the first line, and how to use it."""
+    """Print a disclaimer on the first line, then URLs, numbers and usage."""
     print_notice(
         "This is an imitation of Opentact made from its documentation, not Opentact; where that is silent: --rules"
     )

@@ -1,4 +1,4 @@
-"""What a rehearsed call looks like in a terminal, and how it sounds."""
+"""Display of a rehearsed call in a terminal, with optional speech and keyboard input."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 _LATE_RESULT_VERBS: Final = ("Gather", "Dial", "Record", "Pause")
-"""Verbs of which it is known only when they are over what became of them."""
+"""Verbs whose result is known only at their end."""
 
 
 _TERMINAL_CONTROL_PATTERN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def escape_terminal_controls(text: str) -> str:
-    """JSON in which what a terminal would obey, or turn round, is escaped."""
+    """Escape terminal control and text direction characters in JSON."""
     return _TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class CallScreen:
-    """Shows a call, step by step where somebody is in it."""
+    """Shows a call; during a live call, step by step."""
 
     def __init__(self, synthesizer: SpeechSynthesizer | None, *, is_quiet: bool) -> None:
         self.is_quiet = is_quiet
@@ -48,7 +48,7 @@ class CallScreen:
         self._keyboard = TerminalKeyboard()
 
     def show_step(self, step: TranscriptStep) -> None:
-        """A step as it happens; those of which it is known later what became of them are shown when the next happens."""
+        """Show a step. Steps with a late result are shown when the next step happens."""
         self._show_pending()
         if step["verb"] in _LATE_RESULT_VERBS:
             self._pending_steps.append(step)
@@ -58,7 +58,7 @@ class CallScreen:
             self._synthesizer.speak_text(step["text"], step.get("lang", "en-US"))
 
     def _show_pending(self) -> None:
-        """Show what waits; a Dial that was shown before anybody had taken it, once more with what became of it."""
+        """Show pending steps; repeat a Dial shown before its result was known."""
         for step in self._pending_dials:
             if "result" in step:
                 self._print_step(step)
@@ -84,7 +84,7 @@ class CallScreen:
             )
 
     def show_transcript(self, transcript: Transcript) -> None:
-        """A call that is over."""
+        """Show a finished call."""
         from callflows.rehearsal.transcript_text import describe_automatic_answer
 
         for line in describe_automatic_answer(transcript) if not self.is_quiet else ():
@@ -94,7 +94,7 @@ class CallScreen:
                 self.show_step(step)
 
     def show_end(self, transcript: Transcript, *, shows_trace: bool) -> None:
-        """How it ended, and what was asked and decided."""
+        """Show the outcome and, with ``shows_trace``, requests and decisions."""
         from callflows.rehearsal.transcript_text import (
             describe_outcome,
             format_after_call,
@@ -121,21 +121,21 @@ class CallScreen:
             print(f"         not documented: {assumed}")
 
     def print_scenario(self, transcript: Transcript, rehearsal: Rehearsal, zone: tzinfo | None) -> None:
-        """The call as a scenario; beside JSON it goes where it can be told apart."""
+        """Print the call as a scenario; on standard error if standard output contains JSON."""
         from callflows.testing.scenario_recorder import record_scenario
 
         scenario = record_scenario(transcript, rehearsal, zone=zone)
         print(scenario, end="", file=sys.stderr if self.is_quiet else sys.stdout)
 
     def create_person_calling(self) -> TerminalCaller:
-        """A caller who is the person at this terminal."""
+        """Return a caller played by the person at this terminal."""
         from callflows.rehearsal.terminal_parties import KEYPAD_HELP, TerminalCaller
 
         print(f"         {KEYPAD_HELP}")
         return TerminalCaller(self._prompt_person, self.show_step)
 
     def create_person_called(self) -> TerminalCallees:
-        """Callees who are the person at this terminal."""
+        """Return callees played by the person at this terminal."""
         from callflows.rehearsal.terminal_parties import TerminalCallees
 
         return TerminalCallees(self._prompt_person)
@@ -147,38 +147,36 @@ class CallScreen:
 
 
 class WatchedCallingParty:
-    """A caller who follows a script, while somebody watches."""
+    """A scripted caller whose steps are shown."""
 
     def __init__(self, caller: CallingParty, on_step: Callable[[TranscriptStep], None]) -> None:
         self._caller = caller
         self._on_step = on_step
 
     async def hear_step(self, step: TranscriptStep) -> None:
-        """Show it."""
         await self._caller.hear_step(step)
         self._on_step(step)
 
     async def choose_action(self, window: ActionWindow) -> CallerAction:
-        """As the script says."""
         return await self._caller.choose_action(window)
 
 
 class SpeechSynthesizer:
-    """Speaks by espeak-ng."""
+    """Speech by espeak-ng."""
 
     def __init__(self, program: str) -> None:
         self._program = program
 
     @classmethod
     def find_installed(cls) -> Self:
-        """The machine's; where there is none, how to get it is said and the command ends."""
+        """Return the installed synthesizer; if missing, print how to install espeak-ng and exit with code 2."""
         program = shutil.which("espeak-ng")
         if program is None:
             exit_with_notice("callflows: --say needs espeak-ng: apt-get install espeak-ng, brew install espeak-ng", 2)
         return cls(program)
 
     def speak_text(self, text: str, lang: str) -> None:
-        """Speak, and wait until it is spoken; a language that espeak-ng lacks is spoken as English."""
+        """Speak a text and wait for the end; a language unknown to espeak-ng is spoken as English."""
         for voice in (lang.lower(), lang.partition("-")[0].lower(), "en"):
             if self._speak_as(text, voice):
                 return
@@ -189,21 +187,18 @@ class SpeechSynthesizer:
         return done.returncode == 0
 
 
-# What is typed at the terminal.
-
-
 _MAX_READ_BYTES: Final = 4096
-"""Bytes that are read at once; a terminal gives a line."""
+"""Limit of one read; a terminal returns one line."""
 
 
 class TerminalKeyboard:
-    """The terminal's lines; who waits for one can be stopped, which a thread that reads cannot."""
+    """Reads lines from the terminal. A waiting read can be cancelled, unlike a read in a thread."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     async def read_line(self, prompt: str) -> str:
-        """The next line, without its end. Raises EOFError where nothing more is typed."""
+        """Return the next line without its end. Raises EOFError at the end of input."""
         print(prompt, end="", flush=True)
         while b"\n" not in self._buffer:
             read = await _read_terminal(sys.stdin.fileno())
@@ -216,13 +211,13 @@ class TerminalKeyboard:
 
 
 async def _read_terminal(terminal: int) -> bytes:
-    """What is typed next; nothing at the end."""
+    """Return the next input, empty at the end."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(terminal, ready.set)
     try:
         await ready.wait()
         return os.read(terminal, _MAX_READ_BYTES)
-    except OSError:  # the terminal is gone
+    except OSError:  # the terminal was closed
         return b""
     finally:
         loop.remove_reader(terminal)

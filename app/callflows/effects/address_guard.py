@@ -1,7 +1,7 @@
-"""Which addresses may be asked: the public internet, and what the operator allows. Nothing of the own house otherwise.
+"""Guard against server-side request forgery: only public addresses and the operator's allowed networks may be contacted.
 
-A name is resolved once, for one connection; the connection goes to an address that was judged here, so that a name
-which means something else a moment later gains nothing.
+A name is resolved once per connection, and the connection uses the checked address. A DNS answer that changes a moment
+later (DNS rebinding) therefore has no effect.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
 
 ResolveHost: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
-"""A name's addresses, written as numbers. Raises OSError."""
+"""Returns the addresses of a name as text. Raises OSError."""
 
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 MAX_RESOLVER_THREADS: Final = 16
-"""Names that are resolved at once: a thread each, since resolving cannot be cancelled."""
+"""Names resolved at the same time, each in its own thread, because a lookup cannot be cancelled."""
 
 
 _MAX_PENDING_NAMES: Final = 1000
 
 
 _MAX_ADDRESSES_PER_NAME: Final = 8
-"""Addresses of one name that are looked at."""
+"""Addresses checked per name."""
 
 
 _BLOCKED_IPV4: Final = tuple(
     map(
         ipaddress.IPv4Network,
         (
-            "0.0.0.0/8",  # this network
+            "0.0.0.0/8",  # "this network"
             "10.0.0.0/8",
-            "100.64.0.0/10",  # behind a provider's NAT
+            "100.64.0.0/10",  # carrier-grade NAT
             "127.0.0.0/8",
-            "168.63.129.16/32",  # Azure's host, from within
-            "169.254.0.0/16",  # the link; what clouds tell their machines
+            "168.63.129.16/32",  # the host, seen from a machine on Azure
+            "169.254.0.0/16",  # link-local; metadata services of clouds
             "172.16.0.0/12",
             "192.0.0.0/24",
             "192.0.2.0/24",
-            "192.88.99.0/24",  # relays of 6to4
+            "192.88.99.0/24",  # 6to4 relays
             "192.168.0.0/16",
             "198.18.0.0/15",
             "198.51.100.0/24",
@@ -72,7 +72,7 @@ _BLOCKED_IPV6: Final = tuple(
     map(
         ipaddress.IPv6Network,
         (
-            "2001::/23",  # Teredo and others that carry something else
+            "2001::/23",  # Teredo and other tunnels
             "2001:db8::/32",
             "2002::/16",  # 6to4 carries IPv4
             "3fff::/20",
@@ -94,16 +94,17 @@ _MAX_HOST_NAME_CHARACTERS: Final = 253
 
 
 class AddressGuard:
-    """Judges hosts; ``private`` are the networks of the house that may be asked all the same."""
+    """Checks hosts and addresses; ``private_networks`` are allowed although private."""
 
     def __init__(self, private_networks: Sequence[IPNetwork] = (), resolve_host: ResolveHost | None = None) -> None:
         self._private_networks = tuple(private_networks)
         self._resolve_host = resolve_host or HostResolver()
 
     def check_host(self, host: str) -> IPAddress | None:
-        """A host as it stands in a URL: its address, or None where it is a name that must be resolved.
+        """Check the host of a URL: return its address, or None for a name, which must be resolved.
 
-        Raises RefusedURL where it is neither, an address that is not allowed, or an address in a spelling that hides it.
+        Raises BlockedRequestError for an address that is not allowed, an address in a disguising spelling, and an invalid
+        name.
         """
         address = _parse_address(host)
         if address is not None:
@@ -117,9 +118,9 @@ class AddressGuard:
         return None
 
     async def resolve_allowed(self, host: str) -> list[str]:
-        """The allowed ones of a host's addresses, resolved now, at least one.
+        """Resolve a host and return its allowed addresses, at least one.
 
-        Raises RefusedURL, or OutsideError where there are none at the moment.
+        Raises BlockedRequestError, or OutboundRequestError if the host has no address at the moment.
         """
         address = self.check_host(host)
         if address is not None:
@@ -134,14 +135,13 @@ class AddressGuard:
         return [*map(str, self._keep_allowed(addresses))]
 
     def _keep_allowed(self, addresses: Sequence[IPAddress]) -> list[IPAddress]:
-        """Those that are allowed, at least one."""
+        """Return the allowed addresses, at least one. Raises BlockedRequestError."""
         allowed = [address for address in addresses if self.is_allowed(address)]
         if not allowed:
             raise BlockedRequestError("its host is in a network that CALLFLOWS_PRIVATE_LOOKUPS does not allow")
         return allowed
 
     def is_allowed(self, address: IPAddress) -> bool:
-        """Whether an address may be asked."""
         if self._is_private(address):
             return True
         if isinstance(address, ipaddress.IPv4Address):
@@ -158,7 +158,7 @@ class AddressGuard:
 
 
 def _parse_address(host: str) -> IPAddress | None:
-    """An address as the standard writes it. One with a zone (``fe80::1%eth0``) is none: it means something here only."""
+    """Parse an address in standard spelling; reject zones (``fe80::1%eth0``), which only have a local meaning."""
     try:
         return ipaddress.ip_address(host) if "%" not in host else None
     except ValueError:
@@ -170,12 +170,15 @@ def _extract_embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Addr
 
 
 def _is_isatap(address: ipaddress.IPv6Address) -> bool:
-    """Whether its end is an IPv4 address that a tunnel goes to."""
-    return (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004 - the mark of ISATAP
+    """Return whether the address ends in the IPv4 address of an ISATAP tunnel."""
+    return (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004 - the identifier of ISATAP
 
 
 class HostResolver:
-    """Asks the machine's resolver: in threads, a bounded number of them, and once for all who want the same name now."""
+    """Resolves names with the system's resolver in a bounded number of threads.
+
+    Concurrent requests for one name share a query.
+    """
 
     def __init__(self, query: Callable[[str], Sequence[str]] | None = None) -> None:
         self._query = query or _query_system_resolver
@@ -183,7 +186,7 @@ class HostResolver:
         self._thread_slots = asyncio.Semaphore(MAX_RESOLVER_THREADS)
 
     async def __call__(self, host: str) -> Sequence[str]:
-        """The addresses of a name. Raises OSError."""
+        """Return the addresses of a name. Raises OSError."""
         asking = self._pending_queries.get(host)
         if asking is None:
             if len(self._pending_queries) >= _MAX_PENDING_NAMES:
@@ -195,20 +198,20 @@ class HostResolver:
     def _forget_query(self, host: str, task: asyncio.Task[Sequence[str]]) -> None:
         del self._pending_queries[host]
         if not task.cancelled():
-            task.exception()  # whoever asked may be gone; nobody needs to hear of it then
+            task.exception()  # mark as retrieved: all waiters may be gone
 
     async def _query_in_thread(self, host: str) -> Sequence[str]:
         async with self._thread_slots:
             answer: concurrent.futures.Future[Sequence[str]] = concurrent.futures.Future()
-            # A thread of a pool would keep the process from ending as long as a dead name server is waited for.
+            # Not a pool: its threads would keep the process alive while a dead name server does not answer.
             threading.Thread(target=self._run_query, args=(host, answer), name="resolver", daemon=True).start()
             return await asyncio.wrap_future(answer)
 
     def _run_query(self, host: str, answer: concurrent.futures.Future[Sequence[str]]) -> None:
         try:
             found = self._query(host)
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            with contextlib.suppress(concurrent.futures.InvalidStateError):  # nobody waits any more
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting task
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # the waiter was cancelled
                 answer.set_exception(OSError(str(error)))
         else:
             with contextlib.suppress(concurrent.futures.InvalidStateError):

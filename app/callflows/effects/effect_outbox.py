@@ -1,4 +1,4 @@
-"""What waits to be done outside: a bounded number of effects, each done by a task of its own, and none of them twice."""
+"""Queue of effects to execute: bounded, one task per effect, and every idempotency key executed at most once."""
 
 from __future__ import annotations
 
@@ -22,25 +22,29 @@ if TYPE_CHECKING:
 
 
 MAX_OUTBOX_EFFECTS: Final = 1_000
-"""Effects that may wait, be under way or be tried again; half of them for one host, so that none has the others dropped."""
+"""Effects that may be queued, running or waiting for a retry.
+
+One host gets at most half of the room, so that a slow host does not cause effects for other hosts to be dropped.
+"""
 
 
 MAX_REMEMBERED_EFFECT_KEYS: Final = 10_000
-"""Keys of effects that were caused already …"""
+"""Keys of recent effects kept in memory."""
 
 
 EFFECT_KEY_MEMORY_SECONDS: Final = 600.0
-"""… and the seconds for which they are remembered."""
+"""Seconds for which a key is kept in memory."""
 
 
 _DROP_LOG_INTERVAL_SECONDS: Final = 10.0
-"""Seconds between two lines that say what had to be dropped."""
+"""Seconds between two log lines about dropped effects."""
 
 
 class EffectOutbox:
-    """Takes effects from any thread, and has ``do`` do them in the loop; ``do`` raises where it could not.
+    """Takes effects from any thread and executes each with ``run_effect`` in the event loop.
 
-    Of effects with one key the first is done: of those of this process in ten minutes; where there is ``done``, of all.
+    ``run_effect`` raises on failure. Only the first effect with a key is executed: within this process for ten minutes, and
+    with an ``idempotency_store`` for all processes permanently.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class EffectOutbox:
         report_result: Callable[[EffectResult], None] | None = None,
         idempotency_store: IdempotencyStore | None = None,
     ) -> None:
-        """``settled`` is told what became of each effect that was taken."""
+        """``report_result`` is called with the result of each accepted effect."""
         self._report_result = report_result
         self._run_effect = run_effect
         self._sleep = sleep
@@ -68,7 +72,7 @@ class EffectOutbox:
         self._is_closed = False
 
     def queue_effect(self, effect: Effect) -> None:
-        """Take an effect, or drop it; never waits, never raises."""
+        """Accept an effect or drop it; never waits, never raises."""
         with self._lock:
             outcome = self._find_refusal(effect)
             if outcome:
@@ -80,11 +84,11 @@ class EffectOutbox:
         if outcome == "dropped":
             self._log_dropped()
         elif not outcome and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # a loop that has ended; what waits is said by stop
+            with contextlib.suppress(RuntimeError):  # the loop is closed; stop() reports the queue
                 self._loop.call_soon_threadsafe(self._start_queued)
 
     def _find_refusal(self, effect: Effect) -> str:
-        """What becomes of an effect that is not taken, or nothing. A key is remembered only where it is taken."""
+        """Return ``repeated`` or ``dropped`` for an effect to refuse, else "" and remember its key."""
         now = time.monotonic()
         key = (effect.kind, effect.key)
         if any(
@@ -111,7 +115,7 @@ class EffectOutbox:
         _get_outbox_logger().error("effects dropped: too many wait", count=lost)
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start executing in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._start_queued()
 
@@ -123,7 +127,7 @@ class EffectOutbox:
             task.add_done_callback(self._finish_effect)
 
     def _finish_effect(self, task: asyncio.Task[tuple[str, str]]) -> None:
-        """Count an effect and give its room free, both at once."""
+        """Count the result and free the effect's room under one lock."""
         effect = self._tasks.pop(task)
         with self._lock:
             host = _find_target_host(effect)
@@ -136,7 +140,7 @@ class EffectOutbox:
             self._report_result(EffectResult(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
 
     async def _attempt_effect(self, effect: Effect) -> tuple[str, str]:
-        """What became of an effect, and why; never raises but when it is cancelled."""
+        """Execute an effect; return its result and the reason. Raises nothing but CancelledError."""
         began = time.monotonic()
         reason = ""
         try:
@@ -150,7 +154,7 @@ class EffectOutbox:
             reason = str(error)
         except TimeoutError:
             reason = "it was not done in time"
-        except Exception as error:  # noqa: BLE001 - others wait, whatever it is
+        except Exception as error:  # noqa: BLE001 - one broken effect must not affect others
             reason = f"it broke: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
@@ -162,14 +166,14 @@ class EffectOutbox:
         return "sent", ""
 
     async def _claim_keys(self, effect: Effect) -> bool:
-        """Whether nobody did it before; where that cannot be found out, it is done: nobody may have."""
+        """Return whether the effect is new; also true if the store fails, because the effect may be new."""
         if self._idempotency_store is None:
             return True
         try:
             for key in _list_effect_keys(effect):
                 if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
-        except Exception as error:  # noqa: BLE001 - a memory that is gone keeps nothing from being done
+        except Exception as error:  # noqa: BLE001 - better sent twice than never
             _get_outbox_logger().error(
                 "what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__
             )
@@ -177,7 +181,10 @@ class EffectOutbox:
         return True
 
     async def wait_for_retry(self, seconds: float) -> bool:
-        """Wait before another attempt; whether there is one. Who waits when the end comes has one more, at once."""
+        """Wait before a retry; return whether to retry.
+
+        A stop ends the wait: the effect gets one last attempt at once. After a stop no further wait is granted.
+        """
         if self._stop_requested.is_set():
             return False
         waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._stop_requested.wait())]
@@ -189,7 +196,7 @@ class EffectOutbox:
         return True
 
     async def stop(self, grace_seconds: float) -> None:
-        """Take nothing more; do what waits within ``grace`` seconds, and drop the rest."""
+        """Accept no more effects; finish pending ones within ``grace_seconds`` and drop the rest."""
         with self._lock:
             self._is_closed = True
         self._start_queued()
@@ -204,18 +211,18 @@ class EffectOutbox:
             _get_outbox_logger().error("effects dropped: the server stops", count=len(lost))
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
-        """How many of which kind were ``sent``, ``failed``, ``refused``, ``dropped`` or ``repeated``."""
+        """Return the number of results by kind and result (``sent, failed, refused, dropped, repeated``)."""
         with self._lock:
             return dict(self._result_counts)
 
 
 def _list_effect_keys(effect: Effect) -> list[str]:
-    """Under which an effect may have been done; what was done a while ago is asked first, and then nothing is claimed."""
+    """Return the keys to claim, the previous key first: if the previous key was used, the new key is not claimed."""
     return [key for key in (effect.previous_key, effect.key) if key]
 
 
 def _find_target_host(effect: Effect) -> str:
-    """Where an effect goes to, as far as a log may tell: a path or a query may be a secret."""
+    """Return the target host for logs, or the kind; a path or a query may contain a secret."""
     try:
         return urlsplit(str(effect.payload.get("url", ""))).hostname or effect.kind
     except ValueError:

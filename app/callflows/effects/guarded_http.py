@@ -1,4 +1,7 @@
-"""HTTP to the outside over connections that the guard allows. It imports httpx, so it is imported when it is needed."""
+"""HTTP client whose connections only go to addresses allowed by the AddressGuard.
+
+Importing this module loads httpx, which is heavy: import it only on demand.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _MAX_PORT: Final = 65_535
 
 
 _ADDRESS_TIMEOUT_SECONDS: Final = 0.25
-"""Seconds for an address that does not answer, while there is another to try."""
+"""Seconds to wait for one address of a host while other addresses remain."""
 
 
 _KEEPALIVE_SECONDS: Final = 30.0
@@ -40,7 +43,7 @@ _GZIP_WINDOW_BITS: Final = zlib.MAX_WBITS | 16
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HTTPAnswer:
-    """What a server answered; the body is decompressed."""
+    """Answer of a server; the body is decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,12 +51,12 @@ class HTTPAnswer:
 
     @property
     def is_success(self) -> bool:
-        """Whether it did what it was asked."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP
+        """True for a status of 200 to 299."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's class of successes
 
 
 class GuardedClient:
-    """A pool of connections that are kept for the next request; at most ``most`` at once, ``per_host`` to one host."""
+    """HTTP client with keep-alive: at most ``max_connections`` connections, and ``max_per_host`` requests to one host."""
 
     def __init__(
         self, guard: AddressGuard, max_connections: int, max_per_host: int, *, tls_context: ssl.SSLContext | None = None
@@ -70,13 +73,13 @@ class GuardedClient:
         self._client = httpx.AsyncClient(
             transport=_PoolTransport(self._pool),
             trust_env=False,
-            timeout=None,  # noqa: S113 - whoever asks has one deadline for the whole of it
+            timeout=None,  # noqa: S113 - send_request has one deadline for the whole request
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._client.headers.clear()
 
     def parse_url(self, text: str) -> httpx.URL:
-        """A URL that may be asked as far as can be told without resolving its host. Raises RefusedURL."""
+        """Parse and check a URL without resolving its host. Raises BlockedRequestError."""
         if len(text) > _MAX_URL_CHARACTERS:
             raise BlockedRequestError(f"its URL is longer than {_MAX_URL_CHARACTERS} characters")
         try:
@@ -94,15 +97,16 @@ class GuardedClient:
         return url.copy_with(host=host.removesuffix("."), fragment=None)
 
     def get_host_semaphore(self, host: str) -> asyncio.Semaphore:
-        """What keeps a host that is slow from taking all connections: hold it while it is asked."""
+        """Return the semaphore to hold during a request, so that a slow host cannot occupy all connections."""
         return self._host_semaphores.setdefault(host, asyncio.Semaphore(self._max_per_host))
 
     async def send_request(
         self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, *, max_bytes: int, seconds: float
     ) -> HTTPAnswer:
-        """A request and its answer; the body is read where it is fine, ``most`` bytes of it at most, else it is empty.
+        """Send a request and return the answer within ``seconds``.
 
-        Raises OutsideError with the reason; takes ``seconds`` at most.
+        The body of a successful answer is read up to ``max_bytes``; other answers have an empty body. Raises
+        OutboundRequestError with the reason.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -123,7 +127,7 @@ class GuardedClient:
     async def _send_and_read(
         self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, max_bytes: int
     ) -> HTTPAnswer:
-        # A body is announced also where it is empty, as HTTP wants it of those methods.
+        # HTTP requires a Content-Length for these methods even if the body is empty.
         content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
         told = [(name.encode("ascii"), value) for name, value in headers.items()]
         async with self._client.stream(method, url, headers=told, content=content) as response:
@@ -134,7 +138,6 @@ class GuardedClient:
             return dataclasses.replace(answer, body=await _read_body(response.aiter_raw(), encoding, max_bytes))
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._client.aclose()
 
 
@@ -151,7 +154,7 @@ def _is_tls_error(error: BaseException) -> bool:
 
 
 async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytes:
-    """A body, decompressed; never more than ``most`` bytes, neither on the wire nor in memory."""
+    """Read and decompress a body of at most ``max_bytes``; size is limited on the wire and in memory against zip bombs."""
     if encoding.strip().lower() not in {"", "identity", "gzip", "x-gzip"}:
         raise OutboundRequestError("the answer is compressed in a way that was not asked for")
     unzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding.lower() else None
@@ -170,7 +173,7 @@ async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to what the guard found, and to nothing else. The name stays the one of TLS and of the Host header."""
+    """Connects only to addresses allowed by the guard; TLS and the Host header keep using the name."""
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
@@ -200,7 +203,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _PoolTransport(httpx.AsyncBaseTransport):
-    """httpx over a pool of httpcore that has its own way to connect, which httpx's own transport does not take."""
+    """Transport for httpx over an httpcore pool with its own network backend; httpx's transport does not accept one."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
@@ -236,7 +239,7 @@ class _ResponseStream(httpx.AsyncByteStream):
 
 @contextlib.contextmanager
 def _translate_httpcore_errors() -> Iterator[None]:
-    """Errors of httpcore as those of httpx, as far as they are told apart here."""
+    """Convert httpcore's errors to httpx's errors, as far as this module distinguishes errors."""
     try:
         yield
     except httpcore.ConnectError as error:

@@ -1,6 +1,6 @@
-"""A question to an HTTP server while a caller waits: quick, bounded, and never an error.
+"""HTTP request to another server while a caller waits: bounded in time and size; a failure becomes a LookupResult.
 
-The deadline is for all of it together. Redirects are followed by hand, each judged as the first URL was.
+One deadline covers the whole lookup. Redirects are followed here, so that each new URL is checked like the first one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 MAX_LOOKUP_ANSWER_BYTES: Final = 65_536
-"""Bytes of an answer, on the wire and decompressed."""
+"""Bytes of an answer after decompression."""
 
 
 MAX_LOOKUP_ANSWER_DEPTH: Final = 32
-"""Lists and objects in one another."""
+"""Nesting depth of lists and objects in a JSON answer."""
 
 
 MAX_JSON_NUMBER_DIGITS: Final = 64
@@ -73,7 +73,7 @@ _CONNECTION_HEADERS: Final = frozenset(
         "upgrade",
     }
 )
-"""Headers that belong to the connection and not to who asks."""
+"""Headers controlled by the connection, not by the author of the flow."""
 
 
 _SUPPORTED_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
@@ -86,7 +86,7 @@ _CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
 
 async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], request: LookupRequest) -> LookupResult:
-    """What a lookup brings over the wire that ``ready`` gives; never raises but when it is cancelled."""
+    """Run a lookup with the client from ``get_client``. Raises nothing but CancelledError."""
     began = time.monotonic()
     status: int | None = None
     value: object = None
@@ -100,14 +100,14 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
         reason = f"no answer within {request.timeout_ms} ms"
     except OutboundRequestError as error:
         reason = str(error)
-    except Exception as error:  # noqa: BLE001 - a caller waits, whatever it is
+    except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
         structlog.get_logger("callflows.effects").error("lookup broke", place=request.step_path, error=type(error).__name__)
         reason = "it broke"
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
 
 
 async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HTTPAnswer:
-    """The last answer of a row of redirects."""
+    """Send the request and follow redirects; return the last answer."""
     method, url = request.method.upper(), client.parse_url(request.url)
     if method not in _ALLOWED_METHODS:
         raise BlockedRequestError("its method is none of GET, HEAD, POST, PUT, PATCH, DELETE")
@@ -124,7 +124,7 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
             method, body = "GET", b""
             headers.pop("content-type", None)
         if not _is_same_server(url, there):
-            headers = _make_default_headers()
+            headers = _make_default_headers()  # the author's headers may contain credentials of the first server
             if body:
                 raise OutboundRequestError("it redirects what it was sent to another server")
         url = there
@@ -132,7 +132,7 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
 
 
 def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAnswer) -> httpx.URL | None:
-    """Where an answer sends us. Raises RefusedURL where we do not go."""
+    """Return the target URL of a redirect, None for other answers. Raises BlockedRequestError for a forbidden target."""
     if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
         return None
     try:
@@ -147,7 +147,7 @@ def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAns
 
 
 def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:
-    """The same host and port, or its better half: https where http was asked."""
+    """Return whether both URLs have the same host and port, or the target is the https version of an http URL."""
     if current.host != target.host:
         return False
     better = (current.scheme, current.port, target.scheme, target.port) == ("http", None, "https", None)
@@ -163,7 +163,7 @@ def _make_default_headers() -> dict[str, bytes]:
 
 
 def _build_headers(request: LookupRequest) -> dict[str, bytes]:
-    """The author's headers over ours. Raises RefusedURL where one is no header, or is not the author's to say."""
+    """Merge the author's headers over the defaults. Raises BlockedRequestError for invalid or reserved headers."""
     headers = _make_default_headers()
     if request.body:
         headers["content-type"] = b"application/json" if request.body[:1] in "{[" else b"text/plain; charset=utf-8"
@@ -184,7 +184,7 @@ def _encode_body(request: LookupRequest) -> bytes:
 
 
 def _parse_answer(answer: HTTPAnswer) -> object:
-    """A body as plain values: JSON where it says so or looks so, else a text. Raises OutsideError."""
+    """Parse a body: JSON if declared or apparent, else text. Raises OutboundRequestError."""
     if not answer.is_success:
         raise OutboundRequestError(f"status {answer.status}")
     kind = answer.headers.get("content-type", "")
@@ -202,11 +202,11 @@ def _parse_answer(answer: HTTPAnswer) -> object:
 
 
 class _InvalidJSONError(OutboundRequestError):
-    """It looked like JSON."""
+    """The body is not JSON, although declared or apparent."""
 
 
 def _parse_json(body: bytes) -> object:
-    """JSON as RFC 8259 has it: no NaN, no infinity; bounded, and without the characters that XML forbids."""
+    """Parse strict JSON (RFC 8259, without NaN and Infinity), limit its depth and remove characters forbidden in XML."""
     try:
         value = json.loads(
             body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_parse_integer, parse_float=_parse_fraction

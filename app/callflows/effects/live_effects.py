@@ -1,7 +1,7 @@
-"""What flows cause outside, done for real: lookups while a caller waits; messages and webhooks after the answer.
+"""Real effects: lookups while a caller waits; messages and webhooks after the answer is sent.
 
-``LiveEffects`` is the ``Effects`` of ``callflows.telephony.ports``. The modules which reach the network, and httpx with
-them, are loaded when a flow first needs them.
+``LiveEffects`` implements ``EffectHandler`` of ``callflows.telephony.ports``. The network modules, and httpx, are loaded
+when a flow first needs them.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _LOOKUP_CONNECTIONS: Final = (256, 32)
 
 
 _WEBHOOK_CONNECTIONS: Final = (64, 4)
-"""Connections at once, and to one host."""
+"""Maximum connections in all, and to one host."""
 
 
 _SMS_TIMEOUT_SECONDS: Final = 30.0
 
 
 class LiveEffects:
-    """The outside.
+    """Executes effects on the real network.
 
-    ``private`` are networks of the house that may be reached all the same; ``keys`` (``whsec_…``) sign webhooks, and
-    without one they are not signed; ``sms`` sends a message and raises where it cannot, ``optouts`` knows who wants none;
-    ``done`` knows what any process did before, ``settled`` is told what became of each effect.
-    ``resolve``, ``tls`` and ``sleep`` take the place of the machine's resolver, of the certificates that are trusted, and
-    of waiting between attempts.
+    ``private_networks`` are allowed although private. ``signing_keys`` (``whsec_…``) sign webhooks; without keys webhooks
+    are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
+    ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
+    ``resolve_host``, ``tls_context`` and ``sleep`` replace the system's resolver, the trusted certificates and the wait
+    between attempts.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LiveEffects:
         self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
-        """The answer to a question; never raises but when it is cancelled, and is there within the question's time."""
+        """Run a lookup within its timeout. Raises nothing but CancelledError."""
         result = await fetch_lookup(self._get_lookup_client, request)
         self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
         if not result.ok:
@@ -87,39 +87,39 @@ class LiveEffects:
         return result
 
     def queue_effect(self, effect: Effect) -> None:
-        """Have something happen soon; never waits, never raises, from any thread.
+        """Queue an effect from any thread; never waits, never raises.
 
-        An effect whose key was caused before is not caused again. What does not fit is dropped, counted and logged.
+        An effect with a known key is not executed again. If the outbox is full, the effect is dropped, counted and logged.
         """
         self._outbox.queue_effect(effect)
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
-        """What became of effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``), by kind."""
+        """Count effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``) by kind and result."""
         return {**self._outbox.count_results(), **self._lookup_counts}
 
     async def start(self) -> None:
-        """Begin to do what was and is caused, in the running loop."""
+        """Start executing queued effects in the running event loop."""
         self._outbox.start()
 
     async def load_clients(self) -> None:
-        """Load what reaches the network; worth while where a flow needs it, so that its first caller does not wait."""
+        """Load the HTTP clients in advance, so that the first caller of a flow with network access does not wait."""
         await self._get_clients()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Do what waits, as far as it can be done in ``grace`` seconds; the rest is dropped, counted and logged."""
+        """Finish pending effects within ``grace_seconds``; the rest is dropped, counted and logged."""
         await self._outbox.stop(grace_seconds)
         if self._clients_task is not None:
             for wire in await self._clients_task:
                 await wire.close()
 
     async def _get_clients(self) -> tuple[GuardedClient, GuardedClient]:
-        """The wires of lookups and of webhooks, which do not wait for one another."""
+        """Return the clients of lookups and of webhooks, separate so that neither waits for the other."""
         if self._clients_task is None:
             self._clients_task = asyncio.create_task(asyncio.to_thread(self._create_clients))
         return await asyncio.shield(self._clients_task)
 
     def _create_clients(self) -> tuple[GuardedClient, GuardedClient]:
-        from callflows.effects.guarded_http import GuardedClient  # noqa: PLC0415 - loads httpx, and most installations do without
+        from callflows.effects.guarded_http import GuardedClient  # noqa: PLC0415 - loads httpx, which is heavy
 
         asking, telling = (
             GuardedClient(self._guard, *bounds, tls_context=self._tls_context)
@@ -134,7 +134,7 @@ class LiveEffects:
         return (await self._get_clients())[1]
 
     async def _run_effect(self, effect: Effect) -> None:
-        """An effect. Raises OutsideError with the reason for which it did not happen."""
+        """Execute an effect. Raises OutboundRequestError with the reason of a failure."""
         if effect.kind == "sms":
             await self._send_text_message(effect)
             return

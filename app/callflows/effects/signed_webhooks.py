@@ -1,7 +1,7 @@
-"""Webhooks, signed as Standard Webhooks says, sent until somebody takes them: after the answer, never before it.
+"""Delivery of webhooks, signed according to Standard Webhooks, with retries.
 
-Each waits on its own, so that a server which is slow or away holds up nobody else's. The id stays the same on every
-attempt: a receiver knows by it what it has already.
+Each webhook waits on its own, so that a slow server does not delay webhooks to other servers. All attempts have the same
+webhook id, so that a receiver can recognize duplicates.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 WEBHOOK_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0)
-"""Seconds before each further attempt, give or take a fifth: six attempts in about ten minutes."""
+"""Seconds before each retry, plus or minus 20 %: six attempts in about ten minutes."""
 
 
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
-"""Seconds: a server that wants to be left alone for longer is not asked again."""
+"""Seconds: a server with a longer Retry-After gets no further attempt."""
 
 
 _ATTEMPT_SECONDS: Final = 10.0
@@ -53,10 +53,10 @@ _FIRST_SERVER_ERROR: Final = 500
 
 
 class WebhookSender:
-    """Sends webhooks over the wire that ``ready`` gives; without keys they are not signed.
+    """Sends webhooks with the client from ``get_client``; without keys the webhooks are not signed.
 
-    ``pause`` waits some seconds and says whether there is another attempt; ``clock`` gives seconds since 1970, ``chance`` a
-    number from 0 to 1.
+    ``wait_for_retry`` waits the given seconds and returns whether to retry. ``clock`` returns seconds since 1970,
+    ``random_fraction`` a number from 0 to 1.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class WebhookSender:
         self._random_fraction = random_fraction
 
     async def send_webhook(self, effect: Effect) -> None:
-        """Send a webhook (``url`` and ``body`` of its payload) as often as it needs.
+        """Send a webhook (``url`` and ``body`` of the effect's payload), with retries.
 
-        Raises OutsideError with the reason for which it was given up.
+        Raises OutboundRequestError with the reason of the last failure.
         """
         body = _encode_payload(effect.payload.get("body", {}))
         wire = await self._get_client()
@@ -95,9 +95,9 @@ class WebhookSender:
     async def _attempt_delivery(
         self, client: GuardedClient, url: httpx.URL, webhook_id: str, body: bytes
     ) -> tuple[str, float]:
-        """Why it has to be tried again, or nothing; and the seconds that the server wants to be left alone.
+        """Return the reason for a retry ("" on success) and the seconds of the server's Retry-After.
 
-        Raises OutsideError where it makes no sense to try again.
+        Raises OutboundRequestError if a retry is pointless.
         """
         try:
             async with client.get_host_semaphore(url.host):
@@ -129,7 +129,7 @@ class WebhookSender:
         return headers
 
     def _parse_retry_after(self, answer: HTTPAnswer) -> float:
-        """Seconds of a Retry-After, which are a number or a moment."""
+        """Return the seconds of a Retry-After header, which contains a number or a date; 0 if absent or invalid."""
         said = answer.headers.get("retry-after", "").strip()
         if said.isascii() and said.isdecimal():
             return float(said[:12])
@@ -140,7 +140,7 @@ class WebhookSender:
 
 
 def make_webhook_id(key: str) -> str:
-    """The ``webhook-id`` of an effect, which says nothing of its call."""
+    """Return the ``webhook-id`` of an effect: a hash, which reveals nothing about the call."""
     return f"msg_{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
@@ -157,7 +157,7 @@ def _encode_payload(body: object) -> bytes:
 def _describe_final_status(status: int) -> str:
     if status == _STATUS_GONE:
         return "status 410: nobody wants it any more"
-    if 300 <= status < 400:  # noqa: PLR2004 - the class of HTTP
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's class of redirects
         return f"status {status}: it redirects; name the URL that it redirects to"
     return f"status {status}"
 
@@ -167,6 +167,6 @@ def _decode_key(key: str) -> bytes:
 
 
 def _sign_webhook(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> bytes:
-    """A signature of the first version: over the id, the time and the body."""
+    """Sign id, timestamp and body: a ``v1`` signature (HMAC-SHA256) of Standard Webhooks."""
     made = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256")
     return b"v1," + base64.b64encode(made)

@@ -1,1 +1,1 @@
-"""Flow files: what authors write, compiled to nodes that answer calls."""
+"""Flow files: written by authors, compiled to nodes that answer calls."""

@@ -1,7 +1,7 @@
-"""Places in a flow that a call can come by: a node's beginning, and each way on from a step.
+"""Coverage points: the places in a flow that a call can reach, such as a node's start or an outcome of a step.
 
-Documents that are made for rehearsals say them in XML comments, which are nothing to whoever runs the document: static
-branches stand inside a document, and nobody comes back to tell which of them ran.
+Documents for rehearsals carry coverage points as XML comments. The comments have no effect on the call. Static branches
+need them: one document contains several branches, and no request reports which branch ran.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import re
 from typing import Final, NamedTuple
 
 NODE_ENTERED_POINT: Final = "node"
-"""What a call does that comes to a node."""
+"""A call enters a node."""
 
 
 NODE_REENTERED_POINT: Final = "on"
-"""What a call does that comes back to a node in which it was before."""
+"""A call returns to a node that it entered earlier."""
 
 
 NODE_EXIT_POINT: Final = "out"
-"""What a call does that comes to the end of a node, and ends there."""
+"""A call reaches the end of a node and ends."""
 
 
 DIAL_POINT: Final = "rings"
@@ -35,11 +35,11 @@ _OUTCOMES_BY_KIND: Final = {
     LAST_DIAL_POINT: {"answered": "answered", "busy": "nobody answers", "no-answer": "nobody answers"},
     CONDITION_POINT: {"holds": "holds", "does not hold": "does not hold"},
 }
-"""Of what is known only when it is over: what became of it, by the step's result."""
+"""Outcomes of pending points, by the result of the step."""
 
 
 _ELEMENT_SEPARATOR: Final = " of "
-"""Stands between what happens and the path of the element, in a document that does not say where in the flow it is."""
+"""Separates the kind from the element's path, in a document without positions of the flow file."""
 
 
 _COMMENT_PATTERN: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
@@ -49,7 +49,7 @@ _COMMENT_ELEMENT_PATTERN: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!-
 
 
 class CoveragePoint(NamedTuple):
-    """``what`` happens at a line and a column (from 1; 0: not known) of the flow file, in a node."""
+    """Event ``what`` in a node, at a line and column of the flow file (from 1; 0 if unknown)."""
 
     node: str
     line: int
@@ -57,12 +57,12 @@ class CoveragePoint(NamedTuple):
     what: str
 
     def render_comment(self) -> str:
-        """As it stands in a document; XML has no ``--`` in comments."""
+        """Render the XML comment. Hyphens in the node's name are escaped, because XML forbids ``--`` in comments."""
         return f"<!--{self.node.replace('-', '%2D')} {self.line}:{self.column} {self.what}-->"
 
     @property
     def counted_points(self) -> tuple[CoveragePoint, ...]:
-        """What coverage counts of it: itself, nothing, or what can become of it."""
+        """Points counted by coverage: this point, the possible outcomes of a pending point, or no points for re-entry and exit."""
         if self.what in (NODE_REENTERED_POINT, NODE_EXIT_POINT):
             return ()
         if self.is_pending:
@@ -74,7 +74,7 @@ class CoveragePoint(NamedTuple):
         return self.what.partition(_ELEMENT_SEPARATOR)[0]
 
     def for_element(self, element_path: str) -> CoveragePoint:
-        """The same of an element of a document."""
+        """Return a copy for an element of a document."""
         return self._replace(what=f"{self.what}{_ELEMENT_SEPARATOR}{element_path}")
 
     def _with_outcome(self, outcome: str) -> CoveragePoint:
@@ -82,21 +82,20 @@ class CoveragePoint(NamedTuple):
 
     @property
     def is_pending(self) -> bool:
-        """Whether it is known only later what became of it."""
+        """True if the outcome is known only after the step has finished."""
         return self._kind in _OUTCOMES_BY_KIND
 
     def resolve_outcome(self, result: str) -> CoveragePoint | None:
-        """What became of it; None where another will tell."""
+        """Return the point for a step's result. None if another point reports the outcome."""
         what = _OUTCOMES_BY_KIND[self._kind].get(result)
         return None if what is None else self._with_outcome(what)
 
 
 def strip_coverage_comments(document: str) -> str:
-    """A document without our comments."""
     return _COMMENT_ELEMENT_PATTERN.sub("", document)
 
 
 def parse_coverage_comment(comment: str) -> CoveragePoint | None:
-    """A comment of a document; None where it is none of ours."""
+    """Parse a coverage comment. Returns None for any other comment."""
     found = _COMMENT_PATTERN.fullmatch(comment)
     return None if found is None else CoveragePoint(found[1].replace("%2D", "-"), int(found[2]), int(found[3]), found[4])

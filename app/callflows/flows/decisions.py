@@ -1,6 +1,7 @@
-"""What a turn decided and why, as data. Always on: a decision costs a tuple, and is put into words when somebody asks.
+"""Decisions of a turn as data: the outcomes, and the values behind the outcomes.
 
-A turn's trail holds ``(Mark, outcome, values at that moment, detail)``.
+Recording is always on, because a decision costs only a tuple. Descriptions are rendered on request. A turn's trail
+contains ``(DecisionOrigin, outcome, values at that moment, detail)``.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
 
 
 MASKED_VALUE: Final = "••••"
-"""Stands for a secret value."""
+"""Replaces a secret value."""
 
 
 MAX_DECISION_CHARACTERS: Final = 1000
-"""Characters that are told of what was decided or answered."""
+"""Maximum length of an outcome or a detail in a description; longer data is truncated."""
 
 
 _MAX_NAME_VALUE_CHARACTERS: Final = 200
 
 
 _LITERAL_PATTERN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
-"""What is written out in a rule."""
+"""Literals in the source of a rule."""
 
 
 _NEVER_SECRET_ROOTS: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
-"""What no secret is compared with."""
+"""Scope roots that stay visible in a rule about a secret."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class DecisionOrigin:
-    """Where in a flow something is decided: the step's place, its word, what the rule says, the names it looks at."""
+    """Place of a decision in a flow: node, step index, step key, source of the rule and names in the rule."""
 
     node: str
     step: int
@@ -51,7 +52,7 @@ class DecisionOrigin:
 
 
 def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
-    """A turn's decisions in order: ``node, step, word, rule, values, outcome`` and, where there is more, ``detail``."""
+    """Describe a turn's decisions in order: ``node, step, word, rule, values, outcome`` and an optional ``detail``."""
     return [_describe_decision(turn, *entry) for entry in turn.trail]
 
 
@@ -70,23 +71,26 @@ def _describe_decision(
 
 
 def _is_hidden(name: str, origin: DecisionOrigin, *, involves_secret: bool) -> bool:
-    """Whether a name is not told: a secret, and beside one whatever a file or a call brings that it may have to be."""
+    """Return True for a secret name.
+
+    In a rule about a secret, names from a file or a call are hidden too, because the secret may have to equal their values.
+    """
     root = name.partition(".")[0]
     return root in origin.secret_names or (involves_secret and root not in _NEVER_SECRET_ROOTS)
 
 
 def _truncate_data(value: object) -> object:
-    """Plain data as it is where it is short, else the beginning of its JSON."""
+    """Return short data unchanged. Longer text or JSON is cut after MAX_DECISION_CHARACTERS."""
     if not isinstance(value, (str, dict, list)):
         return value
-    import json  # noqa: PLC0415 - rarely
+    import json  # noqa: PLC0415 - rarely needed
 
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return value if len(text) <= MAX_DECISION_CHARACTERS else f"{text[:MAX_DECISION_CHARACTERS]}…"
 
 
 def _read_name_value(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
-    """What a name was at that moment, as plain data."""
+    """Return a name's value at the moment of the decision, as plain data."""
     root, *keys = name.split(".")
     if root in NAMED_SCOPE_ROOTS:
         there = getattr(turn, root)
@@ -106,7 +110,7 @@ def _read_name_value(turn: Turn, name: str, values: Mapping[str, Any]) -> object
 
 def _format_short_value(value: object) -> str:
     if isinstance(value, (dict, list)):
-        import json  # noqa: PLC0415 - rarely
+        import json  # noqa: PLC0415 - rarely needed
 
         return json.dumps(value, ensure_ascii=False)[:_MAX_NAME_VALUE_CHARACTERS]
     number = getattr(value, "number", None)

@@ -1,4 +1,4 @@
-"""Undocumented."""
+"""Entry points of flows: the start node, the entries of a node, and the numbers in a flow file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final, NamedTuple
 
 UNCLAIMED_NUMBERS: Final = "rest"
-"""Claims every number that nobody else claims."""
+"""Claims every number that no other flow claims."""
 
 
 START_NODE: Final = "start"
@@ -14,7 +14,7 @@ START_NODE: Final = "start"
 
 
 class NodeEntry(NamedTuple):
-    """Where a node is entered: at a step, at an attempt of its menu, with the line answered or not, with digits given."""
+    """Entry of a node: step index, attempt of a menu, line answered or not, digits received or not."""
 
     step: int = 0
     attempt: int = 0
@@ -27,7 +27,10 @@ FIRST_ENTRY: Final = NodeEntry()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NumberClaim:
-    """A number in a flow file, with its place: that it answers (E.164, ``+1201*`` or ``rest``), or that it rings."""
+    """A number in a flow file with its position.
+
+    The flow answers the number (E.164, ``+1201*`` or ``rest``), or rings or writes to the number.
+    """
 
     number: str
     file: str

@@ -1,8 +1,7 @@
-"""Which flow answers which number, and how a node answers a turn. A book never changes: it is swapped whole.
+"""Compiled flows, and the rendering of a node's document for a turn.
 
-A node is a function of a Turn. What it writes was made when the flow was loaded, as pieces: texts that never change, holes
-that
-are filled for each call, and choices between runs of pieces.
+Documents are compiled when the flow is loaded, to fragments: constant texts, holes that are filled for each call, and
+conditions between sequences of fragments.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """A flow, ready to answer. ``documents`` has what stands in the Response for each node's entries."""
+    """A compiled flow. ``documents`` maps the entries of each node to the content of the Response."""
 
     name: str
     file: str
@@ -41,38 +40,38 @@ class Flow:
     documents: Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]
     fallback: bytes
     problems: tuple[Problem, ...] = ()
-    """Why a flow is broken; such a one answers with its fallback only."""
+    """Errors of a broken flow. A broken flow answers only with the fallback."""
     resolve: Callable[[str, Turn], object] | None = None
-    """Gives what the flow knows beside a call: its hours, lists and variables."""
+    """Returns ``hours``, ``lists`` or ``variables`` for a turn."""
     hours_names: tuple[str, ...] = ()
-    """The names of its opening hours."""
+    """Names of the opening hours."""
     uses_network: bool = False
-    """Whether it asks or tells other servers."""
+    """True if the flow sends requests to other servers."""
     needs_worker: bool = False
-    """Whether something of it is worked out by workers."""
+    """True if parts of the flow run in worker processes."""
     literal_targets: tuple[NumberClaim, ...] = ()
-    """The numbers that its author wrote out to be rung or written to, with their places."""
+    """Numbers written out in the file as dial or message targets, with positions."""
     uses_calls_today: bool = False
-    """Whether it asks how often somebody called today."""
+    """True if the flow uses the number of today's calls from a caller."""
     message_rules: MessageRules | None = None
-    """What it does with texts that come in; a program and a broken flow have no rules."""
+    """Rules for incoming text messages. None for Python flows and broken flows."""
     missed_calls: MissedCallSteps | None = None
-    """What it does when a call has ended that nobody took."""
+    """Steps to run after a missed call."""
     coverage_points: tuple[CoveragePoint, ...] = ()
-    """All that calls can come by, where its documents are made for rehearsals."""
+    """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)
-    """Those of the spots that the trail tells: node, step, word and outcome of what is decided about texts and ends."""
+    """Coverage points that the trail reports (decisions about messages and ended calls), by node, step, word and outcome."""
     uses_current_time: bool = False
-    """Whether it asks what time it is."""
+    """True if the flow uses the current time."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(
         default_factory=dict, repr=False
     )
 
     def answer(self, node: str, turn: Turn, entry: NodeEntry = FIRST_ENTRY) -> bytes:
-        """The document of a node for a turn; an entry that this version lacks is the node's start.
+        """Render the document of a node for a turn. An entry unknown to this version becomes the node's start.
 
-        Raises Pending where something must be looked up first, KeyError where there is no such node, and whatever a text
-        or a condition raises.
+        Raises NeedsResult if a deferred job must run first, KeyError for an unknown node, FlowFileError if the flow is
+        broken, LanguageError if the document is too long, and any error of a text or a condition.
         """
         pieces = self._prepared_fragments.get((node, entry)) or self._prepare_fragments(node, entry)
         turn.zone, turn.resolve = self.zone, self.resolve
@@ -85,7 +84,7 @@ class Flow:
         return document
 
     def _prepare_fragments(self, node: str, entry: NodeEntry) -> tuple[Fragment, ...]:
-        """A document's pieces, prepared when it is first asked for: most of a flow's are never."""
+        """Prepare a document's fragments on first use, because most documents are never requested."""
         if self.problems:
             raise FlowFileError(self.problems)
         entries = self.documents[node]
@@ -95,6 +94,6 @@ class Flow:
 
 
 def render_apology(text: str, dialect: Dialect) -> bytes:
-    """The document that says a sentence and hangs up."""
+    """Render a document with one sentence and a hangup."""
     answer = [Answer()] if dialect == "reference" else []
     return to_xml(Response(*answer, Say(text), Hangup()), dialect)

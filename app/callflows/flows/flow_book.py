@@ -1,4 +1,7 @@
-"""Undocumented."""
+"""The flow book: maps each number to the flow that answers.
+
+A published book never changes. A reload builds a new book and replaces the whole book.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class FlowBook:
-    """All flows of an installation. Look-up takes the same time for a thousand numbers and a million.
+    """All flows of an installation. A lookup takes the same time for a thousand numbers and for a million.
 
-    Of flows that claim the same number, the one that claimed it first has it; a broken flow gives way to one that is right.
+    If several flows claim one number, the first claim wins. A flow without errors wins over a broken flow.
     """
 
     __slots__ = ("_contested_numbers", "_flows_by_number", "_flows_by_prefix", "_prefix_lengths", "_rest_flow", "flows")
@@ -30,7 +33,10 @@ class FlowBook:
         self._apply_changes({flow.name: flow for flow in flows})
 
     def with_flows(self, flows: Mapping[str, Flow | None]) -> FlowBook:
-        """A book with other flows under these names (None: with none); what stays is copied whole, not gone through."""
+        """Return a new book with these flows replaced (None removes a flow).
+
+        The other claims are copied without being examined.
+        """
         book = FlowBook()
         book.flows, book._rest_flow, book._contested_numbers = self.flows, self._rest_flow, self._contested_numbers.copy()
         book._flows_by_number, book._flows_by_prefix = self._flows_by_number.copy(), self._flows_by_prefix.copy()
@@ -38,7 +44,7 @@ class FlowBook:
         return book
 
     def _apply_changes(self, flows: Mapping[str, Flow | None]) -> None:
-        """First all give up what they claim no more, then all claim what is new: numbers may go from one to the other."""
+        """Release all dropped claims, then add the new claims, so that a number can move from one flow to another."""
         more: list[tuple[Flow, set[str]]] = []
         for name, new in flows.items():
             old = self.flows.get(name)
@@ -57,7 +63,7 @@ class FlowBook:
         self._prefix_lengths = sorted({len(prefix) for prefix in self._flows_by_prefix}, reverse=True)
 
     def _assign_number(self, number: str, claimants: list[Flow]) -> None:
-        """Give a number to the first of these, as far as none is better."""
+        """Assign a number to the first claimant without errors, or to the first claimant if all are broken."""
         if len(claimants) > 1:
             claimants.sort(key=lambda flow: bool(flow.problems))
             self._contested_numbers[number] = tuple(claimants)
@@ -74,7 +80,7 @@ class FlowBook:
             held[key] = holder
 
     def find_claimants(self, number: str) -> tuple[Flow, ...]:
-        """The flows that claim a number (or ``+1201*``, or ``rest``) in these words; the first has it."""
+        """Return the flows with exactly this claim (E.164, ``+1201*`` or ``rest``), the winner first."""
         several = self._contested_numbers.get(number)
         if several is not None:
             return several
@@ -85,11 +91,11 @@ class FlowBook:
         return () if holder is None else (holder,)
 
     def find_answering_flow(self, number: str) -> Flow | None:
-        """The flow that answers a number (E.164): exact beats the longest prefix beats ``rest``."""
+        """Return the flow that answers a number (E.164): an exact claim wins over the longest prefix, a prefix over ``rest``."""
         return self.find_claiming_flow(number) or self._rest_flow
 
     def find_claiming_flow(self, number: str) -> Flow | None:
-        """The flow that claims a number (E.164) itself, or by a prefix."""
+        """Return the flow with an exact claim or a prefix claim to a number (E.164)."""
         flow = self._flows_by_number.get(number)
         if flow is not None:
             return flow
@@ -100,11 +106,11 @@ class FlowBook:
         return None
 
     def has_exact_claim(self, number: str) -> bool:
-        """Whether a flow claims this very number (E.164); what only begins as a prefix may be anybody's."""
+        """Return True for an exact claim (E.164). A number that only matches a prefix may belong to anybody."""
         return number in self._flows_by_number
 
     def find_conflicts(self) -> list[Problem]:
-        """What is wrong with numbers that several flows claim: each but the one that has it is told so."""
+        """Return a problem for every claim that lost to the claim of another flow."""
         places: dict[str, dict[str, NumberClaim]] = {}
         for flow in {id(flow): flow for several in self._contested_numbers.values() for flow in several}.values():
             places[flow.name] = {claim.number: claim for claim in reversed(flow.claims)}
@@ -120,7 +126,7 @@ def _claimed_numbers(flow: Flow | None) -> set[str]:
 
 
 def find_claim_conflicts(claims: Iterable[NumberClaim]) -> list[Problem]:
-    """Numbers that are claimed twice, in one file or in two."""
+    """Return a problem for every repeated claim, in one file or in several."""
     first: dict[str, NumberClaim] = {}
     return [
         describe_claim_conflict(claim, other)
@@ -130,7 +136,7 @@ def find_claim_conflicts(claims: Iterable[NumberClaim]) -> list[Problem]:
 
 
 def describe_claim_conflict(claim: NumberClaim, other: NumberClaim) -> Problem:
-    """A number that is claimed already."""
+    """Build the problem for ``claim``, a number already claimed by ``other``."""
     said = f"numbers: {claim.number} is claimed already, at {other.file}:{other.line}:{other.column}"
     mend = "a number has one flow: take one of the two out"
     return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", said, mend)

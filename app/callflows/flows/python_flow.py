@@ -1,6 +1,6 @@
-"""Flows that are Python programs: what their authors write with, and how a node of one is run, apart from the server.
+"""Python flows: the API for authors, and the job that runs one node outside the server process.
 
-``describe`` runs such a file once to learn what it is, in a process of its own that is stopped when it takes too long.
+``describe_python_flow`` runs a file once to read the declarations, in a separate process with a time limit.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 DESCRIBE_TIMEOUT_SECONDS: Final = 20.0
-"""A file that has not told by then what it is, is refused."""
+"""A file that takes longer to describe itself is refused."""
 
 
 _NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class PythonFlow:
-    """A flow of Python functions; made by ``flow``."""
+    """A flow of Python functions. Created by ``flow``."""
 
     def __init__(
         self, name: str, numbers: Sequence[str], timezone: str, dialect: Dialect | None, fallback: Response | None
@@ -53,7 +53,10 @@ class PythonFlow:
         self.nodes: dict[str, NodeFunction] = {}
 
     def node(self, function: NodeFunction) -> NodeFunction:
-        """A decorator: an ``async`` function of a Turn that gives a Response is a node of its name."""
+        """Register a node (decorator). The node is an ``async`` function from Turn to Response; the function's name is the node's.
+
+        Raises PythonFlowError for any other function, and for an invalid or repeated name.
+        """
         name = getattr(function, "__name__", "")
         if not inspect.iscoroutinefunction(function):
             raise PythonFlowError(f"the node {name!r} must be an async function of a turn")
@@ -71,9 +74,10 @@ def flow(
     dialect: Dialect | None = None,
     fallback: Response | None = None,
 ) -> PythonFlow:
-    """A flow as a program, in the file ``callflows/<name>.py``.
+    """Declare a flow in the file ``callflows/<name>.py``.
 
-    ``numbers`` as in a flow file; ``fallback`` is served when anything goes wrong. Every call begins at the node ``start``.
+    ``numbers`` has the same form as in a flow file. ``fallback`` is served if anything goes wrong. Every call begins at the
+    node ``start``. Raises PythonFlowError for arguments of a wrong type.
     """
     if isinstance(numbers, str) or not all(isinstance(number, str) for number in numbers):
         raise PythonFlowError('numbers is a list of texts, as ["+12015550123"]')
@@ -86,7 +90,7 @@ def flow(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PythonNodeJob:
-    """A node of a program, to be run for a turn."""
+    """Runs a node of a Python flow for a turn."""
 
     file: str
     source: str
@@ -101,7 +105,7 @@ class PythonNodeJob:
     zone: str
 
     async def run(self) -> dict[str, Any]:
-        """The document, and the URLs in it that are to be signed: by the text that stands for each its node and values."""
+        """Return ``document`` and ``links``: the node and the values of each unsigned URL, by the URL's token."""
         program = load_python_flow(self.file, self.source)
         links: dict[str, tuple[str, dict[str, Any]]] = {}
         turn = Turn(
@@ -121,7 +125,7 @@ class PythonNodeJob:
 def _make_unsigned_url(
     program: PythonFlow, base: str, links: dict[str, tuple[str, dict[str, Any]]], node: str, values: Mapping[str, Any]
 ) -> str:
-    """A URL that is signed when the document is back in the server; no program ever sees a key."""
+    """Return a URL with a token. The server signs the URL later, so a Python flow never sees a key."""
     if node not in program.nodes:
         raise PythonFlowError(f"no node is named {node!r}; there are {', '.join(program.nodes)}")
     token = f"ticket-{secrets.token_hex(16)}"
@@ -131,7 +135,10 @@ def _make_unsigned_url(
 
 @lru_cache(maxsize=256)
 def load_python_flow(file: str, source: str) -> PythonFlow:
-    """Run a file; the program in it. Raises what the file raises, FlowProgramError where there is none or several."""
+    """Run a file and return the flow.
+
+    Raises any error of the file, and PythonFlowError unless the file makes exactly one flow.
+    """
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names: dict[str, Any] = {"__name__": Path(file).stem, "__file__": file}
     exec(compile(source, file, "exec"), names)  # noqa: S102 - the author's program: it is trusted code
@@ -142,15 +149,15 @@ def load_python_flow(file: str, source: str) -> PythonFlow:
     return program
 
 
-# What a file is
+# Description of a file, made in a separate process
 
 
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
-    """What a file is: ``name, numbers, timezone, dialect, nodes, fallback``; or ``error, line`` where it does not run."""
+    """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails."""
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
     command = make_sandbox_command("from callflows.flows.python_flow import describe_main; describe_main()")
     try:
-        done = subprocess.run(  # noqa: S603 - this Python, and a module of ours
+        done = subprocess.run(  # noqa: S603 - runs this Python and our own module
             command,
             env=make_sandbox_environment(),
             input=asked,
@@ -180,15 +187,15 @@ def _describe_source(request: Mapping[str, Any]) -> dict[str, Any]:
         if program.fallback is not None:
             extensions = Extensions.from_declarations(request["kinds"])
             fallback = to_xml(program.fallback, program.dialect or "reference", extensions=extensions).decode()
-    except BaseException as error:  # noqa: BLE001 - whatever a file does when it is run
+    except BaseException as error:  # noqa: BLE001 - an author's file may raise anything
         return {"error": f"{type(error).__name__}: {error}", "line": _find_error_line(error, request["file"])}
-    nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009 - a function's
+    nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009
     told = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone, "dialect": program.dialect}
     return {**told, "nodes": nodes, "fallback": fallback}
 
 
 def _find_error_line(error: BaseException, file: str) -> int:
-    """The line of a file at which it failed, from 1."""
+    """Return the line in a file at which the error occurred, from 1."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno or 1
     return next((line for line in _iterate_error_lines(error, file)), 1)
@@ -201,6 +208,7 @@ def _iterate_error_lines(error: BaseException, file: str) -> Iterator[int]:
 
 
 def describe_main() -> None:
-    """Read what is asked, and say what the file is, on a line of its own."""
+    """Main function of the separate process: read a request from stdin, write the description to stdout."""
     told = _describe_source(json.load(sys.stdin))
+    # the author's file may print too: the server reads only the last line
     sys.stdout.write(f"\n{json.dumps(told)}")

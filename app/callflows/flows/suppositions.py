@@ -1,4 +1,4 @@
-"""What a rehearsal supposes of a flow, whatever its file and the clock say. Live calls suppose nothing."""
+"""Suppositions of a rehearsal, which override the flow file and the clock. Live calls have no suppositions."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _MAX_PREFIX_DIGITS: Final = 15
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Suppositions:
-    """``hours`` are names with whether they are open on the day of the call, ``lists`` names with who is in them.
+    """``hours`` pairs names with open (True) or closed for the day of the call. ``lists`` pairs names with additional callers.
 
-    ``breaks`` are nodes that break when a call comes to ask for them.
+    A node in ``failing_nodes`` raises SimulatedNodeFailure if a call requests the node.
     """
 
     dialect: Dialect | None = None
@@ -40,7 +40,7 @@ class Suppositions:
     def make_overrides(
         self, flow_name: str, name: str, moment: datetime, zone: ZoneInfo | None
     ) -> tuple[HoursOverride, ...]:
-        """The override of hours at a moment: until the end of its day, so that there is a next opening."""
+        """Return the override of hours at a moment. The override ends with the day, so that a next opening exists."""
         is_open = dict(self.hours).get(name)
         if is_open is None:
             return ()
@@ -49,7 +49,7 @@ class Suppositions:
         return (HoursOverride(flow_name, name, is_open, None, until),)
 
     def with_failing_nodes(self, flow: Flow) -> Flow:
-        """A flow in which nodes break: whoever asks for one gets what the engine answers then."""
+        """Return a flow with failing nodes. A call that requests such a node gets the engine's answer to a failure."""
         if not self.failing_nodes:
             return flow
         broken = {
@@ -59,7 +59,7 @@ class Suppositions:
         return dataclasses.replace(flow, documents=broken, _prepared_fragments={})
 
     def with_supposed_callers(self, caller_list: CallerList) -> CallerList:
-        """A list with those who are supposed to be in it."""
+        """Return a caller list that also contains the supposed callers."""
         more = [normalize_list_entry(written) for written in dict(self.lists).get(caller_list.name, ())]
         if not more:
             return caller_list
@@ -73,7 +73,7 @@ class Suppositions:
 
 
 class SimulatedNodeFailure(Exception):
-    """A node breaks since a scenario says so."""
+    """A node fails because the scenario says so."""
 
 
 def _fail_node(_turn: Turn) -> str:
@@ -81,7 +81,7 @@ def _fail_node(_turn: Turn) -> str:
 
 
 def normalize_list_entry(entry: str) -> str:
-    """Who is in a list, as a row says it: ``+12015550123``, ``+1201*``, ``anonymous``; nothing where it is none of them."""
+    """Return a list entry as ``+12015550123``, ``+1201*`` or ``anonymous``; an empty text for an invalid entry."""
     text = entry.strip()
     if text.lower() == ANONYMOUS_LIST_ENTRY:
         return ANONYMOUS_LIST_ENTRY
@@ -97,7 +97,7 @@ NO_SUPPOSITIONS: Final = Suppositions()
 def make_override_lookup(
     suppositions: Suppositions, flow_name: str, find_real_overrides: Callable[[str], tuple[HoursOverride, ...]]
 ) -> Callable[[str, datetime, ZoneInfo | None], Sequence[HoursOverride]]:
-    """The overrides of a flow's hours by name at a moment: the real ones, and above them what is supposed."""
+    """Return a function that finds the overrides of hours at a moment: the real overrides, then the supposed ones above."""
     if not suppositions.hours:
         return lambda name, _at, _zone: find_real_overrides(name)
     return lambda name, at, zone: (*find_real_overrides(name), *suppositions.make_overrides(flow_name, name, at, zone))

@@ -1,7 +1,7 @@
-"""The signed state of a call that travels in its URLs: any process can go on with any call, and nobody can forge one.
+"""Tickets: the signed state of a call in URLs. Any process can continue any call, and tickets cannot be forged.
 
-``<issued>.<state>.<signature>``: when it was made (hexadecimal seconds), what is used later (JSON in base64url), and
-keyed BLAKE2b of both with the flow and the node. Signed with the first key, valid with any.
+A ticket is ``<issued>.<state>.<signature>``: the time of issue (hexadecimal seconds), the values for later steps (JSON in
+base64url), and keyed BLAKE2b of both with the flow and the node. The first key signs; every key verifies.
 """
 
 from __future__ import annotations
@@ -26,32 +26,30 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     class TicketFactory(Protocol):
-        """Makes a ticket of what was told of a call, and of what was set in it."""
+        """Makes a ticket from the request fields and the stored values of a call."""
 
         def __call__(
             self, request_fields: Mapping[str, str], values: Mapping[str, Any] = ..., secret_names: AbstractSet[str] = ...
         ) -> str:
-            """One ticket. Raises TicketError where it is too big."""
+            """Return a ticket. Raises TicketError if the state is too large."""
 
 
 TICKET_LIFETIME_SECONDS: Final = 24 * 3600
-"""Seconds for which a ticket is good."""
 
 
 MAX_TICKET_STATE_BYTES: Final = 2048
-"""Bytes that a ticket's state may have."""
 
 
 MIN_SECRET_KEY_CHARACTERS: Final = 32
-"""Characters of a kept key."""
+"""Minimum length of a stored key."""
 
 
 _MAX_CLOCK_SKEW_SECONDS: Final = 300
-"""Seconds by which another process's clock may be ahead."""
+"""Seconds by which the clock of another process may be ahead."""
 
 
 class TicketSigner:
-    """Makes tickets and reads them."""
+    """Signs and reads tickets."""
 
     __slots__ = ("_encryption_keys", "_keys")
 
@@ -64,11 +62,10 @@ class TicketSigner:
         )
 
     def make_ticket_factory(self, target: str, state: Mapping[str, Any]) -> TicketFactory:
-        """Makes tickets for a place (``flow/node``) with a state.
+        """Return a factory for tickets with a state, valid for a target (``flow/node``).
 
-        To each comes, under ``t``, what was told of its call, under ``s`` the values that were set, and under ``x``,
-        encrypted, those of them that are secret. All that is known before the call is worked out here. What it gives
-        raises TicketError where a ticket is too big.
+        The factory adds request fields under ``t``, stored values under ``s`` and secret values, encrypted, under ``x``.
+        Everything known before the call is computed here. The factory raises TicketError if a ticket is too large.
         """
         begun = _start_signature(self._keys[0], target)
         head = json.dumps(state, separators=(",", ":"), ensure_ascii=False)[:-1]
@@ -101,12 +98,12 @@ class TicketSigner:
     def measure_state(
         self, target: str, state: Mapping[str, Any], values: Mapping[str, Any], secret_names: AbstractSet[str]
     ) -> int:
-        """Bytes of a ticket's state for a call of which nothing was told."""
+        """Return the size in bytes of a ticket's state, for a call without request fields."""
         head = json.dumps(state, separators=(",", ":"), ensure_ascii=False)[:-1]
         return len(f'{head},"t":{{}}{self._encode_values(target, values, secret_names)}}}'.encode("utf-8", "replace"))
 
     def _encode_values(self, target: str, values: Mapping[str, Any], secret_names: AbstractSet[str]) -> str:
-        """What was set, as it follows what was told."""
+        """Return the stored values as JSON members that follow the request fields."""
         plain = {name: value for name, value in values.items() if name not in secret_names}
         hidden = {name: value for name, value in values.items() if name in secret_names}
         written = f',"s":{_encode_json(plain)}' if plain else ""
@@ -117,11 +114,13 @@ class TicketSigner:
         )
 
     def sign_ticket(self, target: str, state: Mapping[str, Any] | None = None) -> str:
-        """One ticket."""
         return self.make_ticket_factory(target, state or {})({})
 
     def read_ticket(self, target: str, ticket: str) -> Mapping[str, Any]:
-        """The state of a ticket. Raises ForgedTicket, or StaleTicket when it is genuine but over LIFETIME old."""
+        """Return the state of a ticket.
+
+        Raises ForgedTicketError, or ExpiredTicketError for a genuine ticket that is too old.
+        """
         content, _, signature = ticket.rpartition(".")
         given = signature.encode("utf-8", "replace")
         genuine = [
@@ -145,8 +144,8 @@ def _encode_json(value: Mapping[str, Any]) -> str:
 
 
 def encrypt_ticket_text(key: bytes, target: str, text: str) -> str:
-    """A text that nobody can read without the key, nor take to another place (ChaCha20-Poly1305), in base64url."""
-    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415 - only where there is a secret
+    """Encrypt text with ChaCha20-Poly1305 and return base64url. The result is valid only for the given target."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415 - needed only for secrets
 
     nonce = os.urandom(12)
     sealed = ChaCha20Poly1305(key).encrypt(nonce, text.encode("utf-8", "replace"), target.encode("utf-8", "replace"))
@@ -154,7 +153,7 @@ def encrypt_ticket_text(key: bytes, target: str, text: str) -> str:
 
 
 def decrypt_ticket_text(keys: Sequence[bytes], target: str, encrypted: str) -> str:
-    """A sealed text. Raises ForgedTicket where no key opens it."""
+    """Decrypt the result of ``encrypt_ticket_text``. Raises ForgedTicketError if no key fits."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415 - as above
 
@@ -179,7 +178,7 @@ _URL_SAFE_ALPHABET: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def decode_ticket_state(state: str) -> Mapping[str, Any]:
-    """The state of a ticket; only ever called on what was signed."""
+    """Decode the state of a ticket. Call this only after the signature was verified."""
     if not state:
         return {}
     unpacked: Mapping[str, Any] = json.loads(urlsafe_b64decode(state + "=" * (-len(state) % 4)))
@@ -187,9 +186,10 @@ def decode_ticket_state(state: str) -> Mapping[str, Any]:
 
 
 def load_or_create_secret_key(folder: Path) -> bytes:
-    """The key of an installation that sets none: made once, kept in ``data/secret_key``, readable by its owner only.
+    """Return the key in ``data/secret_key``, for an installation without CALLFLOWS_SECRET_KEYS.
 
-    Raises SettingsError where the folder can neither be read nor written.
+    Creates the key on first use, readable only by the owner. Raises SettingsError if the folder cannot be read or written,
+    or if the stored key is too short.
     """
     path = folder / "secret_key"
     try:
@@ -200,6 +200,7 @@ def load_or_create_secret_key(folder: Path) -> bytes:
                 file.write(os.urandom(32).hex().encode())
                 file.flush()
                 os.fsync(handle)
+            # link, not rename: if another process was faster, its key is used
             with contextlib.suppress(FileExistsError):
                 os.link(made, path)
             Path(made).unlink()

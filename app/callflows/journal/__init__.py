@@ -1,1 +1,1 @@
-"""The journal: calls, turns, decisions, events and messages, remembered beside the callers."""
+"""The journal: stores calls, turns, decisions, events and messages without delaying an answer."""

@@ -1,9 +1,9 @@
-"""Which call it was, where nobody said: with GET Opentact tells no uuid on the first turn.
+"""Assigns rows without a uuid to their call: with GET, Opentact sends no uuid on the first turn.
 
-Such a call has an id of ours until a later turn or a report brings its uuid; then both are one. They are matched by caller,
-number and when the call began, which a later turn knows of its ticket exactly, and a report of Opentact's clock.
-What is apart by more than a moment is never taken for one. A caller who withholds the number is matched only where nobody
-else can be meant.
+Such a call gets a provisional id until a later turn or an event brings the uuid; then both calls are merged. Calls match by
+caller, number and start: a later turn knows the exact start from the ticket, an event gives the start by Opentact's clock.
+Calls that began more than ``SAME_CALL_WINDOW_SECONDS`` apart are never merged. A caller with a withheld number is matched
+only if the match is unambiguous.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 
 SAME_CALL_WINDOW_SECONDS: Final = 30.0
-"""Seconds within which two beginnings of the same caller and number are one call, as when a request is repeated …"""
+"""Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
 
 
 MAX_ONGOING_CALL_SECONDS: Final = 4 * 3600.0
-"""… and for which a call may go on of which a report tells no uuid."""
+"""Maximum age in seconds of an ongoing call that an event without a uuid may belong to."""
 
 
 _TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE)
 
 
 def merge_same_calls(connection: Connection, rows: RowsByTable) -> None:
-    """Find the calls of a batch that are one though their ids differ, in it and in the database, and make them one."""
+    """Merge calls with different ids that are the same call, within a batch and with the database."""
     calls = _index_calls_by_id(rows.get("calls", ()))
     strange = [row for row in calls.values() if row["provisional"]]
     known = [row for row in calls.values() if not row["provisional"] and row["parent"] is None and row["started"]]
@@ -55,7 +55,7 @@ def merge_same_calls(connection: Connection, rows: RowsByTable) -> None:
         if known:
             _adopt_provisional_calls(connection, of_calls, calls, known)
     if calls:
-        rows["calls"] = [calls[id_] for id_ in sorted(calls)]  # in one order: two who write never wait for each other
+        rows["calls"] = [calls[id_] for id_ in sorted(calls)]  # a fixed order prevents deadlocks between two writers
 
 
 def _index_calls_by_id(rows: Iterable[JournalRow]) -> dict[str, JournalRow]:
@@ -67,7 +67,7 @@ def _index_calls_by_id(rows: Iterable[JournalRow]) -> dict[str, JournalRow]:
 
 
 def _group_rows_by_call(rows: RowsByTable) -> dict[str, list[JournalRow]]:
-    """What belongs to each call of a batch."""
+    """Group turns, effects and events of a batch by call id."""
     found: dict[str, list[JournalRow]] = {}
     for table in _TABLES_OF_CALLS:
         for row in rows.get(table.name, ()):
@@ -76,7 +76,7 @@ def _group_rows_by_call(rows: RowsByTable) -> dict[str, list[JournalRow]]:
 
 
 def _index_calls_by_parties(calls: Iterable[JournalRow]) -> dict[tuple[Any, Any], dict[str, JournalRow]]:
-    """Calls by who rang whom, and by their ids."""
+    """Index calls by (caller, number), then by id."""
     found: dict[tuple[Any, Any], dict[str, JournalRow]] = {}
     for call in calls:
         found.setdefault((call["caller"], call["number"]), {})[call["id"]] = call
@@ -89,7 +89,7 @@ def _attach_provisional_calls(
     calls: dict[str, JournalRow],
     provisional_calls: list[JournalRow],
 ) -> None:
-    """Give what is of no known call to the call that it must be of."""
+    """Move the rows of provisional calls to the matching calls."""
     there = _query_candidate_calls(connection, provisional_calls)
     near = _index_calls_by_parties([*there, *calls.values()])
     for id_ in [row["id"] for row in provisional_calls]:
@@ -103,7 +103,7 @@ def _attach_provisional_calls(
 
 
 def _find_call_of_row(row: JournalRow, others: Iterable[JournalRow]) -> JournalRow | None:
-    """The call that a row without a uuid is of: that which began with it; of one that goes on, the last."""
+    """Find the call of a provisional row: the nearest by start, or the latest if the row is of an ongoing call."""
     found = [other for other in others if other["id"] != row["id"] and _may_be_same_call(row, other)]
     if row["provisional"] == PROVISIONAL_CONTINUES:
         if row["caller"] is None and len(found) != 1:
@@ -115,7 +115,10 @@ def _find_call_of_row(row: JournalRow, others: Iterable[JournalRow]) -> JournalR
 def _find_nearest_call(
     row: JournalRow, candidates: Iterable[JournalRow], *, require_exact_start: bool
 ) -> JournalRow | None:
-    """Of calls that began about when this one did the nearest; ``surely``: only one of which a ticket tells it."""
+    """Return the call with the nearest start.
+
+    With ``require_exact_start``, only calls with the same start, known from a ticket, are candidates.
+    """
     if require_exact_start:
         candidates = [
             other for other in candidates if other["started"] == row["started"] and other["state"] is row["state"] is None
@@ -124,7 +127,7 @@ def _find_nearest_call(
 
 
 def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
-    """Whether a row without a uuid may be of another call between the same two."""
+    """Report whether a provisional row may belong to another call with the same parties."""
     if other["parent"] or other["started"] is None:
         return False
     late: float = row["started"] - other["started"]
@@ -135,13 +138,13 @@ def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
 
 
 def _query_candidate_calls(connection: Connection, rows: list[JournalRow]) -> list[JournalRow]:
-    """The calls in the database that rows without a uuid may be of."""
+    """Load the stored calls that may match provisional rows."""
     wanted = select(CALLS_TABLE).where(CALLS_TABLE.c.parent.is_(None), *_build_candidate_conditions(rows))
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
 def _build_candidate_conditions(rows: list[JournalRow]) -> Iterator[ColumnElement[bool]]:
-    """What a call has that one of these may be: its caller, its number, about its time."""
+    """Yield SQL conditions for the candidates of some rows: start, caller and number."""
     at = [row["started"] for row in rows]
     before = (
         MAX_ONGOING_CALL_SECONDS
@@ -161,7 +164,7 @@ def _adopt_provisional_calls(
     calls: dict[str, JournalRow],
     confirmed_calls: list[JournalRow],
 ) -> None:
-    """Take what waits under an id of ours to the calls whose uuids are told now."""
+    """Merge provisional calls into the calls whose uuids are known now."""
     wanted = select(CALLS_TABLE).where(CALLS_TABLE.c.provisional.isnot(None), *_build_candidate_conditions(confirmed_calls))
     there = [dict(row) for row in connection.execute(wanted).mappings()]
     waiting = _index_calls_by_parties([*there, *(row for row in calls.values() if row["provisional"])])
@@ -177,13 +180,13 @@ def _adopt_provisional_calls(
 
 
 def _find_adoptable_call(row: JournalRow, candidates: Iterable[JournalRow]) -> JournalRow | None:
-    """What waits without a uuid, between the same parties, and is this call."""
+    """Find the provisional call that is the same call as a row with a uuid."""
     near = [other for other in candidates if abs(row["started"] - other["started"]) <= SAME_CALL_WINDOW_SECONDS]
     return _find_nearest_call(row, near, require_exact_start=row["caller"] is None and len(near) != 1)
 
 
 def _merge_into_first(one: JournalRow, other: JournalRow) -> JournalRow:
-    """Two rows as one, under the id of the first."""
+    """Merge two rows under the id of the first."""
     return merge_rows(one, {**other, "id": one["id"], "provisional": one["provisional"]})
 
 
@@ -195,7 +198,7 @@ def _rename_call(rows_by_call: dict[str, list[JournalRow]], old: str, new: str) 
 
 
 def _move_stored_rows(connection: Connection, old: str, new: str) -> None:
-    """What is in the database of one id becomes another's."""
+    """Move the stored turns, effects and events of a call to another id, and delete the old call."""
     for table in _TABLES_OF_CALLS:
         moving: Any = update(table).where(table.c.call == old).values(call=new)
         connection.execute(moving)

@@ -1,6 +1,6 @@
-"""The story of a call in order: asked, decided because, answered, reported by Opentact, messages, what was sent outside.
+"""The story of a call in order: requests, decisions, answers, Opentact's events, messages, effects.
 
-Moments are texts (ISO 8601, UTC); our own are of our clock, reported ones of Opentact's.
+Moments are texts (ISO 8601, UTC). Our own moments are by our clock, reported moments by Opentact's clock.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 _MAX_CLOCK_SKEW_SECONDS: Final = 2.0
-"""Seconds by which Opentact's clock may be behind ours."""
+"""Maximum difference in seconds between Opentact's clock and ours."""
 
 
 CALL_LOG_FIELDS: Final = (
     "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
     "turns", "legs",
 )  # fmt: skip
-"""The fields of a row of the call log."""
+"""Fields of a row of the call log."""
 
 
 def build_call_log_row(call: JournalRow) -> dict[str, Any]:
-    """A row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` how long it lasted."""
+    """Build a row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` is the duration."""
     ended = call["hangup"] or call["destroy"] or call["finished"]
     number, text = split_hangup_cause(call["cause"])
     return {
@@ -56,14 +56,14 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
 
 
 def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
-    """Whole seconds, rounded up as Opentact does; what it says itself where that is more."""
+    """Return the duration in whole seconds, rounded up like Opentact; at least Opentact's own figure."""
     lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
     known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
     return max(known) if known else None
 
 
 def format_moment(at: float | None) -> str | None:
-    """Seconds since 1970 as a text: ``2026-02-19T16:24:45.982Z``; None where that is no moment of the calendar."""
+    """Format seconds since 1970 as ``2026-02-19T16:24:45.982Z``; None if outside the calendar."""
     if at is None:
         return None
     try:
@@ -73,10 +73,10 @@ def format_moment(at: float | None) -> str | None:
 
 
 def build_call_story(stored: StoredCall) -> dict[str, Any]:
-    """The story: ``call, legs, story``.
+    """Build the story: an object with ``call``, ``legs`` and ``story``.
 
-    ``call`` is as in the log, with ``name, app, attestation``; ``legs`` each as a call, with whom it rang under ``to``;
-    ``story`` what happened, oldest first, each with ``at`` and ``what``.
+    ``call`` is a row of the call log with ``name, app, attestation``. Each of ``legs`` is such a row with the dialled
+    number in ``to``. ``story`` lists the entries, oldest first, each with ``at`` and ``what``.
     """
     call = build_call_log_row({**stored.call, "turns": len(stored.turns), "legs": len(stored.legs)})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
@@ -119,7 +119,7 @@ def _find_entry_time(row: JournalRow, *names: str) -> dict[str, Any]:
 
 
 def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterator[dict[str, Any]]:
-    """A turn: what was asked, each decision, and the answer."""
+    """Yield the entries of a turn: the request, each decision, the answer."""
     told = json.loads(turn["told"])
     query = f"?{turn['query']}" if turn["query"] else ""
     yield {
@@ -150,23 +150,28 @@ def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterato
 
 
 def _drop_duplicate_events(events: Sequence[JournalRow]) -> Iterator[JournalRow]:
-    """The reports; what a search found of what was reported anyway is left out: it has another key and says less."""
+    """Yield the events, except an event found by a search that was also reported directly."""
+    # A search gives an event another key and fewer fields than the websocket or the webhook.
     told = [(_identify_event(event), event["at"]) for event in events if event["source"] != "search"]
     for event in events:
         what, at = (_identify_event(event), event["at"]) if event["source"] == "search" else (None, 0.0)
+        # A call reaches a state only once; an element may run again.
         near = math.inf if event["kind"] == "call_state" else _MAX_CLOCK_SKEW_SECONDS
         if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
             yield event
 
 
 def _identify_event(event: JournalRow) -> tuple[str, str, str]:
-    """What a report is about: a call's state is reached once, an element may be run again."""
+    """Return an event's identity: kind, call, and executed step or state."""
     step = extract_executed_step(json.loads(event["raw"])) if event["kind"] == "call_flow" else {}
     return event["kind"], event["call"] or "", str(step.get("name") or "") if step else event["state"]
 
 
 def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -> dict[str, Any]:
-    """What Opentact reported; of a step of a document also which turn answered that document, where its path tells."""
+    """Build the entry of an event.
+
+    An event of an executed step also gets the number of the turn with that document, if the event has a path.
+    """
     raw = json.loads(event["raw"])
     step = extract_executed_step(raw)
     said: dict[str, Any] = {
@@ -187,9 +192,10 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
 
 
 def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The command that a report is about. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
+    """Return the executed command of an event. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
 
-    Where it has a command of its own (2024, and the log of an app), that tells the rest, as its path.
+    If this object has a ``command`` of its own (2024, and the log of an app), the fields of that command, such as the path,
+    are added.
     """
     payload = raw.get("payload")
     for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
@@ -200,7 +206,10 @@ def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
-    """What is kept of a call with its execution log (event rows); of what was reported of the same step only the place."""
+    """Add the rows of an execution log to a call's events.
+
+    If an event of the same step exists, only the step's path is added to that event.
+    """
     reported = [*stored.events]
     added = []
     keys = {event["key"] for event in reported}
@@ -215,7 +224,7 @@ def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) 
 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
-    """Whether a report, to which no place was given yet, is of a step that was executed."""
+    """Report whether an event without a path is about an executed step."""
     if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _MAX_CLOCK_SKEW_SECONDS:
         return False
     said = extract_executed_step(json.loads(event["raw"]))
@@ -224,7 +233,7 @@ def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> 
 
 
 def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]]) -> int | None:
-    """The turn whose document has an element at a path: the last that was answered by then."""
+    """Return the number of the latest turn at that time with an element at a path."""
     numbers = [
         number
         for number, (turn, document) in enumerate(turns, 1)

@@ -1,4 +1,4 @@
-"""What of a processor who writes things down may take beside who answers: all that is left, or a share of it."""
+"""Limits the CPU time of the journal's writer while the answering thread is busy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 BUSY_CHECK_SECONDS: Final = 0.1
-"""Seconds over which it is seen how busy the answering thread is."""
+"""Interval, in seconds, at which the load of the answering thread is measured."""
 
 
 class CpuBudget:
-    """While the thread that made this is busy, ``share`` of a processor and ``burst`` seconds of it at once; else all.
+    """Limits CPU time while the thread that created the budget is busy; otherwise there is no limit.
 
-    It is busy when more than ``busy`` of the time is its own. What is done ``with`` the share counts.
+    ``share`` is the fraction of one processor in the long run, ``burst_seconds`` the CPU time that may be used at once. The
+    thread is busy if it uses more than the fraction ``busy_share`` of the elapsed time. Code in a ``with`` block of the
+    budget is charged to the budget.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class CpuBudget:
         self.is_busy = False
 
     def has_budget(self) -> bool:
-        """Whether there is anything left of it now."""
+        """Report whether more CPU time may be used now."""
         now = self._clock()
         since = now - self._checked_at
         if since >= BUSY_CHECK_SECONDS:
@@ -67,8 +69,8 @@ class CpuBudget:
 
 
 def _create_thread_clock() -> Callable[[], float]:
-    """Gives the seconds of a processor that the thread which asks now has had so far, whoever calls it."""
-    if sys.platform != "linux":  # elsewhere nobody tells it, and nobody is taken for busy
+    """Return a function that reads the CPU seconds of the current thread, from any thread."""
+    if sys.platform != "linux":  # other systems have no such clock, so the thread never counts as busy
         return lambda: 0.0
     clock = time.pthread_getcpuclockid(threading.get_ident())
 

@@ -1,4 +1,7 @@
-"""What is erased: what is older than it may be, and what a person asks to be forgotten; in batches, so none waits long."""
+"""Erasure of old calls and of phone numbers.
+
+Every erasure runs in small batches so that no other writer waits long.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 
 FORGOTTEN_TEXT: Final = "forgotten"
-"""Stands where a number was."""
+"""Replacement of an erased number."""
 
 
 _ERASURE_BATCH: Final = 500
@@ -54,7 +57,10 @@ _PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
 
 
 def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
-    """Erase up to ``most`` calls that began before a moment with all that is of them, and as much that is of no call."""
+    """Erase up to ``limit`` calls that began before a moment, and old rows without a call. Return the number of rows.
+
+    All rows of an erased call are erased too. ``limit`` applies to each query.
+    """
     old = CALLS_TABLE.c.started < moment
     top = connection.scalars(select(CALLS_TABLE.c.id).where(CALLS_TABLE.c.parent.is_(None), old).limit(limit)).all()
     alone = ~exists().where(_PARENT_CALLS.c.id == CALLS_TABLE.c.parent)
@@ -70,7 +76,7 @@ def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
 
 
 def _erase_calls(connection: Connection, ids: Sequence[str]) -> collections.Counter[str]:
-    """Erase calls, their legs, and all that is of them."""
+    """Erase calls with their legs and all their rows."""
     erased: collections.Counter[str] = collections.Counter()
     for start in range(0, len(ids), _ERASURE_BATCH):
         some = ids[start : start + _ERASURE_BATCH]
@@ -83,7 +89,6 @@ def _erase_calls(connection: Connection, ids: Sequence[str]) -> collections.Coun
 
 
 def _erase_some_rows(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
-    """Erase a bounded number of rows."""
     key = tuple_(*table.primary_key)
     found = [tuple(row) for row in connection.execute(select(*table.primary_key).where(condition).limit(limit))]
     return connection.execute(delete(table).where(key.in_(found))).rowcount if found else 0
@@ -92,9 +97,9 @@ def _erase_some_rows(connection: Connection, table: Table, condition: ColumnElem
 def erase_number(
     engine: Engine, number: str, mention: re.Pattern[str], on_progress: Callable[[int], None]
 ) -> Mapping[str, int]:
-    """Erase the calls and messages of a number, and put ``forgotten`` wherever else it is ``mentioned``.
+    """Erase the calls and messages of a number, and replace all other mentions by ``FORGOTTEN_TEXT``.
 
-    Gives how many rows of which table were erased or changed; ``on_progress`` is told how many were looked through.
+    Returns the number of erased or changed rows per table. ``on_progress`` receives the number of rows searched so far.
     """
     changed: collections.Counter[str] = collections.Counter()
     mine = CALLS_TABLE.c.parent.is_(None) & ((CALLS_TABLE.c.caller == number) | (CALLS_TABLE.c.number == number))
@@ -118,7 +123,7 @@ def erase_number(
 
 
 def _erase_mentions(engine: Engine, table: Table, mention: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Go through a table in the order of its keys; how many rows each time, and how many mentioned the number."""
+    """Search a table in key order; yield the number of rows and of matching rows per batch."""
     key, after = tuple_(*table.primary_key), None
     while True:
         wanted = select(table).order_by(*table.primary_key).limit(_ERASURE_BATCH)
@@ -134,7 +139,7 @@ def _erase_mentions(engine: Engine, table: Table, mention: re.Pattern[str]) -> I
 
 
 def _erase_mention_in_row(connection: Connection, table: Table, row: JournalRow, mention: re.Pattern[str]) -> bool:
-    """Take the number out of a row; whether it was there. A row whose key mentions it is erased."""
+    """Mask the number in a row, or erase the row if its key contains the number. Return whether the row matched."""
     mine = [column == row[column.name] for column in table.primary_key]
     found = mask_mentions(row, mention)
     if not found:
@@ -147,7 +152,7 @@ def _erase_mention_in_row(connection: Connection, table: Table, row: JournalRow,
 
 
 def mask_mentions(row: JournalRow, mention: re.Pattern[str]) -> dict[str, Any]:
-    """The columns of a row that mention a number, without it."""
+    """Return the masked values of all columns that mention a number."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, str) and mention.search(value):
@@ -162,7 +167,7 @@ def mask_mentions(row: JournalRow, mention: re.Pattern[str]) -> dict[str, Any]:
 
 
 def _mask_mentions_in_json(text: str, mention: re.Pattern[str]) -> str:
-    """JSON without a number, whether it stands there as a text, in one, or as a number."""
+    """Mask a number in JSON: in keys, in texts, and as an integer."""
 
     def mask_value(value: object) -> object:
         if isinstance(value, dict):
@@ -177,35 +182,32 @@ def _mask_mentions_in_json(text: str, mention: re.Pattern[str]) -> str:
 
 
 def _purge_deleted_data(engine: Engine) -> None:
-    """See to it that nothing is left in what the database keeps aside: SQLite's log, PostgreSQL's dead rows."""
+    """Remove erased data from SQLite's write-ahead log and from PostgreSQL's dead rows."""
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection
     try:
         if engine.dialect.name == "sqlite":
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         else:
-            connection.autocommit = True  # VACUUM is no part of a transaction
+            connection.autocommit = True  # VACUUM cannot run inside a transaction
             connection.execute("VACUUM")
     finally:
         pooled.detach()
         pooled.close()
 
 
-# A number is forgotten wherever it is kept: its own calls and messages are erased, in all else it is no longer written.
-
-
 _DIGIT_SEPARATOR: Final = r"[\s().,/_-]{0,3}"
-"""What may stand between two digits of a number, as people write it or as it is read out."""
+"""Separators between two digits of a number, as people write or read out the number."""
 
 
 _MIN_NATIONAL_DIGITS: Final = 7
-"""Digits of which a national number has at least so many that they alone mean it."""
+"""Minimum length of a national number that identifies a subscriber without the country code."""
 
 
 def forget_number(store: JournalStore, spool: Spool, number: str, on_progress: Callable[[int], None]) -> Mapping[str, int]:
-    """Forget a number, or the login name of a SIP user; how many rows of which table were erased or changed.
+    """Forget a phone number or the login name of a SIP user. Return the number of erased or changed rows per table.
 
-    ``spool`` counts what waits in files. Raises StoreGone.
+    The key ``spool`` counts the entries in spool files. Raises JournalUnavailableError.
     """
     number = parse_caller_number(number) or number
     mentioned = compile_mention_pattern(number)
@@ -223,7 +225,10 @@ def forget_number(store: JournalStore, spool: Spool, number: str, on_progress: C
 
 
 def compile_mention_pattern(number: str) -> re.Pattern[str]:
-    """Matches a number however it is written: with or without its country's code, in groups, in a URL, digit by digit."""
+    """Return a pattern for all spellings of a number.
+
+    The spellings: with or without country code, in groups of digits, URL-encoded, digit by digit.
+    """
     if not parse_e164(number):
         return re.compile(rf"(?<![\w.+-]){re.escape(number)}(?![\w-])")
     whole = number.removeprefix("+")
@@ -236,29 +241,26 @@ def compile_mention_pattern(number: str) -> re.Pattern[str]:
     return re.compile(rf"{start}{prefix}\(?(?:{written})(?![0-9])")
 
 
-# What is too old is erased while the server runs, a little at a time, so that nobody who writes waits long.
-
-
 FIRST_ERASURE_SECONDS: Final = 10.0
-"""Seconds after the start until it is looked for the first time …"""
+"""Delay of the first erasure after the start, in seconds."""
 
 
 ERASURE_INTERVAL_SECONDS: Final = 3600.0
-"""… and until it is looked for again."""
+"""Interval between erasures, in seconds."""
 
 
 _ERASURE_PAUSE_SECONDS: Final = 0.05
 
 
 _CALLS_PER_TRANSACTION: Final = 500
-"""Calls that are erased in one transaction."""
+"""Maximum number of calls per transaction."""
 
 
 _SECONDS_PER_DAY: Final = 86_400.0
 
 
 class Retention:
-    """Erases calls that are older than some days, and all that is of them; in a thread that ends with the process."""
+    """Erases calls older than a number of days, in a daemon thread."""
 
     def __init__(self, store: JournalStore, days: int) -> None:
         self._store = store
@@ -267,11 +269,10 @@ class Retention:
         self._thread = threading.Thread(target=self._run_erasure, name="retention", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with what is being erased."""
+        """Stop after the running transaction; wait at most 5 seconds."""
         self._stopping.set()
         self._thread.join(timeout=5)
 
@@ -280,7 +281,7 @@ class Retention:
         while not self._stopping.wait(pause):
             pause = ERASURE_INTERVAL_SECONDS
             erased = 0
-            with contextlib.suppress(JournalError):  # whoever writes says that the database is gone
+            with contextlib.suppress(JournalError):  # the writer logs the outage of the database
                 while some := self._store.erase_rows_before(
                     time.time() - self._days * _SECONDS_PER_DAY, _CALLS_PER_TRANSACTION
                 ):

@@ -1,4 +1,8 @@
-"""What happened: calls, turns, decisions, events, messages."""
+"""The journal of an installation: calls, turns, decisions, events, messages.
+
+Answers never wait for the journal: a thread of its own writes to the database. During an outage of the database, entries
+are spooled to files. An acknowledged event is on the disk, in the database or in a spool file.
+"""
 
 from __future__ import annotations
 
@@ -34,28 +38,23 @@ __all__ = ["Journal", "create_journal"]
 
 
 def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list[dict[str, Any]]]) -> Journal:
-    """That of an installation; ``told`` puts the trail of a turn into words. Raises SettingsError."""
-    from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands do without
+    """Create an installation's journal; ``describe_decisions`` words a turn's decisions. Raises SettingsError."""
+    from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands need no journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
     return Journal(SqlStore(settings.journal_url), Spool(settings.data), describe_decisions, settings.retention_days)
 
 
-# The memory of an installation. Nobody waits for it: what happened is taken at once, and written by a thread of its own.
-#
-# While the database is gone it waits in files; what is acknowledged is in the one or on the other, and on the disk.
-
-
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
-"""Things that may wait in memory to be written."""
+"""Maximum number of events and effect results that wait in memory."""
 
 
 MAX_WAITING_TURNS: Final = 300
-"""Turns that may wait: each holds its document …"""
+"""Maximum number of waiting turns; each holds its document in memory."""
 
 
 MAX_WAITING_TURNS_WHEN_BUSY: Final = 100
-"""… and while callers need the processor: what waits long is dropped in the end, and costs callers the cache."""
+"""Maximum while answering is busy: turns that wait long are dropped anyway, and push callers' data out of the CPU cache."""
 
 
 TURNS_PER_BATCH: Final = 100
@@ -68,53 +67,55 @@ WRITER_CPU_BURST_SECONDS: Final = 0.02
 
 
 BUSY_ANSWERING_CPU_SHARE: Final = 0.25
-"""Of a processor, what writing turns may take in the long run, and (seconds) at once, where answering takes more than
-``BUSY`` of it. Below that all turns are written: it is thousands of calls a second."""
+"""CPU limits of writing turns (see ``CpuBudget``).
+
+Answering is busy only if it uses more than this share of a processor; below, all turns are written.
+"""
 
 
 JOURNAL_PAUSE_SECONDS: Final = 0.05
-"""Seconds between two looks at what waits: it is written within twice that, where the database is there."""
+"""Interval of the writer in seconds; with a reachable database, an entry is written within twice this time."""
 
 
 MAX_JOURNAL_BATCH: Final = 1_000
-"""Things that are written in one transaction."""
+"""Maximum number of items per transaction."""
 
 
 _RETRY_SECONDS: Final = 1.0
-"""Seconds after which a database that was gone is tried again."""
+"""Delay in seconds before an unavailable database is tried again."""
 
 
 _OPEN_WAIT_SECONDS: Final = 0.2
-"""Seconds for which the database is awaited when it is opened, before what happens goes to files …"""
+"""Wait in seconds for the database to open before entries go to files."""
 
 
 _FIRST_OPEN_WAIT_SECONDS: Final = 4.0
 
 
 _LAST_OPEN_WAIT_SECONDS: Final = 1.0
-"""… at the start, where it may have to be made, and at the end."""
+"""The wait at shutdown. The wait at the start is longer, because the tables may have to be created."""
 
 
 _RECORD_TIMEOUT_SECONDS: Final = 10.0
-"""Seconds for which whoever wants to know that something is written waits."""
+"""Timeout of ``record_now`` in seconds."""
 
 
 _LOG_INTERVAL_SECONDS: Final = 10.0
-"""Seconds between two lines of the log that say what had to be dropped."""
+"""Minimum interval in seconds between log lines about errors and dropped items."""
 
 
 _Completion = concurrent.futures.Future[None]
 
 
 class _PendingWrite(NamedTuple):
-    """Something that is to be written, and who waits for it."""
+    """Entries to write, and the future of the waiting caller, if any."""
 
     entries: list[JournalEntry]
     completion: _Completion | None
 
 
 class Journal(JournalQueries):
-    """What happened. ``remember`` is for whoever must not wait, ``record_now`` for whoever must be sure."""
+    """Records items: ``record_soon`` never waits, ``record_now`` returns after the write is durable."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class Journal(JournalQueries):
         describe_decisions: Callable[[Turn], list[dict[str, Any]]],
         retention_days: int | None = None,
     ) -> None:
-        """``told`` puts the trail of a turn into words."""
+        """Accept ``describe_decisions`` to word a turn's decisions; without ``retention_days`` all calls are retained."""
         super().__init__(store)
         self._spool = spool
         self._describe_decisions = describe_decisions
@@ -148,7 +149,7 @@ class Journal(JournalQueries):
         self._thread: threading.Thread | None = None
 
     def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
-        """Take something to be written soon, or drop it where too much waits; never waits, never raises."""
+        """Queue an item, or drop the item if the queue is full; never waits and never raises."""
         if isinstance(item, AnsweredRequest):
             taken = len(self._waiting_turns) < self._turn_capacity
             if taken:
@@ -162,7 +163,7 @@ class Journal(JournalQueries):
         self._dropped_count += not taken
 
     async def record_now(self, *events: PlatformEvent) -> None:
-        """Write reports; they are on the disk when this returns. Raises JournalError where they may not be."""
+        """Write events; the events are on the disk on return. Raises JournalError if a write is not confirmed."""
         if (
             self._thread is None
             or self._stopping.is_set()
@@ -179,9 +180,9 @@ class Journal(JournalQueries):
             raise JournalError(f"it was not written within {_RECORD_TIMEOUT_SECONDS:.0f} seconds") from None
 
     def start(self) -> None:
-        """Begin to write, in a thread that ends with the process; the database need not be there.
+        """Start the writer as a daemon thread; the database may be unavailable.
 
-        The thread that calls this is the one that answers callers.
+        Call this in the thread that answers calls: the CPU budget measures that thread.
         """
         self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
         self._thread = threading.Thread(target=self._run_writer, name="journal", daemon=True)
@@ -190,7 +191,7 @@ class Journal(JournalQueries):
             self._retention.start()
 
     def stop(self, grace_seconds: float = 5.0) -> None:
-        """Write what waits, and end."""
+        """Write all waiting items, and stop."""
         self._stopping.set()
         self._wake.set()
         if self._retention is not None:
@@ -201,7 +202,7 @@ class Journal(JournalQueries):
         self._store.close()
 
     def get_status(self) -> dict[str, Any]:
-        """How it is: ``database`` (ok; gone: the log says why), what waits in memory and in files, what was dropped."""
+        """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""
         return {
             "database": "gone" if self._outage_reason else "ok",
             "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch),
@@ -210,7 +211,7 @@ class Journal(JournalQueries):
         }
 
     def count_results(self) -> Mapping[str, int]:
-        """How much was ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
+        """Count items: ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
         return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
 
     def _run_writer(self) -> None:
@@ -222,7 +223,7 @@ class Journal(JournalQueries):
         self._write_waiting_items()
 
     def _write_waiting_items(self) -> None:
-        """Write all that waits now, or what of it can be."""
+        """Write all due items, as far as possible."""
         try:
             while (due := self._are_turns_due()) or self._waiting_events or self._batch:
                 with self._cpu_budget if due else contextlib.nullcontext():
@@ -231,21 +232,21 @@ class Journal(JournalQueries):
                         return
             if self._has_spooled_entries:
                 self._drain_spool()
-        except Exception as error:  # noqa: BLE001 - the thread goes on whatever breaks
+        except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _get_logger().exception("the journal broke", error=type(error).__name__)
             self._discard_batch(error)
         finally:
             self._log_dropped_items()
 
     def _discard_batch(self, error: Exception) -> None:
-        """Give up what was to be written when the journal broke, so that all else is: it may be what broke it."""
-        held, self._batch = self._batch, []
+        """Discard the batch after an unexpected error."""
+        held, self._batch = self._batch, []  # the batch may have caused the error: a retry would fail for ever
         self._counts["refused"] += len(held)
         for waiting in held:
             _settle_completion(waiting.completion, JournalError(f"it cannot be written: {type(error).__name__}"))
 
     def _are_turns_due(self) -> bool:
-        """Whether turns are to be written now: as many as take no more than their share of the processor."""
+        """Report whether turns may be written now, within the CPU budget."""
         if not self._waiting_turns or self._stopping.is_set():
             return bool(self._waiting_turns)
         left = self._cpu_budget.has_budget()
@@ -253,7 +254,7 @@ class Journal(JournalQueries):
         return left
 
     def _fill_batch(self, max_turns: int) -> None:
-        """Make rows of what came, as far as there is room: what others report first, then some of our own turns."""
+        """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
         while self._waiting_events and len(self._batch) < MAX_JOURNAL_BATCH:
             self._add_to_batch(*self._waiting_events.popleft())
         for _ in range(min(len(self._waiting_turns), max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
@@ -262,13 +263,13 @@ class Journal(JournalQueries):
     def _add_to_batch(self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None) -> None:
         try:
             self._batch.append(_PendingWrite(build_journal_entries(item, self._describe_decisions), completion))
-        except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is written
+        except Exception as error:  # noqa: BLE001 - later items must still be written
             self._counts["refused"] += 1
             _get_logger().exception("something cannot be remembered", error=type(error).__name__)
             _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
 
     def _write_batch(self) -> bool:
-        """Write what is held to the database, else to the files; whether that could be done at all."""
+        """Write the batch to the database, otherwise to the spool. Return False if neither is possible."""
         entries = [entry for waiting in self._batch for entry in waiting.entries]
         if self._is_store_reachable():
             try:
@@ -287,7 +288,7 @@ class Journal(JournalQueries):
         return self._finish_batch("spooled")
 
     def _write_batch_one_by_one(self) -> bool:
-        """Find out what is refused; all else is written, unless the database goes in between."""
+        """Write the items of a rejected batch one by one; drop the rejected ones."""
         while self._batch:
             first = self._batch[0]
             try:
@@ -305,7 +306,7 @@ class Journal(JournalQueries):
         return True
 
     def _finish_batch(self, counter_name: str) -> bool:
-        """What was held is on a disk: whoever waits is told."""
+        """Count the batch as done, and notify waiting callers."""
         held, self._batch = self._batch, []
         self._counts[counter_name] += len(held)
         for waiting in held:
@@ -313,7 +314,7 @@ class Journal(JournalQueries):
         return True
 
     def _fail_waiting_callers(self, error: Exception) -> bool:
-        """Neither database nor disk takes anything: whoever waits is told, the rest is tried again."""
+        """Notify waiting callers that neither database nor disk works; keep the other items for a retry."""
         held, self._batch = self._batch, [waiting for waiting in self._batch if waiting.completion is None]
         for waiting in held:
             _settle_completion(waiting.completion, JournalError(f"neither the database nor the disk takes it: {error}"))
@@ -328,13 +329,13 @@ class Journal(JournalQueries):
         _get_logger().error("the database refuses something for good", reason=str(error), exc_info=ours)
 
     def _is_store_reachable(self) -> bool:
-        """Whether the database may be written to now; where it is back, all that waits in files is written first."""
+        """Report whether the database is writable. After an outage, spooled entries are written first."""
         if self._outage_reason and time.monotonic() < self._retry_at:
             return False
         return not (self._has_spooled_entries or self._outage_reason) or self._drain_spool()
 
     def _drain_spool(self) -> bool:
-        """Open the database if need be, and write what waits in files; whether that went well."""
+        """Open the database if necessary, and write all spooled entries. Return whether this succeeded."""
         if time.monotonic() < self._retry_at:
             return False
         try:
@@ -351,7 +352,7 @@ class Journal(JournalQueries):
         return True
 
     def _open_store(self) -> bool:
-        """Whether the database is open; begins to open it."""
+        """Open the database, within a time limit. Return whether the database is open."""
         first, self._is_first_opening = self._is_first_opening, False
         return self._store_opener.ensure_open(
             _FIRST_OPEN_WAIT_SECONDS
@@ -362,7 +363,7 @@ class Journal(JournalQueries):
         )
 
     def _replay_segment(self, entries: list[JournalEntry]) -> None:
-        """Write a segment; what of it is refused is left out."""
+        """Write a segment; skip rejected entries."""
         try:
             self._store.write_entries(entries)
         except JournalRejectionError:
@@ -373,7 +374,7 @@ class Journal(JournalQueries):
                     self._log_refusal(error)
 
     def _mark_store_gone(self, error: Exception) -> None:
-        """The database is gone: say so once, and try again later."""
+        """Log the outage once, and schedule the next attempt."""
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         if not self._outage_reason or self._last_error_at == float("-inf"):
             self._log_error("the database is gone: what happens waits in files, calls are answered", reason=str(error))
@@ -402,18 +403,15 @@ def _get_logger() -> structlog.typing.FilteringBoundLogger:
     return log
 
 
-# Opening a database beside the thread that writes: while one that hangs is waited for, what happens goes to files.
-
-
 class StoreOpener:
-    """Opens a store, in a thread that ends with the process."""
+    """Opens a store in a daemon thread, so that a database that hangs does not block the journal's writer."""
 
     def __init__(self, store: JournalStore) -> None:
         self._store = store
         self._opening: Future[None] | None = None
 
     def ensure_open(self, wait_seconds: float) -> bool:
-        """Whether the store is open, by now or within some seconds; begins to open it. Raises what opening raises."""
+        """Start opening if necessary; report whether the store is open within some seconds. Raises the error of opening."""
         if self._opening is None:
             self._opening = Future()
             threading.Thread(target=self._run_open, args=(self._opening,), name="journal-opened", daemon=True).start()
@@ -428,7 +426,7 @@ class StoreOpener:
     def _run_open(self, opening: Future[None]) -> None:
         try:
             self._store.open()
-        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+        except BaseException as error:  # noqa: BLE001 - ensure_open raises the error
             opening.set_exception(error)
         else:
             opening.set_result(None)

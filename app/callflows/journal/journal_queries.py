@@ -1,4 +1,7 @@
-"""What the journal is asked. Each question waits for the database in a thread, and raises StoreGone where it is gone."""
+"""Asynchronous queries of the journal.
+
+Every query runs in a thread, and raises JournalUnavailableError during an outage of the database.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,11 @@ QUERY_THREADS: Final = 8
 
 
 CLAIM_TIMEOUT_SECONDS: Final = 1.0
-"""Seconds for which it is asked whether something was done, where that must not wait."""
+"""Timeout in seconds of a claim that must not delay its caller."""
 
 
 class FinishedCall(NamedTuple):
-    """A call that has ended; ``held`` are effects that waited for that."""
+    """A finished call; ``held_effects`` waited for the end of the call."""
 
     flow: str
     record: CallRecord
@@ -41,7 +44,7 @@ class FinishedCall(NamedTuple):
 
 
 class JournalQueries:
-    """Asks a store."""
+    """Runs the queries of a store in threads."""
 
     def __init__(self, store: JournalStore) -> None:
         self._store = store
@@ -49,24 +52,28 @@ class JournalQueries:
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="journal-asked")
 
     async def _run_query(self, query: Callable[..., _ResultT], *arguments: Any) -> _ResultT:  # noqa: ANN401 - as the question has them
-        """Ask in a thread of the journal's own: a database that is slow holds up nobody else's."""
+        """Run a query in the journal's own thread pool."""
+        # A slow database must not block the default thread pool.
         return await asyncio.get_running_loop().run_in_executor(self._query_threads, functools.partial(query, *arguments))
 
     async def list_calls(self, call_filter: CallFilter) -> list[dict[str, Any]]:
-        """Rows of the call log, the newest first. Raises StoreGone."""
+        """Return rows of the call log, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [build_call_log_row(call) for call in self._store.list_calls(call_filter)])
 
     async def load_story(self, call_id: str) -> dict[str, Any] | None:
-        """All that happened in a call, in order; None where there is none of that id. Raises StoreGone."""
+        """Return a call's story; None if the id is unknown. Raises JournalUnavailableError."""
         told = await self._run_query(self._store.load_call, call_id)
         return None if told is None else build_call_story(told)
 
     async def claim_key(self, kind: str, key: str) -> bool:
-        """Whether nobody did something yet: true for one who asks, of all processes and restarts. Raises StoreGone."""
+        """Claim a key. Return whether this is the first claim, across processes and restarts.
+
+        Raises JournalUnavailableError.
+        """
         return await self._run_query(self._store.claim_key, kind, key, time.time())
 
     async def claim_key_or_here(self, kind: str, key: str) -> bool:
-        """As ``once``; where the database is gone, whether nobody in this process did it yet."""
+        """Claim a key; during an outage, report whether this is the first claim in this process."""
         first = self._claims_here.add((kind, key))
         with contextlib.suppress(JournalUnavailableError, TimeoutError):
             async with asyncio.timeout(CLAIM_TIMEOUT_SECONDS):
@@ -74,21 +81,21 @@ class JournalQueries:
         return first
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
-        """As ``callflows.telephony.ports.OptOuts``. Raises StoreGone."""
+        """See ``OptOutRegistry``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.is_opted_out, number, other_party)
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
-        """As ``callflows.telephony.ports.OptOuts``. Raises StoreGone."""
+        """See ``OptOutRegistry``. Raises JournalUnavailableError."""
         return await self._run_query(functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=True))
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
-        """As ``callflows.telephony.ports.OptOuts``. Raises StoreGone."""
+        """See ``OptOutRegistry``. Raises JournalUnavailableError."""
         return await self._run_query(
             functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=False)
         )
 
     async def load_finished_call(self, call_id: str) -> FinishedCall | None:
-        """A call that has ended: its flow, its end, and the effects of a kind that wait for it. Raises StoreGone."""
+        """Load a call's flow, its record and its held voicemail effects. Raises JournalUnavailableError."""
         told = await self._run_query(self._store.load_call, call_id)
         if told is None:
             return None
@@ -97,27 +104,25 @@ class JournalQueries:
         )
 
     async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
-        """Effects that waited for the end of a call since before a moment. Raises StoreGone."""
+        """List voicemail effects requested before a moment, without a result. Raises JournalUnavailableError."""
         rows = await self._run_query(self._store.list_held_effects, VOICEMAIL_TAG, before, limit)
         return select_held_effects(rows, VOICEMAIL_TAG)
 
     async def hold_lease(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
-        """Whether a lease is this holder's for the next seconds; what one of several replicas does. Raises StoreGone.
+        """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
 
-        ``mark`` is kept with it: a moment up to which that is done.
+        A lease gives work to only one replica. ``mark`` is the moment up to which the work is complete.
+        Raises JournalUnavailableError.
         """
         return await self._run_query(self._store.hold_lease, name, holder, time.time(), seconds, mark)
 
     async def load_lease(self, name: str) -> StoredLease | None:
-        """Who held a lease last, and its mark; None where nobody ever did. Raises StoreGone."""
+        """Return the last holder of a lease and its mark; None if never held. Raises JournalUnavailableError."""
         return await self._run_query(self._store.load_lease, name)
 
 
-# A call that is over, put together from all that is kept of it.
-
-
 def build_finished_call_record(stored: StoredCall) -> CallRecord:
-    """The end of a call: who was rung and answered, what was recorded, the tags of what was run."""
+    """Build a call record from all stored rows of a finished call."""
     call = stored.call
     over = call["destroy"] or call["hangup"] or call["finished"] or call["started"] or 0.0
     return CallRecord(
@@ -135,7 +140,7 @@ def build_finished_call_record(stored: StoredCall) -> CallRecord:
 
 
 def select_held_effects(rows: Iterable[JournalRow], kind: str) -> list[Effect]:
-    """Effects of a kind that wait: they were wanted, and nothing became of them yet."""
+    """Return the requested effects of a kind without a result."""
     return [_read_effect(row) for row in rows if row["kind"] == kind and row["settled"] is None]
 
 
@@ -144,7 +149,7 @@ def _read_effect(row: JournalRow) -> Effect:
 
 
 def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
-    """Recordings in order, the transcripts beside them: which belongs to which is not documented."""
+    """Pair recordings and transcripts by position: their relation is undocumented."""
     texts = [row["text"] or "" for row in stored.transcripts]
     for index, row in enumerate(stored.recordings):
         raw = json.loads(row["raw"] or "{}")
@@ -158,7 +163,7 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
 
 
 def _find_tags(events: Iterable[JournalRow]) -> Iterable[str]:
-    """The tags of the elements that Opentact reported as run. platform: an element's own tag, or in its attributes."""
+    """Yield the tags of the executed elements. platform: an element's own tag, or in its attributes."""
     for event in events:
         tag = _find_tag(extract_executed_step(json.loads(event["raw"])))
         if tag:
@@ -173,7 +178,7 @@ def _find_tag(fields: Mapping[str, Any]) -> str:
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:
-    """How often the caller rang that day, as the first turn was told."""
+    """Return the caller's number of calls that day, as counted for the first turn."""
     for turn in turns:
         calls = json.loads(turn["told"]).get("calls", "")
         if str(calls).isdecimal():

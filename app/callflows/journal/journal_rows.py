@@ -1,4 +1,7 @@
-"""What happened as rows: made once, in the journal's own thread, of plain values and without anything secret."""
+"""Builds journal rows from turns, events and effect results.
+
+Rows contain plain values only, and no secrets. The journal's own thread builds the rows.
+"""
 
 from __future__ import annotations
 
@@ -52,27 +55,27 @@ _BLANK_ROWS: Final = {
 
 
 _MAX_COLUMN_CHARACTERS: Final = 1_000
-"""Characters of a text from outside that are kept in a column of its own; all of it stands in ``raw``."""
+"""Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
 
 
 _FIELDS_BY_STATE: Final = {**CALL_STATE_TIME_FIELDS, "": "finished_on"}
 
 
 _CALL_MOMENTS: Final = tuple((field.removesuffix("_on"), field, state) for state, field in _FIELDS_BY_STATE.items())
-"""A column, the field of a call entity, and the state that a call which has it has reached."""
+"""(column, field of a call entity, state reached by a call with this field)."""
 
 
 _BEGINNING_STATES: Final = frozenset({"init", "online", "ringing"})
 
 
 PROVISIONAL_ID_PREFIX: Final = "~"
-"""How the id of a call begins whose uuid is not known yet."""
+"""Prefix of the id of a call whose uuid is unknown."""
 
 
 def build_journal_entries(
     item: AnsweredRequest | PlatformEvent | EffectResult, describe_decisions: DescribeDecisions
 ) -> list[JournalEntry]:
-    """The rows of what happened; ``told`` puts a turn's trail into words."""
+    """Build the rows of an item. A refused request has no rows."""
     if isinstance(item, PlatformEvent):
         return _build_event_entries(item)
     if isinstance(item, AnsweredRequest):
@@ -86,7 +89,7 @@ def build_journal_entries(
 
 
 def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeDecisions) -> list[JournalEntry]:
-    """A request and its answer, the call that it was of, and what it wanted outside."""
+    """Build the rows of a request: the call, the turn, and the requested effects."""
     turn, outcome, fields = answered.turn, answered.outcome, answered.request_fields
     decisions = describe_decisions(turn) if turn is not None else []
     kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
@@ -134,7 +137,7 @@ def _drop_credentials(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def _build_call_of_turn(answered: AnsweredRequest, call: str) -> JournalRow:
-    """The call of a turn; without a uuid by when it began, which a later turn knows of its ticket."""
+    """Build the call row of a turn; without a uuid, the call is matched later by its start."""
     fields, outcome = answered.request_fields, answered.outcome
     return {
         **_BLANK_ROWS["calls"],
@@ -180,7 +183,7 @@ def _build_effect_entry(
 
 
 def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
-    """A report, and what it tells of a call, its legs, its recordings, or a message."""
+    """Build the rows of an event: the event, and the call, legs, recordings or message in the event."""
     entity = platform_event.call
     entries: list[JournalEntry] = []
     row = _build_call_row(entity, platform_event.occurred_at, platform_event) if entity else {"id": None}
@@ -210,9 +213,9 @@ def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
 
 
 def _build_call_row(entity: Mapping[str, Any], at: float, platform_event: PlatformEvent | None = None) -> JournalRow:
-    """What a call entity tells of its call; the times that it has tell a state too, and ``at`` is when it was told.
+    """Build a call row from a call entity. The entity's moments imply states as well; ``at`` is the time of the report.
 
-    Without a uuid the id is ours, and None where it does not say either who rang whom.
+    Without a uuid the id is provisional, or None if the entity has neither caller nor number.
     """
     row: JournalRow = {**_BLANK_ROWS["calls"]}
     states = [_clean_text(entity.get("state")) or ""]
@@ -252,7 +255,7 @@ def _build_call_row(entity: Mapping[str, Any], at: float, platform_event: Platfo
 
 
 def _build_relative_entries(entity: Mapping[str, Any], row: JournalRow, at: float) -> list[JournalEntry]:
-    """The call that dialled this one, and those that it dialled."""
+    """Build rows of the parent call and of the legs, and set ``parent`` in the row."""
     found: list[JournalEntry] = []
     parent = entity.get("parent")
     if isinstance(parent, dict) and _clean_text(parent.get("uuid")):
@@ -269,7 +272,7 @@ def _build_relative_entries(entity: Mapping[str, Any], row: JournalRow, at: floa
 
 
 def _build_recording_entries(records: object, call: str | None, at: float) -> list[JournalEntry]:
-    """The recordings that a call entity lists; their shape is not known, so all that is there is kept."""
+    """Build rows of the recordings in a call entity. The format is undocumented, so ``raw`` keeps every field."""
     listed = [record for record in records if isinstance(record, dict)] if isinstance(records, list) else []
     return [("recordings", _build_recording_row(record, call, at)) for record in listed]
 
@@ -281,7 +284,7 @@ def _build_recording_row(record: Mapping[str, Any], call: str | None, at: float)
 
 
 def _build_recording_event_entry(platform_event: PlatformEvent, call: str | None) -> JournalEntry:
-    """What a report of a recording or a transcript tells; their payloads are not documented, so all of it is kept."""
+    """Build the row of a recording or transcript event. The payload is undocumented, so ``raw`` keeps every field."""
     payload = platform_event.raw.get("payload")
     about = payload if isinstance(payload, dict) else platform_event.raw
     row = _build_recording_row(about, call, platform_event.occurred_at)
@@ -293,7 +296,7 @@ def _build_recording_event_entry(platform_event: PlatformEvent, call: str | None
 
 
 def _build_message_row(platform_event: PlatformEvent) -> JournalRow:
-    """platform: ``smso`` is sent, ``smsi`` and ``smsr`` are received."""
+    """Build a message row. platform: ``smso`` is sent, ``smsi`` and ``smsr`` are received."""
     sms = platform_event.sms
     delivered = sms.get("delivered")
     return {
@@ -316,7 +319,7 @@ def _rank_state(state: str) -> str:
 
 
 def _normalize_number(value: object) -> str | None:
-    """A number in E.164, or what stands in its place."""
+    """Return a number in E.164, or the cleaned text if the text is not a number."""
     text = _clean_text(value)
     return (parse_e164(text) or text) if text else None
 
@@ -337,7 +340,7 @@ def _clean_text(value: object) -> str | None:
 
 
 def _parse_moment(value: object) -> float | None:
-    """A time as Opentact writes it, in seconds since 1970; without a zone it is UTC. None: it is in no year."""
+    """Parse a time of Opentact to seconds since 1970; a time without a zone is UTC. None if invalid."""
     if not isinstance(value, str):
         return None
     try:
@@ -348,7 +351,7 @@ def _parse_moment(value: object) -> float | None:
 
 
 def _dump_json(value: object) -> str:
-    """Plain values as JSON; what a text cannot say (half a character) is replaced."""
+    """Serialize to JSON; replace characters that UTF-8 cannot encode (lone surrogates)."""
     try:
         return to_json(value, fallback=str).decode()
     except PydanticSerializationError:

@@ -1,4 +1,4 @@
-"""What the journal needs of a database; ``sql`` is the one that is there, for SQLite and PostgreSQL."""
+"""The database interface of the journal. ``sql_store`` implements the interface for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ JournalRow: TypeAlias = "dict[str, Any]"
 
 
 JournalEntry: TypeAlias = "tuple[str, JournalRow]"
-"""A table's name, and a row of it with all its columns: plain values only, so that it can wait in a file."""
+"""A table name and a row with all columns. Values are plain, so that an entry can be spooled to a file."""
 
 
 class CallFilter(NamedTuple):
-    """Which calls; what is empty does not matter. Moments are seconds since 1970, ``limit`` None is all of them."""
+    """Filter of the call log; an empty field matches every call.
+
+    Moments are seconds since 1970. ``limit`` None means no limit.
+    """
 
     number: str = ""
     caller: str = ""
@@ -30,14 +33,14 @@ class CallFilter(NamedTuple):
 
 
 class StoredLease(NamedTuple):
-    """Who held a lease last, and the mark (seconds since 1970) that is kept with it."""
+    """The last holder of a lease, and the lease's mark (seconds since 1970)."""
 
     holder: str
     mark: float | None
 
 
 class StoredCall(NamedTuple):
-    """All that is kept of one call: its row, those of its legs, and the rows of each other table, oldest first."""
+    """A call with its legs and the rows of every other table, oldest first."""
 
     call: JournalRow
     legs: Sequence[JournalRow]
@@ -50,46 +53,61 @@ class StoredCall(NamedTuple):
 
 
 class JournalStore(Protocol):
-    """Keeps the journal. Everything here waits for the database, and raises StoreGone where it cannot be reached."""
+    """Stores the journal. Every method blocks on the database and raises JournalUnavailableError during an outage."""
 
     def open(self) -> None:
-        """Make the tables, or bring them up to date; any number of processes may do so at once."""
+        """Create or migrate the tables; any number of processes may call this at once."""
 
     def write_entries(self, entries: Sequence[JournalEntry]) -> None:
-        """Write all of these durably, or none; what is there already is merged. Raises StoreRefused where one is wrong."""
+        """Write all entries durably, or no entry at all. Existing rows are merged.
+
+        Raises JournalRejectionError if the database rejects an entry.
+        """
 
     def list_calls(self, call_filter: CallFilter) -> Iterator[JournalRow]:
-        """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""
+        """Return matching calls, newest first, each with its number of ``turns`` and ``legs``."""
 
     def load_call(self, call_id: str) -> StoredCall | None:
-        """All that is kept of a call; None where there is none of that id."""
+        """Return a call with all its rows; None if the id is unknown."""
 
     def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
-        """Up to ``most`` ids of calls and legs that begin so, in order."""
+        """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
-        """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
+        """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
 
     def is_opted_out(self, number: str, other: str) -> bool:
-        """Whether nothing may be sent from a number of ours to another."""
+        """Report whether messages from one of our numbers to another number are forbidden."""
 
     def store_opt_out(self, number: str, other: str, at: float, *, out: bool) -> bool:
-        """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
+        """Store a STOP or START. Return whether the opt-out changed.
+
+        The latest request wins; of two at the same moment, the STOP.
+        """
 
     def list_held_effects(self, kind: str, before: float, limit: int) -> Sequence[JournalRow]:
-        """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
+        """Return effects of a kind that were requested before a moment and have no result yet."""
 
     def hold_lease(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
+        """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
+
+        On success, a given ``mark`` is stored with the lease.
+        """
 
     def load_lease(self, name: str) -> StoredLease | None:
-        """Who held a lease last, and its mark; None where nobody ever did."""
+        """Return the last holder of a lease and its mark; None if the lease was never held."""
 
     def erase_rows_before(self, moment: float, limit: int) -> int:
-        """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""
+        """Erase a bounded number of old calls and of old rows without a call. Return the number of erased rows.
+
+        Rows are old if they are older than ``moment``; ``limit`` is the maximum per query.
+        """
 
     def forget_number(self, number: str, mention: re.Pattern[str], on_progress: Callable[[int], None]) -> Mapping[str, int]:
-        """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
+        """Erase the calls and messages of a number, and mask the number in all other rows.
+
+        Returns the number of erased or changed rows per table.
+        """
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""

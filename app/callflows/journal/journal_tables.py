@@ -1,7 +1,7 @@
-"""The tables of the journal, and how a row that comes again is merged with the one that is there.
+"""The tables of the journal, and the rule that merges a repeated row with the stored one.
 
-Nothing is ever overwritten by less: of two values the lesser or the greater stays, so that the same reports make the same
-row in whichever order, and however often, they come. Moments are seconds since 1970.
+Merging keeps the lesser or the greater of two values, never simply the last. The same reports therefore produce the same
+row in any order and any number of times. Moments are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PROVISIONAL_CONTINUES: Final = 2
 
 
 SCHEMA_HEAD: Final = "0002"
-"""The newest migration."""
+"""Revision of the newest migration."""
 
 
 def _byte_ordered_text() -> Text:
-    """A text whose order counts: byte by byte, whatever the database's language."""
+    """Return a text type that sorts byte by byte, whatever the database's language."""
     plain: Text = Text().with_variant(Text(collation="C"), "postgresql")
     return plain
 
@@ -54,11 +54,11 @@ CALLS_TABLE: Final = Table(
     Column("seconds", Integer),
     Column("cause", _byte_ordered_text()),
 )
-"""A call or a leg that it dialled.
+"""A call, or a leg dialled by a call.
 
-``provisional`` is NULL but where the id is ours, since nobody told the uuid yet: ``BEGINS`` where ``started`` is when the
-call began, ``GOES_ON`` where it is a moment of a call that goes on. ``outcome``, ``state`` and ``cause`` begin with their
-rank: see ``ranks``.
+``provisional`` is NULL except for an id of our own, used while the uuid is unknown: ``PROVISIONAL_BEGINS`` if ``started``
+is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome``,
+``state`` and ``cause`` begin with their rank (see ``state_order``).
 """
 
 
@@ -149,7 +149,7 @@ EVENTS_TABLE: Final = Table(
     Column("source", Text, nullable=False),
     Column("raw", Text, nullable=False),
 )
-"""A report of Opentact's; ``raw`` is all of it, as JSON."""
+"""An event of Opentact; ``raw`` is the complete event as JSON."""
 
 
 Index(
@@ -222,7 +222,7 @@ EFFECTS_TABLE: Final = Table(
     Column("reason", _byte_ordered_text()),
     Column("settled", Double),
 )
-"""What a flow wanted outside; ``result`` begins with its rank."""
+"""An effect requested by a flow; ``result`` begins with its rank."""
 
 
 for table in (RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
@@ -237,7 +237,7 @@ CLAIMS_TABLE: Final = Table(
     Column("key", Text, primary_key=True),
     Column("at", Double, nullable=False),
 )
-"""What must happen once, whoever comes to it and however often."""
+"""Idempotency keys, shared by all processes."""
 
 
 Index("claims_at", CLAIMS_TABLE.c.at)
@@ -250,7 +250,7 @@ OPT_OUTS_TABLE: Final = Table(
     Column("at", Double, nullable=False),
     Column("out", Integer, nullable=False),
 )
-"""Who wants no messages; ``pair`` is a digest, so that a STOP outlives the number that is forgotten."""
+"""Opt-outs. ``pair`` is a digest, so that a STOP survives the erasure of the number."""
 
 
 LEASES_TABLE: Final = Table(
@@ -261,7 +261,7 @@ LEASES_TABLE: Final = Table(
     Column("until", Double, nullable=False),
     Column("mark", Double),
 )
-"""What one process of all does, for as long as it says so again; ``mark``: the moment up to which it is done."""
+"""Leases for the work of one process at a time. ``mark`` is the moment up to which the work is complete."""
 
 
 _GREATEST_COLUMNS: Final = (
@@ -270,13 +270,13 @@ _GREATEST_COLUMNS: Final = (
 
 
 GREATEST_WINS_COLUMNS: Final = frozenset(_GREATEST_COLUMNS)
-"""Columns of which the greater value stays; of all others it is the lesser."""
+"""Columns in which the greater value wins; in all other columns the lesser value wins."""
 
 
 MERGED_TABLES: Final = {
     table.name: table for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
 }
-"""Tables whose rows grow with what is reported; what comes again to the others is left out."""
+"""Tables whose rows are merged with later reports; the other tables ignore a repeated row."""
 
 
 APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE)}

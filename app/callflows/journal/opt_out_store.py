@@ -1,4 +1,4 @@
-"""Who said STOP, kept for good: pairs of a number of ours and another, as digests."""
+"""Opt-outs, kept permanently: pairs of one of our numbers and another number, stored as digests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def query_opt_out(connection: Connection, number: str, other: str) -> bool:
-    """Whether the last that was said of a pair is STOP."""
+    """Report whether the latest request of a pair is STOP."""
     found = connection.execute(
         select(OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == _digest_pair(number, other))
     ).scalar()
@@ -23,7 +23,10 @@ def query_opt_out(connection: Connection, number: str, other: str) -> bool:
 
 
 def store_opt_out(connection: Connection, number: str, other: str, at: float, *, out: bool) -> bool:
-    """Keep what is said of a pair, where nothing later is known; whether that changed anything."""
+    """Store a STOP or START unless a later request is stored already. Return whether the opt-out changed.
+
+    Of two requests at the same moment, the STOP wins.
+    """
     pair = _digest_pair(number, other)
     last = connection.execute(
         select(OPT_OUTS_TABLE.c.at, OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == pair)

@@ -1,4 +1,7 @@
-"""A connection to PostgreSQL that does not wait for ever. Only where PostgreSQL is used: its driver is heavy."""
+"""A PostgreSQL connection with a time limit on every answer.
+
+Import this module only if PostgreSQL is used: the driver is heavy.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,23 @@ if TYPE_CHECKING:
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """A connection that ends itself where an answer takes too long: nobody knows then what became of the question."""
+    """A connection that closes itself if an answer takes too long."""
 
-    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as psycopg has it
-        """As psycopg waits, for as long as may be. Raises OperationalError."""
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg's
+        """Wait like psycopg, up to the statement timeout. Raises OperationalError on timeout."""
         return super().wait(self._limit_wait(gen), *arguments, **options)
 
     def _limit_wait(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """What psycopg waits for, step by step: it is asked again several times a second while nothing comes."""
+        """Wrap psycopg's wait generator, and stop it after the statement timeout."""
         seconds = get_statement_timeout()
         until = time.monotonic() + seconds
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
+                # psycopg asks again several times a second while no data arrives.
                 if not ready and time.monotonic() > until:
-                    self.pgconn.finish()
+                    self.pgconn.finish()  # the fate of the statement is unknown, so the connection cannot be reused
                     raise psycopg.OperationalError(f"the database did not answer within {seconds:g} s")
                 wanted = gen.send(ready)
         except StopIteration as over:

@@ -1,4 +1,7 @@
-"""How long PostgreSQL is awaited: one that takes what it is sent and never answers is gone, like one that is not there."""
+"""Timeouts for PostgreSQL's answers.
+
+A server that accepts a statement and never answers counts as unavailable.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ if TYPE_CHECKING:
 
 
 QUICK_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds that an answer may take …"""
+"""Timeout of an ordinary statement, in seconds."""
 
 
 SLOW_TIMEOUT_SECONDS: Final = 65.0
-"""… and one that goes through everything; PostgreSQL itself gives up before."""
+"""Timeout of a statement that scans whole tables, in seconds; PostgreSQL's own statement timeout is shorter."""
 
 
 _IS_SLOW: Final = contextvars.ContextVar("long", default=False)
@@ -23,7 +26,7 @@ _IS_SLOW: Final = contextvars.ContextVar("long", default=False)
 
 @contextlib.contextmanager
 def allow_slow_statements() -> Iterator[None]:
-    """What is asked now may take long."""
+    """Use the slow timeout for statements in the ``with`` block."""
     before = _IS_SLOW.set(True)
     try:
         yield
@@ -32,5 +35,4 @@ def allow_slow_statements() -> Iterator[None]:
 
 
 def get_statement_timeout() -> float:
-    """Seconds that what is asked now may take."""
     return SLOW_TIMEOUT_SECONDS if _IS_SLOW.get() else QUICK_TIMEOUT_SECONDS

@@ -1,7 +1,7 @@
-"""What is never kept: tokens, tickets, and the digits of steps that are marked secret, wherever they stand.
+"""Redaction of tokens, tickets and secret digits before anything is stored.
 
-Whether digits are secret is known by the flow that took them. Where it does not say that they are not, they are: of a turn
-that broke, of a node whose version is gone.
+The flow that collected the digits declares secrecy. Digits are secret unless the flow says otherwise, for example if the
+turn failed or the node's version no longer exists.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 REDACTION_MASK: Final = "••••"
-"""Stands in the place of what is not kept."""
+"""Replacement of a redacted value."""
 
 
 CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
 
 
 DIGIT_FIELDS: Final = frozenset({"dtmf", "code"})
-"""The fields in which digits come."""
+"""Request fields that contain digits."""
 
 
 _PARAMETER_VALUE: Final = re.compile(r"[^&\"'<>\s\\]*")
@@ -34,55 +34,57 @@ _DIGITS_IN_JSON: Final = re.compile(r'"(dtmf|digits)": ?("(?:[^"\\]|\\.)*"|[0-9]
 
 
 _MAX_HARMLESS_CHARACTERS: Final = 2
-"""Characters up to which a text is no secret worth looking for: it would be found everywhere."""
+"""Maximum length of a text that is too short to be searched as a secret; it would match everywhere."""
 
 
 _MAX_STANDALONE_DIGITS: Final = 3
-"""Digits up to which a secret is looked for only where it stands alone; a longer one also in others, as twice itself."""
+"""Maximum length of secret digits that are masked only between non-digits; longer ones are masked in longer numbers too."""
 
 
 def mask_credentials(text: str) -> str:
-    """A URL, a document or JSON, without the tokens and tickets in it."""
+    """Mask tokens and tickets in a URL, a document or JSON."""
     return _mask_parameter(_mask_parameter(text, "ticket="), "token=")
 
 
 def mask_url_digits(text: str) -> str:
-    """A URL without the digits that it brings."""
+    """Mask the digits in a URL."""
     return _mask_parameter(_mask_parameter(text, "dtmf="), "code=")
 
 
 def _mask_parameter(text: str, name: str) -> str:
-    """A text in which a parameter's values are masked. It is split, since that takes a tenth of what a pattern takes."""
+    """Mask the values of a parameter."""
     if name not in text:
         return text
+    # Splitting takes a tenth of the time of a regular expression.
     before, *others = text.split(name)
     made = [before]
     for part in others:
-        longer = made[-1][-1:].isalnum()  # of another name that ends alike
+        longer = made[-1][-1:].isalnum()  # the end of a longer parameter name
         made += [name, part] if longer else [name, REDACTION_MASK, part[_PARAMETER_VALUE.match(part).end() :]]  # type: ignore[union-attr]
     return "".join(made)
 
 
 def mask_event_secrets(text: str) -> str:
-    """A report of Opentact's, as JSON: no tokens, no tickets, and no digits: whether they are secret, it does not know."""
+    """Mask tokens, tickets and all digits in an event (JSON)."""
+    # An event does not tell if its digits are secret, so all are masked.
     if "dtmf" in text or "digits" in text or "code=" in text:
         text = mask_url_digits(_DIGITS_IN_JSON.sub(rf'"\1":"{REDACTION_MASK}"', text))
     return mask_credentials(text)
 
 
 def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *, answered: bool) -> bool:
-    """Whether the digits that came with a request may be kept: only where what was decided on them shows them too."""
+    """Report whether a request's digits may be stored: only if the decisions about the digits show the digits unmasked."""
     if turn is None:
         return False
     if turn.resolve is None:
-        return answered  # a program, which has no secret steps
+        return answered  # a Python flow, which has no secret steps
     collected = [decision for decision in decisions if decision["word"] == "collect"]
     shown = [str(decision["detail"].get("digits", "")) for decision in collected if "detail" in decision]
     return bool(shown) and REDACTION_MASK not in shown
 
 
 def list_secret_texts(turn: Turn | None, *, digits_allowed: bool) -> list[str]:
-    """What must not be seen in a document: the secret values of a turn, and its digits where they are not ``kept``."""
+    """List the texts to mask: secret values of the turn, and the digits unless ``digits_allowed``."""
     if turn is None:
         return []
     names: Iterable[str] = _list_secret_names(turn) if turn.trail or turn.resolve is None else turn.values.keys()
@@ -94,13 +96,13 @@ def list_secret_texts(turn: Turn | None, *, digits_allowed: bool) -> list[str]:
 
 
 def _list_secret_names(turn: Turn) -> AbstractSet[str]:
-    """The names under which the flow keeps secrets."""
+    """Return the names of the flow's secret variables."""
     names: frozenset[str] = frozenset()
     return names.union(*(mark.secret_names for mark, *_ in turn.trail))
 
 
 def mask_secrets(text: str, secrets: Sequence[str]) -> str:
-    """A text without some secrets; digits also where they are read out one by one."""
+    """Mask secrets in a text; also digits that are read out one by one."""
     for secret in secrets:
         text = _compile_secret_pattern(secret).sub(REDACTION_MASK, text)
     return text

@@ -1,4 +1,4 @@
-"""The tables are made and brought up to date here, by one process at a time."""
+"""Creates the journal's tables and migrates the schema, one process at a time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 _MIGRATION_LOCK_ID: Final = 0x63616C6C666C6F77
-"""Whoever migrates in PostgreSQL holds the advisory lock of this number until its transaction ends."""
+"""Number of the PostgreSQL advisory lock that a migration holds until its transaction ends."""
 
 
 def is_schema_current(connection: Connection) -> bool:
-    """Whether there is nothing to migrate."""
     return _read_schema_version(connection) == SCHEMA_HEAD
 
 
 def migrate_schema(connection: Connection) -> None:
-    """Bring the tables up to date, within the transaction of a connection that may write.
+    """Create or upgrade the tables within the transaction of a connection that may write.
 
-    SQLite's transaction has the whole file for itself already (it began as IMMEDIATE); in PostgreSQL a lock is awaited.
+    Raises JournalUnavailableError if a newer callflows made the database.
     """
+    # SQLite's transaction began as IMMEDIATE and so locks the whole file already.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK_ID})
     if is_schema_current(connection):

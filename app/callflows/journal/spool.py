@@ -1,7 +1,7 @@
-"""What waits in files while the database is gone, so that it outlives this process; written to the disk before it counts.
+"""Spools journal entries to files while the database is unavailable, so that entries survive the process.
 
-Each file is a segment: a line of JSON for each entry, appended under a lock, so that processes that share a folder can all
-write to it, forget a number in it, and write its oldest segment to the database once that is back.
+A file is a segment with one line of JSON per entry. All access is under a file lock, so that several processes can share a
+folder: append entries, forget a number, write the oldest segment to the database.
 """
 
 from __future__ import annotations
@@ -24,22 +24,25 @@ if TYPE_CHECKING:
 
 
 SPOOL_SEGMENT_BYTES: Final = 1_000_000
-"""Bytes of a segment, from which on another is begun …"""
+"""Size in bytes after which a new segment is begun."""
 
 
 MAX_SPOOL_BYTES: Final = 256_000_000
-"""… and of all of them: about 100,000 turns or reports. What comes beyond that is dropped, counted and said."""
+"""Maximum size in bytes of all segments, about 100,000 turns or events. Further entries are dropped, counted and logged."""
 
 
 class Spool:
-    """The segments of one folder. Raises OSError where the disk cannot take more, JournalError where too much waits."""
+    """The segments of one folder."""
 
     def __init__(self, folder: Path, max_bytes: int = MAX_SPOOL_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
 
     def append(self, entries: Sequence[JournalEntry]) -> None:
-        """Put entries at the end, all or none; they are on the disk when this returns."""
+        """Append all entries or no entry; the entries are on the disk on return.
+
+        Raises OSError if the disk accepts no more data, and JournalError if the spool is full.
+        """
         lines = b"".join(_encode_entry(entry) for entry in entries)
         size, newest = self._measure_segments()
         if size + len(lines) > self._max_bytes:
@@ -58,7 +61,7 @@ class Spool:
 
     @contextlib.contextmanager
     def _lock_newest_segment(self, newest: Path | None) -> Iterator[IO[bytes]]:
-        """The segment to append to, locked: the newest, or another where that is full or gone by now."""
+        """Yield a locked segment to append to: the newest, or a new one if the newest is full or deleted."""
         if newest is not None and newest.stat().st_size < SPOOL_SEGMENT_BYTES:
             with contextlib.suppress(FileNotFoundError), _open_locked(newest) as segment:
                 if os.fstat(segment.fileno()).st_nlink:
@@ -70,7 +73,7 @@ class Spool:
             yield segment
 
     def list_segments(self) -> list[Path]:
-        """The files, oldest first."""
+        """Return the segment files, oldest first."""
         return sorted(self._folder.glob("journal-*.spool"))
 
     def _measure_segments(self) -> tuple[int, Path | None]:
@@ -83,22 +86,24 @@ class Spool:
 
     @property
     def size_bytes(self) -> int:
-        """How much waits."""
         return self._measure_segments()[0]
 
     def drain_oldest_segment(self, write_entries: Callable[[list[JournalEntry]], None]) -> int:
-        """Give the oldest segment to ``write`` and take it away, unless that raises; how many segments there are still."""
+        """Pass the oldest segment to ``write_entries``, then delete the file. Return the number of remaining segments.
+
+        The file stays if ``write_entries`` raises.
+        """
         files = self.list_segments()
         if not files:
             return 0
         with contextlib.suppress(FileNotFoundError), _open_locked(files[0]) as segment:
-            if os.fstat(segment.fileno()).st_nlink:
+            if os.fstat(segment.fileno()).st_nlink:  # else another process deleted the file while this one waited
                 write_entries(_read_entries(segment))
                 files[0].unlink()
         return len(files) - 1
 
     def rewrite_entries(self, rewrite_entry: Callable[[JournalEntry], JournalEntry | None]) -> int:
-        """Put something else in the place of entries, or nothing; how many were."""
+        """Replace entries, or remove an entry if ``rewrite_entry`` returns None. Return the number of changed entries."""
         count = 0
         for path in self.list_segments():
             with contextlib.suppress(FileNotFoundError), _open_locked(path) as segment:
@@ -129,7 +134,7 @@ def _encode_entry(entry: JournalEntry) -> bytes:
 
 
 def _read_entries(segment: IO[bytes]) -> list[JournalEntry]:
-    """The entries of a segment; a line that was cut off, as the process was killed, is none."""
+    """Return the entries of a segment; skip a line that a killed process left incomplete."""
     segment.seek(0)
     found: list[JournalEntry] = []
     for line in segment:

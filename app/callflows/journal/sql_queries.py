@@ -1,4 +1,4 @@
-"""The questions that the journal is asked."""
+"""The SQL queries of the journal."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 _MESSAGE_WINDOW_SECONDS: Final = 3600.0
-"""Seconds after a call within which a message between the same two is told with it."""
+"""Window in seconds after a call for messages between the same two numbers."""
 
 
 _LEGS = CALLS_TABLE.alias("leg")
 
 
 def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
-    """Calls, the newest first, each with how many ``turns`` and ``legs`` it has; read as they are asked for."""
+    """Return matching calls, newest first, each with its number of ``turns`` and ``legs``. Rows are streamed."""
     found = (
         select(CALLS_TABLE)
         .where(*_build_call_conditions(call_filter))
@@ -56,11 +56,11 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.outcome:
         yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
         if add_rank(OUTCOME_RANKS, call_filter.outcome) > "2":  # type: ignore[operator]
-            yield CALLS_TABLE.c.outcome > "2"  # for the index of the odd ones
+            yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != "destroyed":
-            yield CALLS_TABLE.c.state < "51"  # for the index of those that are not over
+            yield CALLS_TABLE.c.state < "51"  # lets the database use the index calls_going
     if call_filter.since is not None:
         yield CALLS_TABLE.c.started >= call_filter.since
     if call_filter.until is not None:
@@ -68,19 +68,18 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
 
 
 def query_call_ids(connection: Connection, prefix: str, limit: int) -> list[str]:
-    """Ids of calls and legs that begin so."""
     begins = CALLS_TABLE.c.id.startswith(prefix, autoescape=True)
     return [*connection.scalars(select(CALLS_TABLE.c.id).where(begins).order_by(CALLS_TABLE.c.id).limit(limit))]
 
 
 def query_held_effects(connection: Connection, kind: str, before: float, limit: int) -> list[JournalRow]:
-    """Effects of a kind that were wanted before a moment, and of which nothing became yet, the oldest first."""
+    """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
     return _fetch_all(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
 
 
 def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None:
-    """All that is kept of a call, or of the call of a leg; None where there is none of that id."""
+    """Return a call or leg with all its rows; None if the id is unknown."""
     row = _fetch_first(connection, select(CALLS_TABLE).where(CALLS_TABLE.c.id == call_id))
     if row is None:
         return None
@@ -101,11 +100,12 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
 
 
 def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow]:
-    """The messages between a call's two numbers until an hour after it: they do not say of which call they are."""
+    """Return messages between the call's two numbers until an hour after the call."""
     ended = call["destroy"] or call["hangup"] or call["finished"] or call["started"]
     both = [call["caller"], call["number"]]
     if not all(both):
         return []
+    # A message does not contain the id of its call.
     between = MESSAGES_TABLE.c.sender.in_(both) & MESSAGES_TABLE.c.recipient.in_(both)
     soon = MESSAGES_TABLE.c.at.between(call["started"] - 1, ended + _MESSAGE_WINDOW_SECONDS)
     return _fetch_all(

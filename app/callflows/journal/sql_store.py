@@ -1,4 +1,7 @@
-"""The journal in SQLite or PostgreSQL, by SQLAlchemy Core. Everything here waits for the database: call it in a thread."""
+"""The journal in SQLite or PostgreSQL, by SQLAlchemy Core.
+
+All methods block on the database: call the methods in a thread.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +32,25 @@ if TYPE_CHECKING:
 
 
 _LOCK_TIMEOUT_SECONDS: Final = 5
-"""Seconds for which a connection, or whoever else writes in SQLite, is awaited."""
+"""Timeout for a pooled connection and for another writer's lock in SQLite, in seconds."""
 
 
 _CONNECT_TIMEOUT_SECONDS: Final = 3
-"""Seconds for which PostgreSQL is awaited when connecting."""
+"""Timeout for connecting to PostgreSQL, in seconds."""
 
 
 _STATEMENT_TIMEOUT_MS: Final = 60_000
-"""Milliseconds that a statement may take in PostgreSQL."""
+"""PostgreSQL's own timeout of a statement, in milliseconds."""
 
 
 _TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
 
 
 class SqlStore:
-    """A Store. Connections are made when they are first needed."""
+    """A ``JournalStore``. Connects on first use."""
 
     def __init__(self, url: str) -> None:
-        """``url`` is ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError."""
+        """Open ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError for other URLs."""
         self._url = parse_database_url(url)
         self._engine = _create_database_engine(self._url)
         self._opened_file: tuple[int, int] | None = None
@@ -55,16 +58,16 @@ class SqlStore:
 
     @property
     def display_name(self) -> str:
-        """Which database it is, for people: without a password."""
+        """The database's URL without the password, for messages."""
         return self._url.render_as_string(hide_password=True)
 
     @property
     def sqlite_file(self) -> pathlib.Path | None:
-        """The file of SQLite's."""
+        """The database file if the database is SQLite."""
         return pathlib.Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
 
     def open(self) -> None:
-        """Make the tables, or bring them up to date; any number of processes may do so at once."""
+        """Create or migrate the tables; any number of processes may call this at once."""
         self._engine.dispose()
         self._opened_file = None
         if self.sqlite_file is not None:
@@ -72,7 +75,7 @@ class SqlStore:
                 self.sqlite_file.parent.mkdir(parents=True, exist_ok=True)
                 self.sqlite_file.touch()
                 with contextlib.suppress(PermissionError):
-                    self.sqlite_file.chmod(0o600)  # it has callers' numbers in it
+                    self.sqlite_file.chmod(0o600)  # the file contains callers' numbers
         with self._open_read_connection() as connection:
             current = is_schema_current(connection)
         if not current:
@@ -81,11 +84,11 @@ class SqlStore:
         self._opened_file = _identify_file(self.sqlite_file) if self.sqlite_file is not None else None
 
     def close(self) -> None:
-        """End all connections."""
         self._engine.dispose()
 
     def _check_sqlite_file(self) -> None:
-        """SQLite writes on to a file that was taken away, where nobody ever finds it: that is a database that is gone."""
+        """Raise JournalUnavailableError if the SQLite file was deleted or replaced."""
+        # SQLite goes on writing to a deleted file, and the data would be lost.
         if (
             self._opened_file is not None
             and self.sqlite_file is not None
@@ -105,7 +108,10 @@ class SqlStore:
             yield connection
 
     def write_entries(self, entries: Sequence[JournalEntry]) -> None:
-        """Write all of these durably, or none; what is there already is merged. Raises StoreRefused where one is wrong."""
+        """Write all entries durably, or no entry at all. Existing rows are merged.
+
+        Raises JournalRejectionError if the database rejects an entry.
+        """
         rows: dict[str, list[JournalRow]] = {}
         for table, row in entries:
             rows.setdefault(table, []).append({**row})
@@ -116,22 +122,22 @@ class SqlStore:
                     self._upsert_writer.write_rows(connection, table, rows[table])
 
     def list_calls(self, call_filter: CallFilter) -> Iterator[JournalRow]:
-        """Calls, the newest first, each with how many ``turns`` and ``legs`` it has."""
+        """Return matching calls, newest first, each with its number of ``turns`` and ``legs``."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from sql_queries.query_calls(connection, call_filter)
 
     def load_call(self, call_id: str) -> StoredCall | None:
-        """All that is kept of a call; None where there is none of that id."""
+        """Return a call with all its rows; None if the id is unknown."""
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
 
     def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
-        """Up to ``most`` ids of calls and legs that begin so, in order."""
+        """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
         with self._open_read_connection() as connection:
             return sql_queries.query_call_ids(connection, prefix, limit)
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
-        """Whether this is the first to claim a key; of all processes and for as long as claims are kept."""
+        """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
         insert = INSERT_BY_DIALECT[self._engine.dialect.name]
         claim = (
             insert(CLAIMS_TABLE).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS_TABLE.c.key)
@@ -140,22 +146,28 @@ class SqlStore:
             return connection.execute(claim).first() is not None
 
     def is_opted_out(self, number: str, other: str) -> bool:
-        """Whether nothing may be sent from a number of ours to another."""
+        """Report whether messages from one of our numbers to another number are forbidden."""
         with self._open_read_connection() as connection:
             return opt_out_store.query_opt_out(connection, number, other)
 
     def store_opt_out(self, number: str, other: str, at: float, *, out: bool) -> bool:
-        """Keep a STOP or a START; whether that changed anything. The latest counts, of two at once the STOP."""
+        """Store a STOP or START. Return whether the opt-out changed.
+
+        The latest request wins; of two at the same moment, the STOP.
+        """
         with self._open_write_connection() as connection:
             return opt_out_store.store_opt_out(connection, number, other, at, out=out)
 
     def list_held_effects(self, kind: str, before: float, limit: int) -> Sequence[JournalRow]:
-        """Effects of a kind that were wanted before a moment, and of which nothing became yet."""
+        """Return effects of a kind that were requested before a moment and have no result yet."""
         with self._open_read_connection() as connection:
             return sql_queries.query_held_effects(connection, kind, before, limit)
 
     def hold_lease(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
-        """Whether a lease is this holder's, from now on for some seconds; where it is, its mark is set if one is given."""
+        """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
+
+        On success, a given ``mark`` is stored with the lease.
+        """
         insert = INSERT_BY_DIALECT[self._engine.dialect.name]
         held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
         free = (LEASES_TABLE.c.holder == holder) | (LEASES_TABLE.c.until <= now)
@@ -165,7 +177,7 @@ class SqlStore:
             return connection.execute(taken.returning(LEASES_TABLE.c.name)).first() is not None
 
     def load_lease(self, name: str) -> StoredLease | None:
-        """Who held a lease last, and its mark; None where nobody ever did."""
+        """Return the last holder of a lease and its mark; None if the lease was never held."""
         with self._open_read_connection() as connection:
             found = connection.execute(
                 select(LEASES_TABLE.c.holder, LEASES_TABLE.c.mark).where(LEASES_TABLE.c.name == name)
@@ -173,18 +185,21 @@ class SqlStore:
         return StoredLease(*found) if found is not None else None
 
     def erase_rows_before(self, moment: float, limit: int) -> int:
-        """Erase a bounded number of calls and of what belongs to none that are older; how many rows that were."""
+        """Erase a bounded number of old calls and of old rows without a call. Return the number of erased rows."""
         with allow_slow_statements(), self._open_write_connection() as connection:
             return erasure.erase_rows_before(connection, moment, limit)
 
     def forget_number(self, number: str, mention: re.Pattern[str], on_progress: Callable[[int], None]) -> Mapping[str, int]:
-        """Erase the calls and messages of a number, and take it out of all others; how many rows of which table."""
+        """Erase the calls and messages of a number, and mask the number in all other rows.
+
+        Returns the number of erased or changed rows per table.
+        """
         with allow_slow_statements(), _translate_database_errors():
             return erasure.erase_number(self._engine, number, mention, on_progress)
 
 
 def _identify_file(file: pathlib.Path) -> tuple[int, int] | None:
-    """Which file it is, whatever its name; None where there is none."""
+    """Return device and inode of a file; None if the file does not exist."""
     try:
         found = file.stat()
     except OSError:
@@ -193,7 +208,7 @@ def _identify_file(file: pathlib.Path) -> tuple[int, int] | None:
 
 
 def parse_database_url(text: str) -> URL:
-    """A database's URL with the driver that we use. Raises SettingsError."""
+    """Parse a database URL and set our driver. Raises SettingsError."""
     try:
         url = make_url(text.replace("postgres://", "postgresql://", 1))
     except ArgumentError:
@@ -207,7 +222,7 @@ def parse_database_url(text: str) -> URL:
 
 def _create_database_engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        from callflows.journal.postgres_connection import TimeoutConnection  # noqa: PLC0415 - heavy, and most do without
+        from callflows.journal.postgres_connection import TimeoutConnection  # noqa: PLC0415 - heavy, and seldom needed
 
         options = {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}"}
         engine = create_engine(
@@ -223,7 +238,7 @@ def _create_database_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's
-        connection.isolation_level = None  # transactions begin below, so that a writer waits for another, and never fails
+        connection.isolation_level = None  # transactions begin below, so that a second writer waits instead of failing
         for pragma in (
             f"busy_timeout={_LOCK_TIMEOUT_SECONDS * 1000}",
             "journal_mode=WAL",
@@ -242,7 +257,7 @@ def _create_database_engine(url: URL) -> Engine:
 
 @contextlib.contextmanager
 def _translate_database_errors() -> Iterator[None]:
-    """Errors as ours: what will never be taken apart from what may be later."""
+    """Translate database errors: JournalRejectionError is permanent, JournalUnavailableError may pass."""
     try:
         yield
     except (DataError, IntegrityError) as error:
@@ -251,11 +266,12 @@ def _translate_database_errors() -> Iterator[None]:
         raise JournalUnavailableError(_summarize_database_error(error)) from error
     except StatementError as error:
         raise JournalRejectionError(_summarize_database_error(error)) from error
-    except (SQLAlchemyError, ValueError, TypeError, ArithmeticError) as error:  # what the driver cannot even send
+    except (SQLAlchemyError, ValueError, TypeError, ArithmeticError) as error:  # the driver cannot send the value
         raise JournalRejectionError(_summarize_database_error(error)) from error
 
 
 def _summarize_database_error(error: Exception) -> str:
-    """What a database says, without the rows that it was about."""
+    """Return the first line of the database's message, at most 300 characters."""
+    # SQLAlchemy's own message would show the rows, which contain callers' numbers.
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

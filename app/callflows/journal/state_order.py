@@ -1,7 +1,7 @@
-"""Texts that sort as they rank, so that the greater of two is the one that counts: ``30 live`` is more than ``20 ringing``.
+"""Ranked texts: a state after its rank, so that the greater text is the later state.
 
-platform: the states of calls are init, ringing, live, hangup, destroyed (2024) and online, offline (2021). A text that is
-not known has the lowest rank, and is kept.
+``20 ringing`` is less than ``31 live``. An unknown state gets the lowest rank and is stored.
+platform: the states of calls are init, ringing, live, hangup, destroyed (2024) and online, offline (2021).
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "fa
 
 
 def add_rank(ranks: dict[str, str], text: str) -> str | None:
-    """A text with its rank before it; None where there is none."""
+    """Put the rank in front of a text; return None for an empty text."""
     return f"{ranks.get(text, '0')} {text}" if text else None
 
 
 def remove_rank(ranked_text: str | None) -> str:
-    """A text without its rank."""
     return (ranked_text or "").partition(" ")[2]
 
 
 def rank_hangup_cause(state: str, code: object, text: object) -> str | None:
-    """A cause of an end (Q.850's number and name); what a later state says counts more."""
+    """Combine a hangup cause (Q.850 number and name) with the rank of the reporting state."""
     if code is None and not text:
         return None
     return f"{CALL_STATE_RANKS.get(state, '0')} {'' if code is None else code} {text or ''}"
 
 
 def split_hangup_cause(ranked_text: str | None) -> tuple[int | None, str]:
-    """The number and the name of a cause, as ``(16, "NORMAL_CLEARING")``."""
+    """Split a ranked hangup cause into number and name, such as ``(16, "NORMAL_CLEARING")``."""
     _, _, said = (ranked_text or "").partition(" ")
     code, _, text = said.partition(" ")
     return (int(code) if code.isascii() and code.isdecimal() else None), text

@@ -1,4 +1,4 @@
-"""How a row that comes again grows into the one that is there: in Python within a batch, in SQL beyond it, by one rule."""
+"""Merges a repeated row with the stored row. Python (within a batch) and SQL (across batches) apply the same rule."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ if TYPE_CHECKING:
     from callflows.journal.journal_store import JournalRow
 
 
-class greater(GenericFunction[Any]):  # noqa: N801 - a function of SQL
-    """The greater of two values; a value where the other is NULL."""
+class greater(GenericFunction[Any]):  # noqa: N801 - an SQL function
+    """The greater of two values; if one is NULL, the other."""
 
     inherit_cache = True
 
 
 class lesser(GenericFunction[Any]):  # noqa: N801 - as above
-    """The lesser of two values; a value where the other is NULL."""
+    """The lesser of two values; if one is NULL, the other."""
 
     inherit_cache = True
 
 
 INSERT_BY_DIALECT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""How each dialect inserts."""
 
 
 _SQL_FUNCTION_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
@@ -46,9 +45,10 @@ _SQL_FUNCTION_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser")
 @compiles(greater)
 @compiles(lesser)
 def _compile_extreme(element: GenericFunction[Any], compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
-    """SQLite's max and min of two are NULL where one is; PostgreSQL's greatest and least are not."""
+    """Compile ``greater`` and ``lesser`` for a dialect."""
     old, new = (compiler.process(clause, **options) for clause in element.clauses)
     name = _SQL_FUNCTION_NAMES[compiler.dialect.name, element.name]
+    # SQLite's max and min return NULL if one argument is NULL; PostgreSQL's greatest and least ignore NULL.
     return (
         f"{name}({old}, {new})"
         if compiler.dialect.name == "postgresql"
@@ -57,7 +57,7 @@ def _compile_extreme(element: GenericFunction[Any], compiler: SQLCompiler, **opt
 
 
 class UpsertWriter:
-    """How rows are written: a statement for each table, compiled once, since batches are many."""
+    """Writes rows. The statement of each table is compiled only once, because batches are frequent."""
 
     def __init__(self, dialect: Dialect) -> None:
         insert = INSERT_BY_DIALECT[dialect.name]
@@ -69,12 +69,12 @@ class UpsertWriter:
         self._statements: dict[str, Any] = {name: made.compile(dialect=by_place) for name, made in inserts.items()}
 
     def write_rows(self, connection: Connection, table: str, rows: Sequence[JournalRow]) -> None:
-        """Write rows, each with all columns of the table."""
+        """Write rows of one table; every row has all columns."""
         compiled = self._statements[table]
         connection.exec_driver_sql(compiled.string, [*map(itemgetter(*compiled.positiontup), rows)])
 
 
-def _build_upsert(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - either dialect's
+def _build_upsert(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - the insert of either dialect
     keys = [column.name for column in table.primary_key]
     statement = insert(table)
     grown = {
@@ -92,7 +92,7 @@ def _build_merged_value(column: Column[Any], new: Column[Any]) -> Function[Any]:
 
 
 def merge_rows(old: JournalRow, new: JournalRow) -> JournalRow:
-    """Two rows of one key as one."""
+    """Merge two rows with the same key."""
     both = dict(old)
     for name, value in new.items():
         there = both[name]

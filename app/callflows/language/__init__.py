@@ -1,4 +1,4 @@
-"""The Opentact XML language: verbs, their two dialects, and documents of them. Knows nothing but XML."""
+"""The Opentact XML language: verbs, the two dialects, reading and writing of documents."""
 
 from callflows.language.dialects import Extensions
 from callflows.language.verb_table import Dialect

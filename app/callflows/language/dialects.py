@@ -1,7 +1,7 @@
-"""How each dialect spells the language, and the attributes that the user declares beyond it.
+"""Spelling of elements and attributes in each dialect, and the user's declared extension attributes.
 
-The classes are named and shaped as in ``reference``. ``classic`` has other names for some attributes (they stand in
-the table), ``Case`` for DTMF, ``Number`` and ``Sip`` for To, and a ``Switch`` around the branches of a Gather.
+Class names follow the ``reference`` dialect. The ``classic`` dialect renames some attributes (in the table), and has
+``Case`` for DTMF, ``Number`` and ``Sip`` for To, and a ``Switch`` around the branches of a Gather.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 SWITCH_TAG: Final = "Switch"
-"""What classic puts around the branches of a Gather."""
+"""Element around the branches of a classic Gather."""
 
 
 GATHER_BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
@@ -34,40 +34,40 @@ _DIALECT_TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic",
 
 
 SIP_TARGET_TAG: Final = "Sip"
-"""A classic target that is no number."""
+"""Tag of a classic target that is not a number."""
 
 
 _NARROWER_KINDS: Final[Mapping[tuple[Dialect, str, str], ValueKind]] = {("reference", "Gather", "dtmf_stop"): KEY_KIND}
-"""Attributes that hold less in one dialect than in the other."""
+"""Attributes with fewer allowed values in one dialect."""
 
 
 class AttributeSpelling(NamedTuple):
-    """How a dialect writes an attribute."""
+    """Spelling of an attribute in a dialect."""
 
     name: str
     kind: ValueKind
     opening: str
-    """What stands before the value: `` lang="``."""
+    """Text before the value: `` lang="``."""
     format_value: Callable[[object], str] | None
-    """The text of a value that is not a text already."""
+    """Converts a value to text; None if values are text already."""
     is_narrower: bool
-    """Whether this dialect takes less than the table says."""
+    """True if this dialect allows fewer values than the table."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ElementSpelling:
-    """How a dialect writes an element: its tag and its attributes."""
+    """Spelling of an element in a dialect: its tag and its attributes."""
 
     tag: str
     attributes: Mapping[str, AttributeSpelling]
     text_attribute: str | None
-    """The attribute that stands as text."""
+    """The attribute written as the element's text."""
     multiline_attribute: str | None
-    """The attribute that stands as text where it has several lines."""
+    """The attribute written as the element's text if its value has several lines."""
 
 
 class TextMeaning(NamedTuple):
-    """The attribute that an element's text is; only what is spoken may be blank."""
+    """The attribute given by an element's text; only spoken text may be blank."""
 
     name: str
     parse_text: Callable[[str], object]
@@ -76,7 +76,7 @@ class TextMeaning(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TagMeaning:
-    """What a tag means, whichever dialect it is from: an element, with these names for its attributes."""
+    """Meaning of a tag, in any dialect: an element class and the names of its attributes."""
 
     element_class: type[Element]
     attributes: Mapping[str, tuple[AttributeSpec, Callable[[str], object]]]
@@ -114,7 +114,7 @@ ELEMENT_SPELLINGS: Final[Mapping[Dialect, Mapping[type[Element], ElementSpelling
     dialect: {e: _build_element_spelling(dialect, e) for e in ELEMENT_CLASSES.values() if dialect in e.spec.dialects}
     for dialect in DIALECTS
 }
-"""Per dialect, how each element it has is written."""
+"""By dialect, the spelling of each element of the dialect."""
 
 
 def _build_tag_meaning(element: type[Element], dialects: tuple[Dialect, ...]) -> TagMeaning:
@@ -156,21 +156,21 @@ def _build_tag_meanings() -> dict[str, TagMeaning]:
 
 
 TAG_MEANINGS: Final[Mapping[str, TagMeaning]] = MappingProxyType(_build_tag_meanings())
-"""What each tag of either dialect means."""
+"""Meaning of each tag of both dialects."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Extensions:
-    """Attributes that Opentact has and its documentation lost, as ``extensions.yaml`` declares them.
+    """Attributes of Opentact that are missing in its documentation, as declared in ``extensions.yaml``.
 
-    ``kinds`` is by element, then by attribute.
+    ``kinds`` maps element names to attribute names to kinds.
     """
 
     kinds: Mapping[str, Mapping[str, ValueKind]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_declarations(cls, declarations: Mapping[str, Mapping[str, str]]) -> Extensions:
-        """From the file's content: ``{"Dial": {"callerId": "text"}}``. Raises LanguageError."""
+        """Create from the content of the file: ``{"Dial": {"callerId": "text"}}``. Raises LanguageError."""
         kinds: dict[str, Mapping[str, ValueKind]] = {}
         for element, attributes in declarations.items():
             if element not in ELEMENT_SPECS:
@@ -185,7 +185,7 @@ class Extensions:
         return cls(MappingProxyType(kinds))
 
     def find_kind(self, element: str, attribute: str) -> ValueKind | None:
-        """The kind of a declared attribute; None where it is not declared."""
+        """Return the kind of a declared attribute; None if not declared."""
         return self.kinds.get(element, {}).get(attribute)
 
 

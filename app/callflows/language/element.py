@@ -1,7 +1,7 @@
-"""What every element does: it is checked when it is built, never changes, and knows its row of the table.
+"""Base class of all elements: immutable, validated on construction, with a row in the language's table.
 
-The row is read off the class (see ``verbs``): the types of ``*content`` are what may stand inside, the
-items of ``Attributes`` are what it carries.
+The row is derived from the class (see ``verbs``): the types of ``*content`` are the allowed children, the items of
+``Attributes`` are the attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MAX_ELEMENT_DEPTH: Final = 100
-"""Elements inside elements; beyond it a document is refused (a flow that calls itself?)."""
+"""Maximum nesting of elements; a deeper document is refused (probably a flow that calls itself)."""
 
 
 _set_field: Final = object.__setattr__
@@ -30,7 +30,7 @@ _EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Element:
-    """An element of the language: immutable, checked when built, equal by value, safe to share between requests."""
+    """An element of the language: immutable, validated on construction, equal by value, safe to share between requests."""
 
     only_dialect: ClassVar[Dialect | None] = None
     evidence: ClassVar[Evidence] = Evidence.DOCUMENTED
@@ -46,10 +46,10 @@ class Element:
     children: tuple[Element, ...] = ()
     extra: Mapping[str, str] = _EMPTY_MAPPING
     depth: int = 1
-    """Elements inside each other, this one counted."""
+    """Levels of nested elements, including this element."""
 
-    def _build(self, content: tuple[Any, ...], attribute_values: Any) -> None:  # noqa: ANN401 - each class has its own TypedDict
-        """Check what a caller of the constructor gave, and keep it."""
+    def _build(self, content: tuple[Any, ...], attribute_values: Any) -> None:  # noqa: ANN401 - a TypedDict per class
+        """Validate and store the constructor's arguments."""
         row = self.spec
         take = row.value_checks
         extra = _check_extra(row, attribute_values.pop("extra")) if "extra" in attribute_values else _EMPTY_MAPPING
@@ -76,7 +76,7 @@ class Element:
     def _complete(
         self, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _EMPTY_MAPPING
     ) -> None:
-        """Keep checked attributes and children, if they fit together; the builder and the reader both end here."""
+        """Validate the combination of checked attributes and children, and store both; the reader calls this too."""
         row = self.spec
         if children or row.required_children:
             _set_field(self, "depth", self._measure_depth(children))
@@ -94,7 +94,7 @@ class Element:
             row.check_whole(self)
 
     def _measure_depth(self, children: tuple[Any, ...]) -> int:
-        """The depth that children give, each of which may stand here."""
+        """Check that each child is allowed here; return the depth of this element."""
         row = self.spec
         inside = row.allowed_children
         deepest = 0
@@ -108,7 +108,7 @@ class Element:
         return deepest + 1
 
     def _check_child_counts(self, children: tuple[Any, ...]) -> tuple[Element, ...]:
-        """The children, as many of each as may be, with those first that stand first."""
+        """Check how often each class of children occurs; return the children in order, leading children first."""
         row = self.spec
         if len(children) == 1 and not row.required_children:
             return children
@@ -129,9 +129,9 @@ class Element:
     def from_checked_parts(
         cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _EMPTY_MAPPING
     ) -> Self:
-        """An element of parts that were checked one by one already (by a reader), checked as a whole."""
+        """Create an element from individually checked parts (of a reader), and validate the combination."""
         made = cls.__new__(cls)
-        made._complete(children, attributes, extra)  # noqa: SLF001 - its own
+        made._complete(children, attributes, extra)  # noqa: SLF001 - same class
         return made
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -169,7 +169,7 @@ class Element:
 
 
 def _check_extra(spec: ElementSpec, extra_values: object) -> Mapping[str, str]:
-    """Attributes that the user's extensions declare; whether they do is asked when the document is written."""
+    """Check extension attributes; whether each is declared is checked when the document is written."""
     extra: dict[str, str] = {}
     if extra_values is None:
         return _EMPTY_MAPPING
@@ -188,14 +188,14 @@ def _check_extra(spec: ElementSpec, extra_values: object) -> Mapping[str, str]:
 
 
 def is_xml_name(name: str) -> bool:
-    """Whether a name can be an attribute's: letters, digits, ``_ . -``, no digit and no ``xml`` first, no prefix."""
+    """Return whether a name can be an attribute: letters, digits, ``_ . -``; no leading digit or ``xml``, no prefix."""
     if not name or name.lower().startswith("xml"):
         return False
     return name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier() and name[0] not in "-."
 
 
 def describe_unknown_attribute(spec: ElementSpec, name: str) -> str:
-    """The message for an attribute that the element does not have."""
+    """Return the message for an unknown attribute of an element."""
     known = [*spec.attributes]
     has = ", ".join(known) if known else "none"
     near = format_suggestion(name, known)
@@ -203,7 +203,7 @@ def describe_unknown_attribute(spec: ElementSpec, name: str) -> str:
 
 
 def describe_misplaced_content(spec: ElementSpec, child: object) -> str:
-    """The message for content that may not stand in the element."""
+    """Return the message for content not allowed in an element."""
     if isinstance(child, Element):
         return f"<{child.spec.name}> is not allowed in <{spec.name}>, which takes {spec.allowed_children_text}"
     if isinstance(child, str):
@@ -213,7 +213,7 @@ def describe_misplaced_content(spec: ElementSpec, child: object) -> str:
 
 
 def walk_elements(element: Element, path_prefix: str = "") -> Iterator[tuple[str, Element]]:
-    """Every element inside, with its place as events name it: ``Answer[0]``, ``Gather[2].DTMF[0].Dial[1]``."""
+    """Yield every descendant with its path, as in Opentact's events: ``Answer[0]``, ``Gather[2].DTMF[0].Dial[1]``."""
     for index, child in enumerate(element.children):
         path = f"{path_prefix}{child.spec.name}[{index}]"
         yield path, child
@@ -221,7 +221,7 @@ def walk_elements(element: Element, path_prefix: str = "") -> Iterator[tuple[str
 
 
 def _build_element_spec(cls: type[Element], namespace: dict[str, Any]) -> ElementSpec:
-    """Read a class: its constructor's content types are the nesting, its Attributes the items."""
+    """Derive a row from a class: allowed children from the constructor's content types, attributes from ``Attributes``."""
     attributes = {
         name: _build_attribute_spec(name, hint)
         for name, hint in get_type_hints(cls.__dict__["Attributes"], namespace, include_extras=True).items()
@@ -256,18 +256,20 @@ def _build_element_spec(cls: type[Element], namespace: dict[str, Any]) -> Elemen
 
 
 def _list_union_members(hint: object) -> tuple[object, ...]:
-    """The members of a union, flat; of anything else, itself."""
+    """Return the members of a union, or the type itself if not a union."""
     return get_args(hint) if get_origin(hint) is Union or type(hint).__name__ == "UnionType" else (hint,)
 
 
-def _build_attribute_spec(name: str, hint: Any) -> AttributeSpec:  # noqa: ANN401 - a type as typing gives it
+def _build_attribute_spec(name: str, hint: Any) -> AttributeSpec:  # noqa: ANN401 - a type hint
     required = get_origin(hint) is Required
     typed, kind, says = get_args(get_args(hint)[0] if required else hint)
-    return says.make_spec(name, kind, typed, is_required=required or (says.is_positional and not says.is_optional))  # type: ignore[no-any-return]
+    return says.make_spec(  # type: ignore[no-any-return]
+        name, kind, typed, is_required=required or (says.is_positional and not says.is_optional)
+    )
 
 
 def build_element_table(classes: Mapping[str, type[Element]], namespace: dict[str, Any]) -> Mapping[str, ElementSpec]:
-    """Give each class its row, once all are defined; rows by name, in the table's order."""
+    """Set each class's row after all classes are defined; return the rows by name, in the table's order."""
     for cls in classes.values():
         cls.spec = _build_element_spec(cls, namespace)
     return MappingProxyType({name: cls.spec for name, cls in classes.items()})

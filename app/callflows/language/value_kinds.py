@@ -1,8 +1,7 @@
-"""Kinds of value: what an attribute may hold, checked, read and written in one place.
+"""Kinds of attribute values, with checking, parsing and formatting of each kind.
 
-A kind has one lexical form, a regular expression in the part that Python and XML Schema share, so that
-the builder, the reader, YAML and the XSD refuse the same things. Errors are plain ``ValueError``s that
-say what is allowed; whoever knows the place adds it.
+A kind has one regular expression, in the syntax shared by Python and XML Schema, so that the builder, the reader, YAML and
+the XSD refuse the same values. Errors are plain ``ValueError``s with the allowed values; callers add the place.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ _MAX_SHOWN_CHARACTERS: Final = 60
 
 
 XML_WHITESPACE: Final = " \t\n\r"
-"""What XML calls white space."""
+"""White space as defined by XML."""
 
 
 class ValueKind:
-    """A kind of value that is kept as text; the base of the others.
+    """A kind of value stored as text; base class of the other kinds.
 
-    ``name`` is what ``extensions.yaml`` calls it, ``says`` completes "must be …", ``pattern`` is the lexical form
-    (None: any text), ``keeps_text`` whether a kept value is a text.
+    ``name`` is the kind's name in ``extensions.yaml``, ``requirement`` completes "must be …", ``pattern`` is the lexical
+    form (None: any text). ``keeps_text`` says whether stored values are text.
     """
 
     keeps_text = True
@@ -35,14 +34,14 @@ class ValueKind:
         self.requirement = requirement
         self.pattern = pattern
         self.is_xml_safe = pattern is not None and "[^" not in pattern
-        """Whether no value can hold what XML escapes."""
+        """True if no value can contain characters that XML must escape."""
         self._match = re.compile(pattern).fullmatch if pattern is not None else None
 
     def __repr__(self) -> str:
         return f"<Kind {self.name}>"
 
     def make_refusal(self, value: object) -> ValueError:
-        """The error for ``value``, quoted short, with what it is probably meant to be."""
+        """Make the error for an invalid value, shortened, with a suggestion if possible."""
         shown = repr(value)
         if len(shown) > _MAX_SHOWN_CHARACTERS:
             shown = shown[:_MAX_SHOWN_CHARACTERS] + "…"
@@ -51,13 +50,13 @@ class ValueKind:
         return ValueError(f"must be {self.requirement}, not {shown}{mend}")
 
     def suggest_value(self, text: str) -> str:
-        """What a text that is none of this kind is probably meant to be; nothing where that is not plain."""
+        """Suggest a valid value similar to an invalid text; "" if no suggestion is obvious."""
         address = f"https://{text}" if "." in text and "://" not in text else ""
         tried = (text.strip(), text.replace("_", "-"), text.upper(), text.lower(), address)
         return next((one for one in tried if one != text and self.accepts(one)), "")
 
     def check_value(self, value: object) -> object:
-        """A Python value, checked and in the form that is kept."""
+        """Check a Python value and return it in stored form. Raises ValueError."""
         match = self._match
         if type(value) is str and value.isprintable() and (match is None or match(value)):
             return value
@@ -71,7 +70,7 @@ class ValueKind:
         return value
 
     def parse_text(self, text: str) -> object:
-        """The value of an attribute as XML or YAML writes it."""
+        """Parse the text of an attribute in XML or YAML. Raises ValueError."""
         if self._match is None:
             return text
         if self._match(text) and text.isprintable():
@@ -82,23 +81,23 @@ class ValueKind:
         raise self.make_refusal(text)
 
     def format_value(self, value: object) -> str:
-        """The text of a kept value."""
+        """Format a stored value as text."""
         return str(value)
 
     def accepts(self, text: str) -> bool:
-        """Whether a text is one of this kind, as it stands."""
+        """Return whether the unchanged text is valid for this kind."""
         return self._match is None or self._match(text) is not None
 
 
 def forbidden_character_error(text: str) -> ValueError:
-    """The error for a text that XML cannot hold."""
+    """Make the error for a text with characters forbidden in XML."""
     found = XML_FORBIDDEN_CHARACTERS.search(text)
     which = f"U+{ord(found[0]):04X}" if found else "a character"
     return ValueError(f"holds {which}, which XML forbids")
 
 
 class ChoiceKind(ValueKind):
-    """One of a few words, ``choices``, perhaps in ``any_case``."""
+    """One of a few words; case is ignored if ``ignores_case``."""
 
     def __init__(self, name: str, *choices: str, ignores_case: bool = False) -> None:
         spelled = [c if not ignores_case else "".join(f"[{x}{x.lower()}]" for x in c) for c in choices]
@@ -107,11 +106,9 @@ class ChoiceKind(ValueKind):
         self.ignores_case = ignores_case
 
     def suggest_value(self, text: str) -> str:
-        """The word that is most like it."""
         return find_nearest(text, self.choices)
 
     def check_value(self, value: object) -> object:
-        """A word, checked."""
         if type(value) is str and value in self.choices:
             return value
         if not isinstance(value, str):
@@ -119,7 +116,7 @@ class ChoiceKind(ValueKind):
         return self.parse_text("".join(value))
 
     def parse_text(self, text: str) -> object:
-        """A word, in its own case."""
+        """Parse a word; words of a kind that ignores case become upper case."""
         value = super().parse_text(text)
         return str(value).upper() if self.ignores_case else value
 
@@ -131,7 +128,7 @@ _LOOSE_NUMBER_LIMIT: Final = 10**100
 
 
 class _WholeNumberKind(ValueKind):
-    """A whole number of at most ten digits, as many as any of its uses can need."""
+    """A whole number of at most ten digits, enough for every attribute."""
 
     keeps_text = False
 
@@ -190,7 +187,7 @@ class _DecibelKind(ValueKind):
 
 
 class _LooseKind(ValueKind):
-    """Keeps its text, whatever it looks like; Python's own values are spelled as the platform types them."""
+    """Any value, stored as text; Python values are spelled the way the platform recognizes types."""
 
     def check_value(self, value: object) -> object:
         if isinstance(value, str):
@@ -202,21 +199,21 @@ class _LooseKind(ValueKind):
         if isinstance(value, int) and abs(value) >= _LOOSE_NUMBER_LIMIT:
             raise ValueError(f"must be {self.requirement}, and no number of that length")
         if isinstance(value, (int, float)):
-            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
+            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - true for NaN only
                 raise self.make_refusal(value)
             return repr(value)
         return super().check_value(value)
 
 
 class ListKind(ValueKind):
-    """Values with commas between; blanks around a comma are read and not written. ``one`` is the form of each."""
+    """Values separated by commas; each matches ``item_pattern``. Blanks around commas are accepted and removed."""
 
     def __init__(self, name: str, requirement: str, item_pattern: str) -> None:
         super().__init__(name, requirement, f"{item_pattern}(,{item_pattern})*")
         self.item_pattern = item_pattern
 
     def parse_text(self, text: str) -> object:
-        """The text, without the blanks around its commas."""
+        """Parse a list and remove the blanks around commas."""
         return super().parse_text(re.sub(f"[{XML_WHITESPACE}]*,[{XML_WHITESPACE}]*", ",", text))
 
 
@@ -328,7 +325,7 @@ DECLARABLE_KINDS: Final = {
         LEG_KIND,
     )
 }
-"""The kinds that ``extensions.yaml`` may name."""
+"""The kinds allowed in ``extensions.yaml``."""
 
 
 TextValue = Annotated[str, TEXT_KIND]
@@ -407,7 +404,7 @@ RecordingValue = Annotated[Literal["record-from-answer", "do-not-record"], RECOR
 
 
 def parse_loose_value(text: str) -> str | float | bool | None:
-    """The value of a Meta or a Call, typed by its look: ``true``, ``123``, ``123.99``, ``null``, else a text."""
+    """Convert the value of a Meta or a Call by its form: ``true``, ``123``, ``123.99``, ``null``, else text."""
     if text in _LITERAL_WORDS:
         return _LITERAL_WORDS[text]
     if re.fullmatch(r"-?[0-9]{1,15}", text):
@@ -419,14 +416,14 @@ _LITERAL_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "
 
 
 DURATION_PATTERN: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
-"""A duration as people write it."""
+"""Duration with a unit, as people write it."""
 
 
 _UNIT_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds of ``500ms``, ``20s``, ``2m``, ``1h``; a bare number is refused, since people mean seconds."""
+    """Parse ``500ms``, ``20s``, ``2m`` or ``1h`` to milliseconds. Raises ValueError, also for a number without a unit."""
     found = DURATION_PATTERN.fullmatch(text.strip())
     if not found:
         says = "a duration with its unit, such as 500ms, 20s or 2m"

@@ -1,4 +1,4 @@
-"""A document for each element, built as an author builds it; the reference pages show them."""
+"""An example document for each element, shown on the reference pages."""
 
 from __future__ import annotations
 
@@ -115,11 +115,11 @@ VERB_EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
     Reject: (Response(Reject()),),
     Redirect: (Response(Redirect()),),
 }
-"""By element: the first that a dialect can say is its example."""
+"""Documents by element; the first one a dialect can express is the element's example."""
 
 
 def render_verb_example(element: type[Element], dialect: Dialect) -> str:
-    """The document that shows an element in a dialect, a line an element."""
+    """Render the example of an element in a dialect, one element per line. Raises DialectError."""
     for response in VERB_EXAMPLES[element]:
         try:
             tree = etree.fromstring(to_xml(response, dialect))

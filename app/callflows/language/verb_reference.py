@@ -1,7 +1,7 @@
-"""What the table says, for people and their tools: an XML Schema, a page for each element, and an overview.
+"""Reference generated from the table: an XML Schema, a page for each element, and an overview.
 
-The schema accepts whatever ``to_xml`` writes. It refuses whatever ``from_xml`` refuses, but for ``UNSAYABLE``, and is
-stricter in spelling: it knows the names of one dialect, and no variants.
+The schema accepts every document of ``to_xml``, and refuses every document refused by ``from_xml``, apart from
+``XSD_LIMITATIONS``. The schema is stricter in spelling: it accepts the names of one dialect, and no variants.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ XSD_LIMITATIONS: Final = (
     "In Say and Play: text after an element. In Play also: the form of its URL, and that it has either a URL or record.",
     "In Meta: that it has its value, and once, as attribute or as text.",
 )
-"""What ``from_xml`` refuses and XML Schema 1.0 cannot."""
+"""Checks of ``from_xml`` that XML Schema 1.0 cannot express."""
 
 
 ElementClasses = frozenset[type[Element]]
@@ -58,7 +58,7 @@ _WORD_CHOICE_PATTERN: Final = re.compile(r"[\w-]+(\|[\w-]+)+")
 
 
 def render_xsd(dialect: Dialect, extensions: Extensions = NO_EXTENSIONS) -> str:
-    """The XML Schema 1.0 of a dialect, with the attributes that the user declares."""
+    """Render the XML Schema 1.0 of a dialect, including the user's extension attributes. Raises LanguageError."""
     if dialect not in DIALECTS:
         raise LanguageError(f"there is no dialect {dialect!r}; there are {' and '.join(DIALECTS)}")
     schema = _SchemaRenderer(dialect, extensions)
@@ -81,11 +81,11 @@ def _simple_type_name(kind: ValueKind) -> str:
 
 
 def _render_simple_type(kind: ValueKind) -> str:
-    """A kind, as the reader takes it: with blanks around."""
+    """Render a kind as a simple type; blanks around a value are accepted, as in the reader."""
     pattern, base = kind.pattern or "", "xs:token"
     if _WORD_CHOICE_PATTERN.fullmatch(pattern):
         facets = [_xs_element("enumeration", value=word) for word in pattern.split("|")]
-    elif kind.accepts("A B"):  # a token would make a blank of a tab inside
+    elif kind.accepts("A B"):  # xs:token would turn an inner tab into a blank
         facets, base = [_xs_element("pattern", value=rf"\s*({pattern})\s*")], "xs:string"
     else:
         facets = [_xs_element("pattern", value=pattern)]
@@ -98,7 +98,7 @@ def _render_simple_type(kind: ValueKind) -> str:
 
 
 def _find_element_tags(dialect: Dialect, element: type[Element]) -> dict[str, ValueKind | None]:
-    """The tags of an element, each with the kind of its text where that is all it holds; a classic target has two."""
+    """Return an element's tags, each with the kind of its text if only text is allowed; a classic target has two tags."""
     spelling = ELEMENT_SPELLINGS[dialect][element]
     if element is To and dialect == "classic":
         return {spelling.tag: NUMBER_KIND, SIP_TARGET_TAG: SIP_KIND}
@@ -107,7 +107,7 @@ def _find_element_tags(dialect: Dialect, element: type[Element]) -> dict[str, Va
 
 
 class _SchemaRenderer:
-    """The schema's parts. A tag has one type wherever it stands; only Response may be the root."""
+    """Renders the parts of a schema. A tag has the same type everywhere; only Response may be the root."""
 
     def __init__(self, dialect: Dialect, extensions: Extensions) -> None:
         self._dialect = dialect
@@ -132,7 +132,7 @@ class _SchemaRenderer:
             yield from self._extensions.kinds.get(element.spec.name, {}).values()
 
     def _declare_elements(self, classes: Iterable[type[Element]]) -> list[str]:
-        """Declarations of those that the dialect has, in the table's order."""
+        """Declare the elements available in the dialect, in the table's order."""
         wanted = frozenset(classes)
         return [
             _xs_element("element", *self._declare_unique_keys(element), name=tag, type=tag)
@@ -142,7 +142,7 @@ class _SchemaRenderer:
         ]
 
     def _declare_unique_keys(self, element: type[Element]) -> list[str]:
-        """No two branches of a Gather for the same keys."""
+        """Forbid two branches of a Gather for the same keys."""
         if element is not Gather:
             return []
         branch = self._spellings[DTMF]
@@ -151,7 +151,7 @@ class _SchemaRenderer:
         return [_xs_element("unique", _xs_element("selector", xpath=path), field, name="keys")]
 
     def _render_types(self, element: type[Element]) -> Iterator[str]:
-        """The element's type, one for each of its tags."""
+        """Render a type for each tag of the element."""
         spelling, row = self._spellings[element], element.spec
         attributes = [*self._render_attributes(row, spelling)]
         for tag, kind in _find_element_tags(self._dialect, element).items():
@@ -202,7 +202,10 @@ class _SchemaRenderer:
         return _xs_element("choice", *elements, **_ANY_NUMBER) if (elements := self._declare_elements(classes)) else ""
 
     def _render_any_order(self, free: ElementClasses, single_use: ElementClasses, required_children: ElementClasses) -> str:
-        """Any order, in a form that never asks to look ahead: after what is once or needed, all the rest again."""
+        """Render content in any order as a deterministic content model, without lookahead.
+
+        After each single-use or required element, the model repeats for the remaining elements.
+        """
         forks = [
             self._render_sequence(need, self._render_any_order(free, single_use, required_children - {need}))
             for need in _sort_by_table(required_children)
@@ -218,7 +221,7 @@ class _SchemaRenderer:
         return _xs_element("sequence", _xs_element("choice", *self._declare_elements([first])), remainder)
 
 
-# Pages
+# Pages of the reference
 
 
 class ElementSummary(NamedTuple):
@@ -231,7 +234,6 @@ class ElementSummary(NamedTuple):
 
 
 def summarize_elements() -> list[ElementSummary]:
-    """A line for each element, in the table's order."""
     return [
         ElementSummary(row.name, row.dialects, row.evidence.value, row.description.partition(". ")[0].rstrip(".") + ".")
         for row in ELEMENT_SPECS.values()
@@ -239,7 +241,7 @@ def summarize_elements() -> list[ElementSummary]:
 
 
 def render_verb_page(name: str) -> str:
-    """All about one element, as Markdown. Raises LanguageError for an unknown name."""
+    """Render the Markdown page of an element. Raises LanguageError for an unknown name."""
     element = _find_element(name)
     row = element.spec
     says, source = row.description.replace("``", "`"), row.source.replace("``", "`")

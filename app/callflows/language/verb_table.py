@@ -1,4 +1,4 @@
-"""What a row of the language's table says: an element, its attributes, how sure each is, and what may stand inside."""
+"""Data types of the language's table: elements, attributes, evidence and allowed nesting."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
 
 
 class Evidence(enum.StrEnum):
-    """How sure an element or attribute is."""
+    """How reliable the knowledge about an element or attribute is."""
 
     DOCUMENTED = "documented"
-    """A page of the reference says it."""
+    """Described on a page of the reference."""
     OBSERVED = "observed"
     """Only seen in an example, an event or a customer's program."""
     NAMED = "named"
@@ -33,10 +33,12 @@ class Evidence(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeSpec:
-    """A row's item. ``spelling`` has one name a dialect, for those that have it; ``also`` are names that are read.
+    """An attribute of an element.
 
-    ``text`` says whether the value stands as the element's text: ``never``, ``read`` (also understood there),
-    ``written`` (there; the attribute is also understood) or ``only``. ``plain``: what a plain text given to the builder is.
+    ``spellings`` has the attribute's name in each dialect that has the attribute; ``spelling_variants`` are further names,
+    accepted when reading. ``text_role`` says whether the value is the element's text: ``never``, ``read`` (text is also
+    accepted), ``written`` (written as text, the attribute is also accepted) or ``only``. ``is_positional``: a plain text
+    passed to the constructor is this attribute.
     """
 
     name: str
@@ -54,10 +56,10 @@ class AttributeSpec:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AttributeDeclaration:
-    """What the table says of an attribute beside its name and kind.
+    """Properties of an attribute in the table, apart from name and kind.
 
-    ``plain`` is for the one that a plain text may give: required unless ``optional``, as are those that only a keyword
-    gives and whose type says ``Required``.
+    A positional attribute is required unless ``is_optional``; a keyword-only attribute is required if its type is
+    ``Required``.
     """
 
     evidence: Evidence
@@ -71,7 +73,6 @@ class AttributeDeclaration:
     text_role: Literal["never", "read", "written", "only"] = "never"
 
     def make_spec(self, name: str, kind: ValueKind, value_type: object, *, is_required: bool) -> AttributeSpec:
-        """The item of that name."""
         spelled: dict[Dialect, str] = {"reference": name, "classic": self.classic_name or name}
         return AttributeSpec(
             name=name,
@@ -90,7 +91,7 @@ class AttributeDeclaration:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ElementSpec:
-    """An element, as the table says it. ``plain`` is the attribute that a plain text means."""
+    """An element of the table. ``positional_attribute`` is the attribute given by a plain text."""
 
     name: str
     description: str
@@ -105,18 +106,18 @@ class ElementSpec:
     at_most_once: frozenset[type[Element]]
     required_children: frozenset[type[Element]]
     limits_child_counts: bool
-    """Whether how many of what stand inside is to be looked at."""
+    """True if the number of children of some class must be checked."""
     leading_children: frozenset[type[Element]]
-    """What stands before the rest, in whatever order it is given."""
+    """Children that are always placed first, in whatever order given."""
     required_attributes: tuple[str, ...]
     default_attributes: tuple[tuple[str, str], ...]
-    """Attributes that are written whether they are given or not, with what they are then."""
+    """Attributes that are always written, with default values."""
     value_checks: Mapping[str, Callable[[object], object]]
-    """By attribute: the check of a Python value."""
+    """By attribute, the check of a Python value."""
     check_whole: Callable[[Any], None] | None
-    """Refuses, with a BuildError, what the types of the parts cannot say."""
+    """Check of the whole element beyond the types of its parts. Raises VerbBuildError."""
 
     @property
     def allowed_children_text(self) -> str:
-        """The names of what may stand inside, for messages."""
+        """Names of the allowed children, for messages."""
         return ", ".join(sorted(cls.__name__ for cls in self.allowed_children)) or "nothing"

@@ -1,11 +1,8 @@
-"""The Opentact XML language: one frozen class per element. This file is the language's table.
+"""The verbs of the Opentact XML language: one immutable class per element. This file is the language's table.
 
-A class is a row: the types of its content are what may stand inside it, the items of its ``Attributes``
-are what it carries (kind of value, evidence, meaning, default, spelling in the classic dialect). Reading,
-writing, schemas and pages are read off these classes. Times are milliseconds or a ``timedelta``.
-
-Documented: a page of the reference says it. Observed: only seen in an example, an event or a customer's
-program. Named: only the name is known.
+A class is a row: the types of its content are the allowed children, the items of its ``Attributes`` are the attributes
+(kind of value, evidence, meaning, default, spelling in the classic dialect). Reader, writer, schemas and pages are derived
+from these classes. Times are milliseconds or a ``timedelta``. For the levels of evidence see ``Evidence``.
 """
 
 from __future__ import annotations
@@ -55,19 +52,19 @@ undocumented_attribute: Final = partial(AttributeDeclaration, Evidence.NAMED)
 
 
 class ExtensibleAttributes(TypedDict, total=False):
-    """Every element takes attributes that ``extensions.yaml`` declares, by ``extra``."""
+    """Base of all attributes: ``extra`` contains attributes declared in ``extensions.yaml``."""
 
     extra: Mapping[str, str | int | bool]
 
 
 class TagAttributes(ExtensibleAttributes, total=False):
-    """A tag, as the reference says."""
+    """A documented tag."""
 
     tag: Annotated[TextValue, documented_attribute("marks the command in the events that report it")]
 
 
 class ObservedTagAttributes(ExtensibleAttributes, total=False):
-    """A tag, which the reference shows on other commands."""
+    """A tag that the reference documents for other commands only."""
 
     tag: Annotated[
         TextValue, observed_attribute("marks the command in the events that report it (documented for other commands)")
@@ -154,7 +151,7 @@ class Play(Element):
         self._build(content, attribute_values)
 
     def check_whole(self) -> None:
-        """Refuse a Play that does not play one thing."""
+        """Refuse a Play without exactly one of ``url`` and ``record``."""
         given = [name for name in ("url", "record") if name in self.attributes]
         if len(given) != 1:
             raise VerbBuildError(f"<Play> needs either a URL or record, and has {' and '.join(given) or 'neither'}")
@@ -636,11 +633,11 @@ Command: TypeAlias = (
     Answer | Say | Play | Pause | Tone | Hold | Unhold | Hangup | Record | RecordStart | RecordStop | RecordWait
     | Dial | Gather | Callback | Curl | Call | Geo | Schedule | Reject | Redirect | Meta
 )  # fmt: skip
-"""What may stand in a document, in a branch, and in the commands that hold others."""
+"""Elements allowed in a document, in a branch, and in commands that contain other commands."""
 
 
 ELEMENT_CLASSES: Final = {cls.__name__: cls for cls in Element.__subclasses__()}
 
 
 ELEMENT_SPECS: Final[Mapping[str, ElementSpec]] = build_element_table(ELEMENT_CLASSES, globals())
-"""The table: a row an element, by its name in XML."""
+"""The table: one row per element, by the element's name in XML."""

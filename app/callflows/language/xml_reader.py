@@ -1,4 +1,7 @@
-"""XML to verbs: both dialects and every variant spelling are read, and what is not known is refused with its line."""
+"""Reads XML documents as verbs: both dialects and all spelling variants; unknown content is refused with its line.
+
+Documents come from outside: document types, entities, and excessive size or depth are refused.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _LXML_POSITION: Final = re.compile(r", line \d+, column \d+.*")
 
 
 def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Response:
-    """The document as verbs, from either dialect. Raises DocumentError with line, column and what is allowed."""
+    """Read a document of either dialect. Raises DocumentReadError with line, column and allowed content."""
     if not isinstance(document, bytes):
         raise DocumentReadError(1, 1, f"a document is bytes, not {type(document).__name__}")
     if len(document) > MAX_DOCUMENT_BYTES:
@@ -46,12 +49,12 @@ def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Resp
     except _ErrorAtElement as at:
         ((line, column),) = _find_positions(document, root, [at.node])
         raise DocumentReadError(line, column, at.reason) from None
-    assert isinstance(response, Response)  # noqa: S101 - for the type checker; the root was asked above
+    assert isinstance(response, Response)  # noqa: S101 - for the type checker; read_root checked the tag
     return response
 
 
 def find_document_errors(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> list[DocumentReadError]:
-    """Everything for which ``from_xml`` would refuse a document, in order; of what is no XML, what stands before that."""
+    """Return every error of a document in order; for malformed XML, the syntax error and the errors before."""
     try:
         from_xml(document, extensions=extensions)
     except DocumentReadError as error:
@@ -76,9 +79,9 @@ def find_document_errors(document: bytes, *, extensions: Extensions = NO_EXTENSI
 
 
 class _ErrorAtElement(Exception):
-    """What is wrong at an element; ``whole``: it depends on everything inside."""
+    """An error at an element; ``needs_whole_element``: the error depends on the element's complete content."""
 
-    def __init__(self, node: Any, reason: str, *, needs_whole_element: bool = False) -> None:  # noqa: ANN401 - lxml's element
+    def __init__(self, node: Any, reason: str, *, needs_whole_element: bool = False) -> None:  # noqa: ANN401 - of lxml
         self.node = node
         self.reason = reason
         self.needs_whole_element = needs_whole_element
@@ -123,7 +126,7 @@ def _parse_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's element
 
 
 def _find_doctype(document: bytes) -> tuple[int, int] | None:
-    """Line and column of the document's type; None where it has none."""
+    """Return line and column of the document type declaration; None without one."""
     wide = document[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     found = _DOCTYPE_PATTERN.match(document.decode("utf-16" if wide else "latin-1", "replace"))
     if found is None:
@@ -133,7 +136,7 @@ def _find_doctype(document: bytes) -> tuple[int, int] | None:
 
 
 def _parse_broken_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's element, or None
-    """What can be read of a document that is no XML."""
+    """Return the readable part of malformed XML; None if unreadable."""
     if len(document) > MAX_DOCUMENT_BYTES or _find_doctype(document):
         return None
     try:
@@ -142,8 +145,8 @@ def _parse_broken_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's ele
         return None
 
 
-def _find_positions(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int, int]]:  # noqa: ANN401 - lxml's elements
-    """Line and column of each element's ``<``; lxml itself only knows the line on which its start tag ends."""
+def _find_positions(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int, int]]:  # noqa: ANN401 - of lxml
+    """Return line and column of each element's ``<``; lxml only knows the line of the end of a start tag."""
     begins: list[tuple[int, int]] = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda *_: begins.append((parser.CurrentLineNumber, parser.CurrentColumnNumber + 1))
@@ -157,7 +160,7 @@ def _find_positions(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tu
 
 
 def find_element_positions(document: bytes) -> dict[str, tuple[int, int]]:
-    """Line and column of each element of a document that can be read, by its path as events name it."""
+    """Return line and column of each element of a readable document, by the element's path in Opentact's events."""
     found: dict[str, tuple[int, int]] = {}
     within: list[tuple[str, Iterator[int]]] = []
     parser = expat.ParserCreate()
@@ -181,7 +184,7 @@ def find_element_positions(document: bytes) -> dict[str, tuple[int, int]]:
 
 
 def _use_document_names(reason: str, tag: str, meaning: TagMeaning) -> str:
-    """The builder's reason, in the names that the document uses."""
+    """Replace the builder's names in a message with the names used in the document."""
     reason = reason.replace(f"<{meaning.element_class.spec.name}>", f"<{tag}>", 1)
     needed = reason.rpartition(" needs ")[2]
     spelled = next((name for name, (attribute, _) in meaning.attributes.items() if attribute.name == needed), needed)
@@ -193,18 +196,17 @@ def _use_document_names(reason: str, tag: str, meaning: TagMeaning) -> str:
 
 
 def _strip_namespace(tag: str) -> str:
-    """A name without its namespace."""
     return tag.rpartition("}")[2]
 
 
 def _describe_tag(tag: str) -> str:
-    """An element as it is said: with its namespace, which none of ours has."""
+    """Return the tag for messages, including its namespace; no known element has one."""
     namespace, _, name = tag.rpartition("}")
     return f"<{name}> of the namespace {namespace[1:]}" if namespace else f"<{name}>"
 
 
 class _DocumentReader:
-    """Reads elements; ``node`` is lxml's element throughout. What is wrong is raised, as _At."""
+    """Reads elements; ``node`` is always lxml's element. The first error is raised as _ErrorAtElement."""
 
     __slots__ = ("_extensions", "errors")
 
@@ -221,7 +223,7 @@ class _DocumentReader:
         return self.read_element(node, TAG_MEANINGS[Response.__name__], 1)
 
     def read_element(self, node: Any, meaning: TagMeaning, depth: int) -> Element | None:  # noqa: ANN401
-        """It; None where something in it is wrong, and was not raised."""
+        """Read an element; return None after an error that was collected, not raised."""
         before = len(self.errors)
         if depth > MAX_ELEMENT_DEPTH:
             self._report_error(node, f"more than {MAX_ELEMENT_DEPTH} elements inside each other")
@@ -248,8 +250,13 @@ class _DocumentReader:
             self._report_error(node, _use_document_names(str(error), node.tag, meaning), needs_whole_element=True)
             return None
 
-    def _report_missing_attributes(self, node: Any, meaning: TagMeaning, attributes: Mapping[str, object]) -> None:  # noqa: ANN401
-        """Say which attributes are missing of an element of whose children one is wrong."""
+    def _report_missing_attributes(
+        self,
+        node: Any,  # noqa: ANN401
+        meaning: TagMeaning,
+        attributes: Mapping[str, object],
+    ) -> None:
+        """Report missing required attributes of an element with broken children."""
         for name in meaning.element_class.spec.required_attributes:
             if name not in attributes:
                 needs = f"<{meaning.element_class.spec.name}> needs {name}"
@@ -262,7 +269,7 @@ class _DocumentReader:
         items: list[tuple[str, str]],
         attributes: dict[str, object],
     ) -> Mapping[str, str]:
-        """Read attributes into ``attributes``; gives those that the user declared."""
+        """Read attributes into ``attributes``; return the extension attributes."""
         extra: dict[str, str] = {}
         names = meaning.attributes
         for name, text in items:
@@ -294,7 +301,7 @@ class _DocumentReader:
         return text
 
     def _read_text(self, node: Any, meaning: TextMeaning, text: str, attributes: dict[str, object]) -> None:  # noqa: ANN401
-        """Read an element's text into the attribute that it is."""
+        """Read an element's text into its attribute."""
         name, read, may_be_blank = meaning
         blank = not text.strip(XML_WHITESPACE)
         if name in attributes:
@@ -326,7 +333,13 @@ class _DocumentReader:
                 self._report_misplaced(child, node, inside, depth)
         return children
 
-    def _report_misplaced(self, child: Any, node: Any, allowed_children: frozenset[type[Element]], depth: int) -> None:  # noqa: ANN401, ARG002
+    def _report_misplaced(
+        self,
+        child: Any,  # noqa: ANN401 - lxml's element
+        node: Any,  # noqa: ANN401
+        allowed_children: frozenset[type[Element]],
+        depth: int,  # noqa: ARG002 - used by _ErrorCollector
+    ) -> None:
         self._report_error(child, _describe_misplaced_tag(child.tag, node.tag, allowed_children))
 
     def _read_switch(self, switch: Any, depth: int) -> list[Element]:  # noqa: ANN401
@@ -340,16 +353,22 @@ class _DocumentReader:
 
 
 class _ErrorCollector(_DocumentReader):
-    """Goes on where something is wrong; everything that is, is ``found``."""
+    """Continues after an error; ``errors`` collects every error."""
 
     __slots__ = ()
 
     def _report_error(self, node: Any, reason: str, *, needs_whole_element: bool = False) -> None:  # noqa: ANN401
         self.errors.append(_ErrorAtElement(node, reason, needs_whole_element=needs_whole_element))
 
-    def _report_misplaced(self, child: Any, node: Any, allowed_children: frozenset[type[Element]], depth: int) -> None:  # noqa: ANN401
-        """Look into it too, as what it is, or is beyond doubt meant to be."""
-        if not isinstance(child.tag, str):  # an entity, in what is no XML
+    def _report_misplaced(
+        self,
+        child: Any,  # noqa: ANN401 - lxml's element
+        node: Any,  # noqa: ANN401
+        allowed_children: frozenset[type[Element]],
+        depth: int,
+    ) -> None:
+        """Report the element, then also read its content, by its own or its unmistakably similar tag."""
+        if not isinstance(child.tag, str):  # an entity in malformed XML
             return
         super()._report_misplaced(child, node, allowed_children, depth)
         reading = TAG_MEANINGS.get(child.tag) or TAG_MEANINGS.get(find_nearest(child.tag, TAG_MEANINGS, 0.75))
@@ -361,7 +380,7 @@ _NO_EXTRA: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def _describe_misplaced_tag(tag: str, parent: str, allowed_children: frozenset[type[Element]]) -> str:
-    """The message for an element that may not stand where it does, or is none at all."""
+    """Return the message for a misplaced or unknown element."""
     if tag not in TAG_MEANINGS and tag != SWITCH_TAG:
         near = "" if tag.startswith("{") else format_suggestion(tag, [*TAG_MEANINGS, SWITCH_TAG])
         return f"unknown element {_describe_tag(tag)}{' (' + near + ')' if near else ''}"

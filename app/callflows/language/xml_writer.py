@@ -1,6 +1,6 @@
-"""Verbs to XML, read off the classes. This is the one place that escapes.
+"""Writes verbs as XML. This is the only module that escapes text.
 
-Writing is strict: what a dialect does not document is refused with the reason and the place.
+Writing is strict: content not documented for the dialect is refused, with the reason and the place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from callflows.language.verb_table import DIALECTS, Dialect
 from callflows.language.verbs import Gather, Response, To
 
 MAX_DOCUMENT_BYTES: Final = 1_000_000
-"""A document longer than this is neither written nor read."""
+"""A longer document is neither written nor read."""
 
 
 XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -37,21 +37,22 @@ _ESCAPED_CHARACTER: Final = re.compile(r'[&<>"\t\n\r]')
 
 
 def escape_text(text: str) -> str:
-    """``text`` as it stands between tags."""
+    """Escape ``text`` for use between tags."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def escape_attribute(text: str) -> str:
-    """``text`` as it stands between double quotes."""
+    """Escape ``text`` for use between double quotes."""
     if not _ESCAPED_CHARACTER.search(text):
         return text
     return escape_text(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
 
 
 def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Extensions = NO_EXTENSIONS) -> bytes:
-    """The document in a dialect, UTF-8.
+    """Write a document in a dialect, as UTF-8.
 
-    Raises DialectError for what the dialect cannot say (with the place), LanguageError for a document over MAX_BYTES.
+    Raises DialectError, with the place, for content that the dialect cannot express, and LanguageError for a document
+    longer than MAX_DOCUMENT_BYTES.
     """
     if dialect not in DIALECTS:
         raise LanguageError(f"there is no dialect {dialect!r}; there are {' and '.join(DIALECTS)}")
@@ -67,7 +68,7 @@ def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Ex
 
 
 class _NotWritableError(Exception):
-    """Something cannot be written; ``_refusal`` finds out what."""
+    """Something cannot be written; ``_find_dialect_error`` finds the reason and the place."""
 
 
 _ElementWriter = Callable[[Element, Extensions], str]
@@ -76,7 +77,7 @@ _ElementWriter = Callable[[Element, Extensions], str]
 def _make_element_writer(
     dialect: Dialect, cls: type[Element], spelling: ElementSpelling, writers: Mapping[type[Element], _ElementWriter]
 ) -> _ElementWriter:
-    """How an element of a class is written: all that is known before is worked out here, once."""
+    """Make the writer of an element class; everything known in advance is computed here once."""
     opening, closing, empty = f"<{spelling.tag}", f"</{spelling.tag}>", f"<{spelling.tag}/>"
     plan = {name: (item.opening, _make_value_formatter(item)) for name, item in spelling.attributes.items()}
     text_name, loose_name = spelling.text_attribute, spelling.multiline_attribute
@@ -111,7 +112,7 @@ def _make_element_writer(
 
 
 def _make_value_formatter(spelling: AttributeSpelling) -> Callable[[Any], str]:
-    """From a kept value to what stands between the quotes."""
+    """Make the function that converts a stored value to the text between the quotes."""
     if spelling.is_narrower:
         return partial(_format_narrower_value, spelling.kind)
     if spelling.format_value is not None:
@@ -133,28 +134,28 @@ def _make_element_writers(dialect: Dialect) -> dict[type[Element], _ElementWrite
 
 
 def _wrap_branches_in_switch(children: tuple[Element, ...], child_texts: list[str]) -> list[str]:
-    """A classic Gather has its branches in a Switch, after its prompts."""
+    """Put the branches of a classic Gather in a Switch, after the prompts."""
     prompts = [text for child, text in zip(children, child_texts, strict=True) if type(child) not in GATHER_BRANCHES]
     branches = [text for child, text in zip(children, child_texts, strict=True) if type(child) in GATHER_BRANCHES]
     return [*prompts, f"<{SWITCH_TAG}>", *branches, f"</{SWITCH_TAG}>"] if branches else prompts
 
 
 def _refuse_prompts_inside(children: tuple[Element, ...], child_texts: list[str]) -> list[str]:
-    """A reference Gather has no prompts."""
+    """Refuse prompts inside a Gather of the reference dialect. Raises _NotWritableError."""
     if any(type(child) in Gather.spec.leading_children for child in children):
         raise _NotWritableError
     return child_texts
 
 
 def _format_extra_attributes(element: Element, extensions: Extensions) -> str:
-    """The attributes that the user declared, as they stand in the start tag."""
+    """Format the extension attributes for the start tag. Raises _NotWritableError."""
     if any(_find_extra_problem(element, name, value, extensions) for name, value in element.extra.items()):
         raise _NotWritableError
     return "".join(f' {name}="{escape_attribute(value)}"' for name, value in element.extra.items())
 
 
 def _find_extra_problem(element: Element, name: str, value: str, extensions: Extensions) -> str:
-    """Why an extra attribute cannot be written; nothing where it can."""
+    """Return the reason for refusing an extension attribute, or ""."""
     kind = extensions.find_kind(element.spec.name, name)
     if kind is None:
         return f"<{element.spec.name}> {name} is not declared in extensions.yaml"
@@ -166,7 +167,7 @@ def _find_extra_problem(element: Element, name: str, value: str, extensions: Ext
 
 
 def _find_dialect_error(response: Response, dialect: Dialect, extensions: Extensions) -> DialectError:
-    """The first thing that cannot be written, and where it is."""
+    """Find the first problem in the document, with its place."""
     for path, element in [("", response), *walk_elements(response)]:
         spelling = ELEMENT_SPELLINGS[dialect].get(type(element))
         name = element.spec.name

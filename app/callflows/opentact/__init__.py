@@ -1,4 +1,4 @@
-"""The platform as a client: its REST API (``Opentact``) and its events (``Events``)."""
+"""The client of the platform: the REST API (``OpentactClient``) and the events (``EventStream``)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["EventStream", "OpentactClient"]
 
 
 def __getattr__(name: str) -> object:
-    """What loads httpx and websockets is imported when it is used."""
+    """Import httpx and websockets on first use only."""
     if name == "OpentactClient":
-        from callflows.opentact.rest_api import OpentactClient  # noqa: PLC0415 - as said
+        from callflows.opentact.rest_api import OpentactClient  # noqa: PLC0415 - imported on first use
 
         return OpentactClient
     if name == "EventStream":
-        from callflows.opentact.event_stream import EventStream  # noqa: PLC0415 - as said
+        from callflows.opentact.event_stream import EventStream  # noqa: PLC0415 - imported on first use
 
         return EventStream
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The token that Opentact is shown: one of the portal, or a JWT that an email and a password get, for about a day."""
+"""Tokens for Opentact: a token made in the portal, or a JWT obtained with an email and a password (valid about a day)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _MIN_SECRET_CHARACTERS: Final = 4
-"""Characters of a secret that is looked for in texts: a shorter one is everywhere."""
+"""Shorter secrets are not redacted: a text of three characters occurs everywhere."""
 
 
 _HEADER_TEXT_PATTERN: Final = re.compile("[!-~]+")
@@ -24,19 +24,21 @@ _HEADER_TEXT_PATTERN: Final = re.compile("[!-~]+")
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class AccessToken:
-    """A token and how it is shown; it is never printed."""
+    """A token and the templates of its HTTP headers; the token is never printed."""
 
     text: str = dataclasses.field(repr=False)
     header_templates: Mapping[str, str]
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of a request."""
         return {name: form.format(self.text) for name, form in self.header_templates.items()}
 
 
 class TokenProvider:
-    """Gives the token of the moment, and another where one is refused; ``ask`` gives the payload of ``GET /auth``."""
+    """Provides the current token and renews a rejected one.
+
+    ``fetch_auth`` returns the payload of ``GET /auth``. Raises SettingsError if no usable credentials are set.
+    """
 
     def __init__(self, token: str, email: str, password: str, fetch_auth: Callable[[], Awaitable[object]]) -> None:
         if not token and not (email and password):
@@ -54,20 +56,20 @@ class TokenProvider:
         self._secrets = {secret for secret in (token, password, basic) if len(secret) >= _MIN_SECRET_CHARACTERS}
 
     async def get_token(self) -> AccessToken:
-        """The token of the moment; the first may have to be got. Raises OpentactError."""
+        """Return the current token; request the first one if necessary. Raises OpentactError."""
         return self._current_token or await self._await_renewal()
 
     async def replace_token(self, rejected_token: AccessToken) -> AccessToken | None:
-        """Another than the one that was refused; None where there is none. Raises OpentactError.
+        """Return a token other than the rejected one; None without email and password. Raises OpentactError.
 
-        However many were refused with the same token, one is asked for.
+        Concurrent requests rejected with the same token share one renewal.
         """
         if self._current_token is not None and self._current_token is not rejected_token:
             return self._current_token
         return await self._await_renewal() if self.is_renewable else None
 
     def redact(self, text: str) -> str:
-        """A text without the secrets, which Opentact may repeat in its answers."""
+        """Replace secrets in a text. Opentact may repeat them in its answers."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return text
@@ -81,7 +83,7 @@ class TokenProvider:
     def _finish_renewal(self, task: asyncio.Task[AccessToken]) -> None:
         self._renewal = None
         if not task.cancelled():
-            task.exception()  # whoever asked may be gone; nobody needs to hear of it then
+            task.exception()  # marks the error as retrieved: the awaiting request may be cancelled already
 
     async def _renew_token(self) -> AccessToken:
         payload = await self._fetch_auth()

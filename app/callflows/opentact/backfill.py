@@ -1,4 +1,4 @@
-"""What happened while nobody listened: asked of REST, as events like those that were delivered. Nothing is queued there."""
+"""Events missed while disconnected, reconstructed by REST searches. Opentact queues no events for later delivery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 BACKFILL_LOOK_BACK: Final = timedelta(hours=4)
-"""How long before a gap a call may have begun that went on in it: searches know only when a call was made."""
+"""Searches filter by creation time only, so a call active in a gap may have been created this long before the gap."""
 
 
 _MASK_REJECTION_STATUSES: Final = (400, 422)
@@ -31,19 +31,19 @@ _FINAL_CALL_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
 
 
 MAX_BACKFILL_ROWS: Final = 20_000
-"""Rows of one search that are looked at."""
+"""Limit of rows read from one search."""
 
 
 class EventBackfill:
-    """Finds calls, messages and executed elements of a time."""
+    """Finds calls, messages and executed elements of a period."""
 
     def __init__(self, opentact: OpentactClient) -> None:
         self._opentact = opentact
 
     async def __call__(self, since: datetime, until: datetime) -> AsyncIterator[OpentactEvent]:
-        """The events of a time: calls that are live or were touched in it, their elements, and messages.
+        """Iterate over the events of a period: calls live or changed in the period, executed elements, and messages.
 
-        What this account cannot search is logged and left out. Raises OpentactError where it may go better later.
+        Searches unavailable to this account are logged and skipped. Raises OpentactError if a later attempt may succeed.
         """
         span, began = _build_time_masks(since, until), _build_time_masks(since - BACKFILL_LOOK_BACK, until)
         opentact = self._opentact
@@ -59,9 +59,9 @@ class EventBackfill:
                     yield _build_search_event(kind, record, until)
 
     async def find_executions(self, call_uuid: str, app_uuid: str, since: datetime, until: datetime) -> list[OpentactEvent]:
-        """What of the documents of a call was executed; ``app`` is the uuid of its SIP Control App, where that is known.
+        """Return the executed elements of a call.
 
-        Raises OpentactError.
+        ``app_uuid`` is the id of the call's SIP Control App, or empty to search all apps. Raises OpentactError.
         """
         logs = partial(self._opentact.apps.search_executions, app_uuid) if app_uuid else self._iterate_executions
         found = self._search_with_fallback("call_flow", logs, [_build_time_masks(since, until), {}])
@@ -71,7 +71,7 @@ class EventBackfill:
     async def _search_with_fallback(
         self, event_type: str, search: _SearchFunction, mask_attempts: list[dict[str, Any]]
     ) -> AsyncIterator[OpentactRecord]:
-        """What a search finds; where its masks are refused, what it finds without them."""
+        """Iterate over search results; if Opentact rejects the masks, try the next ones."""
         for masks in mask_attempts:
             try:
                 async for record in _limit_rows(search(**masks)):
@@ -97,7 +97,10 @@ class EventBackfill:
 
 
 def _build_time_masks(since: datetime, until: datetime) -> dict[str, Any]:
-    """The masks of a time, the newest first: where a mask is not known there, the newest are found all the same."""
+    """Return masks for a period, newest rows first.
+
+    If Opentact ignores the time masks, the order still puts the newest rows within the row limit.
+    """
     masks = {"created_on_from": _format_opentact_time(since), "created_on_to": _format_opentact_time(until)}
     return {**masks, "order": {"created_on": "DESC"}}
 
@@ -107,7 +110,7 @@ def _format_opentact_time(value: datetime) -> str:
 
 
 def _was_active_between(record: OpentactRecord, since: datetime, until: datetime) -> bool:
-    """Whether anything happened to it then, as far as its moments tell; what has none may have happened then."""
+    """Return whether a record was live or has a timestamp in the period; a record without timestamps counts as active."""
     moments = [moment for name, moment in record if name.endswith("_on") and isinstance(moment, datetime)]
     live = isinstance(record, OpentactCall) and not (
         record.destroy_on or record.finished_on or record.state in _FINAL_CALL_STATES
@@ -116,7 +119,10 @@ def _was_active_between(record: OpentactRecord, since: datetime, until: datetime
 
 
 def _build_search_event(event_type: str, record: OpentactRecord, until: datetime) -> OpentactEvent:
-    """What was found, in the envelope of 2022 with the newest moment that it names: the same however often it is found."""
+    """Build an event in the envelope of 2022.
+
+    Its time is the record's latest timestamp, so that every search returns the same event key.
+    """
     payload = dict(record.raw)
     moments = [moment for name, moment in record if name.endswith("_on") and isinstance(moment, datetime)]
     if event_type == "call_flow":

@@ -1,4 +1,4 @@
-"""How long is waited before something is tried again; what passes time can be put in its place by a test."""
+"""Delays between attempts. Tests replace the clock, the sleep and the randomness of ``BackoffClock``."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ if TYPE_CHECKING:
 
 
 MAX_BACKOFF_SECONDS: Final = 60.0
-"""Seconds at most between two attempts."""
+"""Longest delay between two attempts."""
 
 
 _FIRST_DELAY_SECONDS: Final = 0.5
 
 
 _MAX_DOUBLINGS: Final = 10
-"""Doublings, far beyond the longest wait."""
+"""Limit of the exponent, far beyond the longest delay, so that the power cannot overflow."""
 
 
 def get_utc_now() -> datetime:
-    """This moment, in UTC."""
     return datetime.now(UTC)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackoffClock:
-    """Waiting, the seconds of a clock that only goes forward, the time of day, and chance between 0 and 1."""
+    """Time source: sleeping, monotonic seconds, UTC time, and a random fraction between 0 and 1."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
@@ -40,12 +39,15 @@ class BackoffClock:
     random_fraction: Callable[[], float] = random.random
 
     def backoff_seconds(self, attempt: int) -> float:
-        """Seconds before another attempt: 0.5, 1, 2, … 60, of which chance takes up to a half, so that many spread."""
+        """Return the delay before another attempt: 0.5, 1, 2, … 60 seconds, minus up to half at random.
+
+        The random part spreads clients that failed at the same moment.
+        """
         whole = min(MAX_BACKOFF_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(attempt, _MAX_DOUBLINGS))
         return whole * (1 - self.random_fraction() / 2)
 
     def parse_retry_after(self, retry_after: str) -> float | None:
-        """The seconds that ``Retry-After`` names: a number of them, or a date; None where it says neither."""
+        """Return the seconds of a ``Retry-After`` header (a number or a date), or None if the header is invalid."""
         said = retry_after.strip()
         if said.isascii() and said.isdigit():
             return float(said)

@@ -1,7 +1,7 @@
-"""One connection to Opentact's events: opened, shown the token, and watched.
+"""One websocket connection to Opentact's events: opened, authenticated and watched.
 
-How a failed authentication looks is not documented: an ``auth`` event without success, a closed connection and silence all
-count as one.
+Opentact does not document a failed authentication: an ``auth`` event without success, a closed connection and silence all
+count as a rejected token.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ if TYPE_CHECKING:
 
 
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of a frame."""
 
 
 _MAX_QUEUED_FRAMES: Final = 1024
-"""Frames that wait to be read."""
+"""Frames waiting to be read."""
 
 
 _REJECTION_STATUSES: Final = (401, 403)
 
 
 _AUTH_SUCCESS_TEXT: Final = "success auth"
-"""In the text of an ``auth`` event (documented)."""
+"""Part of the text of a successful ``auth`` event (documented)."""
 
 
 _AUTH_FAILURE_WORDS: Final = ("fail", "unsuccess", "no success", "invalid", "denied", "expired", "error")
@@ -48,10 +47,10 @@ _AUTH_FAILURE_WORDS: Final = ("fail", "unsuccess", "no success", "invalid", "den
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """Seconds: what a connection is allowed, and how a dead one is noticed without waiting for TCP.
+    """Time limits of a connection, in seconds.
 
-    A ping is sent ``ping_every`` seconds; where its answer does not come ``pong_within``, the connection is dead. Opentact
-    does not document that it answers pings; the protocol demands it.
+    A ping is sent every ``ping_interval_seconds``; without an answer within ``pong_seconds`` the connection is dead, long
+    before TCP would notice. Opentact does not document answers to pings; the websocket protocol requires them.
     """
 
     open_seconds: float = 10.0
@@ -62,7 +61,7 @@ class ConnectionTimeouts:
 
 
 class EventTokenRejectedError(Exception):
-    """The token was not accepted, as far as can be told."""
+    """Opentact probably rejected the token; the exact answer is not documented."""
 
 
 class EventConnectionLostError(Exception):
@@ -70,7 +69,7 @@ class EventConnectionLostError(Exception):
 
 
 class _NonRedirectingConnect(connect):
-    """Goes where it is told, and is not sent elsewhere: the token would go along."""
+    """A connection without redirects: a redirect would send the token to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -80,7 +79,7 @@ class _NonRedirectingConnect(connect):
 async def open_event_connection(
     url: str, token: AccessToken, timeouts: ConnectionTimeouts
 ) -> AsyncIterator[ClientConnection]:
-    """A connection that has been shown the token. Raises Refused, and whatever connecting raises."""
+    """Open a connection and send the token. Raises EventTokenRejectedError and the errors of websockets."""
     connecting = _NonRedirectingConnect(
         url,
         open_timeout=timeouts.open_seconds,
@@ -107,15 +106,16 @@ async def open_event_connection(
 
 
 async def receive_frame(socket: ClientConnection) -> bytes:
-    """The next frame, as it came, since one that is no text harms no other. Raises Lost with the reason."""
+    """Return the next frame as bytes. Raises EventConnectionLostError with the reason."""
     try:
+        # Undecoded: a frame with invalid UTF-8 must not affect other frames.
         return await socket.recv(decode=False)
     except ConnectionClosed as error:
         raise EventConnectionLostError(describe_connection_error(error)) from None
 
 
 def is_token_accepted(event: OpentactEvent) -> bool:
-    """Whether an ``auth`` event says that the token is accepted."""
+    """Return whether an ``auth`` event reports success."""
     payload = event.raw.get("payload")
     inner = payload.get("success") if isinstance(payload, dict) else None
     for said in (event.raw.get("success"), inner):
@@ -126,7 +126,7 @@ def is_token_accepted(event: OpentactEvent) -> bool:
 
 
 def describe_connection_error(error: BaseException) -> str:
-    """For people: why a connection ended or did not come about; nothing that was sent is in it."""
+    """Return a readable reason why a connection ended or failed, without any data sent."""
     if isinstance(error, ConnectionClosed):
         if error.sent is not None and error.rcvd is None:
             return error.sent.reason or f"closed by us ({error.sent.code})"
@@ -143,7 +143,7 @@ def describe_connection_error(error: BaseException) -> str:
 
 
 def _create_silent_logger() -> logging.Logger:
-    """A logger that says nothing: the library's own writes frames, and with them the token, where debugging is on."""
-    logger = logging.Logger("silent", logging.CRITICAL + 1)  # noqa: LOG001 - one that no configuration can turn on
+    # In debug mode the library's own logger writes frames, and with them the token.
+    logger = logging.Logger("silent", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration can enable this logger
     logger.addHandler(logging.NullHandler())
     return logger

@@ -1,6 +1,6 @@
-"""One event, whichever of Opentact's two envelopes it came in. Unknown types and fields are kept, never refused.
+"""One event, parsed from either envelope of Opentact. Unknown types and fields are kept, never rejected.
 
-2022: ``timestamp, type, message, payload``, where the payload is the call, the message, ``{command, call}`` or an amount.
+2022: ``timestamp, type, message, payload``; the payload is the call, the message, ``{command, call}`` or an amount.
 2024: ``uuid, created_on, type, message, payload, call, call_flow, ref_id, account, …``.
 """
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 
 
 _MAX_CALL_SECONDS: Final = 10.0**9
-"""Seconds; false of what is no number, too."""
+"""Longest plausible call. NaN and infinity fail the comparison, too."""
 
 
 UNKNOWN_EVENT_TYPE: Final = "unknown"
-"""The type of an event that names none."""
+"""Type of an event without a type."""
 
 
 _DATETIME_ADAPTER: Final[TypeAdapter[datetime]] = TypeAdapter(UtcDatetime)
 
 
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
-"""What JSON can spell, and no database or file can keep."""
+"""NUL and lone surrogates: valid in JSON, but rejected by databases and files."""
 
 
 class MalformedFrameError(ValueError):
-    """A frame that is no event: no JSON, or no object in it."""
+    """A frame without events: invalid JSON, or no JSON object."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OpentactEvent:
-    """What happened.
+    """An event of Opentact, either delivered or found by search.
 
-    ``at``: when Opentact says that it happened, else when it came. ``key``: the same however often and by whichever way the
-    same thing comes. ``text``: Opentact's own line on it. ``seconds``: the call's duration. ``raw``: all that was said.
-    ``found``: it was not delivered but found by a search, after a gap.
+    ``occurred_at`` is Opentact's timestamp, or else the time of arrival. ``key`` is the same for every delivery of one
+    event. ``text`` is Opentact's own message. ``call_seconds`` is the call's duration. ``raw`` contains the whole event.
+    ``found_by_search`` marks events found after a gap.
     """
 
     type: str
@@ -66,11 +66,11 @@ class OpentactEvent:
 
     @property
     def call_uuid(self) -> str:
-        """The id of the call that it is about; nothing where it is about none."""
+        """The call's id, or an empty text."""
         return self.call.uuid if self.call is not None else ""
 
     def to_platform_event(self, source: str = "") -> PlatformEvent:
-        """As the journal remembers it; ``source``: by which way it came, where that is not an event's own."""
+        """Convert to the journal's type; ``source`` replaces the delivery channel (``wss`` or ``search``)."""
         entity = _find_call_entity(self.raw, self.type)
         return PlatformEvent(
             kind=self.type,
@@ -88,12 +88,12 @@ class OpentactEvent:
 
 
 def _round_up_seconds(seconds: float | None) -> int | None:
-    """Whole seconds, rounded up as Opentact does; None where no call lasts so long."""
+    """Return whole seconds, rounded up as Opentact does; None for implausible values."""
     return math.ceil(seconds) if seconds is not None and abs(seconds) <= _MAX_CALL_SECONDS else None
 
 
 def parse_frame(frame: str | bytes, received_at: datetime) -> list[OpentactEvent]:
-    """The events of a frame: one, or as many as its list has. Raises Malformed."""
+    """Return the events of a frame: one object or a list of objects. Raises MalformedFrameError."""
     try:
         said = json.loads(frame)
     except (ValueError, RecursionError) as error:
@@ -108,7 +108,7 @@ def parse_frame(frame: str | bytes, received_at: datetime) -> list[OpentactEvent
 
 
 def parse_event(raw: Mapping[str, Any], received_at: datetime, *, found_by_search: bool = False) -> OpentactEvent:
-    """The event that an envelope of either year holds; never raises for what is in it."""
+    """Parse an envelope of either year; the content never causes an error."""
     old = "timestamp" in raw and "created_on" not in raw
     payload = raw.get("payload")
     parts = payload if isinstance(payload, dict) else {}
@@ -141,7 +141,7 @@ def _parse_call(raw: Mapping[str, Any], event_type: str) -> OpentactCall | None:
 
 
 def _find_call_entity(raw: Mapping[str, Any], event_type: str) -> Mapping[str, Any]:
-    """The call: beside the payload (2024), in it, or the payload itself (2022); empty where there is none."""
+    """Return the call: beside the payload (2024), in the payload, or the payload itself (2022); else an empty mapping."""
     payload = raw.get("payload")
     parts = payload if isinstance(payload, dict) else {}
     for said in (raw.get("call"), parts.get("call")):
@@ -151,7 +151,10 @@ def _find_call_entity(raw: Mapping[str, Any], event_type: str) -> Mapping[str, A
 
 
 def _parse_message(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> OpentactMessage | None:
-    """The text message; in the 2024 envelope its place is not documented, so wherever it may be."""
+    """Return the text message.
+
+    The 2024 envelope does not document its place, so several places are tried.
+    """
     if event_type != "sms":
         return None
     said = next((s for s in (raw.get("sms"), payload.get("sms"), payload) if isinstance(s, dict) and s), None)
@@ -166,7 +169,10 @@ def _measure_call_seconds(
     is_envelope_2022: bool,
     found_by_search: bool,
 ) -> float | None:
-    """The call's duration: documented to be seconds in the 2024 envelope, worked out in the other, and of a search."""
+    """Return the call's duration.
+
+    The 2024 envelope is documented to use seconds. The unit of the 2022 envelope and of search results is inferred.
+    """
     if call is None:
         return None
     if found_by_search:
@@ -193,7 +199,7 @@ def _build_event_key(
     message: OpentactMessage | None,
     execution: ElementExecution | None,
 ) -> str:
-    """The uuid of a 2024 event; else type, entity, what tells its states apart, and time; else all that it says."""
+    """Return the uuid of a 2024 event; else type, entity, state and time; else a hash of the whole event."""
     if "timestamp" not in raw and isinstance(raw.get("uuid"), str) and raw["uuid"]:
         return str(raw["uuid"])
     entity = message or call
@@ -207,7 +213,7 @@ def _build_event_key(
 
 
 def parse_opentact_time(value: object) -> datetime | None:
-    """A moment as Opentact writes it; None for what is none."""
+    """Parse a timestamp of Opentact; return None if invalid."""
     if value is None:
         return None
     try:
@@ -217,7 +223,7 @@ def parse_opentact_time(value: object) -> datetime | None:
 
 
 def _replace_unstorable(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """JSON whose texts can be stored: a NUL and halves of a character become the sign for what is missing."""
+    """Return the JSON value with every NUL and lone surrogate replaced by U+FFFD."""
     if isinstance(value, str):
         return _UNSTORABLE_CHARACTER.sub("\ufffd", value) if _UNSTORABLE_CHARACTER.search(value) else value
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Opentact's events, as long as there is anybody to read them: connected, subscribed, and filled in after each gap.
+"""Opentact's events as an endless stream: connect, subscribe, and fill each gap after a reconnection.
 
-Nothing is queued at Opentact: what happens while nobody is connected is lost there. So a connection that ends is opened
-again at once, then after growing waits, and what was missed is searched for.
+Opentact queues nothing: events during a disconnection are lost. A lost connection is therefore reopened at once, then
+with growing delays, and missed events are searched for by REST.
 """
 
 from __future__ import annotations
@@ -49,31 +49,31 @@ DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
 
 
 DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
-"""Besides ``auth`` the only type that is known as a subscription; ``call_state``, ``call_flow``, ``sms`` come unasked."""
+"""The only known subscription type besides ``auth``; ``call_state``, ``call_flow``, ``sms`` arrive without one."""
 
 
 BACKFILL_OVERLAP: Final = timedelta(seconds=60)
-"""By how much more than a gap is searched: clocks differ, and events come late."""
+"""Extra time searched before and after a gap: clocks differ, and events arrive late."""
 
 
 SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
-"""Seconds between two looks at the subscriptions."""
+"""Interval between two checks of the subscriptions."""
 
 
 STABLE_CONNECTION_SECONDS: Final = 10.0
-"""Seconds after which a connection was a good one, so that the next is opened at once."""
+"""A connection of this duration counts as good: the next one is opened without delay."""
 
 
 _MAX_QUEUED_EVENTS: Final = 1000
-"""Events that wait to be taken; then the connection waits."""
+"""Events waiting for the consumer; at the limit the connection stops reading."""
 
 
 @dataclasses.dataclass(slots=True)
 class EventStreamHealth:
-    """How it is: connected or not ``since`` then; the last event; how often the connection was lost and opened again.
+    """State of the stream: connected or disconnected ``since``, time of the last event, counters.
 
-    ``missing_since``: what happened from then on is not known yet. ``refused``: types that cannot be subscribed to, and
-    why. ``problem``: why there is no connection.
+    ``missing_since``: events after this moment may still be missing. ``refused``: types rejected as subscriptions, with the
+    reason. ``problem``: why there is no connection.
     """
 
     connected: bool = False
@@ -89,16 +89,16 @@ class EventStreamHealth:
     problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For a page that says how the server is."""
+        """Return the fields for the status page."""
         said = dataclasses.asdict(self)
         return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in said.items()}
 
 
 class EventStream:
-    """The events of an account: ``async for event in Events(opentact)``, or ``await Events(opentact).run(on_event)``.
+    """The events of an account: ``async for event in EventStream(client)``, or ``await EventStream(client).run(on_event)``.
 
-    ``types`` are subscribed to. ``last``: up to when all that happened is known already; what came since is filled in.
-    ``fill`` gives the events of a time. The same event may come twice, and in any order: ``key`` tells.
+    ``types`` are subscribed to. ``complete_until``: all events before this moment are known; later ones are searched for.
+    ``backfill`` returns the events of a period. An event may arrive twice and in any order: compare ``key``.
     """
 
     def __init__(
@@ -127,23 +127,26 @@ class EventStream:
         self.health = EventStreamHealth(missing_since=complete_until, gaps=1 if complete_until is not None else 0)
 
     async def run(self, on_event: Callable[[OpentactEvent], Awaitable[None]]) -> None:
-        """Hand over every event, for ever. What ``on_event`` raises is logged, and the next event is handed over."""
+        """Pass every event to ``on_event``, forever. An exception of ``on_event`` is logged and does not end the stream."""
         async with contextlib.aclosing(aiter(self)) as events:
             async for event in events:
                 try:
                     await on_event(event)
-                except Exception as error:  # noqa: BLE001 - the next event is not to blame
+                except Exception as error:  # noqa: BLE001 - the next event must still be handled
                     _get_logger().error(
                         "an event was not taken", type=event.type, key=event.key, error=type(error).__name__
                     )
 
     @property
     def complete_until(self) -> datetime | None:
-        """Up to when all that happened is handed over; None before the first connection, where no ``last`` was given."""
+        """The moment up to which all events were handled; None before the first connection without a start moment."""
         return self.health.missing_since or self._last_frame_at
 
     async def __aiter__(self) -> AsyncGenerator[OpentactEvent, None]:
-        """Every event, for ever; raises where connecting itself broke, which no platform can cause."""
+        """Iterate over events forever.
+
+        Raises EventConnectionLostError if the connecting task ended; Opentact cannot cause this.
+        """
         queue: _EventQueue = asyncio.Queue(_MAX_QUEUED_EVENTS)
         connecting = asyncio.create_task(self._run_sessions(queue))
         try:
@@ -158,13 +161,13 @@ class EventStream:
             await asyncio.gather(connecting, return_exceptions=True)
 
     async def _run_sessions(self, queue: _EventQueue) -> None:
-        """One session after the other: at once after a good one, then after growing waits."""
+        """Run sessions one after another: at once after a good one, else after growing delays."""
         attempt = 0
         while True:
             self._opened_at = float("inf")
             try:
                 await self._run_session(queue)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            except Exception as error:  # noqa: BLE001 - every error is retried
                 self._record_connection_problem(error)
             good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
             wait = (
@@ -174,7 +177,7 @@ class EventStream:
             await self._clock.sleep(wait)
 
     async def _run_session(self, queue: _EventQueue) -> None:
-        """From one connection to its end; where the token is refused and can be renewed, once more with another."""
+        """Run one connection until closed; retry once with a renewed token if the token was rejected."""
         token = await self._opentact.get_token()
         try:
             await self._receive_until_closed(token, queue)
@@ -185,7 +188,7 @@ class EventStream:
             await self._receive_until_closed(another, queue)
 
     async def _receive_until_closed(self, token: AccessToken, queue: _EventQueue) -> None:
-        """Raises Refused, Lost, and whatever connecting raises."""
+        """Raises EventTokenRejectedError, EventConnectionLostError, and the errors of websockets."""
         async with open_event_connection(self._url, token, self._timeouts) as socket:
             await self._await_authentication(socket, queue)
             self._record_opened()
@@ -202,7 +205,7 @@ class EventStream:
             raise EventConnectionLostError(reason)
 
     async def _await_authentication(self, socket: ClientConnection, queue: _EventQueue) -> None:
-        """Wait until the token is accepted; what else comes is kept. Raises Refused."""
+        """Wait for the accepted token; queue other events meanwhile. Raises EventTokenRejectedError."""
         try:
             async with asyncio.timeout(self._timeouts.auth_seconds):
                 while True:
@@ -218,7 +221,7 @@ class EventStream:
             raise EventTokenRejectedError(f"{lost}, after it was shown the token") from None
 
     async def _queue_events(self, socket: ClientConnection, queue: _EventQueue) -> str:
-        """Read until the connection ends; the reason."""
+        """Read until the connection ends; return the reason."""
         try:
             while True:
                 for event in await self._receive_events(socket):
@@ -227,14 +230,17 @@ class EventStream:
             return str(lost)
 
     async def _receive_events(self, socket: ClientConnection) -> list[OpentactEvent]:
-        """The events of the next frame; none where it is malformed, which is counted and logged. Raises Lost."""
+        """Return the events of the next frame. Raises EventConnectionLostError.
+
+        A malformed frame is counted and logged, and returns no events.
+        """
         frame = await receive_frame(socket)
         self._last_frame_at = self._clock.now()
         try:
             events = parse_frame(frame, self._last_frame_at)
         except MalformedFrameError as error:
             self.health.malformed += 1
-            if self.health.malformed & (self.health.malformed - 1) == 0:  # the first, second, fourth, eighth, …
+            if self.health.malformed & (self.health.malformed - 1) == 0:  # log only the 1st, 2nd, 4th, 8th, …
                 _get_logger().warning(
                     "frames are no events", count=self.health.malformed, size=len(frame), reason=str(error)
                 )
@@ -244,7 +250,7 @@ class EventStream:
         return events
 
     async def _keep_subscribed(self) -> None:
-        """See to it that the wanted types are delivered, now and while this goes on."""
+        """Renew the subscriptions now and periodically."""
         attempt = 0
         while True:
             wait = SUBSCRIPTION_CHECK_SECONDS
@@ -262,7 +268,7 @@ class EventStream:
             await self._clock.sleep(wait)
 
     async def _backfill_gap(self, queue: _EventQueue) -> None:
-        """Find what was missed, until it is found."""
+        """Search for missed events until a search succeeds."""
         attempt = 0
         while (since := self.health.missing_since) is not None:
             try:
@@ -271,7 +277,7 @@ class EventStream:
                     await queue.put(event)
                 await _wait_until_handled(queue)
                 self.health.missing_since = None
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            except Exception as error:  # noqa: BLE001 - every error is retried
                 _get_logger().warning("what was missed cannot be found yet", reason=self._describe_error(error))
                 await self._clock.sleep(self._clock.backoff_seconds(attempt))
                 attempt += 1
@@ -311,7 +317,7 @@ class EventStream:
 
 
 async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> OpentactEvent | asyncio.Event:
-    """What comes next. Raises Lost where the task that fills the queue has ended."""
+    """Return the next queue item. Raises EventConnectionLostError if the task that fills the queue has ended."""
     if queue.empty():
         getting = asyncio.create_task(queue.get())
         try:
@@ -327,7 +333,7 @@ async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -
 
 
 async def _wait_until_handled(queue: _EventQueue) -> None:
-    """Wait until all that is in a queue is taken, and done with."""
+    """Wait until the consumer has handled everything queued so far."""
     mark = asyncio.Event()
     await queue.put(mark)
     await mark.wait()

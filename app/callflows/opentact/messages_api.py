@@ -1,4 +1,4 @@
-"""Text messages, and calls to many numbers at once: what reaches people, and is sent once or not at all."""
+"""Text messages. A message reaches people and is therefore sent once or not at all."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 MAX_OPENTACT_SMS_CHARACTERS: Final = 918
-"""Characters of a message (documented: 1-918, which is six parts of 153)."""
+"""Limit of a message (documented: 1-918, six parts of 153)."""
 
 
 def validate_sms_text(text: str) -> str:
-    """A text as it can be sent: 1 to 918 characters.
+    """Return the text if Opentact accepts the length (1 to 918 characters). Raises OpentactError.
 
-    A longer one is refused and not split: its parts may come in any order or not all, and each costs. Raises OpentactError.
+    A longer text is refused, not split: its parts may arrive in any order or not at all, and each costs.
     """
     if not text.strip():
         raise OpentactError("the message has no text", fix="write one")
@@ -37,13 +37,16 @@ def validate_sms_text(text: str) -> str:
 
 
 class MessagesApi:
-    """Text messages. All raise OpentactError."""
+    """Text messages. Every method raises OpentactError."""
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
     async def send_message(self, from_: str, to: str, text: str, **fields: Any) -> OpentactMessage:  # noqa: ANN401 - Opentact's own
-        """Send one, once (documented); ``custom_callback_url`` among the fields is told what became of it."""
+        """Send one message, once (documented).
+
+        The optional field ``custom_callback_url`` is the URL for delivery reports.
+        """
         body = {
             "from": format_number_digits(from_),
             "to": format_number_digits(to),
@@ -60,47 +63,46 @@ class MessagesApi:
         take: int = MAX_PAGE_ROWS,
         **masks: Any,  # noqa: ANN401 - Opentact's own
     ) -> AsyncIterator[OpentactMessage]:
-        """Messages that were received (``in``), sent (``out``), or both, that fit masks."""
+        """Iterate over received (``in``), sent (``out``) or all messages; ``masks`` are search filters."""
         return search_records(self._rest, OpentactMessage, rest_paths.MESSAGE_SEARCH_PATHS[direction], masks, take=take)
 
     async def list_profiles(self) -> list[OpentactRecord]:
-        """The messaging profiles: ``callback_url``, and ``callback_url2`` where the first cannot be reached."""
+        """Return the messaging profiles, with ``callback_url`` and the alternative ``callback_url2``."""
         return await fetch_list(self._rest, OpentactRecord, rest_paths.MESSAGE_PROFILES_PATH)
 
     async def create_profile(self, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        """Make a messaging profile."""
         request = RestRequest("POST", rest_paths.MESSAGE_PROFILES_PATH, body=fields)
         return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
 
     async def update_profile(self, uuid: str, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        """Change a messaging profile."""
         request = RestRequest("PATCH", rest_paths.MESSAGE_PROFILE_PATH, {"uuid": uuid}, body=fields)
         return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
 
     async def delete_profile(self, uuid: str) -> None:
-        """Remove a messaging profile."""
         await self._rest.send_request(RestRequest("DELETE", rest_paths.MESSAGE_PROFILE_PATH, {"uuid": uuid}))
 
     async def enable_messaging(self, lease: str, profile: str, campaign: str = "") -> object:
-        """Let a number send and receive, by a messaging profile and, where carriers ask for one, an SMS campaign."""
+        """Enable messages on a number, with a messaging profile and, if carriers require one, an SMS campaign."""
         body = {"messaging_profile": profile, **({"sms_campaign": campaign} if campaign else {})}
         return await self._rest.send_request(
             RestRequest("POST", rest_paths.LEASE_MESSAGES_PATH, {"lease": format_lease_key(lease)}, body=body)
         )
 
     async def disable_messaging(self, lease: str) -> None:
-        """Let a number send and receive no more."""
         await self._rest.send_request(
             RestRequest("DELETE", rest_paths.LEASE_MESSAGES_PATH, {"lease": format_lease_key(lease)})
         )
 
     async def send_from_pool(self, body: object = None) -> object:
-        """Send from whichever number of a pool. Raises NotDocumented: its path is lost."""
+        """Send from any number of a pool. Raises OpentactUndocumentedError while the path is unknown."""
         return await request_undocumented(self._rest, "a message from a pool of numbers", body)
 
 
 def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[None]]:
-    """What sends the message of a step ``sms``. Raises OutsideError, whose words do not have the text."""
+    """Return the function behind the step ``sms``.
+
+    The function raises OutboundRequestError without the text of the message.
+    """
 
     async def send_sms(effect: Effect) -> None:
         wanted = {name: str(effect.payload.get(name, "")) for name in ("from", "to", "text")}

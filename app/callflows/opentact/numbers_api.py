@@ -1,4 +1,4 @@
-"""Numbers: those that can be ordered, orders, and leases, which are the numbers that an account has."""
+"""Numbers: search and orders, and leases. A lease is a number of the account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NumberSearchMask(TypedDict, total=False):
-    """What a number to be ordered is like; ``country`` is ``US``, ``features`` are ``sms`` and ``voice``, unless given."""
+    """Search filters for available numbers; defaults: ``country`` ``US``, ``features`` ``sms`` and ``voice``."""
 
     country: str
     state: str
@@ -30,7 +30,7 @@ class NumberSearchMask(TypedDict, total=False):
 
 
 def format_number_digits(number: str) -> str:
-    """A number as Opentact writes one in a text: in E.164 without its plus. Raises OpentactError where it is none."""
+    """Return a number as text for Opentact: E.164 without the plus sign. Raises OpentactError if invalid."""
     found = parse_e164(number)
     if not found:
         raise OpentactError(f"{number!r} is no number", fix="write it as +12015550123")
@@ -38,17 +38,17 @@ def format_number_digits(number: str) -> str:
 
 
 def format_number_integer(number: str) -> int:
-    """A number as Opentact writes one that is its own, a JSON number. Raises OpentactError where it is none."""
+    """Return a number as a JSON number for Opentact. Raises OpentactError if invalid."""
     return int(format_number_digits(number))
 
 
 def format_lease_key(lease: str) -> str:
-    """How a lease is named in a path: a number by its digits, anything else is its id."""
+    """Return the path parameter of a lease: the digits of a number, or else the id."""
     return parse_e164(lease).removeprefix("+") or lease
 
 
 class NumbersApi:
-    """Numbers. All raise OpentactError. ``lease`` is a number or the id of its lease."""
+    """Numbers. Every method raises OpentactError. ``lease`` is a number or the id of a lease."""
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
@@ -56,7 +56,7 @@ class NumbersApi:
     def search_available(
         self, *, take: int = MAX_PAGE_ROWS, **masks: Unpack[NumberSearchMask]
     ) -> AsyncIterator[OpentactNumber]:
-        """Numbers that can be ordered; the body is that of a customer's program (2022), with what is given."""
+        """Iterate over available numbers. The body follows a customer's program (2022), plus the given masks."""
         wanted = {"type": "long_code", "country": "US", "features": ["sms", "voice"]}
         given = {name: value for name, value in masks.items() if value}
         return search_records(self._rest, OpentactNumber, rest_paths.NUMBER_SEARCH_PATH, {**wanted, **given}, take=take)
@@ -64,7 +64,7 @@ class NumbersApi:
     async def order_numbers(
         self, numbers: Sequence[str], *, features: Sequence[str] = ("voice", "sms"), autorenew: bool = True
     ) -> OpentactRecord:
-        """Order numbers, which costs money (documented)."""
+        """Order numbers; orders cost money (documented)."""
         items = [
             {"tn": format_number_integer(number), "features": [*features], "autorenew": autorenew} for number in numbers
         ]
@@ -72,31 +72,32 @@ class NumbersApi:
         return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
 
     def search_orders(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactRecord]:  # noqa: ANN401 - Opentact's own
-        """Orders that fit masks."""
         return search_records(self._rest, OpentactRecord, rest_paths.ORDER_SEARCH_PATH, masks, take=take)
 
     def search_leases(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactLease]:  # noqa: ANN401 - Opentact's own
-        """The account's numbers that fit masks."""
+        """Iterate over the account's numbers; ``masks`` are search filters."""
         return search_records(self._rest, OpentactLease, rest_paths.LEASE_SEARCH_PATH, masks, take=take)
 
     async def get_lease(self, lease: str) -> OpentactLease:
-        """One of the account's numbers."""
         return await self._fetch_lease(
             RestRequest("GET", rest_paths.LEASE_PATH, {"lease": format_lease_key(lease)}, is_safe=True)
         )
 
     async def update_lease(self, lease: str, **fields: Any) -> OpentactLease:  # noqa: ANN401 - Opentact's own
-        """Change these fields, as ``sip_control_app``, the id of an app."""
+        """Change fields such as ``sip_control_app``, the id of an app."""
         return await self._fetch_lease(
             RestRequest("PATCH", rest_paths.LEASE_PATH, {"lease": format_lease_key(lease)}, body=fields)
         )
 
     async def release_number(self, lease: str) -> None:
-        """Give a number back; somebody else may get it."""
+        """Give a number back; another customer may get the number afterwards."""
         await self._rest.send_request(RestRequest("DELETE", rest_paths.LEASE_PATH, {"lease": format_lease_key(lease)}))
 
     async def request_caller_lists(self, lease: str, body: object = None) -> object:
-        """The black- and whitelist of a number ("TN Profile"). Raises NotDocumented: its path is lost."""
+        """Request the black- and whitelist of a number ("TN Profile").
+
+        Raises OpentactUndocumentedError while the path is unknown.
+        """
         return await request_undocumented(self._rest, "caller lists of a number", body, {"lease": format_lease_key(lease)})
 
     async def _fetch_lease(self, request: RestRequest) -> OpentactLease:

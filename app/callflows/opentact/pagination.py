@@ -1,4 +1,4 @@
-"""Lists and searches: rows as records, page after page."""
+"""Lists and searches: rows parsed as records, page after page."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PageRecordT = TypeVar("_PageRecordT", bound=OpentactRecord)
 
 
 MAX_PAGE_ROWS: Final = 100
-"""Rows that a page may have (documented: 1-100)."""
+"""Limit of rows in a page (documented: 1-100)."""
 
 
 def parse_record(record_type: type[_PageRecordT], payload: object, request: RestRequest) -> _PageRecordT:
-    """A payload as a record. Raises Unintelligible."""
+    """Parse a payload as a record. Raises OpentactResponseError."""
     if not isinstance(payload, dict):
         raise OpentactResponseError("the answer does not describe anything", request=str(request))
     try:
@@ -35,7 +35,7 @@ def parse_record(record_type: type[_PageRecordT], payload: object, request: Rest
 async def fetch_list(
     rest: RestClient, record_type: type[_PageRecordT], path: str, query: Mapping[str, str] | None = None
 ) -> list[_PageRecordT]:
-    """All rows of a list that has no pages. Raises OpentactError."""
+    """Return all rows of a list without pages. Raises OpentactError."""
     request = RestRequest("GET", path, query=query or {}, is_safe=True)
     rows, _ = parse_rows(await rest.send_request(request), str(request))
     return [parse_record(record_type, row, request) for row in rows]
@@ -51,10 +51,10 @@ async def search_records(
     take: int = MAX_PAGE_ROWS,
     skip: int = 0,
 ) -> AsyncIterator[_PageRecordT]:
-    """The rows of a search, of which ``take`` (1-100) are asked for at once. Raises OpentactError.
+    """Iterate over the rows of a search, ``take`` (1-100) in each request. Raises OpentactError.
 
-    It ends where Opentact says that there are no more, else with a page that is empty or repeats the one before: a page
-    may have fewer rows than were asked for.
+    The search ends at the total reported by Opentact, or else at an empty or repeated page: a page may have fewer rows than
+    requested, so a short page does not mean the end.
     """
     if not 1 <= take <= MAX_PAGE_ROWS:
         raise ValueError(f"take: a page has 1 to {MAX_PAGE_ROWS} rows")

@@ -1,7 +1,8 @@
-"""What Opentact answers, told apart: the payload, or one of our errors.
+"""Parsing of Opentact's answers: the payload, or one of our errors.
 
 The envelope is ``{success: true, payload}`` or ``{success: false, message, status, fields{path: {message, value}}}``.
-Some pages show lists and made things without it, so a bare list, and an object with a ``uuid``, are taken as payloads.
+Some documentation pages show lists and created objects without the envelope, so a bare list and an object with a ``uuid``
+count as payloads.
 """
 
 from __future__ import annotations
@@ -38,12 +39,15 @@ _FIRST_SERVER_ERROR_STATUS: Final = 500
 
 
 _MAX_MESSAGE_CHARACTERS: Final = 500
-"""Characters of a message that are kept."""
+"""Longer messages are cut."""
 
 
 def parse_payload(status: int, body: bytes, request: str, redact: RedactFunction = str) -> Any:  # noqa: ANN401 - JSON
-    """The payload of an answer. Raises OpentactError, the class of its status; ``hide`` takes secrets out of its words."""
-    fine = 200 <= status < 300  # noqa: PLR2004 - the class of HTTP
+    """Return the payload of an answer.
+
+    Raises the OpentactError class of the status; ``redact`` removes secrets from its text.
+    """
+    fine = 200 <= status < 300  # noqa: PLR2004 - HTTP status classes
     if fine and not body.strip():
         return None
     try:
@@ -66,9 +70,9 @@ def parse_payload(status: int, body: bytes, request: str, redact: RedactFunction
 
 
 def _build_error(envelope: dict[str, Any], status: int, request: str, redact: RedactFunction) -> OpentactError:
-    """The error of an answer; its own ``status`` counts where HTTP's says that all is well."""
+    """Build the error of an answer. The envelope's ``status`` counts if the HTTP status reports success."""
     inner = envelope.get("status")
-    if status < 400 and isinstance(inner, int) and inner >= 400:  # noqa: PLR2004 - the class of HTTP
+    if status < 400 and isinstance(inner, int) and inner >= 400:  # noqa: PLR2004 - HTTP status classes
         status = inner
     kind = _ERROR_CLASSES.get(status, OpentactUnavailableError if status >= _FIRST_SERVER_ERROR_STATUS else OpentactError)
     message = envelope.get("message")
@@ -81,7 +85,7 @@ def _get_default_message(status: int) -> str:
 
 
 def _parse_field_problems(field_problems: object, redact: RedactFunction) -> dict[str, OpentactFieldProblem]:
-    """Opentact's words on fields, whatever form they have."""
+    """Return Opentact's messages about fields, whatever form they have."""
     return (
         {_shorten_text(path, redact): _parse_field_problem(value, redact) for path, value in field_problems.items()}
         if isinstance(field_problems, dict)
@@ -100,14 +104,14 @@ def _parse_field_problem(field_problem: object, redact: RedactFunction) -> Opent
 
 
 def _shorten_text(value: object, redact: RedactFunction) -> str:
-    """Words for one line of a log: no line breaks, no signs that steer a terminal."""
+    """Return a text for one log line, without line breaks and terminal control characters."""
     return redact("".join(sign if sign.isprintable() else " " for sign in str(value)[:_MAX_MESSAGE_CHARACTERS]))
 
 
 def parse_rows(payload: object, request: str) -> tuple[list[dict[str, Any]], int | None]:
-    """The rows of a list or of a page of a search, and how many there are in all where it says so.
+    """Return the rows of a list or page, and the total number of rows if reported.
 
-    A ``count`` of as many as the page has may be the page's own.
+    A ``count`` equal to the length of the page is ignored: ``count`` may mean the page only. Raises OpentactResponseError.
     """
     total = None
     if isinstance(payload, dict):

@@ -1,7 +1,7 @@
-"""Opentact's REST API, typed and async: ``async with Opentact(token="…") as opentact: await opentact.apps.all()``.
+"""Opentact's REST API, typed and async: ``async with OpentactClient(token="…") as client: await client.apps.list_all()``.
 
-Every method raises OpentactError (of ``callflows.errors``) where Opentact refuses or cannot be asked. Questions are asked
-again where that may help; requests which cost money or reach people are sent once.
+Every method raises OpentactError (``callflows.errors``) if Opentact refuses or cannot be reached. Reads are retried;
+requests that cost money or reach people are sent once.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ DEFAULT_REST_URL: Final = "https://api.opentact.org/rest"
 
 
 class OpentactClient:
-    """The account of a token, or of an email and a password, which renew a token that is refused.
+    """The account of a token, or of an email and a password. Email and password also renew a rejected token.
 
-    ``url`` is https, or anything on this machine; ``per_second`` bounds the requests, ``seconds`` is for one of them.
-    Raises SettingsError where it cannot be used so.
+    ``url`` is https, or any URL on this machine. ``requests_per_second`` limits the rate; ``timeout_seconds`` is for one
+    attempt. Raises SettingsError.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class OpentactClient:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """That of an installation. Raises SettingsError."""
+        """Raises SettingsError."""
         return cls(
             settings.opentact_token.get_secret_value(),
             email=settings.opentact_email,
@@ -79,23 +79,22 @@ class OpentactClient:
         )
 
     async def list_voices(self) -> list[OpentactVoice]:
-        """The voices that Say can have (API description)."""
+        """Return the voices of the verb Say (API description)."""
         return await fetch_list(self._rest_client, OpentactVoice, rest_paths.VOICES_PATH)
 
     async def get_token(self) -> AccessToken:
-        """The token of the moment, which the websocket is shown too."""
+        """Return the current token, for the websocket."""
         return await self._rest_client.token_provider.get_token()
 
     async def replace_token(self, rejected_token: AccessToken) -> AccessToken | None:
-        """A token instead of one that was refused; None where there is no email and password."""
+        """Return a token other than the rejected one; None without email and password."""
         return await self._rest_client.token_provider.replace_token(rejected_token)
 
     def redact(self, text: str) -> str:
-        """A text without tokens and passwords."""
+        """Remove tokens and passwords from a text."""
         return self._rest_client.token_provider.redact(text)
 
     async def close(self) -> None:
-        """End the connections."""
         await self._rest_client.close()
 
     async def __aenter__(self) -> Self:

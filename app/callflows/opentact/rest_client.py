@@ -1,4 +1,4 @@
-"""Requests to Opentact's REST API: with the token, at a bounded rate, again only where that is safe."""
+"""Requests to Opentact's REST API: authenticated, rate-limited, and retried only if safe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 async def request_undocumented(
     rest: RestClient, operation: str, body: object, path_parameters: dict[str, str] | None = None
 ) -> object:
-    """Ask for what the table ``LOST`` has been filled in for. Raises NotDocumented where it has not."""
+    """Send a request of the table ``UNDOCUMENTED_OPERATIONS``. Raises OpentactUndocumentedError if the entry is empty."""
     method, path = rest_paths.UNDOCUMENTED_OPERATIONS[operation]
     if not path:
         mend = "fill it in in LOST of app/callflows/opentact/rest_paths.py once it is known"
@@ -47,19 +47,18 @@ async def request_undocumented(
 
 
 MAX_REST_ATTEMPTS: Final = 4
-"""Of a question; what changes something is asked once, but where it was not even sent."""
+"""Attempts of a safe request. An unsafe request is retried only if the earlier attempt was not sent."""
 
 
 REST_TIMEOUT_SECONDS: Final = 20.0
-"""For one attempt, all of it."""
+"""Time limit of one whole attempt."""
 
 
 REST_REQUESTS_PER_SECOND: Final = 10.0
-"""Requests, unless the client is told otherwise: Opentact names no limit."""
+"""Default rate limit; Opentact documents none."""
 
 
 MAX_REST_RESPONSE_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of an answer."""
 
 
 _CONNECT_TIMEOUT_SECONDS: Final = 5.0
@@ -70,7 +69,10 @@ _OUTCOME_UNKNOWN_FIX: Final = "whether it was done is not known: look before you
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RestRequest:
-    """One request: ``path`` is of the table of paths, ``names`` fill it in; a ``safe`` one changes nothing."""
+    """One request.
+
+    ``path`` is an entry of ``rest_paths``; ``path_parameters`` fill its placeholders. A safe request changes nothing.
+    """
 
     method: str
     path: str
@@ -81,21 +83,23 @@ class RestRequest:
     is_safe: bool = False
 
     def __str__(self) -> str:
-        """For people and logs, without what fills it in."""
+        """Return method and path template for people and logs, without parameters."""
         return f"{self.method} {self.path}"
 
     def fill_path(self) -> str:
-        """The path, filled in. Raises OpentactError where a name is empty or would lead elsewhere."""
+        """Return the filled path. Raises OpentactError if a parameter is empty or consists of dots."""
         for name, value in self.path_parameters.items():
+            # With an empty value or ".." the request would go to another path.
             if value.strip(". \t\r\n") == "":
                 raise OpentactError(f"{name} is empty", request=str(self), fix="say which one is meant")
         return self.path.format(**{name: quote(value, safe="") for name, value in self.path_parameters.items()})
 
 
 class RestClient:
-    """The requests of one account. ``token``, or ``email`` and ``password``, or all; the latter two renew what is refused.
+    """The requests of one account, authenticated by ``token``, or by ``email`` and ``password``, or all three.
 
-    ``per_second`` bounds the requests; ``pace`` is waiting, ``seconds`` the time of an attempt. Raises SettingsError.
+    Email and password renew a rejected token. ``requests_per_second`` limits the rate, ``timeout_seconds`` one attempt.
+    Raises SettingsError.
     """
 
     def __init__(
@@ -124,7 +128,7 @@ class RestClient:
         self._http_client: httpx.AsyncClient | None = None
 
     async def send_request(self, request: RestRequest) -> Any:  # noqa: ANN401 - JSON
-        """The payload of an answer. A token that is refused is renewed once, if it can be. Raises OpentactError."""
+        """Return the payload of the answer; renew a rejected token once, if possible. Raises OpentactError."""
         token = await self.token_provider.get_token()
         try:
             return await self._send_with_retries(request, token)
@@ -135,13 +139,12 @@ class RestClient:
         return await self._send_with_retries(request, another)
 
     async def close(self) -> None:
-        """End the connections."""
         if self._http_client is not None:
             await self._http_client.aclose()
             self._http_client = None
 
     async def _fetch_auth(self) -> object:
-        """The payload of ``GET /auth``, which has the token."""
+        """Return the payload of ``GET /auth``; it contains the token."""
         return await self._send_with_retries(RestRequest("GET", AUTH_PATH, is_safe=True), None)
 
     async def _send_with_retries(self, request: RestRequest, token: AccessToken | None) -> Any:  # noqa: ANN401 - JSON
@@ -153,12 +156,12 @@ class RestClient:
                 if wait is None:
                     raise
             await self.clock.sleep(wait)
-        raise AssertionError  # the count has no end
+        raise AssertionError  # unreachable: the loop is endless
 
     def _choose_retry_delay(
         self, request: RestRequest, error: OpentactRateLimitError | OpentactUnavailableError, attempt: int
     ) -> float | None:
-        """Seconds until another attempt, or None where there is to be none."""
+        """Return the seconds until another attempt, or None to give up."""
         if attempt + 1 >= MAX_REST_ATTEMPTS:
             return None
         if isinstance(error, OpentactRateLimitError):
@@ -174,7 +177,7 @@ class RestClient:
             status, headers, body = await self._exchange_http(request, place, token)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             self._pause_requests(headers)
-        if 300 <= status < 400:  # noqa: PLR2004 - the class of HTTP
+        if 300 <= status < 400:  # noqa: PLR2004 - HTTP status classes
             raise _build_redirect_error(request, status, headers)
         try:
             return parse_payload(status, body, str(request), self.token_provider.redact)
@@ -185,12 +188,12 @@ class RestClient:
             raise self._mark_outcome_unknown(request, error) from None
 
     def _pause_requests(self, headers: httpx.Headers) -> None:
-        """Leave Opentact alone, with all requests, for as long as it wants to be."""
+        """Delay all requests for the time of Opentact's ``Retry-After``."""
         wait = self.clock.parse_retry_after(headers.get("retry-after", ""))
         self._paused_until = self.clock.monotonic() + min(wait or 0.0, MAX_BACKOFF_SECONDS)
 
     def _mark_outcome_unknown(self, request: RestRequest, error: OpentactUnavailableError) -> OpentactUnavailableError:
-        """The error of a request that was sent: whoever changes something hears that it may have happened."""
+        """Return the error of a sent request. For an unsafe request its fix says: the change may have happened."""
         mend = "try again later" if request.is_safe else _OUTCOME_UNKNOWN_FIX
         unsure = OpentactUnavailableError(
             error.message, request=error.request, status=error.status, fields=error.fields, fix=mend
@@ -201,13 +204,13 @@ class RestClient:
     async def _exchange_http(
         self, request: RestRequest, path: str, token: AccessToken | None
     ) -> tuple[int, httpx.Headers, bytes]:
-        """Status, headers and body of an answer. Raises Unavailable, Unintelligible."""
+        """Return status, headers and body. Raises OpentactUnavailableError, OpentactResponseError."""
         content = None if request.body is None else json.dumps(request.body).encode("ascii")
         headers = {"accept": "application/json", **(token.headers if token else {})}
         if content is not None:
             headers["content-type"] = "application/json"
         files = {"file": ("document.xml", request.file, "application/xml")} if request.file is not None else None
-        client = self._get_http_client()  # before the time begins: certificates are read
+        client = self._get_http_client()  # outside the timeout: reading certificates takes time
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
@@ -234,11 +237,12 @@ class RestClient:
             raise self._mark_outcome_unknown(request, OpentactUnavailableError(said, request=str(request))) from None
 
     def _get_http_client(self) -> httpx.AsyncClient:
-        """The connections. A token never goes to a proxy in the clear, nor to where an answer sends on to."""
+        """Return the shared HTTP client."""
         if self._http_client is None or self._http_client.is_closed:
             self._http_client = httpx.AsyncClient(
                 timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_TIMEOUT_SECONDS),
-                follow_redirects=False,
+                follow_redirects=False,  # a redirect would carry the token to another host
+                # On this machine plain http is allowed; a proxy would see the token.
                 trust_env=not is_loopback_host(urlsplit(self._url).hostname or ""),
                 headers={"user-agent": f"callflows/{version('callflows')}"},
             )
@@ -255,7 +259,7 @@ async def _read_response_body(response: httpx.Response, request: RestRequest) ->
 
 
 def _build_redirect_error(request: RestRequest, status: int, headers: httpx.Headers) -> OpentactError:
-    """An answer that sends on: followed nowhere, since the token would go along."""
+    """Return the error for a redirect; redirects are not followed, because the token would be sent along."""
     try:
         host = urlsplit(headers.get("location", "")).hostname or "another path"
     except ValueError:

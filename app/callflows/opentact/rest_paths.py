@@ -1,6 +1,6 @@
-"""Where Opentact is asked for what: one table. What the platform does otherwise is changed here and nowhere else.
+"""Paths and headers of Opentact's REST API, in one table: adapt to changes of the platform here and nowhere else.
 
-Its API description is of 2021 and its documentation has gaps; each block says what is known of it.
+The API description is of 2021 and the documentation has gaps; each block names its source.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 PORTAL_TOKEN_HEADERS: Final = {"X-Auth-Token": "{}", "Authorization": "Bearer {}"}
-"""How a token made in the portal is shown: the pages have the first, the API description the second, so both are sent."""
+"""Headers of a token made in the portal: the pages document the first, the API description the second, so both are sent."""
 
 
 JWT_HEADERS: Final = {"X-Auth-Token": "{}"}
-"""How the token of ``GET /auth`` is shown (documented)."""
+"""Header of a token from ``GET /auth`` (documented)."""
 
 
 AUTH_PATH: Final = "/auth"
@@ -26,7 +26,7 @@ APP_PATH: Final = "/sip/app/{uuid}"
 
 
 APP_TRUNK_SETTINGS_FIELDS: Final = ("class4_ingress_trunk_settings", "class4_egress_trunk_settings")
-"""Two objects that a new app must have. They are called ``class4_…_trunk_settings``; the middle is assumed."""
+"""Two required objects of a new app. The source shows ``class4_…_trunk_settings``; the middle part is assumed."""
 
 
 APP_NUMBERS_PATH: Final = "/sip/app/{uuid}/tnlease"
@@ -51,11 +51,11 @@ PRODUCTS_PATH: Final = "/sip/product"
 
 
 PUSH_PATH_CANDIDATES: Final = ("/call/sca/{uuid}", "/sip/app/call/{uuid}")
-"""The two that are known for XML to a live call: of a customer's program (2021-22), and of the API description (2021)."""
+"""The two known paths for pushing XML to a live call: a customer's program (2021-22), and the API description (2021)."""
 
 
 PUSH_PATH: Final = PUSH_PATH_CANDIDATES[0]
-"""The one that is used: a program is known to have worked with it."""
+"""The path in use: a program is known to have worked with this one."""
 
 
 # Numbers (documented, and API description)
@@ -90,7 +90,7 @@ MESSAGE_PROFILES_PATH: Final = "/profile/messaging"
 MESSAGE_PROFILE_PATH: Final = "/profile/messaging/{uuid}"
 
 
-# Calls of the account (a customer's program), many calls at once (documented), voices (API description)
+# Calls of the account (a customer's program), batches of calls (documented), voices (API description)
 CALL_SEARCH_PATH: Final = "/call/search"
 
 
@@ -125,7 +125,7 @@ VOICE_PROFILES_PATH: Final = "/profile/outbound_voice"
 VOICE_PROFILE_PATH: Final = "/profile/outbound_voice/{uuid}"
 
 
-# Event subscriptions (documented; the path of the removal is lost, this is what the others suggest)
+# Event subscriptions (documented; the path for deletion is lost, this one is inferred from the others)
 SUBSCRIPTIONS_PATH: Final = "/event/subscription"
 
 
@@ -138,7 +138,7 @@ UNDOCUMENTED_OPERATIONS: Final[dict[str, tuple[str, str]]] = {
     "a bridge between two calls": ("", ""),
     "a message from a pool of numbers": ("", ""),
 }
-"""What has a page whose call is lost: fill in the method and the path, as ``("POST", "/call")``, and it works.
+"""Operations with a documentation page but a lost path. To enable one, fill in method and path, as ``("POST", "/call")``.
 
-A path may name ``{lease}``; what is given to the method of the client is the body.
+A path may contain ``{lease}``; the argument ``body`` of the client's method is the body.
 """

@@ -1,6 +1,6 @@
-"""What Opentact's answers and events hold, typed: every field may be missing, and what is not known is kept.
+"""Typed records of Opentact's answers and events. Every field is optional, and unknown fields are kept.
 
-A value of an unexpected type does not refuse the whole: the field is as if it were missing. ``said`` has all of it.
+A value of an unexpected type does not reject the record: the field counts as missing. ``raw`` contains everything.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import (
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_e164
 
 _DURATION_TOLERANCE_SECONDS: Final = 2.0
-"""Seconds by which a duration may be longer than the time between the timestamps that belong to it."""
+"""A duration may exceed the time between its timestamps by this much."""
 
 
 def _convert_to_utc(value: datetime) -> datetime:
@@ -34,19 +34,19 @@ def _convert_to_utc(value: datetime) -> datetime:
 
 
 def _convert_number_to_text(value: object) -> object:
-    """A number that stands where texts may stand too, as ``"to": 12015550123``."""
+    """Convert an integer where texts are expected, as in ``"to": 12015550123``."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_convert_to_utc)]
-"""In UTC; what has no zone is in UTC already."""
+"""A moment in UTC; a value without a zone is taken as UTC."""
 
 
 LenientText = Annotated[str, BeforeValidator(_convert_number_to_text)]
 
 
 class OpentactRecord(BaseModel):
-    """Anything that Opentact describes; ``uuid`` is its id."""
+    """Any object of Opentact; ``uuid`` is the id."""
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
@@ -65,28 +65,28 @@ class OpentactRecord(BaseModel):
             if not isinstance(value, dict) or not wrong:
                 raise
             made = validate({name: part for name, part in value.items() if name not in wrong})
-        made._raw = value if isinstance(value, dict) else {}  # noqa: SLF001 - its own
+        made._raw = value if isinstance(value, dict) else {}  # noqa: SLF001 - own attribute
         return made
 
     @property
     def raw(self) -> dict[str, Any]:
-        """All that Opentact said, as it said it."""
+        """The object exactly as received."""
         return self._raw
 
 
 class OpentactNumber(OpentactRecord):
-    """A telephone number as Opentact keeps it."""
+    """A telephone number with an id."""
 
     tn: LenientText = ""
 
     @property
     def number(self) -> str:
-        """In E.164; nothing where there is none."""
+        """E.164, or an empty text."""
         return parse_e164(self.tn)
 
 
 class OpentactApp(OpentactRecord):
-    """A SIP Control App. ``call_flow_request_timeout`` is in milliseconds; 0 disables it, None means that there is none."""
+    """A SIP Control App. ``call_flow_request_timeout`` is in milliseconds; 0 disables the timeout, None: none is set."""
 
     name: str = ""
     is_active: bool | None = None
@@ -102,7 +102,7 @@ class OpentactApp(OpentactRecord):
 
 
 class OpentactLease(OpentactRecord):
-    """A number of the account, and whom it is given to."""
+    """A number of the account, and the app or SIP connection to which it belongs."""
 
     tn: OpentactNumber | LenientText | None = None
     autorenew: bool | None = None
@@ -112,17 +112,17 @@ class OpentactLease(OpentactRecord):
 
     @property
     def number(self) -> str:
-        """In E.164; nothing where it is not said."""
+        """E.164, or an empty text."""
         return self.tn.number if isinstance(self.tn, OpentactNumber) else parse_e164(self.tn or "")
 
     @property
     def app_uuid(self) -> str:
-        """The id of its SIP Control App; nothing where it has none."""
+        """The id of the SIP Control App, or an empty text."""
         return self.sip_control_app.uuid if isinstance(self.sip_control_app, OpentactApp) else self.sip_control_app or ""
 
 
 class OpentactMessage(OpentactRecord):
-    """A text message: ``smso`` was sent, ``smsi`` received; ``smsr`` is documented by its name only."""
+    """A text message: type ``smso`` was sent, ``smsi`` received; only the name of ``smsr`` is documented."""
 
     type: str = ""
     from_: Annotated[LenientText, Field(alias="from")] = ""
@@ -137,7 +137,7 @@ class OpentactMessage(OpentactRecord):
 
 
 class OpentactVoice(OpentactRecord):
-    """A voice that Say can have."""
+    """A voice of the verb Say."""
 
     type: str = ""
     code: str = ""
@@ -147,7 +147,7 @@ class OpentactVoice(OpentactRecord):
 
 
 class OpentactSubscription(OpentactRecord):
-    """A type of events that is delivered over a channel until it expires."""
+    """Delivery of an event type over a channel, until ``expired_on``."""
 
     channel: str = ""
     type: str = ""
@@ -156,9 +156,9 @@ class OpentactSubscription(OpentactRecord):
 
 
 class ElementExecution(OpentactRecord):
-    """An element of a document that Opentact executed: by the event ``call_flow``, or of an app's log.
+    """An element of a document executed by Opentact: from a ``call_flow`` event or an app's log.
 
-    ``path`` is its place, as ``Answer[0]``, where it is said (2022).
+    ``path`` is its place in the document, as ``Answer[0]``, if reported (2022).
     """
 
     name: str = ""
@@ -170,7 +170,7 @@ class ElementExecution(OpentactRecord):
 
 
 class OpentactCall(OpentactRecord):
-    """A leg. ``duration`` is as it was written: ``seconds`` says what it means."""
+    """A call leg. The unit of ``duration`` varies: use ``duration_seconds``."""
 
     direction: str = ""
     type: str = ""
@@ -194,36 +194,36 @@ class OpentactCall(OpentactRecord):
 
     @property
     def app_uuid(self) -> str:
-        """The id of its SIP Control App; nothing where it is not said."""
+        """The id of the SIP Control App, or an empty text."""
         return self.sip_control_app.uuid if isinstance(self.sip_control_app, OpentactApp) else self.sip_control_app or ""
 
     @property
     def parent_uuid(self) -> str:
-        """The id of the caller's call, on a leg that it dialled; nothing on the caller's own."""
+        """The id of the caller's call for a dialled leg; empty for the caller's own."""
         return self.parent.uuid if isinstance(self.parent, OpentactCall) else self.parent or ""
 
     @property
     def number(self) -> str:
-        """The number of the account that it is about, in E.164; nothing where it is not said."""
+        """The account's number of this call in E.164, or an empty text."""
         return self.tn.number if isinstance(self.tn, OpentactNumber) else parse_e164(self.tn or "")
 
     @property
     def attestation(self) -> str:
-        """STIR/SHAKEN's level: A, B, C, else ``unknown``."""
+        """The STIR/SHAKEN level: A, B, C, or ``unknown``."""
         return parse_attestation(self.stir_shaken_attest_level) if self.stir_shaken_attest_level else UNKNOWN_VALUE
 
     @property
     def state_times(self) -> dict[str, datetime]:
-        """When it came into each state, as far as it is said: ``init, ring, answer, hangup, destroy, finished``."""
+        """The known start times of the states ``init, ring, answer, hangup, destroy, finished``."""
         names = ("init", "ring", "answer", "hangup", "destroy", "finished")
         found = {name: getattr(self, f"{name}_on") for name in names}
         return {name: moment for name, moment in found.items() if moment is not None}
 
     def duration_seconds(self, measured_at: datetime | None = None, *, assume_milliseconds: bool = False) -> float | None:
-        """The duration in seconds, be it written in seconds, rounded up (2024), or in milliseconds (2022, inferred).
+        """Return the duration in seconds; Opentact reports seconds, rounded up (2024), or milliseconds (2022, inferred).
 
-        No call lasts longer than it exists: where its timestamps, or the moment ``at`` which the duration is of, tell how
-        long it existed, a number greater than that is milliseconds. Where they do not, ``milliseconds`` decides.
+        No call lasts longer than it exists: if its timestamps, or the moment ``measured_at`` of the duration, show how long
+        the call existed, a greater number means milliseconds. Otherwise ``assume_milliseconds`` decides.
         """
         if self.duration is None:
             return None

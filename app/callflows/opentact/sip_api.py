@@ -17,7 +17,7 @@ SipDomainPart = Literal["user", "invite", "switch"]
 
 
 class SipResourceApi:
-    """Things of one kind that an account keeps, each by its id. All raise OpentactError."""
+    """Resources of one kind, each addressed by a key. Every method raises OpentactError."""
 
     def __init__(self, rest: RestClient, list_path: str, item_path: str, key_name: str = "uuid") -> None:
         self._rest = rest
@@ -26,23 +26,18 @@ class SipResourceApi:
         self._key_name = key_name
 
     async def list_all(self) -> list[OpentactRecord]:
-        """All of the account."""
         return await fetch_list(self._rest, OpentactRecord, self._list_path)
 
     async def get(self, key: str) -> OpentactRecord:
-        """One."""
         return await self._fetch_record(RestRequest("GET", self._item_path, {self._key_name: key}, is_safe=True))
 
     async def create(self, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        """Make one."""
         return await self._fetch_record(RestRequest("POST", self._list_path, body=fields))
 
     async def update(self, key: str, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        """Change these fields."""
         return await self._fetch_record(RestRequest("PATCH", self._item_path, {self._key_name: key}, body=fields))
 
     async def delete(self, key: str) -> None:
-        """Remove one."""
         await self._rest.send_request(RestRequest("DELETE", self._item_path, {self._key_name: key}))
 
     async def _fetch_record(self, request: RestRequest) -> OpentactRecord:
@@ -50,13 +45,13 @@ class SipResourceApi:
 
 
 class SipConnectionsApi(SipResourceApi):
-    """SIP connections: a trunk to a system of the customer's own."""
+    """SIP connections: trunks to a customer's own system."""
 
     def __init__(self, rest: RestClient) -> None:
         super().__init__(rest, rest_paths.CONNECTIONS_PATH, rest_paths.CONNECTION_PATH)
 
     async def assign_numbers(self, uuid: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> object:
-        """Give numbers to a connection and take others away, by the ids of their leases."""
+        """Add numbers to a connection and remove others, by the ids of their leases."""
         body = {"add": [*add], "remove": [*remove]}
         return await self._rest.send_request(
             RestRequest("POST", rest_paths.CONNECTION_NUMBERS_PATH, {"uuid": uuid}, body=body)
@@ -64,13 +59,13 @@ class SipConnectionsApi(SipResourceApi):
 
 
 class SipDomainsApi(SipResourceApi):
-    """SIP domains, as ``acme.sip.opentact.org``, by their names."""
+    """SIP domains, as ``acme.sip.opentact.org``, addressed by name."""
 
     def __init__(self, rest: RestClient) -> None:
         super().__init__(rest, rest_paths.DOMAINS_PATH, rest_paths.DOMAIN_PATH, "domain")
 
     async def get_part(self, domain: str, part: SipDomainPart) -> object:
-        """The users, the invites or the switch of a domain, as Opentact describes them."""
+        """Return the users, the invites or the switch of a domain, in Opentact's own format."""
         return await self._rest.send_request(
             RestRequest("GET", rest_paths.DOMAIN_PART_PATH, {"domain": domain, "part": part}, is_safe=True)
         )
@@ -83,7 +78,7 @@ class SipDomainsApi(SipResourceApi):
 
 
 class VoiceProfilesApi(SipResourceApi):
-    """Outbound voice profiles: what calls that Opentact makes may cost and reach."""
+    """Outbound voice profiles: limits of cost and reach for calls made by Opentact."""
 
     def __init__(self, rest: RestClient) -> None:
         super().__init__(rest, rest_paths.VOICE_PROFILES_PATH, rest_paths.VOICE_PROFILE_PATH)

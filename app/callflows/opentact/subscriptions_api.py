@@ -1,4 +1,4 @@
-"""Event subscriptions: which types the websocket delivers, and until when."""
+"""Event subscriptions: event types delivered by the websocket, each until an expiry time."""
 
 from __future__ import annotations
 
@@ -20,53 +20,51 @@ WEBSOCKET_CHANNEL: Final = "wss"
 
 
 SUBSCRIPTION_LIFETIME: Final = timedelta(days=365)
-"""What a subscription is made for."""
+"""Lifetime requested for a new subscription."""
 
 
 _DISTANT_PAST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 SUBSCRIPTION_RENEWAL_MARGIN: Final = timedelta(days=7)
-"""One that ends within this time is renewed."""
+"""A subscription expiring within this time is renewed."""
 
 
 class SubscriptionsApi:
-    """Event subscriptions. All raise OpentactError. Source: documented."""
+    """Event subscriptions. Every method raises OpentactError. Source: documented."""
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
     async def list_all(self) -> list[OpentactSubscription]:
-        """All of the account."""
         return await fetch_list(self._rest, OpentactSubscription, rest_paths.SUBSCRIPTIONS_PATH)
 
     async def create_subscription(
         self, event_type: str, expires_at: datetime, channel: str = WEBSOCKET_CHANNEL
     ) -> OpentactSubscription:
-        """Have a type of events delivered until then."""
         expired_on = expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         body = {"is_active": True, "expired_on": expired_on, "channel": channel, "type": event_type}
         request = RestRequest("POST", rest_paths.SUBSCRIPTIONS_PATH, body=body)
         return parse_record(OpentactSubscription, await self._rest.send_request(request) or {}, request)
 
     async def delete_subscription(self, uuid: str) -> None:
-        """Have a type delivered no more. The path is lost; this is what the others suggest."""
+        """Delete a subscription. The documented path is lost; this one is inferred from the others."""
         await self._rest.send_request(RestRequest("DELETE", rest_paths.SUBSCRIPTION_PATH, {"uuid": uuid}))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SubscriptionOutcome:
-    """What came of making sure: types that were subscribed to now, and those that were refused with the reason."""
+    """Newly subscribed types, and refused types with the reason."""
 
     new_types: tuple[str, ...] = ()
     refusal_reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class SubscriptionKeeper:
-    """Types that are to be delivered for ever.
+    """Keeps event types subscribed permanently.
 
-    None that is there is subscribed to twice within ``SOON``, whatever end the list says: in a documented example an active
-    subscription has an end before its beginning.
+    An existing subscription is not renewed twice within ``SUBSCRIPTION_RENEWAL_MARGIN``, whatever expiry the list shows: in
+    a documented example an active subscription expires before its creation.
     """
 
     def __init__(self, subscriptions: SubscriptionsApi, types: Iterable[str]) -> None:
@@ -75,7 +73,7 @@ class SubscriptionKeeper:
         self._creation_times: dict[str, datetime] = {}
 
     async def ensure_subscriptions(self, now: datetime) -> SubscriptionOutcome:
-        """Subscribe to what is missing, inactive or about to end. Raises OpentactError where it may go better later."""
+        """Subscribe to missing, inactive or expiring types. Raises OpentactError if a later attempt may succeed."""
         if not self._types:
             return SubscriptionOutcome()
         there = [found for found in await self._api.list_all() if found.channel == WEBSOCKET_CHANNEL]
@@ -100,7 +98,7 @@ class SubscriptionKeeper:
         return SubscriptionOutcome(tuple(made), refused)
 
     async def _create_or_replace(self, event_type: str, now: datetime, old_uuids: list[str]) -> None:
-        """A new one; where the old one is in its way, instead of it."""
+        """Create a subscription; on a conflict delete the old ones first."""
         try:
             await self._api.create_subscription(event_type, now + SUBSCRIPTION_LIFETIME)
         except OpentactConflictError:

@@ -1,1 +1,1 @@
-"""Plays Opentact for one call, with callers and callees that follow a script or a person."""
+"""Plays Opentact for one call. A script or a person acts as the caller and the callees."""

@@ -1,4 +1,4 @@
-"""Who is on the line: what the platform asks of a caller and of those who are dialled, whoever plays them."""
+"""Interfaces between the platform and the people on a call: the caller and the dialled callees."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ActionWindow:
-    """What the caller could do now. ``at`` is seconds since the call began, ``within`` how long keys are waited for.
+    """An opportunity for the caller to act.
 
-    ``kind``: keys are awaited (by a Gather or a Pause, the ``verb``), the caller is in a conversation, or something
-    sounds, in which he can do nothing but hang up.
+    ``start`` is in seconds since the call began, ``duration`` in seconds. Kinds: ``keys`` (a Gather or a Pause awaits keys;
+    ``verb`` names the element), ``conversation``, and ``sound`` (something plays and the caller can only hang up).
     """
 
     kind: Literal["keys", "conversation", "sound"]
@@ -29,7 +29,7 @@ class ActionWindow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyInput:
-    """Keys that are pressed ``after`` that many seconds."""
+    """Keys pressed ``delay`` seconds after the window opened."""
 
     keys: str
     delay: float = 0.0
@@ -37,28 +37,28 @@ class KeyInput:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CallerHangUp:
-    """The caller hangs up ``after`` that many seconds."""
+    """The caller hangs up ``delay`` seconds after the window opened."""
 
     delay: float = 0.0
 
 
 CallerAction: TypeAlias = KeyInput | CallerHangUp | None
-"""What a caller does within the time; None: nothing."""
+"""Action of a caller within a window; None if the caller does nothing."""
 
 
 class CallingParty(Protocol):
-    """Who rings."""
+    """The caller."""
 
     async def hear_step(self, step: TranscriptStep) -> None:
-        """Something happened on the line."""
+        """Receive a step as soon as the line has played it."""
 
     async def choose_action(self, window: ActionWindow) -> CallerAction:
-        """What the caller does now, within the time."""
+        """Return the caller's action within this window."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DialResult:
-    """What became of a Dial: whether somebody answered, who, and how long they talk."""
+    """Result of a Dial: the target that answered, if any, and the length of the conversation."""
 
     result: Literal["answered", "busy", "no-answer"]
     answered_by: str = ""
@@ -66,7 +66,7 @@ class DialResult:
 
 
 class CalledParties(Protocol):
-    """Those who are dialled."""
+    """The callees."""
 
     async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:
-        """Whether one of the targets answers."""
+        """Ring all targets of one Dial at once; at most one answers."""

@@ -1,6 +1,6 @@
-"""The line of one call: who is on it, what time it is there, what was heard and pressed, what was asked.
+"""State of one rehearsed call: parties, clock, transcript, pressed keys and requests.
 
-What verbs share; it knows none of them.
+All verbs share this state; the module itself knows no verb.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 DOCUMENT_TIMEOUT_SECONDS: Final = 10.0
-"""Seconds of the real clock that an answer is waited for, where no timeout is said."""
+"""Default timeout of a document request, in seconds of real time."""
 
 
 REPLY_STATUS_OK: Final = 200
@@ -47,23 +47,23 @@ MAX_CALL_STEPS: Final = 5_000
 
 
 MAX_CALL_SECONDS: Final = 7 * 24 * 3600.0
-"""What a call may come to before it is taken for a loop."""
+"""Limits of a call, in steps and in seconds; a call that exceeds either counts as a loop."""
 
 
 MAX_COMMAND_SECONDS: Final = 24 * 3600.0
-"""Seconds that one command may last before it is taken for one that never ends: a voicemail of a day is none."""
+"""Longest duration of one command; a longer command counts as endless, since no voicemail lasts a day."""
 
 
 _MAX_LOOP_PLACES: Final = 12
-"""Places of a loop that are named."""
+"""Number of documents that the description of a loop lists."""
 
 
 class CommandFailure(Exception):
-    """A command did not succeed; its Error runs."""
+    """A command failed; its Error element runs next."""
 
 
 class CallEnd(Exception):
-    """The call ends."""
+    """The call ends with this outcome."""
 
     def __init__(self, outcome: CallOutcome, error: str = "") -> None:
         super().__init__(error)
@@ -72,7 +72,7 @@ class CallEnd(Exception):
 
 
 class DocumentReplacement(Exception):
-    """Another document takes the place of what is left."""
+    """Another document replaces the rest of the current document."""
 
     def __init__(self, document: bytes) -> None:
         super().__init__()
@@ -80,19 +80,19 @@ class DocumentReplacement(Exception):
 
 
 class CallObserver(Protocol):
-    """Told what the platform reports of a call while it runs."""
+    """Receives the platform's reports about a running call."""
 
     async def report_state(self, phone_call: PhoneCall, state: str) -> None:
-        """The call is in another state: init, ringing, live, hangup, destroyed."""
+        """Report a new state of the call: init, ringing, live, hangup, destroyed."""
 
     async def report_command(self, element: Element, path: str, reason: str) -> None:
-        """A command is done; ``reason`` says why it failed, and is empty where it did not."""
+        """Report a finished command; ``reason`` explains a failure and is empty on success."""
 
 
 class CallState:
     """The platform's side of one call."""
 
-    def __init__(  # noqa: PLR0913 - who and what a call is made of, each by its name
+    def __init__(  # noqa: PLR0913 - the parts of a call, all passed by keyword
         self,
         phone_call: PhoneCall,
         *,
@@ -106,23 +106,23 @@ class CallState:
         watching: CallObserver | None = None,
         curls: bool = False,
     ) -> None:
-        """``zone`` is that of native Schedule; UTC where there is none. ``curls``: whether a Curl really asks."""
+        """``zone`` is the time zone of native Schedule, by default UTC. ``curls`` makes Curl send real requests."""
         self.phone_call = phone_call
         self.clock = clock
         self.rules = rules
         self.caller = caller
         self.transcript = Transcript(f"+{phone_call.to}" if phone_call.to.isdecimal() else phone_call.to, phone_call.from_)
         self.path_coverage: PathCoverage = {}
-        """Where in a flow the document that runs comes by."""
+        """Coverage points of the current document, by element path."""
         self._current_node = ""
         self.key_buffer = ""
-        """Keys that were pressed and not taken yet."""
+        """Pressed keys that no command has consumed yet."""
         self.is_answered = bool(phone_call.answers_itself)
         self.pushed_documents: asyncio.Queue[bytes] = asyncio.Queue()
-        """Documents that are posted to the live call."""
+        """Documents posted to the live call and not run yet."""
         self.wake_event = asyncio.Event()
         self.recordings: dict[str, float] = {}
-        """Finished recordings: their tags and seconds."""
+        """Finished recordings: seconds by tag."""
         self.callees = callees
         self._network = network
         self.extensions = extensions
@@ -132,9 +132,9 @@ class CallState:
         self.transcript.answers_itself = self.is_answered
         self._started_at = self.transcript.started_at = clock.now()
         self.running_recordings: dict[str, float] = {}
-        """Recordings that run: their tags, and when they began."""
+        """Running recordings: start by tag, in seconds since the call began."""
         self.current_path = ""
-        """The path of the command that runs."""
+        """Path of the current command."""
         self._last_document: tuple[bytes, Response] | None = None
 
     @property
@@ -143,27 +143,25 @@ class CallState:
         return (self.clock.now() - self._started_at).total_seconds()
 
     async def enter_state(self, state: str) -> None:
-        """The call is in another state."""
         self.phone_call.state = state
         if self.observer is not None:
             await self.observer.report_state(self.phone_call, state)
 
     async def answer_line(self) -> None:
-        """The line is answered."""
         if not self.is_answered:
             self.is_answered = True
             await self.enter_state("live")
 
-    # What all commands share
+    # Operations shared by all commands
 
     async def announce_step(self, verb: str, path: str, **details: Any) -> TranscriptStep:  # noqa: ANN401 - plain data
-        """Note a step, and have the caller know."""
+        """Add a step to the transcript and play it to the caller."""
         step = self.add_step(verb, path, **details)
         await self.caller.hear_step(step)
         return step
 
     def add_step(self, verb: str, path: str, **details: Any) -> TranscriptStep:  # noqa: ANN401 - plain data
-        """Note a step."""
+        """Add a step to the transcript."""
         step: TranscriptStep = {"verb": verb, "path": path, "at": round(self.elapsed_seconds, 3), **details}
         if self._current_node:
             step["node"] = self._current_node
@@ -171,19 +169,19 @@ class CallState:
         return step
 
     def cover_path(self, path: str) -> tuple[CoveragePoint, ...]:
-        """Note where in the flow the call comes by; gives those spots of which it is known later what becomes of them."""
+        """Record the coverage points at a path; return the points whose outcome is still pending."""
         spots = self.path_coverage.get(path, ())
         return tuple(spot for spot in spots if self.cover_point(spot))
 
     def cover_point(self, point: CoveragePoint) -> bool:
-        """Note a spot; whether it is known only later what becomes of it."""
+        """Record a coverage point unless its outcome is pending; return whether it is pending."""
         self._current_node = point.node
         if not point.is_pending:
             self.transcript.covered_points.append(point)
         return point.is_pending
 
     def check_limits(self) -> None:
-        """Refuse to go on for ever. Raises Ends."""
+        """Stop a call that never ends. Raises CallEnd."""
         if len(self.transcript.steps) > MAX_CALL_STEPS:
             raise CallEnd("loop", f"{MAX_CALL_STEPS} steps, the last in {self.current_path}; {self.describe_loop()}")
         if self.elapsed_seconds > MAX_CALL_SECONDS:
@@ -192,7 +190,7 @@ class CallState:
             )
 
     def describe_loop(self) -> str:
-        """The way that the last documents went, as far as they lead round."""
+        """Describe the cycle that the latest document requests form."""
         urls = [asked.url.partition("?")[0] for asked in self.transcript.requests]
         way = urls[-1:]
         for url in reversed(urls[:-1]):
@@ -203,7 +201,10 @@ class CallState:
         return f"they lead round, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass; a document that is pushed meanwhile takes the place of what is left. Raises GoesOn, Ends."""
+        """Let time pass on the call's clock.
+
+        Raises DocumentReplacement if a document is pushed meanwhile, CallEnd if the command would last too long.
+        """
         if seconds > MAX_COMMAND_SECONDS:
             hours = f"{seconds / 3600:,.0f} hours"
             raise CallEnd(
@@ -214,12 +215,12 @@ class CallState:
         self.check_interruption()
 
     def check_interruption(self) -> None:
-        """Go on in a document that was pushed, if there is one. Raises GoesOn."""
+        """Raises DocumentReplacement if a document was pushed."""
         if not self.pushed_documents.empty():
             raise DocumentReplacement(self.take_pushed_document())
 
     def take_pushed_document(self) -> bytes:
-        """The document that was pushed first."""
+        """Remove and return the oldest pushed document; note the push in the transcript."""
         document = self.pushed_documents.get_nowait()
         if self.pushed_documents.empty():
             self.wake_event.clear()
@@ -232,7 +233,7 @@ class CallState:
         self.wake_event.set()
 
     async def wait_for_keys(self, verb: str, path: str, timeout_seconds: float, stop_key: str = "") -> str:
-        """The keys that are pressed within the time; none where it passes."""
+        """Return the pressed keys, or an empty text after the timeout. Raises CallEnd if the caller hangs up."""
         at = self.elapsed_seconds
         does = await self.caller.choose_action(ActionWindow("keys", verb, path, at, timeout_seconds, stop_key))
         if isinstance(does, CallerHangUp) and does.delay <= timeout_seconds:
@@ -247,7 +248,7 @@ class CallState:
         return does.keys
 
     async def pass_time(self, verb: str, path: str, seconds: float, *, is_sound: bool = True) -> None:
-        """Let time pass in which the caller can but hang up: while something sounds, else in a conversation."""
+        """Let time pass while a sound plays or a conversation goes on; the caller can only hang up. Raises CallEnd."""
         at = self.elapsed_seconds
         does = await self.caller.choose_action(
             ActionWindow("sound" if is_sound else "conversation", verb, path, at, seconds)
@@ -260,7 +261,7 @@ class CallState:
         await self.sleep(seconds)
 
     async def _hang_up_after(self, path: str, seconds: float) -> NoReturn:
-        """The caller hangs up in a command, after so many seconds. Raises Ends."""
+        """Hang up as the caller, some seconds into a command. Raises CallEnd."""
         await self.sleep(seconds)
         self.transcript.interrupted_path = path
         raise CallEnd("caller-hung-up")
@@ -268,19 +269,19 @@ class CallState:
     # Requests
 
     def parse_document(self, document: bytes) -> Response:
-        """A document, which is read once. Raises DocumentError."""
+        """Parse a document; reuse the tree that ``fetch_document`` parsed. Raises DocumentReadError."""
         if self._last_document is not None and self._last_document[0] is document:
             return self._last_document[1]
         return from_xml(document, extensions=self.extensions)
 
     def build_document_url(self, url: str, digits: str | None = None, tag: str = "") -> str:
-        """A URL of a document, with what the platform appends."""
+        """Append the platform's query fields to the URL of a document."""
         if self.phone_call.meta_variables:
             self.rules.apply_rule(undocumented_rules.META_RULE)
         return append_query(url, self.phone_call.document_query_fields(digits, tag))
 
     def build_classic_url(self, url: str, digits: str, attempt: int) -> str:
-        """A classic Gather's callback, with what the platform appends."""
+        """Append the platform's query fields to the callback URL of a classic Gather."""
         if self.phone_call.meta_variables:
             self.rules.apply_rule(undocumented_rules.META_RULE)
         return append_query(
@@ -296,7 +297,7 @@ class CallState:
         *,
         allow_empty: bool = False,
     ) -> bytes:
-        """A document. Raises Failed where there is none that can be read."""
+        """Request a document. Raises CommandFailure for an error, a status other than 2xx or an unreadable document."""
         reply = await self.send_request(method, url, body, timeout_seconds)
         wrong = reply.error
         if not wrong and not REPLY_STATUS_OK <= reply.status < REPLY_STATUS_SUCCESS_END:
@@ -314,12 +315,12 @@ class CallState:
     async def send_request(
         self, method: str, url: str, body: bytes | None = None, timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
     ) -> NetworkReply:
-        """A request, as it stands in the transcript."""
+        """Send a request and record it in the transcript."""
         asked = PlatformRequest(method, url)
         self.transcript.requests.append(asked)
         known = len(self.transcript.steps)
         reply = await self._network.send_request(method, url, body, timeout_seconds)
-        for step in self.transcript.steps[known:]:  # what our own engine did meanwhile
+        for step in self.transcript.steps[known:]:  # steps that our own engine added during the request
             await self.caller.hear_step(step)
         asked.status, asked.ms, asked.error = reply.status, round(reply.ms, 3), reply.error or asked.error
         document = reply.body.decode("utf-8", "replace")
@@ -328,5 +329,5 @@ class CallState:
 
 
 def tag_fields(element: Element) -> dict[str, Any]:
-    """An element's tag, as a step has it."""
+    """Return the step field for an element's tag, if the element has one."""
     return {"tag": element.attributes["tag"]} if "tag" in element.attributes else {}

@@ -1,4 +1,4 @@
-"""Where in a flow a document comes by, as its comments say it; only documents that are made for rehearsals have any."""
+"""Reads coverage points from the comments of a document. Only documents rendered for rehearsals have such comments."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 PathCoverage: TypeAlias = "Mapping[str, tuple[CoveragePoint, ...]]"
-"""Spots by the path of the element that they stand before; those behind the last by the path within and ``END``."""
+"""Coverage points by the path of the element that follows; points after the last child use the parent path and ``end``."""
 
 
 BRANCH_END: Final = "end"
 
 
 BRANCH_ELEMENTS: Final = (DTMF, Default, Error)
-"""What is no command: it is run where something else says so."""
+"""Elements that are no commands: a Gather or a failed command runs their content."""
 
 
 _COMMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True)
 
 
 def read_coverage_comments(document: bytes) -> PathCoverage:
-    """The notes of a document that can be read; none where it has no comments."""
+    """Return the coverage points of a readable document; an empty mapping if the document has no comments."""
     if b"<!--" not in document:
         return {}
     notes: dict[str, tuple[CoveragePoint, ...]] = {}
@@ -46,7 +46,7 @@ def read_coverage_comments(document: bytes) -> PathCoverage:
 
 
 def derive_branch_coverage(response: Element, node: str) -> PathCoverage:
-    """The notes of a document that has none, as of a program: each of its branches."""
+    """Build coverage points for a document without comments, as a Python flow returns: one for each branch."""
     notes: dict[str, tuple[CoveragePoint, ...]] = {}
     _collect_branches(response.children, "", CoveragePoint(node, 0, 0, NODE_ENTERED_POINT), notes)
     return notes
@@ -74,7 +74,7 @@ def _collect_branches(
 
 
 def _branch_trigger(branch: Element) -> str | None:
-    """What is done that comes to a branch of a Gather; None where it is none."""
+    """Return the input that selects a branch of a Gather; None for any other element."""
     if isinstance(branch, DTMF):
         return f"key {branch.attributes['value']}"
     return "no-match" if isinstance(branch, Default) else "no-input" if isinstance(branch, Error) else None
@@ -83,13 +83,17 @@ def _branch_trigger(branch: Element) -> str | None:
 def _add_at_branch_start(
     branch: Element, path: str, point: CoveragePoint, coverage: dict[str, tuple[CoveragePoint, ...]]
 ) -> None:
-    """Note a spot where a branch begins."""
+    """Add a coverage point at the first command of a branch."""
     commands = ((index, child) for index, child in enumerate(branch.children) if not isinstance(child, BRANCH_ELEMENTS))
     begins = next((f"{path}.{child.spec.name}[{index}]" for index, child in commands), f"{path}.{BRANCH_END}")
     coverage[begins] = (*coverage.get(begins, ()), point)
 
 
-def _collect_comments(parent: Any, parent_path: str, coverage: dict[str, tuple[CoveragePoint, ...]]) -> None:  # noqa: ANN401 - lxml's element
+def _collect_comments(
+    parent: Any,  # noqa: ANN401 - lxml's element
+    parent_path: str,
+    coverage: dict[str, tuple[CoveragePoint, ...]],
+) -> None:
     before: list[CoveragePoint] = []
     index = 0
     for child in _flatten_children(parent):
@@ -107,7 +111,7 @@ def _collect_comments(parent: Any, parent_path: str, coverage: dict[str, tuple[C
 
 
 def _flatten_children(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - lxml's element
-    """The children as they are read: what stands in a Switch stands in its Gather."""
+    """Yield the children in parsed order: the children of a Switch count as children of its Gather."""
     for child in parent:
         if child.tag == SWITCH_TAG:
             yield from child

@@ -1,4 +1,4 @@
-"""Which dialect a document is written in, as far as its spelling tells; what both spell alike is taken for reference."""
+"""Detects the dialect of a document by its spelling. Spelling common to both dialects counts as reference."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _XML_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, lo
 
 
 class DocumentDialect(NamedTuple):
-    """The dialect of a document, and those of its Gathers by their paths."""
+    """The dialect of a document, and the dialects of its Gathers by path."""
 
     dialect: Dialect
     gather_dialects: Mapping[str, Dialect]
 
 
 def detect_dialect(document: bytes, response: Response) -> DocumentDialect:
-    """How a document, read as ``response``, is spelled; a Gather by its own names. language: "Two dialects"."""
+    """Detect the dialect of a document parsed as ``response``; judge each Gather separately. language: "Two dialects"."""
     root = etree.fromstring(document, _XML_PARSER)
     whole: Dialect = "classic" if any(_is_classic_element(node) for node in root.iter()) else "reference"
     at = [path for path, element in walk_elements(response) if isinstance(element, Gather)]
@@ -49,7 +49,7 @@ def detect_dialect(document: bytes, response: Response) -> DocumentDialect:
 
 
 def _detect_gather_dialect(gather: Any, document_dialect: Dialect) -> Dialect:  # noqa: ANN401 - lxml's element
-    """Its attributes tell first, then its branches, then the document around it."""
+    """Judge a Gather by its attributes, then by its branches, then by the dialect of the document."""
     if not _REFERENCE_GATHER_ATTRIBUTES.isdisjoint(gather.attrib):
         return "reference"
     if not _is_classic_element(gather) and gather.find(DTMF.__name__) is not None:
@@ -58,7 +58,10 @@ def _detect_gather_dialect(gather: Any, document_dialect: Dialect) -> Dialect:  
 
 
 def _is_classic_element(element: Any) -> bool:  # noqa: ANN401 - lxml's element
-    """Whether only the classic dialect spells this so: its elements, its Gather with prompts inside, Dial's record."""
+    """Return whether only the classic dialect has this spelling.
+
+    Classic are some elements, a Gather with classic attributes or with prompts inside, and a Dial with ``record``.
+    """
     if element.tag == "Gather":
         return not _CLASSIC_GATHER_ATTRIBUTES.isdisjoint(element.attrib) or any(
             child.tag in _PROMPT_ELEMENTS for child in element

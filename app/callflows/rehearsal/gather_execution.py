@@ -1,4 +1,4 @@
-"""A Gather: keys are collected, then a branch runs, or a URL is asked for what comes next."""
+"""Runs a Gather: collects digits, then runs a branch or requests the next document from a URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_INPUT_REASON: Final = "nothing was entered"
 
 
 class GatherExecution:
-    """One Gather while it is played."""
+    """One run of a Gather."""
 
     def __init__(self, call: Interpreter, gather: Gather, path: str, dialect: Dialect) -> None:
         self._call = call
@@ -31,7 +31,7 @@ class GatherExecution:
         self._url = given.get("url", "")
 
     async def run(self) -> None:
-        """The attempts, until something is entered that counts. Raises GoesOn where a document was fetched."""
+        """Repeat attempts until the caller enters acceptable digits. Raises DocumentReplacement for a fetched document."""
         if self._call.key_buffer:
             self._call.rules.apply_rule(undocumented_rules.EARLY_KEYS_RULE)
         attempts: int = self._gather.attributes.get("attempts", 1)
@@ -57,7 +57,7 @@ class GatherExecution:
                 await self._call.run_command(child, f"{self._path}.{child.spec.name}[{index}]")
 
     def _find_branch(self, digits: str) -> Element | None:
-        """The branch for these digits; none where nothing was entered."""
+        """Return the DTMF branch of these digits, else the Default; None if the caller entered no digits."""
         children = self._gather.children if digits else ()
         for child in children:
             if isinstance(child, DTMF) and child.attributes["value"] == digits:
@@ -65,7 +65,7 @@ class GatherExecution:
         return next((child for child in children if isinstance(child, Default)), None)
 
     async def _run_branch(self, branch: Element | None, digits: str, *, is_last_attempt: bool) -> None:
-        """Run a branch; the flow goes on behind the Gather. Raises Failed where nothing was entered: its Error runs."""
+        """Run a branch; the flow continues after the Gather. Raises CommandFailure if the caller entered no digits."""
         if is_last_attempt:
             self._call.rules.apply_rule(undocumented_rules.LAST_ATTEMPT_RULE)
         if not digits:
@@ -80,14 +80,14 @@ class GatherExecution:
         return "collected" if self._url or self._accepts_any_digits(digits) else "no-match"
 
     def _accepts_any_digits(self, digits: str) -> bool:
-        """Whether these digits are what was wanted because any are: nobody looks at them, no branch and no URL."""
+        """Return whether any digits are acceptable because the Gather has neither branches nor a URL."""
         branches = (child for child in self._gather.children if isinstance(child, (DTMF, Default)))
         return bool(digits) and not self._url and next(branches, None) is None
 
-    # Keys
+    # Collecting digits
 
     async def _collect_digits(self) -> str:
-        """The digits: until there are enough, the stop key, or no more within the time."""
+        """Collect digits until the maximum length, the stop key or the timeout."""
         wait = self._key_timeout()
         digits = ""
         while True:
@@ -112,7 +112,6 @@ class GatherExecution:
         return float(timeout) / 1000 if timeout is not None else undocumented_rules.KEY_TIMEOUT_SECONDS
 
     def _note_key_timeout(self, digits: str) -> None:
-        """The time is over."""
         if "timeout" not in self._gather.attributes:
             self._call.rules.apply_rule(undocumented_rules.NO_TIME_LIMIT_RULE)
         self._note_few_digits(digits)
@@ -122,15 +121,18 @@ class GatherExecution:
             self._call.rules.apply_rule(undocumented_rules.FEW_DIGITS_RULE)
 
     def _note_unmatched_digits(self, digits: str) -> None:
-        """Say that the digits so far lead nowhere, and more are awaited all the same."""
+        """Note the rule if no branch begins with these digits; collection continues all the same."""
         keys = [str(child.attributes["value"]) for child in self._gather.children if isinstance(child, DTMF)]
         if keys and not any(value.startswith(digits) for value in keys):
             self._call.rules.apply_rule(undocumented_rules.NO_BRANCH_RULE)
 
-    # The URL
+    # Requests to the Gather's URL
 
     async def _request_document(self, digits: str, *, is_match: bool) -> None:
-        """Ask a reference Gather's URL, unless a branch is for the digits. Raises GoesOn, or Failed without a document."""
+        """Request the URL of a reference Gather unless a branch matches the digits.
+
+        Raises DocumentReplacement, or CommandFailure if the URL returns no document.
+        """
         if any(isinstance(child, (DTMF, Default)) for child in self._gather.children):
             self._call.rules.apply_rule(undocumented_rules.BRANCH_OR_URL_RULE)
         if is_match:
@@ -138,7 +140,10 @@ class GatherExecution:
         raise DocumentReplacement(await self._call.fetch_document("GET", self._call.build_document_url(self._url, digits)))
 
     async def _request_classic_callback(self, digits: str, attempt: int, attempts: int) -> None:
-        """Ask a classic Gather's callback; an empty answer goes on. Raises GoesOn, or Failed."""
+        """Request the callback of a classic Gather; after an empty answer the Gather continues.
+
+        Raises DocumentReplacement for a document, CommandFailure for an error.
+        """
         if attempt < attempts:
             self._call.rules.apply_rule(undocumented_rules.CLASSIC_ATTEMPTS_RULE)
         method = self._gather.attributes.get("method", "GET")

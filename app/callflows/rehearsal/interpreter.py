@@ -1,7 +1,7 @@
-"""Runs documents as the platform runs them: one exhaustive ``match`` over the verbs.
+"""Runs documents as the platform does, with one exhaustive ``match`` over the verbs.
 
-A command that fails runs its Error, and the flow goes on behind it; a document that is fetched takes the place of what is
-left. Where the documentation is silent, ``platform`` has the rule.
+After a failed command its Error runs and the flow continues; a fetched document replaces the rest of the current
+document. ``undocumented_rules`` decides any behaviour missing from Opentact's documentation.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ if TYPE_CHECKING:
 
 
 MAX_CALL_DOCUMENTS: Final = 200
-"""What a call may come to before it is taken for a loop."""
+"""Number of documents after which a call counts as a loop."""
 
 
 UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
 
 
 def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
-    """Whether a step is a command's own, or that of the Dial in a Record."""
+    """Return whether a step belongs to a command, or to the Dial inside a Record."""
     path: str = step["path"]
     return path == command_path or (
         path.startswith(f"{command_path}.Dial") and command_path.rpartition(".")[2].startswith("Record")
@@ -83,24 +83,24 @@ def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
 class Interpreter(CallState):
     """Plays the platform for one call."""
 
-    def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as Line has them
+    def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as CallState has them
         super().__init__(phone_call, **options)
         self._document_count = 0
         self._document_dialect = DocumentDialect("reference", {})
         self._error_handler: tuple[str, Error] | None = None
 
-    # The call
+    # Entry points
 
     async def run_from_url(
         self, url: str, method: str = "POST", timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
     ) -> Transcript:
-        """The call arrives: its document is asked of the call-control URL. Never raises but when it is cancelled."""
+        """Run an incoming call from its call-control URL. The transcript reports all errors; only cancellation raises."""
         asked = append_query(url, self.phone_call.initial_query_fields())
         body = self.phone_call.build_post_body() if method == "POST" else None
         return await self._run_call(lambda: self.fetch_document(method, asked, body, timeout_seconds))
 
     async def run_from_document(self, document: bytes) -> Transcript:
-        """The call has this document from the beginning."""
+        """Run a call with a document in hand, without a request."""
 
         async def use_document() -> bytes:
             self.transcript.requests.append(PlatformRequest("", "", 200, document=document.decode("utf-8", "replace")))
@@ -109,7 +109,7 @@ class Interpreter(CallState):
         return await self._run_call(use_document)
 
     async def run_parked(self) -> Transcript:
-        """The call is parked until a document is pushed."""
+        """Run a parked call, which waits for a pushed document."""
         return await self._run_call(self._wait_for_document)
 
     async def _wait_for_document(self) -> bytes:
@@ -118,7 +118,7 @@ class Interpreter(CallState):
             raise CallEnd("ended", f"no document was pushed within {undocumented_rules.PARKED_CALL_SECONDS:.0f} s")
         return self.take_pushed_document()
 
-    async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - gives the first document
+    async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - returns the first document
         transcript = self.transcript
         try:
             await self.enter_state("init")
@@ -142,7 +142,7 @@ class Interpreter(CallState):
         transcript.seconds = self.elapsed_seconds
         self.recordings |= {
             tag: self.elapsed_seconds - began for tag, began in self.running_recordings.items()
-        }  # nobody stopped them
+        }  # recordings that no command stopped end with the call
         transcript.assumptions = [f"{silence.unknown}: {silence.done}" for silence in self.rules.applied_rules.values()]
         await self.enter_state("hangup")
         await self.enter_state("destroyed")
@@ -167,15 +167,14 @@ class Interpreter(CallState):
         return response
 
     async def run_document(self, response: Response) -> None:
-        """Run a whole document."""
         handler = next(((i, child) for i, child in enumerate(response.children) if isinstance(child, Error)), None)
         self._error_handler = (f"Error[{handler[0]}]", handler[1]) if handler else None
-        if self._document_dialect.dialect == "classic":  # which has no Answer: the app answers by itself
+        if self._document_dialect.dialect == "classic":  # the classic dialect has no Answer: the app answers by itself
             await self.answer_line()
         await self._run_commands(response.children, "")
 
     async def _run_commands(self, commands: Iterable[Element], parent_path: str) -> None:
-        """Run commands in order; what is no command among them is skipped."""
+        """Run commands in order; skip elements that are no commands."""
         for index, command in enumerate(commands):
             if isinstance(command, BRANCH_ELEMENTS):
                 continue
@@ -183,11 +182,11 @@ class Interpreter(CallState):
         self.cover_path(f"{parent_path}{BRANCH_END}")
 
     async def run_branch(self, element: Element, path: str) -> None:
-        """Run what stands in a branch."""
+        """Run the children of a branch."""
         await self._run_commands(element.children, f"{path}.")
 
     async def run_command(self, command: Any, path: str) -> None:  # noqa: ANN401 - matched below
-        """Run one command, and its Error where it fails."""
+        """Run one command; after a failure run its Error."""
         self.current_path = path
         open_spots = self.cover_path(path)
         self.check_interruption()
@@ -214,7 +213,7 @@ class Interpreter(CallState):
             await self._run_error_handler(command, path, reason)
 
     def _record_failure(self, command: Element, path: str, reason: str, first_step: int) -> None:
-        """Have the command's own step say why it failed."""
+        """Add the reason of a failure to the command's own step."""
         step = next((step for step in reversed(self.transcript.steps[first_step:]) if step["path"] == path), None)
         if step is None:
             step = self.add_step(command.spec.name, path)
@@ -222,7 +221,7 @@ class Interpreter(CallState):
         step["reason"] = reason
 
     def _cover_results(self, points: Iterable[CoveragePoint], path: str, first_step: int) -> None:
-        """Note what became of a step, as its result says."""
+        """Record the pending coverage points of a command, using the result of its step."""
         for spot in points:
             results = (
                 step["result"]
@@ -234,14 +233,14 @@ class Interpreter(CallState):
                 self.transcript.covered_points.append(ended)
 
     async def _run_error_handler(self, command: Element, path: str, reason: str) -> None:
-        """Run the Error of a command that failed, or the document's."""
+        """Run the Error of the failed command, else the Error of the document."""
         for index, child in enumerate(command.children):
             if isinstance(child, Error):
                 await self._run_error(child, f"{path}.Error[{index}]", reason)
                 return
         if self._error_handler is not None:
             at, handler = self._error_handler
-            self._error_handler = None
+            self._error_handler = None  # a failure inside the handler must not start the handler again
             await self._run_error(handler, at, reason)
             self._error_handler = (at, handler)
             return
@@ -255,7 +254,7 @@ class Interpreter(CallState):
 
     # The verbs
 
-    async def _execute_command(self, command: Command, path: str) -> None:  # noqa: C901, PLR0912 - one case a verb
+    async def _execute_command(self, command: Command, path: str) -> None:  # noqa: C901, PLR0912 - one case per verb
         match command:
             case Answer():
                 await verb_execution.execute_answer(self, command, path)

@@ -1,4 +1,4 @@
-"""A call as the platform knows it: what it tells our URLs, by which names and in which order."""
+"""A call in the platform's representation: names and order of the fields that our URLs receive."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 REHEARSAL_APP_UUID: Final = "03302770-4a53-438e-adb6-000000000001"
-"""The app that numbers belong to where nothing else is said."""
+"""Default app of the rehearsed numbers."""
 
 
 REHEARSAL_ACCOUNT_UUID: Final = "03302770-4a53-438e-adb6-000000000002"
-"""Whose app it is."""
+"""Account of the rehearsed numbers and their app."""
 
 
 @dataclasses.dataclass(slots=True)
 class PhoneCall:
-    """A call. ``from_`` has a plus as Opentact writes callers, ``to`` none.
+    """A call; ``from_`` has a plus, as Opentact writes callers, ``to`` has none.
 
     ``state``: init, ringing, live, hangup, destroyed.
-    ``attestation`` and ``name`` are told only where they are known; ``answers_itself`` says whether the app answers.
+    Requests omit an empty ``attestation`` or ``caller_name``. ``answers_itself``: the app answers; None if unknown.
     """
 
     from_: str
@@ -39,10 +39,10 @@ class PhoneCall:
     answers_itself: bool | None = None
     state: str = "init"
     meta_variables: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What Metas said until now."""
+    """Variables set by Meta so far."""
 
     def build_entity(self) -> dict[str, Any]:
-        """The call as JSON. platform: the body of a POST to the call-control URL."""
+        """Return the call as JSON. platform: the body of a POST to the call-control URL."""
         created = _format_time(self.started_at)
         app: dict[str, Any] = {"uuid": self.app_uuid, "name": "rehearsal", "is_active": True, "max_call_length_min": None}
         if self.answers_itself is not None:
@@ -65,22 +65,25 @@ class PhoneCall:
         return entity | ({"stir_shaken_attest_level": self.attestation} if self.attestation else {})
 
     def initial_query_fields(self) -> list[tuple[str, str]]:
-        """What the call-control URL is told. platform 1.1: from and to."""
+        """Return the query fields of the call-control URL. platform 1.1: from and to."""
         return [("from", self.from_), ("to", self.to)]
 
     def document_query_fields(self, digits: str | None = None, tag: str = "") -> list[tuple[str, str]]:
-        """What a Gather's URL (with digits) or a Callback's is told. platform 1.2: dtmf, from, tn, state, sca, call."""
+        """Return the query fields of a Gather URL (with digits) or a Callback URL.
+
+        platform 1.2: dtmf, from, tn, state, sca, call.
+        """
         dtmf = [("dtmf", digits)] if digits is not None else []
         told = [("from", self.from_), ("tn", self.to), ("state", "live"), ("sca", self.app_uuid), ("call", self.id)]
         return [*dtmf, *told, *([("tag", tag)] if tag else []), *self.meta_variables.items()]
 
     def classic_query_fields(self, code: str, attempts: int) -> list[tuple[str, str]]:
-        """What a classic Gather's callback is told. platform 1.3: code (an integer), attempts, success."""
+        """Return the query fields of a classic Gather callback. platform 1.3: code (an integer), attempts, success."""
         integer = code.lstrip("0") or "0" if code.isdecimal() else code
         return [("code", integer), ("attempts", str(attempts)), ("success", "true" if code else "false")]
 
     def build_classic_body(self) -> bytes:
-        """The body of a classic Gather's callback by POST. platform 1.3."""
+        """Return the POST body of a classic Gather callback. platform 1.3."""
         app = {"uuid": self.app_uuid, "name": "rehearsal", "subdomain": "rehearsal"}
         to = int(self.to) if self.to.isdecimal() else self.to
         call = {
@@ -93,16 +96,16 @@ class PhoneCall:
         return json.dumps({"history": [], "call": call}).encode()
 
     def build_post_body(self) -> bytes:
-        """The entity as the body of a request."""
+        """Return the entity as a JSON request body."""
         return json.dumps(self.build_entity()).encode()
 
     def get_field(self, name: str) -> object:
-        """A field of the entity, for Call; None where it has none."""
+        """Return a field of the entity, for the verb Call; None if the field is missing or empty."""
         return self.to if name == "tn" else self.build_entity().get(name) or None
 
 
 def append_query(url: str, fields: Sequence[tuple[str, str]] | Mapping[str, str]) -> str:
-    """A URL with more behind the query that it has; the platform appends with ``&``."""
+    """Append fields to a URL after its existing query, joined with ``&`` as the platform does."""
     pairs = fields.items() if hasattr(fields, "items") else fields
     query = "&".join(f"{quote(name, safe='')}={quote_plus(value)}" for name, value in pairs)
     base, _, fragment = url.partition("#")

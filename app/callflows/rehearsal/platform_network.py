@@ -1,4 +1,4 @@
-"""How the platform reaches servers: ours in this process, or any by HTTP."""
+"""Sends the platform's requests: to an engine in this process, or to any server by HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MAX_REPLY_BYTES: Final = 1_000_000
-"""Bytes of an answer that are read."""
+"""Largest accepted reply, in bytes."""
 
 
 MAX_REPLY_REDIRECTS: Final = 5
@@ -25,19 +25,19 @@ NETWORK_DISABLED_ERROR: Final = "a rehearsal does not reach other servers (--rea
 
 
 LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.invalid"
-"""The host under which an engine in this process is asked."""
+"""Reserved origin of an engine in this process."""
 
 
 _NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
-"""Calls share a client, and what one is given is not told by another."""
+"""Calls share a client; cookies must not pass from one call to another."""
 
 
 _UNLIMITED_CONNECTIONS: Final = httpx.Limits(max_connections=None)
-"""A call that waited for a connection of another's would take the wait for slowness of the server."""
+"""A call that waited for a pooled connection would mistake the wait for a slow server."""
 
 
 class NetworkReply(NamedTuple):
-    """An answer; where there was none, ``status`` is 0 and ``error`` says why."""
+    """A reply; without one, ``status`` is 0 and ``error`` gives the reason."""
 
     status: int
     body: bytes
@@ -47,16 +47,16 @@ class NetworkReply(NamedTuple):
 
 
 class PlatformNetwork(Protocol):
-    """What the platform asks."""
+    """Sends requests for the platform."""
 
     async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
-        """One request; never raises but when it is cancelled. ``patience`` is in seconds of the real clock."""
+        """Send one request; only cancellation raises. ``timeout_seconds`` is in real time."""
 
 
 class HttpNetwork:
-    """Servers by HTTP, and an engine in this process under its own host.
+    """Sends requests by HTTP; ``app``, if given, serves requests to the host of ``base_url`` in this process.
 
-    ``reaches``: whether others than the engine (or, by HTTP, the server that is rehearsed) are really asked.
+    ``allow_external`` permits requests to hosts other than the host of ``base_url``.
     """
 
     def __init__(
@@ -64,7 +64,11 @@ class HttpNetwork:
     ) -> None:
         self._host = _url_host(base_url)
         self._allow_external = allow_external
-        inside = httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000)) if app is not None else None  # type: ignore[arg-type]
+        inside = (
+            httpx.ASGITransport(app=app, client=("127.0.0.1", 40_000))  # type: ignore[arg-type]
+            if app is not None
+            else None
+        )
         own = {f"all://{self._host}": inside} if inside is not None else {}
         self._http = httpx.AsyncClient(
             mounts=own, trust_env=False, cookies=CookieJar(_NO_COOKIES), limits=_UNLIMITED_CONNECTIONS
@@ -79,7 +83,7 @@ class HttpNetwork:
         await self._http.aclose()
 
     async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
-        """One request and the redirects that it leads to; ``patience`` begins again with each, as the platform has it."""
+        """Send a request and follow its redirects; each redirect has its own timeout, as on the platform."""
         for _ in range(MAX_REPLY_REDIRECTS + 1):
             if not self._allow_external and _url_host(url) != self._host:
                 return NetworkReply(0, b"", 0.0, NETWORK_DISABLED_ERROR, url)
@@ -93,7 +97,7 @@ class HttpNetwork:
     async def _send_once(
         self, method: str, url: str, body: bytes | None, timeout_seconds: float
     ) -> tuple[NetworkReply, httpx.Request | None]:
-        """A request without its redirects, and where it is redirected to."""
+        """Send a request; return the reply, and the next request after a redirect."""
         began = time.perf_counter()
         headers = {"content-type": "application/json"} if body is not None else None
         status, read, error = 0, b"", ""
@@ -117,7 +121,7 @@ class HttpNetwork:
 
 
 def _url_host(url: str) -> str:
-    """Host and port; nothing where the URL is none."""
+    """Return host and port; an empty text for an invalid URL."""
     try:
         return urlsplit(url).netloc
     except ValueError:

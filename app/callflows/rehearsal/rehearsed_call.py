@@ -1,4 +1,4 @@
-"""One rehearsed call, put together: who rings whom and when, what callees do, what lookups find."""
+"""Configures one rehearsed call: numbers, time, scripts of the caller and callees, lookup answers."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 
 LOCAL_ENGINE_URL: Final = f"{LOCAL_ENGINE_ORIGIN}/call"
-"""The call-control URL of an engine in this process."""
+"""Call-control URL of an engine in this process."""
 
 
 DEFAULT_REHEARSAL_CALLER: Final = "+12015550999"
-"""Who rings where nobody is named; a number that nobody can have."""
+"""Default caller; a number that is never assigned to anyone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RehearsedText:
-    """A text message, ``after`` so many seconds of the one before; ``sender`` is the caller where nobody is named."""
+    """A text message, sent ``delay`` seconds after the previous message; the default ``sender`` is the caller."""
 
     text: str
     sender: str = ""
@@ -50,13 +50,13 @@ class RehearsedText:
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Rehearsal:
-    """A call to be rehearsed, or ``texts`` one after the other.
+    """A call to rehearse, or a series of ``texts``.
 
-    ``number`` and ``caller_id`` as Opentact writes them or in E.164; ``at`` is aware, None: now.
+    ``number`` and ``caller_id`` are in Opentact's format or E.164; ``at`` is an aware time, by default now.
 
-    ``url`` is the call-control URL, asked by ``method`` and waited for ``patience`` seconds. ``lookups`` and
-    ``calls_today`` are what our own engine is told, ``opted_out`` whether the caller said STOP before.
-    ``strict`` refuses to go on where the documentation is silent; ``zone`` is that of native Schedule.
+    ``url`` is the call-control URL, requested with ``method`` and a timeout of ``timeout`` seconds. Our own engine receives
+    ``lookups``, ``calls_today`` and ``opted_out`` (the caller sent STOP earlier). ``strict`` stops the call at undocumented
+    behaviour; ``zone`` is the time zone of native Schedule.
     """
 
     number: str
@@ -82,7 +82,6 @@ class Rehearsal:
     texts: tuple[RehearsedText, ...] = ()
 
     def build_interpreter(self, network: PlatformNetwork) -> Interpreter:
-        """The platform's side of the call."""
         clock = self.clock or VirtualClock(self.at)
         ringing = PhoneCall(
             _normalize_number(self.caller_id),
@@ -106,7 +105,7 @@ class Rehearsal:
         )
 
     async def run(self, network: PlatformNetwork) -> Transcript:
-        """Rehearse it, from beginning to end."""
+        """Rehearse the call from beginning to end."""
         line = self.build_interpreter(network)
         scene = CallFixture(line, self.lookups, self.calls_today, self.opted_out)
         activate_fixture(scene)
@@ -118,7 +117,7 @@ class Rehearsal:
         return transcript
 
     async def _run_texts(self, call: Interpreter) -> Transcript:
-        """Have the texts come in, as Opentact tells of them. platform 1.5: the message callback."""
+        """Post the texts to our engine, as Opentact does. platform 1.5: the message callback."""
         for index, text in enumerate(self.texts):
             await call.clock.sleep(text.delay if index else 0.0)
             told = {
@@ -139,6 +138,6 @@ class Rehearsal:
 
 
 def _normalize_number(number: str) -> str:
-    """A number as Opentact writes it, where it is written for people; what is plain already, or none, as it stands."""
+    """Convert a number with punctuation to E.164; leave plain numbers, names and SIP addresses unchanged."""
     for_people = set(number) & set(" ().-") and not any(letter.isalpha() or letter == "@" for letter in number)
     return parse_e164(number) or number if for_people else number

@@ -1,4 +1,4 @@
-"""Callers and callees that follow a script."""
+"""Caller and callees that follow a script."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScriptedPress:
-    """Keys that are pressed when keys are next awaited; none: nothing is, until they are awaited again."""
+    """Press keys when keys are next awaited; empty keys let one such window pass."""
 
     keys: str
 
@@ -44,7 +44,7 @@ class ScriptedPress:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScriptedWait:
-    """Nothing is done for that many seconds, from when something could be done."""
+    """Wait some seconds, counted from the next window in which the caller can act."""
 
     seconds: float
 
@@ -54,9 +54,9 @@ class ScriptedWait:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScriptedHangUp:
-    """The line is put down when keys are next awaited, or in the next conversation, also while that only rings.
+    """Hang up when keys are next awaited or in the next conversation, even if the callee is still ringing.
 
-    With ``after``, it is put down that many seconds after what was done before, or the call began, whatever happens then.
+    With ``delay``, hang up that many seconds after the previous action or the start of the call, at any moment.
     """
 
     delay: float | None = None
@@ -69,9 +69,9 @@ ScriptedAction: TypeAlias = ScriptedPress | ScriptedWait | ScriptedHangUp
 
 
 def parse_caller_script(value: object) -> tuple[ScriptedAction, ...]:
-    """A caller's script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
+    """Parse a script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
 
-    ``hangup 3s``, or ``{hangup: 3s}``, puts the line down at any moment. Raises ScenarioError.
+    ``hangup 3s``, or ``{hangup: 3s}``, hangs up at any moment. Raises ScenarioError.
     """
     if isinstance(value, (list, tuple)):
         return tuple(act for part in value for act in _parse_actions(part))
@@ -86,7 +86,7 @@ def _parse_actions(part: object) -> Sequence[ScriptedAction]:
 
 
 def _parse_action(group: str) -> ScriptedAction:
-    """``12#``, ``hangup``, ``hangup3s``."""
+    """Parse ``12#``, ``hangup``, ``hangup3s``."""
     hangs_up = _HANG_UP_PATTERN.fullmatch(group)
     if hangs_up:
         return ScriptedHangUp(_parse_seconds("hangup", hangs_up[1]) if hangs_up[1] else None)
@@ -96,7 +96,7 @@ def _parse_action(group: str) -> ScriptedAction:
 
 
 def _parse_timed_actions(part: Mapping[Any, Any]) -> Sequence[ScriptedAction]:
-    """``{wait: 20s}``, ``{press: 12}``, ``{hangup: 3s}``."""
+    """Parse ``{wait: 20s}``, ``{press: 12}``, ``{hangup: 3s}``."""
     if set(part) == {"press"}:
         return _parse_actions(part["press"])
     if set(part) == {"hangup"}:
@@ -115,28 +115,27 @@ def _parse_seconds(word: str, value: object) -> float:
 
 
 class ScriptedCaller:
-    """Does what stands in a script, one act after the other, and then nothing any more."""
+    """Performs the actions of a script in order, then does nothing."""
 
     def __init__(self, actions: Sequence[ScriptedAction] = (), patience: float | None = None) -> None:
-        """``patience``: hangs up so many seconds after the call began."""
+        """``patience``: hang up this many seconds after the call began."""
         self._actions = [*actions]
         self._patience = patience
         self._earliest_action_at = 0.0
         self._last_action_at = 0.0
-        """When something was done last."""
+        """Time of the last action, in seconds since the call began."""
         self.heard_steps: list[TranscriptStep] = []
 
     @property
     def remaining_actions(self) -> tuple[ScriptedAction, ...]:
-        """What was not done."""
+        """Actions not performed yet."""
         return tuple(self._actions)
 
     async def hear_step(self, step: TranscriptStep) -> None:
-        """Remember it."""
         self.heard_steps.append(step)
 
     async def choose_action(self, window: ActionWindow) -> CallerAction:
-        """The next of the script, as far as it fits."""
+        """Return the next scripted action if it is due within the window."""
         at, until = self._next_action_time(window), window.start + window.duration
         if self._patience is not None and self._patience <= min(at, until):
             return CallerHangUp(max(0.0, self._patience - window.start))
@@ -150,7 +149,7 @@ class ScriptedCaller:
         return KeyInput(pressed, at - window.start) if pressed else None
 
     def _next_action_time(self, window: ActionWindow) -> float:
-        """When the next of the script is done, as far as it is something that can be done now; else never."""
+        """Return the time of the next action, in seconds since the call began; infinity if the window permits none."""
         while window.kind != "sound" and self._actions and isinstance(wait := self._actions[0], ScriptedWait):
             self._earliest_action_at = self._last_action_at = max(self._earliest_action_at, window.start) + wait.seconds
             del self._actions[0]
@@ -162,10 +161,10 @@ class ScriptedCaller:
 
 
 class ScriptedCallees:
-    """Answer, are busy or do not answer: all alike, each target by its own word, or one Dial after the other."""
+    """Callees that answer, are busy or do not answer: all alike, by target, or by Dial."""
 
     def __init__(self, behaviour: object = "answer", talk_seconds: float = 30.0) -> None:
-        """``behaviour``: a word, a mapping of targets and words (``else`` for others), or a list with one for each Dial.
+        """``behaviour``: a word, a mapping from target to word (``else`` for others), or a list with one entry per Dial.
 
         Raises ScenarioError.
         """
@@ -175,7 +174,7 @@ class ScriptedCallees:
         self._dial_count = 0
 
     async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:  # noqa: ARG002 - as the Protocol says
-        """The first that answers takes it; else all are busy, or nobody is there."""
+        """Return the first target that answers, else busy if all targets are busy, else no-answer."""
         by_target = self._behaviours[min(self._dial_count, len(self._behaviours) - 1)]
         self._dial_count += 1
         words = [by_target.get(normalize_target(target)) or by_target.get("else", "answer") for target in targets]
@@ -192,7 +191,7 @@ def _parse_behaviours(value: object) -> dict[str, str]:
 
 
 def _parse_behaviour(word: object) -> str:
-    """A behaviour, spelled as it is kept."""
+    """Convert a spelling of a behaviour to its standard form. Raises ScenarioError."""
     known = {**dict.fromkeys(("answer", "answers", "answered"), "answer"), "busy": "busy"}
     known |= dict.fromkeys(("no-answer", "no_answer", "noanswer"), "no-answer")
     found = known.get(str(word))

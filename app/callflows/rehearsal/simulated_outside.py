@@ -1,4 +1,7 @@
-"""A rehearsed call that is over, as Opentact would report it."""
+"""Simulates the engine's outside world in a rehearsal: lookups, effects, the call counter and the clock.
+
+Each rehearsed call has its own ``CallFixture``, which the engine finds by the asyncio task of the call.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
-    """What there is to know of the call on this line, now that it has ended."""
+    """Build the record of a finished call, as Opentact would report the call."""
     steps = call.transcript.steps
     legs = [
         ReportedLeg(str(to), was_answered=step.get("result") == "answered" and to == step.get("by", to))
@@ -52,65 +55,63 @@ def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
     )
 
 
-# Our own engine on a stage: what it asks and causes outside is written down for the call, whose clock is its own.
-#
-# Many calls are rehearsed in one process; each knows its own by the task in which it runs.
+# A ContextVar selects the fixture, because many calls are rehearsed at once in one process.
 
 
 class InboundText(Protocol):
-    """A text that came in."""
+    """A received text message."""
 
     @property
     def number(self) -> str:
-        """The number of ours, in E.164."""
+        """Our number, in E.164."""
 
     @property
     def sender(self) -> str:
-        """Who wrote: E.164, else a short code or a name."""
+        """The sender: E.164, else a short code or a name."""
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """The content of the message."""
 
 
 class InboundTextResult(Protocol):
-    """What our engine made of a text."""
+    """The engine's result for a received text."""
 
     @property
     def outcome(self) -> str:
-        """``matched``, ``unmatched``, ``stopped``, ``started``, ``helped``, or why no flow looked at it."""
+        """``matched``, ``unmatched``, ``stopped``, ``started``, ``helped``, or the reason why no flow handled the text."""
 
     @property
     def flow(self) -> str:
-        """The flow that took it."""
+        """Name of the flow that handled the text."""
 
     @property
     def effects(self) -> Sequence[Effect]:
-        """What is caused."""
+        """Effects caused by the text."""
 
     @property
     def detail(self) -> str:
-        """Why it is broken."""
+        """Reason of a broken outcome."""
 
     @property
     def turn(self) -> Turn | None:
-        """What was decided."""
+        """The flow's turn, if a flow ran."""
 
 
 OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
-"""Why a text is refused."""
+"""Reason of a refused text message."""
 
 
 FAILED_LOOKUP_ANSWER: Final = "fails"
-"""As the answer of a lookup: there is none."""
+"""Fixture answer that makes a lookup fail."""
 
 
 class SimulatedOutside:
-    """What the engine is put together with where nothing is real: ``Effects`` and ``Counts``, a clock, an ear.
+    """The engine's ports in a rehearsal: effect handler, call counter, clock, and observer of events and answers.
 
-    ``told`` puts a turn's trail into words; ``real`` are effects that are had all the same; ``after`` gives the turn of a
-    flow, by its name, in which it does what it does when a call has ended; ``came`` says by which places beside its nodes
-    a turn of a flow came; ``texting`` makes what takes the texts of one scene.
+    ``describe_turn`` converts a turn's trail to plain rows. ``real_effects``, if given, runs lookups and effects for real.
+    ``run_after_call`` runs the after-call turn of a flow, by the flow's name. ``coverage_of_turn`` returns the
+    coverage points of a turn beyond its nodes. ``make_text_handler`` creates the handler for the texts of one fixture.
     """
 
     def __init__(
@@ -128,15 +129,15 @@ class SimulatedOutside:
         self._make_text_handler = make_text_handler
 
     def now(self) -> datetime:
-        """The moment on the clock of the call."""
+        """Return the current time of the call's clock."""
         return _CURRENT_FIXTURE.get().call.clock.now()
 
     def count_call(self, flow: str, caller: str, day: date) -> int:  # noqa: ARG002 - as the Protocol says
-        """The caller's calls today, as the scene has them."""
+        """Return the fixture's number of calls today."""
         return _CURRENT_FIXTURE.get().calls_today
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
-        """The scene's answer, else that of nobody: the lookup's default."""
+        """Return the answer of ``real_effects`` if set, else the fixture's answer; otherwise the lookup fails."""
         scene = _CURRENT_FIXTURE.get()
         if self._real_effects is not None:
             found = await self._real_effects.run_lookup(request)
@@ -147,7 +148,7 @@ class SimulatedOutside:
         return found
 
     def queue_effect(self, effect: Effect) -> None:
-        """Write an effect down."""
+        """Record an effect; hold a voicemail notice until the end of the call and refuse texts to an opted-out caller."""
         scene = _CURRENT_FIXTURE.get()
         if effect.kind == VOICEMAIL_TAG:
             scene.held_effects.append(effect)
@@ -166,7 +167,7 @@ class SimulatedOutside:
         _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
 
     async def finish_call(self) -> None:
-        """The call has ended: what was held until then, and what its flow does then."""
+        """Record the held effects and run the flow's after-call turn; mark the new steps as ``ended``."""
         scene = _CURRENT_FIXTURE.get()
         call, steps = build_rehearsed_record(scene.call, scene.calls_today), scene.call.transcript.steps
         known = len(steps)
@@ -181,14 +182,14 @@ class SimulatedOutside:
             step["ended"] = True
 
     def _record_turn(self, flow: str, turn: Turn) -> None:
-        """Note what was decided beside the nodes of a flow."""
+        """Record a turn outside the nodes of a flow: trail, coverage points and refusals."""
         transcript = _CURRENT_FIXTURE.get().call.transcript
         transcript.requests[-1].trail += self._describe_turn(turn)
         transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
         self._record_refusals(turn)
 
     def _record_refusals(self, turn: Turn) -> None:
-        """Note what was not sent."""
+        """Record a step for each refused message."""
         for mark, outcome, _, detail in turn.trail:
             if outcome == "refused":
                 _CURRENT_FIXTURE.get().call.add_step(
@@ -196,7 +197,7 @@ class SimulatedOutside:
                 )
 
     async def handle_events(self, *events: PlatformEvent) -> None:
-        """Take what is reported in this scene: a text that comes in."""
+        """Handle received texts with the fixture's own text handler."""
         scene = _CURRENT_FIXTURE.get()
         if self._make_text_handler is None:
             return
@@ -205,7 +206,7 @@ class SimulatedOutside:
             await take(report)
 
     def record_text_result(self, message: InboundText, result: InboundTextResult) -> None:
-        """Note what became of a text, and what was refused; its effects follow."""
+        """Record the result of a text and its refusals; the effects follow later."""
         scene = _CURRENT_FIXTURE.get()
         asked = scene.call.transcript.requests[-1]
         asked.flow, asked.outcome = result.flow, "broken" if result.outcome == "broken" else "answered"
@@ -218,7 +219,7 @@ class SimulatedOutside:
             self._record_turn(result.flow, result.turn)
 
     def record_answer(self, answered: AnsweredRequest) -> None:
-        """Put what was decided beside the request."""
+        """Add the engine's decisions to the latest request of the transcript."""
         if answered.outcome.flow:
             _CURRENT_FIXTURE.get().outside, _CURRENT_FIXTURE.get().flow_name = self, answered.outcome.flow
         asked = _CURRENT_FIXTURE.get().call.transcript.requests[-1]
@@ -234,28 +235,28 @@ class SimulatedOutside:
 
 @dataclasses.dataclass(slots=True)
 class CallFixture:
-    """What the engine is told while one call is rehearsed.
+    """Simulated facts for one rehearsed call.
 
-    ``lookups`` are answers by the name they are kept under, or by URL; ``calls_today`` how often the caller rang today.
+    ``lookups`` maps variable names or URLs to answers; ``calls_today`` is the caller's number of calls today.
     """
 
     call: CallState
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     opted_out: bool = False
-    """Whether the caller said STOP before to the number called."""
+    """The caller sent STOP to the called number earlier."""
     held_effects: list[Effect] = dataclasses.field(default_factory=list)
-    """Those that wait for the end of the call."""
+    """Effects held until the end of the call."""
     text_handler: TextEventHandler | None = None
-    """What takes the texts of this scene."""
+    """Handler of the texts in this fixture."""
     text_sender: str = ""
-    """Who wrote the text that is taken."""
+    """Sender of the current text."""
     outside: SimulatedOutside | None = None
-    """Ours, where it is our engine that answered."""
+    """Set once our own engine has answered with a flow."""
     flow_name: str = ""
 
     def blocks_effect(self, effect: Effect) -> bool:
-        """Whether a text goes to the caller, who wants none."""
+        """Return whether an effect is a text to the opted-out caller, from the called number."""
         ringing, sides = self.call.phone_call, (effect.payload.get("from"), effect.payload.get("to"))
         return self.opted_out and tuple(normalize_party(str(side)) for side in sides) == (
             normalize_party(ringing.to),
@@ -267,7 +268,7 @@ _CURRENT_FIXTURE: ContextVar[CallFixture] = ContextVar("scene")
 
 
 def activate_fixture(fixture: CallFixture) -> None:
-    """From now on the engine, asked by this task, is in this scene."""
+    """Use a fixture for the engine in the current asyncio task."""
     _CURRENT_FIXTURE.set(fixture)
 
 

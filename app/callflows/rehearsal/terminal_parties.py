@@ -1,4 +1,4 @@
-"""A caller and callees who are a person at a terminal."""
+"""Caller and callees played by a person at a terminal."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _HANG_UP_INPUTS: Final = frozenset({"h", "q", "hangup", "hang up"})
 
 
 class TerminalCaller:
-    """Hears steps as they happen, and is asked for keys when they are awaited."""
+    """Shows steps as they happen and prompts for keys."""
 
     def __init__(self, read_line: Callable[[str], Awaitable[str]], show_step: Callable[[TranscriptStep], None]) -> None:
-        """``ask`` prompts for a line and gives it, and raises EOFError at the end; ``hear`` shows a step."""
+        """``read_line`` prompts for a line and raises EOFError at the end of input; ``show_step`` prints a step."""
         self._read_line = read_line
         self._show_step = show_step
 
     async def hear_step(self, step: TranscriptStep) -> None:
-        """Show it, but for what is typed by the person."""
+        """Show the step, except a Gather, since the person typed those keys."""
         if step["verb"] != "Gather":
             self._show_step(step)
 
     async def choose_action(self, window: ActionWindow) -> CallerAction:
-        """Ask the person, who hears out what sounds."""
+        """Prompt the person for an action; sounds always play to the end."""
         if window.kind == "sound":
             return None
         prompt = "keys" if window.kind == "keys" else f"{window.verb.lower()}: Enter goes on"
@@ -56,13 +56,13 @@ class TerminalCaller:
 
 
 class TerminalCallees:
-    """Whether somebody answers is asked at the terminal."""
+    """Prompts for the result of each Dial."""
 
     def __init__(self, read_line: Callable[[str], Awaitable[str]]) -> None:
         self._read_line = read_line
 
     async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:  # noqa: ARG002 - as the Protocol says
-        """Ask whether they answer, are busy, or do not answer, until it is one of them; at the end, nobody does."""
+        """Prompt until the answer is valid; the end of input counts as no-answer."""
         while True:
             try:
                 line = (await self._read_line("callee: a answers, b busy, n no answer")).strip().lower()

@@ -1,4 +1,4 @@
-"""What happened in a rehearsed call, as data: steps, requests, and how it ended."""
+"""Record of a rehearsed call as data: steps, requests and outcome."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ CallOutcome: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "texted",
 
 
 TranscriptStep: TypeAlias = "dict[str, Any]"
-"""``verb`` (an element's name, or the word of an effect), ``path``, ``at`` (seconds since the call began), what it did."""
+"""``verb`` (an element or an effect), ``path``, ``at`` (seconds since the call began), and details of the verb."""
 
 
 HANG_UP_ACTION: Final = "hangup"
 
 
 _BRANCH_NAMES: Final = frozenset(element.__name__ for element in GATHER_BRANCHES)
-"""What stands in them runs behind the command in which they stand."""
+"""Commands inside a branch run after the Gather, so a hang-up there does not interrupt the Gather."""
 
 
 class RecordedAction(NamedTuple):
-    """What a caller did when something could be done, ``at`` seconds after the call began, and how long after that.
+    """A caller's action in one window: opened ``at`` seconds after the call began, performed ``delay`` seconds later.
 
-    ``act``: the keys pressed (none: nothing was, where keys were awaited), ``hangup``, or None: nothing in a conversation.
-    ``sound``: nothing but hanging up could be done.
+    ``action``: the pressed keys (empty after a timeout), ``hangup``, or None (no action in a conversation).
+    ``is_during_sound``: the caller could only hang up.
     """
 
     at: float
@@ -43,10 +43,9 @@ class RecordedAction(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class PlatformRequest:
-    """A request of the platform, and its answer; ``trail`` is what our engine decided, where it is ours.
+    """A request of the platform and its reply; ``trail`` lists the decisions of our engine.
 
-    ``status`` is 0 where there was no answer, and ``error`` says why. ``flow``, ``node`` and ``outcome`` are those of our
-    engine.
+    ``status`` is 0 without a reply, and ``error`` gives the reason. Our engine sets ``flow``, ``node`` and ``outcome``.
     """
 
     method: str
@@ -63,10 +62,10 @@ class PlatformRequest:
 
 @dataclasses.dataclass(slots=True)
 class Transcript:
-    """A call. ``error`` says what went wrong, where the outcome is ``error`` or ``loop``; ``seconds`` are virtual.
+    """Everything recorded of a call. ``error`` explains the outcomes ``error`` and ``loop``; ``seconds`` are virtual.
 
-    ``during`` is the path of the command in which the caller hung up; steps with ``ended`` are what is done then.
-    ``assumed`` is what was chosen where the documentation is silent; ``answers_itself``: the app answered, not a document.
+    ``interrupted_path`` is the path of the command during a hang-up by the caller; steps with ``ended`` ran after the call.
+    ``assumptions`` are choices for undocumented behaviour. ``answers_itself``: the app answered the line, not a document.
     """
 
     number: str
@@ -81,19 +80,19 @@ class Transcript:
     caller_actions: list[RecordedAction] = dataclasses.field(default_factory=list)
     started_at: datetime | None = None
     covered_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
-    """Where in the flow the call came by, as far as documents tell."""
+    """Coverage points that the call reached, as far as documents report them."""
     possible_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
-    """Where calls can come by in documents of which only the document tells: those of a program."""
+    """Coverage points that only the documents define, as those of a Python flow do."""
     answers_itself: bool = False
 
     @property
     def flow(self) -> str:
-        """The flow that answered; nothing where that is not known."""
+        """The flow that answered; an empty text if unknown."""
         return next((asked.flow for asked in self.requests if asked.flow), "")
 
     @property
     def interrupted_verbs(self) -> list[str]:
-        """The verbs in which the caller hung up, the innermost last; none where he did not."""
+        """Verbs during which the caller hung up, innermost last; empty if the caller did not hang up."""
         verbs: list[str] = []
         for part in filter(None, self.interrupted_path.split(".")):
             verb = part.partition("[")[0]
@@ -102,12 +101,12 @@ class Transcript:
 
     @property
     def nodes(self) -> list[str]:
-        """The nodes that the call came to, in order, as far as documents tell."""
+        """Entered nodes in order, as far as documents report them."""
         return [spot.node for spot in self.covered_points if spot.what == NODE_ENTERED_POINT]
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """A transcript as ``told`` gave it."""
+        """Load a transcript from the output of ``to_json``."""
         known = {field.name for field in dataclasses.fields(PlatformRequest)}
         requests = [
             PlatformRequest(**{name: value for name, value in asked.items() if name in known}) for asked in data["requests"]
@@ -118,7 +117,7 @@ class Transcript:
         return whole
 
     def to_json(self) -> dict[str, Any]:
-        """As ``callflows call --format json`` prints it."""
+        """Return the format of ``callflows call --format json``."""
         requests = []
         for asked in self.requests:
             kept = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
@@ -130,5 +129,5 @@ class Transcript:
 
 
 def _round_times(step: TranscriptStep) -> TranscriptStep:
-    """A step with tenths of seconds: what is less is of the clock that played it."""
+    """Round times to tenths of a second: smaller differences only reflect the speed of the playing clock."""
     return {name: round(value, 1) if name in ("at", "seconds") else value for name, value in step.items()}

@@ -1,4 +1,4 @@
-"""A rehearsed call in words: a line a step, and everything that was asked and decided."""
+"""Formats a rehearsed call as text: one line per step, and a trace of requests and decisions."""
 
 from __future__ import annotations
 
@@ -40,24 +40,23 @@ _CONTROL_CHARACTERS: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200e\u200
 
 
 def sanitize_for_terminal(text: object) -> str:
-    """A text as a terminal may print it: one line, nothing that moves the cursor or turns the writing round."""
+    """Make text safe to print: one line, without control characters or bidirectional overrides."""
     return _CONTROL_CHARACTERS.sub(" ", clean_text(str(text)))[:_MAX_TEXT_CHARACTERS]
 
 
 def format_elapsed(seconds: float) -> str:
-    """``2:07``, ``1:00:05``."""
+    """Format as ``2:07`` or ``1:00:05``."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def describe_step(step: TranscriptStep) -> str:
-    """What a step did, in words."""
     failed = f": {sanitize_for_terminal(step['reason'])}" if step.get("reason") and step.get("result") != "no-input" else ""
     return f"{_describe_verb(step)}{failed}"
 
 
-def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912 - one case a verb
+def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per verb
     match step["verb"]:
         case "Say":
             unheard = "  (before the line is answered)" if step.get("unanswered") else ""
@@ -115,7 +114,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
 
 
 def _step_seconds(step: TranscriptStep) -> float:
-    """How long a step lasted, in tenths: what is less is of the clock that played it."""
+    """Return a step's duration in tenths of a second: smaller differences only reflect the speed of the playing clock."""
     tenths = round(float(step.get("seconds", 0)), 1)
     return int(tenths) if tenths == int(tenths) else tenths
 
@@ -125,7 +124,6 @@ def _format_tag(step: TranscriptStep) -> str:
 
 
 def describe_outcome(transcript: Transcript) -> str:
-    """How the call ended, in words."""
     error = f": {sanitize_for_terminal(transcript.error)}" if transcript.error else ""
     during = (
         f" during {' in '.join(reversed(transcript.interrupted_verbs)).lower()}" if transcript.interrupted_verbs else ""
@@ -134,13 +132,13 @@ def describe_outcome(transcript: Transcript) -> str:
 
 
 def describe_automatic_answer(transcript: Transcript) -> Iterator[str]:
-    """How the line was answered, where no document did."""
+    """Yield a line if the app answered by itself, since then no step reports the answer."""
     if transcript.answers_itself:
         yield f"{format_elapsed(0):>7}  answered by the app itself"
 
 
 def format_transcript(transcript: Transcript) -> Iterator[str]:
-    """The whole call, a line each."""
+    """Yield the whole call, line by line."""
     yield from describe_automatic_answer(transcript)
     for step in transcript.steps:
         if not step.get("ended"):
@@ -150,14 +148,14 @@ def format_transcript(transcript: Transcript) -> Iterator[str]:
 
 
 def format_after_call(transcript: Transcript) -> Iterator[str]:
-    """What is done when the call has ended, a line each."""
+    """Yield the steps after the end of the call, line by line."""
     for step in transcript.steps:
         if step.get("ended"):
             yield f"{'then':>7}  {describe_step(step)}"
 
 
 def format_request_trace(request: PlatformRequest) -> Iterator[str]:
-    """A request with what was decided and the document."""
+    """Yield a request, the engine's decisions and the document, line by line."""
     status = sanitize_for_terminal(request.error or request.status)
     yield f"{request.method or 'document'} {sanitize_for_terminal(request.url)}  {status}, {request.ms:g} ms"
     for decision in request.trail:
@@ -167,7 +165,7 @@ def format_request_trace(request: PlatformRequest) -> Iterator[str]:
 
 
 def _indent_document(document: str) -> list[str]:
-    """A document with a line an element; what is none as it stands."""
+    """Return the document with one element per line; return invalid XML unchanged except for control characters."""
     try:
         root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
     except etree.XMLSyntaxError:

@@ -1,7 +1,7 @@
-"""What the documentation of the platform does not say, and what is done there: a rule each, and each constant by its name.
+"""Behaviour missing from the platform's documentation: one rule per gap, with the rehearsal's choice, and named constants.
 
-Where one of these decides how a call goes on, ``--strict-platform`` refuses to go on instead: ``Rules.decide`` raises. What
-is only shown to somebody, so that nothing that is rehearsed depends on it, is noted for ``--trace`` and refused by nobody.
+``--strict-platform`` stops at a rule that decides how a call continues: ``PlatformRules.apply_rule`` raises. Rules with
+``only_shown`` do not influence the call; they are noted for ``--trace`` and never refused.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ from callflows.errors import UndocumentedBehaviourError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UndocumentedRule:
-    """Something that the documentation does not say, and what is done."""
+    """A gap in the documentation (``unknown``) and the behaviour chosen for it (``done``)."""
 
     name: str
     unknown: str
     done: str
     only_shown: bool = False
-    """Whether the call goes on alike, whatever the platform does."""
+    """The call continues in the same way, whatever the platform does."""
 
 
 KEY_TIMEOUT_SECONDS: Final = 5.0
-"""Seconds that a key is waited for, the first one too, where no timeout is said."""
+"""Default timeout for each key, including the first, in seconds."""
 
 
 EMPTY_RECORD_SECONDS: Final = 3.0
-"""Seconds of silence that end a Record in which nothing stands."""
+"""Seconds of silence that end a Record without commands inside."""
 
 
 DIAL_RING_SECONDS: Final = 60.0
-"""Seconds that a Dial without a timeout rings."""
+"""Default timeout of a Dial, in seconds."""
 
 
 PICK_UP_SECONDS: Final = 4.0
-"""Seconds after which a callee answers, or is found busy."""
+"""Seconds until a callee answers or proves busy."""
 
 
 PARKED_CALL_SECONDS: Final = 30.0
-"""Seconds that a call without a document waits for one. platform: "typically 30 seconds"."""
+"""Seconds that a parked call waits for a document. platform: "typically 30 seconds"."""
 
 
 HOLD_VERB_SECONDS: Final = 300.0
-"""Seconds that a Hold lasts. reference: Hold, timeout 300000."""
+"""Default duration of a Hold, in seconds. reference: Hold, timeout 300000."""
 
 
 TONE_VERB_SECONDS: Final = 30.0
-"""The longest Tone. reference: Tone, timeout 30000."""
+"""Default maximum duration of a Tone, in seconds. reference: Tone, timeout 30000."""
 
 
 ASSUMED_SOUND_SECONDS: Final = 5.0
-"""Seconds of a sound whose length is not looked up."""
+"""Assumed length of a sound file in seconds; the file is never fetched."""
 
 
 SPEECH_SECONDS_PER_CHARACTER: Final = 0.06
-"""Seconds in which a character is spoken."""
+"""Assumed speed of speech."""
 
 
 EARLY_KEYS_RULE: Final = UndocumentedRule(
@@ -96,7 +96,7 @@ DIAL_UNANSWERED_RULE: Final = UndocumentedRule(
 CALLER_ID_RULE: Final = UndocumentedRule(
     "caller-id", "the caller ID that a callee is shown", "it is the caller's number", only_shown=True
 )
-"""Every Dial has one, and leads nowhere else whatever it is."""
+"""Every Dial shows a caller ID, but the value never changes the course of a call."""
 
 
 EMPTY_RECORD_RULE: Final = UndocumentedRule(
@@ -148,18 +148,18 @@ REJECT_RULE: Final = UndocumentedRule("reject", "Reject", "it ends the call")
 
 
 XML_RULES: Final = tuple(rule for rule in [*globals().values()] if isinstance(rule, UndocumentedRule))
-"""All of them."""
+"""All rules of this module."""
 
 
 class PlatformRules:
-    """Decides where the documentation is silent, or refuses to."""
+    """Applies and collects rules; refuses rules in strict mode."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
         self.applied_rules: dict[str, UndocumentedRule] = {}
 
     def apply_rule(self, rule: UndocumentedRule) -> None:
-        """Go on as the rule says. Raises PlatformSilent where that is not wanted."""
+        """Apply and remember a rule. Raises UndocumentedBehaviourError in strict mode unless the rule is only shown."""
         if self._strict and not rule.only_shown:
             raise UndocumentedBehaviourError(f"{rule.unknown}: the documentation does not say (otherwise: {rule.done})")
         self.applied_rules[rule.name] = rule

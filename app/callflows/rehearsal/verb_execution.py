@@ -1,4 +1,4 @@
-"""The native conditions: Call, Geo and Schedule."""
+"""Executes every verb except Gather, including the native conditions Call, Geo and Schedule."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
-    """Whether the call's field is the value; numbers are the same with a plus and without. reference: Call."""
+    """Compare a field of the call with a value; ignore case and a leading plus. reference: Call."""
     found = phone_call.get_field(str(condition.attributes["field"]))
     wanted = parse_loose_value(str(condition.attributes["value"]))
     if wanted is None or found is None:
@@ -56,7 +56,7 @@ def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
 
 
 def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
-    """Whether the caller's area code is of one of the states; a county never matches. reference: Geo."""
+    """Return whether the caller's area code is in one of the states; a county never matches. reference: Geo."""
     states, county = condition.attributes.get("states"), condition.attributes.get("county")
     if not states and not county:
         return True
@@ -66,7 +66,7 @@ def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
 
 
 def matches_schedule(now: datetime, zone: ZoneInfo | None, condition: Schedule) -> bool:
-    """Whether now is within the days and times, both ends inside. reference: Schedule."""
+    """Return whether the time is within the days and hours, both ends included. reference: Schedule."""
     here = now.astimezone(zone or UTC)
     days, window = condition.attributes.get("dow"), condition.attributes.get("time")
     if days and _WEEKDAYS[here.weekday()] not in str(days).split(","):
@@ -78,18 +78,17 @@ def matches_schedule(now: datetime, zone: ZoneInfo | None, condition: Schedule) 
     return first <= at <= last if first <= last else at >= first or at <= last
 
 
-# What each verb does on the line, but for Gather.
+# Execution of the verbs
 
 
 async def execute_answer(call: Interpreter, command: Answer, path: str) -> None:
-    """The line is answered; the delay is waited for behind that."""
+    """Answer the line, then wait for the delay."""
     await call.announce_step("Answer", path, **tag_fields(command))
     await call.answer_line()
     await call.pass_time("Answer", path, _attribute_seconds(command, "delay", 0.0))
 
 
 async def execute_say(call: Interpreter, command: Say, path: str) -> None:
-    """A text is spoken."""
     text = str(command.attributes.get("text", ""))
     voice = {name: command.attributes[name] for name in ("lang", "gender") if name in command.attributes}
     await call.announce_step(
@@ -99,7 +98,7 @@ async def execute_say(call: Interpreter, command: Say, path: str) -> None:
 
 
 async def execute_play(call: Interpreter, command: Play, path: str) -> None:
-    """A sound, or a recording of this call. Raises Failed where there is no such recording."""
+    """Play a sound or a recording of this call. Raises CommandFailure if the recording does not exist."""
     recording = command.attributes.get("record")
     if recording is None:
         url = command.attributes["url"]
@@ -115,7 +114,7 @@ async def execute_play(call: Interpreter, command: Play, path: str) -> None:
 
 
 async def execute_pause(call: Interpreter, command: Pause, path: str) -> None:
-    """Silence, which a key may end; other keys are kept for the next Gather."""
+    """Wait in silence; the stop key ends the pause, other keys stay buffered for the next Gather."""
     length, stop = _attribute_seconds(command, "length", 1.0), str(command.attributes.get("dtmf_stop", ""))
     began = call.elapsed_seconds
     step = await call.announce_step("Pause", path, seconds=length, **tag_fields(command))
@@ -130,14 +129,12 @@ async def execute_pause(call: Interpreter, command: Pause, path: str) -> None:
             await call.pass_time("Pause", path, length)
             over = True
     finally:
-        if not over and (
-            stop or call.elapsed_seconds > began
-        ):  # what is too long to be waited for stays as it was asked for
+        if not over and (stop or call.elapsed_seconds > began):  # a pause refused as endless keeps its requested length
             step["seconds"] = round(call.elapsed_seconds - began, 3)
 
 
 async def _wait_for_stop_key(call: Interpreter, path: str, until: float, stop_key: str) -> bool:
-    """Whether the key is pressed in time."""
+    """Return whether the caller pressed the stop key in time."""
     while True:
         before, key, after = call.key_buffer.partition(stop_key)
         if key:
@@ -150,7 +147,7 @@ async def _wait_for_stop_key(call: Interpreter, path: str, until: float, stop_ke
 
 
 async def execute_tone(call: Interpreter, command: Tone, path: str) -> None:
-    """A tone, for its cadence as often as it is repeated, at the most its timeout."""
+    """Play a tone for the repeated cadence, but at most until the timeout."""
     longest = _attribute_seconds(command, "timeout", undocumented_rules.TONE_VERB_SECONDS)
     cadence = _attribute_seconds(command, "don", 0.0) + _attribute_seconds(command, "doff", 0.0)
     hz = {"hz": command.attributes["hz"]} if "hz" in command.attributes else {}
@@ -159,7 +156,7 @@ async def execute_tone(call: Interpreter, command: Tone, path: str) -> None:
 
 
 async def execute_hold(call: Interpreter, command: Hold, path: str) -> None:
-    """The call is held until the timeout, unless a document is pushed, or the caller hangs up."""
+    """Hold the call until the timeout, a pushed document or a hang-up."""
     call.rules.apply_rule(undocumented_rules.HOLD_RULE)
     longest = _attribute_seconds(command, "timeout", undocumented_rules.HOLD_VERB_SECONDS)
     began = call.elapsed_seconds
@@ -171,7 +168,7 @@ async def execute_hold(call: Interpreter, command: Hold, path: str) -> None:
 
 
 async def execute_hang_up(call: Interpreter, command: Hangup | Reject, path: str) -> None:
-    """The call ends. Raises Ends."""
+    """Raises CallEnd."""
     if isinstance(command, Reject):
         call.rules.apply_rule(undocumented_rules.REJECT_RULE)
     await call.announce_step(command.spec.name, path, **tag_fields(command))
@@ -179,7 +176,7 @@ async def execute_hang_up(call: Interpreter, command: Hangup | Reject, path: str
 
 
 async def execute_record(call: Interpreter, command: Record, path: str) -> None:
-    """A recording runs while the commands inside do."""
+    """Record while the commands inside run."""
     tag = str(command.attributes.get("tag", ""))
     longest = _attribute_seconds(command, "timeout", float("inf"))
     asr = {"asr": True} if command.attributes.get("asr") else {}
@@ -199,14 +196,14 @@ async def execute_record(call: Interpreter, command: Record, path: str) -> None:
 
 
 async def execute_recording_control(call: Interpreter, command: RecordStart | RecordStop | RecordWait, path: str) -> None:
-    """A recording begins, ends, or is waited for. Raises Failed where none of this tag runs."""
+    """Start, stop or wait for a recording. Raises CommandFailure if no recording has this tag."""
     call.rules.apply_rule(undocumented_rules.RECORDING_CONTROL_RULE)
     tag = str(command.attributes.get("tag", ""))
     if isinstance(command, RecordStart):
         call.running_recordings[tag] = call.elapsed_seconds
         await call.announce_step("RecordStart", path, **tag_fields(command))
         return
-    tag = tag or next(reversed([*call.recordings, *call.running_recordings]), "")  # without one: the last that began
+    tag = tag or next(reversed([*call.recordings, *call.running_recordings]), "")  # without a tag: the latest recording
     if tag not in call.running_recordings and tag not in call.recordings:
         raise CommandFailure(f"there is no recording {tag!r}" if tag else "there is no recording")
     step = await call.announce_step(command.spec.name, path, **({"tag": tag} if tag else {}))
@@ -220,7 +217,7 @@ async def execute_recording_control(call: Interpreter, command: RecordStart | Re
 
 
 async def execute_dial(call: Interpreter, command: Dial, path: str) -> None:
-    """All targets are rung; one that answers is talked to. Raises Failed where none does."""
+    """Ring all targets and bridge the first to answer. Raises CommandFailure if no target answers."""
     if not call.is_answered:
         call.rules.apply_rule(undocumented_rules.DIAL_UNANSWERED_RULE)
     call.rules.apply_rule(undocumented_rules.CALLER_ID_RULE)
@@ -254,7 +251,7 @@ async def execute_dial(call: Interpreter, command: Dial, path: str) -> None:
 
 
 async def execute_callback(call: Interpreter, command: Callback, path: str) -> None:
-    """The next document is fetched. Raises GoesOn, or Failed where there is none."""
+    """Fetch the next document. Raises DocumentReplacement, or CommandFailure without a document."""
     tag = str(command.attributes.get("tag", ""))
     url, method = (
         call.build_document_url(str(command.attributes["url"]), None, tag),
@@ -268,7 +265,7 @@ async def execute_callback(call: Interpreter, command: Callback, path: str) -> N
 
 
 async def execute_curl(call: Interpreter, command: Curl, path: str) -> None:
-    """A server is asked, its answer dropped. Raises Failed where it does not answer."""
+    """Send a request and ignore the content of the reply. Raises CommandFailure for an error or a status other than 2xx."""
     call.rules.apply_rule(undocumented_rules.CURL_RULE)
     url, method = str(command.attributes["url"]), str(command.attributes.get("method", "GET"))
     step = await call.announce_step("Curl", path, url=url, **tag_fields(command))
@@ -282,7 +279,7 @@ async def execute_curl(call: Interpreter, command: Curl, path: str) -> None:
 
 
 async def execute_condition(call: Interpreter, command: Call | Geo | Schedule, path: str) -> None:
-    """The commands inside run where the condition holds."""
+    """Run the commands inside if the condition holds."""
     if isinstance(command, Call):
         holds = matches_call_field(call.phone_call, command)
     elif isinstance(command, Geo):
@@ -297,7 +294,7 @@ async def execute_condition(call: Interpreter, command: Call | Geo | Schedule, p
 
 
 def store_meta_variable(call: Interpreter, command: Meta) -> None:
-    """A variable is kept, for the URLs that are asked later."""
+    """Store a variable for the URLs of later requests."""
     call.phone_call.meta_variables[str(command.attributes["name"])] = str(command.attributes.get("value", ""))
 
 
@@ -315,7 +312,7 @@ def _loop_fields(command: Element) -> dict[str, Any]:
 
 
 def _unanswered_fields(call: Interpreter) -> dict[str, Any]:
-    """Marks what is sounded before the line is answered: whether a caller hears it is not documented."""
+    """Mark a sound before the line is answered: the documentation does not say whether a caller hears early sounds."""
     return {} if call.is_answered else {"unanswered": True}
 
 

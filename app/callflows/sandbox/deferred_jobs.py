@@ -1,7 +1,7 @@
-"""Jobs that must run outside the request: lookups, templates, Python flows, and expressions that may take long.
+"""Jobs that must run outside the request: lookups, templates, Python flows, and possibly slow expressions.
 
-If a document needs the result of such a job, ``get_job_result`` raises ``NeedsResult``. The engine runs the job and renders
-the turn again. A turn asks for its jobs in the same order each time, so the results are kept as a list.
+If a document needs the result of such a job, ``get_job_result`` raises ``NeedsResult``. The engine runs the job and
+renders the turn again. A turn asks for its jobs in the same order each time, so the results are kept as a list.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class WorkerJob(Protocol):
     """A job that runs in a sandbox process."""
 
     def run(self) -> Any:  # noqa: ANN401 - JSON data, or an awaitable of JSON data
-        """Return the result as JSON data, or an awaitable of it."""
+        """Return JSON data, or an awaitable of JSON data."""
 
 
 DeferredJob: TypeAlias = LookupRequest | WorkerJob
 
 
 class NeedsResult(Exception):
-    """A document cannot be written before ``job`` is done."""
+    """Raised if a document cannot be written before ``job`` is done."""
 
     def __init__(self, job: DeferredJob) -> None:
         super().__init__(type(job).__name__)

@@ -32,7 +32,7 @@ BACKGROUND_DEADLINE_SECONDS: Final = 10.0
 
 
 MAX_BACKGROUND_JOBS: Final = 20
-"""Jobs of one such turn."""
+"""Jobs of one turn that no caller waits for."""
 
 
 async def run_until_resolved(action: Callable[[], _ResultT], turn: Turn, run_job: RunJob, flow_name: str) -> _ResultT:
@@ -51,14 +51,14 @@ async def run_until_resolved(action: Callable[[], _ResultT], turn: Turn, run_job
 
 
 class JobProcesses(Protocol):
-    """What a JobRunner needs of ``SandboxPool``."""
+    """The part of ``SandboxPool`` that a JobRunner uses."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Counters for metrics."""
 
     async def start(self, lane_count: int = 1) -> None:
-        """Start processes for so many flows, unless there are enough."""
+        """Start processes for this number of flows, unless enough are running."""
 
     async def stop(self) -> None:
         """Kill the processes."""
@@ -79,14 +79,13 @@ class JobRunner:
         return self._workers.counts
 
     async def start(self, flow_count: int = 1) -> None:
-        """Start processes for so many flows before the first call, so that no caller waits for one."""
+        """Start processes for this number of flows before the first call, so that no caller waits for one."""
         await self._workers.start(flow_count)
 
     async def stop(self) -> None:
-        """Stop the sandbox."""
         await self._workers.stop()
 
-    async def run_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - JSON data, or a LookupResult
+    async def run_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - JSON or LookupResult
         """Return a job's result; ``deadline`` is a moment of ``time.monotonic``, ``lane`` the flow.
 
         Raises SandboxTimeoutError, SandboxCrashError, and AuthorCodeError with the error that the job raised.

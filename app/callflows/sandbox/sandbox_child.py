@@ -27,7 +27,7 @@ JobFunction = Callable[[bytes], Awaitable[bytes]]
 
 
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of a request or a reply."""
+"""Largest request or reply."""
 
 
 FRAME_REQUEST, FRAME_CANCEL, FRAME_READY, FRAME_WAITING, FRAME_REPLY, FRAME_ERROR, FRAME_CANCELLED = range(7)
@@ -144,7 +144,7 @@ def child_main(parent_pid: str, entry_point: str, preloaded_modules: str, memory
         module, _, name = entry_point.partition(":")
         run_job: JobFunction = getattr(importlib.import_module(module), name)
         if not callable(run_job):
-            raise TypeError(f"{entry_point} is {type(run_job).__name__}, not a function")  # noqa: TRY301 - as an import fails
+            raise TypeError(f"{entry_point} is {type(run_job).__name__}, not a function")  # noqa: TRY301 - reported below
         for preloaded in filter(None, preloaded_modules.split(",")):
             importlib.import_module(preloaded)
     except BaseException as error:  # noqa: BLE001 - the server reports whatever it was

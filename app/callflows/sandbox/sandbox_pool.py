@@ -1,7 +1,7 @@
 """A pool of processes that run templates, programs and other code of authors, and can be killed.
 
-Every job belongs to a lane (a flow). A process never runs jobs of two lanes at the same time, and a lane may occupy half of
-the processes at most: a flow that loops or crashes costs its own callers the answer, and nobody else.
+Every job belongs to a lane (a flow). A process never runs jobs of two lanes at the same time, and a lane may occupy
+half of the processes at most: a flow that loops or crashes delays only its own callers.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _RESTART_DELAY_SECONDS: Final = (0.1, 30.0)  # the first delay, which doubles, a
 
 
 def make_sandbox_environment() -> dict[str, str]:
-    """Return the environment without settings of the installation, so that code of authors sees no key and no token."""
+    """Return the environment without ``CALLFLOWS_`` settings, so that code of authors sees no key and no token."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
 
 
@@ -110,9 +110,9 @@ class _SandboxProcess:
                     [*command, str(theirs.fileno())],
                     env=make_sandbox_environment(),
                     stdin=subprocess.DEVNULL,
-                    stdout=2,  # what authors print goes where the log goes
+                    stdout=2,  # output of authors goes to the log
                     pass_fds=(theirs.fileno(),),
-                    start_new_session=True,  # so that a kill ends what the author's code started, too
+                    start_new_session=True,  # so that a kill also ends processes started by the author's code
                 )
             except OSError:
                 ours.close()
@@ -121,12 +121,11 @@ class _SandboxProcess:
 
     @property
     def accepts_jobs(self) -> bool:
-        """Whether the process takes jobs: it is ready, is not blocked by a job that computes, and will live on."""
+        """True if the process is ready, is not blocked by a job that computes, and is not about to end."""
         is_free = not self._blocked_by and len(self.jobs) < _MAX_JOBS_PER_PROCESS
         return self.is_ready and is_free and not (self._is_retired or self.was_killed or self.is_ended)
 
     def send_job(self, job: _SandboxJob) -> None:
-        """Run a job."""
         self._last_id += 1
         self._blocked_by = self._last_id
         self.jobs[self._last_id] = job
@@ -158,7 +157,7 @@ class _SandboxProcess:
             self._kill_group()
 
     def _kill_group(self) -> None:
-        # The id cannot be another process's: it is free only after wait().
+        # The process id cannot belong to another process: the system reuses it only after wait().
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -179,7 +178,7 @@ class _SandboxProcess:
         except ValueError as error:
             self.error = SandboxCrashError(f"a process sent something unreadable: {error}")
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # it ended
+            pass  # the process ended
         finally:
             self._kill_group()
             self.is_ended = True
@@ -211,7 +210,7 @@ class _SandboxProcess:
             if kind == FRAME_ERROR:
                 error = _decode_error(body)
                 job.fail(error)
-                self._is_retired |= error.error_type == "MemoryError"  # what filled it may still be there
+                self._is_retired |= error.error_type == "MemoryError"  # the memory may still be full
             elif kind == FRAME_CANCELLED:
                 self._is_retired |= bool(body)
             elif not job.reply.done():
@@ -261,10 +260,10 @@ class SandboxPool:
         return {**self._counts, "workers": len(self._processes)}
 
     async def start(self, lane_count: int = 1) -> None:
-        """Start processes for so many lanes; return when one is ready, or the first could not start.
+        """Start processes for this number of lanes; return when one is ready, or the first could not start.
 
-        At rest there is one process for each lane and one more, as far as ``max_processes`` allows: the start of a process
-        takes a second on a busy machine, half the time that a caller has.
+        At rest, one process for each lane and one more are running, as far as ``max_processes`` allows: the start of a
+        process takes a second on a busy machine, half the time that a caller has.
         """
         if not self._is_running:
             self._is_running = True
@@ -288,7 +287,7 @@ class SandboxPool:
             process.kill()
         self._fail_queued_jobs(stopped)
         await asyncio.gather(*(process.watcher for process in processes))
-        self._start_finished.set()  # for those who still wait
+        self._start_finished.set()  # release callers that still wait in start()
         self._start_finished.clear()
 
     async def run_request(self, request: bytes, deadline: float, lane: str) -> bytes:
@@ -308,7 +307,7 @@ class SandboxPool:
         try:
             seconds_left = deadline - time.monotonic()
             if seconds_left <= 0:
-                raise TimeoutError  # noqa: TRY301 - as if it had been begun
+                raise TimeoutError  # noqa: TRY301 - counted below like a late job
             async with asyncio.timeout(seconds_left):
                 self._queues.setdefault(lane, collections.deque()).append(job)
                 self._dispatch_jobs()
@@ -352,7 +351,7 @@ class SandboxPool:
     # How many processes there are
 
     def _start_processes(self, count: int) -> None:
-        """Start processes until there are ``count``, or later if the last ones did not start."""
+        """Start processes until ``count`` are running, or later if the last ones did not start."""
         wait = self._next_start - time.monotonic()
         if wait > 0:
             self._schedule(self._restore, wait)
@@ -370,14 +369,14 @@ class SandboxPool:
         self._start_processes(self._resting_processes)
 
     def _grow(self) -> None:
-        """Start processes for the lanes that wait, and one for another lane."""
+        """Start processes for the waiting lanes, and one for another lane."""
         starting = sum(not process.is_ready for process in self._processes)
         missing = len(self._queues) + 1 - len(self._find_idle_processes()) - starting
         if missing > 0:
             self._start_processes(min(len(self._processes) + missing, self._max_processes))
 
     def _shrink(self) -> None:
-        """End idle processes beyond those at rest."""
+        """End idle processes above the number at rest."""
         for process in self._find_idle_processes()[: max(0, len(self._processes) - self._resting_processes)]:
             self._processes.remove(process)
             process.kill()
@@ -392,7 +391,7 @@ class SandboxPool:
         action()
 
     def _handle_change(self, process: _SandboxProcess) -> None:
-        """A process is ready, has sent a result, or has ended."""
+        """Handle a process that is ready, has sent a result, or has ended."""
         if process not in self._processes:  # stopped, or ended as idle
             return
         if process.is_ended:
@@ -412,7 +411,7 @@ class SandboxPool:
         self._dispatch_jobs()
 
     def _handle_failure(self, error: SandboxError, *, is_start: bool = True) -> None:
-        """A process could not start, or ended by itself: wait before the next start, longer each time."""
+        """Delay the next start, longer each time, after a process failed to start or ended by itself."""
         first, longest = _RESTART_DELAY_SECONDS
         self._next_start = time.monotonic() + min(first * 2**self._failure_count, longest)
         self._failure_count = min(self._failure_count + 1, 30)
@@ -430,7 +429,7 @@ class SandboxPool:
 
 
 def _decode_error(body: bytes) -> AuthorCodeError:
-    """Raises ValueError."""
+    """Decode an error of the process. Raises ValueError for an unreadable one."""
     words = json.loads(body)
     if not (isinstance(words, list) and len(words) == 3 and all(isinstance(word, str) for word in words)):  # noqa: PLR2004 - type, message, trace
         raise ValueError("an error without type, message and trace")

@@ -1,1 +1,1 @@
-"""Sets an installation up at Opentact (``connect``) and examines it (``doctor``)."""
+"""Setup of an installation at Opentact (``connect``) and diagnosis (``doctor``)."""

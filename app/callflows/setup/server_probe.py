@@ -1,4 +1,4 @@
-"""Our own server, asked as strangers and Opentact ask it."""
+"""HTTP probes of our own server from outside, as strangers and Opentact see the server."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
-"""For one question."""
+"""Time limit of one request."""
 
 
 MAX_PROBE_RESPONSE_BYTES: Final = 64_000
-"""Bytes of an answer that are looked at."""
+"""Only the start of a response is read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProbeReply:
-    """What a server answered, within ``seconds``, at the moment ``at`` of our clock."""
+    """A server's answer. ``elapsed_seconds`` is the duration of the request, ``received_at`` a Unix time of our clock."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,7 +42,7 @@ class ProbeReply:
 async def probe_url(
     url: str, method: str = "GET", timeout_seconds: float = PROBE_TIMEOUT_SECONDS, **query: str
 ) -> ProbeReply:
-    """What a URL answers. Raises OutsideError with the reason, in which no query is."""
+    """Request a URL. Raises OutboundRequestError; the reason never contains the query, because a query may hold a token."""
     client = httpx.AsyncClient(
         timeout=timeout_seconds,
         follow_redirects=False,
@@ -71,7 +71,7 @@ async def _read_response_start(response: httpx.Response) -> bytes:
 
 
 def _describe_probe_error(error: BaseException) -> str:
-    """Why there is no answer, for people."""
+    """Return a readable reason for a failed request."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, ssl.SSLCertVerificationError):
@@ -84,12 +84,12 @@ def _describe_probe_error(error: BaseException) -> str:
 
 
 async def explain_unreachable_server(public_url: str, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:
-    """Why our server is not alive behind a URL; nothing where it is."""
+    """Return why our server does not answer behind a URL; an empty text if the server is alive."""
     try:
         reply = await probe_url(f"{public_url}/healthz", timeout_seconds=timeout_seconds)
     except OutboundRequestError as error:
         return str(error)
-    if 300 <= reply.status < 400:  # noqa: PLR2004 - the class of HTTP
+    if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP status classes
         return f"it sends on elsewhere ({reply.status})"
     if reply.status != httpx.codes.OK or b'"status"' not in reply.body:
         return f"something else answers there, with {reply.status}"

@@ -1,4 +1,4 @@
-"""How values of the platform are shown to people: what follows a URL's ``?`` may be a secret, and is left out."""
+"""Values of Opentact's settings as text for people. Values in the query of a URL may be secrets and are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUERY_VALUE_PATTERN: Final = re.compile(r"=[^&]*")
 
 
 def format_setting(value: object) -> str:
-    """A field's value for people, and for programs that read a plan."""
+    """Return the value of a field for people, and for programs reading a plan."""
     if value is None or value == "":
         return "nothing"
     if isinstance(value, bool):
@@ -27,11 +27,11 @@ def format_setting(value: object) -> str:
 
 
 def format_setting_change(before: object, after: object) -> str:
-    """``nothing → https://calls.example.com/call?token=…``."""
+    """Return a change as text: ``nothing → https://calls.example.com/call?token=…``."""
     old, new = format_setting(before), format_setting(after)
     return f"{old} → {new}{' (another secret)' if old == new else ''}"
 
 
 def format_setting_changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """A line for each field that is set."""
+    """Return one line for each field of ``after``."""
     return [f"{field}: {format_setting_change(before.get(field), value)}" for field, value in after.items()]

@@ -1,1 +1,1 @@
-"""Opentact on this machine: REST, events, callers and faults, imitated from its documentation."""
+"""Opentact on this machine: REST, events, callers and faults, imitated from the documentation."""

@@ -1,4 +1,4 @@
-"""SIP Control Apps by REST: their numbers, static documents, calls and logs; XML for live calls."""
+"""REST endpoints of SIP Control Apps: assigned numbers, static documents, calls, logs, and XML for live calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ SIP_PRODUCTS = ({"product": 1, "uuid": "1", "name": "SIP"}, {"product": 2, "uuid
 
 
 def make_app_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
-    """Everything under ``/sip/app``, ``/call`` and ``/sip/product``; paths that are fixed stand before those with names."""
+    """Return the routes under ``/sip/app``, ``/call`` and ``/sip/product``."""
+    # Starlette takes the first match, so fixed paths stand before paths with parameters.
     document = "/sip/app/call/flow/{uuid}"
     return [
         rest.make_route("/call/sca/{uuid}", POST=_push_document_endpoint(calls)),

@@ -1,4 +1,4 @@
-"""Bulk calls: each number of a batch is rung with a document. platform 5."""
+"""Bulk calls: each number of a batch is rung and receives the document. platform 5."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 MAX_PARALLEL_BATCH_CALLS: Final = 10
-"""Numbers of a batch that are rung together."""
+"""Numbers of one batch that are rung at the same time."""
 
 
 def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
-    """``/batch``."""
+    """Return the routes under ``/batch``."""
 
     async def create_batch(request: Request) -> Response:
         given = await parse_rest_body(request, NewBatchBody)
@@ -48,7 +48,6 @@ def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: Rest
 
 
 async def _run_batch(platform: StandInPlatform, calls: CallRegistry, row: EntityRow, lease: EntityRow) -> None:
-    """Ring them, some at a time."""
     room = asyncio.Semaphore(MAX_PARALLEL_BATCH_CALLS)
 
     async def ring_phone(phone: str) -> None:

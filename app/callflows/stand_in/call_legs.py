@@ -1,4 +1,4 @@
-"""A leg of a call as the platform describes it: in events, in REST, and where a later leg names its parent."""
+"""Legs of a call in the platform's formats: events of 2022 and 2024, REST, and the summary in dialled legs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FREESWITCH_STATES: Final = {
     "hangup": ("HANGUP", "CS_HANGUP"),
     "destroyed": ("HANGUP", "CS_REPORTING"),
 }
-"""What FreeSWITCH says in each state; that of a leg that nobody took is another."""
+"""FreeSWITCH's call and channel state for each state; an unanswered outbound leg ends with other values."""
 
 
 DIAL_HANGUP_CAUSES: Final = {
@@ -35,7 +35,7 @@ DIAL_HANGUP_CAUSES: Final = {
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class StandInLeg:
-    """A caller's call, or one that it dialled (``parent``) or that a batch made. Numbers as the platform writes them."""
+    """A call from a caller, to a dialled target (with ``parent``) or from a batch. Numbers in the platform's format."""
 
     uuid: str
     direction: Literal["in", "out"]
@@ -58,22 +58,20 @@ class StandInLeg:
     children: list[StandInLeg] = dataclasses.field(default_factory=list)
 
     def enter_state(self, state: str, at: datetime) -> None:
-        """It is in another state."""
         self.state = state
         self.state_times[state] = self.modified_at = at
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing happens any more."""
         return self.state in ("hangup", "destroyed")
 
     def duration_seconds(self, at: datetime | None = None) -> float:
-        """How long it lasted until then, or until its last change."""
+        """Return the seconds until hang-up, else until ``at``, else until the last change."""
         end = self.state_times.get("hangup") or at or self.modified_at or self.created_at
         return max(0.0, (end - self.created_at).total_seconds())
 
     def build_entity(self) -> EventPayload:
-        """As REST has it."""
+        """Return the leg in REST format."""
         return {
             **self._common_fields(math.ceil(self.duration_seconds())),
             **self._state_fields(),
@@ -82,11 +80,14 @@ class StandInLeg:
         }
 
     def build_2022_payload(self) -> EventPayload:
-        """As the events of 2022 have it: with all its moments, the duration in milliseconds."""
+        """Return the payload of 2022 events: with the times of all states, and the duration in milliseconds."""
         return {**self._common_fields(round(self.duration_seconds() * 1000)), **self._state_fields()}
 
     def build_2024_payload(self) -> EventPayload:
-        """As the events of 2024 have it: with the moment of its own state only, the duration in seconds, rounded up."""
+        """Return the payload of 2024 events.
+
+        The payload contains only the time of the current state; the duration is in seconds, rounded up.
+        """
         said = self._common_fields(math.ceil(self.duration_seconds()))
         if self.state in self.state_times:
             said[CALL_STATE_TIME_FIELDS[self.state]] = format_platform_time(self.state_times[self.state])
@@ -98,7 +99,6 @@ class StandInLeg:
         return said | {"freeswitch_call_state": call_state, "freeswitch_channel_state": channel_state}
 
     def build_payload(self, year: EnvelopeYear) -> EventPayload:
-        """As the events of a year have it."""
         return self.build_2022_payload() if year == "2022" else self.build_2024_payload()
 
     def _common_fields(self, duration: int) -> EventPayload:
@@ -115,7 +115,7 @@ class StandInLeg:
         return said | {"account": self.account, "state": self.state}
 
     def _state_fields(self) -> EventPayload:
-        """All moments, also those that did not come."""
+        """Return the times of all states; null for states not reached."""
         moments = {
             name: format_platform_time(self.state_times[state]) if state in self.state_times else None
             for state, name in CALL_STATE_TIME_FIELDS.items()
@@ -127,7 +127,7 @@ class StandInLeg:
         return {"state_end": ended, **moments, "finished_on": finished, **cause, "thread": self.thread}
 
     def build_summary(self) -> EventPayload:
-        """As the legs that it dialled name it."""
+        """Return the short form that dialled legs contain as ``parent``."""
         who = {"type": "CallSCA", "uuid": self.uuid, "state": self.state, "direction": self.direction}
         made = {"duration": math.ceil(self.duration_seconds()), "created_on": format_platform_time(self.created_at)}
         whole = {name: value for name, value in self._state_fields().items() if name != "state_end"}
@@ -135,7 +135,7 @@ class StandInLeg:
 
 
 def build_state_event(leg: StandInLeg) -> OutgoingEvent:
-    """A leg is in another state."""
+    """Report the new state of a leg."""
     message = f"CallSCA {leg.direction} {leg.from_} > {leg.to} - {leg.state}"
     call = leg.build_2024_payload()
     payload = {"state": leg.state, "duration": call["duration"]}
@@ -147,7 +147,7 @@ def build_state_event(leg: StandInLeg) -> OutgoingEvent:
 def build_command_event(
     leg: StandInLeg, command: EventPayload, element: EventPayload, path: str, uuid: str
 ) -> OutgoingEvent:
-    """A command is done: ``command`` is its name, whether it succeeded, the reason, its tag."""
+    """Report a finished command; ``command`` contains name, success, reason and tag."""
     name, success, reason = command["name"], command["success"], command["reason"]
     state = "success" if success else "failed"
     flow = {"uuid": uuid, "success": success, "state": state, "reason": reason, "name": name}
@@ -167,7 +167,7 @@ def build_command_event(
 
 
 def build_record_event(leg: StandInLeg, record: EventPayload) -> OutgoingEvent:
-    """A recording can be had. Its payload is not documented."""
+    """Report an available recording. The payload is not documented."""
     message = f"Record {record['tag'] or 'without a tag'}"
     payload = {**record, "call": leg.build_2022_payload()}
     return OutgoingEvent("call_record", message, payload, {**record}, {}, {"call": leg.build_2024_payload()}, leg.uuid)

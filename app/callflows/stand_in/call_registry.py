@@ -1,4 +1,4 @@
-"""The calls of a stand-in: callers ring its numbers, batches ring people, XML is pushed to calls that are live."""
+"""The calls of a stand-in: inbound calls, batch calls, and XML pushed to live calls."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MAX_LIVE_CALLS: Final = 500
 
 
 MAX_REMEMBERED_CALLS: Final = 1_000
-"""Calls at once, and calls that are remembered."""
+"""Limits of simultaneous calls and of remembered calls."""
 
 
 @dataclasses.dataclass(slots=True)
 class CallSession:
-    """A call, live or over; ``task`` gives its transcript."""
+    """A call, live or over; ``task`` returns the transcript."""
 
     call: SimulatedCall
     leg: StandInLeg
@@ -48,42 +48,40 @@ class CallSession:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
         return self.task is not None and self.task.done()
 
 
 class CallRegistry:
-    """All calls, the newest last."""
+    """All calls, newest last."""
 
     def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
         self._sessions: dict[str, CallSession] = {}
 
     def iterate_legs(self) -> Iterator[StandInLeg]:
-        """Every call, and the legs that it dialled."""
+        """Yield each call, followed by the legs dialled from the call."""
         for live in [*self._sessions.values()]:
             yield live.leg
             yield from live.leg.children
 
     def list_live_legs(self) -> list[StandInLeg]:
-        """Those that are live."""
         return [leg for leg in self.iterate_legs() if not leg.is_over]
 
     def get_session(self, uuid: str) -> CallSession:
-        """A call. Raises Refused."""
+        """Raises RestRefusal (404) for an unknown call."""
         if uuid not in self._sessions:
             raise not_found_refusal("Call")
         return self._sessions[uuid]
 
     def get_leg(self, uuid: str) -> StandInLeg:
-        """A leg of any call. Raises Refused."""
+        """Return a leg of any call. Raises RestRefusal (404)."""
         found = next((leg for leg in self.iterate_legs() if leg.uuid == uuid), None)
         if found is None:
             raise not_found_refusal("Call")
         return found
 
     def push_document(self, uuid: str, document: bytes) -> StandInLeg:
-        """XML for a live call. Raises Refused. platform 2.3."""
+        """Push XML to a live call. Raises RestRefusal. platform 2.3."""
         live = self.get_session(uuid)
         self._platform.apply_rule(stand_in_rules.PUSH_ANSWER_RULE)
         check_readable(document, self._platform)
@@ -93,7 +91,7 @@ class CallRegistry:
         return live.leg
 
     def start_inbound_call(self, body: InboundCallBody) -> CallSession:
-        """Somebody rings a number of the account. Raises Refused."""
+        """Start a call to a number of the account. Raises RestRefusal."""
         lease = self._platform.leases.get_by_number(body.to)
         if lease["sip_control_app"] is None:
             raise RestRefusal(409, f"{body.to} belongs to no SIP Control App")
@@ -108,7 +106,7 @@ class CallRegistry:
         return self._start_session(live, live.call.run_inbound(app, static))
 
     def start_batch_call(self, lease: EntityRow, phone: str, document: bytes, item: str) -> CallSession:
-        """Ring somebody with a document. platform 5: POST /batch."""
+        """Ring a phone with a document. platform 5: POST /batch."""
         number = str(lease["tn"]["tn"])
         app = self._platform.apps.get_row(lease["sip_control_app"]) if lease["sip_control_app"] else None
         live = self._create_session(InboundCallBody(to=phone), "out", number, phone, lease["tn"], app)
@@ -126,7 +124,7 @@ class CallRegistry:
     def _create_session(
         self, body: InboundCallBody, direction: CallDirection, from_: str, to: str, tn: EntityRow, app: EntityRow | None
     ) -> CallSession:
-        """The call, put together: its line, and who is on it. Raises Refused."""
+        """Create a call with its caller, callees and reporter. Raises RestRefusal."""
         if len(self.list_live_legs()) >= MAX_LIVE_CALLS:
             raise RestRefusal(429, f"there are {MAX_LIVE_CALLS} calls already", headers={"retry-after": "1"})
         platform = self._platform
@@ -164,7 +162,7 @@ class CallRegistry:
 
 
 def summarize_app(app: EntityRow | None) -> EntityRow:
-    """An app as calls name it."""
+    """Return an app in the short form that calls contain."""
     if app is None:
         return {"uuid": "", "name": "", "auto_answer": True}
     names = ("created_on", "modified_on", "uuid", "name", "is_active", "shaken_verify_policy")
@@ -173,15 +171,15 @@ def summarize_app(app: EntityRow | None) -> EntityRow:
 
 
 def check_readable(document: bytes, platform: StandInPlatform) -> None:
-    """Raises Refused where a document cannot be read."""
+    """Raises RestRefusal for an unreadable document."""
     try:
         from_xml(document, extensions=platform.options.extensions)
     except DocumentReadError as error:
         raise field_refusal("file", str(error), document[:200].decode("utf-8", "replace")) from None
 
 
-def parse_script_keys(keys: object) -> Any:  # noqa: ANN401 - as callers have them
-    """A caller's script. Raises Refused."""
+def parse_script_keys(keys: object) -> Any:  # noqa: ANN401 - a tuple of scripted actions
+    """Parse a caller's script. Raises RestRefusal."""
     try:
         return parse_caller_script(keys) if keys not in (None, "") else ()
     except ScenarioError as error:
@@ -189,7 +187,7 @@ def parse_script_keys(keys: object) -> Any:  # noqa: ANN401 - as callers have th
 
 
 def parse_callee_behaviour(behaviour: object, talk_seconds: float) -> ScriptedCallees:
-    """What those who are dialled do. Raises Refused."""
+    """Parse the behaviour of dialled callees. Raises RestRefusal."""
     try:
         return ScriptedCallees(behaviour, talk_seconds)
     except ScenarioError as error:
@@ -197,5 +195,5 @@ def parse_callee_behaviour(behaviour: object, talk_seconds: float) -> ScriptedCa
 
 
 def normalize_caller(number: str) -> str:
-    """Who rings, as the platform writes it: a number with its plus; anything else as it is. platform 1.7."""
+    """Convert a caller to the platform's format: a number with a plus; other texts unchanged. platform 1.7."""
     return parse_e164(number) or number

@@ -1,4 +1,4 @@
-"""What the platform reports of one call while it runs: events, the state webhook, the legs that it dials, the charge."""
+"""The platform's reports of one running call: events, state webhooks, dialled legs, recordings and charges."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 UNLIMITED_TIMEOUT_SECONDS: Final = 24 * 3600.0
-"""Seconds: no call lasts longer. A timeout that is 0 or null is none. platform 1.1."""
+"""Timeout for 0 or null, longer than any call. platform 1.1."""
 
 
 def parse_app_timeout(milliseconds: float | None) -> float:
-    """A timeout of an app, in seconds."""
+    """Convert an app's timeout from milliseconds to seconds."""
     return milliseconds / 1000 if milliseconds else UNLIMITED_TIMEOUT_SECONDS
 
 
 class CallReporter:
-    """Watches a call, listens as its caller does, and rings its callees."""
+    """Observes a call, and forwards to its caller and callees to keep track of dialled legs."""
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class CallReporter:
         self._ringing_legs: dict[str, StandInLeg] = {}
         self._dial_result: DialResult | None = None
         self._has_rung = False
-        """Whether the callees of this Dial have rung already."""
+        """The callees of the current Dial have rung already."""
         self._webhook_lock = asyncio.Lock()
 
-    # Watching
+    # CallObserver
 
     async def report_state(self, phone_call: PhoneCall, state: str) -> None:
-        """The call is in another state."""
+        """Broadcast a new state; at the end, end the dialled legs, report recordings and charge the minutes."""
         if state == "hangup":
             self._end_legs()
             for tag in self.call.running_recordings:
@@ -75,7 +75,7 @@ class CallReporter:
             self._start_state_webhook(self._app, phone_call, state)
 
     async def report_command(self, element: Element, path: str, reason: str) -> None:
-        """A command is done."""
+        """Log and broadcast a finished command."""
         tag = element.attributes.get("tag")
         name, success = element.spec.name, not reason
         said = reason or ("Call answered" if name == "Answer" else "Success")
@@ -90,30 +90,30 @@ class CallReporter:
         self._platform.events.broadcast_event(happened, self._platform.account, self.call.clock.now())
         if isinstance(element, (Record, RecordStop, RecordWait)) and success:
             step = next(step for step in reversed(self.call.transcript.steps) if step["path"] == path)
-            if "seconds" in step:  # else it was over already
+            if "seconds" in step:  # without seconds, the recording had ended before this command
                 self._report_recording(step.get("tag", ""), step["seconds"], asr="asr" in step)
 
     def record_unanswered(self, result: str) -> None:
-        """A call of a batch was not taken."""
+        """Set the hang-up cause of an unanswered batch call."""
         self._leg.cause = DIAL_HANGUP_CAUSES[result]
 
-    # The caller, and those who are dialled
+    # CallingParty and CalledParties
 
     async def hear_step(self, step: TranscriptStep) -> None:
-        """As the caller."""
         await self._caller.hear_step(step)
 
     async def choose_action(self, window: ActionWindow) -> CallerAction:
-        """As the caller; when a conversation begins, the leg that answered is live, and the others are dropped."""
+        """Forward to the caller; first connect the answered leg if the conversation of a Dial begins."""
         taken = self._dial_result
         if window.kind == "conversation" and window.verb == "Dial" and taken and self._ringing_legs:
             if self._has_rung and taken.result == "answered":
                 self._connect_leg(taken.answered_by)
+            # The first window of a Dial is the ringing, the second the conversation.
             self._has_rung = True
         return await self._caller.choose_action(window)
 
     async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:
-        """Legs to all targets; they ring until the caller knows how it went."""
+        """Create ringing legs for all targets; the legs ring until the result of the Dial is known."""
         self._has_rung = False
         if any(self._platform.leases.find_by_number(target) for target in targets if "@" not in target):
             self.call.rules.apply_rule(stand_in_rules.OWN_NUMBER_RULE)
@@ -164,7 +164,7 @@ class CallReporter:
         self._platform.events.broadcast_event(call_legs.build_state_event(leg), self._platform.account, now)
 
     def _log_command(self, command: EntityRow, path: str) -> None:
-        """An element in the log of the app. platform 5: name, success, command, response, call."""
+        """Add an element to the log of the app. platform 5: name, success, command, response, call."""
         at = format_platform_time(self.call.clock.now())
         made = {"uuid": self._ids.next_uuid(), "created_on": at, "modified_on": at}
         done = {"name": command["name"], "success": command["success"], "command": {**command, "path": path}}
@@ -175,7 +175,7 @@ class CallReporter:
         self._platform.logs.append({**made, **done, "response": response, "state": state, "call": call, "app": app})
 
     def _report_recording(self, tag: str, seconds: float, *, asr: bool = False) -> None:
-        """A recording can be had, and its transcript where it was asked for."""
+        """Report an available recording, with a transcript if requested."""
         uuid = self._ids.next_uuid()
         record: EntityRow = {
             "uuid": uuid,
@@ -193,7 +193,6 @@ class CallReporter:
         )
 
     def _charge_minutes(self) -> None:
-        """What the minutes cost."""
         live = self._leg.state_times.get("live")
         if live is not None:
             minutes = max(1, math.ceil((self._leg.state_times["hangup"] - live).total_seconds() / 60))
@@ -201,7 +200,7 @@ class CallReporter:
             self._platform.account.charge_balance(minutes * stand_in_rules.COST_PER_MINUTE, action)
 
     def _start_state_webhook(self, app: EntityRow, phone_call: PhoneCall, state: str) -> None:
-        """Ask the state webhook, one state after the other; nobody waits for it. platform 1.4."""
+        """Send the state webhook in the background, one state after another. platform 1.4."""
         method = app["webhook_method"]
         url = append_query(app["webhook_url"], [("state", state), ("from", phone_call.from_), ("to", phone_call.to)])
         if self._platform.skips_request(method, url, stand_in_rules.WEBHOOK_STATES_RULE):
@@ -217,7 +216,7 @@ class CallReporter:
 
 
 def serialize_element(element: Element) -> EntityRow:
-    """An element as the event ``call_flow`` of 2024 has it: children by name, a list each; a text as it is."""
+    """Return an element in the format of the 2024 event ``call_flow``: lists of children by name, texts as strings."""
     row: EntityRow = {
         name: _plain_value(value) for name, value in element.attributes.items() if name != element.spec.positional_name
     }

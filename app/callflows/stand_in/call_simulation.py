@@ -1,4 +1,4 @@
-"""The line of a call on the imitated platform: how it begins, and how our URLs are told of it."""
+"""A call on the imitated platform: its first document, its early end, and the call entity in requests to our URLs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ NO_PUSHED_DOCUMENT: Final = f"no document was pushed within {rules.PARKED_CALL_S
 
 @dataclasses.dataclass(slots=True)
 class StandInPhoneCall(PhoneCall):
-    """A call as our URLs are told of it, whole. platform 1.1: the entity of a POST."""
+    """A call with the complete entity of a POST. platform 1.1."""
 
     entity_parts: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Its number, account and app, and what FreeSWITCH says."""
+    """Parts of the entity: ``meta`` (the UUID inside), ``tn``, ``account``, ``app``."""
 
     def build_entity(self) -> dict[str, Any]:
-        """As the documentation composes it."""
+        """Return the entity as the documentation composes it."""
         created = format_platform_time(self.started_at)
         over = self.state in ("hangup", "destroyed")
         named = {"cid_name": self.caller_name} if self.caller_name else {}
@@ -57,7 +57,7 @@ class StandInPhoneCall(PhoneCall):
         return entity | ({"stir_shaken_attest_level": self.attestation} if self.attestation else {})
 
     def build_classic_body(self) -> bytes:
-        """As its app has it."""
+        """Return the body of a classic callback, with the real app and account."""
         app = {"uuid": self.app_uuid, "name": self.entity_parts["app"]["name"], "subdomain": "stand-in"}
         to = int(self.to) if self.to.isdecimal() else self.to
         owner = {"account_uuid": self.entity_parts["account"]["uuid"]}
@@ -66,24 +66,24 @@ class StandInPhoneCall(PhoneCall):
 
 
 class SimulatedCall(Interpreter):
-    """A line that the caller can put down at any moment."""
+    """A call that can end at any moment: by the caller or by the app's maximum length."""
 
     reporter: CallReporter
 
     def __init__(self, phone_call: PhoneCall, **options: Any) -> None:  # noqa: ANN401 - as Interpreter has them
         super().__init__(phone_call, **options)
         self._early_end: asyncio.Future[CallEnd] = asyncio.get_running_loop().create_future()
-        """How the call ends before its document does."""
+        """Set if the call ends before its document does."""
 
     def check_interruption(self) -> None:
-        """Go on in a document that was pushed. Raises Ends where the line is put down, or the call cut off."""
+        """Raises DocumentReplacement for a pushed document, CallEnd after an early end."""
         self._raise_early_end()
         super().check_interruption()
 
     async def send_request(
         self, method: str, url: str, body: bytes | None = None, timeout_seconds: float = DOCUMENT_TIMEOUT_SECONDS
     ) -> NetworkReply:
-        """A request; who puts the line down does not wait for its answer."""
+        """Send a request; an early end of the call cancels the request. Raises CallEnd."""
         asking = asyncio.ensure_future(super().send_request(method, url, body, timeout_seconds))
         either: set[asyncio.Future[Any]] = {asking, self._early_end}
         try:
@@ -94,11 +94,11 @@ class SimulatedCall(Interpreter):
             asking.cancel()
 
     def hang_up(self) -> None:
-        """The caller puts the line down."""
+        """Hang up as the caller."""
         self._end_early(CallEnd("caller-hung-up"))
 
     async def end_after(self, minutes: int) -> None:
-        """End the call after the longest that its app allows."""
+        """End the call after the maximum length that the app allows."""
         await self.clock.sleep(minutes * 60)
         self._end_early(CallEnd("ended", f"the app allows {minutes} min"))
 
@@ -112,11 +112,11 @@ class SimulatedCall(Interpreter):
             raise self._early_end.result()
 
     async def run_inbound(self, app: EntityRow, static_document: bytes | None) -> Transcript:
-        """The call arrives for an app: its URL is asked, else it has a static document, else it is parked."""
+        """Run a call to an app. The document comes from the URL, else the static document, else a push."""
         return await self._run_call(lambda: self._fetch_first_document(app, static_document))
 
     async def run_outbound(self, callees: CalledParties, document: bytes) -> Transcript:
-        """Somebody is rung; who answers has the document."""
+        """Ring a callee; run the document after an answer."""
         return await self._run_call(lambda: self._ring_callee(callees, document))
 
     async def _fetch_first_document(self, app: EntityRow, static_document: bytes | None) -> bytes:

@@ -1,4 +1,4 @@
-"""The stand-in's own door: callers, messages from outside, faults, and what was asked of our URLs."""
+"""The stand-in's own endpoints: inbound calls and texts, callee behaviour, faults, and the requests sent to our URLs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def make_control_routes(platform: StandInPlatform, calls: CallRegistry, messages: StandInMessages) -> list[Route]:
-    """Everything under ``/stand-in``."""
+    """Return the routes under ``/stand-in``."""
     return [
         make_control_route(platform, "/calls", POST=_ring_endpoint(calls)),
         make_control_route(platform, "/calls/{uuid}", GET=_show_call_endpoint(calls), DELETE=_hang_up_endpoint(calls)),

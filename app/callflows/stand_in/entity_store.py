@@ -1,4 +1,4 @@
-"""Identities: of chance, or always the same ones with a seed."""
+"""In-memory tables of the stand-in's entities, and UUIDs for new rows: random, or repeatable with a seed."""
 
 from __future__ import annotations
 
@@ -15,39 +15,37 @@ if TYPE_CHECKING:
 
 
 class IdStream:
-    """A row of identities."""
+    """A repeatable sequence of UUIDs and fractions."""
 
     def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - identities, no secrets
+        self._random = random.Random(seed)  # noqa: S311 - UUIDs, no secrets
 
     def next_uuid(self) -> str:
-        """The next one."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def next_fraction(self) -> float:
-        """A number from 0 to 1."""
+        """Return a number from 0 (included) to 1 (excluded)."""
         return self._random.random()
 
 
 class IdGenerator:
-    """Rows of identities by what they are of, so that what happens at once does not change them."""
+    """One stream of UUIDs per kind, so that concurrent work on another kind does not change the UUIDs."""
 
     def __init__(self, seed: str = "") -> None:
         self._seed = seed or secrets.token_hex(16)
         self._streams: dict[str, IdStream] = {}
 
     def create_stream(self, purpose: str) -> IdStream:
-        """A row of its own, from the beginning."""
+        """Return a separate stream, from its beginning."""
         return IdStream(f"{self._seed}:{purpose}")
 
     def next_uuid(self, kind: str) -> str:
-        """The next identity of a kind."""
         if kind not in self._streams:
             self._streams[kind] = self.create_stream(kind)
         return self._streams[kind].next_uuid()
 
 
-# What is kept: rows by their identity, in memory, and never more than so many.
+# Tables
 
 
 EntityRow: TypeAlias = "dict[str, Any]"
@@ -57,21 +55,20 @@ RESERVED_ENTITY_FIELDS: Final = frozenset({"created_on", "modified_on", "uuid"})
 
 
 MAX_ENTITY_ROWS: Final = 5_000
-"""Rows of a kind: beyond them what people make is refused, and of what happens the oldest is forgotten."""
+"""Limit of a table: a full table refuses new rows or, with ``drops_oldest``, drops its oldest row."""
 
 
 def format_platform_time(at: datetime) -> str:
-    """As the platform writes moments: ``2026-02-19T16:24:45.961Z``."""
+    """Format as ``2026-02-19T16:24:45.961Z``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def current_platform_time() -> str:
-    """This moment."""
     return format_platform_time(datetime.now(UTC))
 
 
 class EntityTable:
-    """Rows of one kind; ``what`` is its name for people. ``forgets``: the oldest makes room for the newest."""
+    """Rows of one kind by UUID; with ``drops_oldest`` a full table drops its oldest row instead of refusing a new row."""
 
     def __init__(self, entity_name: str, ids: IdGenerator, *, drops_oldest: bool = False) -> None:
         self.entity_name = entity_name
@@ -83,7 +80,7 @@ class EntityTable:
         return iter([*self._rows.values()])
 
     def add_row(self, fields: Mapping[str, Any]) -> EntityRow:
-        """Keep a new one. Raises Refused where there are too many."""
+        """Raises RestRefusal (409) if the table is full."""
         if len(self._rows) >= MAX_ENTITY_ROWS:
             if not self._drops_oldest:
                 raise RestRefusal(409, f"there are {MAX_ENTITY_ROWS} of {self.entity_name} already")
@@ -95,13 +92,13 @@ class EntityTable:
         return row
 
     def get_row(self, uuid: str) -> EntityRow:
-        """One. Raises Refused where there is none."""
+        """Raises RestRefusal (404) for an unknown UUID."""
         if uuid not in self._rows:
             raise not_found_refusal(self.entity_name)
         return self._rows[uuid]
 
     def update_row(self, uuid: str, fields: Mapping[str, Any]) -> EntityRow:
-        """Change fields of one. Raises Refused."""
+        """Change some fields of a row. Raises RestRefusal (404)."""
         row = self.get_row(uuid)
         row.update(
             {name: value for name, value in fields.items() if name not in RESERVED_ENTITY_FIELDS},
@@ -110,7 +107,7 @@ class EntityTable:
         return row
 
     def remove_row(self, uuid: str) -> EntityRow:
-        """Take one out. Raises Refused."""
+        """Remove and return a row. Raises RestRefusal (404)."""
         row = self.get_row(uuid)
         del self._rows[uuid]
         return row

@@ -1,4 +1,4 @@
-"""The events: who is connected, which types are wanted, and how each is delivered, with the faults that are asked for."""
+"""Events: both envelopes, subscriptions, and delivery to connected websockets with the configured faults."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ CERTAIN_EVENT_TYPES: Final = frozenset({"auth", "call_state", "sms"})
 
 
 DEFAULT_EVENT_TYPES: Final = CERTAIN_EVENT_TYPES | {"call_flow"}
-"""Types that come without a subscription: those that customers are known to receive, and what is taken for granted."""
+"""Types delivered without a subscription: the certain types, known from customers, plus ``call_flow``, an assumption."""
 
 
 STAND_IN_EVENT_TYPES: Final = (*sorted(DEFAULT_EVENT_TYPES), "balance", "call_record", "tn_order")
 
 
 MAX_WAITING_EVENTS: Final = 1_000
-"""Events that wait for a connection that does not take them; then it is broken."""
+"""Limit of unsent events per connection; one more event ends the connection."""
 
 
 MAX_SWAP_SECONDS: Final = 1.0
-"""Seconds that an event waits for the one that it is to come behind."""
+"""Longest delay in seconds of an event that is swapped with the next event."""
 
 
 class AbortableTransport(Protocol):
     """The transport of a connection."""
 
     def abort(self) -> None:
-        """Break it, without a word."""
+        """Break the connection without a close frame."""
 
 
 class EventConnection:
-    """A websocket that is authenticated."""
+    """An authenticated websocket."""
 
     def __init__(self) -> None:
         self.waiting_events: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING_EVENTS)
 
     def put_event(self, text: str | None) -> None:
-        """Send a frame when it can be; None, or one too many, ends the connection."""
+        """Queue a frame; None or a full queue ends the connection."""
         if self.waiting_events.full():
             while not self.waiting_events.empty():
                 self.waiting_events.get_nowait()
@@ -59,7 +59,7 @@ class EventConnection:
 
 
 class EventBroadcaster:
-    """Tells whoever is connected; nothing is kept for those who are not. platform 3."""
+    """Delivers events to all connections; events are not stored for absent clients. platform 3."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class EventBroadcaster:
         self.connections: set[EventConnection] = set()
         self.transports: set[AbortableTransport] = set()
         self.reports_balance = False
-        """Whether ``PATCH /account/notification`` asked for balance events."""
+        """Set if ``PATCH /account/notification`` requested balance events."""
         self._ids = ids
         self._faults = faults
         self._strict = strict
@@ -83,7 +83,7 @@ class EventBroadcaster:
         self._delayed_event: str | None = None
 
     def broadcast_event(self, event: OutgoingEvent, account: StandInAccount, at: datetime | None = None) -> None:
-        """Something happened."""
+        """Deliver an event unless a fault loses, delays or repeats the event."""
         text = self.render_event(event, account, at)
         if not self.connections or not self._is_delivered(event.type):
             return
@@ -100,7 +100,7 @@ class EventBroadcaster:
             self._release_delayed()
 
     def render_event(self, happened: OutgoingEvent, account: StandInAccount, at: datetime | None = None) -> str:
-        """An event as it goes over the wire."""
+        """Return the event as JSON text in the configured envelope."""
         when = format_platform_time(at or datetime.now(UTC))
         event = build_event_envelope(
             happened, self.year, uuid=self._ids.next_uuid("event"), at=when, account=account.build_entity()
@@ -108,7 +108,7 @@ class EventBroadcaster:
         return json.dumps(event)
 
     def drop_connections(self) -> None:
-        """Break all connections, without a word."""
+        """Break all connections without a close frame."""
         for wire in [*self.transports]:
             wire.abort()
         self.connections.clear()
@@ -126,7 +126,7 @@ class EventBroadcaster:
                 connection.put_event(text)
 
     def _is_delivered(self, kind: str) -> bool:
-        """Whether a type is delivered: unasked, or since it is subscribed to."""
+        """Return whether a type is delivered, by default or by an active subscription."""
         if kind in (CERTAIN_EVENT_TYPES if self._strict else DEFAULT_EVENT_TYPES) or (
             kind == "balance" and self.reports_balance
         ):
@@ -138,12 +138,12 @@ class EventBroadcaster:
 
 
 def _is_active_subscription(row: EntityRow, now: str) -> bool:
-    """Whether a subscription goes on. An end before its beginning, as in an example, is none. platform 3."""
+    """Return whether a subscription is active. An end before the start, as in an example, is ignored. platform 3."""
     end = row["expired_on"]
     return end is None or end > now or end < row["created_on"]
 
 
-# Events as they are written: the envelope of 2022, and that of 2024. platform 4.
+# The envelopes of 2022 and 2024. platform 4.
 
 
 EnvelopeYear: TypeAlias = Literal["2022", "2024"]
@@ -154,7 +154,7 @@ EventPayload: TypeAlias = "dict[str, Any]"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutgoingEvent:
-    """Something to be reported: its payloads in both envelopes, and what stands beside them."""
+    """An event with its payloads and additional fields for both envelopes."""
 
     type: str
     message: str
@@ -164,13 +164,13 @@ class OutgoingEvent:
     extra_2024: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ref_id: str = ""
     message_2022: str = ""
-    """Where it is another."""
+    """Message in the envelope of 2022, if different."""
 
 
 def build_event_envelope(
     event: OutgoingEvent, year: EnvelopeYear, *, uuid: str, at: str, account: EventPayload
 ) -> EventPayload:
-    """An event. That of 2022 has no identity."""
+    """Return the complete event. The envelope of 2022 has no UUID."""
     if year == "2022":
         beside = event.extra_2022
         said = {"timestamp": at, "message": event.message_2022 or event.message, "type": event.type}
@@ -190,24 +190,24 @@ def build_event_envelope(
 
 
 def build_sms_event(row: EventPayload) -> OutgoingEvent:
-    """A message is in another state."""
+    """Report the new state of a message."""
     message = f"SMS: type: {row['type']}, state: {row['state']}"
     return OutgoingEvent("sms", message, {**row}, {**row}, ref_id=row["uuid"])
 
 
 def build_balance_event(amount: float, action: str) -> OutgoingEvent:
-    """The balance is another."""
+    """Report the new balance."""
     beside = {"source_action": action}
     return OutgoingEvent("balance", f"New balance is {amount:g}", amount, amount, beside, beside)
 
 
 def build_order_event(row: EventPayload) -> OutgoingEvent:
-    """Numbers were ordered."""
+    """Report an order of numbers."""
     return OutgoingEvent("tn_order", f"Order {row['state']}", {**row}, {**row}, ref_id=row["uuid"])
 
 
 def build_auth_event(connection: str, ip: str, user: EventPayload, account: EventPayload) -> OutgoingEvent:
-    """A websocket's token is accepted."""
+    """Report the accepted token of a websocket."""
     message = f"WSS connection {connection}@{ip} - success auth {user['email']}"
     payload = {"uuid": connection, "ip": ip, "user": user, "account": account}
     return OutgoingEvent("auth", message, payload, payload)

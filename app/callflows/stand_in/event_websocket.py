@@ -1,4 +1,4 @@
-"""The websocket at ``/wss``: a token is shown, then events come."""
+"""The websocket at ``/wss``: the client authenticates with a token, then receives events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def make_websocket_protocol(platform: StandInPlatform) -> type[WebSocketsSansIOProtocol]:
-    """Websockets of uvicorn that can be broken, and silent: then what comes is not even read, and nothing is answered."""
+    """Return uvicorn's protocol class with two faults added: abrupt disconnection and silence.
+
+    A silent connection does not even read data, so pings stay unanswered.
+    """
 
     class FaultyWebSocketProtocol(WebSocketsSansIOProtocol):
         def connection_made(self, transport: BaseTransport) -> None:
@@ -40,8 +43,6 @@ def make_websocket_protocol(platform: StandInPlatform) -> type[WebSocketsSansIOP
 
 
 def make_websocket_endpoint(platform: StandInPlatform) -> Callable[[WebSocket], Awaitable[None]]:
-    """The endpoint."""
-
     async def serve_websocket(socket: WebSocket) -> None:
         await socket.accept()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
@@ -54,7 +55,7 @@ def make_websocket_endpoint(platform: StandInPlatform) -> Callable[[WebSocket], 
 
 
 async def _authenticate(socket: WebSocket, platform: StandInPlatform) -> bool:
-    """Whether the first frame shows a token that is accepted. platform 3: {"type": "auth", "payload": token}."""
+    """Return whether the first frame has an accepted token. platform 3: {"type": "auth", "payload": token}."""
     try:
         async with asyncio.timeout(stand_in_rules.WEBSOCKET_AUTH_SECONDS):
             shown: Any = json.loads(await socket.receive_text())
@@ -66,7 +67,7 @@ async def _authenticate(socket: WebSocket, platform: StandInPlatform) -> bool:
 
 
 async def _serve_events(socket: WebSocket, platform: StandInPlatform) -> None:
-    """Say that it is authenticated, then send events until one side ends it."""
+    """Send the ``auth`` event, then events until either side ends the connection."""
     connection = EventConnection()
     ip = socket.client.host if socket.client else ""
     happened = build_auth_event(

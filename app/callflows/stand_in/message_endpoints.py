@@ -1,4 +1,4 @@
-"""Messages: sent, received, searched; profiles, and the callbacks that tell of them."""
+"""Text messages: sending, receiving, search, messaging profiles and their callbacks."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 MESSAGE_CALLBACK_TIMEOUT_SECONDS: Final = 10.0
-"""Seconds of the real clock that a callback may take."""
+"""Timeout of a callback, in seconds of real time."""
 
 
 SMS_SEARCH_TYPES: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
 
 
 class StandInMessages:
-    """All messages. platform 1.5 and 4."""
+    """All messages of the account. platform 1.5 and 4."""
 
     def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
 
     def send_message(self, body: SmsBody) -> EntityRow:
-        """Send one from a number of the account. Raises Refused."""
+        """Send a message from a number of the account. Raises RestRefusal."""
         platform = self._platform
         lease = platform.leases.get_by_number(body.sender or body.tn or "")
         if "sms" not in lease["features"]:
@@ -52,7 +52,7 @@ class StandInMessages:
         return {**row}
 
     def receive_message(self, body: InboundTextBody) -> EntityRow:
-        """Somebody sends one to a number of the account. Raises Refused."""
+        """Receive a message at a number of the account. Raises RestRefusal."""
         lease = self._platform.leases.get_by_number(body.to)
         if "sms" not in lease["features"]:
             raise RestRefusal(409, f"TN {body.to} is not enabled for SMS")
@@ -62,14 +62,14 @@ class StandInMessages:
         return {**row}
 
     def _add_row(self, kind: str, lease: EntityRow, from_: str, to: str, text: str) -> EntityRow:
-        """One, kept; its thread is that of the two numbers."""
+        """Store a message; both directions between two numbers share a thread."""
         thread = hashlib.sha256(":".join(sorted((from_, to))).encode()).hexdigest()[:32]
         who = {"from": from_, "to": to, "thread": thread, "message": text}
         whose = {"tn": lease["tn"], "account": self._platform.account.build_entity()}
         return self._platform.messages.add_row({"type": kind, **who, "state": "created", **whose})
 
     async def _deliver_message(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
-        """A message that is sent: created, success, and delivered."""
+        """Move a sent message through its states: created, success, delivered."""
         beat = stand_in_rules.SMS_STATE_SECONDS / self._platform.options.pace
         for state, delivered in (("created", False), ("success", False), ("success", True)):
             self._platform.messages.update_row(row["uuid"], {"state": state, "delivered": delivered})
@@ -77,7 +77,7 @@ class StandInMessages:
             await asyncio.sleep(beat)
 
     async def _report_state(self, row: EntityRow, lease: EntityRow, callback_url: str | None) -> None:
-        """The event, and the callback: the message's own, else its profile's, else none."""
+        """Send the event, and the callback of the message or else of its profile, if any."""
         happened = event_delivery.build_sms_event(row)
         if self._platform.events.year == "2022":
             self._platform.report_event(happened)
@@ -89,7 +89,7 @@ class StandInMessages:
         await self._request_callback([asked for asked in urls if asked], json.dumps(row).encode())
 
     async def _request_callback(self, urls: list[str], body: bytes) -> None:
-        """The second URL is asked where the first cannot be reached."""
+        """Request the first URL, or the second URL if the first is unreachable."""
         for url in urls:
             if self._platform.skips_request("POST", url, stand_in_rules.CALLBACK_METHOD_RULE):
                 return
@@ -99,7 +99,7 @@ class StandInMessages:
 
 
 def make_message_routes(platform: StandInPlatform, messages: StandInMessages, rest: RestRouter) -> list[Route]:
-    """``/sms`` and ``/profile/messaging``."""
+    """Return the routes under ``/sms`` and ``/profile/messaging``."""
 
     async def send_sms(request: Request) -> Response:
         return success_response(messages.send_message(await parse_rest_body(request, SmsBody)), 202)

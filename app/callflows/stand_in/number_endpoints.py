@@ -1,4 +1,4 @@
-"""Numbers by REST: those that can be had, orders, and leases."""
+"""REST endpoints of numbers: search, orders and leases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXACT_NUMBER_FIELDS: Final = ("type", "country", "state", "rate_center", "npa", 
 
 
 def make_number_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
-    """``/tn/search``, ``/order`` and ``/lease/tn``."""
+    """Return the routes under ``/tn/search``, ``/order`` and ``/lease/tn``."""
     sms = rest.make_route(
         "/lease/tn/{lease}/subscription/sms", POST=_enable_sms_endpoint(platform), DELETE=_disable_sms_endpoint(platform)
     )
@@ -61,14 +61,14 @@ def _search_numbers_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 
 def _parse_page(request: Request, body: NumberSearchBody) -> tuple[int, int]:
-    """How many, from where: by the body, or by ``?page&size`` of 2020, where pages count from 0."""
+    """Return size and offset, from the body or from ``?page&size`` of 2020; pages count from 0."""
     if "size" not in request.query_params and "page" not in request.query_params:
         return body.take, body.skip
     try:
         size, page = int(request.query_params.get("size", 10)), int(request.query_params.get("page", 0))
     except ValueError:
         raise field_refusal("page", "invalid integer number", request.url.query) from None
-    if not 1 <= size <= 100:  # noqa: PLR2004 - as take
+    if not 1 <= size <= 100:  # noqa: PLR2004 - the limits of ``take``
         raise field_refusal("size", "must be 1 to 100", size)
     if page < 0:
         raise field_refusal("page", "must be 0 or more", page)
@@ -85,7 +85,7 @@ def _matches_search(row: EntityRow, body: NumberSearchBody) -> bool:
 
 
 def _matches_pattern(row: EntityRow, body: NumberSearchBody) -> bool:
-    """Whether ten digits fit a pattern: anywhere in them, * is any, % is one."""
+    """Return whether the pattern occurs in the ten digits; ``*`` is any text, ``%`` one digit."""
     if not body.pattern:
         return True
     pattern = body.pattern.lower()
@@ -193,7 +193,7 @@ def _disable_sms_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 
 def make_assignment_route(platform: StandInPlatform, rest: RestRouter, path: str, table: EntityTable, field: str) -> Route:
-    """The numbers that something has: shown, given and taken by their leases."""
+    """Return the route that lists, adds and removes the numbers of an app or a connection."""
 
     def list_assigned(uuid: str) -> list[EntityRow]:
         return [platform.leases.build_rest_row(row) for row in platform.leases.table if row[field] == uuid]

@@ -1,4 +1,4 @@
-"""The bodies of requests: their fields, and what may stand in them."""
+"""Models of the request bodies. Unknown fields are refused, except by models with ``extra="allow"``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _check_url(url: str) -> str:
 
 
 PhoneDigits = Annotated[str, BeforeValidator(_parse_digits)]
-"""A number, in E.164 without its plus."""
+"""A phone number in E.164 without the plus."""
 
 
 WebUrl = Annotated[str, AfterValidator(_check_url), Field(max_length=2048)]
@@ -49,13 +49,13 @@ TrunkSettings = dict[str, Any]
 
 
 class RequestBody(BaseModel):
-    """A body; what is not known in it is refused."""
+    """A body that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
 
 class AppChangesBody(RequestBody):
-    """What may be changed of a SIP Control App."""
+    """Changeable fields of a SIP Control App."""
 
     name: EntityName = ""
     is_active: bool = True
@@ -77,7 +77,7 @@ class AppChangesBody(RequestBody):
 
 
 class NewAppBody(AppChangesBody):
-    """A SIP Control App: name, product and both trunk settings must be there."""
+    """A new SIP Control App: name, product and both trunk settings are required."""
 
     name: EntityName
     product: int
@@ -86,14 +86,14 @@ class NewAppBody(AppChangesBody):
 
 
 class AssignmentBody(RequestBody):
-    """Numbers that are given to an app or a connection, and taken from it, by their leases."""
+    """Leases of numbers to add to or remove from an app or a connection."""
 
     add: list[str] = []
     remove: list[str] = []
 
 
 class LeaseChangesBody(RequestBody):
-    """What may be changed of a lease."""
+    """Changeable fields of a lease."""
 
     sip_control_app: str | None = None
     sip_connection: str | None = None
@@ -101,14 +101,14 @@ class LeaseChangesBody(RequestBody):
 
 
 class EnableSmsBody(RequestBody):
-    """A number sends and receives messages."""
+    """Enables text messages for a number."""
 
     messaging_profile: str
     sms_campaign: str | None = None
 
 
 class OrderItemBody(RequestBody):
-    """A number that is ordered; features as a list, or each by its name."""
+    """An ordered number; features as a list, or as a boolean each."""
 
     tn: PhoneDigits
     features: list[Literal["voice", "sms", "mms", "fax", "emergency"]] = []
@@ -121,19 +121,19 @@ class OrderItemBody(RequestBody):
     autorenew: bool = True
 
     def list_features(self) -> list[str]:
-        """Its features."""
+        """Return the features from both forms; by default voice."""
         named = [name for name in ("voice", "sms", "mms", "fax", "emergency") if getattr(self, name)]
         return [*dict.fromkeys([*self.features, *named])] or ["voice"]
 
 
 class OrderBody(RequestBody):
-    """Numbers that are ordered."""
+    """An order of numbers."""
 
     items: Annotated[list[OrderItemBody], Field(min_length=1, max_length=100)]
 
 
 class NumberSearchBody(RequestBody):
-    """A search for numbers, in any of the three bodies that are known. platform 5."""
+    """A search for numbers, in any of the three known forms. platform 5."""
 
     type: str | None = None
     country: str | None = None
@@ -154,7 +154,7 @@ class NumberSearchBody(RequestBody):
 
 
 class SmsBody(RequestBody):
-    """A message: ``from``, or ``tn`` in the older form."""
+    """A message from ``from``, or from ``tn`` in the older form."""
 
     sender: Annotated[PhoneDigits | None, Field(alias="from")] = None
     tn: PhoneDigits | None = None
@@ -170,7 +170,7 @@ class SmsBody(RequestBody):
 
 
 class MessagingProfileBody(RequestBody):
-    """A messaging profile: ``callback_url2`` is asked where the first cannot be reached."""
+    """A messaging profile; ``callback_url2`` is requested if the first URL is unreachable."""
 
     name: EntityName = "profile"
     callback_url: WebUrl | None = None
@@ -183,7 +183,7 @@ class MessagingProfileBody(RequestBody):
 
 
 class SubscriptionBody(RequestBody):
-    """A type of events that is delivered."""
+    """A subscription to one type of events."""
 
     type: str
     channel: Literal["wss"] = "wss"
@@ -192,7 +192,7 @@ class SubscriptionBody(RequestBody):
 
 
 class NewBatchBody(RequestBody):
-    """Calls to numbers with a document; ``tn_lease`` is whose number they see."""
+    """A batch of calls with one document; callees see the number of ``tn_lease``."""
 
     outbound_voice_profile: str
     phones: Annotated[list[PhoneDigits], Field(min_length=1, max_length=1000)]
@@ -201,7 +201,7 @@ class NewBatchBody(RequestBody):
 
 
 class VoiceProfileBody(BaseModel):
-    """An outbound voice profile, and a SIP connection: their fields are kept as they are given."""
+    """An outbound voice profile or a SIP connection; unknown fields are stored unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -210,22 +210,20 @@ class VoiceProfileBody(BaseModel):
 
 
 class SipDomainBody(RequestBody):
-    """A SIP domain."""
-
     domain: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9-]+)*$")]
     sip_connection: str | None = None
     sip_control_app: str | None = None
 
 
 class SipDomainChangesBody(RequestBody):
-    """What may be changed of a domain."""
+    """Changeable fields of a domain."""
 
     sip_connection: str | None = None
     sip_control_app: str | None = None
 
 
 class SipUserBody(BaseModel):
-    """A SIP user; the password is never shown."""
+    """A SIP user; responses never contain the password."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -241,13 +239,14 @@ class SipInviteBody(BaseModel):
     email: EntityName
 
 
-# The stand-in's own
+# Bodies of the stand-in's own endpoints
 
 
 class InboundCallBody(RequestBody):
-    """Somebody rings ``to``: with keys, for callees that behave so, at a pace of its own; ``wait``: until it is over.
+    """An inbound call to ``to``, with the caller's script, the callees' behaviour and an optional pace.
 
-    ``method`` is what ``callflows call`` says of a URL; here the app's own ``call_flow_method`` decides.
+    ``wait`` delays the response until the end of the call. ``method`` is accepted for ``callflows call`` but ignored:
+    the app's ``call_flow_method`` decides.
     """
 
     to: str
@@ -264,7 +263,7 @@ class InboundCallBody(RequestBody):
 
 
 class InboundTextBody(RequestBody):
-    """Somebody sends a message to a number of the account."""
+    """A text message to a number of the account."""
 
     sender: Annotated[PhoneDigits, Field(alias="from")] = DEFAULT_REHEARSAL_CALLER.lstrip("+")
     to: PhoneDigits

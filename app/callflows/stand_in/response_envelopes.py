@@ -1,4 +1,4 @@
-"""Answers in the documented envelope."""
+"""Responses and refusals in the documented envelopes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNAUTHORIZED_MESSAGE = "Unauthorized"
 
 
 class RestRefusal(Exception):
-    """A request is refused. ``fields``: what is wrong with it, by path. platform 5: the envelope of an error."""
+    """Refuses a request; ``fields`` maps paths to errors. platform 5: the envelope of an error."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class RestRefusal(Exception):
         self.headers = headers
 
     def build_response(self) -> JSONResponse:
-        """As the platform says it."""
+        """Return the platform's error envelope."""
         said: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
         if self.fields is not None:
             said |= {"meta": "", "fields": self.fields}
         return JSONResponse(said, self.status, headers=self.headers)
 
     def build_problem_response(self) -> JSONResponse:
-        """As the stand-in's own door says it: problem details (RFC 9457), which name every wrong field."""
+        """Return problem details (RFC 9457) for the stand-in's own endpoints, naming every wrong field."""
         named = [f"{path.removeprefix('params.')}: {field['message']}" for path, field in (self.fields or {}).items()]
         said = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
         said["detail"] = "; ".join(named) or self.message
@@ -49,17 +49,16 @@ class RestRefusal(Exception):
 
 
 def success_response(payload: object, status: int = 200, **extra_fields: object) -> JSONResponse:
-    """Success."""
     return JSONResponse({"success": True, "payload": payload, **extra_fields}, status)
 
 
 def field_refusal(name: str, message: str, value: object) -> RestRefusal:
-    """One field is wrong."""
+    """Return the refusal (400) of one field."""
     return RestRefusal(400, "Validation failed", {f"params.{name}": {"message": message, "value": value}})
 
 
 def validation_refusal(error: ValidationError) -> RestRefusal:
-    """What pydantic found wrong."""
+    """Return the refusal (400) of all fields that pydantic rejected."""
     fields = {}
     for found in error.errors(include_url=False, include_context=False):
         path = ".".join(map(str, found["loc"])) or "body"
@@ -69,5 +68,4 @@ def validation_refusal(error: ValidationError) -> RestRefusal:
 
 
 def not_found_refusal(entity_name: str) -> RestRefusal:
-    """There is no such thing."""
     return RestRefusal(404, f"{entity_name} not found")

@@ -1,4 +1,4 @@
-"""Requests to the stand-in: authentication, bodies, files, and the faults that are asked for."""
+"""Routes of the stand-in: authentication, JSON and file bodies, injected faults, and generic CRUD endpoints."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ CONTROL_MEDIA_TYPE: Final = "application/json"
 
 
 MAX_STAND_IN_BODY_BYTES: Final = 1_000_000
-"""Bytes of a body."""
+"""Limit of a request body, in bytes."""
 
 
 async def parse_rest_body(request: Request, model: type[BodyT]) -> BodyT:
-    """A JSON body. Raises Refused."""
+    """Parse and validate a JSON body. Raises RestRefusal."""
     try:
         return model.model_validate(await parse_rest_json(request))
     except ValidationError as error:
@@ -51,7 +51,7 @@ async def parse_rest_body(request: Request, model: type[BodyT]) -> BodyT:
 
 
 async def parse_rest_json(request: Request) -> dict[str, Any]:
-    """A JSON object; an empty body is an empty one. Raises Refused."""
+    """Parse a JSON object; an empty body counts as an empty object. Raises RestRefusal."""
     raw = await _read_body(request)
     try:
         given = json.loads(raw or b"{}")
@@ -63,12 +63,12 @@ async def parse_rest_json(request: Request) -> dict[str, Any]:
 
 
 async def parse_rest_changes(request: Request, model: type[BodyT]) -> dict[str, Any]:
-    """The fields that a JSON body gives, and no others. Raises Refused."""
+    """Return only the fields present in a JSON body, after validation. Raises RestRefusal."""
     return (await parse_rest_body(request, model)).model_dump(exclude_unset=True)
 
 
 async def parse_rest_file(request: Request) -> bytes:
-    """The part ``file`` of a multipart body. Raises Refused."""
+    """Return the part ``file`` of a multipart body. Raises RestRefusal."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise field_refusal("file", "must be a part of multipart/form-data", "")
     async with request.form(max_files=1, max_fields=10, max_part_size=MAX_STAND_IN_BODY_BYTES) as form:
@@ -93,20 +93,20 @@ async def _read_body(request: Request) -> bytes:
 
 
 def read_request_token(request: Request) -> str:
-    """The token that a request shows, in either header. platform 5."""
+    """Return the token of a request, from either header. platform 5."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return request.headers.get("x-auth-token") or (token.strip() if scheme.lower() == "bearer" else "")
 
 
 class RestRouter:
-    """Makes routes: each is slow, fails or is limited as the faults say, and needs a token."""
+    """Creates REST routes with injected faults and token authentication."""
 
     def __init__(self, platform: StandInPlatform) -> None:
         self._platform = platform
         self._fault_stream = platform.ids.create_stream("faults of rest")
 
     def make_route(self, path: str, *, is_public: bool = False, **endpoints: RestEndpoint) -> Route:
-        """A path and its endpoints by method."""
+        """Return the route of a path; ``endpoints`` are named by HTTP method."""
 
         async def handle_request(request: Request) -> Response:
             await self._inject_faults()
@@ -127,14 +127,19 @@ class RestRouter:
 
 
 def make_control_route(platform: StandInPlatform, path: str, **endpoints: RestEndpoint) -> Route:
-    """A path of the stand-in's own: for this machine, elsewhere with a token. No page of the web can post to it."""
+    """Return a route of the stand-in's own endpoints.
+
+    Requests from this machine need no token; other requests do.
+    """
 
     async def handle_request(request: Request) -> Response:
+        # The Host header must be loopback, too: a web page could reach the stand-in by DNS rebinding.
         here = is_loopback_host(request.client.host if request.client else "") and is_loopback_host(
             request.url.hostname or ""
         )
         if not here and not platform.tokens.accepts_token(read_request_token(request)):
             raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
+        # Web pages can post other content types to this machine without asking; JSON needs a CORS preflight.
         if request.headers.get("content-type", CONTROL_MEDIA_TYPE).partition(";")[0].strip() != CONTROL_MEDIA_TYPE:
             raise RestRefusal(415, f"the content type must be {CONTROL_MEDIA_TYPE}")
         return await _select_endpoint(endpoints, request)(request)
@@ -146,7 +151,7 @@ def _select_endpoint(endpoints: Mapping[str, RestEndpoint], request: Request) ->
     return endpoints["GET" if request.method == "HEAD" else request.method]
 
 
-# What is made, listed, shown, changed and removed alike, whatever it is.
+# Generic CRUD routes
 
 
 def make_crud_routes(
@@ -161,7 +166,10 @@ def make_crud_routes(
     on_removed: Callable[[str], None] = lambda _: None,
     find_row: Callable[[str], EntityRow] | None = None,
 ) -> list[Route]:
-    """The routes of a kind. ``check`` refuses fields, ``named`` finds a row by what stands in the path."""
+    """Return the routes that list, create, show, change and remove rows of a table.
+
+    ``check_fields`` may refuse fields; ``find_row`` finds a row by the path parameter, by default a UUID.
+    """
     find = find_row or table.get_row
 
     async def list_rows(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Searches: take, skip, mode, order, and masks. platform 5."""
+"""Searches with take, skip, mode, order and masks. platform 5."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ LOG_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "name", "success", "command", "cal
 
 
 class SearchBody(BaseModel):
-    """The body of a search; what else stands in it are masks by field, and ``…_on_from`` and ``…_on_to``."""
+    """The body of a search; additional fields are masks by field name, or ranges ``…_on_from`` and ``…_on_to``."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -73,12 +73,12 @@ class SearchBody(BaseModel):
 
     @property
     def masks(self) -> dict[str, Any]:
-        """What rows must be like."""
+        """Masks and ranges by field name."""
         return self.model_extra or {}
 
 
 def search_rows(rows: Iterable[EntityRow], search: SearchBody, fields: Collection[str]) -> dict[str, Any]:
-    """The page that is asked for. Raises Refused where a field is not known."""
+    """Return the requested page of matching rows. Raises RestRefusal for an unknown field."""
     for name in search.order:
         _check_field(f"order.{name}", name, fields)
     masks = {name: value for name, value in search.masks.items() if value is not None}
@@ -90,7 +90,10 @@ def search_rows(rows: Iterable[EntityRow], search: SearchBody, fields: Collectio
     fits = any if masks and search.mode == "OR" else all
     kept = [row for row in rows if fits(_matches_mask(row, name, value, fields) for name, value in masks.items())]
     for name, way in reversed(search.order.items()):
-        kept.sort(key=lambda row, name=name: _sort_key(_field_value(row, name)), reverse=way == "DESC")  # type: ignore[misc]
+        kept.sort(
+            key=lambda row, name=name: _sort_key(_field_value(row, name)),  # type: ignore[misc]
+            reverse=way == "DESC",
+        )
     page = kept[search.skip : search.skip + search.take]
     return {"take": search.take, "skip": search.skip, "total": len(kept), "data": page}
 
@@ -123,7 +126,7 @@ def _plain_text(value: object) -> str:
 
 
 def _field_value(row: EntityRow, name: str) -> Any:  # noqa: ANN401 - JSON
-    """A field; of what is a row of its own its number, else its identity."""
+    """Return a field; of a nested row return the number, else the UUID."""
     value = row.get(name)
     return value.get("tn", value.get("uuid")) if isinstance(value, dict) else value
 

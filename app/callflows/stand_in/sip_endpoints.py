@@ -1,4 +1,4 @@
-"""SIP connections, domains, users and invites; outbound voice profiles: kept as given, no call is routed by them."""
+"""SIP connections, domains, users and invites; outbound voice profiles. Stored only: no call is routed by them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 def make_sip_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
-    """``/sip/connection``, ``/sip/domain`` and ``/profile/outbound_voice``."""
+    """Return the routes under ``/sip/connection``, ``/sip/domain`` and ``/profile/outbound_voice``."""
 
     def find_domain(key: str) -> EntityRow:
-        """A domain by its name or identity."""
+        """Find a domain by name or UUID."""
         name = key.lower().removesuffix(".opentact.org").removesuffix(".sip")
         found = next((row for row in platform.domains if row["domain"] in (name, key)), None)
         return found or platform.domains.get_row(key)
@@ -77,7 +77,7 @@ def _make_domain_part_routes(
     table: EntityTable,
     new_model: type[BaseModel],
 ) -> list[Route]:
-    """What belongs to a domain."""
+    """Return the routes of a domain's users or invites."""
 
     async def list_rows(request: Request) -> Response:
         uuid = find_domain(request.path_params["domain"])["uuid"]
@@ -101,5 +101,5 @@ def _make_domain_part_routes(
 
 
 def _public_row(row: EntityRow) -> EntityRow:
-    """Without its domain, and never with a password."""
+    """Remove the domain and the password, which no response may contain."""
     return {name: value for name, value in row.items() if name not in ("domain", "password")}

@@ -1,4 +1,4 @@
-"""Numbers that the account has, and those that can be ordered."""
+"""The account of a stand-in: leased and orderable numbers, tokens, balance."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ INVENTORY_PLACES: Final = (
     ("512", "TX", "Austin", "AUSTIN"),
     ("617", "MA", "Boston", "BOSTON"),
 )
-"""Where numbers can be had: each place has those that nobody can have, from 555-0100 to 555-0199."""
+"""Places with orderable numbers: in each, the never-assigned numbers 555-0100 to 555-0199."""
 
 
 def build_tn_row(number: int) -> EntityRow:
-    """A number as it stands in calls and leases."""
+    """Return a number in the format of calls and leases."""
     made = current_platform_time()
     return {"created_on": made, "modified_on": made, "tn": number, "deleted_on": None}
 
 
 def list_orderable_numbers() -> Iterator[EntityRow]:
-    """All numbers that there are to order."""
     for npa, state, city, center in INVENTORY_PLACES:
         for line in range(100, 200):
             yield {
@@ -67,47 +66,46 @@ class NumberLeases:
         self._apps = apps
 
     def add_lease(self, number: int, *, features: list[str], autorenew: bool = True) -> EntityRow:
-        """Lease a number."""
         fields: dict[str, Any] = {"tn": build_tn_row(number), "features": features, "autorenew": autorenew}
         nobody = {"sip_control_app": None, "sip_connection": None, "messaging_profile": None, "sms_campaign": None}
         return self.table.add_row({**fields, **nobody})
 
     def get_lease(self, key: str) -> EntityRow:
-        """A lease by its identity, or by its number however that is written. Raises Refused."""
+        """Return a lease by UUID, or by number in any spelling. Raises RestRefusal (404)."""
         found = self.find_by_number(key)
         return found if found is not None else self.table.get_row(key)
 
     def find_by_number(self, number: str) -> EntityRow | None:
-        """A lease by its number; None where the account does not have it."""
+        """Return the lease of a number; None if the account does not have the number."""
         digits = parse_e164(number).lstrip("+")
         return next((row for row in self.table if digits and str(row["tn"]["tn"]) == digits), None)
 
     def get_by_number(self, number: str) -> EntityRow:
-        """A lease by its number. Raises Refused."""
+        """Return the lease of a number. Raises RestRefusal (404)."""
         row = self.find_by_number(number)
         if row is None:
             raise not_found_refusal(f"TN lease {number}")
         return row
 
     def build_rest_row(self, row: EntityRow) -> EntityRow:
-        """A lease as REST has it: its app by identity and name."""
+        """Return a lease in REST format: the app with UUID and name."""
         app = row["sip_control_app"]
         named = {"uuid": app, "name": self._apps.get_row(app)["name"]} if app else None
         profile = row["messaging_profile"]
         return {**row, "sip_control_app": named, "messaging_profile": {"uuid": profile} if profile else None}
 
     def clear_references(self, field: str, uuid: str) -> None:
-        """What is no more has no numbers."""
+        """Unassign all numbers from a removed entity."""
         for row in self.table:
             if row[field] == uuid:
                 row[field] = None
 
 
-# Tokens: the one made in the portal, and JWTs that an email and a password get.
+# Tokens: a fixed token as from the portal, and JWTs issued for email and password.
 
 
 class TokenIssuer:
-    """Gives JWTs and knows its own. ``life`` of a JWT is in seconds of the real clock."""
+    """Issues and checks JWTs; their lifetime ``token_life`` is in seconds of real time."""
 
     def __init__(self, options: StandInOptions, key: str) -> None:
         self._options = options
@@ -116,7 +114,7 @@ class TokenIssuer:
         self._expired_count = 0
 
     def issue_jwt(self, credentials: str) -> str | None:
-        """A JWT for what ``Authorization: Basic`` says; None where email or password are wrong."""
+        """Return a JWT for the credentials of ``Authorization: Basic``; None if email or password are wrong."""
         wanted = base64.b64encode(f"{self._options.email}:{self._options.password}".encode())
         if not hmac.compare_digest(credentials.encode(), wanted):
             return None
@@ -132,7 +130,7 @@ class TokenIssuer:
         return f"{signed}.{self._sign_text(signed)}"
 
     def accepts_token(self, token: str) -> bool:
-        """Whether a token is one of these, and valid."""
+        """Return whether the token is the portal's token or a valid JWT."""
         if self._options.token and hmac.compare_digest(token.encode(), self._options.token.encode()):
             return True
         signed, _, signature = token.rpartition(".")
@@ -142,7 +140,7 @@ class TokenIssuer:
         return bool(claims["jti"] > self._expired_count and claims["exp"] > time.time())
 
     def expire_jwts(self) -> None:
-        """All JWTs that were given are valid no more."""
+        """Invalidate all JWTs issued so far."""
         self._expired_count = self._issued_count
 
     def _sign_text(self, text: str) -> str:
@@ -161,11 +159,11 @@ def _decode_base64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-# The account: its balance, and what it is shown as.
+# The account and its balance
 
 
 class StandInAccount:
-    """Who owns it all. ``told`` hears of each charge: why, and the new balance."""
+    """The account; ``on_charge`` receives the reason of each charge and the new balance."""
 
     def __init__(self, options: StandInOptions, ids: IdGenerator, on_charge: Callable[[str, float], None]) -> None:
         self.uuid = ids.next_uuid("account")
@@ -175,7 +173,7 @@ class StandInAccount:
         self._on_charge = on_charge
 
     def build_entity(self) -> dict[str, Any]:
-        """As it stands in events and calls."""
+        """Return the account in the format of events and calls."""
         return {
             "uuid": self.uuid,
             "name": "Stand-in account",
@@ -188,15 +186,14 @@ class StandInAccount:
         }
 
     def build_user(self) -> dict[str, Any]:
-        """The user, as the event ``auth`` has it."""
+        """Return the user in the format of the event ``auth``."""
         return {"uuid": self.user_uuid, "email": self.email, "wss_online": True, "role": "User"}
 
     def check_balance(self, cost: float) -> None:
-        """Raises Refused where the balance is too low."""
+        """Raises RestRefusal (402) if the balance is too low."""
         if self.balance < cost:
             raise RestRefusal(402, "not enough balance")
 
     def charge_balance(self, cost: float, action: str) -> None:
-        """Take a sum off the balance."""
         self.balance = round(self.balance - cost, 4)
         self._on_charge(action, self.balance)

@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong with REST and with events, for the next ones or for a share of them."""
+"""Options of a stand-in: leased numbers, tokens, pace, and faults for the next events or for a random share."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FaultKind: TypeAlias = Literal["fail", "limit", "lose", "repeat", "swap", "drop"
 
 
 class FaultSettings(BaseModel):
-    """What goes wrong. ``…_next``: so many from now on; ``…_share``: by chance.
+    """Active faults. ``…_next`` is a number of coming requests or events; ``…_share`` is a probability.
 
-    REST: ``slow`` (milliseconds, also of each event), ``fail`` (answers ``status``), ``limit`` (429 with ``Retry-After``
-    seconds). Events: ``lose``, ``repeat``, ``swap`` (an event comes behind the next one), ``drop`` (all connections break
-    instead of it), ``silent`` (connections answer nothing, not even a ping).
+    REST: ``slow`` (milliseconds, also for each event), ``fail`` (responds with ``status``), ``limit`` (429 with
+    ``Retry-After`` in seconds). Events: ``lose``, ``repeat``, ``swap`` (an event follows the next event), ``drop`` (all
+    connections break instead of the event), ``silent`` (connections answer nothing, not even a ping).
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -54,7 +54,7 @@ class FaultSettings(BaseModel):
     silent: bool = False
 
     def take_fault(self, kind: FaultKind, stream: IdStream) -> bool:
-        """Whether this goes wrong now."""
+        """Return whether the fault occurs now; use up one of ``…_next`` first."""
         left: int = getattr(self, f"{kind}_next")
         if left:
             setattr(self, f"{kind}_next", left - 1)
@@ -64,7 +64,7 @@ class FaultSettings(BaseModel):
 
 
 class ImmediateFaults(BaseModel):
-    """What goes wrong at this moment: ``drop`` breaks all connections, ``expire`` ends all JWTs."""
+    """Faults that occur at once: ``drop`` breaks all connections, ``expire`` invalidates all JWTs."""
 
     drop: bool = False
     expire: bool = False
@@ -73,12 +73,12 @@ class ImmediateFaults(BaseModel):
 IMMEDIATE_FAULT_NAMES = frozenset(ImmediateFaults.model_fields)
 
 
-# How a stand-in is set up.
+# Options
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StandInNumber:
-    """A number that is leased from the beginning. Without ``url`` its calls are parked until XML is pushed."""
+    """A number leased from the beginning. Without ``url``, calls are parked until XML is pushed."""
 
     number: str
     url: str = ""
@@ -88,10 +88,11 @@ class StandInNumber:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StandInOptions:
-    """``token`` is that of the portal, ``token_life`` that of a JWT in seconds; ``pace`` says how much quicker calls run.
+    """Settings of a stand-in.
 
-    ``listing``: how event subscriptions are listed; None where that is not chosen. ``seed`` makes identities repeatable.
-    ``zone`` is that of native Schedule; None: UTC.
+    ``token`` is the portal's token; ``token_life`` is the lifetime of a JWT in seconds; ``pace`` accelerates calls.
+    ``listing`` is the format of subscription lists, None if unspecified. ``seed`` makes UUIDs repeatable. ``zone`` is the
+    time zone of native Schedule, by default UTC.
     """
 
     numbers: tuple[StandInNumber, ...] = ()

@@ -1,4 +1,4 @@
-"""All that a stand-in has and knows, in one place."""
+"""The state of a stand-in: tables, account, events, faults, background tasks and requests to our URLs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 MAX_REMEMBERED_REQUESTS: Final = 1_000
-"""Requests to our URLs that are remembered; and elements that an app's log has, times ten."""
+"""Limit of remembered requests to our URLs; the logs of all apps together have ten times as many entries."""
 
 
 class StandInPlatform:
-    """The imitated platform: what is kept, and who hears of what happens. ``asked`` are its requests to our URLs."""
+    """The imitated platform; ``sent_requests`` are its requests to our URLs."""
 
     def __init__(self, options: StandInOptions) -> None:
         self.options = options
@@ -42,7 +42,7 @@ class StandInPlatform:
         self.account = StandInAccount(options, ids, self._report_balance)
         self.apps = EntityTable("SIP Control App", ids)
         self.static_documents: dict[str, bytes] = {}
-        """Static documents by app."""
+        """Static documents by the UUID of the app."""
         self.leases = NumberLeases(EntityTable("TN lease", ids), self.apps)
         self.orders = EntityTable("Order", ids, drops_oldest=True)
         self.messages = EntityTable("SMS", ids, drops_oldest=True)
@@ -58,38 +58,38 @@ class StandInPlatform:
         self.logs: deque[EntityRow] = deque(maxlen=10 * MAX_REMEMBERED_REQUESTS)
         self.sent_requests: deque[EntityRow] = deque(maxlen=MAX_REMEMBERED_REQUESTS)
         self.callee_behaviour: Any = "answer"
-        """What those who are dialled do, where a call does not say."""
+        """Default behaviour of dialled callees."""
         self._network = HttpNetwork(allow_external=True)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def report_event(self, event: event_delivery.OutgoingEvent) -> None:
-        """Report something to whoever is connected."""
+        """Broadcast an event."""
         self.events.broadcast_event(event, self.account)
 
     def report_undocumented_event(
         self, rule: UndocumentedRule, event: event_delivery.OutgoingEvent, at: datetime | None = None
     ) -> None:
-        """Report what is reported in a form that is not documented, unless nothing is to be chosen."""
+        """Broadcast an event of undocumented format, except in strict mode."""
         if not self.strict:
             self.rules.apply_rule(rule)
             self.events.broadcast_event(event, self.account, at)
 
     def apply_rule(self, rule: UndocumentedRule) -> None:
-        """Go on as a rule says. Raises Refused where that is not wanted."""
+        """Apply a rule. Raises RestRefusal (501) in strict mode."""
         try:
             self.rules.apply_rule(rule)
         except UndocumentedBehaviourError as error:
             raise RestRefusal(501, str(error)) from None
 
     def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Have something done beside."""
+        """Start a background task, which ``close`` cancels."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self._tasks.add(task)  # the event loop keeps only weak references to tasks
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
-        """One request to our URLs, which is remembered. ``Network`` of a call."""
+        """Send a request to one of our URLs and remember the request; implements ``PlatformNetwork``."""
         row: EntityRow = {
             "at": current_platform_time(),
             "method": method,
@@ -102,7 +102,7 @@ class StandInPlatform:
         return reply
 
     def skips_request(self, method: str, url: str, rule: UndocumentedRule) -> bool:
-        """Whether a URL is left alone since the documentation does not say how it is asked; then that is remembered."""
+        """Return whether strict mode skips a request of undocumented form; remember skipped requests."""
         if self.strict:
             why = f"{rule.unknown}: the documentation does not say"
             self.sent_requests.append(
@@ -113,7 +113,7 @@ class StandInPlatform:
         return self.strict
 
     async def close(self) -> None:
-        """End what goes on."""
+        """Cancel all background tasks and close the network."""
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

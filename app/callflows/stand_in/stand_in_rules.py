@@ -1,7 +1,6 @@
-"""What the documentation does not say of REST, events and requests, and what the stand-in does there: a rule each.
+"""Behaviour of REST, events and requests missing from the documentation: one rule per gap, with the stand-in's choice.
 
-Those of the XML are in ``callflows.rehearsal.undocumented_rules``. Where one of these decides, ``--strict-platform``
-refuses instead.
+The rules of the XML are in ``callflows.rehearsal.undocumented_rules``. ``--strict-platform`` refuses instead of choosing.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from callflows.rehearsal import undocumented_rules
 from callflows.rehearsal.undocumented_rules import UndocumentedRule
 
 WEBSOCKET_AUTH_SECONDS: Final = 10.0
-"""Seconds in which a websocket must show its token."""
+"""Seconds until a websocket must have sent its token."""
 
 
 POLICY_VIOLATION_CLOSE_CODE: Final = 1008
-"""The close code of a websocket whose token is not accepted. RFC 6455."""
+"""Close code of a websocket after a refused token. RFC 6455."""
 
 
 SMS_STATE_SECONDS: Final = 2.0
-"""Seconds between two states of a message; of the account's clock, which the pace quickens."""
+"""Seconds between two states of a message; the pace accelerates them."""
 
 
 COST_PER_SMS: Final = 0.01
@@ -30,7 +29,7 @@ COST_PER_NUMBER: Final = 1.0
 
 
 COST_PER_MINUTE: Final = 0.02
-"""What things cost, in the account's currency."""
+"""Costs in the account's currency."""
 
 
 STATIC_OR_URL_RULE: Final = UndocumentedRule("static-or-url", "which wins of a static document and a URL", "the URL")
@@ -147,4 +146,4 @@ STAND_IN_RULES: Final = tuple(rule for rule in [*globals().values()] if isinstan
 
 
 ALL_UNDOCUMENTED_RULES: Final = (*undocumented_rules.XML_RULES, *STAND_IN_RULES)
-"""Those of the XML and these."""
+"""The rules of the XML and of this module."""

@@ -1,4 +1,4 @@
-"""A stand-in that listens: ``async with stand_in(Options(…)) as there: there.url``."""
+"""A stand-in that listens: ``async with run_stand_in(StandInOptions(…)) as server: server.url``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class StandInServer:
-    """A stand-in, and its addresses once it listens."""
+    """A stand-in and, while listening, its addresses."""
 
     def __init__(self, options: StandInOptions | None = None) -> None:
         self.platform = platform = StandInPlatform(options or StandInOptions())
@@ -70,16 +70,14 @@ class StandInServer:
 
     @property
     def rest_url(self) -> str:
-        """Where REST is."""
         return f"{self.url}/rest"
 
     @property
     def events_url(self) -> str:
-        """Where events are."""
         return f"{self.url.replace('http', 'ws', 1)}/wss"
 
     def _add_number(self, number: StandInNumber) -> None:
-        """Lease a number, for an app that asks its URL. Raises Refused where it is none."""
+        """Lease a number to a new app with this URL. Raises RestRefusal for an invalid number."""
         fields: dict[str, Any] = {"name": f"App of {number.number}", "product": 1, "webhook_url": number.webhook or None}
         asked: dict[str, Any] = {"call_flow_url": number.url or None, "call_flow_method": number.method}
         trunks: dict[str, Any] = {"class4_ingress_trunk_settings": {}, "class4_egress_trunk_settings": {}}
@@ -97,7 +95,7 @@ class StandInServer:
 async def run_stand_in(
     options: StandInOptions | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[StandInServer]:
-    """One that listens, at a port of its own unless one is given, in this loop."""
+    """Run a stand-in in the current event loop; port 0 selects a free port."""
     made = StandInServer(options)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
@@ -118,7 +116,7 @@ async def run_stand_in(
         )
         serving = asyncio.create_task(server.serve([listening]))
         try:
-            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn says it by an attribute
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn only sets an attribute
                 await asyncio.sleep(0.005)
             yield made
         finally:
@@ -128,11 +126,11 @@ async def run_stand_in(
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """One that leaves signals to whoever runs the loop."""
+    """Leaves signal handling to the owner of the event loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None are."""
+        """Capture no signals."""
         yield
 
 

@@ -1,4 +1,4 @@
-"""Authentication, event subscriptions, and voices by REST."""
+"""REST endpoints of authentication, event subscriptions, balance notifications and voices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VOICES: Final = (("en-US", "A", "FEMALE"), ("en-US", "B", "MALE"), ("en-GB", "A
 
 
 def make_subscription_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
-    """``/auth``, ``/event/subscription``, ``/account/notification`` and ``/dict/gtts``."""
+    """Return the routes ``/auth``, ``/event/subscription``, ``/account/notification`` and ``/dict/gtts``."""
     voices = [
         {
             "uuid": platform.ids.next_uuid("voice"),

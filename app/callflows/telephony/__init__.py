@@ -1,1 +1,1 @@
-"""Calls, telephone numbers, events and text messages as data. No module here does I/O."""
+"""Calls, telephone numbers, events and text messages as data. No module in this package does I/O."""

@@ -1,4 +1,4 @@
-"""A call that is over, as far as Opentact reported it, and what is done about a message that was left."""
+"""Record of a finished call, as reported by Opentact, and the completion of a held-back voicemail effect."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 VOICEMAIL_TAG: Final = "voicemail"
-"""The tag of the Record that a voicemail is."""
+"""Tag of the Record element of a voicemail."""
 
 
 CONVERSATION_TAG: Final = "conversation"
-"""The tag of the Record around a dial with ``record``: nobody may have taken that."""
+"""Tag of the Record element around a dial with ``record``; such a recording does not prove that anybody answered."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReportedLeg:
-    """Somebody whom the call rang; ``answered``: he took it."""
+    """One party that the call rang."""
 
     target: str
     was_answered: bool
@@ -29,7 +29,7 @@ class ReportedLeg:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReportedRecording:
-    """What was recorded, as far as it was reported: an empty ``url`` or ``transcript`` was not."""
+    """One recording; ``url`` or ``transcript`` is empty if not reported."""
 
     url: str = ""
     transcript: str = ""
@@ -39,10 +39,10 @@ class ReportedRecording:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call that came in and has ended.
+    """A finished inbound call.
 
-    ``at`` is when (seconds since 1970), ``seconds`` how long it lasted, ``tags`` are those of the elements that were run,
-    ``name`` and ``calls`` the caller's name and calls of that day to the flow, where they are known.
+    ``ended_at`` is in seconds since 1970; ``tags`` are the tags of the executed elements. ``caller_name`` and
+    ``calls_today`` (the caller's calls to the flow on the same day) are empty or 0 if unknown.
     """
 
     uuid: str
@@ -58,12 +58,12 @@ class CallRecord:
 
     @property
     def was_missed(self) -> bool:
-        """Whether nobody took the call: no person, and no voicemail."""
+        """True if no person answered and no voicemail was left."""
         left = any(recording.tag != CONVERSATION_TAG for recording in self.recordings)
         return not (left or any(leg.was_answered for leg in self.legs) or VOICEMAIL_TAG in self.tags)
 
     def make_turn(self) -> Turn:
-        """The end as expressions see it."""
+        """Make a turn for expressions about the finished call (``ended.seconds``, ``ended.rang``, ``ended.tags``)."""
         told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
         turn = Turn(
             {**told, **({"calls": str(self.calls_today)} if self.calls_today else {})},
@@ -77,9 +77,10 @@ class CallRecord:
 
 
 def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
-    """A ``voicemail`` effect with what was recorded: for whoever holds it back until that is reported, or the call is over.
+    """Return a ``voicemail`` effect with its recordings; return other effects unchanged.
 
-    ``recordings`` is a list of ``{url, transcript, seconds, tag}``, empty where the caller left no message.
+    A voicemail effect is held back until its recording is reported or the call is over. ``recordings`` is a list of ``{url,
+    transcript, seconds, tag}``, empty if the caller left no message.
     """
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):

@@ -1,7 +1,7 @@
-"""What is known at one moment of a call.
+"""State of a call at one moment, as seen by expressions: the call, the caller and the local time.
 
-Everything here came from outside and is text, without the characters that XML forbids: it is cleaned once, when a Turn is
-made. What was not told is ``unknown`` or empty, never guessed.
+All values come from outside as text and are cleaned once, when a Turn is made. A missing value is ``unknown`` or empty,
+never guessed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 CALL_BEGAN_FIELD: Final = "began"
-"""A field of ours, which no request can bring: when a call began of which nobody told the uuid (seconds since 1970). Its
-tickets carry it, so that what comes later is known to be of that call."""
+"""Internal field, never accepted from a request: the start of a call without a reported uuid, in seconds since 1970.
+
+The call's tickets carry the field, so that later requests are recognized as part of the same call.
+"""
 
 
 _CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
@@ -28,7 +30,7 @@ _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class CurrentCall:
-    """The call: ``id`` and ``app`` are Opentact's uuids, ``attestation`` is STIR/SHAKEN's A, B or C."""
+    """The current call: ``id`` and ``app`` are Opentact's uuids, ``attestation`` is STIR/SHAKEN's A, B or C."""
 
     __slots__ = ("app", "attestation", "from_", "id", "started", "to")
     FIELDS: Final = frozenset({"id", "from_", "to", "app", "started", "attestation"})
@@ -43,7 +45,7 @@ class CurrentCall:
 
 
 class Caller:
-    """Who rings. ``number`` is E.164, or a login name where a SIP user rings, or empty."""
+    """The calling party. ``number`` is E.164, the login name of a SIP user, or empty."""
 
     __slots__ = ("_calls_today", "name", "number")
     FIELDS: Final = frozenset({"number", "national", "name", "anonymous", "region", "state", "calls_today"})
@@ -55,7 +57,7 @@ class Caller:
 
     @property
     def national(self) -> str:
-        """The number as it is written in its own country."""
+        """The number in the format of its own country."""
         return self.number.national
 
     @property
@@ -65,22 +67,22 @@ class Caller:
 
     @property
     def state(self) -> str:
-        """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
+        """State or province of a North American number, as ``NJ``; ``unknown`` if the number has no state."""
         return self.number.state
 
     @property
     def calls_today(self) -> int:
-        """The caller's calls to this flow today, this one included; 0 where nobody counted."""
+        """The caller's calls to this flow today, including this one; 0 if not counted."""
         return int(self._calls_today) if _CALL_COUNT_PATTERN.fullmatch(self._calls_today) else 0
 
     @property
     def anonymous(self) -> bool:
-        """Whether the number is withheld."""
+        """True if the caller ID is withheld."""
         return not self.number
 
 
 class LocalTime:
-    """A moment on the wall clock of a flow's zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
+    """A moment in the flow's time zone, as plain values: ``weekday`` is mon … sun, ``time`` is 09:30."""
 
     __slots__ = ("day", "hour", "minute", "moment", "month", "second", "weekday", "year")
     FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "date", "time"})
@@ -93,12 +95,12 @@ class LocalTime:
 
     @property
     def date(self) -> str:
-        """As 2026-11-23."""
+        """ISO format, as 2026-11-23."""
         return self.moment.date().isoformat()
 
     @property
     def time(self) -> str:
-        """As 09:30; compares as times do."""
+        """Format HH:MM with leading zeros, as 09:30, so that text comparison orders times correctly."""
         return f"{self.hour:02}:{self.minute:02}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What became of a request of Opentact: for whoever counts, remembers or rehearses it, once the answer is on its way."""
+"""Records of the outcome of a request, of Opentact's events and of effects, for metrics, journal and rehearsal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class AnswerOutcome(NamedTuple):
-    """What became of a request of Opentact.
+    """Outcome of a request of Opentact.
 
-    ``kind``: answered, fallback, unknown-number, refused; ``cause``, ``detail`` and ``trace`` say why. ``effects`` are to
-    be done now; ``version`` is that of the flow which answered.
+    ``kind`` is answered, fallback, unknown-number or refused; ``cause``, ``detail`` and ``trace`` give the reason.
+    ``effects`` are due now; ``version`` is the version of the flow that answered.
     """
 
     kind: str
@@ -31,9 +31,9 @@ class AnswerOutcome(NamedTuple):
 class AnsweredRequest(NamedTuple):
     """A request and its answer.
 
-    ``at`` is when it came (seconds since 1970), ``seconds`` how long the answer took; ``path`` and ``query`` are as they
-    were asked, secrets included; ``told`` are the fields that it brought. ``turn`` has what was decided and why; it is None
-    where no flow was asked.
+    ``received_at`` is in seconds since 1970. ``path`` and ``query`` are unchanged and may contain secrets;
+    ``request_fields`` are the fields of the request. ``turn`` contains the decisions and their reasons; it is None if no
+    flow was asked.
     """
 
     received_at: float
@@ -48,7 +48,7 @@ class AnsweredRequest(NamedTuple):
     turn: Turn | None
 
 
-# One thing that Opentact reported, in whichever envelope: what reads events makes it, the journal remembers it.
+# Events of Opentact: the event parsers create them from every envelope, the journal stores them.
 
 
 NO_ENTITY: Final[Mapping[str, Any]] = {}
@@ -61,21 +61,21 @@ CALL_STATE_TIME_FIELDS: Final = {
     "hangup": "hangup_on",
     "destroyed": "destroy_on",
 }
-"""The states of a call in their order, and the field of its entity (platform: its names) that has the moment of each."""
+"""The states of a call in order, each with the timestamp field of the call entity (platform: field names)."""
 
 
 class PlatformEvent(NamedTuple):
-    """One report of Opentact's.
+    """One event of Opentact.
 
-    ``kind`` is its ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or one that nobody knows yet).
-    ``key`` is the same however often and from wherever (websocket, webhook, search) the same report comes: the uuid of a
-    2024 event, of a 2022 one its type, its entity's uuid, state and timestamp as one text. ``at`` is when it happened by
-    Opentact's clock, in seconds since 1970; where it does not say, when it came.
+    ``kind`` is the event's ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or a type not known
+    yet). ``key`` identifies the event across repeated deliveries and sources (websocket, webhook, search): the uuid of a
+    2024 event; for a 2022 event the type and the entity's uuid, state and timestamp as one text. ``occurred_at`` is
+    Opentact's time in seconds since 1970, or the time of arrival if the event has none.
 
-    The entities are mappings as Opentact wrote them, by its own names and with its own texts of time, empty where there is
-    none: ``call`` the call, ``step`` what the call's document did (``call_flow``'s command: ``name, success, reason, path``
-    and the like), ``sms`` the message. ``state`` is that of what is reported; ``seconds`` how long the call has lasted, in
-    whole seconds whichever unit the envelope uses. ``raw`` is the whole report. ``source``: ``wss, webhook, sms, search``.
+    The entities are mappings with Opentact's own names and time texts, empty if absent: ``call``; ``command``, the executed
+    command of the call's document (``call_flow``: ``name, success, reason, path`` and similar); ``sms``. ``state`` is the
+    state of the reported entity. ``call_seconds`` is the call's duration in whole seconds, whatever unit the envelope uses.
+    ``raw`` is the complete event. ``source`` is ``wss, webhook, sms`` or ``search``.
     """
 
     kind: str
@@ -92,11 +92,10 @@ class PlatformEvent(NamedTuple):
 
 
 class EffectResult(NamedTuple):
-    """The result of an effect (``callflows.telephony.ports.Effect``).
+    """Result of an effect (``callflows.telephony.ports.Effect``).
 
-    ``result`` is ``sent, failed, refused, dropped`` or ``repeated``. ``reason`` says why.
-    ``finished_at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is what was to be sent,
-    without secrets.
+    ``result`` is ``sent, failed, refused, dropped`` or ``repeated``, and ``reason`` explains it. ``finished_at`` is in
+    seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is the content to send, without secrets.
     """
 
     kind: str

@@ -1,4 +1,7 @@
-"""Telephone numbers, however they are written."""
+"""Parsing, formatting and masking of telephone numbers, and detection of withheld caller IDs.
+
+A default region is never assumed: digits without a plus are international.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,14 @@ if TYPE_CHECKING:
 
 
 UNKNOWN_VALUE: Final = "unknown"
-"""Stands for what was not told."""
+"""Value of a field that was not reported."""
 
 
 _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 
 
-# The many ways in which networks write that a caller withholds the number, or that they do not know it.
-
-
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
-"""The one of them that is long enough to be a North American number."""
+"""The only keypad spelling of an anonymous word with the length of a North American number (RESTRICTED)."""
 
 
 _NANP_CALLER_PATTERN: Final = re.compile(rf"\+1(?!{RESTRICTED_KEYPAD_NUMBER})[2-9][0-9]{{9}}")
@@ -51,10 +51,9 @@ _ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
 def parse_e164(text: str) -> str:
-    """A number however it is written, in E.164; nothing where it is none.
+    """Convert a number to E.164, whatever its spelling; return "" if the text is not a number.
 
-    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``. A default
-    region is never assumed.
+    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``.
     """
     nanp = _NANP_PATTERN.fullmatch(text)
     return f"+{nanp[1]}" if nanp else _parse_international(text)
@@ -65,7 +64,7 @@ def _parse_international(text: str) -> str:
     found = _NUMBER_PATTERN.fullmatch(text.strip())
     if not found:
         return ""
-    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do without
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
         number = phonenumbers.parse(f"+{found[1].lstrip('+')}", None)
@@ -77,12 +76,12 @@ def _parse_international(text: str) -> str:
 
 
 def normalize_target(target: str) -> str:
-    """Whom one may ring, in one spelling: a number in E.164, else the address or the name without its scheme."""
+    """Normalize a dial target: a number to E.164, an address or name to lower case without its ``sip:`` scheme."""
     return parse_e164(target) or target.lower().removeprefix("sip:")
 
 
 def parse_caller_number(text: str) -> str:
-    """Who rings, as a request says it: a number in E.164, a login name, or nothing where it is withheld."""
+    """Parse the ``from`` of a request: return E.164, a login name, or "" if the caller ID is withheld."""
     return text if _NANP_CALLER_PATTERN.fullmatch(text) else _parse_unusual_caller(text)
 
 
@@ -102,7 +101,7 @@ def _format_national(number: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _format_national_outside_nanp(number: str) -> str:
-    import phonenumbers  # noqa: PLC0415 - as above
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
         parsed = phonenumbers.parse(number, None)
@@ -113,7 +112,7 @@ def _format_national_outside_nanp(number: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _find_region(number: str) -> str:
-    import phonenumbers  # noqa: PLC0415 - as above
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN_VALUE
@@ -124,57 +123,60 @@ def _find_region(number: str) -> str:
 def _find_state(number: str) -> str:
     if not number.startswith("+1"):
         return UNKNOWN_VALUE
-    from callflows.telephony.us_states import find_number_state  # noqa: PLC0415 - very heavy, and few flows ask
+    from callflows.telephony.us_states import find_number_state  # noqa: PLC0415 - very heavy, and few flows need it
 
     return find_number_state(number) or UNKNOWN_VALUE
 
 
 class PhoneNumber(str):
-    """A telephone number in E.164, or what stood in its place; a text like any other."""
+    """A text: a telephone number in E.164, or the original value if not a number."""
 
     __slots__ = ()
 
     @property
     def national(self) -> str:
-        """As it is written in its own country: ``(201) 555-0123``."""
+        """National format: ``(201) 555-0123``."""
         return _format_national(self)
 
     @property
     def state(self) -> str:
-        """The state or province of a North American number, as ``NJ``; ``unknown`` where the number does not tell."""
+        """State or province of a North American number, as ``NJ``; ``unknown`` if the number has no state."""
         return _find_state(self)
 
     @property
     def region(self) -> str:
-        """The country, as ``US``; ``unknown`` where the number does not tell."""
+        """Country, as ``US``; ``unknown`` if the number has no country."""
         return _find_region(self)
 
 
 def parse_attestation(text: str) -> str:
-    """STIR/SHAKEN's level however it is written (``A``, ``full``, ``TN-Validation-Passed-A``): A, B, C, else unknown."""
+    """Parse STIR/SHAKEN's level in any spelling (``A``, ``full``, ``TN-Validation-Passed-A``) to A, B, C or unknown."""
     found = _ATTESTATION_PATTERN.fullmatch(text.strip())
     level = found[1].lower() if found else ""
     return _ATTESTATION_LEVELS.get(level, level.upper()) or UNKNOWN_VALUE
 
 
 def is_emergency_number(text: str) -> bool:
-    """Whether it is a number of emergency services, or one as short that is like them."""
+    """Return whether the number is an emergency number or a similar short crisis or service number."""
     return re.sub(r"[ ().\-]", "", text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS
 
 
 def mask_number(number: str) -> str:
-    """A number for logs: its last four digits. Plain ASCII, so that it stands alike in every log."""
-    shown = _UNLOGGABLE_CHARACTER.sub("?", number[-4:]) if len(number) > 4 else ""  # noqa: PLR2004 - the four
+    """Mask a number for logs: ``...`` and its last four characters, in plain ASCII."""
+    shown = _UNLOGGABLE_CHARACTER.sub("?", number[-4:]) if len(number) > 4 else ""  # noqa: PLR2004 - never the whole number
     return f"...{shown}" if number else ""
 
 
 def mask_numbers_in_text(text: str, mask: Callable[[str], str] = mask_number) -> str:
-    """A text for logs: all numbers in it as ``mask`` writes them; what only looks like one within a uuid stays."""
+    """Mask all numbers in a text for logs; digits inside a uuid stay unchanged."""
     return _NUMBER_OR_UUID_PATTERN.sub(lambda found: found[0] if "-" in found[0] else mask(found[0]), text)
 
 
 class NumberMask:
-    """Writes numbers for logs: the last four digits, and a hash by which who has the key finds all lines of a number."""
+    """Masks numbers for logs: the last four digits and a keyed hash.
+
+    The owner of the key can find all log lines of a number.
+    """
 
     def __init__(self, key: bytes) -> None:
         own = hashlib.blake2b(key, digest_size=32, person=b"callflows mask").digest()
@@ -182,7 +184,7 @@ class NumberMask:
         self._mask_cached = lru_cache(maxsize=2_048)(self._mask_with_hash)
 
     def __call__(self, number: str) -> str:
-        """As ``...0999.3fa9c1d2``; the same however the number is written."""
+        """Return the masked number, as ``...0999.3fa9c1d2``; every spelling of a number gives the same result."""
         return self._mask_cached(number)
 
     def _mask_with_hash(self, number: str) -> str:
@@ -201,7 +203,7 @@ _ANONYMOUS_WORDS: Final = frozenset({
     "unknowncaller", "unknownnumber", "unbekannt", "inconnu", "desconocido", "desconhecido", "nocallerid", "nonumber",
     "null", "none", "nil", "undefined",
 })  # fmt: skip
-"""Without what stands between their letters."""
+"""Words of an anonymous caller ID, without separators; networks write many variants."""
 
 
 _ANONYMOUS_KEYPAD_NUMBERS: Final = frozenset(
@@ -215,11 +217,11 @@ _ANONYMOUS_KEYPAD_NUMBERS: Final = frozenset(
         "94844353",  # WITHHELD
     }
 )
-"""The same words as they are spelled on the keys, by carriers that can only send digits."""
+"""Keypad spellings of the same words, from carriers that can only send digits."""
 
 
 _ANONYMOUS_SHORT_NUMBER: Final = "+8566"
-"""As above; without its plus it may be somebody's extension."""
+"""Another keypad spelling; without the plus the digits may be an extension."""
 
 
 _SEPARATORS: Final = re.compile(r"[\s_./()<>\[\]{}'\"-]+")
@@ -235,13 +237,13 @@ _SIP_ADDRESS_PATTERN: Final = re.compile(
 
 
 def extract_sip_address(text: str) -> str:
-    """The address within ``"Ann" <sip:ann@host>;tag=1``; what stands alone stands for itself."""
+    """Return the address inside ``"Ann" <sip:ann@host>;tag=1``, or the text itself if not in this form."""
     named = _NAME_ADDRESS_PATTERN.fullmatch(text)
     return (named[2] if named and ":" in named[2] else text).strip()
 
 
 def is_anonymous(text: str) -> bool:
-    """Whether a ``from`` names nobody: a word, digits that spell one, only zeros, or a host that cannot be."""
+    """Return whether a ``from`` is anonymous: a word, its keypad digits, only zeros, or a host ending in ``invalid``."""
     named = _NAME_ADDRESS_PATTERN.fullmatch(text)
     if named and _fold_caller_word(named[1]).startswith(_ANONYMOUS_NAME_PREFIXES):
         return True
@@ -253,7 +255,7 @@ def is_anonymous(text: str) -> bool:
 
 
 _ANONYMOUS_NAME_PREFIXES: Final = ("anonym", "anónim", "anônim")
-"""RFC 3323: how a name begins that asks for privacy; ``Unknown`` only says that the network knows no name."""
+"""RFC 3323: display names that request privacy; ``Unknown`` only means that the network knows no name."""
 
 
 def _fold_caller_word(text: str) -> str:

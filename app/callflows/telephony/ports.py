@@ -1,4 +1,7 @@
-"""Who does not want our messages: a pair of a number of ours and one that said STOP to it, until it says START."""
+"""Protocols and data of effects outside a call: opt-outs, lookups, messages, webhooks and idempotency keys.
+
+Flows only request effects. The server executes them; a rehearsal records them.
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,37 @@ if TYPE_CHECKING:
 
 
 class OptOutRegistry(Protocol):
-    """Remembers pairs that are opted out.
+    """Stores pairs of numbers with an opt-out.
 
-    ``number`` is ours, ``other`` whoever writes to it; both as ``party`` gives them. ``at`` is when it was said, in seconds
-    since 1970: of what is said of a pair the latest counts, in whatever order it comes and however often, and of two at
-    the same moment the STOP. What cannot be kept for good raises: a STOP that is not kept must not be acknowledged.
+    ``number`` is ours, ``other_party`` is the other side; both are normalized by ``normalize_party``. ``timestamp`` is the
+    time of the request in seconds since 1970. The latest request of a pair counts, whatever the order of arrival and the
+    number of repetitions; of two requests at the same moment STOP counts. A request that cannot be stored permanently
+    raises: a STOP that is not stored must not be confirmed.
     """
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
-        """Whether nothing may be sent from ``number`` to ``other``."""
+        """Return whether messages from ``number`` to ``other_party`` are forbidden."""
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
-        """Nothing is sent any more; whether that changed anything."""
+        """Forbid messages; return whether the state changed."""
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
-        """What is sent may be sent again; whether that changed anything."""
+        """Allow messages again; return whether the state changed."""
 
 
 class InMemoryOptOuts:
-    """Pairs as this process knows them: forgotten with it."""
+    """An ``OptOutRegistry`` in the memory of this process."""
 
     def __init__(self) -> None:
         self._latest_requests: dict[tuple[str, str], tuple[float, bool]] = {}
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
-        """As ``OptOuts`` says."""
         return self._latest_requests.get((number, other_party), (0.0, False))[1]
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
-        """As ``OptOuts`` says."""
         return self._record_request(number, other_party, timestamp, opts_out=True)
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
-        """As ``OptOuts`` says."""
         return self._record_request(number, other_party, timestamp, opts_out=False)
 
     def _record_request(self, number: str, other_party: str, timestamp: float, *, opts_out: bool) -> bool:
@@ -56,33 +57,27 @@ class InMemoryOptOuts:
 
 
 class InMemoryIdempotencyStore:
-    """What was done, as this process knows it: an ``callflows.telephony.ports.Done``."""
+    """An ``IdempotencyStore`` in the memory of this process."""
 
     def __init__(self) -> None:
         self._claimed_keys: set[tuple[str, str]] = set()
 
     async def claim_key(self, kind: str, key: str) -> bool:
-        """As ``Done`` says."""
         first = (kind, key) not in self._claimed_keys
         self._claimed_keys.add((kind, key))
         return first
 
 
 def normalize_party(text: str) -> str:
-    """Either side of a message as it is remembered: E.164; a short code or a name as it was written, in small letters."""
+    """Normalize one side of a message: a number to E.164, a short code or a name to lower case."""
     return parse_e164(text) or text.strip().lower()
-
-
-# What flows cause outside, as data, and the Protocol of whoever does it.
-#
-# Flows only say what they want; the server does it for real, a rehearsal writes it down.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LookupRequest:
-    """A question to another server; ``timeout_ms`` is for all of it, ``place`` says which step asks.
+    """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
-    ``into`` is the name under which the flow keeps the answer: a rehearsal answers by it.
+    ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``.
     """
 
     url: str
@@ -96,7 +91,7 @@ class LookupRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What a lookup gave: plain data or a text; where it is not ``ok``, ``reason`` says why."""
+    """Result of a lookup: plain data or a text; ``reason`` explains a failure (``ok`` is false)."""
 
     value: Any
     ok: bool
@@ -107,10 +102,11 @@ class LookupResult:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """Something to be done once the answer is on its way; ``key`` is the same however often it is asked for.
+    """An effect to execute after the answer is sent; a repeated request has the same ``key``.
 
-    ``before`` is the key that it would have had a while ago, where keys go by time: what was done under it counts too.
-    ``confirms``: it confirms a STOP, and is sent though its target wants no messages any more.
+    ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
+    ``previous_key`` counts as executed. ``is_stop_confirmation`` marks the confirmation of a STOP, which is sent although
+    the recipient has opted out.
     """
 
     kind: Literal["sms", "notify", "voicemail"]
@@ -121,17 +117,17 @@ class Effect:
 
 
 class EffectHandler(Protocol):
-    """Does what flows want outside."""
+    """Executes the effects requested by flows."""
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
-        """What another server answers; never raises."""
+        """Return the answer of another server; never raises."""
 
     def queue_effect(self, effect: Effect) -> None:
-        """Take an effect to be done; never waits, never raises."""
+        """Queue an effect; never waits, never raises."""
 
 
 class IdempotencyStore(Protocol):
-    """Remembers for good, and for all processes of an installation, what was done."""
+    """Stores the keys of executed effects permanently, shared by all processes of an installation."""
 
     async def claim_key(self, kind: str, key: str) -> bool:
-        """Whether this is the first time that a key of a kind is asked about; from then on it is not."""
+        """Claim a key of a kind; return whether this is the first claim."""

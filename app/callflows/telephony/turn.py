@@ -1,4 +1,7 @@
-"""What a flow keeps under names while a call lasts: plain values, and nothing where nothing was kept."""
+"""A turn (one request of Opentact while it is answered) and the variables of a call.
+
+A variable that was never set is MISSING: false and empty.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=64)
 def _local_time(second: int, zone: ZoneInfo | None) -> LocalTime:
-    """A second on a wall clock; the calls of one second share it."""
+    """Return the local time of a second; the turns of one second share the object."""
     return LocalTime(datetime.fromtimestamp(second, zone or UTC))
 
 
@@ -25,17 +28,18 @@ _CONTEXT_NAMES: Final = frozenset({"hours", "lists", "variables"})
 
 
 class Turn:
-    """One request of Opentact, while it is answered.
+    """One request of Opentact while it is answered.
 
-    ``told`` are the request's fields by Opentact's names (``from, to, tn, call, sca, dtmf, tag``) with ours beside them
-    (``name, started, attestation``, and ``calls``, the caller's calls today); ``answers_itself`` whether the app answers
-    calls by itself, None where nothing said so; ``base`` gives the URL under which Opentact reaches us. ``pressed`` are the
-    digits that came with the request.
+    Input: ``request_fields`` are Opentact's fields (``from, to, tn, call, sca, dtmf, tag``) and ours (``name, started,
+    attestation``, and ``calls``, the caller's calls today). ``auto_answer`` says whether the app answers calls by itself,
+    None if unknown. ``get_base_url`` returns the URL under which Opentact reaches the server. ``entered_digits`` are the
+    digits of the request. ``earlier_values`` are the variables set by earlier turns. ``resolve`` returns the flow's hours,
+    lists and variables; ``make_ticket_url`` makes the URLs of a Python flow.
 
-    ``kept`` are the values that earlier turns set, ``values`` those of this one so far (a new mapping with each),
-    ``results`` what was done apart for it, in order, ``found`` what its steps worked out. What the turn leaves behind:
-    ``trail``, what was decided and why, and ``effects``, what is to be done once the answer is on its way. ``sight`` gives
-    what the flow knows beside the call, ``link`` makes the URLs of a program.
+    Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
+    ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
+
+    Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute after the answer is sent.
     """
 
     __slots__ = (
@@ -64,15 +68,14 @@ class Turn:
     )
 
     call: CurrentCall
-    """The call."""
     now: LocalTime
-    """The moment of the request on the wall clock of the flow's zone; one for the whole turn."""
+    """Time of the request in the flow's time zone; constant during the turn."""
     hours: Mapping[str, Any]
     """The flow's opening hours at this moment, by name."""
     lists: Mapping[str, Any]
     """The flow's lists at this moment, by name."""
     variables: Mapping[str, Any]
-    """The flow's own values, by name."""
+    """The variables defined in the flow, by name."""
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class Turn:
         auto_answer: bool | None = None,
         clock: Callable[[], datetime] | float | None = None,
     ) -> None:
-        """``clock`` gives the moment, or is one, in seconds since 1970; it is now where there is none."""
+        """``clock`` returns the time of the request, or is the time in seconds since 1970; the default is now."""
         self.request_fields = request_fields
         to = request_fields.get("to") or request_fields.get("tn") or ""
         self.number = _parse_called_number(to)
@@ -103,12 +106,12 @@ class Turn:
         self.reset_progress()
 
     def add_field(self, name: str, value: str) -> None:
-        """Tell one more field, that nobody outside can."""
+        """Add a field that only this server can set, never a request."""
         self.request_fields = {**self.request_fields, name: value}
         self.caller = Caller(self.caller.number, self.caller.name, self.request_fields.get("calls", ""))
 
     def reset_progress(self) -> None:
-        """Begin, or begin again with what was looked up: nothing is decided yet but what earlier turns did."""
+        """Discard the progress of this turn, to run it again from the start with the results of deferred work."""
         self.values = self.earlier_values
         self.results_used = 0
         self.step_results: dict[Any, Any] = {}
@@ -116,7 +119,7 @@ class Turn:
         self.effects: list[Any] = []
 
     def __getattr__(self, name: str) -> object:
-        """What most calls do not need is made when it is first asked for, and is a plain attribute from then on."""
+        """Create rarely used attributes on first access; each is a plain attribute afterwards."""
         made: object
         if name == "call":
             made = self.call = CurrentCall(self.request_fields, self.caller.number, self.number)
@@ -131,25 +134,24 @@ class Turn:
 
     @property
     def timestamp(self) -> float:
-        """The moment, in seconds since 1970."""
+        """Time of the request, in seconds since 1970."""
         if self._clock is None:
             self._clock = time.time()
         return self._clock if isinstance(self._clock, float) else self._clock().timestamp()
 
     @property
     def digits(self) -> str:
-        """What was pressed."""
         return self.entered_digits
 
     def url(self, node: str, **values: Any) -> str:  # noqa: ANN401 - plain data
-        """The signed URL of another node of a program, which then finds ``values`` in ``turn.values``."""
+        """Return the signed URL of another node of a Python flow; the node finds ``values`` in ``turn.values``."""
         if self.make_ticket_url is None:
             raise LookupError("only a node of a program makes URLs")
         return self.make_ticket_url(node, values)
 
     @property
     def base_url(self) -> str:
-        """``https://host`` without a slash at its end."""
+        """``https://host`` without a trailing slash."""
         return self._get_base_url()
 
 
@@ -159,7 +161,7 @@ def _parse_called_number(text: str) -> PhoneNumber:
 
 
 class MissingValue:
-    """What a field is that looked-up data lacks, and a value that was never set: false, empty, equal to nothing said."""
+    """Value of an unset variable, or of a field missing in looked-up data: false, empty, equal to None and ""."""
 
     __slots__ = ()
     FIELDS: Final[frozenset[str]] = frozenset()
@@ -200,7 +202,7 @@ MISSING: Final = MissingValue()
 
 
 class Variables(dict[str, Any]):
-    """What was set, collected or looked up, by name; what was not is nothing."""
+    """Variables of a call by name; a missing name gives MISSING."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
-"""In which state, province or territory of the United States or Canada a number is at home, by the geocoder's tables.
+"""Home state, province or territory of a United States or Canadian number, from the geocoder's tables.
 
-The tables are heavy (about 100 MB and half a second), so this is imported only when a state is asked for.
+The tables are heavy (about 100 MB and half a second): import this module only on demand.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ SK Saskatchewan; YT Yukon
         for pair in (pair.strip(),)
     )
 }
-"""As the geocoder writes them, its misspelling included."""
+"""Names as written by the geocoder, including its misspelling."""
 
 
 _TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "VI"})
-"""Regions of their own to the numbering plan, and addresses of the United States."""
+"""Separate regions in the numbering plan, but part of the United States in postal addresses."""
 
 
 _STATE_CODES: Final = frozenset(_STATE_CODES_BY_NAME.values()) | _TERRITORIES
@@ -45,7 +45,7 @@ _EXCHANGE_CODES: Final = range(200, 1000)
 
 @lru_cache(maxsize=4096)
 def find_number_state(number: str) -> str:
-    """The two letters of a number (E.164), as ``NJ``; nothing where it has none, or where several share its code."""
+    """Return the two-letter state of an E.164 number, as ``NJ``; "" for none, or if several share its area code."""
     if not number.startswith("+1") or len(number) != len("+12015550123"):
         return ""
     parsed = phonenumbers.PhoneNumber(country_code=1, national_number=int(number[2:]))
@@ -64,7 +64,7 @@ _COUNTRY_DESCRIPTIONS: Final = frozenset({"", "United States", "Canada"})
 
 
 def _parse_state_code(description: str) -> str:
-    """The state of ``Newark, NJ`` or ``New Jersey``; nothing for several (``Nova Scotia/Prince Edward Island``)."""
+    """Return the state of ``Newark, NJ`` or ``New Jersey``; "" for several (``Nova Scotia/Prince Edward Island``)."""
     if description in _STATE_CODES_BY_NAME:
         return _STATE_CODES_BY_NAME[description]
     tail = description.rpartition(", ")[2]
@@ -73,7 +73,7 @@ def _parse_state_code(description: str) -> str:
 
 @lru_cache(maxsize=512)
 def _find_area_code_state(area_code: str) -> str:
-    """The state of an area code by its exchanges that are known, where they are all in one."""
+    """Return the state of an area code if all its known exchanges are in one state, else ""."""
     found = {
         _parse_state_code(
             geocoder.description_for_valid_number(phonenumbers.PhoneNumber(1, int(f"{area_code}{exchange}0000")), "en")

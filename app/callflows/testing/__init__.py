@@ -1,4 +1,4 @@
-"""Tests of flows: scenarios in their files, calls in your own tests, what no test reached, and callers at random."""
+"""Tests of flows: scenarios in flow files, calls in pytest, coverage, and random callers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["RehearsalPhone", "RehearsedCall", "rehearse"]
 
 
 def __getattr__(name: str) -> object:
-    """What is heavy is imported when it is first asked for: pytest imports this room wherever callflows is installed."""
+    """Import the heavy modules on first use: pytest imports this package wherever callflows is installed."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from callflows.testing import rehearsal_phone  # noqa: PLC0415 - see above
+    from callflows.testing import rehearsal_phone  # noqa: PLC0415 - imported on first use
 
     return getattr(rehearsal_phone, name)

@@ -1,4 +1,4 @@
-"""What a scenario expects of a call: steps in order, and words about the whole of it."""
+"""Expectations of a scenario: steps in order, steps that must not happen, the outcome, and the nodes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _REGEX_PATTERN: Final = re.compile("/(.+)/", re.DOTALL)
 
 
 _PARTIAL_FIELDS: Final = frozenset({"text", "reason"})
-"""Fields of which a part is enough."""
+"""Fields that match if they contain the expected text."""
 
 
 class ExpectedStep(NamedTuple):
-    """A step that is expected: how it is written, its place, and what it is known by."""
+    """An expected step with its place in the file. All matchers (field, function) must accept the actual step."""
 
     source_text: str
     line: int
@@ -49,14 +49,14 @@ class ExpectedStep(NamedTuple):
     matchers: tuple[tuple[str, FieldMatcher], ...]
 
     def matches_step(self, step: TranscriptStep) -> bool:
-        """Whether it is this step."""
         return step["verb"] == self.verb and all(look(step.get(field)) for field, look in self.matchers)
 
 
 class ExpectationMismatch(NamedTuple):
-    """The first difference: what was expected, its place, why not, and how many steps fitted before it.
+    """The first difference between the expectations and the call, with the place of the expectation.
 
-    ``after`` is the index of the step behind which it was looked for, None where it is about the whole call.
+    The step was searched after index ``after_step`` (-1: from the beginning); None if the difference is about the whole
+    call. ``matched_steps`` are the indexes of the steps matched before.
     """
 
     expected_text: str
@@ -68,7 +68,7 @@ class ExpectationMismatch(NamedTuple):
 
 
 class ExpectedOutcome(NamedTuple):
-    """How a call ends, and in which verb the caller hangs up, where that is said; and the place."""
+    """The expected end of a call. ``during`` is the verb in which the caller hangs up; empty if any."""
 
     source_text: str
     outcome: str
@@ -77,7 +77,7 @@ class ExpectedOutcome(NamedTuple):
     column: int
 
     def explain_mismatch(self, call: Transcript) -> str:
-        """How it ended otherwise."""
+        """Return the actual outcome if different, otherwise an empty text."""
         if self.outcome != call.outcome or (self.during and self.during not in call.interrupted_verbs):
             return (
                 f"it was {call.outcome}{f' during {call.interrupted_verbs[-1].lower()}' if call.interrupted_verbs else ''}"
@@ -87,7 +87,7 @@ class ExpectedOutcome(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Expectations:
-    """All that a scenario expects."""
+    """All expectations of a scenario. ``nodes`` are names with line and column."""
 
     steps: list[ExpectedStep] = dataclasses.field(default_factory=list)
     forbidden_steps: list[ExpectedStep] = dataclasses.field(default_factory=list)
@@ -95,7 +95,7 @@ class Expectations:
     nodes: tuple[list[str], int, int] | None = None
 
     def find_mismatch(self, call: Transcript) -> ExpectationMismatch | None:
-        """The first difference; None where the call is as expected."""
+        """Return the first difference, or None if the call meets all expectations."""
         fitted: list[int] = []
         for expected in self.steps:
             begin = fitted[-1] + 1 if fitted else 0
@@ -127,7 +127,7 @@ class Expectations:
 
 
 def _explain_missing_step(expected_step: ExpectedStep, steps: Sequence[TranscriptStep], begin: int) -> str:
-    """Why a step was not found, with what is nearest to it."""
+    """Explain why no step matched, with the values of the most similar step."""
     before = next((i for i in range(begin) if expected_step.matches_step(steps[i])), None)
     if before is not None:
         return "it happened, but before what is expected above it"
@@ -147,19 +147,19 @@ def _is_text_rehearsal(steps: Sequence[TranscriptStep]) -> bool:
 
 
 def _measure_likeness(source_text: str, step: TranscriptStep) -> float:
-    """How alike a step is to what was expected, as far as it is text."""
+    """Return a number from 0 to 1 for the similarity of a step's text, URL or target to the expectation."""
     return SequenceMatcher(None, source_text, str(step.get("text") or step.get("url") or step.get("to") or "")).ratio()
 
 
 def _format_actual_value(actual_value: object) -> str:
-    """A value as it is said; of a webhook's body what its author gave."""
+    """Format a value for a message; for the body of a webhook, only the author's ``data``."""
     return repr(actual_value.get("data", actual_value) if isinstance(actual_value, dict) else actual_value)
 
 
 def parse_expectations(
     entries: Sequence[Any], path: SourcePath, report: ProblemReport, flow_names: FlowNames, *, texts: bool = False
 ) -> Expectations:
-    """Expectations of a call, or of ``texts``, as they are written; what is wrong is said."""
+    """Read the expectations of a call, or of text messages if ``texts`` is true; report all errors."""
     made = Expectations()
     for index, one in enumerate(entries):
         here: SourcePath = (*path, index)
@@ -181,7 +181,7 @@ def parse_expectations(
 
 
 def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> ExpectedOutcome:
-    """``caller-hung-up``, ``{is: caller-hung-up, during: say}``, or ``{during: say}``."""
+    """Read ``caller-hung-up``, ``{is: caller-hung-up, during: say}``, or ``{during: say}``."""
     given = value if isinstance(value, dict) else {"is": value}
     during = str(given.get("during", ""))
     how = str(given.get("is", CALLER_HUNG_UP if during else ""))
@@ -228,7 +228,7 @@ def _add_expected_step(
 
 
 def _parse_word(entry: object, path: SourcePath, report: ProblemReport, *, texts: bool) -> tuple[str, Any]:
-    """The word and its value; no word, with an error said, where it is none, or none of calls or of texts."""
+    """Return word and value of an expectation. Report an unusable word and return an empty one instead."""
     if isinstance(entry, str):
         entry = {entry: ""}
     if not isinstance(entry, dict) or len(entry) != 1:
@@ -253,7 +253,7 @@ def _parse_word(entry: object, path: SourcePath, report: ProblemReport, *, texts
 def _build_matchers(
     word: str, word_spec: ExpectationWord, value: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames
 ) -> Iterator[tuple[str, FieldMatcher]]:
-    """What a step is known by, field by field."""
+    """Yield a matcher for each field of the expected step."""
     if word == "voicemail":
         yield "tag", _match_same_text("voicemail")
     if word in ("reply", "forward"):
@@ -277,7 +277,7 @@ def _build_matchers(
 
 
 def _match_text(expected_text: str, path: SourcePath, report: ProblemReport, *, allow_part: bool) -> FieldMatcher:
-    """``/a regular expression/``, or the text itself; blanks count as one."""
+    """Match a text or ``/regular expression/``; any number of blanks counts as one."""
     regular = _REGEX_PATTERN.fullmatch(expected_text.strip())
     if regular is not None:
         try:
@@ -303,7 +303,7 @@ def _normalize_text(value: object) -> str:
 def _match_targets(
     expected_targets: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames
 ) -> FieldMatcher:
-    """These targets and no others, in any order; of a group, some: in turn they are rung one by one."""
+    """Match exactly these targets in any order, or, for a group, some of the members: in turn, each rings alone."""
     if isinstance(expected_targets, str) and expected_targets in flow_names.groups:
         members = {normalize_target(one) for one in flow_names.groups[expected_targets]}
         return lambda found: bool(found) and {normalize_target(one) for one in found} <= members
@@ -319,13 +319,12 @@ def _match_targets(
 
 
 def _match_group_member(group: Sequence[str]) -> FieldMatcher:
-    """One of a group."""
     members = {normalize_target(one) for one in group}
     return lambda found: normalize_target(str(found)) in members
 
 
 def _parse_nodes(value: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> list[str]:
-    """Names of nodes; one that there is none of is said."""
+    """Read names of nodes, and report unknown ones."""
     nodes = [str(node) for node in _as_list(value)]
     for node in nodes:
         if flow_names.nodes and node not in flow_names.nodes:
@@ -335,7 +334,7 @@ def _parse_nodes(value: object, path: SourcePath, report: ProblemReport, flow_na
 
 
 def _match_contained_data(expected_data: object) -> FieldMatcher:
-    """Plain data that is there, among more."""
+    """Match JSON data that contains the expected data."""
 
     def contains_expected(actual_data: Any) -> bool:  # noqa: ANN401 - plain data
         return _contains_data(expected_data, actual_data) or (
@@ -366,14 +365,14 @@ def _as_list(value: object) -> list[Any]:
 
 
 def _format_flow_style(value: object) -> str:
-    """A value as YAML writes it on one line, near enough."""
+    """Format a value on one line, much like YAML in flow style."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_format_flow_style(part)}' for key, part in value.items())}}}"
     return f"[{', '.join(map(_format_flow_style, value))}]" if isinstance(value, list) else str(value)
 
 
 def _format_expectation(word: str, value: object) -> str:
-    """An expectation as it is written."""
+    """Format an expectation as in the flow file."""
     if isinstance(value, dict):
         return f"{word}: {_format_flow_style(value)}"
     shown = _format_flow_style(value) if value is not None else ""

@@ -1,7 +1,6 @@
-"""Callers at random: whatever they press, whoever answers and whatever lookups find, no call may come to harm.
+"""Rings flows with random callers and checks the invariants of every call.
 
-A caller is a scenario that is made up by hypothesis, so that what went wrong is made as short as it can be and is told as
-a scenario.
+Hypothesis generates each caller as a scenario and shrinks a failing one, so the report is a short scenario.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ if TYPE_CHECKING:
 
 
 SHRINK_SECONDS: Final = 20.0
-"""Seconds that a path which went wrong is made shorter for."""
+"""Seconds for making a failing scenario shorter."""
 
 
 class ExplorationFault(NamedTuple):
-    """A flow that came to harm: what was wrong, and the shortest way there as a scenario."""
+    """A flow with a violated invariant: the description, and the shortest failing call as a scenario."""
 
     flow: str
     file: str
@@ -52,7 +51,7 @@ class ExplorationFault(NamedTuple):
 
 
 class ExplorationResult(NamedTuple):
-    """A flow to which callers at random came: how many, none where no number leads to it; and the fault that one found."""
+    """The number of random callers of a flow and the fault found. Without a reachable number, there are no callers."""
 
     flow: str
     file: str
@@ -61,7 +60,7 @@ class ExplorationResult(NamedTuple):
 
 
 class RandomCallFailed(Exception):
-    """A call came to harm."""
+    """A call violated an invariant."""
 
 
 def explore_flows(
@@ -73,7 +72,10 @@ def explore_flows(
     seed: int,
     on_progress: ProgressCallback | None = None,
 ) -> list[ExplorationResult]:
-    """Let callers at random loose on every flow; ``seconds`` are for all flows, each has a like part of them."""
+    """Ring every flow without errors with random callers, at most ``examples`` for each flow.
+
+    ``seconds`` are for all flows, which share them equally. The same ``seed`` repeats a run.
+    """
     right = [
         (folder, flow, _find_reachable_number(folder, flow))
         for folder in folders
@@ -99,7 +101,7 @@ def explore_flows(
 
 
 def _find_reachable_number(folder: ScenarioFolder, flow: Flow) -> str:
-    """A number that comes to the flow; nothing where others have all of them."""
+    """Return a number answered by the flow; empty if other flows answer all numbers tried."""
     tried = (choose_flow_number(flow), *(f"+120155501{place:02}" for place in range(100)))
     return next((number for number in tried if number and folder.loaded_flows.book.find_answering_flow(number) is flow), "")
 
@@ -109,7 +111,7 @@ def _report_progress(on_progress: ProgressCallback, before: int, total: int, don
 
 
 class _FlowExplorer:
-    """One flow explored."""
+    """Explores one flow."""
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ class _FlowExplorer:
         network: PlatformNetwork,
         on_caller: Callable[[int], None] | None,
     ) -> None:
-        """``told`` is told how many callers rang."""
+        """``on_caller`` is called with the number of callers so far."""
         self._folder = folder
         self._number = number
         self._on_caller = on_caller
@@ -131,11 +133,11 @@ class _FlowExplorer:
         self._network = network
         self._flow_names = read_flow_names(flow)
         self._invariants = CallInvariants(flow, folder.options)
+        # Sort key of the length, scenario data, violation and call.
         self._shortest_failure: tuple[tuple[int, ...], dict[str, Any], InvariantViolation, Transcript] | None = None
-        """The shortest path that went wrong: how long it is, its caller, what was wrong, the call."""
 
     def find_fault(self, examples: int, seconds: float, random_seed: int) -> ExplorationFault | None:
-        """Ring as often as that, or as long; gives the shortest path that came to harm."""
+        """Ring until a limit is reached; return the shortest failing call."""
         end = time.monotonic() + seconds
 
         @seed(random_seed)
@@ -161,7 +163,7 @@ class _FlowExplorer:
         return self._build_fault()
 
     def _ring_caller(self, scenario_data: dict[str, Any]) -> None:
-        """Ring as one caller. Raises Wrong."""
+        """Ring as one caller. Raises RandomCallFailed."""
         self.caller_count += 1
         call = self._rehearse_caller(scenario_data)
         harm = self._invariants.find_violation(call, answers_itself=bool(scenario_data.get("answers_itself")))

@@ -1,4 +1,4 @@
-"""What no scenario reached: nodes, and the ways on from their steps, by flow and in all."""
+"""Coverage of flows by rehearsed calls: reached and missing nodes and branches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FlowCoverage(NamedTuple):
-    """A flow's coverage: how many of its nodes and branches were reached, and which were not."""
+    """The coverage of one flow: the number of points reached, and the missing points."""
 
     flow: str
     file: str
@@ -24,12 +24,10 @@ class FlowCoverage(NamedTuple):
 
     @property
     def total_count(self) -> int:
-        """All that could be reached."""
         return self.reached_count + len(self.missing_points)
 
 
 def measure_coverage(flows: Iterable[Flow], calls: Iterable[Transcript]) -> list[FlowCoverage]:
-    """The coverage of flows by calls."""
     of_flow: dict[str, list[Transcript]] = {}
     for call in calls:
         of_flow.setdefault(call.flow, []).append(call)
@@ -37,7 +35,7 @@ def measure_coverage(flows: Iterable[Flow], calls: Iterable[Transcript]) -> list
 
 
 def _measure_flow(flow: Flow, calls: Sequence[Transcript]) -> FlowCoverage:
-    """What documents do not say of their place stands where their node begins."""
+    """Measure one flow. A point without a line in its document counts at the beginning of its node."""
     begins = {spot.node: spot for spot in flow.coverage_points if spot.what == NODE_ENTERED_POINT}
 
     def add_place(point: CoveragePoint) -> CoveragePoint:
@@ -51,7 +49,7 @@ def _measure_flow(flow: Flow, calls: Sequence[Transcript]) -> FlowCoverage:
 
 
 def format_coverage(coverage: Sequence[FlowCoverage]) -> Iterator[str]:
-    """Coverage in words: a line a flow, and below it where nobody came by."""
+    """Yield a line for each flow with its missing points below, and a total for several flows."""
     width = max((len(one.file) for one in coverage), default=0)
     for one in coverage:
         percent = _format_percent(one.reached_count, one.total_count)
@@ -64,10 +62,9 @@ def format_coverage(coverage: Sequence[FlowCoverage]) -> Iterator[str]:
 
 
 def describe_coverage_point(point: CoveragePoint) -> str:
-    """A spot in words."""
     return f"the node {point.node}" if point.what == NODE_ENTERED_POINT else f"{point.node}: {point.what}"
 
 
 def _format_percent(part: int, whole: int) -> str:
-    """Rounded down: what is not whole is not 100 %."""
+    """Format a percentage, rounded down so that only full coverage is 100 %."""
     return f"{part * 100 // whole if whole else 100} %"

@@ -1,4 +1,4 @@
-"""What scenarios may name of the file in which they stand."""
+"""Names in a flow file for use in scenarios of the same file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FlowNames(NamedTuple):
-    """Groups with their members, nodes, the names under which lookups keep what they find, and those of hours and lists."""
+    """Members of each group, and names of nodes, lookup results, hours and lists."""
 
     groups: Mapping[str, tuple[str, ...]]
     nodes: tuple[str, ...]
@@ -24,12 +24,12 @@ class FlowNames(NamedTuple):
     lists: tuple[str, ...]
 
     def expand_group(self, name: str) -> tuple[str, ...]:
-        """Those of a group; whoever is none is alone."""
+        """Return the group's members, or the name itself if no group has this name."""
         return self.groups.get(name, (name,))
 
 
 def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
-    """What a flow file's data has; ``nodes`` are those of a flow that has none in its file."""
+    """Collect the names in the data of a flow file. ``nodes`` are used if the data has no nodes."""
     given = data if isinstance(data, dict) else {}
     groups: dict[str, tuple[str, ...]] = {}
     for name, group in _as_mapping(given.get("groups")).items():
@@ -47,14 +47,14 @@ def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
 
 
 def read_flow_names(flow: Flow) -> FlowNames:
-    """What a flow's file has."""
+    """Read the names in a flow's file. A Python flow only has nodes."""
     file = Path(flow.file)
     data = read_yaml(file.read_bytes(), ProblemReport(flow.file)) if file.suffix != ".py" else None
     return collect_flow_names(data, tuple(flow.documents))
 
 
 def walk_mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every mapping in a file's data with the key that it stands under."""
+    """Yield every mapping in the data with its key."""
     if isinstance(value, list):
         for part in value:
             yield from walk_mappings(part)

@@ -1,8 +1,7 @@
-"""What the caller of a remembered call pressed.
+"""Infers the keys pressed in a recorded call.
 
-Keys that ask us for the next document come with that request. Of keys within one document we are told nothing: they are
-worked out from what Opentact executed, from where the call came next, and from who was rung; where none tells, they
-are not known.
+Keys that request the next document are part of the request. Opentact does not report keys within a document: they are
+inferred from the executed steps, the next request, and the parties that were rung, or remain unknown.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 
 
 class InferredKeys(NamedTuple):
-    """What was pressed; ``unknown`` says from where on that is not known, where the caller of ``acts`` hangs up."""
+    """Actions of the caller. If ``unknown_from`` names a place, later keys are unknown and the caller hangs up there."""
 
     acts: list[ScriptedAction]
     unknown_from: str = ""
 
 
 class _UnknownKeys(Exception):
-    """Whether and what was pressed is not known: where."""
+    """The pressed keys are unknown; the message names the place."""
 
 
 def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
-    """What the caller of a story (of the journal) pressed, as far as it tells."""
+    """Infer the keys pressed in a call; ``story`` comes from the journal."""
     acts: list[ScriptedAction] = []
     entries = story["story"]
     asked = [entry for entry in entries if entry["what"] == "asked"]
@@ -57,7 +56,7 @@ def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
 
 
 def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
-    """Whether a request came of a Gather, pressed or not, and not of a Callback."""
+    """Return whether a request comes from a Gather, with or without keys, and not from a Callback."""
     told = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
     return any(name in ("dtmf", "code") for name, _ in told)
 
@@ -70,26 +69,26 @@ def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> st
 
 
 def is_same_target(target: str, rung_party: str) -> bool:
-    """Whether whom Opentact rang is a target, of which it may only say the name."""
+    """Return whether Opentact rang this target. Opentact may report only the part before the ``@``."""
     wanted, found = normalize_target(target), normalize_target(rung_party)
     return bool(found) and found in (wanted, wanted.partition("@")[0])
 
 
 def find_dial_targets(element: Element) -> Iterator[str]:
-    """Who is dialled within an element."""
+    """Yield the targets of all dials within an element."""
     for _, inner in [("", element), *walk_elements(element)]:
         if isinstance(inner, Dial):
             yield from (str(to.attributes.get("target", "")) for to in inner.children if to.spec.name == "To")
 
 
 def _leads_to(element: Element, place: str) -> bool:
-    """Whether a document of a place is fetched within an element."""
+    """Return whether an element contains a URL that ends in ``place``."""
     urls = (str(inner.attributes.get("url", "")) for _, inner in [("", element), *walk_elements(element)])
     return bool(place) and any(url.partition("?")[0].endswith(place) for url in urls)
 
 
 class _DocumentTrace:
-    """A document that was answered, and what is known of how it went: the steps that ran, where the call came next."""
+    """A document of the call, with the known facts of its execution: steps that ran, and the next request."""
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class _DocumentTrace:
         self._acts = acts
 
     def infer_acts(self, document: str) -> None:
-        """Press what was pressed in it. Raises _Unknown."""
+        """Add the keys pressed in the document to the actions. Raises _UnknownKeys."""
         try:
             response = from_xml(document.encode())
         except CallflowsError:
@@ -114,7 +113,7 @@ class _DocumentTrace:
         self._walk_commands(response.children, "")
 
     def _walk_commands(self, commands: Sequence[Element], start: str) -> bool:
-        """Press what was pressed in some commands; whether the call goes on behind them."""
+        """Add the keys pressed in these commands; return whether the call continues after them."""
         for index, command in enumerate(commands):
             path = f"{start}{command.spec.name}[{index}]"
             if isinstance(command, (Callback, Hangup)):
@@ -143,7 +142,10 @@ class _DocumentTrace:
         return self._walk_commands(branch.children, f"{taken}.")
 
     def _find_executed_branch(self, branches: Mapping[str, Element]) -> str | None:
-        """The branch that ran: Opentact said so, or the call came where only it leads, or only it rings who was rung."""
+        """Return the only branch with an executed step, or with the next request, or with the party rung.
+
+        Each kind of evidence counts only if the earlier kinds fit no branch. None if no branch, or more than one, fits.
+        """
         for ran in (
             [path for path in branches if any(step.startswith(f"{path}.") for step in self._steps)],
             [path for path, branch in branches.items() if _leads_to(branch, self._next_place)],
@@ -159,7 +161,10 @@ class _DocumentTrace:
         return any(is_same_target(target, rung) for target in find_dial_targets(branch) for rung, _ in self._legs)
 
     def _walk_children(self, command: Element, path: str) -> bool:
-        """As ``_through``, of what stands inside another command; its Error runs only where it failed."""
+        """Add the keys pressed inside a command; return whether the call continues after the command.
+
+        Raises _UnknownKeys if a part that asks for keys may have run: an Error runs only if its command failed.
+        """
         for index, part in enumerate(command.children):
             here = f"{path}.{part.spec.name}[{index}]"
             if not any(isinstance(inner, (Gather, Callback, Hangup)) for _, inner in walk_elements(part)):

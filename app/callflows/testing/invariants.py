@@ -1,4 +1,4 @@
-"""What no call may come to, whoever rings and whatever is pressed."""
+"""Invariants of every call, for any caller and any keys: no failure, no dead air, no forbidden target."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _AUDIBLE_VERBS = frozenset({"Say", "Play", "Tone", "Hold", "Dial", "Record", "Er
 
 
 class InvariantViolation(NamedTuple):
-    """What was wrong, and what a scenario expects so that it fails as long as that is so."""
+    """A violated invariant, and expectations for a scenario that fails until the flow is fixed."""
 
     description: str
     expect: tuple[Any, ...]
 
 
 class CallInvariants:
-    """What harm a call of a flow came to. Targets are judged by the flow's dial policy itself, apart from the engine."""
+    """Checks calls of a flow. Targets are checked against the dial policy directly, without the engine's own check."""
 
     def __init__(self, flow: Flow, options: CompilerOptions) -> None:
         self._flow = flow
@@ -43,7 +43,7 @@ class CallInvariants:
         self._literal_targets = {normalize_target(claim.number) for claim in flow.literal_targets}
 
     def find_violation(self, call: Transcript, *, answers_itself: bool) -> InvariantViolation | None:
-        """The harm; None where the call came to none."""
+        """Return the first violation, or None."""
         wrong = find_call_failure(call, self._flow.name)
         if wrong:
             return InvariantViolation(wrong, ())
@@ -53,14 +53,14 @@ class CallInvariants:
         return next((harm for harm in (look(call) for look in looks) if harm is not None), None)
 
     def _find_dead_air(self, call: Transcript) -> InvariantViolation | None:
-        """Nothing is heard before the end, which nobody wrote."""
+        """Report a call that ends before the caller hears anything, unless the author wrote such an end."""
         if call.outcome == "caller-hung-up" or any(step["verb"] in _AUDIBLE_VERBS for step in call.steps):
             return None
         meant = call.outcome == "hung-up" and not (call.covered_points and call.covered_points[-1].what == NODE_EXIT_POINT)
         return None if meant else InvariantViolation("dead air: the call ends, and the caller has heard nothing", ("say",))
 
     def _find_forbidden_target(self, call: Transcript) -> InvariantViolation | None:
-        """Somebody is rung, or written to, whom neither the author named nor the policy allows."""
+        """Report a target that the file does not name and the dial policy forbids. Texts to the caller are allowed."""
         if self._policy is None:
             return None
         own = {normalize_target(parse_caller_number(call.from_)), normalize_target(call.number)}

@@ -1,4 +1,4 @@
-"""A call of the journal, rehearsed again: who rang whom and when, what was pressed, who answered, what was looked up."""
+"""Rehearses a recorded call again, with the same parties, time, keys, callees and lookup results."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _USER_BUSY_CAUSE = "17"
 
 
 class JournalReplay(NamedTuple):
-    """A call to be rehearsed again; ``unknown`` says from where on what was pressed is not known, if it is not.
+    """A recorded call as a rehearsal. ``unknown_from`` names the place from which the pressed keys are unknown, if any.
 
-    ``hours`` are those that were asked for, with ``open`` or ``closed`` as they were found, whatever overrode them then.
+    ``hours_states`` are ``open`` or ``closed`` for each hours that the call used, with the overrides of that time.
     """
 
     rehearsal: Rehearsal
@@ -33,7 +33,7 @@ class JournalReplay(NamedTuple):
 
 
 def build_replay(story: Mapping[str, Any]) -> JournalReplay:
-    """The call of a story (of the journal), to be rehearsed with the flows as they are now."""
+    """Build the rehearsal of a recorded call, for the current flows; ``story`` comes from the journal."""
     call = story["call"]
     asked = [entry for entry in story["story"] if entry["what"] == "asked"]
     decided = [entry for entry in story["story"] if entry["what"] == "decided"]
@@ -64,7 +64,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
 
 
 def _collect_hours_states(decisions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The hours that were found alike all through a call."""
+    """Return the state of the hours, if the same in all decisions of the call."""
     found: dict[str, set[str]] = {}
     for entry in decisions:
         for name, value in entry["values"].items():
@@ -74,7 +74,7 @@ def _collect_hours_states(decisions: Iterable[Mapping[str, Any]]) -> dict[str, s
 
 
 def _collect_dial_targets(story: Mapping[str, Any]) -> list[str]:
-    """Everybody whom the documents of a story dial, as they write it."""
+    """Return the targets of all dials in the documents of the call."""
     found: dict[str, None] = {}
     for entry in story["story"]:
         if entry["what"] == "answered":
@@ -90,7 +90,7 @@ def _infer_callee_behaviour(leg: Mapping[str, Any]) -> str:
 
 
 def _read_lookup_result(decision: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """A lookup's name and its answer; its rule is ``name = METHOD url``."""
+    """Return name and result of a lookup; the rule of the decision is ``name = METHOD url``."""
     name = str(decision["rule"]).partition(" = ")[0]
     found = decision["outcome"] == "found"
     return [(name, decision.get("detail", {}).get("result") if found else FAILED_LOOKUP_ANSWER)]

@@ -1,4 +1,4 @@
-"""Who can ring, and what can be rung, in calls that people make up."""
+"""Checks caller IDs and numbers of calls written by people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous,
 
 
 def explain_invalid_number(number_text: str) -> str:
-    """Why no call can come to this, and the mend; nothing where one can."""
+    """Explain why a number cannot be called, and the fix; empty if valid."""
     if lacks_country_code(number_text):
         return f"{MISSING_COUNTRY_CODE_MESSAGE.format(repr(number_text))}: {suggest_country_code(number_text)}"
     return (
@@ -19,7 +19,7 @@ def explain_invalid_number(number_text: str) -> str:
 
 
 def explain_invalid_caller(caller_text: str) -> str:
-    """Why nobody can ring as this, and the mend; nothing where somebody can: a number, a SIP user, or who withholds it.
+    """Explain why a caller ID cannot be used, and the fix; empty if valid: a number, a SIP user, or anonymous.
 
     platform 1.7: a SIP user's address is a login name; a caller may be anonymous or empty.
     """

@@ -1,4 +1,4 @@
-"""For pytest: the fixture ``rehearse`` rings the flows of ``callflows/``, or of the folder in the settings."""
+"""A pytest plugin: the fixture ``rehearse`` rings the flows of the folder in the settings (``callflows/`` by default)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", name="rehearse")
 def provide_rehearse() -> Callable[..., RehearsedCall]:
-    """Rings a number: ``rehearse("+12015550123", keys="1")``; ``flows="folder"`` rings the flows of another folder."""
-    from callflows.settings import load_settings  # noqa: PLC0415 - only where it is used
-    from callflows.testing.rehearsal_phone import rehearse as ring  # noqa: PLC0415 - heavy
+    """Return a function that rings a number: ``rehearse("+12015550123", keys="1")``; ``flows=`` names another folder."""
+    from callflows.settings import load_settings  # noqa: PLC0415 - only if the fixture is used
+    from callflows.testing.rehearsal_phone import rehearse as ring  # noqa: PLC0415 - slow to import
 
     def ring_number(number: str, *, flows: str = "", **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
         return ring(flows or load_settings().flows, number, **scenario_keys)

@@ -1,4 +1,4 @@
-"""Callers at random, made for a flow: they press what means something there, and ring when something changes."""
+"""Random callers for a flow, as Hypothesis strategies: keys and times of calls mostly have a meaning in the flow."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ _ODD_LOOKUP_VALUES: Final[tuple[Any, ...]] = (
     "</Say><Dial>+12015550142</Dial>",
     "x" * 300,
 )
-"""What servers answer when they are asked for a name, a number, or whether something is so."""
+"""Answers of servers with unexpected types, forbidden targets or markup."""
 
 
 def build_caller_strategy(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
-    """Scenarios at random, as data; what a flow does not look at is left as it is."""
+    """Build a strategy of scenarios as data. Keys without influence on the flow are left out."""
     text = Path(flow.file).read_text(encoding="utf-8", errors="replace").partition("\ntests:")[0]
     data = read_yaml(text.encode(), ProblemReport(flow.file)) if not flow.file.endswith(".py") else None
     steps = [*walk_mappings(data)]
@@ -95,7 +95,7 @@ def build_caller_strategy(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _build_act_strategy(flow: Flow, text: str, steps: list[tuple[str, dict[str, Any]]]) -> st.SearchStrategy[Any]:
-    """What a caller does at once: a key that means something, digits as long as they are asked for, nothing, or hang up."""
+    """Build a strategy of single actions: a menu key, digits of a requested length, other keys, none, or hanging up."""
     known = sorted({spot.what.removeprefix("key ") for spot in flow.coverage_points if spot.what.startswith("key ")})
     lengths = sorted({int(n) for _, step in steps for n in re.findall("[0-9]+", str(step.get("digits", "")))})
     digits = [st.text("0123456789", min_size=n, max_size=n) for n in lengths if n]
@@ -106,7 +106,7 @@ def _build_act_strategy(flow: Flow, text: str, steps: list[tuple[str, dict[str, 
 
 
 def _build_moment_strategy(text: str) -> st.SearchStrategy[str]:
-    """Moments at the edges of what stands in the file, and any other."""
+    """Build a strategy of moments: times in the file and a minute around, on dates in the file and eight other days."""
     minutes = {int(hour) * 60 + int(minute) for hour, minute in _TIME_PATTERN.findall(text)}
     edges = sorted(
         {(edge + by) % _MINUTES_PER_DAY for edge in minutes for by in (-1, 0, 1)} | {0, 600, _MINUTES_PER_DAY - 1}
@@ -118,7 +118,7 @@ def _build_moment_strategy(text: str) -> st.SearchStrategy[str]:
 
 
 def _build_lookup_strategy(into: str, text: str) -> st.SearchStrategy[Any]:
-    """What a lookup finds: the fields that the flow looks at with odd values, odd values alone, or nothing."""
+    """Build a strategy of lookup results: odd values for the fields in use, an odd value alone, or a failure."""
     fields = sorted({*re.findall(rf"\b{re.escape(into)}\.([A-Za-z_]\w*)", text)})
     odd = st.sampled_from(_ODD_LOOKUP_VALUES)
     alone = [st.just("fails"), odd]
@@ -126,5 +126,4 @@ def _build_lookup_strategy(into: str, text: str) -> st.SearchStrategy[Any]:
 
 
 def validate_scenario_data(scenario_data: dict[str, Any]) -> Scenario:
-    """A scenario of such data."""
     return Scenario.model_validate(scenario_data)

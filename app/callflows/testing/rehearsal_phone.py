@@ -1,4 +1,4 @@
-"""Calls in your own tests: ring a flow, and ask what the caller met."""
+"""Calls in pytest: ring a flow and assert the steps of the call."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class RehearsedCall:
-    """A call that is over. What it asserts it asserts with the whole call in words."""
+    """A finished call. A failed assertion shows the whole call."""
 
     def __init__(self, transcript: Transcript, flow_names: FlowNames) -> None:
         self.transcript = transcript
@@ -43,58 +43,58 @@ class RehearsedCall:
 
     @property
     def flow(self) -> str:
-        """The flow that answered."""
+        """The name of the flow that answered."""
         return self.transcript.flow
 
     @property
     def nodes(self) -> list[str]:
-        """The nodes that the call came to, in order."""
+        """The nodes reached, in order."""
         return self.transcript.nodes
 
     @property
     def outcome(self) -> str:
-        """How it ended: hung-up, caller-hung-up, ended."""
+        """The end of the call: hung-up, caller-hung-up, ended, or texted for text messages."""
         return self.transcript.outcome
 
     @property
     def spoken_texts(self) -> list[str]:
-        """What was said, text by text."""
+        """All spoken texts."""
         return [step["text"] for step in self.steps("Say")]
 
     @property
     def dial_targets(self) -> list[list[str]]:
-        """Whom each dial rang."""
+        """The targets of each dial."""
         return [step["to"] for step in self.steps("Dial")]
 
     @property
     def sms_messages(self) -> list[TranscriptStep]:
-        """The text messages: each with to, from and text."""
+        """The text messages, each with to, from and text."""
         return self.steps("sms")
 
     @property
     def webhooks(self) -> list[TranscriptStep]:
-        """The webhooks: each with url and payload."""
+        """The webhooks, each with url and payload."""
         return self.steps("notify")
 
     @property
     def recording_tags(self) -> list[str]:
-        """The tags of what was recorded."""
+        """The tags of the recordings."""
         return [step.get("tag", "") for step in self.steps("Record")]
 
     def steps(self, verb: str = "") -> list[TranscriptStep]:
-        """What happened, in order; of one verb (``Say``, ``Dial``, ``sms``) or all."""
+        """Return the steps of one verb (``Say``, ``Dial``, ``sms``) in order, or all steps."""
         return [step for step in self.transcript.steps if verb in ("", step["verb"])]
 
     def says(self, *texts: str) -> None:
-        """Assert that these are said, in this order: each a text, or a part of one, or ``/a regular expression/``."""
+        """Assert that the call says these texts in this order: texts, parts of texts, or ``/regular expressions/``."""
         self.expects(*({"say": text} for text in texts))
 
     def never_says(self, text: str) -> None:
-        """Assert that this is said nowhere in the call."""
+        """Assert that the call never says this text."""
         self.expects({"not": {"say": text}})
 
     def expects(self, *expected: dict[str, Any] | str) -> None:
-        """Assert what ``expect`` of a scenario says, as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
+        """Assert expectations of a scenario, such as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
         report = ProblemReport("expects")
         wanted = parse_expectations(
             _convert_to_texts([*expected]), (), report, self._flow_names, texts=self.outcome == "texted"
@@ -114,7 +114,7 @@ def _format_mismatch(mismatch: ExpectationMismatch, call: RehearsedCall) -> str:
 
 
 def _convert_to_texts(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """Data as a flow file has it: every value is a text."""
+    """Convert all values to text, as in the data of a flow file."""
     if isinstance(value, dict):
         return {str(key): _convert_to_texts(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -123,10 +123,10 @@ def _convert_to_texts(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 
 class RehearsalPhone:
-    """The flows of a folder, to be rung as often as a test likes; they are loaded once."""
+    """The flows of a folder, loaded once for any number of calls."""
 
     def __init__(self, folder: str | Path = "", settings: Settings | None = None) -> None:
-        """The folder of the settings where none is named. Raises FlowError where a flow is wrong."""
+        """Load the folder, or by default the folder of the settings. Raises FlowFileError if a flow has errors."""
         self._settings = settings or load_settings()
         options = CompilerOptions(
             TicketSigner([b"only rehearsed"]),
@@ -139,9 +139,9 @@ class RehearsalPhone:
             raise FlowFileError(self._scenario_folder.errors)
 
     def ring(self, number: str, **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
-        """Ring a number. ``said`` are the keys of a scenario, ``from_`` for ``from``. Raises ScenarioError.
+        """Ring a number. ``scenario_keys`` are the keys of a scenario, with ``from_`` for ``from``. Raises ScenarioError.
 
-        A call that comes to an error, a loop or a fallback is an AssertionError.
+        Raises AssertionError if the call ends in an error, a loop or a fallback.
         """
         flow = self._scenario_folder.loaded_flows.book.find_answering_flow(
             number if number.startswith("+") else f"+{number}"
@@ -172,7 +172,7 @@ def _build_case(flow: Flow, number: str, scenario_keys: dict[str, Any], flow_nam
 
 
 def _ring_case(folder: ScenarioFolder, case: ScenarioCase, settings: Settings) -> Transcript:
-    """The call, rung to its end, also where a loop runs already."""
+    """Rehearse the call, in a thread with its own event loop if the caller already runs in one."""
     try:
         book = folder.book_for_case(case)
     except FlowFileError as error:
@@ -196,9 +196,9 @@ def _open_phone(folder: Path, _file_signatures: Sequence[tuple[str, int, int]]) 
 
 
 def rehearse(folder: str | Path, number: str, **scenario_keys: Any) -> RehearsedCall:  # noqa: ANN401 - as a scenario's keys
-    """Ring a number of a folder's flows, as ``rehearse("callflows", "+12015550123", keys="1", callee="busy")``.
+    """Ring a number of a folder's flows: ``rehearse("callflows", "+12015550123", keys="1", callee="busy")``.
 
-    The folder is loaded once as long as its files stay as they are. Raises as ``Calls`` does.
+    The folder is loaded again only if a file has changed. Raises the errors of ``RehearsalPhone``.
     """
     files = [(file, file.stat()) for file in list_flow_files(Path(folder))]
     return _open_phone(Path(folder), tuple((str(file), at.st_mtime_ns, at.st_size) for file, at in files)).ring(

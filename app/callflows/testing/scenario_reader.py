@@ -1,4 +1,4 @@
-"""Scenarios as they stand in a flow file: read with their places, and everything wrong with them said."""
+"""Reads the scenarios of a flow file, with their places in the file, and reports all errors."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from callflows.testing.flow_names import FlowNames
 
 
-DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - on the clock of each flow
-"""When a call comes where a scenario does not say: a Wednesday at ten, on the clock of its flow."""
+DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - each flow has its own time zone
+"""Start of a call without ``at`` in its scenario: a Wednesday at ten, local time of the flow."""
 
 
 _MAX_FILLED_DIGITS: Final = 11
@@ -50,7 +50,7 @@ _FILL_DIGITS: Final = "5550100"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScenarioCase:
-    """A scenario, ready to be rehearsed; ``line`` and ``column`` are its place in ``file``."""
+    """A scenario ready for a rehearsal; ``line`` and ``column`` are the place in ``file``."""
 
     flow: str
     file: str
@@ -65,12 +65,12 @@ class ScenarioCase:
     lookups: dict[str, Any]
     expectations: Expectations
     suppositions: Suppositions
-    """What is supposed of the flow."""
+    """Changes of the flow for this scenario."""
     texts: tuple[RehearsedText, ...] = ()
-    """The texts that come in, where it is no call."""
+    """Incoming text messages; empty for a call."""
 
     def build_rehearsal(self) -> Rehearsal:
-        """The call, with people of its own."""
+        """Build the rehearsal, with a new caller and new callees on each call of this method."""
         return Rehearsal(
             number=self.number,
             caller_id=self.scenario.from_ or DEFAULT_REHEARSAL_CALLER,
@@ -88,7 +88,7 @@ class ScenarioCase:
 
 
 def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
-    """The scenarios of a flow's file, and what is wrong with them; what is wrong with the flow is said by others."""
+    """Return the scenarios of a flow's file and their problems. Errors of the flow itself are reported elsewhere."""
     file = FilePath(flow.file)
     try:
         text = file.read_bytes() if file.suffix != ".py" else b""
@@ -105,7 +105,7 @@ def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
 
 
 def check_scenarios(flow: Flow) -> list[Problem]:
-    """What is wrong with the scenarios of a flow's file."""
+    """Return the problems of the scenarios in a flow's file."""
     return read_scenario_cases(flow)[1]
 
 
@@ -133,7 +133,7 @@ def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iter
 def build_scenario_case(
     flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames
 ) -> ScenarioCase:
-    """A scenario of a flow; what is wrong with it is in the report."""
+    """Build the case of a scenario, and report its problems."""
     place = report.get_position(path)
     acts: tuple[ScriptedAction, ...] = ()
     callee = _expand_callee_groups(scenario.callee, flow_names)
@@ -173,7 +173,7 @@ def build_scenario_case(
 
 
 def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemReport) -> tuple[RehearsedText, ...]:
-    """The texts that come in; what they have that only calls can have is said."""
+    """Read the text messages of a scenario, and report keys that only calls can have."""
     if scenario.text is None:
         return ()
     for key in sorted(_CALL_ONLY_KEYS & scenario.model_fields_set):
@@ -190,7 +190,7 @@ def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemRe
 
 
 def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
-    """What is supposed of the flow; names and numbers that there are none of are said."""
+    """Read the changes of the flow, and report unknown names and invalid numbers."""
     for key, given, known in (("hours", scenario.hours, flow_names.hours), ("lists", scenario.lists, flow_names.lists)):
         for name in given:
             if name not in known:
@@ -219,7 +219,7 @@ def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemRepo
 
 
 def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> None:
-    """Say that nothing is looked up under a name."""
+    """Report names in ``lookups`` that no lookup of the flow uses."""
     for name in scenario.lookups:
         if "://" not in name and name not in flow_names.lookup_names:
             near = format_suggestion(name, flow_names.lookup_names) or (
@@ -229,8 +229,8 @@ def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemRep
             report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
 
 
-def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: ANN401 - as ScriptedCallees take it
-    """What callees do, with groups by their members."""
+def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: ANN401 - as for ScriptedCallees
+    """Replace groups by their members in the behaviour of callees."""
     if isinstance(callee, list):
         return [_expand_callee_groups(one, flow_names) for one in callee]
     if not isinstance(callee, dict):
@@ -242,7 +242,7 @@ def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: A
 
 
 def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport) -> str:
-    """The number that is rung; where the scenario names none, one of the flow's."""
+    """Return the called number: the scenario's ``to``, otherwise a number of the flow. Report if both are missing."""
     if scenario.to:
         number = parse_e164(scenario.to)
         if not number:
@@ -255,7 +255,7 @@ def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: Pro
 
 
 def choose_flow_number(flow: Flow) -> str:
-    """A number that a flow answers: its first; of a prefix the first number, as far as that can be one."""
+    """Return the first number of a flow; for a prefix, a number completed with fictional digits. Empty if there is none."""
     claimed = [claim.number for claim in flow.claims]
     exact = next((number for number in claimed if number[-1].isdigit()), "")
     prefix = next((number[1:-1] for number in claimed if number.endswith("*")), "")

@@ -1,4 +1,4 @@
-"""A rehearsed call as a scenario, ready to be pasted under ``tests``: it passes as long as the flow does what it did."""
+"""Writes a rehearsed call as a scenario for ``tests``, which passes as long as the flow behaves the same."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def record_scenario(
     unknown_from: str = "",
     hours_states: Mapping[str, str] = {},
 ) -> str:
-    """A call and what it was rehearsed with, as YAML of one scenario; its moment is said on the clock of ``zone``.
+    """Return a call as YAML of one scenario, with the time of the call in ``zone``.
 
-    ``hours`` are what it supposes of them.
-    ``unknown`` says from where on it is not known what was pressed: what comes then is not expected, and that is said.
+    ``hours_states`` become the ``hours`` of the scenario. If the keys are unknown from ``unknown_from`` on, a comment
+    says so, and the scenario does not expect an outcome or nodes.
     """
     said: dict[str, Any] = {"name": name or _name_scenario(transcript)}
     if transcript.started_at is not None:
@@ -61,7 +61,7 @@ def record_scenario(
 
 
 def format_scenario(scenario_data: Mapping[str, Any]) -> str:
-    """A scenario as YAML: an item of the list under ``tests``, as deep as it stands there."""
+    """Format a scenario as a YAML list item, indented for ``tests``."""
     text = yaml.safe_dump([dict(scenario_data)], sort_keys=False, allow_unicode=True, width=_MAX_LINE_CHARACTERS)
     return "".join(f"  {line}\n" for line in text.splitlines())
 
@@ -71,14 +71,14 @@ def _name_scenario(call: Transcript) -> str:
 
 
 def _format_moment(call: Transcript, zone: tzinfo | None) -> str:
-    """The moment with its offset, on the clock of the zone: no clock shows it twice."""
+    """Format the start with its UTC offset, so that the hour repeated at the end of summer time is unambiguous."""
     began = call.started_at
-    assert began is not None  # noqa: S101 - asked before
+    assert began is not None  # noqa: S101 - checked by the caller
     return began.astimezone(zone or began.tzinfo).isoformat(" ", "seconds")
 
 
 def _script_keys(caller_acts: list[RecordedAction]) -> list[Any]:
-    """What the caller did, as a script does it; nothing is pressed behind its end anyway."""
+    """Convert the caller's actions to the ``keys`` of a scenario, without empty presses at the end."""
     acts: list[Any] = []
     waits_since: float | None = None
     since = 0.0
@@ -101,7 +101,7 @@ def _script_keys(caller_acts: list[RecordedAction]) -> list[Any]:
 
 
 def _script_callees(steps: list[TranscriptStep]) -> Any:  # noqa: ANN401 - a word, or a list of words and mappings
-    """What those who were rung did; nothing where they answered."""
+    """Convert the results of dials to the ``callee`` of a scenario; None if every dial was answered."""
     rung = [_script_callee(step) for step in steps if step["verb"] == "Dial" and "result" in step]
     if all(one == "answer" for one in rung):
         return None
@@ -116,7 +116,7 @@ def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a 
 
 
 def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
-    """What lookups gave: as the rehearsal had it, else as the trail has it."""
+    """Return the lookup results of the rehearsal, completed from the trail."""
     found = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
     for decision in (one for asked in call.requests for one in asked.trail if one["word"] == "lookup"):
         into = decision["rule"].partition(" = ")[0]
@@ -126,7 +126,7 @@ def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> 
 
 
 def _list_expectations(call: Transcript, *, is_whole_call: bool = True) -> Iterator[Any]:
-    """What happened, as it is expected again; how it ended only where the ``whole`` call is known."""
+    """Yield the steps of the call as expectations; outcome and nodes only if the whole call is known."""
     for step in call.steps:
         verb = step["verb"]
         if verb in _EXPECTATION_FIELDS:
@@ -149,7 +149,7 @@ def _list_expectations(call: Transcript, *, is_whole_call: bool = True) -> Itera
 
 
 def _escape_literal_text(value: Any) -> Any:  # noqa: ANN401 - a text, or several
-    """A text that is not taken for a regular expression."""
+    """Escape a text that would be read as a regular expression."""
     if isinstance(value, str) and len(value) > len("//") and value.strip().startswith("/") and value.strip().endswith("/"):
         return f"/^{re.escape(' '.join(value.split()))}$/"
     return value

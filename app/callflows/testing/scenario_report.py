@@ -1,4 +1,4 @@
-"""Scenarios that failed, in words, as JSON and as JUnit has them."""
+"""Reports of scenario results: text, JSON and JUnit XML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def format_failed_scenario(result: ScenarioResult) -> Iterator[str]:
-    """A scenario that failed: the call with the first difference marked."""
+    """Format a failed scenario: the call, with the first difference marked."""
     case, missed = result.case, result.mismatch
     yield f"{case.file}:{case.line}:{case.column}: FAILED {case.flow}: {case.name}"
     if result.failure:
@@ -30,7 +30,7 @@ def format_failed_scenario(result: ScenarioResult) -> Iterator[str]:
 
 
 def _format_call(result: ScenarioResult) -> Iterator[str]:
-    """The call: what fitted has a tick, and an arrow shows behind what the first difference was looked for."""
+    """Format the call. ``ok`` marks matched steps; an arrow marks the place of the first difference."""
     missed = result.mismatch
     after = missed.after_step if missed is not None else None
     arrow = f"  ->       expected from here on: {missed.expected_text}" if missed is not None else ""
@@ -50,7 +50,7 @@ def _format_call(result: ScenarioResult) -> Iterator[str]:
 
 
 def build_result_data(result: ScenarioResult) -> dict[str, Any]:
-    """A scenario's result as JSON has it; the call is told where it failed."""
+    """Return a result as JSON data; only a failed scenario contains the call."""
     case, missed = result.case, result.mismatch
     made: dict[str, Any] = {"flow": case.flow, "name": case.name, "file": case.file, "line": case.line}
     made |= {"passed": result.has_passed, "seconds": round(result.transcript.seconds, 1), "nodes": result.transcript.nodes}
@@ -62,7 +62,6 @@ def build_result_data(result: ScenarioResult) -> dict[str, Any]:
 
 
 def build_coverage_data(coverage: Iterable[FlowCoverage]) -> list[dict[str, Any]]:
-    """Coverage as JSON has it."""
     return [
         {
             "flow": one.flow,
@@ -76,7 +75,7 @@ def build_coverage_data(coverage: Iterable[FlowCoverage]) -> list[dict[str, Any]
 
 
 def write_junit_report(results: Sequence[ScenarioResult], file: Path, errors: Sequence[str] = ()) -> None:
-    """Write results as JUnit has them: a suite a flow. Raises OSError."""
+    """Write results as JUnit XML with one test suite for each flow. Raises OSError."""
     root = ET.Element("testsuites", name="callflows")
     for flow in dict.fromkeys(ran.case.flow for ran in results):
         of_flow = [ran for ran in results if ran.case.flow == flow]

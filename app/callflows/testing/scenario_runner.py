@@ -1,4 +1,4 @@
-"""Scenarios run: folders loaded once, calls rung side by side, and what became of each."""
+"""Runs scenarios: loads each folder once, rehearses the calls concurrently, and compares them with their expectations."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ if TYPE_CHECKING:
 
 
 MAX_CONCURRENT_SCENARIOS: Final = 50
-"""Calls that are rehearsed side by side in one process."""
+"""Concurrent rehearsals in one process."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScenarioFolder:
-    """The flows of a folder, loaded to be tested; ``chosen`` are those that are."""
+    """A loaded folder. ``tested_flows`` are the flows to test; the others only keep their numbers."""
 
     loaded_flows: LoadedFlows
     options: CompilerOptions
     tested_flows: tuple[Flow, ...]
     cases: tuple[ScenarioCase, ...]
     problems: tuple[Problem, ...]
-    """What is wrong with the chosen files, scenarios included."""
+    """Problems of the tested files and their scenarios."""
     supposed_books: dict[tuple[str, Suppositions], FlowBook] = dataclasses.field(default_factory=dict, repr=False)
-    """Its book where something is supposed of a flow, made when it is first asked for."""
+    """Books with changed flows by flow name and suppositions, built on first use."""
 
     @property
     def errors(self) -> list[Problem]:
-        """What must be mended before their tests say anything."""
+        """Errors to fix before the scenarios can run."""
         return [problem for problem in self.problems if problem.severity == "error"]
 
     def book_for_case(self, case: ScenarioCase) -> FlowBook:
-        """The flows, with what a scenario supposes of its own. Raises FlowError where that cannot be."""
+        """Return the flows with the suppositions of a scenario. Raises FlowFileError if they cannot be applied."""
         if case.suppositions == NO_SUPPOSITIONS:
             return self.loaded_flows.book
         key = (case.flow, case.suppositions)
@@ -72,7 +72,7 @@ class ScenarioFolder:
         return self.supposed_books[key]
 
     def _compile_supposed_flow(self, case: ScenarioCase) -> Flow:
-        """The flow of a scenario, compiled anew where it is to be another."""
+        """Return the scenario's flow, compiled again unless only failing nodes are supposed."""
         if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
             return self.loaded_flows.book.flows[case.flow]
         made = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
@@ -83,28 +83,27 @@ class ScenarioFolder:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """A scenario that was run. It passed where ``wrong`` says nothing and nothing was ``missed``."""
+    """The result of a scenario: passed if ``failure`` is empty and ``mismatch`` is None."""
 
     case: ScenarioCase
     transcript: Transcript
     failure: str
     mismatch: ExpectationMismatch | None
     remaining_acts: tuple[str, ...]
-    """What the caller was to do and did not get to do."""
+    """Scripted actions left when the call ended."""
 
     @property
     def has_passed(self) -> bool:
-        """Whether the call was as expected."""
         return not self.failure and self.mismatch is None
 
 
 def load_scenario_folders(
     paths: Iterable[Path], options: CompilerOptions, on_progress: ProgressCallback | None = None
 ) -> list[ScenarioFolder]:
-    """Flow files, and folders of them, loaded folder by folder: other files there keep their numbers.
+    """Load the folders of these files and folders. Other files of a folder are loaded, too, because they claim numbers.
 
-    Overrides are left out: tests do not change because somebody closed the office today. Raises OSError where a folder
-    cannot be listed.
+    Overrides are not applied: today's closed office must not change a test. Raises OSError if a folder cannot be
+    listed.
     """
     chosen: dict[Path, set[Path] | None] = {}
     strange = []
@@ -140,7 +139,7 @@ def _load_scenario_folder(
 
 
 def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
-    """Whether the flow can be what a scenario supposes; why not is said."""
+    """Return whether a scenario's suppositions can be applied; report the reason if not."""
     try:
         folder.book_for_case(case)
     except FlowFileError as error:
@@ -160,7 +159,7 @@ def _describe_wrong_path(path: Path) -> Problem:
 async def serve_folder(
     folder: ScenarioFolder, settings: Settings, book: FlowBook | None = None
 ) -> AsyncIterator[PlatformNetwork]:
-    """The folder's flows, to be rung; or those of another ``book`` of it."""
+    """Serve the folder's flows, or another ``book``, for rehearsals."""
     async with (
         open_rehearsal_engine(settings, book or folder.loaded_flows.book, folder.options.signer) as app,
         HttpNetwork(app) as web,
@@ -169,7 +168,6 @@ async def serve_folder(
 
 
 def build_case_rehearsal(case: ScenarioCase, folder: ScenarioFolder) -> Rehearsal:
-    """A scenario's call, put together."""
     rehearsal = case.build_rehearsal()
     rehearsal.extensions = folder.options.extensions
     return rehearsal
@@ -178,7 +176,7 @@ def build_case_rehearsal(case: ScenarioCase, folder: ScenarioFolder) -> Rehearsa
 async def run_scenarios(
     folder: ScenarioFolder, cases: Iterable[ScenarioCase], settings: Settings, on_progress: ProgressCallback | None = None
 ) -> list[ScenarioResult]:
-    """Run scenarios; the results are in their order."""
+    """Run scenarios and return the results in the same order."""
     cases = [*cases]
     gate = asyncio.Semaphore(MAX_CONCURRENT_SCENARIOS)
     done = 0
@@ -221,7 +219,10 @@ _SUPPOSED_FAILURE_PREFIX: Final = f"fallback: {SimulatedNodeFailure.__name__}:"
 
 
 def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequence[str] = ()) -> str:
-    """What no call may come to, whatever is expected; nothing where it did not. ``breaks``: it is to come to a fallback."""
+    """Return why a call fails regardless of its expectations; empty if it does not.
+
+    With ``breaking_nodes``, the simulated failure of a node must happen, and its fallback is no failure of the call.
+    """
     if transcript.outcome == "texted" and not transcript.flow:
         return f"no flow took the text: {transcript.requests[-1].error}"
     if transcript.flow != flow:

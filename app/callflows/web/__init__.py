@@ -1,1 +1,1 @@
-"""The HTTP doors: Opentact's requests, webhooks, status and metrics."""
+"""The HTTP server: Opentact's requests, webhooks, status and metrics."""

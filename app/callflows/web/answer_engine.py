@@ -1,4 +1,4 @@
-"""What answers calls, whoever asks: a request's fields in, a document out, whatever breaks."""
+"""Answers calls: request fields in, document out. Every error inside still results in a valid document."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ STATUS_OK: Final = 200
 
 
 MAX_JOBS_PER_TURN: Final = 100
-"""Things that may be looked up or worked out apart for one turn."""
+"""Maximum number of lookups and worker jobs for one turn."""
 
 
 _MAX_ERROR_CHARACTERS: Final = 300
-"""Characters of an error's message that are logged."""
+"""Maximum length of a logged error message."""
 
 
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
-"""Status, document, what became of the request, and the turn that a flow was asked about."""
+"""Status, document, outcome, and the turn if a flow was asked."""
 
 
 class DeferredTurn(NamedTuple):
-    """A turn that cannot be answered at once: something is to be looked up, or worked out apart, first."""
+    """A turn that needs the result of a lookup or worker job before its answer."""
 
     flow: Flow
     node: str
@@ -60,9 +60,9 @@ class DeferredTurn(NamedTuple):
 
 
 class AnswerEngine:
-    """Answers calls from the flows that are open. ``base`` gives the URL under which Opentact reaches the server."""
+    """Answers calls from the loaded flows."""
 
-    def __init__(  # noqa: PLR0913 - what the server puts together, each by its name
+    def __init__(  # noqa: PLR0913 - all are keyword arguments
         self,
         *,
         flow_versions: FlowVersions,
@@ -77,7 +77,7 @@ class AnswerEngine:
         clock: Callable[[], datetime] | None = None,
         record_answer: Callable[[AnsweredRequest], None] | None = None,
     ) -> None:
-        """``remember`` is told of every answer once it is on its way; it never waits and never raises."""
+        """Accept ``record_answer`` as a callback for every sent answer; the callback never waits and never raises."""
         self.deadline = deadline
         self.apology = render_apology(apology, dialect)
         self._flow_versions = flow_versions
@@ -90,9 +90,9 @@ class AnswerEngine:
         self._record_answer = record_answer
 
     def record(self, began: float, request: tuple[str, str, bytes], fields: dict[str, str], reply: CallReply) -> None:
-        """Count, remember and cause what there is to, once an answer is on its way.
+        """Record a sent answer in metrics and journal, and queue its effects.
 
-        ``began`` is as ``time.perf_counter`` counts, ``asked`` the request's method, path and query.
+        ``began`` is a value of ``time.perf_counter``, ``request`` contains method, path and query.
         """
         status, document, outcome, turn = reply
         told = fields.get
@@ -105,16 +105,16 @@ class AnswerEngine:
             self._effect_handler.queue_effect(effect)
 
     def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
-        """An answer that did not reach its call: nothing of it is caused."""
+        """Turn a reply into a fallback outcome, so that no effect is queued."""
         status, document, outcome, turn = reply
         return status, document, _build_fallback_outcome(outcome.flow, outcome.node, error), turn
 
     def answer_with_apology(self, error: Exception) -> CallReply:
-        """The answer where the engine itself broke."""
+        """Return the apology after an error of the engine itself."""
         return STATUS_OK, self.apology, _build_fallback_outcome("", "", error), None
 
     def start_call(self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl) -> CallReply | DeferredTurn:
-        """A call arrives."""
+        """Answer the first request of a call."""
         turn = (
             self._build_turn(fields, body, get_base_url)
             if body
@@ -131,23 +131,23 @@ class AnswerEngine:
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 
     def _count_caller(self, flow: Flow, turn: Turn) -> None:
-        """Tell a turn how often its caller rang today, this call included."""
+        """Add the caller's number of calls today, including this one, to the turn."""
         turn.zone = flow.zone
         calls = self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date())
         turn.add_field("calls", str(calls))
 
     def _answer_from_flow(self, flow: Flow, node: str, turn: Turn, entry: NodeEntry) -> CallReply | DeferredTurn:
-        """What a flow answers, or what it needs for that."""
+        """Return the flow's answer, or a deferred turn if a result is missing."""
         try:
             document = flow.answer(node, turn, entry)
         except NeedsResult as pending:
             return DeferredTurn(flow, node, turn, entry, pending.job)
-        except Exception as error:  # noqa: BLE001 - the flow's own fallback, whatever broke
+        except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)
         return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
-        """Do what an answer needs, as far as that can be done in time; the fallback where it cannot."""
+        """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
         flow, node, turn, entry, job = deferred_turn
         end = time.monotonic() + self.deadline
         for _ in range(MAX_JOBS_PER_TURN):
@@ -167,7 +167,7 @@ class AnswerEngine:
     def continue_call(
         self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl, name: str, node: str
     ) -> CallReply | DeferredTurn:
-        """A call goes on where a ticket says."""
+        """Continue a call at the node and state of its ticket."""
         try:
             state = self._signer.read_ticket(f"{name}/{node}", fields.get("ticket", ""))
         except ForgedTicketError as error:
@@ -184,7 +184,7 @@ class AnswerEngine:
         remembered = self._flow_versions.find_version(name, state.get("v", ""))
         flow = remembered or self._flow_versions.book.flows.get(name)
         if remembered is None:
-            node = node.partition(".")[0]  # a branch of another version may be another branch
+            node = node.partition(".")[0]  # branch numbers may differ between versions
         if flow is None or node not in flow.documents:
             return self._answer_with_fallback(
                 name, node, LookupError(f"there is no node {node} in a flow {name} any more"), turn
@@ -209,7 +209,7 @@ class AnswerEngine:
 
 
 def _build_fallback_outcome(flow: str, node: str, error: Exception) -> AnswerOutcome:
-    """Why a fallback was served, for the log."""
+    """Build the outcome of a served fallback; expected errors get no stack trace."""
     quiet = isinstance(error, ExpiredTicketError | LookupError | SandboxTimeoutError | OpentactError | TimeoutError)
     trace = "" if quiet else "".join(traceback.format_exception(error))
     cause = type(error).__name__
@@ -236,6 +236,6 @@ def _get_answered_outcome(flow: str, version: str, node: str) -> AnswerOutcome:
 
 
 def refuse_request(reason: str) -> CallReply:
-    """The answer to a stranger: problem details, and why."""
+    """Return status 403 with problem details."""
     problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
     return 403, json.dumps(problem).encode(), AnswerOutcome("refused", cause=reason), None

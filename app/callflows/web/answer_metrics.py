@@ -1,8 +1,7 @@
-"""What became of each answer, counted and logged after the answer is on its way.
+"""Counts and logs every answer after the answer was sent.
 
-The way of a call only appends a plain tuple; a thread of its own turns them into counters and log lines, in batches, so
-that neither a
-full pipe nor a slow disk ever makes a caller wait. What does not fit is dropped, counted and said.
+The request path only appends a plain tuple; a thread updates counters and writes log lines in batches, so that a full
+pipe or a slow disk never delays a caller. Excess answers are dropped, counted and reported.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MAX_WAITING_ANSWERS: Final = 20_000
-"""Answers that may wait to be counted and logged."""
+"""Maximum number of answers waiting to be counted and logged."""
 
 
 _FLUSH_PAUSE_SECONDS: Final = 0.05
@@ -46,11 +45,14 @@ _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2
 
 
 AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
-"""When (seconds since 1970), how long it took (seconds), what became of it; the caller, the number called, the call."""
+"""Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id."""
 
 
 class AnswerMetrics:
-    """Counts and logs answers; ``add`` is all that the way of a call sees of it. A collector of ``prometheus_client``."""
+    """Counts and logs answers; a collector of ``prometheus_client``.
+
+    The request path calls only ``add``.
+    """
 
     def __init__(
         self,
@@ -59,9 +61,10 @@ class AnswerMetrics:
         count_flows: Callable[[], Mapping[str, int]] | None = None,
         mask: Callable[[str], str] = mask_number,
     ) -> None:
-        """``line`` makes the log line of some fields, ``out`` takes it; ``flows`` tells how many there are by state.
+        """Configure the log lines and gauges.
 
-        ``mask`` writes numbers so that they may stand in a log.
+        ``render_line`` renders a log line, ``out`` receives the line, ``count_flows`` counts flows by state, ``mask`` masks
+        phone numbers.
         """
         self._mask = mask
         self._count_flows = count_flows
@@ -83,23 +86,23 @@ class AnswerMetrics:
     def add_gauge(
         self, name: str, description: str, labels: list[str], get_counts: Callable[[], Mapping[Any, int]]
     ) -> None:
-        """Expose what others count, by a label or several."""
+        """Expose counts of another component as a gauge with one or more labels."""
         self._gauges.append((name, description, labels, get_counts))
 
     def add(self, sample: AnswerSample) -> None:
-        """Remember an answer; never waits."""
+        """Queue an answer; never waits."""
         if len(self._waiting) < MAX_WAITING_ANSWERS:
             self._waiting.append(sample)
         else:
             self._lost_answers += 1
 
     def start(self) -> None:
-        """Begin to count and log, in a thread that ends with the process."""
+        """Start the counting thread as a daemon."""
         self._thread = threading.Thread(target=self._run_flushes, name="tally", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Count and log what waits, and end."""
+        """Count and log all waiting answers, and stop."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
@@ -110,7 +113,7 @@ class AnswerMetrics:
             self.flush()
 
     def flush(self) -> None:
-        """Count and log what waits now."""
+        """Count and log all waiting answers."""
         with self._flush_lock:
             while self._waiting:
                 self._record_batch(
@@ -135,8 +138,9 @@ class AnswerMetrics:
         self._write_lines([self._build_line(answered) for answered in batch])
 
     def _build_line(self, sample: AnswerSample) -> str:
-        """An answer's line; that of a call which went well, in JSON, is put together from its parts: there are many."""
+        """Render the log line of an answer."""
         at, seconds, outcome, caller, number, call = sample
+        # Successful calls are frequent: their JSON is assembled from cached parts for speed.
         if outcome.kind != "answered" or not self._renders_plain_json:
             return self._render_line(_build_line_fields(sample, self._mask))
         return (
@@ -152,14 +156,14 @@ class AnswerMetrics:
             self._out.flush()
 
     def render_prometheus(self) -> bytes:
-        """The counters, in Prometheus' text format."""
+        """Return the counters in Prometheus' text format."""
         self.flush()
         registry = prometheus_client.CollectorRegistry(auto_describe=False)
         registry.register(self)
         return prometheus_client.generate_latest(registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The counters, as prometheus_client asks for them."""
+        """Yield the metrics for prometheus_client."""
         yield _build_counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], self._answer_counts)
         yield _build_counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], self._fallback_counts)
         bounds = [*map(str, _BUCKET_SECONDS), "+Inf"]
@@ -189,7 +193,7 @@ def _build_counter(name: str, description: str, labels: Sequence[str], counts: M
 
 
 def _build_line_fields(sample: AnswerSample, mask: Callable[[str], str]) -> dict[str, Any]:
-    """An answer as a log line says it; only where something went wrong is more said than of every call."""
+    """Build the log fields of an answer; only failures have cause, detail and exception."""
     at, seconds, outcome, caller, number, call = sample
     fine = outcome.kind == "answered"
     fields = {

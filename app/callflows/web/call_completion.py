@@ -1,4 +1,4 @@
-"""When Opentact reports that a call has ended: what was held back until then is done, and what a flow does about it."""
+"""Completes a call after Opentact reports its end: releases held effects and runs the flow's missed-call steps."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
-"""States of a call that is over."""
+"""States of a finished call."""
 
 
 SETTLE_SECONDS: Final = 5.0
-"""Seconds after which what else is reported of a call is there: events come in any order."""
+"""Delay in seconds after the end of a call, for events that arrive out of order."""
 
 
 MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
-"""Seconds after which what waits for the end of a call waits no more: nobody reported it."""
+"""Maximum wait in seconds for the end of a call; afterwards the voicemail is sent without a recording."""
 
 
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
-"""Seconds between attempts while the database is gone, or has nothing of the call yet: four hours."""
+"""Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 
 
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
@@ -46,7 +46,7 @@ _MAX_EFFECTS_PER_SWEEP: Final = 100
 
 
 class CallCompletion:
-    """Holds voicemails back until their call is over, and has flows do what they do then. An ``Effects`` itself."""
+    """Holds voicemail effects until the end of the call, then runs the flow's missed-call steps. An ``EffectHandler``."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class CallCompletion:
         receives_events: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``hears``: whether anybody reports the end of calls; where nobody does, nothing is held back."""
+        """With ``receives_events`` false, no call's end is reported, so effects are not held."""
         self._flow_versions = flow_versions
         self._journal = journal
         self._job_runner = job_runner
@@ -69,16 +69,15 @@ class CallCompletion:
         self._completing_calls: dict[str, tuple[float, asyncio.Task[None]]] = {}
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
-        """As the outside does it."""
         return await self._effect_handler.run_lookup(request)
 
     def queue_effect(self, effect: Effect) -> None:
-        """Cause an effect now, or when its call is over: the journal has it until then."""
+        """Queue an effect. If ends of calls are reported, the journal holds a voicemail until its call ends."""
         if not self._receives_events or effect.kind != VOICEMAIL_TAG:
             self._effect_handler.queue_effect(effect)
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
-        """Act on the end of a call that came in, once for all replicas."""
+        """Complete an inbound call at its end, once for all replicas."""
         call = platform_event.call
         uuid = str(call.get("uuid") or "")
         if not uuid or platform_event.state not in CALL_END_STATES or call.get("direction") != "in" or call.get("parent"):
@@ -89,11 +88,11 @@ class CallCompletion:
             task.add_done_callback(lambda _: self._completing_calls.pop(uuid, None))
 
     def find_oldest_unfinished(self) -> float | None:
-        """When the oldest call ended (seconds since 1970) of those whose end is not acted on yet; None where all are."""
+        """Return the earliest end (seconds since 1970) among calls not completed yet; None if all are complete."""
         return min((at for at, _ in self._completing_calls.values()), default=None)
 
     async def _complete_when_settled(self, uuid: str) -> None:
-        """Wait until what else is reported of a call is written, and do what is to be done then."""
+        """Wait until later events are stored, then complete the call."""
         for wait in (SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS):
             await self._sleep(wait)
             try:
@@ -104,7 +103,7 @@ class CallCompletion:
                     await self._complete_call(over)
             except JournalError:
                 continue
-            except Exception as error:  # noqa: BLE001 - the end of another call is not to blame
+            except Exception as error:  # noqa: BLE001 - other calls must not suffer
                 _get_logger().exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
             return
         _get_logger().error("the end of a call was not acted on: nothing is known of it", call=uuid)
@@ -122,12 +121,16 @@ class CallCompletion:
             self._effect_handler.queue_effect(effect)
 
     def start(self) -> None:
-        """Begin to look for what waits in vain, in the running loop."""
+        """Start the sweep for overdue effects in the running loop."""
         if self._receives_events:
             self._sweep_task = asyncio.create_task(self._run_sweeps())
 
     async def stop(self) -> None:
-        """End; of calls that have just ended ``unfinished`` told, and they are heard of again."""
+        """Cancel all work.
+
+        The listener stops first, with a mark before the events of cancelled calls (see ``find_oldest_unfinished``), so
+        these events are fetched again after a restart.
+        """
         tasks = [
             *(task for _, task in self._completing_calls.values()),
             *([self._sweep_task] if self._sweep_task is not None else []),
@@ -137,8 +140,8 @@ class CallCompletion:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run_sweeps(self) -> None:
-        """Do what waited for an end that nobody reported; not at once, as the database may have to be made."""
-        await self._sleep(SETTLE_SECONDS)
+        """Queue effects whose call's end was never reported."""
+        await self._sleep(SETTLE_SECONDS)  # the tables may still have to be created
         while True:
             try:
                 for effect in await self._journal.list_held_effects(

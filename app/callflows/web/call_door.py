@@ -1,6 +1,6 @@
-"""The door for Opentact: ``/call`` and ``/call/{flow}/{node}``. It stands before the framework: a call's way is short.
+"""The endpoint for calls: ``/call`` and ``/call/{flow}/{node}``, an ASGI app in front of FastAPI for speed.
 
-Opentact always gets a valid document with status 200, whatever breaks inside; only strangers get 403.
+Opentact always gets a valid document with status 200, even after an internal error; only unauthorized requests get 403.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _PROBLEM_HEADER: Final = (b"content-type", b"application/problem+json")
 
 
 _NODE_PATH_PARTS: Final = 4
-"""``/call/{flow}/{node}``, split at its slashes."""
+"""Number of parts of ``/call/{flow}/{node}``, split at slashes."""
 
 
 class CallDoor:
-    """An ASGI app: has ``engine`` answer ``/call…``, and leaves everything else to ``rest``."""
+    """An ASGI app: passes ``/call…`` to the engine, and every other request to ``other_app``."""
 
     def __init__(self, other_app: AsgiApp, engine: AnswerEngine, trust: RequestTrust) -> None:
         self._other_app = other_app
@@ -52,7 +52,6 @@ class CallDoor:
         self._trust = trust
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        """ASGI."""
         if scope["type"] != "http" or not (scope["path"] == CALL_PATH or scope["path"].startswith(_START_PATHS[1])):
             await self._other_app(scope, receive, send)
             return
@@ -65,7 +64,7 @@ class CallDoor:
             reply = self.answer_request(scope, fields, body)
             if isinstance(reply, DeferredTurn):
                 reply = await engine.resume(reply)
-        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+        except Exception as error:  # noqa: BLE001 - the caller always gets a document
             reply = engine.answer_with_apology(error)
         status, document = reply[:2]
         length = (b"content-length", b"%d" % len(document))
@@ -75,7 +74,7 @@ class CallDoor:
         engine.record(began, (method, scope["path"], scope["query_string"]), fields, reply)
 
     async def _read_body(self, receive: AsgiReceive) -> bytes:
-        """The body, as far as it comes in time and is not longer than any real one."""
+        """Return the body; an empty body if the real one is late or too long."""
         parts: list[bytes] = []
         size = 0
         try:
@@ -93,7 +92,7 @@ class CallDoor:
             return b""
 
     def answer_request(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> CallReply | DeferredTurn:
-        """The answer to a request. Raises what a bug raises, nothing else."""
+        """Answer a request, or return a deferred turn. Raises only on a bug."""
         path = scope["path"]
         if path in _START_PATHS:
             refusal = self._trust.explain_refusal(scope, fields.get("token", ""))

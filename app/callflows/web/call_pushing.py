@@ -1,4 +1,4 @@
-"""Asynchronous control: a call that Opentact has parked gets its document by REST, from the same engine.
+"""Asynchronous control: pushes documents by REST to calls that Opentact has parked.
 
 platform: on the first event of a call a document is posted to the live call; without one it times out after typically 30
 seconds.
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
-"""States of which the first that is reported of a call is its first event."""
+"""States in the first event of a call."""
 
 
 PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between attempts to post a document."""
+"""Delays in seconds between attempts to post a document."""
 
 
 MAX_PARKED_SECONDS: Final = 25.0
-"""Seconds for which it is attempted, all in all: a call is parked for typically 30."""
+"""Total time limit in seconds; Opentact parks a call for typically 30 seconds."""
 
 
 class CallPusher:
-    """Has the engine answer calls that are reported, each once, and posts the documents.
+    """Answers each reported call once, and posts the document.
 
-    ``push`` posts a document to a live call by its uuid, and raises where it cannot; ``once`` says whether nobody, of all
-    replicas, did it yet for a call. ``base`` is the URL under which Opentact reaches the server.
+    ``push_document`` posts a document to a live call by uuid and raises on failure. ``claim_key`` reports whether no other
+    replica claimed the call. ``base_url`` is the URL under which Opentact reaches the server.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CallPusher:
         self._recent_calls = RecentKeys()
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
-        """Push a call's document where this is the first that is heard of it; never raises."""
+        """Push a document on the first event of an inbound call; never raises."""
         call = platform_event.call
         uuid = str(call.get("uuid") or "")
         inbound = call.get("direction") == "in" and not call.get("parent")
@@ -80,10 +80,10 @@ class CallPusher:
             reply = self._engine.start_call(fields, body, lambda: self._base_url)
             if isinstance(reply, DeferredTurn):
                 reply = await self._engine.resume(reply)
-        except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets a document
+        except Exception as error:  # noqa: BLE001 - the caller always gets a document
             reply = self._engine.answer_with_apology(error)
         status, document = reply[:2]
-        assert status == STATUS_OK  # noqa: S101 - nobody strange is behind an event
+        assert status == STATUS_OK  # noqa: S101 - an event needs no token, so 403 cannot occur
         answered = time.perf_counter()
         try:
             async with asyncio.timeout(MAX_PARKED_SECONDS):
@@ -96,7 +96,8 @@ class CallPusher:
             self._engine.record(began + pushing, ("PUSH", "/call", b""), fields, reply)
 
     async def _push_with_retries(self, uuid: str, document: bytes) -> None:
-        """Post a document, again where that may help, also where it may have arrived: silence is worst."""
+        """Post a document, with retries after temporary errors."""
+        # A second post of a document that did arrive is better than a silent call.
         for wait in PUSH_RETRY_SECONDS:
             try:
                 await self._push_document(uuid, document)

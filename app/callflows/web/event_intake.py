@@ -1,4 +1,4 @@
-"""What Opentact reports, whichever way it comes: it is remembered, and what is to be done then is done, once."""
+"""Takes Opentact's events from websocket and webhooks: stores each event, and runs the handlers once."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 
 
 HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
-"""Seconds between attempts to act while the database is gone: four hours."""
+"""Delays in seconds between attempts of a handler while the database is unavailable: four hours."""
 
 
 MAX_EVENTS_IN_PROGRESS: Final = 1_000
-"""Reports that are acted on at once; of more only what is remembered stays."""
+"""Maximum number of events handled at once; further events are only stored."""
 
 
 MAX_EVENTS_AWAITING_RETRY: Final = 10_000
-"""Reports that wait for the database beside them: they keep no call from being acted on."""
+"""Maximum number of events waiting for the database; not counted in ``MAX_EVENTS_IN_PROGRESS``."""
 
 
 class EventIntake:
-    """Takes reports. ``acts`` are told of each once in this process; who must not act twice at all asks the journal.
+    """Takes events and runs each handler once per event in this process.
 
-    Where ``first`` cannot act since the database is gone, a webhook is told, that it comes again; whether it does is not
-    documented, so they are tried again all the same. Who acts claims that in the database before, so that it is never done
-    twice: what a process had claimed and not done yet when it was killed (a document to push, a reply) is not done.
+    A handler that must run only once among all replicas claims a key in the journal first. After a crash, claimed but
+    unfinished work (a document to push, a reply) is therefore lost and never repeated.
+
+    ``first_handlers`` run before a webhook is acknowledged; if the database is unavailable, the webhook gets an error.
+    Opentact does not document retries, so the handlers are retried here as well.
     """
 
     def __init__(
@@ -52,7 +54,10 @@ class EventIntake:
         self._unhandled_count = 0
 
     async def store_then_act(self, *platform_events: PlatformEvent) -> None:
-        """Take reports that are to be safely written when this returns. Raises JournalError where they are not."""
+        """Store events durably, then run the first handlers; start the others.
+
+        Raises JournalError if an event is not stored, or if a first handler cannot reach the database.
+        """
         await self._journal.record_now(*platform_events)
         gone: JournalError | None = None
         for report in platform_events:
@@ -64,7 +69,7 @@ class EventIntake:
             raise gone
 
     async def act_then_store(self, platform_event: PlatformEvent) -> None:
-        """Take a report that is written soon."""
+        """Run handlers now; the event is stored soon."""
         self._journal.record_soon(platform_event)
         self._start_handlers(platform_event, [*self._first_handlers, *self._handlers])
 
@@ -75,12 +80,12 @@ class EventIntake:
             except JournalError:
                 self._start_handlers(platform_event, [*self._first_handlers[place:], *self._handlers])
                 raise
-            except Exception as error:  # noqa: BLE001 - it is written: that others act, and what comes after, matters more
+            except Exception as error:  # noqa: BLE001 - the other handlers must run
                 _log_handler_failure(platform_event, error)
         self._start_handlers(platform_event, self._handlers)
 
     def find_oldest_unfinished(self) -> float | None:
-        """When the oldest happened (seconds since 1970) of what is not acted on yet; None where all is."""
+        """Return the earliest moment (seconds since 1970) of an event in progress; None if all are handled."""
         return min(self._handler_tasks.values(), default=None)
 
     def _start_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
@@ -102,11 +107,11 @@ class EventIntake:
         for act in handlers:
             try:
                 await self._handle_with_retries(act, platform_event)
-            except Exception as error:  # noqa: BLE001 - others act all the same
+            except Exception as error:  # noqa: BLE001 - other handlers must run
                 _log_handler_failure(platform_event, error)
 
     async def _handle_with_retries(self, handler: EventHandler, platform_event: PlatformEvent) -> None:
-        """Act, again and again while the database is gone: a STOP must not be forgotten with it."""
+        """Run a handler, with retries while the database is unavailable: a STOP must not be lost."""
         for wait in HANDLER_RETRY_SECONDS:
             try:
                 await handler(platform_event)
@@ -126,7 +131,11 @@ class EventIntake:
             self._retrying_count -= 1
 
     async def stop(self, grace_seconds: float) -> None:
-        """Finish what is being done, within that many seconds; of the rest ``unfinished`` told, and it is heard again."""
+        """Finish running handlers within ``grace_seconds``, and cancel the rest.
+
+        The listener stops first, with a mark before the cancelled events (see ``find_oldest_unfinished``), so these events
+        are fetched again after a restart.
+        """
         if self._handler_tasks:
             await asyncio.wait([*self._handler_tasks], timeout=grace_seconds)
         for task in [*self._handler_tasks]:

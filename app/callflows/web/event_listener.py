@@ -1,4 +1,7 @@
-"""The event websocket in the server: one process of an installation listens, by a lease in the database."""
+"""Runs the event websocket in the server.
+
+A lease in the database selects the one process of an installation that listens.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +35,25 @@ EVENT_LEASE: Final = "events"
 
 
 EVENT_LEASE_SECONDS: Final = 15.0
-"""How long a lease is good; whoever has it takes it again three times as often."""
+"""Duration of the lease in seconds; the holder renews the lease three times as often."""
 
 
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
-"""Seconds by which the mark lies behind at most for what is not acted on yet."""
+"""Maximum lag of the mark, in seconds, behind the present because of unfinished events."""
 
 
 _HOLDERS_OF_PROCESS: Final[set[str]] = set()
-"""The holders that this process has been."""
+"""Lease holder names used by this process."""
 
 
 class EventListener:
-    """Listens while the lease is this process's, and hands over what it hears.
+    """Listens to events while this process holds the lease.
 
-    With the lease the moment is kept up to which all that happened is known and acted on (``unfinished`` gives when the
-    oldest happened that is not): whoever listens next has searched for what came since, and it moves on when that is found.
+    The lease's mark is the moment up to which all events are known and handled; ``find_oldest_unfinished`` returns the
+    moment of the oldest unhandled event. The next listener searches for events since the mark, and the mark advances after
+    the search.
 
-    Where the database is gone, nobody can say who listens: then every process does, since what is heard twice is known, and
-    what nobody hears is lost.
+    During an outage of the database every process listens: duplicate events are recognized, missed events would be lost.
     """
 
     def __init__(
@@ -73,11 +76,11 @@ class EventListener:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start in the running loop."""
         self._task = asyncio.create_task(self._run_listener())
 
     async def stop(self) -> None:
-        """End; another process need not wait for the lease to run out."""
+        """Stop, and release the lease, so that another process can listen at once."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -85,7 +88,7 @@ class EventListener:
                 await self._journal.hold_lease(EVENT_LEASE, self._holder, 0.0, self._compute_mark())
 
     def get_status(self) -> dict[str, Any]:
-        """How the connection is; who listens elsewhere has none of its own."""
+        """Return the connection's health; without the lease, a status that names another listener."""
         if self._event_stream is None:
             return {"connected": False, "problem": "another process of this installation listens"}
         return self._event_stream.health.as_json()
@@ -97,12 +100,12 @@ class EventListener:
                     await self._listen_while_leased()
                 else:
                     self._complete_until = None
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            except Exception as error:  # noqa: BLE001 - every error leads to a new attempt
                 structlog.get_logger("callflows.events").exception("listening broke", error=type(error).__name__)
             await asyncio.sleep(EVENT_LEASE_SECONDS / 3)
 
     async def _hold_lease(self) -> bool:
-        """Whether the lease is this process's for the next seconds."""
+        """Acquire or renew the lease. Return True on success, and also during an outage of the database."""
         try:
             ours = await self._journal.hold_lease(EVENT_LEASE, self._holder, EVENT_LEASE_SECONDS, self._compute_mark())
             if not ours and (lease := await self._journal.load_lease(EVENT_LEASE)) and self._is_dead_holder(lease.holder):
@@ -114,15 +117,16 @@ class EventListener:
 
     @staticmethod
     def _is_dead_holder(holder: str) -> bool:
-        """Whether a holder was a process here that was killed: nobody need wait until its lease runs out."""
+        """Report whether the holder was a process on this host and no longer runs, so that its lease is free."""
         where, _, rest = holder.partition("/")
         if where != identify_host() or holder in _HOLDERS_OF_PROCESS:
             return False
         pid = int(rest.partition("/")[0])
+        # A holder with this process's own id, but another suffix, was an earlier process.
         return pid == os.getpid() or not _is_process_running(pid)
 
     async def _listen_while_leased(self) -> None:
-        """Listen as long as the lease is ours; where the database was gone at first, until it says what was missed."""
+        """Listen until the lease is lost, or until the mark can be loaded after an outage of the database."""
         known, types = await self._load_complete_until(), self._settings.event_types
         last = self._complete_until or datetime.now(UTC)
         self._event_stream = events = EventStream(
@@ -147,7 +151,7 @@ class EventListener:
             structlog.get_logger("callflows.events").info("another process listens to events now")
 
     async def _load_complete_until(self) -> bool:
-        """Find out up to when all is known, unless this process knows itself; whether that could be found out."""
+        """Load the mark unless this process knows the mark. Return False if the database is unavailable."""
         if self._complete_until is None:
             try:
                 lease = await self._journal.load_lease(EVENT_LEASE)
@@ -158,7 +162,7 @@ class EventListener:
         return True
 
     def _compute_mark(self) -> float | None:
-        """Up to when all is known, acted on, and on a disk; None where that is not known to have moved."""
+        """Return the moment up to which all events are known, handled and stored; None if this is uncertain."""
         if self._complete_until is None or self._journal.get_status()["database"] != "ok":
             return None
         now, unfinished = time.time(), self._find_oldest_unfinished()
@@ -173,7 +177,7 @@ class EventListener:
 
 
 def identify_host() -> str:
-    """Where a process id means one process: this host, since it was started, and of its spaces of ids this one."""
+    """Return a digest of hostname, hardware address, boot id and PID namespace; process ids are unique within."""
     told = [socket.gethostname(), str(uuid.getnode())]
     with contextlib.suppress(OSError):
         told.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
@@ -182,11 +186,10 @@ def identify_host() -> str:
 
 
 def _is_process_running(pid: int) -> bool:
-    """Whether there is a process of this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):
+    except (OSError, OverflowError):  # includes a process of another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""Texts that come in: the inbox says what is to be sent, and it is caused."""
+"""Passes inbound text messages to the inbox, and queues the resulting effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class InboundSms:
-    """Hands texts to an inbox. ``book`` gives the flows as they are now; ``remember`` is told what became of each."""
+    """Passes text messages to an inbox.
+
+    ``get_flow_book`` returns the current flows; ``record_result`` receives each message and its result.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class InboundSms:
         self._record_result = record_result
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
-        """Take a text that came in, if it is one. Raises what the inbox raises: then it may come again."""
+        """Handle a text message; ignore other events. Raises the inbox's errors, so that the event can be retried."""
         if not platform_event.sms:
             return
         message = parse_text_message(
@@ -46,7 +49,7 @@ class InboundSms:
             self._effect_handler.queue_effect(effect)
 
     def _find_message_type(self, platform_event: PlatformEvent) -> str:
-        """A message's type; of one that names none, whether it came to us or went out. platform 1.5 has no type."""
+        """Return the message type; derive a missing type from the sender. platform 1.5 has no type."""
         named = str(platform_event.sms.get("type") or "")
         ours = self._get_flow_book().has_exact_claim(normalize_party(str(platform_event.sms.get("from") or "")))
         return named or ("smso" if ours else INBOUND_MESSAGE_TYPE)

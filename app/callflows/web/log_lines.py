@@ -1,7 +1,7 @@
-"""The log: lines to standard error, written by a thread of their own.
+"""Writes log lines to standard error in a thread.
 
-Nobody who says something ever waits for the log or breaks with it, be it a pipe that nobody reads or a full disk. What does
-not fit is dropped, counted and said when there is room again.
+Logging never blocks and never raises, even on a full pipe or disk. Excess lines are dropped, counted, and reported in a
+later log line.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 MAX_LOG_CHARACTERS: Final = 16_000_000
-"""Characters that may wait to be written."""
+"""Maximum number of characters waiting to be written."""
 
 
 _WRITE_PAUSE_SECONDS: Final = 0.05
 
 
 class LogWriter:
-    """A file to write to that never waits and never fails."""
+    """A file-like object: ``write`` never blocks and never fails."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out
@@ -41,7 +41,7 @@ class LogWriter:
         self.dropped_lines = 0
 
     def write(self, text: str) -> int:
-        """Take text, for whoever writes it later."""
+        """Queue text for the writer thread."""
         if self._waiting_characters + len(text) > MAX_LOG_CHARACTERS:
             self.dropped_lines += 1
         else:
@@ -50,16 +50,16 @@ class LogWriter:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: what waits is written soon."""
+        """Do nothing: queued text is written soon."""
 
     def start(self) -> None:
-        """Begin to write, in a thread that ends with the process."""
+        """Start the writer as a daemon thread."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run_writer, name="log", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, as far as it can be written in a second."""
+        """Write the queued text; give up after one second."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=1)
@@ -83,7 +83,7 @@ class LogWriter:
 
 
 def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:
-    """How a line of the call log is made of its fields."""
+    """Return a function that renders a line of the call log from its fields."""
     if log_format == "json":
         return json.JSONEncoder(separators=(", ", ": ")).encode
     render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -91,15 +91,15 @@ def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 _NUMBER_FIELDS: Final = frozenset({"caller", "number", "sender", "to"})
-"""Fields that are a number, or the login name that stands for one."""
+"""Fields with a phone number or a SIP login name."""
 
 
 _UNMASKED_FIELDS: Final = frozenset({"call", "version"})
-"""Fields that are none, whatever they look like."""
+"""Fields that never contain a phone number, even if the value looks like one."""
 
 
 def configure_logging(out: LogWriter | TextIO, log_format: str, mask: Callable[[str], str] = mask_number) -> None:
-    """Structured log lines to ``out``; whoever says something says it whole, ``mask`` writes the numbers in it."""
+    """Configure structured log lines to ``out``. Callers log full numbers; ``mask`` is applied to every number here."""
 
     def mask_numbers(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for name, value in fields.items():

@@ -1,11 +1,11 @@
-"""Errors to programs and people: problem details (RFC 9457)."""
+"""Error responses as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from fastapi import Request  # noqa: TC002 - FastAPI reads it
+from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Have every error of an app be problem details."""
+    """Return problem details for every error of an app."""
 
     @app.exception_handler(StarletteHTTPException)
     async def handle_http_error(_request: Request, error: StarletteHTTPException) -> Response:
@@ -26,6 +26,5 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def create_problem_response(status: int, detail: str) -> Response:
-    """The answer that says what is wrong."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status_code=status, media_type="application/problem+json")

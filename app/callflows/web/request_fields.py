@@ -1,7 +1,6 @@
-"""What a request of Opentact says, and whether it may be answered. Nothing in it is trusted before that.
+"""Parses the fields of Opentact's requests; all fields are untrusted input.
 
-Queries are parsed by hand: it is a fifth of the time of a general parser, and one repeated parameter must not shadow
-another.
+Queries are parsed by hand: a general parser takes five times as long, and a repeated parameter must not shadow the first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MAX_REQUEST_BODY_BYTES: Final = 256_000
-"""Bytes of a body that are read; Opentact's have some thousand."""
+"""Maximum size of a body in bytes; Opentact's bodies have a few thousand."""
 
 
 _FIND_QUERY_FIELDS: Final = re.compile(
@@ -30,7 +29,8 @@ _CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
 
 
 def parse_query_fields(raw: bytes) -> dict[str, str]:
-    """The fields that we know, cleaned; of a repeated one the first, which stood in the URL that we gave."""
+    """Return the known fields of a query, cleaned."""
+    # reversed: the first of repeated fields wins, since the first is from the URL that we gave to Opentact.
     text = raw.decode("latin-1")
     read = text.replace("=%2B", "=+")
     if "%" not in read and "+" not in text and len(text) <= MAX_FIELD_CHARACTERS and text.isprintable():
@@ -39,14 +39,14 @@ def parse_query_fields(raw: bytes) -> dict[str, str]:
 
 
 def _decode_field(name: str, value: str) -> str:
-    """A field, decoded; what is no secret of ours is cleaned and cut."""
+    """Decode a field; clean and truncate every field except token and ticket."""
     if "%" in value or "+" in value:
         value = unquote_plus(value, errors="replace")
     return value if name in _CREDENTIAL_FIELDS else clean_text(value[:MAX_FIELD_CHARACTERS])
 
 
 def parse_posted_call(body: bytes) -> tuple[dict[str, str], bool | None]:
-    """What the call entity of a POST tells, and whether its app answers by itself; nothing where it is none.
+    """Return the fields of a posted call entity and the app's ``auto_answer``; no fields if the body is invalid.
 
     platform: the body is JSON, the whole call entity; a classic Gather has it under ``call``. Unknown fields are ignored.
     """

@@ -1,4 +1,7 @@
-"""Undocumented."""
+"""Decides if a request is authorized: by token, source address and trusted proxies.
+
+Without a configured token, only direct requests from this machine are authorized.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _PROXY_HEADERS: Final = frozenset(
 
 
 class RequestTrust:
-    """Who may ask, by the settings: a token, addresses, proxies. Without a token only this machine itself."""
+    """Checks requests against the settings: tokens, source addresses, proxies."""
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = tuple(token.get_secret_value().encode() for token in settings.token)
@@ -34,7 +37,7 @@ class RequestTrust:
         self._public_url = settings.public_url
 
     def explain_refusal(self, scope: Mapping[str, Any], token: str | None) -> str:
-        """Why a request is refused; nothing where it is not. ``None`` as the token: something else vouches for it."""
+        """Return the reason for a refusal; empty if authorized. ``token`` None: the token is not checked."""
         if not self._tokens:
             return self._explain_not_local(scope)
         if self._allowed_sources and not self._is_allowed_source(scope):
@@ -48,14 +51,14 @@ class RequestTrust:
         return ""
 
     def is_local(self, scope: Mapping[str, Any]) -> bool:
-        """Whether a request came from this machine, through nothing."""
+        """Report whether a request came from this machine, without a proxy."""
         return not self._explain_not_local(scope)
 
     def _is_known_token(self, token: str) -> bool:
         given = token.encode("utf-8", "replace")
         if len(self._tokens) == 1:
             return hmac.compare_digest(given, self._tokens[0])
-        return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - all are compared, in constant time
+        return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - compare all: constant time
 
     def _explain_not_local(self, scope: Mapping[str, Any]) -> str:
         address = _parse_address((scope.get("client") or ("",))[0])
@@ -70,7 +73,7 @@ class RequestTrust:
         return address is not None and any(address in network for network in self._allowed_sources)
 
     def _find_source_address(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """The address that asks: behind trusted proxies the last that they did not add themselves."""
+        """Return the source address: behind trusted proxies, the last hop that is not a trusted proxy."""
         address = _parse_address((scope.get("client") or ("",))[0])
         if not self._is_trusted_proxy(address):
             return address
@@ -85,7 +88,7 @@ class RequestTrust:
         return address is not None and any(address in network for network in self._trusted_proxies)
 
     def create_base_url_getter(self, scope: Mapping[str, Any]) -> Callable[[], str]:
-        """Gives the URL under which the request reached us; worked out when it is asked for."""
+        """Return a function that computes the URL of the request only on demand."""
         if self._public_url:
             return self._get_public_url
         return lambda: self._build_requested_url(scope)
@@ -120,14 +123,14 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 
 def _strip_port(text: str) -> str:
-    """``1.2.3.4`` of ``1.2.3.4:5060``, ``::1`` of ``[::1]:5060``."""
+    """Return ``1.2.3.4`` for ``1.2.3.4:5060``, ``::1`` for ``[::1]:5060``."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def find_header(scope: Mapping[str, Any], name: bytes) -> str:
-    """A header's value; the last where there are several, nothing where there is none."""
+    """Return a header's value: the last of repeated headers, empty if absent."""
     found = b""
     for key, value in scope["headers"]:
         if key == name:

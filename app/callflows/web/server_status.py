@@ -1,4 +1,4 @@
-"""How the server is, for people and programs that watch it."""
+"""Endpoints for monitoring: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def create_status_router(
     trust: RequestTrust,
     answer_metrics: AnswerMetrics,
 ) -> APIRouter:
-    """``/healthz``, ``/readyz`` and ``/metrics``. ``others`` are reported by ``/readyz``, and never decide what it says."""
+    """Serve ``/healthz``, ``/readyz`` and ``/metrics``.
+
+    ``/readyz`` includes ``get_other_statuses``, but the status code depends on the flows only.
+    """
     router = APIRouter()
 
     @router.get("/healthz", summary="Alive")

@@ -1,4 +1,4 @@
-"""Sounds of our own, for dialects that have none."""
+"""Generated sounds for dialects without a tone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 
 def create_sound_router(beep_path: str) -> APIRouter:
-    """``/media/…``."""
+    """Serve the beep under ``/media/…``."""
     router = APIRouter()
     sound = render_beep()
 
@@ -24,7 +24,7 @@ def create_sound_router(beep_path: str) -> APIRouter:
 
 
 def render_beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
-    """A wav file of a tone, fading in and out within 10 ms so that it does not click."""
+    """Return a WAV file of a tone; the tone fades in and out within 10 ms to avoid a click."""
     samples, fade = int(seconds * rate), rate // 100
     levels = (min(1.0, i / fade, (samples - 1 - i) / fade) * 0.4 for i in range(samples))
     wave_form = [int(32767 * level * math.sin(2 * math.pi * hz * i / rate)) for i, level in enumerate(levels)]

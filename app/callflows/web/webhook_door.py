@@ -1,6 +1,6 @@
-"""What Opentact tells us by HTTP: ``/webhook``, the states of calls, and ``/sms``, messages.
+"""Receives Opentact's webhooks: ``/webhook`` for states of calls, ``/sms`` for messages.
 
-They are answered when what they said is safely written, and not before.
+A webhook is acknowledged only after its events are safely stored.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
 
 
 SAME_WEBHOOK_SECONDS: Final = 60
-"""Seconds within which the same words, that name no call and no message, are one report."""
+"""Window in seconds within which equal bodies without the uuid of a call or message count as one event."""
 
 
 MAX_EVENTS_PER_WEBHOOK: Final = 1_000
-"""Events that may be told at once."""
+"""Maximum number of events in one request."""
 
 
 _BARE_ENTITY_SUFFIX: Final = " by webhook"
-"""What the words on a bare entity end with: they are ours."""
+"""Suffix of the message that we give to a bare entity."""
 
 
 _OBJECT_FIELDS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
-"""What is an object in an envelope or an entity (platform: tn, also a number)."""
+"""Fields that contain an object in an envelope or an entity (platform: tn, also a number)."""
 
 
 _QUERY_CREDENTIALS: Final = frozenset({"token"})
-"""What stands in a query and is no part of what was said."""
+"""Query fields that are no part of the event."""
 
 
 def create_webhook_router(trust: RequestTrust, take_events: TakeEvents) -> APIRouter:
-    """The two doors. ``take`` is given what happened, and raises JournalError where it is not safely written."""
+    """Serve ``/webhook`` and ``/sms``. ``take_events`` stores events, and raises JournalError on failure."""
     router = APIRouter()
 
     @router.api_route("/webhook", methods=["GET", "POST"], summary="States of calls, from Opentact")
@@ -92,7 +92,7 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """The body; None where it is too long."""
+    """Return the body; None if the body is too long."""
     read = b""
     async for part in request.stream():
         read += part
@@ -102,7 +102,10 @@ async def _read_body(request: Request) -> bytes | None:
 
 
 def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[PlatformEvent]:
-    """What a request says, by JSON, form or query: envelopes, or bare entities; one, or a list. Raises Malformed."""
+    """Parse the events of a request: JSON, form or query; one or a list; envelopes or bare entities.
+
+    Raises MalformedFrameError.
+    """
     asked = {name: value for name, value in request.query_params.items() if name not in _QUERY_CREDENTIALS}
     said = _parse_body(request.headers.get("content-type", ""), body)
     if not said and (isinstance(said, list) or not asked):
@@ -122,9 +125,9 @@ def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[Pla
 
 
 def _find_state_moment(platform_event: PlatformEvent, now: datetime) -> float:
-    """When a call came into the state that a bare entity tells: the state's own moment, else now.
+    """Return the moment of a call's state: the state's own field in a bare entity, otherwise now.
 
-    When it was changed last is no such moment: platform: that stays the same through all states.
+    platform: ``modified_on`` stays the same through all states, so the field is not used here.
     """
     if platform_event.kind != "call_state":
         return platform_event.occurred_at
@@ -153,7 +156,7 @@ def _parse_body(content_type: str, body: bytes) -> dict[str, Any] | list[dict[st
         raise MalformedFrameError("the body is neither JSON nor a form") from None
     if not all(isinstance(row, dict) for row in (said if isinstance(said, list) else [said])):
         raise MalformedFrameError("the body is no object, and no list of objects")
-    return said  # type: ignore[no-any-return]  # as was just looked at
+    return said  # type: ignore[no-any-return]  # checked above
 
 
 def _parse_urlencoded(body: bytes) -> dict[str, str]:
@@ -161,7 +164,7 @@ def _parse_urlencoded(body: bytes) -> dict[str, str]:
 
 
 def _parse_multipart(content_type: str, body: bytes) -> dict[str, str]:
-    """The parts by name, files too. Raises Malformed."""
+    """Return the parts by name, including files. Raises MalformedFrameError."""
     said: dict[str, str] = {}
 
     def add_field(part: Field) -> None:
@@ -179,7 +182,7 @@ def _parse_multipart(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
-    """A form with what can only be an object as one: it is written as JSON there."""
+    """Decode the JSON text of the fields that contain an object."""
     said: dict[str, Any] = dict(form)
     for name in _OBJECT_FIELDS & form.keys():
         with contextlib.suppress(ValueError, RecursionError):
@@ -188,17 +191,17 @@ def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_envelope(body: Mapping[str, Any]) -> bool:
-    """Whether it is an event as the websocket brings them."""
+    """Report whether the body is an event in the websocket's format."""
     return isinstance(body.get("type"), str) and ("payload" in body or isinstance(body.get("call"), dict))
 
 
 def _wrap_entity(entity: dict[str, Any], query_fields: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
-    """A bare entity in the envelope of 2022; the query's state is what is reported."""
+    """Wrap a bare entity in the 2022 envelope; a ``state`` in the query takes precedence."""
     if query_fields.get("state"):
         entity["state"] = query_fields["state"]
     if kind == "call_state":
         entity.setdefault("direction", "in")
     when = {"timestamp": entity["modified_on"]} if entity.get("modified_on") else {}
-    if not when and not entity.get("uuid"):  # what tells nothing of itself is the same only when it comes again soon
+    if not when and not entity.get("uuid"):  # without uuid and time: a duplicate only soon after
         when = {"received": int(now.timestamp()) // SAME_WEBHOOK_SECONDS}
     return {**when, "type": kind, "message": f"{kind} {entity.get('state') or ''}{_BARE_ENTITY_SUFFIX}", "payload": entity}

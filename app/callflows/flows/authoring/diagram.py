@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_TEXT_CHARACTERS: Final = 400
 
 
+# Keys of the phone are written as words in flow files.
 _KEY_SYMBOLS: Final = {"star": "*", "hash": "#"}
 
 
@@ -150,7 +151,14 @@ class StepDescriber:
                 if word != "when":
                     yield from self._describe_step(str(word), value, depth, condition, when)
 
-    def _describe_step(self, word: str, value: Any, depth: int, condition: str, when: str) -> Iterator[DiagramLine]:  # noqa: ANN401
+    def _describe_step(
+        self,
+        word: str,
+        value: Any,  # noqa: ANN401 - any YAML value
+        depth: int,
+        condition: str,
+        when: str,
+    ) -> Iterator[DiagramLine]:
         """Describe one step; a step with branches has several lines."""
         fields = value if isinstance(value, dict) else {}
         if word == "goto":

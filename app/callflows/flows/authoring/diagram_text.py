@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callflows.flows.authoring.diagram import DiagramLine, FlowDiagram
 
 
+# Besides marks of Mermaid itself: Markdown lists (``1.``, ``-``) and addresses (``www.``), which Mermaid would format.
 _MERMAID_SPECIAL_CHARACTERS: Final = re.compile(
     r"[^\w\s,.?!:'()=\-]|_|(?<=\d)\.|(?<=www)\.|(?<=WWW)\.|(?:(?<=<br/>)|^)-", re.ASCII
 )

@@ -1,7 +1,7 @@
-"""The reference of flow files as a Markdown page, read off the models that read the files.
+"""Writes the reference of flow files as a Markdown page, from the models that read the files.
 
-``python -m callflows.flows.authoring.flow_reference > docs/flow-reference.md`` writes the page again. Descriptions are the
-fields' own, ``caller_hears`` and ``check_rules`` stand on the step classes, examples are files in ``examples``.
+``python -m callflows.flows.authoring.flow_reference > docs/flow-reference.md`` writes the page again. Descriptions come
+from the fields, ``caller_hears`` and ``check_rules`` from the step classes, examples from files in ``examples``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "tests": ("test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"),
     "fallback": ("fallback-not-static",),
 }
-"""The rules of ``callflows check`` that speak of a key of the file."""
+"""The rules of ``callflows check`` for each key of the file."""
 
 
 _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
@@ -76,7 +76,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
     "messages": MessageRule,
     "tests": Scenario,
 }
-"""The models of what stands under a key of the file."""
+"""Models of the sections below a key of the file."""
 
 
 _TYPE_NAMES: Final[Mapping[str, str]] = {
@@ -104,7 +104,7 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "anything": "any value",
     "expectations": "list of what happens",
 }
-"""In words: what the JSON Schema defines under a name."""
+"""Definitions of the JSON Schema in words."""
 
 
 _VERBS_TEXT: Final = (
@@ -114,7 +114,7 @@ _VERBS_TEXT: Final = (
 
 
 def render_flow_reference() -> str:
-    """Return the whole page. It is the same on every run."""
+    """Return the whole page, which is the same on every run."""
     schema = build_flow_schema()
     mentioned = {rule for rules in FILE_KEY_RULES.values() for rule in rules}
     mentioned |= {rule for cls in WORD_STEPS.values() for rule in _check_rules_of(cls)}
@@ -135,7 +135,7 @@ def render_flow_reference() -> str:
 
 
 def load_example(kind: str, name: str) -> str:
-    """Return the text of an example flow file; empty if there is none. The kind is ``keys`` or ``steps``."""
+    """Return the text of an example flow file, or an empty text. The kind is ``keys`` or ``steps``."""
     file = resources.files(__package__).joinpath("examples", kind, f"{name}.yaml")
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
@@ -196,7 +196,7 @@ def _render_word(name: str, cls: type[Any]) -> Iterator[str]:
 
 
 def _verb_steps() -> dict[str, type[Element]]:
-    """Return the verbs that are steps, by the key of the step."""
+    """Return the verbs that can be steps, by the key of the step."""
     keys = {step_key_of_element(name): cls for name, cls in ELEMENT_CLASSES.items()}
     return {key: cls for key, cls in keys.items() if key in STEP_COMPILERS and key not in WORD_STEPS}
 
@@ -223,7 +223,7 @@ def _render_verb(name: str, cls: type[Element], schema: Mapping[str, Any]) -> It
 
 
 def _describe_kind_of(cls: type[Element], key: str) -> str:
-    """Describe an attribute of a verb in words; empty if the key is none of its attributes."""
+    """Describe an attribute of a verb in words; any other key contains steps or texts."""
     attribute = cls.spec.attributes.get(key)
     if attribute is None:
         return {"do": "list of steps", "dtmf": "steps by key", "meta": "texts by name"}.get(key, "list of steps")
@@ -309,7 +309,7 @@ def _default_cell(field: FieldInfo) -> str:
 
 
 def _render_schema_table(properties: Mapping[str, Any]) -> str:
-    """Render the keys of opening hours: the first of the days, and what stands beside them."""
+    """Render the keys of opening hours; one row stands for all keys of days."""
     rows = []
     for key, form in properties.items():
         if key == "mon-fri":

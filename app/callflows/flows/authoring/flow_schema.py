@@ -1,4 +1,7 @@
-"""The forms of scenarios, as JSON Schema says them."""
+"""Builds the JSON Schema of flow files for editors, from the models that read the files.
+
+``SCHEMA_LIMITATIONS`` lists the errors that only ``callflows check`` finds.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ _FIELD_SCHEMAS: Final[JsonSchema] = {"to": _TEXTS_REFERENCE, "payload": {"type":
 
 
 def build_scenario_definitions() -> dict[str, JsonSchema]:
-    """What stands under ``tests``, and what several of its keys take."""
+    """Return the definitions of ``tests`` and of the shared values of scenarios."""
     behaviour = {"enum": ["answer", "busy", "no-answer"]}
     by_target = {"type": ["string", "object"], "additionalProperties": behaviour}
     wait = {
@@ -94,7 +97,7 @@ def build_scenario_definitions() -> dict[str, JsonSchema]:
 
 
 def _build_expectation_schema(word: str) -> JsonSchema:
-    """A word and what is expected of its step: all of these fields, or the plain one alone."""
+    """Build the schema of an expected step: a mapping of fields, or the plain field alone."""
     known = EXPECTATION_WORDS[word]
     fields = {field: _FIELD_SCHEMAS.get(field, TEXT_SCHEMA) for field in known.fields}
     plain = _FIELD_SCHEMAS.get(known.plain_field, TEXT_SCHEMA)
@@ -127,7 +130,7 @@ def _build_whole_call_schemas(expectation_schema: JsonSchema) -> dict[str, JsonS
     }
 
 
-# The JSON Schema of flow files, for editors and their tools: read off what reads them, so that nothing is said twice.
+# The whole schema
 
 
 SCHEMA_LIMITATIONS: Final = (
@@ -141,8 +144,8 @@ SCHEMA_LIMITATIONS: Final = (
     "In messages: that a rule does something, and that a text gets to it.",
     "In dial: that no_answer and error are not both given. In the fallback: that it needs nothing but itself.",
 )
-"""What ``check`` refuses and JSON Schema cannot. The schema is stricter in spelling: it wants no blanks around words of a
-list, no tags of YAML, and no message of nothing."""
+"""Errors found by ``callflows check`` but not by the schema. The schema is stricter in spelling: no spaces around the words
+of a list, no YAML tags, and no empty message."""
 
 
 _WHEN_SCHEMA: Final[JsonSchema] = {
@@ -152,7 +155,7 @@ _WHEN_SCHEMA: Final[JsonSchema] = {
 
 
 def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
-    """The JSON Schema (draft-07) of a flow file, with the attributes that the user declares."""
+    """Build the JSON Schema (draft-07) of a flow file, with the attributes declared in ``extensions.yaml``."""
     file = build_model_schema(FlowFile)
     del file["required"]
     return {
@@ -180,7 +183,7 @@ def _build_reference(name: str) -> JsonSchema:
 
 
 def _build_value_definitions() -> dict[str, JsonSchema]:
-    """What several keys take."""
+    """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
     return {
@@ -198,7 +201,7 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     }
 
 
-# Around the nodes
+# Sections of the file
 
 
 def _build_section_definitions() -> dict[str, JsonSchema]:
@@ -255,7 +258,7 @@ def _build_windows_schema() -> JsonSchema:
 
 
 def _build_hours_schema() -> JsonSchema:
-    """Opening hours: days and windows, and what stands beside them."""
+    """Build the schema of opening hours: windows by day, and the special keys."""
     weekday = f"({build_any_case_pattern(DAY_NUMBERS)})"
     day = f"({build_any_case_pattern(DAY_GROUPS)}|{weekday}({_DASH_PATTERN}{weekday})?)"
     dates = {
@@ -285,7 +288,7 @@ def _build_hours_schema() -> JsonSchema:
 
 
 def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
-    """Steps, and a definition for each word and verb."""
+    """Return definitions for lists of steps, single steps, and each word and verb."""
     verbs = {
         step_key_of_element(name): cls
         for name, cls in ELEMENT_CLASSES.items()
@@ -309,7 +312,7 @@ def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
 
 
 def _build_step_schema(keys: Mapping[str, JsonSchema], bare_words: list[str]) -> JsonSchema:
-    """One key and its value, beside it perhaps when; or a word that needs nothing more."""
+    """Build the schema of a step: one key, perhaps with ``when``; or a bare word without a value."""
     one, two = ({"minProperties": count, "maxProperties": count} for count in (1, 2))
     count = {"if": {"required": ["when"]}, "then": two, "else": one}
     word = {"if": {"type": "string"}, "then": {"enum": bare_words}, "else": count}
@@ -317,12 +320,12 @@ def _build_step_schema(keys: Mapping[str, JsonSchema], bare_words: list[str]) ->
 
 
 def _allow_plain_value(mapping_schema: JsonSchema, plain_schema: JsonSchema) -> JsonSchema:
-    """A mapping, or a plain value; in one schema, of which tools say better what is wrong than of alternatives."""
+    """Allow a mapping or a plain value in one schema: tools report clearer errors than for ``anyOf``."""
     return {**plain_schema, **mapping_schema, "type": ["object", *plain_schema["type"]]}
 
 
 def _needs_no_arguments(cls: type[Element]) -> bool:
-    """Whether a verb stands alone."""
+    """Return whether a verb is valid without any argument."""
     try:
         cls()
     except VerbBuildError:
@@ -331,7 +334,7 @@ def _needs_no_arguments(cls: type[Element]) -> bool:
 
 
 def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> JsonSchema:
-    """A word of flows: its keys, or a value of its plain key."""
+    """Build the schema of a flow step: its keys, or a plain value for ``plain_key``."""
     says = {"description": (cls.__doc__ or "").strip()}
     more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
     if not cls.plain_key:
@@ -345,7 +348,7 @@ def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> Jso
 
 
 def _resolve_reference(schema: JsonSchema) -> JsonSchema:
-    """What a definition of a value says, in its place."""
+    """Return the definition of a shared value instead of a reference to the definition."""
     return _build_value_definitions().get(schema.get("$ref", "").rpartition("/")[2], schema)
 
 
@@ -357,7 +360,7 @@ def _build_extension_schemas(kinds: Mapping[str, ValueKind]) -> dict[str, JsonSc
 
 
 def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema:
-    """A verb: its attributes and what stands inside; or the attribute that a plain value means."""
+    """Build the schema of a verb: attributes and children, or a plain value for the main attribute."""
     row = cls.spec
     properties = {name: _build_attribute_schema(attribute) for name, attribute in row.attributes.items()}
     properties |= _build_extension_schemas(extensions.kinds.get(row.name, {})) | _build_child_schemas(cls)
@@ -372,7 +375,7 @@ def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema
 
 
 def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
-    """What stands in a verb, by the keys for it."""
+    """Return the schemas of the keys for a verb's children."""
     inside = cls.spec.allowed_children
     steps = _build_reference("steps")
     branches = {"type": "object", "propertyNames": _build_keys_schema(), "additionalProperties": steps}

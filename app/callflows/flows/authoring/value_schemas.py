@@ -1,7 +1,7 @@
-"""The forms of values, as JSON Schema says them.
+"""Builds JSON Schemas of single values.
 
-A flow file is texts to us; to an editor ``6``, ``true`` and ``+12015550123`` are numbers and booleans. A form takes what
-YAML 1.2 makes of any text that we take.
+The flow reader takes every value as text, but an editor parses ``6``, ``true`` and ``+12015550123`` as numbers and
+booleans. So each schema also allows the types that YAML 1.2 makes of valid texts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JsonSchema: TypeAlias = "dict[str, Any]"
 
 
 TEXT_SCHEMA: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
-"""Any text, also none."""
+"""Any text, also an empty one."""
 
 
 _BLANKS_PATTERN: Final = "[ \\t\\n\\r]*"
@@ -57,33 +57,33 @@ _YAML_TYPE_PROBES: Final = {
     "number": ("1.5", "-1.5"),
     "integer": ("1", "12", "-1"),
 }
-"""Texts of which YAML makes something else."""
+"""Texts for which YAML 1.2 returns another type."""
 
 
 def build_whole_pattern(pattern: str) -> str:
-    """A regular expression for a whole text, with blanks around."""
+    """Return a regular expression for a whole text with optional blanks around it."""
     return f"^{_BLANKS_PATTERN}({pattern}){_BLANKS_PATTERN}$"
 
 
 def build_any_case_pattern(words: Iterable[str]) -> str:
-    """A regular expression for any of these words, in whatever case: ECMAScript has no flag for it inside."""
+    """Return a regular expression for any of the words in any case; ECMAScript has no inline flag for this."""
     return "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
 
 
 def build_text_schema(pattern: str, *types: str) -> JsonSchema:
-    """A text of a pattern, or what YAML makes of such a text."""
+    """Build the schema of a text that matches a pattern; ``types`` are the types that YAML may make of it."""
     return {"type": ["string", *types], "pattern": build_whole_pattern(pattern)}
 
 
 def build_enum_schema(words: Iterable[str]) -> JsonSchema:
-    """One of a few words; ``true`` and ``false`` are booleans to YAML."""
+    """Build the schema of a choice of words. YAML reads ``true`` and ``false`` as booleans."""
     listed = [*words]
     truths = [word == "true" for word in listed if word in ("true", "false")]
     return {"enum": [*listed, *truths]}
 
 
 def build_kind_schema(kind: ValueKind) -> JsonSchema:
-    """A kind of value of the language, as flow files write it."""
+    """Build the schema of a value kind, in the notation of flow files."""
     if kind is MILLISECONDS_KIND:
         return build_text_schema(DURATION_PATTERN.pattern)
     if kind is BOOLEAN_KIND:
@@ -110,13 +110,13 @@ def build_kind_schema(kind: ValueKind) -> JsonSchema:
 
 
 def _find_yaml_types(kind: ValueKind) -> list[str]:
-    """What YAML may make of a text of a kind."""
+    """Return the types that YAML may make of a text of this kind."""
     found = [name for name, probes in _YAML_TYPE_PROBES.items() if any(map(kind.accepts, probes))]
     return [name for name in found if name != "integer" or "number" not in found]
 
 
 def _build_bounds(kind: ValueKind) -> JsonSchema:
-    """The least and greatest number of a kind, as far as they are near."""
+    """Return the bounds of a numeric kind, found by trying a few small numbers."""
     bounds: JsonSchema = {}
     if not {"number", "integer"} & {*_find_yaml_types(kind)}:
         return bounds
@@ -130,7 +130,7 @@ def _build_bounds(kind: ValueKind) -> JsonSchema:
 
 
 def build_type_schema(annotation: Any, metadata: Iterable[Any] = ()) -> JsonSchema:  # noqa: ANN401 - any annotation
-    """A type of Python as pydantic reads it from texts; ``said`` is what annotates it, of which the last wins."""
+    """Build the schema of a Python type as pydantic reads it from text. The last usable ``metadata`` mark wins."""
     form = next((made for mark in reversed([*metadata]) if (made := _build_metadata_schema(mark))), None)
     if form is not None:
         return form
@@ -171,7 +171,7 @@ def _build_plain_schema(annotation: object, metadata: Iterable[Any]) -> JsonSche
 
 
 def build_model_schema(model: type[pydantic.BaseModel], extra_properties: JsonSchema | None = None) -> JsonSchema:
-    """A mapping with the fields of a model as its keys, and ``more``, forms by key."""
+    """Build the schema of a mapping with the fields of a model as keys, and further properties."""
     fields = {field.alias or name: field for name, field in model.model_fields.items() if not field.exclude}
     return {
         "type": "object",
@@ -182,7 +182,7 @@ def build_model_schema(model: type[pydantic.BaseModel], extra_properties: JsonSc
 
 
 def build_field_schema(field: FieldInfo) -> JsonSchema:
-    """A field's form, with its description and what it is where it is not given."""
+    """Build the schema of a field, with description and default."""
     form = dict(build_type_schema(field.annotation, field.metadata))
     if field.description:
         form["description"] = field.description
@@ -195,6 +195,6 @@ def build_field_schema(field: FieldInfo) -> JsonSchema:
 
 
 def _format_duration(milliseconds: int) -> str:
-    """A duration as people write it."""
+    """Format a duration with the largest unit that divides it: ``1500ms``, ``20s``, ``2m``."""
     size, unit = next((size, unit) for size, unit in _DURATION_UNITS if milliseconds % size == 0)
     return f"{milliseconds // size}{unit}"

@@ -1,1 +1,1 @@
-"""Lists of callers, and how often a caller has rung."""
+"""Caller lists, and the number of calls per caller."""

@@ -1,27 +1,29 @@
-"""Undocumented."""
+"""Counts calls per caller, flow and day.
+
+The counter is in memory, so each worker process counts separately.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from datetime import date  # noqa: TC003 - a Protocol of public use
+from datetime import date  # noqa: TC003 - annotations of a public Protocol
 from typing import Protocol
-
-# How often somebody has rung
 
 
 class CallCounter(Protocol):
     """Counts the calls of each caller to each flow by day."""
 
     def count_call(self, flow: str, caller: str, day: date) -> int:
-        """Count a call, and give how many the caller (E.164) made to the flow that day, this one included.
+        """Count a call, and return the caller's calls to the flow on this day, including this call.
 
-        ``day`` is the date on the flow's wall clock. 0 for a caller who withholds the number: nobody can be counted.
+        ``caller`` is in E.164, or empty for an anonymous caller, whose count is always 0. ``day`` is the date on the wall
+        clock of the flow.
         """
 
 
 class InMemoryCallCounter:
-    """Counts of this process alone: forgotten with it, and after their day. ``most`` callers are kept."""
+    """Counts in the memory of this process, for at most ``max_callers`` pairs of flow and caller. Thread-safe."""
 
     def __init__(self, max_callers: int = 200_000) -> None:
         self._max_callers = max_callers
@@ -32,7 +34,7 @@ class InMemoryCallCounter:
         return len(self._counts)
 
     def count_call(self, flow: str, caller: str, day: date) -> int:
-        """As ``Counts`` says; from any thread."""
+        """See ``CallCounter``."""
         if not caller:
             return 0
         key = (flow, caller)
@@ -45,7 +47,7 @@ class InMemoryCallCounter:
         return calls
 
     def _forget_old_counts(self, today: date) -> None:
-        """Let go of what is too much, and of what is from before yesterday: zones are never further apart."""
+        """Remove excess counts and old ones. Dates of flows differ by at most one day between time zones."""
         while self._counts:
             day, _ = next(iter(self._counts.values()))
             if len(self._counts) <= self._max_callers and (today - day).days <= 1:

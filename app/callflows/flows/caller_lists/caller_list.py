@@ -1,7 +1,7 @@
-"""Caller lists, and how often a caller has rung: what a flow screens its callers by.
+"""Caller lists, for screening callers in conditions.
 
-A list is a CSV file of rows ``number or prefix*, reason, until``. It is read once and never changes; a call looks at it as
-it holds at the moment of the call.
+A list is a CSV file with rows ``number or prefix*, reason, until``. The list is read once and is immutable; a call sees
+the rows valid at the moment of the call.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 
 ANONYMOUS_LIST_ENTRY: Final = "anonymous"
-"""A row for callers who withhold their number."""
+"""Row for callers with anonymous caller ID."""
 
 
 _MAX_LOOKUP_CHARACTERS: Final = 64
-"""Characters of a text that is looked up; no number is longer."""
+"""Longer texts are not looked up, because no number is longer."""
 
 
 class CallerListRow(NamedTuple):
-    """What a list says of a number: the reason, and until when; ``until`` without an offset is the flow's wall clock."""
+    """Reason and expiry of an entry; ``until`` without offset is on the flow's wall clock."""
 
     reason: str = ""
     until: datetime | None = None
 
     @property
     def end_timestamp(self) -> float:
-        """When it ends, as seconds since the epoch, as far as one can say without a zone."""
+        """Return the expiry in seconds since the epoch, infinity if none; the zone is UTC if unknown."""
         if self.until is None:
             return math.inf
         return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
 
     def applies_at(self, moment: datetime, zone: tzinfo | None) -> bool:
-        """Whether the row counts at a moment (with its offset)."""
+        """Return whether the row is valid at a moment (with offset)."""
         if self.until is None:
             return True
         until = self.until if self.until.tzinfo else self.until.replace(tzinfo=zone or UTC)
@@ -50,7 +50,7 @@ class CallerListRow(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class CallerList:
-    """A list of callers. Numbers are kept as integers, prefixes by their digits; look-up does not depend on their count."""
+    """A list of callers: numbers as integers, prefixes as digits. Lookup time does not depend on the size."""
 
     name: str
     numbers: Mapping[int, CallerListRow] = dataclasses.field(default_factory=dict)
@@ -66,11 +66,14 @@ class CallerList:
         return len(self.numbers) + len(self.prefixes) + (self.anonymous_row is not None)
 
     def at_moment(self, moment: datetime, zone: tzinfo | None = None) -> CallerListView:
-        """The list as it holds at a moment (with its offset), for a flow in a zone; UTC without one."""
+        """Return the list at a moment (with offset), for a flow in a zone (default UTC)."""
         return CallerListView(self, moment, zone)
 
     def find_row(self, number: str, moment: datetime, zone: tzinfo | None) -> CallerListRow | None:
-        """The row that holds for a number in E.164, or for nobody's: exact, else the longest prefix."""
+        """Return the valid row of a number in E.164, or of an anonymous caller if ``number`` is empty.
+
+        An exact number wins over a prefix, a longer prefix over a shorter one.
+        """
         if not number:
             return self.anonymous_row if self.anonymous_row and self.anonymous_row.applies_at(moment, zone) else None
         digits = number[1:]
@@ -87,7 +90,7 @@ class CallerList:
 
 
 class CallerListView:
-    """A list at a moment, as an expression sees it: ``caller in lists.spam``, ``number in lists.vip``."""
+    """A list at a moment, for expressions: ``caller in lists.spam``, ``number in lists.vip``."""
 
     __slots__ = ("_list", "_moment", "_zone")
 
@@ -97,11 +100,11 @@ class CallerListView:
         self._zone = zone
 
     def __contains__(self, caller: object) -> bool:
-        """Whether a caller or a number, however it is written, is in the list; an empty text of the flow's is nobody."""
+        """Return whether the list contains a caller or a number in any notation; an empty text is never listed."""
         return self._find_row(caller) is not None
 
     def reason(self, caller: object) -> str:
-        """Why somebody is in the list, ``listed`` where the row does not say; nothing where he is not."""
+        """Return the reason of an entry, ``listed`` if the row has none, or "" if the caller is not listed."""
         row = self._find_row(caller)
         return "" if row is None else row.reason or "listed"
 

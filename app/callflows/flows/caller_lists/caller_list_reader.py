@@ -1,7 +1,7 @@
-"""CSV files to caller lists, with the place of everything that is wrong in them.
+"""Reads caller lists from CSV files and reports every problem with its position.
 
-Rows are ``number or prefix*, reason, until``. They come out of other programs: a header, a byte order mark, semicolons or
-tabs, quotes and any line ends are fine; what could be misread is an error with its line and column.
+Rows are ``number or prefix*, reason, until``. Exports of other programs are accepted: a header, a byte order mark,
+semicolons or tabs, quotes, any line ends. Ambiguous content is an error with line and column.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ListProblemSeverity: TypeAlias = Literal["error", "warning"]
 
 
 MAX_LIST_BYTES: Final = 200_000_000
-"""A list longer than this is refused."""
+"""Larger files are refused."""
 
 
 MAX_LIST_ROWS: Final = 2_000_000
@@ -43,14 +43,14 @@ _MAX_LINE_BYTES: Final = 8192
 _MAX_REASON_CHARACTERS: Final = 200
 
 
-_MAX_PROBLEMS_PER_RULE: Final = 20  # of each kind, for one list
+_MAX_PROBLEMS_PER_RULE: Final = 20  # per rule, for one list
 
 
 _LIST_FILE_FIX: Final = "lists are named relative to the flow file"
 
 
 _INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
-"""What spreadsheets and web pages leave around a number; the apostrophe is how a spreadsheet marks a text."""
+"""Characters left around numbers by spreadsheets and web pages; an apostrophe marks text in a spreadsheet."""
 
 
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
@@ -77,7 +77,7 @@ _EXPIRY: Final = re.compile(
 
 
 _MIN_EXPIRY_YEAR, _NO_EXPIRY_YEAR = 1980, 9000
-"""Years between which a date is meant as one."""
+"""Years before the first are errors; years from the second on mean no expiry."""
 
 
 _DATE_CHARACTERS: Final = len("2026-12-24")
@@ -92,7 +92,7 @@ _COLUMN_HEADINGS: Final = {
 }
 
 
-class _UnreadableList(Exception):  # a reason to stop, never seen outside
+class _UnreadableList(Exception):  # stops the reader; never leaves this module
     def __init__(self, line: int, message: str, fix: str = "") -> None:
         super().__init__(message)
         self.line = line
@@ -100,10 +100,10 @@ class _UnreadableList(Exception):  # a reason to stop, never seen outside
 
 
 def read_caller_list(name: str, file: pathlib.Path, report: ProblemReport, path: SourcePath, now: datetime) -> CallerList:
-    """The list ``name`` from a CSV file; what can be read of it. Never raises.
+    """Read the list ``name`` from a CSV file, with all readable rows. Never raises.
 
-    What is wrong with the file as a whole is said at ``path`` of the flow file, what is wrong with a row at its own line
-    and column. ``now`` (with its offset) tells which rows have expired.
+    Problems of the whole file are reported at ``path`` of the flow file, problems of a row at line and column of the list.
+    ``now`` (with offset) is used to report lists whose rows have all expired.
     """
     reader = _CallerListReader(name, str(file), report)
     try:
@@ -131,7 +131,10 @@ def _open_list_file(file: pathlib.Path) -> BinaryIO:
 
 
 class _CsvLines:
-    """A file's lines as csv takes them, without blanks and comments. ``number`` is the last one's, ``first`` the row's."""
+    """The lines of a file for the csv module, without blank lines and comments.
+
+    ``line_number`` is the latest line; ``row_line`` and ``row_text`` are the first line of the current row.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -171,8 +174,6 @@ class _ListColumns(NamedTuple):
 
 
 class _CallerListReader:
-    """Reads one list."""
-
     def __init__(self, name: str, file: str, report: ProblemReport) -> None:
         self._name = name
         self._file = file
@@ -187,11 +188,11 @@ class _CallerListReader:
         self._row_count = 0
 
     def build_list(self) -> CallerList:
-        """The list of all rows that could be read."""
+        """Return the list of all readable rows."""
         return CallerList(self._name, self._numbers, self._prefixes, self._anonymous)
 
     def read_rows(self, file: BinaryIO) -> None:
-        """Every row. Raises _Unreadable where the rest cannot be read."""
+        """Read every row. Raises _UnreadableList if the rest of the file cannot be read."""
         self._lines = lines = _CsvLines(file)
         source = iter(lines)
         first = next(source, None)
@@ -212,7 +213,7 @@ class _CallerListReader:
             ) from None
 
     def _read_header(self, row: list[str]) -> bool:
-        """Whether the first row names the columns; it may give them another order."""
+        """Return whether the first row is a header; a header sets the order of the columns."""
         cells = [cell.strip().casefold() for cell in row]
         found = {kind: at for kind, names in _COLUMN_HEADINGS.items() for at, cell in enumerate(cells) if cell in names}
         if "number" not in found:
@@ -239,7 +240,7 @@ class _CallerListReader:
             self._add_row(written.strip(_INVISIBLE_CHARACTERS), entry)
 
     def _make_row(self, reason: str, until: str) -> CallerListRow | None:
-        """Reason and expiry, one object for the rows that share them; None, with an error said, where it is no date."""
+        """Return a row, or None with an error for an invalid date. Rows with equal content share one object."""
         known = self._shared_rows.get((reason, until))
         if known is None:
             try:
@@ -292,7 +293,7 @@ class _CallerListReader:
         self._report_problem("warning", "list-row-country", cell, said, mend)
 
     def _keep_longer_row(self, earlier_row: CallerListRow | None, row: CallerListRow, cell: str) -> CallerListRow:
-        """Of two rows for one number the one that holds longer, and a warning."""
+        """Return the row with the later expiry; warn if the number is duplicated."""
         if earlier_row is None:
             return row
         said = f"{cell} is in the list already"
@@ -312,7 +313,7 @@ class _CallerListReader:
             )
 
     def report_list_problems(self, path: SourcePath, now: datetime) -> None:
-        """What is to be said when all rows are read."""
+        """Report problems of the whole list, after all rows are read."""
         if not self._row_count:
             self._report.warning(path, "list-empty", f"lists: {self._name}: {self._file} has no rows", "nobody is in it")
             return
@@ -324,13 +325,13 @@ class _CallerListReader:
 
 
 def _detect_delimiter(line: str) -> str:
-    """What stands after the first cell; no number holds one."""
+    """Return the delimiter after the first cell; numbers contain no delimiter."""
     found = _DELIMITER.match(line)
     return found[1] if found else ","
 
 
 def _parse_expiry(text: str) -> datetime | None:
-    """When a row expires; None where it never does. Raises ValueError."""
+    """Parse the expiry of a row; None means never. Raises ValueError."""
     if not text or text.casefold() == "never":
         return None
     if not _EXPIRY.fullmatch(text):

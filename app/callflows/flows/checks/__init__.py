@@ -1,1 +1,1 @@
-"""Checks of whole flows, and the table that explains each rule."""
+"""Checks of whole flows, and the table of explanations for each rule."""

@@ -1,4 +1,4 @@
-"""Everything wrong with flow files and documents, in one pass."""
+"""Checks flow files, override files and XML documents in one pass."""
 
 from __future__ import annotations
 
@@ -44,10 +44,12 @@ def check_paths(
     workers: int = 1,
     extra_check: ExtraFlowCheck | None = None,
 ) -> list[Problem]:
-    """What is wrong with files and with the folders' files, in order of place; ``workers`` are those that will serve them.
+    """Return the problems of files and of all files in folders, ordered by position.
 
-    Attributes are declared beside a file, or in ``flows_folder``; ``on_progress`` is told how many flow files of how many
-    are done. A folder's overrides are checked with the whole folder. ``look`` looks at each flow too.
+    Custom attributes are declared beside a file, or in ``flows_folder``. ``workers`` is the number of processes that
+    will serve the flows. ``on_progress`` is called with the number of finished flow files and the total. A folder's
+    overrides are checked with all flows of the folder. ``extra_check`` returns further problems of a
+    flow.
     """
     problems: list[Problem] = []
     given = [*paths]
@@ -84,12 +86,11 @@ def check_paths(
 
 
 def _run_extra_check(books: Iterable[FlowBook], extra_check: ExtraFlowCheck) -> Iterable[Problem]:
-    """What else is wrong with flows."""
     return [problem for book in books for flow in book.flows.values() for problem in extra_check(flow)]
 
 
 def _find_extensions_folder(folder: Path, flows_folder: Path | None) -> Path:
-    """The folder whose ``extensions.yaml`` holds for a folder's files."""
+    """Return the folder of the ``extensions.yaml`` valid for the files of a folder."""
     return folder if flows_folder is None or (folder / EXTENSIONS_FILE).is_file() else flows_folder
 
 
@@ -101,7 +102,7 @@ def _check_flow_files(
     workers: int,
     books: dict[Path, FlowBook],
 ) -> Iterable[Problem]:
-    """What is wrong with flow files, folder by folder; the book of each is put into ``books``."""
+    """Return the problems of flow files, folder by folder; stores the flow book of each folder in ``books``."""
     by_folder: dict[Path, list[Path]] = {}
     for file in files:
         by_folder.setdefault(file.parent, []).append(file)
@@ -121,9 +122,10 @@ def _report_progress(on_progress: ProgressCallback, earlier_files: int, total: i
 
 
 def check_override_file(folder: Path, options: CompilerOptions, book: FlowBook | None = None) -> list[Problem]:
-    """What is wrong with a folder's overrides; their names are looked at where every flow of the folder can be read.
+    """Return the problems of a folder's overrides.
 
-    ``book`` is that of the folder, where it is loaded already.
+    Names of flows and hours are checked only if every flow of the folder can be read. ``book`` is the flow book of the
+    folder, if already loaded.
     """
     file = folder / OVERRIDES_FILE_NAME
     if not file.is_file():
@@ -140,7 +142,7 @@ def check_override_file(folder: Path, options: CompilerOptions, book: FlowBook |
 
 
 def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
-    """What is wrong with an XML document; of one that is right, what is not documented."""
+    """Return the errors of an XML document, or the undocumented parts of a correct one."""
     try:
         document = file.read_bytes()
     except OSError as error:
@@ -157,7 +159,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
 
 
 def _find_undocumented(response: Response) -> Iterable[tuple[str, str]]:
-    """What stands in a document and in no page of the reference, by its path."""
+    """Return path and message for each part of a document that Opentact's reference does not describe."""
     for path, element in walk_elements(response):
         if element.spec.evidence is Evidence.NAMED:
             yield path, f"of <{element.spec.name}> only the name is known"

@@ -1,4 +1,4 @@
-"""Numbers that are taken for those of another country."""
+"""Finds North American numbers without country code: their first digits are read as a country code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MISSING_COUNTRY_CODE_MESSAGE: Final = "{} has no plus, and its first digits are 
 
 
 def suggest_country_code(text: str) -> str:
-    """The mend: what such a number may be meant for."""
+    """Return the fix for a number without country code."""
     digits = re.sub("[^0-9]", "", text)
     return f"write +1{digits} if it is North American, else +{digits}"
 
 
 def lacks_country_code(text: str) -> bool:
-    """Whether a number is written as people at home write it, and so is another's abroad."""
+    """Return whether a number is written in North American national form."""
     if not _TEN_DIGITS_WITHOUT_PLUS.fullmatch(text):
         return False
-    from callflows.flows.dial_policy import numbering_plans  # noqa: PLC0415 - heavy, and few numbers are written so
+    from callflows.flows.dial_policy import numbering_plans  # noqa: PLC0415 - a heavy import, rarely needed
 
     return numbering_plans.is_nanp_without_country_code(text)

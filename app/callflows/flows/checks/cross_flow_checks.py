@@ -1,4 +1,4 @@
-"""What is probably not meant between flows; looked at when they are checked, and when they are served."""
+"""Finds probable mistakes between flows. Runs when flows are checked and when flows are served."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 
 _NUMBERS_PROBLEM: Final = re.compile("^numbers:|'numbers'|^the file ")
-"""In what is wrong with a flow: that its numbers could not be read, or nothing of it."""
+"""Matches problems of flows with unreadable numbers, or with an unreadable file."""
 
 
 def check_across_flows(book: FlowBook, workers: int = 1) -> list[Problem]:
-    """What is probably not meant between flows, and what numbers are doubtful; heavy where there are numbers to be rung."""
+    """Report probable mistakes between flows, and doubtful numbers. Slow if flows dial literal numbers."""
     return _check_flows(book.flows.values(), book, workers)
 
 
 def check_changed_flows(previous_book: FlowBook, book: FlowBook, workers: int = 1) -> list[Problem]:
-    """What is probably not meant between flows since another book: only flows that have changed are looked at.
+    """Report the problems between flows that are new since the previous book.
 
-    And where they claim other numbers, those that ring them.
+    Only changed flows are checked. If changed flows claim new numbers, the dialed numbers of
+    unchanged flows are checked too.
     """
     stayed = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is flow]
     fresh = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is not flow]
@@ -64,7 +65,7 @@ def _check_flows(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Pr
 
 
 def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
-    """What is doubtful about a number that an author wrote out."""
+    """Report doubts about a literal number."""
     doubt, mend = _find_doubt(dialed.number)
     if doubt:
         return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-doubtful", doubt, mend)]
@@ -72,7 +73,7 @@ def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> lis
 
 
 def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
-    """That a number is answered by ourselves."""
+    """Report a dialed number that these flows answer themselves."""
     number = parse_e164(dialed.number)
     answering = book.find_claiming_flow(number) if number else None
     if answering is None:
@@ -84,7 +85,7 @@ def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[P
 
 
 def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
-    """What is doubtful about a number to which texts are sent on; to one that flows answer, none is."""
+    """Report doubts about a forward target. A target answered by these flows is an error: texts would loop."""
     number = parse_e164(forward.number)
     if not book.has_exact_claim(number):
         return _check_dialed_number(forward, flow, book)
@@ -96,7 +97,7 @@ def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> l
 def _find_doubt(text: str) -> tuple[str, str]:
     if lacks_country_code(text):
         return MISSING_COUNTRY_CODE_MESSAGE.format(text), suggest_country_code(text)
-    from callflows.flows.dial_policy.target_policy import find_number_doubt  # noqa: PLC0415 - heavy
+    from callflows.flows.dial_policy.target_policy import find_number_doubt  # noqa: PLC0415 - a heavy import
 
     why = find_number_doubt(text)
     known = parse_e164(text) or why == "is an emergency number"
@@ -104,7 +105,7 @@ def _find_doubt(text: str) -> tuple[str, str]:
 
 
 def check_call_counts_per_worker(flows: Iterable[Flow], workers: int) -> list[Problem]:
-    """Flows that ask how often somebody called, where several processes count each for itself."""
+    """Report flows that use ``caller.calls_today`` if several worker processes count separately."""
     if workers <= 1:
         return []
     said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"

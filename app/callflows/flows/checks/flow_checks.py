@@ -1,4 +1,4 @@
-"""What is right in a flow and probably not meant; looked at when it is compiled."""
+"""Finds probable mistakes in a valid flow, during compilation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def check_flow(compiler: FlowCompiler) -> None:
-    """What is probably not meant in a flow; said in its report.
+    """Report probable mistakes in a flow.
 
-    Where something is wrong with it already, only what holds whatever that was meant to be.
+    If the flow already has errors, the checks skip names that an error leaves uncertain.
     """
     _check_unused_names(compiler, UncertainNames(compiler))
     _check_country_codes(compiler)
@@ -33,7 +33,7 @@ def check_flow(compiler: FlowCompiler) -> None:
 
 
 class UncertainNames:
-    """What errors leave in doubt: a name that one of them may have meant, or all where something is lost."""
+    """Names that an error leaves uncertain; all names if an error lost a part of the file."""
 
     def __init__(self, compiler: FlowCompiler) -> None:
         errors = [problem for problem in compiler.report.problems if problem.severity == "error"]
@@ -49,15 +49,14 @@ class UncertainNames:
             self._texts = [*iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback])]
 
     def is_uncertain(self, name: str) -> bool:
-        """Whether an error may have meant a name."""
+        """Return whether an error may refer to a name."""
         return self._is_text_lost or name in self._suggested_names
 
     def is_any_uncertain(self, *names: str) -> bool:
-        """Whether an error may have meant one of several names."""
         return any(map(self.is_uncertain, names))
 
     def is_mentioned(self, name: str) -> bool:
-        """Whether an error may have meant a name, or a text has it that could not be read."""
+        """Return whether an error may refer to a name, or a text of a faulty flow contains the name."""
         return self.is_uncertain(name) or any(
             re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in self._texts
         )
@@ -67,11 +66,11 @@ _SUGGESTED_NAME: Final = re.compile("did you mean '([^']+)'")
 
 
 _RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
-"""Rules on what is not read at all."""
+"""Rules for parts of a file that are not read at all."""
 
 
 def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
-    """Whether a flow can begin; refuses names that no node can have."""
+    """Report invalid node names and a missing start node; return whether the start node exists."""
     for node in nodes:
         if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(node):
             message = f"{node!r} cannot be a node's name"
@@ -84,7 +83,7 @@ def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
 
 
 def check_flow_graph(compiler: FlowCompiler) -> None:
-    """What nothing leads to, what leads round in silence, and what depends on what the file does not say."""
+    """Report unreachable nodes, silent loops, and settings missing from the file."""
     _check_loops(compiler)
     check_ticket_sizes(compiler)
     report, file = compiler.report, compiler.flow_file
@@ -112,7 +111,6 @@ def check_flow_graph(compiler: FlowCompiler) -> None:
 
 
 def _check_loops(compiler: FlowCompiler) -> None:
-    """Nodes that lead round to themselves."""
     silent = compiler.flow_graph.find_silent_loops()
     for node in silent:
         message = f"the node {node!r} leads round to itself, and the caller hears silence"
@@ -126,7 +124,7 @@ def _check_loops(compiler: FlowCompiler) -> None:
 
 
 def _check_unused_names(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
-    """What is named and never asked for."""
+    """Report hours, lists, variables and groups that are defined but never used."""
     asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
     for kind in ("hours", "lists", "variables"):
         for name in getattr(compiler.flow_file, kind) if kind not in asked else ():
@@ -143,7 +141,7 @@ def _warn_unused(compiler: FlowCompiler, kind: str, name: str, use: str) -> None
 
 
 def _check_country_codes(compiler: FlowCompiler) -> None:
-    """Numbers that are taken for those of another country."""
+    """Report numbers without country code."""
     for index, written in enumerate(compiler.flow_file.numbers):
         path: SourcePath = ("numbers", index) if ("numbers", index) in compiler.report.positions else ("numbers",)
         if lacks_country_code(written):
@@ -156,7 +154,7 @@ def _check_country_codes(compiler: FlowCompiler) -> None:
 
 
 def _check_silent_nodes(compiler: FlowCompiler) -> None:
-    """Nodes in which a call ends though nothing was said since it came in."""
+    """Report nodes in which a call may end before the caller hears anything."""
     silent = {START_NODE}
     left = [START_NODE]
     while left:
@@ -176,7 +174,7 @@ def _check_silent_nodes(compiler: FlowCompiler) -> None:
 
 
 def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
-    """Hours that are looked at, and of which nothing asks whether they are open."""
+    """Report opening hours that are used without a check of ``open``."""
     asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
     sources = "\n".join(iterate_texts([compiler.flow_file.nodes, compiler.flow_file.messages, compiler.flow_file.missed]))
     for name in compiler.flow_context.hours:
@@ -192,7 +190,7 @@ def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNam
 
 
 def _check_attestation(compiler: FlowCompiler) -> None:
-    """A flow that relies on an attestation that may not be told."""
+    """Report the use of ``call.attestation`` without a case for ``unknown``."""
     path = compiler.flow_graph.first_attestation_use
     if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(compiler.flow_file.nodes)):
         return

@@ -1,4 +1,4 @@
-"""What is said of a rule."""
+"""Explanations of the rules of ``callflows check``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class CheckRule(NamedTuple):
-    """A page of two lines: what a rule means and why it hurts, and how to mend it."""
+    """Two lines of explanation: ``means`` describes the rule and the consequence for callers, ``fix`` the correction."""
 
     means: str
     fix: str
 
 
-# Rules on files: how they are written, and what each says of itself.
+# Rules on files and their syntax.
 
 
 FILE_RULES: Final[Mapping[str, CheckRule]] = {
@@ -144,7 +144,7 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Rules on opening hours, and on the clock on which they are.
+# Rules on opening hours and time zones.
 
 
 HOURS_RULES: Final[Mapping[str, CheckRule]] = {
@@ -195,7 +195,7 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Rules on numbers: those that a flow answers, those that it rings, and the lists that callers are looked up in.
+# Rules on numbers: claimed numbers, dialed numbers, and caller lists.
 
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
@@ -290,7 +290,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Rules on text messages, and on calls that nobody took.
+# Rules on text messages and missed calls.
 
 
 MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
@@ -325,7 +325,7 @@ MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Rules on the ways that a call may take: nodes and steps, what is asked, what is heard, what documents become.
+# Rules on the route of a call: nodes, steps, prompts, input, and the documents.
 
 
 CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
@@ -440,17 +440,14 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Every rule that ``callflows check`` knows, by its name: what it means and why it hurts, and how to mend it.
-
-
 CHECK_RULES: Final[Mapping[str, CheckRule]] = dict(
     sorted({**FILE_RULES, **HOURS_RULES, **NUMBER_RULES, **MESSAGE_AND_MISSED_CALL_RULES, **CALL_ROUTE_RULES}.items())
 )
-"""In the order of their names."""
+"""Every rule of ``callflows check``, in order of names."""
 
 
 def explain_rule(name: str) -> str:
-    """The page of a rule. Raises LookupError, with what is probably meant."""
+    """Return the explanation of a rule. Raises LookupError with a suggestion for an unknown name."""
     rule = CHECK_RULES.get(name)
     if rule is None:
         near = format_suggestion(name, [*CHECK_RULES]) or "callflows check --explain all lists them"

@@ -1,4 +1,4 @@
-"""What would not fit into a ticket: a call could not go on, and would get the fallback."""
+"""Finds values too large for a ticket. Without the ticket a call cannot continue, and gets the fallback."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def check_ticket_sizes(compiler: FlowCompiler) -> None:
-    """Say what is too big to be carried, as far as it can be known: what is written out, and digits.
+    """Report values too large for a ticket, from constants and the number of digits.
 
-    One value alone that is too big is an error: no call could go on from there. Several that are too big together are a
-    warning, as no call may have them all. A value counts until it is another, whichever way the call goes. What a caller or
-    another server tells is not known, and counts as nothing.
+    A single oversized value is an error: no call could continue. Several values with an oversized total are a warning,
+    because a call may not set all of them. A value counts on every path until the next assignment. Values from callers and
+    other servers are unknown, and count as empty.
     """
     links, reach = compiler.ticket_links, compiler.flow_graph
     known = [*dict.fromkeys(links.stored_values)]
@@ -39,7 +39,7 @@ def check_ticket_sizes(compiler: FlowCompiler) -> None:
 
 
 def _check_total_ticket_size(compiler: FlowCompiler, after: Mapping[StoredValueEstimate, Iterable[str]]) -> None:
-    """Say which nodes are gone on at with more than a ticket may have."""
+    """Warn about nodes whose ticket may be too large in total."""
     for node, found in compiler.nodes.items():
         there = sorted((one for one in after if node in after[one]), key=lambda one: len(one.json_text))
         if compiler.ticket_links.measure_ticket_state(node, there, compiler.version) > MAX_TICKET_STATE_BYTES:
@@ -54,4 +54,4 @@ _TICKET_SIZE_FIX: Final = "put what stays the same under variables:, or say it w
 
 
 _SEALED_SIZE_FACTOR: Final = 2
-"""A secret value is longer when it is sealed, by less than that."""
+"""Upper bound for the growth of a secret value by sealing."""

@@ -1,1 +1,1 @@
-"""The compiler: nodes and steps become documents."""
+"""The compiler: turns nodes and steps into documents."""

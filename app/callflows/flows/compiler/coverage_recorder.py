@@ -1,4 +1,4 @@
-"""Where calls come by in a flow, noted in the documents of rehearsals while they are written."""
+"""Records the coverage points of a flow while documents are compiled for rehearsals."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ if TYPE_CHECKING:
 
 
 class CoverageRecorder:
-    """Those of one flow: ``spots`` are all that its calls can come by. Nothing is noted in documents for calls."""
+    """Coverage points of one flow. Documents for live calls contain no coverage comments."""
 
     def __init__(self, report: ProblemReport, *, enabled: bool) -> None:
         self._report = report
         self._enabled = enabled
         self._points: dict[CoveragePoint, None] = {}
         self.decision_points: dict[tuple[str, int, str, object], CoveragePoint] = {}
-        """Those beside the nodes, by what the trail says there: node, step, word, outcome."""
+        """Points outside the nodes, by node, step, word and outcome in the trail."""
 
     @property
     def coverage_points(self) -> tuple[CoveragePoint, ...]:
-        """What coverage counts."""
         return tuple(self._points)
 
     def make_comment(self, node: str, label: str, path: SourcePath, *, key: bool) -> str:
-        """A comment for a document; nothing where none is wanted."""
+        """Return a coverage comment for a document; an empty text if coverage is off."""
         if not self._enabled:
             return ""
         place = self._report.get_position(path, key=key)
@@ -37,7 +36,7 @@ class CoverageRecorder:
     def record_decision(
         self, decision: tuple[str, int, str, object], label: str, path: SourcePath, *, key: bool = False
     ) -> None:
-        """Note what may be decided beside the nodes: no document says so, and the trail does."""
+        """Record a possible decision outside the nodes. The trail reports the decision, because no document does."""
         if self._enabled and decision not in self.decision_points:
             place = self._report.get_position(path, key=key)
             spot = CoveragePoint(decision[0].removesuffix(":"), place.line, place.column, label)

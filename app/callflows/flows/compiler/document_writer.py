@@ -1,7 +1,7 @@
-"""What steps write on: verbs, whose XML is cut into pieces.
+"""The document writer: renders the verbs of steps to XML and splits the XML into fragments.
 
-What a step writes are verbs; where a text changes from call to call a mark stands in the verb, and the written XML is
-cut at its marks into pieces. So the language itself checks every step, and no rendered text can change a document's shape.
+A text that changes from call to call is a placeholder in the verb, and the rendered XML is split at the placeholders. So
+the language checks every step, and no rendered text can change the structure of a document.
 """
 
 from __future__ import annotations
@@ -58,14 +58,15 @@ _WAITING_VERBS: Final = (Gather, Record, Dial, Hold)
 
 
 _PLACEHOLDER: Final = re.compile(
-    "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
+    "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|"
+    "<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
 )
 
 
 class DocumentWriter:
-    """Pieces while they are written, and what is known of them.
+    """Collects fragments, and tracks properties of the document.
 
-    ``static``: nothing may depend on a call (the fallback). ``step`` is the index of the node's step that is being written.
+    ``is_static``: no part may depend on a call (the fallback). ``step_index`` is the index of the current step in the node.
     """
 
     def __init__(
@@ -79,53 +80,50 @@ class DocumentWriter:
         self.fragments: list[Fragment] = []
         self.terminates = False
         self.is_silent = True
-        """Whether nothing was said yet, and nobody was waited for."""
+        """True until the caller hears something or the call waits for somebody."""
         self.only_answers_or_ends = True
-        """Whether nothing is written but that the line is answered, or that the call ends."""
+        """True if the document only answers the line or ends the call."""
         self.has_waited = False
-        """Whether the caller, or somebody who is dialled, was waited for."""
+        """True if the call has waited for the caller or for a dialled person."""
         self.is_at_document_start = True
-        """Whether the call is here when the document is written: nothing was heard before, nobody waited for."""
+        """True if the call is at this point when the document is rendered: no audio and no waiting before."""
         self.has_actions = False
-        """Whether something is done when the document is written."""
+        """True if actions run while the document is rendered."""
         self.dynamic_reasons: dict[SourcePath, str] = {}
-        """Why the document depends on a call, by place."""
+        """Reasons why the document depends on a call, by path."""
         self.answering_conditions: list[RememberedCondition] = []
-        """Conditions under which the line was answered already."""
+        """Conditions under which the line is already answered."""
         self.size = 0
         self.depth = 1
         self._placeholder_values: list[Hole | tuple[Fragment, ...]] = []
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect that is written."""
         return self.flow_compiler.dialect
 
     def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
-        """Something is wrong at ``path``."""
         self.flow_compiler.report.error(path, rule, message, fix, key=key, line=line)
 
     def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
-        """Something is probably not meant."""
         self.flow_compiler.report.warning(path, rule, message, fix, key=key)
 
-    # Pieces
+    # Fragments
 
     def add_fragment(self, fragment: Fragment, size: int, depth: int) -> None:
-        """Write a piece of that many bytes and elements inside each other."""
+        """Add a fragment of ``size`` bytes and ``depth`` nested elements."""
         self.fragments.append(fragment)
         self.size += size
         self.depth = max(self.depth, depth)
 
     def absorb_branch(self, other: DocumentWriter, *, depth: int = 0) -> None:
-        """Note what is known of pieces that were written apart, and stand in here that many elements deep."""
+        """Add the properties of a separately compiled branch, which is placed ``depth`` elements deep."""
         self.size += other.size
         self.depth = max(self.depth, other.depth + depth)
         self.has_actions = self.has_actions or other.has_actions
         self.dynamic_reasons |= other.dynamic_reasons
 
     def absorb_sequence(self, other: DocumentWriter) -> None:
-        """As ``absorb``, of pieces that every call comes through."""
+        """Add the properties of fragments that every call passes, in addition to ``absorb_branch``."""
         self.absorb_branch(other)
         self.is_silent, self.is_at_document_start = (
             self.is_silent and other.is_silent,
@@ -135,7 +133,7 @@ class DocumentWriter:
         self.has_waited = self.has_waited or other.has_waited
 
     def insert_shared_fragments(self, other: DocumentWriter) -> None:
-        """Write a run that may stand in the document more than once."""
+        """Add fragments that may occur several times in the document."""
         self.fragments += (
             other.fragments
             if all_fragments_constant(other.fragments)
@@ -144,68 +142,68 @@ class DocumentWriter:
         self.absorb_sequence(other)
 
     def add_action(self, action: Callable[[Turn], None], path: SourcePath, reason: str) -> None:
-        """Do something while the document is written."""
+        """Run an action while the document is rendered. ``reason`` tells why the document depends on the call."""
         self.fragments.append(ActionFragment(action))
         self.has_actions = True
         self.dynamic_reasons.setdefault(path, reason)
 
     def add_pure_action(self, action: Callable[[Turn], None]) -> None:
-        """Work something out that changes nothing, so that it may be done before the call gets there."""
+        """Run an action without lasting effect. The action may run before the call reaches this step."""
         self.fragments.append(ActionFragment(action))
 
     def make_decision_origin(self, word: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
-        """Where in the flow something is decided, for the trail."""
+        """Return the origin of a decision in the current step, for the trail."""
         return DecisionOrigin(
             self.node, self.step_index, word, rule, frozenset(used_names), self.flow_compiler.secret_names
         )
 
-    # Spots
+    # Coverage points
 
     def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
-        """That a call comes by here, as documents of rehearsals say it; nothing in others."""
+        """Return a coverage comment for this place. The comment is empty in documents for live calls."""
         return self.flow_compiler.coverage_recorder.make_comment(self.node, label, path, key=key)
 
     def write_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> None:
-        """Write that a call comes by here, where the document is for a rehearsal; it takes no room."""
+        """Write a coverage comment in a document for a rehearsal. The comment does not count as size."""
         comment = self.make_coverage_comment(label, path, key=key)
         if comment:
             self.fragments.append(comment)
 
     def prepend_coverage_comment(self, label: str, path: SourcePath, *commands: Command) -> list[Command]:
-        """Verbs for an element, with a note before them."""
+        """Return the verbs for an element, after a coverage comment."""
         comment = self.make_coverage_comment(label, path)
         return [*([self.add_fragments_placeholder([comment])] if comment else []), *commands]
 
-    # Marks
+    # Placeholders
 
     def add_placeholder(self, hole: Hole) -> str:
-        """A mark that stands for what ``hole`` gives."""
+        """Return a placeholder for the output of ``hole``."""
         self._placeholder_values.append(hole)
         return f"\ufdd0{len(self._placeholder_values) - 1}\ufdd1"
 
     def add_url_placeholder(self, hole: Hole) -> str:
-        """A mark that stands for a whole URL."""
+        """Return a placeholder for a whole URL."""
         return f"http://\ufdd2{self.add_placeholder(hole)}"
 
     def embed_branch(self, other: DocumentWriter) -> Say:
-        """A verb that stands for a run that was written apart, in the element that is written next."""
+        """Return a placeholder verb for a separately compiled branch, to place in the next element."""
         self.absorb_branch(other, depth=3)
         return self.add_fragments_placeholder(other.fragments)
 
     def add_fragments_placeholder(self, fragments: Sequence[Fragment]) -> Say:
-        """A verb that stands for pieces."""
+        """Return a placeholder verb for fragments."""
         self._placeholder_values.append(tuple(fragments))
         return Say(f"\ufdd3{len(self._placeholder_values) - 1}\ufdd1")
 
     def add_target_placeholder(self, fragments: Sequence[Fragment]) -> To:
-        """A target that stands for pieces: a whole element each, or nothing."""
+        """Return a placeholder target for fragments. Each fragment renders one whole element or an empty text."""
         self._placeholder_values.append(tuple(fragments))
         return To(f"place{len(self._placeholder_values) - 1}@targets.invalid")
 
     # Verbs
 
     def write_verbs(self, *elements: Command, path: SourcePath = ()) -> None:
-        """Write verbs, answering the line before the first that needs it."""
+        """Write verbs, and answer the line before the first verb that needs an answered line."""
         for element in elements:
             if isinstance(element, _VERBS_NEEDING_ANSWER):
                 self.ensure_answered()
@@ -232,7 +230,6 @@ class DocumentWriter:
         self.terminates = self.terminates or isinstance(element, (Hangup, Callback))
 
     def _split_at_placeholders(self, xml: str) -> None:
-        """Cut XML at its marks into pieces."""
         at = 0
         for mark in _PLACEHOLDER.finditer(xml):
             self._add_text(xml[at : mark.start()])
@@ -249,7 +246,10 @@ class DocumentWriter:
             self.add_fragment(text, len(text), 1)
 
     def ensure_answered(self) -> None:
-        """``<Answer/>`` where the line needs it: the dialect has it, the file wants it, the app does not do it itself."""
+        """Write ``<Answer/>`` if the line is not answered yet.
+
+        The classic dialect has no such verb. The file's ``auto_answer`` decides when the app may answer instead.
+        """
         if self.line_answered:
             return
         self.line_answered = True

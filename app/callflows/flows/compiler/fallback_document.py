@@ -1,4 +1,4 @@
-"""What callers hear when anything goes wrong: a document that needs nothing but itself."""
+"""The fallback: the document that callers hear if anything goes wrong. The fallback depends on no call."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 FALLBACK_NODE: Final = "fallback:"
-"""The node of its steps, which is none that a call can go to."""
+"""Node name of the fallback's steps. No call can go to this node."""
 
 
 def compile_fallback(flow_compiler: FlowCompiler) -> NodeCompiler:
-    """A file's fallback, written; the apology of the settings where it has none that can be served."""
+    """Compile the file's fallback, or the apology of the settings if the file has no valid fallback."""
     run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
     known = len(flow_compiler.report.problems)
     run.compile_steps(flow_compiler.flow_file.fallback, ("fallback",))

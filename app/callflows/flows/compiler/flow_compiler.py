@@ -1,7 +1,7 @@
-"""FlowFile to Flow: each node becomes a document of pieces, made and checked here, once.
+"""The flow compiler: turns a FlowFile into a Flow. Each node is compiled and checked once, when the file is loaded.
 
-A flow is written into one document where it can be: ``goto`` writes the other node in place. What would repeat
-itself, or grow too big, comes back to us by a signed URL instead.
+A flow becomes one document if possible: ``goto`` places the other node inline. A node that would repeat itself or grow too
+large is fetched by a signed URL instead.
 """
 
 from __future__ import annotations
@@ -55,28 +55,28 @@ if TYPE_CHECKING:
 
 
 MAX_COMPILED_DOCUMENT_BYTES: Final = 500_000
-"""A document longer than this is refused when it is loaded."""
+"""A longer document is refused when the flow is loaded."""
 
 
 MAX_COMPILED_DOCUMENT_DEPTH: Final = 90
-"""A document with more elements inside each other is refused when it is loaded."""
+"""A document with deeper nesting is refused when the flow is loaded."""
 
 
 MAX_INLINE_NODE_BYTES: Final = 12_000
-"""A node longer than this is fetched, not written in place."""
+"""A longer node is fetched, not placed inline."""
 
 
 MAX_INLINE_NODE_CHAIN: Final = 20
-"""Nodes written inside each other; the next is fetched."""
+"""Number of nodes placed inside each other; the next node is fetched."""
 
 
 MAX_INLINE_NODE_DEPTH: Final = 40
-"""Elements inside each other in a node that is written in place."""
+"""Maximum depth of elements in a node placed inline."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CompilerOptions:
-    """What flows are compiled for: an installation's dialect, signer, apology and declared attributes."""
+    """Compiler options of an installation, such as the dialect, the signer, the apology and declared attributes."""
 
     signer: TicketSigner
     apology: str
@@ -85,15 +85,15 @@ class CompilerOptions:
     dial_regions: frozenset[str] | None = None
     overrides: ActiveOverrides = dataclasses.field(default_factory=ActiveOverrides)
     standalone: bool = False
-    """Whether documents must stand without a server: nothing in them may depend on how the app is set."""
+    """True if documents must work without a server, so that no part depends on the app's settings."""
     records_coverage: bool = False
-    """Whether documents say in comments where in the flow they come by: for rehearsals, never for calls."""
+    """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
-    """What a rehearsal supposes."""
+    """Assumptions of a rehearsal."""
 
 
 class NodeSource(NamedTuple):
-    """A node's steps, where they stand, and where the call goes on after them: nowhere, or at a node's step."""
+    """A node's steps, the path in the file, and the (node, step) at which the call continues after the steps."""
 
     steps: tuple[Any, ...]
     path: SourcePath
@@ -101,17 +101,17 @@ class NodeSource(NamedTuple):
 
 
 class FlowCompilation(NamedTuple):
-    """What a flow file gave: a flow, or a broken one, which only has its numbers and its fallback."""
+    """Result of compiling a flow file: a flow, or a broken flow with only the numbers and the fallback."""
 
     flow: Flow | None
     broken_flow: Flow | None
     problems: tuple[Problem, ...]
     dependencies: tuple[FilePath, ...] = ()
-    """Other files of which the flow was made."""
+    """Other files that the flow was made of."""
 
 
 def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) -> FlowCompilation:
-    """A flow file's content as a Flow. Never raises: a defect of ours is a problem of that file, and of no other."""
+    """Compile a flow file. Never raises: an internal defect becomes a problem of this file and of no other."""
     report = ProblemReport(file)
     reads: set[FilePath] = set()
     try:
@@ -144,7 +144,7 @@ def _compile_file(
 def make_flow_compiler(
     name: str, text: bytes, report: ProblemReport, options: CompilerOptions, dependencies: set[FilePath] | None = None
 ) -> FlowCompiler | None:
-    """A YAML flow file, ready to be compiled; None, with the errors in ``report``, where it cannot be read."""
+    """Return a compiler for a YAML flow file; None, with errors in ``report``, if the file cannot be read."""
     if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(name):
         report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
     parsed = read_flow_file(text, report)
@@ -202,17 +202,17 @@ class FlowCompiler:
         self._always_fetched_nodes: set[str] = set()
         self.coverage_recorder = CoverageRecorder(report, enabled=options.records_coverage)
         self.uses_network = False
-        """Whether something outside is asked or told."""
+        """True if the flow sends requests to other servers."""
 
     def build_flow(self) -> Flow:
-        """The flow; what is wrong with it is in the report."""
+        """Compile the flow. Problems are in the report."""
         claims = tuple(read_number_claims(self.flow_file.numbers, self.report))
         zone = find_timezone(self.flow_file.timezone, ("timezone",), self.report)
         fallback = self._compile_fallback()
         documents = self._compile_documents()
         self._check_unused_groups()
         if self.flow_file.dial_policy:
-            _ = self.dial_policy  # which is read, and what is wrong with it said
+            _ = self.dial_policy  # reading the policy reports its problems
         self.ticket_links.prepare_tickets(self.nodes, self.flow_graph, self.dialect)
         messages, missed = compile_message_rules(self), compile_missed_steps(self)
         check_flow_graph(self)
@@ -243,12 +243,12 @@ class FlowCompiler:
         )
 
     def _check_unused_groups(self) -> None:
-        """Say what is wrong with groups that nobody rings."""
+        """Report problems in hunt groups that no step rings."""
         for name in self.groups.keys() - self.used_groups:
             check_hunt_group(name, NodeCompiler(self, START_NODE))
 
     def _compile_fallback(self) -> bytes:
-        """The document served when anything goes wrong; and what a Callback's Error says."""
+        """Compile the document for failures, which is also the content of a Callback's Error."""
         run = compile_fallback(self)
         self.fallback_xml = "".join(piece for piece in run.fragments if isinstance(piece, str))
         self._check_document_limits(run, "the fallback", ("fallback",), ("make it shorter", "ring fewer in turn"))
@@ -257,7 +257,7 @@ class FlowCompiler:
     def _check_document_limits(
         self, compiled: NodeCompiler, subject: str, path: SourcePath, fixes: tuple[str, str]
     ) -> None:
-        """Refuse what no call could be answered with: a document that is too long, or too deep."""
+        """Report a document that is too long or too deep to answer a call."""
         if compiled.size > MAX_COMPILED_DOCUMENT_BYTES:
             self.report.error(
                 path, "too-long", f"{subject} has over {MAX_COMPILED_DOCUMENT_BYTES} bytes", fixes[0], key=True
@@ -276,7 +276,7 @@ class FlowCompiler:
         return self._compile_nodes() if check_node_names(self.flow_file.nodes, self.report) else {}
 
     def extend_version(self, content: str) -> None:
-        """Note something else of which the flow is made: its version changes with it."""
+        """Change the version with the content of another file that the flow is made of."""
         self.version = hashlib.sha256(f"{self.version}{content}".encode()).hexdigest()[:12]
 
     def _compile_nodes(self) -> dict[str, MappingProxyType[NodeEntry, tuple[Fragment, ...]]]:
@@ -298,11 +298,10 @@ class FlowCompiler:
 
     @property
     def dial_policy(self) -> DialPolicy:
-        """Which computed targets may be rung."""
         return self.flow_context.dial_policy
 
     def compile_node(self, node: str, entry: NodeEntry) -> NodeCompiler:
-        """A node's pieces from an entry on, made once."""
+        """Compile a node from an entry on. The result is cached."""
         done = self._compiled_nodes.get((node, entry))
         if done is None:
             self._nodes_in_progress.append(node)
@@ -327,7 +326,7 @@ class FlowCompiler:
         return done
 
     def compile_inline_node(self, node: str, entry: NodeEntry) -> NodeCompiler | None:
-        """A node to be written in place; None where it must be fetched: it is being written, or it is too big."""
+        """Compile a node to place inline. Returns None if the node must be fetched: in progress, or too large."""
         if (
             node in self._nodes_in_progress
             or len(self._nodes_in_progress) >= MAX_INLINE_NODE_CHAIN
@@ -346,7 +345,10 @@ class FlowCompiler:
         *,
         always_fetched: bool = False,
     ) -> str:
-        """A node of a branch's steps, which goes on ``after`` it; gives its name. ``fetched``: it never stands in place."""
+        """Add a node with the steps of a branch, and return the node's name.
+
+        ``continuation`` is the (node, step) after the branch. A node with ``always_fetched`` is never placed inline.
+        """
         made = NodeSource(tuple(steps), path, continuation)
         name = next((name for name, other in self.nodes.items() if other.path == path), "")
         if not name:
@@ -357,26 +359,26 @@ class FlowCompiler:
         return name
 
     def record_literal_target(self, number: str, path: SourcePath) -> None:
-        """Note a number that the author wrote out to be rung or written to."""
+        """Record a number that the author wrote out as a dial or message target."""
         self.literal_targets[path] = number
 
     def record_computed_target(self, path: SourcePath) -> None:
-        """Note where a number is worked out; say where none may be rung at all."""
-        from callflows.flows.dial_policy.target_policy import warn_about_closed_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        """Warn about a computed target if the dial policy allows no computed targets."""
+        from callflows.flows.dial_policy.target_policy import warn_about_closed_policy  # noqa: PLC0415 - heavy
 
         warn_about_closed_policy(self.dial_policy, path, self.report)
 
     def share_branch(self, fragments: Sequence[Fragment]) -> BranchFragment:
-        """A branch of these pieces; the same one wherever they stand, so that it is kept once."""
+        """Return a branch of these fragments. Equal fragments share one branch, to save memory."""
         whole = merge_adjacent_texts(fragments)
         if len(whole) == 1 and isinstance(whole[0], BranchFragment):
             return whole[0]
         return self._shared_branches.setdefault(whole, BranchFragment(whole))
 
     def share_hole(self, text: CompiledText, *, url: bool, lang: str) -> Hole:
-        """The hole that a text fills; the same one wherever the text stands in that language."""
+        """Return the hole for a text. Equal texts in one language share one hole."""
         return self._shared_holes.setdefault((text.source, url, lang), text.render)
 
     def make_url_hole(self, node: str, entry: NodeEntry) -> Hole:
-        """The signed URL of a node, as it stands in an attribute."""
+        """Return a hole for the signed URL of a node, in the form for an attribute."""
         return self.ticket_links.make_url_hole(node, entry, self.version)

@@ -1,4 +1,4 @@
-"""What stands in a flow file around its nodes, and what is seen of it: hours, lists, groups, variables, the dial policy."""
+"""The context of a flow's nodes: hours, caller lists, hunt groups, variables and the dial policy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HOURS_SCOPE: Final[ScopeFields] = {"open": SCOPE_LEAF, "next_opening": MOMENT_S
 
 
 class FlowContext:
-    """``scope`` is what expressions see of it; ``sight`` gives it when a call is there."""
+    """``scope`` describes the names for expressions. ``resolve`` returns the values for a turn."""
 
     def __init__(
         self,
@@ -55,7 +55,10 @@ class FlowContext:
         find_overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[HoursOverride]],
         suppositions: Suppositions,
     ) -> None:
-        """``overrides`` gives those of hours by name, at a moment; every file that is read is put into ``reads``."""
+        """``find_overrides`` returns the overrides of hours by name and moment.
+
+        Every file read is added to ``dependencies``.
+        """
         self._flow_file = flow_file
         self._dial_regions = dial_regions
         self._find_overrides = find_overrides
@@ -80,8 +83,8 @@ class FlowContext:
 
     @functools.cached_property
     def dial_policy(self) -> DialPolicy:
-        """Which computed targets may be rung; read when first asked for."""
-        from callflows.flows.dial_policy.target_policy import read_dial_policy  # noqa: PLC0415 - heavy, and few flows dial what is computed
+        """Policy for computed targets, read on first use."""
+        from callflows.flows.dial_policy.target_policy import read_dial_policy  # noqa: PLC0415 - heavy, rarely needed
 
         own = [claim.strip() for claim in self._flow_file.numbers]
         return read_dial_policy(self._flow_file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
@@ -122,7 +125,7 @@ class FlowContext:
         for name, given in self._flow_file.groups.items():
             path = ("groups", name)
             if not isinstance(given, dict):
-                given = {"to": given}  # noqa: PLW2901 - a plain value means whom to ring
+                given = {"to": given}  # noqa: PLW2901 - a plain value is the target to ring
             group = validate_shape(HuntGroup, given, path, self._report)
             if group is not None and self._check_name(("groups",), name):
                 made[name] = group
@@ -137,7 +140,7 @@ class FlowContext:
         return True
 
     def resolve(self, name: str, turn: Turn) -> object:
-        """What a turn sees by a name."""
+        """Return the value of ``hours``, ``lists`` or ``variables`` for a turn."""
         if name == "hours":
             return LazyMapping(lambda asked: self._resolve_hours(asked, turn.now.moment, turn.zone))
         if name == "lists":
@@ -149,19 +152,19 @@ class FlowContext:
 
 
 class LazyMapping(dict[str, Any]):
-    """A mapping whose values are made when they are first asked for."""
+    """A mapping that makes each value on first access."""
 
     def __init__(self, make_value: Callable[[str], Any]) -> None:
         super().__init__()
         self._make_value = make_value
 
-    def __missing__(self, name: str) -> Any:  # noqa: ANN401 - what is made
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401 - depends on ``make_value``
         made = self[name] = self._make_value(name)
         return made
 
 
 class OpeningHoursView:
-    """Opening hours at a moment, as expressions see them; ``reason`` is the rule that decided."""
+    """Opening hours at a moment, for expressions. ``reason`` is the rule that decided."""
 
     __slots__ = ("_opening",)
     FIELDS: Final = frozenset({"open", "next_opening", "next_closing"})
@@ -171,22 +174,20 @@ class OpeningHoursView:
 
     @property
     def open(self) -> bool:
-        """Whether it is open."""
         return self._opening.open
 
     @property
     def reason(self) -> str:
-        """The rule that decided."""
         return self._opening.reason
 
     @property
     def next_opening(self) -> LocalTime | MissingValue:
-        """When it opens next; nothing where it does not."""
+        """Next opening. MISSING if the hours have no next opening."""
         return _to_local_time(self._opening.next_opening)
 
     @property
     def next_closing(self) -> LocalTime | MissingValue:
-        """When it closes next; nothing where it does not."""
+        """Next closing. MISSING if the hours have no next closing."""
         return _to_local_time(self._opening.next_closing)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -200,7 +201,7 @@ def _restore_hours_view(
     next_closing: datetime | None,
     reason: str,
 ) -> OpeningHoursView:
-    """Opening hours as they were worked out elsewhere."""
+    """Rebuild opening hours that another process computed."""
     made: Any = types.SimpleNamespace(open=is_open, next_opening=next_opening, next_closing=next_closing, reason=reason)
     return OpeningHoursView(made)
 
@@ -210,7 +211,7 @@ def _to_local_time(moment: datetime | None) -> LocalTime | MissingValue:
 
 
 def current_utc_date() -> date:
-    """The day, as far as it matters to what is read: rows of lists that have expired are said."""
+    """Return today's date in UTC. Expired rows of caller lists are reported by day."""
     return datetime.now(UTC).date()
 
 
@@ -231,8 +232,8 @@ def _read_cached_list(
     _file_signature: tuple[int, int, int] | None,
     day: date,
 ) -> tuple[CallerList, tuple[Problem, ...]]:
-    """A list, read once as long as its file stays as it is."""
-    from callflows.flows.caller_lists.caller_list_reader import read_caller_list  # noqa: PLC0415 - heavy, and few flows have lists
+    """Read a caller list. The result is cached until the file or the day changes."""
+    from callflows.flows.caller_lists.caller_list_reader import read_caller_list  # noqa: PLC0415 - heavy
 
     report = ProblemReport(flow_file)
     report.positions[()] = place
@@ -241,7 +242,7 @@ def _read_cached_list(
 
 
 class StoredNames:
-    """The names under which a file's steps keep something, and those of them that are secret."""
+    """Names under which a file's steps store values, and the secret names among these."""
 
     def __init__(self, nodes: Mapping[str, Any]) -> None:
         names: set[str] = set()
@@ -265,7 +266,7 @@ _TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 
 
 def _iterate_storing_steps(value: object) -> Iterator[tuple[str, Any]]:
-    """Every step that keeps something, wherever in a node it stands."""
+    """Yield every step that stores a value, at any depth in a node."""
     if isinstance(value, list):
         for part in value:
             yield from _iterate_storing_steps(part)
@@ -278,7 +279,7 @@ def _iterate_storing_steps(value: object) -> Iterator[tuple[str, Any]]:
 
 
 def _find_tainted_names(secrets: set[str], sets: Iterable[tuple[str, str]]) -> set[str]:
-    """What is worked out from a secret is one."""
+    """Return the secret names, including every name computed from a secret."""
     listed = [*sets]
     while True:
         more = {name for name, source in listed if name not in secrets and secrets & {*_IDENTIFIER.findall(source)}}

@@ -1,4 +1,4 @@
-"""Where the nodes of a flow lead and what they look at, noted while they are compiled."""
+"""The graph of a flow: the edges between nodes and the names used by nodes, recorded during compilation."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ REQUEST_FIELDS_BY_NAME: Final = {
     "number.national": "to",
     "number.region": "to",
 }
-"""What a later request may not tell again, by the names that look at it."""
+"""Request fields that a later request may not repeat, by the name that uses the field."""
 
 
 class StepEdge(NamedTuple):
-    """At a node's step the call may go on at another step; in a document of its own where it is ``fetched``."""
+    """An edge from a step to a step of another node. ``is_fetched``: the target is a separate document."""
 
     from_step: int
     target_node: str
@@ -43,13 +43,13 @@ class StepEdge(NamedTuple):
 
 
 class FlowGraph:
-    """By node: ``uses`` are the names it looks at, ``edges`` the nodes it leads to.
+    """Used names and edges of each node.
 
-    ``silent`` are those to which it leads while nothing is said, ``unasked`` while nobody is waited for.
+    ``silent_edges`` are edges without any audio before, ``nonwaiting_edges`` are edges without any waiting before.
     """
 
     def __init__(self, nodes: Iterable[str], stored_names: frozenset[str]) -> None:
-        """``kept`` are the names of what is set, collected or looked up."""
+        """``stored_names`` are the names of values that are set, collected or looked up."""
         names = [*nodes]
         self._stored_names = stored_names
         self.used_names: Mapping[str, set[str]] = _make_node_sets(names)
@@ -57,20 +57,20 @@ class FlowGraph:
         self.silent_edges: Mapping[str, set[str]] = _make_node_sets(names)
         self.nonwaiting_edges: Mapping[str, set[str]] = _make_node_sets(names)
         self.is_incomplete = False
-        """Whether it is not known of all that leads on where it leads."""
+        """True if the target of some edge is unknown."""
         self.step_edges: Mapping[str, set[StepEdge]] = collections.defaultdict(set)
-        """By node, where it leads from which of its steps."""
+        """Edges between steps, by node."""
         self.store_steps: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
-        """By name, the nodes and steps at which it gets another value, whichever way the call goes."""
+        """Nodes and steps that replace a value on every path, by name."""
         self.menu_targets: dict[SourcePath, str] = {}
-        """The nodes to which keys of menus lead, by where that is written."""
+        """Target nodes of menu keys, by the key's path."""
         self.first_time_use: SourcePath | None = None
-        """Where the time is asked for first."""
+        """Path of the first use of the time."""
         self.first_attestation_use: SourcePath | None = None
-        """Where the caller's attestation is asked for first."""
+        """Path of the first use of the caller's attestation."""
 
     def record_used_names(self, node: str, names: Iterable[str], path: SourcePath) -> None:
-        """Note what a node looks at; no node is what stands around them."""
+        """Record the names used by a node. An empty ``node`` stands for a use outside the nodes."""
         asked = {*names}
         if self.first_time_use is None and any(name.partition(".")[0] in ("now", "hours") for name in asked):
             self.first_time_use = path
@@ -80,12 +80,11 @@ class FlowGraph:
             self.used_names[node].update(asked)
 
     def add_edge(self, node: str, edge: StepEdge) -> None:
-        """Note where a node leads."""
         self.edges[node].add(edge.target_node)
         self.step_edges[node].add(edge)
 
     def find_nodes_with_value(self, stored_value: StoredValueEstimate) -> set[str]:
-        """The nodes that are fetched by a call that has got a value, while it has that value."""
+        """Return the nodes that a call fetches while the call has the stored value."""
         fetched: set[str] = set()
         seen = {(stored_value.node, stored_value.first_carrying_step, stored_value.stored_at_step + 1)}
         left = [*seen]
@@ -105,15 +104,18 @@ class FlowGraph:
         return fetched
 
     def _find_names_used_from(self, node: str) -> set[str]:
-        """The names that a node, and all that it leads to, may look at."""
+        """Return the names used by a node or by any node reachable from there."""
         return {name for other in (node, *_find_reachable_nodes(self.edges, node)) for name in self.used_names[other]}
 
     def find_carried_fields(self, node: str) -> tuple[str, ...]:
-        """The fields of the request that a node, and all that it leads to, may look at."""
+        """Return the request fields used by a node or by any reachable node."""
         return tuple(sorted({field for name in self._find_names_used_from(node) for field in _fields_of_name(name)}))
 
     def find_carried_values(self, node: str) -> dict[str, tuple[str, ...]]:
-        """What was set that a node, and all that it leads to, may look at: by name its fields, none where it is all."""
+        """Return the stored values used by a node or by any reachable node: the used fields by name.
+
+        No fields means the whole value.
+        """
         names: dict[str, set[str]] = {}
         whole = set()
         for name in self._find_names_used_from(node):
@@ -124,16 +126,15 @@ class FlowGraph:
         return {name: () if name in whole else tuple(sorted(fields)) for name, fields in sorted(names.items())}
 
     def find_unreachable_nodes(self, start: str) -> list[str]:
-        """The nodes that nothing leads to."""
         reached = {start, *_find_reachable_nodes(self.edges, start)}
         return [node for node in [*self.edges] if node not in reached]
 
     def find_silent_loops(self) -> list[str]:
-        """The nodes that lead round to themselves while nothing is said and nobody is waited for."""
+        """Return the nodes in loops without audio and without waiting."""
         return [node for node in [*self.silent_edges] if node in _find_reachable_nodes(self.silent_edges, node)]
 
     def find_nonwaiting_loops(self) -> list[str]:
-        """The nodes that lead round to themselves while nobody is waited for."""
+        """Return the nodes in loops without waiting."""
         return [node for node in [*self.nonwaiting_edges] if node in _find_reachable_nodes(self.nonwaiting_edges, node)]
 
 
@@ -142,7 +143,7 @@ def _make_node_sets(names: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _find_reachable_nodes(edges: Mapping[str, set[str]], node: str) -> set[str]:
-    """Where a node leads, by one step or more."""
+    """Return the nodes reachable over one or more edges."""
     reached: set[str] = set()
     left = [node]
     while left:
@@ -153,7 +154,7 @@ def _find_reachable_nodes(edges: Mapping[str, set[str]], node: str) -> set[str]:
 
 
 def _fields_of_name(name: str) -> Iterable[str]:
-    """The fields to carry for a name that is looked at: those of all its fields, where it is looked at as a whole."""
+    """Return the request fields for a name. A name used as a whole needs the request fields of all parts."""
     if name in REQUEST_FIELDS_BY_NAME:
         return [REQUEST_FIELDS_BY_NAME[name]]
     return [field for known, field in REQUEST_FIELDS_BY_NAME.items() if known.startswith(f"{name}.")]

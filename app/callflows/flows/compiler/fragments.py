@@ -1,7 +1,7 @@
-"""What a document is made of: texts that never change, holes that are filled for each call, and choices between runs.
+"""Fragments of a document: constant texts, holes that are filled for each call, and conditions.
 
-Pieces are made when a flow is loaded. What stands between two choices is prepared as one form, so that writing a document
-is filling in a few forms, whatever its length.
+Fragments are made when a flow is loaded. Texts and holes between two conditions are prepared as one
+InterpolatedFragment, so that rendering takes few steps for a document of any length.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DOCUMENT_EPILOGUE: Final = "</Response>"
 
 
 Hole: TypeAlias = Callable[[Turn], str]
-"""Gives XML that is escaped already."""
+"""Returns escaped XML for a turn."""
 
 
 Fragment: TypeAlias = "str | Hole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
@@ -35,9 +35,10 @@ Fragment: TypeAlias = "str | Hole | ConditionalFragment | BranchFragment | Inter
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConditionalFragment:
-    """Runs ``then`` where ``holds``; if that ``ends``, what follows in its run is not reached. ``mark``: for the trail.
+    """Renders ``then_fragments`` if ``condition`` holds, else ``else_fragments``.
 
-    ``other`` is written where it does not hold; it ends nothing.
+    If ``terminates`` is set and the condition holds, the following fragments are skipped. ``else_fragments`` skip nothing.
+    A decision with an ``origin`` is added to the trail.
     """
 
     condition: Callable[[Turn], object]
@@ -49,20 +50,20 @@ class ConditionalFragment:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class ActionFragment:
-    """Something that is done while the document is written: a value is set, something is looked up. Writes nothing."""
+    """An action during rendering, such as setting a value or a lookup. Renders no text."""
 
     action: Callable[[Turn], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class BranchFragment:
-    """A run that ends nothing, and sets nothing, for what stands around it."""
+    """Fragments that neither end the enclosing sequence nor change values outside the branch."""
 
     fragments: tuple[Fragment, ...]
 
 
 class InterpolatedFragment:
-    """Texts and holes in a row; a hole that stands in it more than once is asked once."""
+    """Texts and holes in a row. A hole that occurs several times is called once."""
 
     __slots__ = ("_holes", "_select_parts", "_texts")
 
@@ -77,12 +78,11 @@ class InterpolatedFragment:
         self._select_parts: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
     def render(self, turn: Turn, out: list[str]) -> None:
-        """Write the form, filled in for a turn."""
         out += self._select_parts((*self._texts, *[hole(turn) for hole in self._holes]))
 
 
 def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]) -> bool:
-    """Write a prepared run for a turn; whether it ended before its last piece."""
+    """Render prepared fragments for a turn. Returns True if the sequence ended before the last fragment."""
     for piece in fragments:
         if type(piece) is InterpolatedFragment:
             piece.render(turn, out)
@@ -107,12 +107,12 @@ def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]
 
 
 def all_fragments_constant(fragments: Sequence[Fragment]) -> bool:
-    """Whether nothing in a run depends on a call."""
+    """Return True if no fragment depends on a call."""
     return all(isinstance(piece, str) for piece in fragments)
 
 
 def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
-    """A run with neighbouring texts made one."""
+    """Return the fragments with neighbouring texts joined."""
     made: list[Fragment] = []
     for piece in fragments:
         if isinstance(piece, str) and made and isinstance(made[-1], str):
@@ -123,7 +123,7 @@ def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
 
 
 def prepare_fragments(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
-    """A run as ``run`` takes it: texts and holes in a row are one form."""
+    """Prepare fragments for ``render_fragments``: texts and holes in a row become one InterpolatedFragment."""
     made: list[Fragment] = []
     row: list[str | Hole] = []
     for piece in _flatten_fragments(fragments):
@@ -136,7 +136,7 @@ def prepare_fragments(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
 
 
 def _make_conditional_hole(condition: Callable[[Turn], object], text: str) -> Hole:
-    """A text that stands where a condition holds."""
+    """Return a hole for a text that is rendered only if a condition holds."""
     return lambda turn: text if condition(turn) else ""
 
 
@@ -147,7 +147,7 @@ def _interpolate_row(row: Sequence[str | Hole]) -> list[Fragment]:
 
 
 def _flatten_fragments(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
-    """A run with what its choices and branches hold prepared; a branch that makes no choice is written in place."""
+    """Yield fragments with prepared content. A branch without conditions, branches and actions is placed inline."""
     for piece in fragments:
         if (
             isinstance(piece, ConditionalFragment)

@@ -1,4 +1,4 @@
-"""Whether the line was answered before, where that depends on what was decided on the way."""
+"""Conditions for answering the line, if earlier decisions in the document determine whether the line is answered."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ if TYPE_CHECKING:
 
 
 class RememberedCondition:
-    """A condition that remembers what it gave: what is set later does not change what was decided."""
+    """A condition with a stored result. Values set later do not change the decision."""
 
     def __init__(self, condition: Callable[[Turn], object]) -> None:
         self._condition = condition
 
     def __call__(self, turn: Turn) -> bool:
-        """Decide."""
         held = turn.step_results[self] = bool(self._condition(turn))
         return held
 
     def was_true(self, turn: Turn) -> bool:
-        """What was decided when the call came by."""
+        """Return the stored result. False if the call did not pass this condition."""
         return turn.step_results.get(self, False) is True
 
 
 def make_answered_condition(conditions: Sequence[RememberedCondition]) -> Callable[[Turn], bool]:
-    """Whether one of the conditions, under each of which the line is answered, did hold."""
+    """Return a condition that holds if any of the answering conditions held."""
     return lambda turn: any(condition.was_true(turn) for condition in conditions)
 
 
 def make_must_answer_condition(
     answering_conditions: Sequence[RememberedCondition], *, always: bool
 ) -> Callable[[Turn], object]:
-    """Whether the line is to be answered now: the app does not do it itself, and no condition before did."""
+    """Return a condition that holds if the line must be answered now: neither the app nor an earlier condition did.
+
+    With ``always`` the app's own answer does not count.
+    """
     if not answering_conditions:
         return _needs_own_answer
     answered = make_answered_condition(answering_conditions)

@@ -1,4 +1,4 @@
-"""A run of a flow while it is written: the steps of a node, or of a branch in it, and where they lead."""
+"""Compiles the steps of a node, or of a branch in a node, and the transfers to other nodes."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 
 CALLBACK_TIMEOUT_MS: Final = 5000
-"""What our Callbacks wait before their Error runs; documented, its unit presumed to be ms."""
+"""Timeout of our Callbacks before the Error runs. The attribute is documented; the unit is presumed to be ms."""
 
 
 DOCUMENT_BREAK_BYTES: Final = 60_000
-"""After a step that ends beyond this the rest of a node is fetched."""
+"""If a step ends beyond this size, the rest of the node is fetched."""
 
 
 class NodeCompiler(TextCompiler):
-    """Steps while they are written.
+    """Compiles steps.
 
-    ``inner``: in a verb's branch, to which nothing can come back. ``attempt`` and ``given`` are those of the entry that is
-    written, while its step is.
+    ``inside_branch``: inside a verb's branch, to which no request can return. ``attempt`` and ``has_digits`` come from the
+    compiled entry and apply to the entry's first step.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class NodeCompiler(TextCompiler):
         self.attempt = 0
         self.has_digits = False
         self.always_reached = True
-        """Whether every call that gets here comes by what is written."""
+        """True if every call that gets here passes the compiled steps."""
         self.continues_elsewhere = False
-        """The steps that follow are written in another entry."""
+        """True if another entry contains the following steps."""
         self.next_step_key = ""
-        """The key of the step that follows; nothing after the last."""
+        """Key of the following step; empty after the last step."""
         if inside_branch:
             self.is_silent = self.is_at_document_start = False
             self.has_waited = True
 
     def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
-        """An empty run inside this one: a verb's branch, or with ``inner=False`` a step under a condition."""
+        """Return an empty compiler for a verb's branch, or with ``inside_branch=False`` for a step with a condition."""
         made = type(self)(
             self.flow_compiler,
             self.node,
@@ -100,7 +100,7 @@ class NodeCompiler(TextCompiler):
     # Steps
 
     def compile_steps(self, steps: Sequence[Any], path: SourcePath, entry: NodeEntry | None = None) -> None:
-        """Write steps in order, from an entry's step on."""
+        """Compile steps in order, from the entry's step on."""
         first = entry.step if entry else 0
         for index, step in enumerate(steps):
             if index < first:
@@ -121,12 +121,12 @@ class NodeCompiler(TextCompiler):
             self._compile_step(step, here)
 
     def _report_unreachable_step(self, step: object, path: SourcePath) -> None:
-        """Say of a step that no call gets to it, and what else is wrong with it."""
+        """Report an unreachable step, and further problems in the step."""
         self.error(path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it")
         self._check_ignored_step(step, path)
 
     def _check_ignored_step(self, step: object, path: SourcePath) -> None:
-        """Say what is wrong with a step that does not count."""
+        """Report problems in a step without writing the step."""
         aside = self.make_branch(inside_branch=False)
         aside.step_index, aside.attempt, aside.has_digits = (
             int(path[-1]) if not self.inside_branch else self.step_index,
@@ -135,10 +135,10 @@ class NodeCompiler(TextCompiler):
         )
         aside.is_silent, aside.has_waited = False, True
         with self.flow_compiler.report.suppress_warnings():
-            aside._compile_step(step, path)  # noqa: SLF001 - its own
+            aside._compile_step(step, path)  # noqa: SLF001 - the same class
 
     def _continue_in_own_document(self, step_index: int) -> None:
-        """Go on at a step of this node in a document of its own, which knows whether the line was answered."""
+        """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
         if self.answering_conditions and not self.line_answered:
             done = self.make_branch(line_answered=True, inside_branch=False)
             done.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
@@ -154,7 +154,7 @@ class NodeCompiler(TextCompiler):
         self.continues_elsewhere = True
 
     def _needs_own_document(self, step: object) -> bool:
-        """Whether a step is written in a document of its own, when the call gets there."""
+        """Return True if a step belongs in a separate document, rendered when the call arrives."""
         return (not self.is_at_document_start and step_runs_on_arrival(step)) or self.size > DOCUMENT_BREAK_BYTES
 
     def _compile_step(self, step: object, path: SourcePath) -> None:
@@ -171,7 +171,7 @@ class NodeCompiler(TextCompiler):
             self._assume_worst_of_step(step)
 
     def _check_ambiguous_step(self, step: object, path: SourcePath) -> None:
-        """Say what else is wrong with a step that is several, which is said."""
+        """Report further problems in a step with more than one key."""
         done = (
             [(key, value) for key, value in step.items() if key in STEP_COMPILERS and value]
             if isinstance(step, dict)
@@ -181,12 +181,12 @@ class NodeCompiler(TextCompiler):
             self._check_ignored_step({key: value}, path)
 
     def _assume_worst_of_step(self, step: object) -> None:
-        """Of a step that is wrong it is not known what it does: it may be heard, and lead to any node that it names."""
+        """The effect of an invalid step is unknown. Assume audio, waiting, and edges to all nodes named in the step."""
         self.is_silent = self.only_answers_or_ends = False
         self.has_waited = True
         self.flow_compiler.flow_graph.edges[self.node].update(self.flow_compiler.nodes.keys() & {*iterate_texts(step)})
 
-    def _compile_step_with_condition(self, word: str, value: Any, when: str | None, path: SourcePath) -> None:  # noqa: ANN401 - dicts, lists and texts
+    def _compile_step_with_condition(self, word: str, value: Any, when: str | None, path: SourcePath) -> None:  # noqa: ANN401
         if when is None or (not self.inside_branch and self.attempt):
             STEP_COMPILERS[word](value, (*path, word), self)
             return
@@ -210,9 +210,9 @@ class NodeCompiler(TextCompiler):
         decision: tuple[str, str, frozenset[str]],
         else_text: str = "",
     ) -> None:
-        """Write a run that is reached where a condition holds; ``said`` are its word, its source and the names it uses.
+        """Write a branch that runs if a condition holds. ``decision`` is the step key, the source and the used names.
 
-        ``other`` is written where it does not hold.
+        ``else_text`` is written if the condition does not hold.
         """
         mark = self.make_decision_origin(*decision)
         self.fragments.append(
@@ -229,7 +229,7 @@ class NodeCompiler(TextCompiler):
             self.is_at_document_start = self.is_at_document_start and branch.is_at_document_start
 
     def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> NodeCompiler:
-        """The steps of a verb's branch; those that the call must have got to are fetched when it does."""
+        """Compile the steps of a verb's branch. Steps that must run on arrival are fetched when the call arrives."""
         branch = self.make_branch(line_answered=line_answered)
         if steps_need_own_node(steps) and not self.is_static:
             after = None if self.inside_branch else (self.node, self.step_index + 1)
@@ -239,7 +239,10 @@ class NodeCompiler(TextCompiler):
         return branch
 
     def record_stored_value(self, name: str, sample: object, path: SourcePath, first_carrying_step: int) -> None:
-        """Note what is known of a value that is kept from here on; ``step`` is the first that may carry it."""
+        """Record an estimate of a stored value.
+
+        ``first_carrying_step`` is the first step with a ticket that may carry the value.
+        """
         if self.always_reached:
             self.flow_compiler.flow_graph.store_steps[name].add((self.node, self.step_index))
         if sample is not None:
@@ -248,10 +251,10 @@ class NodeCompiler(TextCompiler):
                 StoredValueEstimate(name, written, self.node, self.step_index, first_carrying_step, path)
             )
 
-    # Going elsewhere
+    # Transfers
 
     def write_goto(self, node: str, path: SourcePath) -> None:
-        """End here and go on at a node: written in place, or fetched."""
+        """End here and continue at a node, placed inline or fetched."""
         self.terminates = True
         if self.is_static:
             mend = "say what is to be said, and hang up"
@@ -266,12 +269,12 @@ class NodeCompiler(TextCompiler):
         self._write_transfer(node, NodeEntry(line_answered=self.line_answered))
 
     def write_resume(self, step_index: int) -> None:
-        """End here and go on at a later step of this node."""
+        """End here and continue at a later step of this node."""
         self.terminates = True
         self._write_transfer(self.node, NodeEntry(step_index, line_answered=self.line_answered))
 
     def write_continuation(self, node: str, step_index: int) -> None:
-        """End here and go on at a step of another node, to which these steps belong."""
+        """End here and continue at a step of another node, to which these steps belong."""
         self.terminates = True
         self._write_transfer(node, NodeEntry(step_index, line_answered=self.line_answered))
 
@@ -287,7 +290,7 @@ class NodeCompiler(TextCompiler):
             self.insert_shared_fragments(inlined)
 
     def check_target_node(self, node: str, path: SourcePath) -> bool:
-        """Whether there is such a node; notes that this one leads to it."""
+        """Return True if the node exists, and record the edge. Reports an unknown node."""
         nodes = self.flow_compiler.nodes
         if node == UNREADABLE_TEXT:
             self.flow_compiler.flow_graph.is_incomplete = True
@@ -302,14 +305,14 @@ class NodeCompiler(TextCompiler):
         return True
 
     def write_fetch(self, node: str, entry: NodeEntry) -> None:
-        """Go on in a document of its own, or with the fallback where that cannot be fetched."""
+        """Continue in a separate document, or with the fallback if the document cannot be fetched."""
         url = self.add_document_url_placeholder(node, entry)
         sorry = Error(self.add_fragments_placeholder([self.render_fallback()]))
         self.write_verbs(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT_MS))
         self.terminates = True
 
     def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
-        """A mark that stands for the signed URL of a document."""
+        """Return a placeholder for the signed URL of a document."""
         self.flow_compiler.flow_graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
         self.dynamic_reasons.setdefault(
             ("nodes", self.node, self.step_index), f"it goes on at {node!r} in a document of its own"
@@ -317,7 +320,7 @@ class NodeCompiler(TextCompiler):
         return self.add_url_placeholder(self.flow_compiler.make_url_hole(node, entry))
 
     def render_fallback(self) -> str:
-        """The fallback, as it stands in a document."""
+        """Return the fallback as part of a document, without ``<Answer/>`` if the line is answered."""
         fallback = self.flow_compiler.fallback_xml
         answers = self.line_answered and strip_coverage_comments(fallback).startswith("<Answer/>")
         return fallback.replace("<Answer/>", "", 1) if answers else fallback

@@ -1,4 +1,4 @@
-"""A Python program as a Flow: its nodes are run apart, when a call is there."""
+"""Compiles a Python flow. The nodes run in a worker process when a call arrives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 
 
 def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions) -> Flow | None:
-    """A program's file as a Flow; None, with an error said, where it is none."""
+    """Compile a Python file to a Flow. Reports an error and returns None for an invalid file."""
     try:
         source = text.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
 
 
 class _PythonFlowRunner(NamedTuple):
-    """A program's file, as its nodes are run for a turn."""
+    """Runs the nodes of a Python flow for a turn."""
 
     name: str
     file: str
@@ -78,7 +78,7 @@ class _PythonFlowRunner(NamedTuple):
     options: CompilerOptions
 
     def render_document(self, node: str, turn: Turn) -> str:
-        """What stands in the Response of a node. Raises Pending where it was not run yet."""
+        """Return the content of a node's Response. Raises NeedsResult if the node has not run yet."""
         step = PythonNodeJob(
             file=self.file,
             source=self.source,
@@ -96,7 +96,7 @@ class _PythonFlowRunner(NamedTuple):
 
 
 def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: Turn, options: CompilerOptions) -> str:
-    """A program's document with its URLs signed."""
+    """Return a Python flow's document with signed URLs."""
     carried = {name: turn.request_fields[name] for name in _CARRIED_FIELDS if turn.request_fields.get(name)}
     if turn.auto_answer is not None:
         carried["itself"] = "1" if turn.auto_answer else ""

@@ -1,4 +1,4 @@
-"""A flow as one static document that Opentact can keep, or exactly why it cannot be one."""
+"""Exports a flow as one static document that Opentact can store, or reports the exact reasons against the export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
-    """The document of a file's start, if nothing in it depends on a call. Raises FlowError with the reasons why not."""
+    """Return the document of a file's start node.
+
+    Raises FlowFileError with the reasons if the document depends on a call.
+    """
     report = ProblemReport(str(file))
     if file.suffix == ".py":
         raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])

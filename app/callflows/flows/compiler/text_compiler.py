@@ -1,4 +1,4 @@
-"""What authors write as text: compiled, looked at, and put on paper."""
+"""Compiles the texts, URLs and conditions of authors."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOT
 
 
 class TextCompiler(DocumentWriter):
-    """Paper for texts and conditions that may change from call to call."""
+    """A document writer for texts and conditions that may change from call to call."""
 
     lang = ""
-    """The language of the text that is written, where it is another than the file's."""
+    """Language of the current text, if it differs from the file's language."""
 
     @property
     def expression_compiler(self) -> ExpressionCompiler:
-        """Compiles what authors write, for what they may look at here."""
         return self.flow_compiler.expression_compiler
 
     def build_say(self, text: str, path: SourcePath, voice: Mapping[str, str] | None = None) -> Say:
-        """A Say in the file's voice, as far as it has none of its own."""
+        """Build a Say in the file's voice. Attributes in ``voice`` override the file's voice."""
         spoken = {**self.flow_compiler.voice, **(voice or {})}
         self.warn_if_empty(text, path)
         self.lang = spoken.get("lang", "")
@@ -42,14 +41,14 @@ class TextCompiler(DocumentWriter):
         return Say(written, **cast("Any", spoken))
 
     def warn_if_empty(self, text: object, path: SourcePath) -> None:
-        """Say that there is nothing to be said."""
+        """Warn about an empty text."""
         if isinstance(text, str) and not text.strip() and not self.flow_compiler.report.get_position(path).cutting_comment:
             self.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
             )
 
     def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
-        """``{name: value}`` as Metas."""
+        """Build Metas from ``{name: value}``."""
         made = []
         for name, value in values.items():
             if not isinstance(value, str):
@@ -62,19 +61,19 @@ class TextCompiler(DocumentWriter):
         return made
 
     def compile_complete_text(self, text: str, path: SourcePath, *, url: bool = False) -> str:
-        """A text that callers hear, or a URL; refused where a comment cut it short."""
+        """Compile a text for callers, or a URL. Reports a text that a YAML comment cut short."""
         self.check_not_cut(path)
         return self.compile_verb_text(text, path, url=url)
 
     def check_not_cut(self, path: SourcePath) -> None:
-        """Refuse a text that a comment cut short."""
+        """Report a text that a YAML comment cut short."""
         cut = self.flow_compiler.report.get_position(path).cutting_comment
         if cut:
             said = f"YAML takes {cut!r} for a comment and the text ends before it"
             self.error(path, "comment-in-text", said, "quote the text")
 
     def compile_verb_text(self, source: str, path: SourcePath, *, url: bool = False) -> str:
-        """An author's text for a verb: itself, or a mark where it changes from call to call."""
+        """Return a constant text, or a placeholder for a text that changes from call to call."""
         text = self.compile_text(source, path, url=url)
         if text is None:
             return source if url else ""
@@ -90,7 +89,7 @@ class TextCompiler(DocumentWriter):
         return self.add_url_placeholder(hole)
 
     def compile_text(self, source: str, path: SourcePath, *, url: bool = False) -> CompiledText | None:
-        """An author's text, compiled; None, with an error said, where it cannot be."""
+        """Compile an author's text. Reports an error and returns None for an invalid text."""
         try:
             text = self.expression_compiler.compile_text(source, url=url, lang=self.lang)
         except ExpressionError as error:
@@ -105,7 +104,7 @@ class TextCompiler(DocumentWriter):
         return text
 
     def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
-        """An author's expression, compiled; None, with an error said, where it is none."""
+        """Compile an author's expression. Reports an error and returns None for an invalid expression."""
         if self.is_static:
             said = "the fallback needs nothing but itself, and this condition needs the call"
             self.error(path, "fallback-not-static", said)
@@ -121,12 +120,11 @@ class TextCompiler(DocumentWriter):
         return made
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
-        """Say what is doubtful about a condition."""
         for severity, rule, message, mend in problems:
             (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", mend)
 
     def record_used_names(self, compiled: CompiledCondition | CompiledText, path: SourcePath, reason: str) -> None:
-        """Note what this node looks at."""
+        """Record the names used by this node."""
         self.dynamic_reasons.setdefault(path, reason)
         self.flow_compiler.flow_graph.record_used_names(self.node, compiled.used_names, path)
 

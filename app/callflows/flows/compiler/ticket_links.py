@@ -1,4 +1,4 @@
-"""The signed URLs by which a call comes back to the nodes of a flow, and what travels in them."""
+"""Signed URLs by which a call returns to the nodes of a flow, and the values in the tickets."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 
 _CLASSIC_CARRIED_FIELDS: Final = ("call", "from", "to")
-"""What a classic Gather's callback does not tell: which call it is, and who is in it."""
+"""Request fields that a classic Gather's callback lacks: the call ID, the caller and the called number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredValueEstimate:
-    """What is known of a value that a step keeps: ``written`` is JSON that is no longer than the value may be.
+    """Estimate of a stored value. ``json_text`` is sample JSON, not longer than the value may be.
 
-    It is got at the step ``at`` of a node; ``step`` is the first that may carry it.
+    The step ``stored_at_step`` of a node stores the value; ``first_carrying_step`` is the first step that may carry the
+    value.
     """
 
     name: str
@@ -42,15 +43,14 @@ class StoredValueEstimate:
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - plain data
-        """It."""
         return json.loads(self.json_text)
 
 
 class TicketLinks:
-    """Those of one flow. ``wanted`` are the documents that they lead to.
+    """Ticket URLs of one flow. ``target_documents`` are the documents behind the URLs.
 
-    ``carries`` has for each node the fields of the request that its tickets carry, ``keeps`` the values that were set and,
-    of each, the fields (all of it where there are none).
+    ``carried_fields`` are the request fields in the tickets of each node. ``carried_values`` are the stored values in the
+    tickets of each node, with the carried fields of each value (no fields: the whole value).
     """
 
     def __init__(self, flow_name: str, signer: TicketSigner, secret_names: AbstractSet[str]) -> None:
@@ -64,14 +64,17 @@ class TicketLinks:
         self.stored_values: list[StoredValueEstimate] = []
 
     def prepare_tickets(self, nodes: Iterable[str], flow_graph: FlowGraph, dialect: Dialect) -> None:
-        """Work out what the tickets of each node must carry; where they lead is known by now."""
+        """Compute the content of each node's tickets. Call this after all edges are recorded."""
         untold = (*_CLASSIC_CARRIED_FIELDS, CALL_BEGAN_FIELD) if dialect == "classic" else (CALL_BEGAN_FIELD,)
         for node in nodes:
             self.carried_fields[node] = tuple(sorted({*flow_graph.find_carried_fields(node), *untold}))
             self.carried_values[node] = flow_graph.find_carried_values(node)
 
     def measure_ticket_state(self, node: str, stored_values: Iterable[StoredValueEstimate], version: str) -> int:
-        """Bytes of what is known in a node's tickets, but for what requests tell; of values with one name the last."""
+        """Return the state size in bytes of a node's tickets, without request fields.
+
+        For equal names the last value counts.
+        """
         values = Variables({one.name: one.value for one in stored_values})
         return self._signer.measure_state(
             f"{self._flow_name}/{node}",
@@ -81,7 +84,7 @@ class TicketLinks:
         )
 
     def make_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
-        """The signed URL of a node, as it stands in an attribute; the same hole wherever it stands."""
+        """Return a hole for the signed URL of a node, in the form for an attribute. The hole is shared."""
         made = self._url_holes.get((node, entry))
         if made is None:
             self.target_documents.add((node, entry))
@@ -109,7 +112,7 @@ class TicketLinks:
 
 
 def _select_carried_values(values: Variables, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Of what was set, what is used later."""
+    """Select the stored values, or fields of values, that are used later."""
     kept = {}
     for name, fields in names.items():
         if name in values:

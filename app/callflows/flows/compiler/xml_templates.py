@@ -1,4 +1,4 @@
-"""Flows that are an XML template: rendered apart for each turn, and read as any document before it leaves."""
+"""Template flows: an XML template, rendered in a worker process for each turn, then read and checked as a document."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 TEMPLATE_URL_NAME: Final = "here"
-"""The name by which a template knows its own signed URL, to which a Gather or a Callback may come back."""
+"""Name of the template's own signed URL, to which a Gather or a Callback may return."""
 
 
 MAX_TEMPLATE_BYTES: Final = 1_000_000
-"""A template of more bytes is refused."""
+"""A larger template is refused."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TemplateRenderJob:
-    """A template with what it sees."""
+    """Renders a template with the values in its scope."""
 
     source: str
     dialect: Dialect
@@ -45,7 +45,10 @@ class TemplateRenderJob:
     scope_values: Mapping[str, Any]
 
     def run(self) -> str:
-        """What stands in the Response. Raises what the template raises, and DocumentError where it gives none."""
+        """Return the content of the Response.
+
+        Raises any error of the template, and DocumentReadError for an invalid document.
+        """
         document = _load_template(self.source).render(self.scope_values).strip()
         read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
         written = to_xml(read, self.dialect, extensions=self.extensions).decode()
@@ -69,7 +72,7 @@ def _read_template_file(file: Path, name: str) -> str:
 def compile_template_documents(
     flow_compiler: FlowCompiler, folder: Path
 ) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
-    """The one node of a template; nothing, with an error said, where it cannot be."""
+    """Compile the only node of a template. Reports an error and returns an empty mapping for an invalid template."""
     report, name = flow_compiler.report, flow_compiler.flow_file.template
     file = folder / name
     flow_compiler.dependencies.add(file)

@@ -1,1 +1,1 @@
-"""Numbers that a flow may ring, and the numbering plans behind them."""
+"""Policy for dialed targets, and the numbering plans behind the policy."""

@@ -1,4 +1,4 @@
-"""Numbering plans: what a number is by its digits, and reading a million of them quickly."""
+"""Classifies numbers by their digits with libphonenumber, and parses large amounts of numbers quickly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMBER_TYPES: Final = {
     "shared_cost": PhoneNumberType.SHARED_COST,
     "unknown": PhoneNumberType.UNKNOWN,
 }
-"""Types of numbers by libphonenumber's terms."""
+"""Types of numbers in libphonenumber's terms."""
 
 
 _NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
@@ -54,7 +54,11 @@ _SATELLITE_PREFIXES: Final = ("88213", "88216", "88232", "88233", "88234", "8823
 
 
 class ClassifiedNumber(NamedTuple):
-    """What a number is: in E.164, its country, the countries it counts for, its type, and why it is never dialled."""
+    """A number in E.164 with its country and type.
+
+    ``regions`` are all countries that share the number, several only for North American toll-free numbers.
+    ``block_reason`` says why no policy may allow the number, "" for ordinary numbers.
+    """
 
     number: str
     region: str
@@ -65,7 +69,10 @@ class ClassifiedNumber(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def classify_number(digits: str) -> ClassifiedNumber:
-    """A number's digits with their country code, looked at; ``number`` is empty where they cannot be one."""
+    """Classify the digits of a number, including the country code.
+
+    Digits without country get the type ``unknown`` and the block reason "is not a valid number".
+    """
     try:
         parsed = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
@@ -76,14 +83,14 @@ def classify_number(digits: str) -> ClassifiedNumber:
     regions = frozenset({region})
     if (
         parsed.country_code == _NANP_COUNTRY_CODE and kind == "toll_free"
-    ):  # one free number is dialled from several countries
+    ):  # toll-free numbers are shared by several countries
         sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_NANP_COUNTRY_CODE]
         regions = frozenset(other for other in sharing if phonenumbers.is_valid_number_for_region(parsed, other))
     return ClassifiedNumber(number, region, regions, kind, _find_block_reason(number, parsed, region, kind))
 
 
 def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: str, kind: str) -> str:
-    """Why a number is not dialled whatever a policy says."""
+    """Return the reason to refuse a number under every policy; "" if none."""
     if parsed.country_code in _SATELLITE_COUNTRY_CODES or number[1:].startswith(_SATELLITE_PREFIXES):
         return "is a satellite number"
     if not phonenumbers.is_valid_number(parsed):
@@ -100,12 +107,15 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
 
 
 def _is_costly(national: str) -> bool:
-    """North American numbers that cost more than their area code says: 976 exchanges, directory assistance."""
+    """Return whether a North American number is costly beyond its area code: 976 exchanges, directory assistance."""
     return national[3:6] == "976" or national[3:] == "5551212"
 
 
 def find_regions(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The countries in which these numbers (E.164, ``+1201*``, ``rest``) are, and the prefixes that lie in several."""
+    """Return the countries of numbers (E.164, ``+1201*``, ``rest``), and the prefixes that span several countries.
+
+    Spanning prefixes add no country.
+    """
     found: set[str] = set()
     spanning = []
     for number in numbers:
@@ -128,7 +138,7 @@ def _regions_of_number(number: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _regions_of_prefix(digits: str) -> frozenset[str]:
-    """The countries of the numbers that begin so, by looking at numbers of every kind among them."""
+    """Return the countries of all numbers with a prefix, from sample numbers if needed."""
     known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
     shared = {region for code, regions in known.items() if str(code).startswith(digits) for region in regions}
     shared -= _NON_COUNTRY_REGIONS
@@ -150,7 +160,7 @@ def _sample_regions(digits: str) -> Iterable[str]:
                     yield phonenumbers.region_code_for_number(parsed) or ""
 
 
-# Many numbers
+# Fast parsing
 
 
 def _make_nanp_number(digits: str) -> phonenumbers.PhoneNumber:
@@ -158,15 +168,15 @@ def _make_nanp_number(digits: str) -> phonenumbers.PhoneNumber:
 
 
 def is_nanp_without_country_code(text: str) -> bool:
-    """Whether digits that are taken for an international number are a North American one without its country code."""
+    """Return whether digits are a valid North American number without country code."""
     digits = re.sub("[ ().-]", "", text)
     return bool(_NANP_WITHOUT_COUNTRY_CODE.fullmatch(digits)) and phonenumbers.is_valid_number(_make_nanp_number(digits))
 
 
 def parse_e164_digits(text: str) -> str:
-    """A number's digits in E.164, as ``calls.e164`` has them; nothing where it is none.
+    """Return the digits of a number in E.164, as ``parse_e164`` does; "" if invalid.
 
-    What is written in E.164 already, as most rows are, is recognised without phonenumbers' parser, which is slow.
+    Numbers already in E.164, the usual case, skip the slow parser of phonenumbers.
     """
     found = E164_DIGITS_PATTERN.fullmatch(text)
     if found and _is_international_number(found[1]):
@@ -175,7 +185,7 @@ def parse_e164_digits(text: str) -> str:
 
 
 def _is_international_number(digits: str) -> bool:
-    """Whether digits are as long as their country's numbers, and begin with nothing that is only dialled at home."""
+    """Return whether digits have a valid length for their country and no national trunk prefix."""
     for length in (1, 2, 3):
         plan = _get_numbering_plan(int(digits[:length]))
         if plan is not None:
@@ -191,12 +201,12 @@ class _NumberingPlan(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _get_numbering_plan(code: int) -> _NumberingPlan | None:
-    """How long a country's numbers are, and what may be dialled before them at home."""
+    """Return the lengths of national numbers and the trunk prefix of a country code."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
     if not regions:
         return None
     known = phonenumbers.PhoneMetadata.metadata_for_region(regions[0], None)
-    if known is None or known.general_desc is None:  # a code that no country has, as +800
+    if known is None or known.general_desc is None:  # a code without country, as +800
         return _NumberingPlan(frozenset(), re.compile(""))
     trunk = known.national_prefix_for_parsing
     return _NumberingPlan(frozenset(known.general_desc.possible_length), re.compile(trunk or "(?!)"))

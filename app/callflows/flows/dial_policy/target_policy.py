@@ -1,7 +1,7 @@
-"""Who may be dialled when a target is computed: from digits, a lookup, a header.
+"""Decides which computed targets may be dialed: targets from digits, a lookup, a header.
 
-What an author writes literally is the author's word. What comes from elsewhere is dialled only where ``dial_policy``
-says so: whoever can choose a number chooses the most expensive one.
+Literal targets are the author's responsibility. Computed targets are dialed only if ``dial_policy`` allows, because a
+caller who can choose the number will choose the most expensive one.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 ANY_REGION: Final = "any"
-"""Stands for every country."""
+"""The word for every country."""
 
 
 BLOCKED_NUMBER_TYPES: Final = frozenset({"premium_rate", "shared_cost", "unknown"})
-"""Types that no policy allows."""
+"""Types that no policy can allow."""
 
 
 DEFAULT_NUMBER_TYPES: Final = frozenset({"fixed_line", "mobile", "fixed_line_or_mobile", "toll_free", "voip"})
-"""Types that are allowed where a policy names none."""
+"""Types allowed if a policy names none."""
 
 
 _SHORT_NUMBER: Final = re.compile(r"\+?[0-9]{1,6}")
@@ -62,7 +62,7 @@ DialPolicyWords = Annotated[list[str], pydantic.BeforeValidator(_split_words), s
 
 
 class DialPolicySection(pydantic.BaseModel):
-    """What a file says under ``dial_policy``."""
+    """The section ``dial_policy`` of a flow file."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -80,22 +80,22 @@ class DialPolicySection(pydantic.BaseModel):
 
 
 class NumberPattern(NamedTuple):
-    """Numbers: one in E.164, or all that begin so."""
+    """A number in E.164, or all numbers with a prefix; ``digits`` has no plus."""
 
     digits: str
     is_prefix: bool
 
     def matches(self, number: str) -> bool:
-        """Whether a number in E.164 is meant."""
+        """Return whether the pattern contains a number in E.164."""
         return number.startswith(f"+{self.digits}") if self.is_prefix else number == f"+{self.digits}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DialPolicy:
-    """Which computed targets may be dialled. Deny beats ``allow`` beats regions and types.
+    """Allowed computed targets. ``deny`` beats ``allow``; ``allow`` beats regions and types.
 
-    ``regions`` are ISO 3166 codes, None for all; ``limit`` are the installation's, which ``allow`` does not widen;
-    ``spanning`` are the file's own prefixes that lie in several countries and therefore give no region.
+    ``regions`` are ISO 3166 codes, None for all. ``installation_regions`` limit the whole installation; ``allow`` cannot
+    extend this limit. ``multi_country_prefixes`` are the file's own prefixes in several countries, and allow no region.
     """
 
     regions: frozenset[str] | None = frozenset()
@@ -107,7 +107,7 @@ class DialPolicy:
     multi_country_prefixes: tuple[str, ...] = ()
 
     def normalize_dial_target(self, text: str) -> str:
-        """A target as it is dialled: E.164, or ``user@host``; nothing where the text is not exactly one."""
+        """Return a target in E.164 or as ``user@host``; "" if the text is not exactly one target."""
         number = E164_DIGITS_PATTERN.fullmatch(text)
         if number:
             return classify_number(number[1]).number
@@ -117,7 +117,7 @@ class DialPolicy:
         return f"{address[1]}@{address[2].lower()}"
 
     def find_refusal(self, target: str) -> str:
-        """Why a target may not be dialled, in plain words and without the whole number; nothing where it may."""
+        """Return the reason to refuse a target, with the number masked; "" if allowed."""
         if _SHORT_NUMBER.fullmatch(target):
             return f"{mask_number(target)} is an emergency or short number"
         written = self.normalize_dial_target(target)
@@ -131,6 +131,7 @@ class DialPolicy:
             return f"{shown} {what.block_reason}"
         if any(pattern.matches(number) for pattern in self.deny):
             return f"{shown} is denied by dial_policy"
+        # Before ``allow``: a flow file must not extend the limit of the installation.
         if self.installation_regions is not None and not what.regions & self.installation_regions:
             return f"{shown} is in {what.region}, which DIAL_REGIONS does not allow"
         if any(pattern.matches(number) for pattern in self.allow):
@@ -142,7 +143,10 @@ class DialPolicy:
         return ""
 
     def _allows_type(self, kind: str) -> bool:
-        """Whether a type is allowed; a plan that does not tell mobiles from fixed lines needs both."""
+        """Return whether a type is allowed.
+
+        ``fixed_line_or_mobile`` also counts as allowed if both ``fixed_line`` and ``mobile`` are.
+        """
         both = kind == "fixed_line_or_mobile" and {"fixed_line", "mobile"} <= self.types
         return kind in self.types or both
 
@@ -168,7 +172,6 @@ class DialPolicy:
 
     @property
     def allows_nothing(self) -> bool:
-        """Whether nothing at all may be dialled."""
         regions = self.installation_regions if self.regions is None else self.regions
         if regions is not None and self.installation_regions is not None:
             regions &= self.installation_regions
@@ -178,9 +181,9 @@ class DialPolicy:
 
 
 def find_number_doubt(number: str) -> str:
-    """What is doubtful about a number that an author wrote literally, as ``is a premium-rate number``; else nothing.
+    """Return the doubt about a literal number, as ``is a premium-rate number``; "" if none.
 
-    SIP addresses and extensions of up to six digits are an author's own affair, emergency numbers are not.
+    SIP addresses and extensions of up to six digits are the author's responsibility; emergency numbers are always doubtful.
     """
     plain = re.sub(r"[ ().\-]", "", number.strip())
     if is_emergency_number(plain):
@@ -191,7 +194,7 @@ def find_number_doubt(number: str) -> str:
     return classify_number(found[1]).block_reason if found else "is not a valid number"
 
 
-# What a file says
+# Reading the section
 
 
 def read_dial_policy(
@@ -201,10 +204,10 @@ def read_dial_policy(
     own_numbers: Sequence[str],
     installation_regions: frozenset[str] | None = None,
 ) -> DialPolicy:
-    """The policy of a file: ``given`` is what stands under ``dial_policy`` (nothing: the defaults), at ``path``.
+    """Read the policy of a file from ``data``, the value of ``dial_policy`` at ``path`` (empty: the defaults).
 
-    ``own_numbers`` are the file's claims (E.164, ``+1201*``, ``rest``), ``allowed_by_settings`` the regions of the
-    installation, None where it names none. Never raises; what is wrong is in the report, and allows nothing.
+    ``own_numbers`` are the numbers claimed by the file (E.164, ``+1201*``, ``rest``). ``installation_regions`` is None if
+    the settings name no regions. Never raises; faulty parts are reported and allow nothing.
     """
     said = DialPolicySection() if data in (None, "", {}) else validate_shape(DialPolicySection, data, path, report)
     limit = None if installation_regions is None else frozenset(map(str.upper, installation_regions))
@@ -225,7 +228,10 @@ def read_dial_policy(
 
 
 def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: ProblemReport) -> None:
-    """Say at ``path``, where a target is computed, that the policy allows nothing, or less than its numbers suggest."""
+    """Warn at ``path``, the position of a computed target, about a policy without effect.
+
+    Either the policy allows no target, or a prefix in several countries gives no region.
+    """
     mend = "say which countries may be dialled, as dial_policy: {regions: [US, CA]}"
     if policy.allows_nothing:
         why = (
@@ -300,6 +306,6 @@ def _read_sip_hosts(words: Sequence[str], path: SourcePath, report: ProblemRepor
 
 
 def _locate_word(path: SourcePath, words: Iterable[str], word: str, report: ProblemReport) -> SourcePath:
-    """Where a word of a list stands; of the list where it was written in one line."""
+    """Return the position of a word in a list, or of the whole list if written in one line."""
     place = (*path, [*words].index(word))
     return place if place in report.positions else path

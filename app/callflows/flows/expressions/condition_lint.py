@@ -1,6 +1,6 @@
-"""What is doubtful about a condition: what it compares can never be equal, or it holds always, or never.
+"""Finds doubtful conditions: comparisons with impossible values, and conditions with a constant outcome.
 
-Where a condition looks only at what has few values (an hour, a weekday, whether it is open), it is tried with all of them.
+If a condition uses only names with few values (an hour, a weekday, ``open``), all combinations of values are evaluated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _VALUE_FORMATS: Final = {
     ),
     "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
 }
-"""What else is written in one way only."""
+"""Names whose values have one format: a pattern of the format, and the fix for other values."""
 
 
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
@@ -61,7 +61,7 @@ _ORDERED_FORMATS: Final = {
 
 
 class ConditionProblem(NamedTuple):
-    """What is doubtful: ``error`` where it would break every call that comes there."""
+    """A doubtful condition; an ``error`` would break every call on reaching the condition."""
 
     severity: Literal["error", "warning"]
     rule: str
@@ -70,12 +70,11 @@ class ConditionProblem(NamedTuple):
 
 
 def lint_condition(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    """What is doubtful about a condition."""
     return tuple(_lint_node(tree, is_condition=True))
 
 
 def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    """What is doubtful about the conditions in a text, and about what it compares."""
+    """Report the doubtful conditions and comparisons in a text."""
     found: list[ConditionProblem] = []
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
@@ -86,9 +85,10 @@ def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
 
 
 def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool | None = None) -> list[ConditionProblem]:
-    """``asked``: whether it is asked whether the value is true; ``harmless``: what it may always be.
+    """Report doubts about a node and its parts; ``is_condition``: the node is used as a truth value.
 
-    A part of an ``and`` may always be true, as in ``now.hour >= 0 and now.hour < 9``.
+    A node may always have ``accepted_outcome``: a part of an ``and`` may always be true, as in
+    ``now.hour >= 0 and now.hour < 9``.
     """
     if isinstance(node, nodes.Not):
         return _lint_node(
@@ -120,8 +120,8 @@ def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool |
     return [doubt for child in node.iter_child_nodes() for doubt in _lint_node(child, is_condition=False)]
 
 
-def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - what an author wrote
-    """A value where a condition is meant."""
+def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - any constant
+    """Report a constant used as a condition."""
     if isinstance(value, str) and value:
         mend = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
         return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", mend)
@@ -134,7 +134,7 @@ def _make_constant_problem(holds: bool, subject: str, fix: str = "") -> Conditio
 
 
 def _suggest_field(name: str) -> str:
-    """How to ask what a name stands for, where the name itself is something with fields; else nothing."""
+    """Suggest a field if a name denotes an object with fields; return "" for a plain value."""
     root, _, rest = name.partition(".")
     if root == "hours" and rest.count(".") == 0:
         return f"ask {name if rest else 'hours.NAME'}.open"
@@ -150,7 +150,7 @@ def _suggest_field(name: str) -> str:
 
 
 def _lint_comparison(node: nodes.Compare) -> Iterator[ConditionProblem]:
-    """What is compared with what it can never be."""
+    """Report operands with values impossible for the compared name."""
     left = node.expr
     for operand in node.ops:
         right = operand.expr
@@ -183,8 +183,8 @@ def _constant_values(node: nodes.Node) -> list[Any]:
     return []
 
 
-def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
-    """A value that a name never has."""
+def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+    """Report a value that a name never has."""
     never = f"{name} is never {value!r}"
     known = possible_values_of(name)
     form = _VALUE_FORMATS.get(name)
@@ -201,7 +201,7 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
 
 
 def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
-    """What was probably meant."""
+    """Suggest the value probably meant."""
     if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_VALUES:
         return f"did you mean {value.lower()[:3]!r}?"
     if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
@@ -212,8 +212,8 @@ def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
     )
 
 
-def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - what an author wrote
-    """An order between what has none."""
+def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+    """Report an order comparison between values without a meaningful order."""
     text = name in ("now.weekday", "now.time", "now.date")
     number = isinstance(possible_values_of(name), range) or name in ("now.year", "caller.calls_today")
     if (text and not isinstance(value, str)) or (number and isinstance(value, str)):
@@ -233,11 +233,11 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
         )
 
 
-# Trying
+# Evaluation of all values
 
 
 def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[ConditionProblem]:  # noqa: FBT001 - as above
-    """Whether a condition always comes out alike, where it looks only at what has few values."""
+    """Report a constant outcome, or a comparison without order, if all values can be enumerated."""
     found = find_condition_outcomes(node)
     if found is None:
         return

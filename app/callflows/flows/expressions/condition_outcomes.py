@@ -1,4 +1,4 @@
-"""What comes of a condition that looks only at what has few values: it is tried with all of them."""
+"""Evaluates a condition for all combinations of values, if the condition uses only names with few values."""
 
 from __future__ import annotations
 
@@ -36,15 +36,19 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "caller.anonymous": BOOLEAN_VALUES,
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),
 }
-"""What has few values, with all of them."""
+"""Names with few values, and all their values."""
 
 
 _MAX_COMBINATIONS: Final = 20_000
-"""Values that are tried; where there are more, nothing is said."""
+"""Conditions with more combinations of values are not evaluated."""
 
 
 def find_condition_outcomes(node: nodes.Node) -> tuple[list[str], set[bool]] | None:
-    """Its names, and what may come of a condition: nothing where it breaks; None where its values are many."""
+    """Return the names in a condition and its possible outcomes.
+
+    The set of outcomes is empty if the condition raises TypeError. Returns None if the names have too many values or the
+    form of the condition is rare.
+    """
     names = _find_dotted_names(node)
     values = [_boundary_times(node) if name == "now.time" else possible_values_of(name) for name in names]
     count = math.prod(len(known) if known is not None else _MAX_COMBINATIONS + 1 for known in values)
@@ -53,7 +57,7 @@ def find_condition_outcomes(node: nodes.Node) -> tuple[list[str], set[bool]] | N
 
 
 def dotted_name_of(node: nodes.Node) -> str:
-    """``hours.office.open`` of what is written so; nothing of anything else."""
+    """Return the dotted name of a node, as ``hours.office.open``; "" for other nodes."""
     if isinstance(node, nodes.Name):
         return node.name
     if isinstance(node, nodes.Getattr):
@@ -66,14 +70,14 @@ def dotted_name_of(node: nodes.Node) -> str:
 
 
 def possible_values_of(name: str) -> Sequence[Any] | None:
-    """All values that a name can have; None where they are many."""
+    """Return all values of a name, or None if the values are not enumerable."""
     if name.startswith("hours.") and name.endswith(".open"):
         return BOOLEAN_VALUES
     return ENUMERABLE_VALUES.get(name)
 
 
 def _boundary_times(node: nodes.Node) -> Sequence[str]:
-    """Of all times of day those at which what a condition says may change."""
+    """Return the times of day around the constants of a condition, because the outcome changes only at a constant."""
     times = ENUMERABLE_VALUES["now.time"]
     marks = {0, len(times) - 1}
     for constant in node.find_all(nodes.Const):
@@ -83,7 +87,7 @@ def _boundary_times(node: nodes.Node) -> Sequence[str]:
 
 
 def _find_dotted_names(node: nodes.Node) -> list[str]:
-    """The names, with their fields, that a condition looks at; an odd one where there is something else in it."""
+    """Return the dotted names in a condition; includes "" if the condition contains filters, tests or other lookups."""
     name = dotted_name_of(node)
     if name:
         return [name]
@@ -93,7 +97,7 @@ def _find_dotted_names(node: nodes.Node) -> list[str]:
 
 
 class _SimulatedHours:
-    """Opening hours that are tried."""
+    """Opening hours for one evaluation."""
 
     FIELDS: Final = frozenset({"open"})
 
@@ -104,7 +108,7 @@ class _SimulatedHours:
 def _evaluate_combinations(
     evaluate: Callable[[Turn], Any], names: Sequence[str], values: Sequence[Sequence[Any]]
 ) -> set[bool]:
-    """What comes of a condition; nothing where it breaks."""
+    """Return the outcomes over all combinations; empty if a comparison raises TypeError."""
     came: set[bool] = set()
     seen: Any = types.SimpleNamespace(values={}, hours={})
     for group in ("now", "caller", "call"):

@@ -1,8 +1,8 @@
-"""The frequent forms of Jinja as plain functions of a Turn, made from Jinja's own syntax tree.
+"""Compiles the frequent forms of Jinja expressions to plain functions of a Turn, from Jinja's syntax tree.
 
-Names, fields, literals, not, and, or, comparisons, ``+``, ``~``, ``if`` and the plain filters become one Python function,
-whose time is bounded by the length of what it is given. For any other form there is none, and Jinja does it, where it can
-be stopped.
+Names, fields, literals, ``not``, ``and``, ``or``, comparisons, ``+``, ``-``, ``~``, ``if`` and the plain filters become
+one Python function. The running time of the function is bounded by the length of the input. Every other form is left to
+Jinja in a worker process, because a worker can be stopped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TURN_ARGUMENT: Final = "turn"
 
 
 NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
-"""What a Turn has by name: ``hours.office``."""
+"""Attributes of a Turn that are mappings by name: ``hours.office``."""
 
 
 _OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
@@ -42,7 +42,7 @@ class _UnsupportedForm(Exception):
 
 
 def build_value_function(tree: nodes.Node, lang: str = "") -> Callable[[Turn], Any] | None:
-    """An expression as a function; None where its form is rare."""
+    """Compile an expression to a function; return None if its form is rare."""
     try:
         return _build_function(_translate_value(tree), format_plain_value, lang)
     except _UnsupportedForm:
@@ -52,9 +52,9 @@ def build_value_function(tree: nodes.Node, lang: str = "") -> Callable[[Turn], A
 def build_text_function(
     body: Sequence[nodes.Node], literal: Callable[[str], str], encode: Callable[[object], str], lang: str = ""
 ) -> Callable[[Turn], str] | None:
-    """A template's body as a function; None where a form in it is rare.
+    """Compile the body of a template to a function; return None if the body contains a rare form.
 
-    What the author wrote goes through ``literal``, now; each value through ``encode``, when a call is there.
+    ``literal`` converts the author's text once, during compilation. ``encode`` converts each value during a call.
     """
     try:
         return _build_function(_translate_body(body, literal), encode, lang)
@@ -73,7 +73,7 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
         "nothing": is_missing,
     }
     known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
-    made: Callable[[Turn], Any] = eval(  # noqa: S307 - a tree of ours, of the forms above
+    made: Callable[[Turn], Any] = eval(  # noqa: S307 - the tree contains only the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
     return made
@@ -82,7 +82,7 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
 _FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}
 
 
-def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case a form
+def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case per form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
@@ -122,7 +122,10 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one
 
 
 def _translate_comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
-    """Two sides compared; a field of ``now`` with what is of its own type, as Python does it."""
+    """Translate one comparison.
+
+    A field of ``now`` is compared natively with constants of the field's own type, without ``compare_plain_values``.
+    """
     kind = _type_of_now_field(left)
     fits = op != "in" or isinstance(right, (nodes.List, nodes.Tuple))
     if (
@@ -152,14 +155,14 @@ _TEXT_FIELDS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
 
 
 def _type_of_now_field(node: nodes.Node) -> type | None:
-    """The type of a field of ``now``; None where it is none."""
+    """Return the type of a field of ``now``; None for other nodes."""
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "now":
         return str if node.attr in _TEXT_FIELDS_OF_NOW else int
     return None
 
 
 def _constant_values(node: nodes.Node) -> list[object]:
-    """The values that are written out: one, or those of a list; something of no type where there are others."""
+    """Return the values of a constant or a list; None stands for each part that is not constant."""
     parts = node.items if isinstance(node, (nodes.List, nodes.Tuple)) else [node]
     return [part.value if isinstance(part, nodes.Const) else None for part in parts]
 
@@ -174,7 +177,7 @@ def _translate_root(name: str) -> ast.expr:
 
 
 def _translate_field(node: nodes.Getattr | nodes.Getitem) -> ast.expr:
-    """A field of what we know is an attribute; of plain data it is looked for."""
+    """Translate a field of a known object to an attribute, a field of plain data to a lookup."""
     key = ast.Constant(node.attr) if isinstance(node, nodes.Getattr) else _translate_value(node.arg)
     inner = node.node
     if isinstance(inner, nodes.Name) and isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -218,7 +221,6 @@ def _wrap_in_formatting(value: ast.expr) -> ast.FormattedValue:
 
 
 def _translate_if(cases: Sequence[nodes.If], otherwise: Sequence[nodes.Node], literal: Callable[[str], str]) -> ast.expr:
-    """``if`` with its ``elif`` and ``else``."""
     if not cases:
         return _translate_body(otherwise, literal)
     then = _translate_body(cases[0].body, literal)

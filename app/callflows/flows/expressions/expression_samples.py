@@ -1,4 +1,4 @@
-"""How much of an expression's value is known before a call is there: what its author wrote out."""
+"""Estimates the value of an expression before any call, from the constants that its author wrote."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def sample_value(node: nodes.Node) -> object:
-    """A value that is no longer than what comes of an expression may be; None where nothing of it is written out.
+    """Return a value no longer than any result of an expression; None without constant parts.
 
-    What depends on a call counts as nothing; of two ways it is the longer one.
+    Parts that depend on a call count as empty. Of two branches, the longer sample counts.
     """
     match node:
         case nodes.Const(value=str() | bool() | int() | float() as value):
@@ -43,5 +43,5 @@ def _join_samples(parts: Sequence[nodes.Node]) -> str | None:
 
 
 def json_byte_size(value: object) -> int:
-    """Bytes of a value as JSON."""
+    """Return the size of a value as compact JSON in UTF-8."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What texts and conditions may look at, by name. Names and fields that cannot exist are refused at load."""
+"""Names and fields visible to texts and conditions. Unknown names and fields are refused at load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 ScopeFields: TypeAlias = "Mapping[str, ScopeFields] | None"
-"""What is seen under a name: the fields that there are, each with its own; None where any may be (plain data)."""
+"""Fields under a name, each with its own fields; None if any field is possible (plain data)."""
 
 
 ExpressionScope: TypeAlias = "Mapping[str, ScopeFields]"
@@ -41,18 +41,18 @@ CALL_SCOPE: Final[ExpressionScope] = {
     "now": MOMENT_SCOPE,
     "digits": None,
 }
-"""What every flow sees of a call, by name."""
+"""Names of a call that every flow sees."""
 
 
 class ScopeChecker:
-    """The names of a scope, with the filters and tests of an environment."""
+    """Checks expressions against the names of a scope and the filters and tests of an environment."""
 
     def __init__(self, scope: ExpressionScope, environment: Environment) -> None:
         self._scope = scope
         self._environment = environment
 
     def check_names(self, tree: nodes.Node, forbidden_nodes: tuple[type[nodes.Node], ...] | None = None) -> frozenset[str]:
-        """Refuse what cannot exist; gives the names that are looked at."""
+        """Return the names that an expression uses. Raises ExpressionError for unknown names and forbidden syntax."""
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             said = type(banned).__name__.lower()
             mend = "values are plain; filters are written with |"
@@ -78,7 +78,7 @@ class ScopeChecker:
         return frozenset(uses)
 
     def _check_field_chain(self, root: nodes.Node, keys: Sequence[str | None], own: set[str], line: int) -> set[str]:
-        """Refuse fields that cannot be; gives the name that is looked at."""
+        """Return the name that a chain of fields uses. Raises ExpressionError for an unknown field."""
         if not isinstance(root, nodes.Name):
             if isinstance(root, nodes.Const):
                 raise ExpressionError(f"a value has no {keys[0]!r}", _PLAIN_VALUES_FIX, line)
@@ -97,14 +97,14 @@ class ScopeChecker:
         return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
 
     def _require_name(self, name: nodes.Name) -> ScopeFields:
-        """Refuse a name that cannot be; gives what is seen under it."""
+        """Return the fields of a name. Raises ExpressionError for an unknown name."""
         if name.name not in self._scope:
             near = format_suggestion(name.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
             raise ExpressionError(f"there is no {name.name!r}", near, name.lineno)
         return self._scope[name.name]
 
     def _check_filters_and_tests(self, tree: nodes.Node) -> None:
-        """Refuse filters and tests that do not exist; Jinja itself asks for some only when a caller is there."""
+        """Raise ExpressionError for unknown filters and tests. Jinja reports some only during a call."""
         for word in find_syntax_nodes(tree, (nodes.Filter, nodes.Test)):
             known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
             if word.name not in known:
@@ -122,7 +122,7 @@ class ScopeChecker:
 
 
 def _check_filter_arguments(filter_node: nodes.Filter) -> None:
-    """Refuse what a filter does not take; it would fail only when a caller is there."""
+    """Raise ExpressionError for wrong arguments of a filter, before a call fails."""
     try:
         given = {str(argument.key): argument.value for argument in filter_node.kwargs}
         inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **given)
@@ -133,7 +133,7 @@ def _check_filter_arguments(filter_node: nodes.Filter) -> None:
 
 
 def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, key: str | None, line: int) -> ScopeFields:
-    """What is seen under a key of what is seen; refused where there is none."""
+    """Return the fields of a field. Raises ExpressionError for an unknown field."""
     if key is not None and key in fields_of_name:
         return fields_of_name[key]
     if not fields_of_name and name in NAMED_SCOPE_ROOTS:
@@ -147,7 +147,7 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
 
 
 def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:
-    """Puts what is seen under a name into what a rendering sees."""
+    """Return a function that copies a name from a turn into the values of a rendering."""
     root, _, rest = name.partition(".")
     inner = rest.partition(".")[0]
     if root in NAMED_SCOPE_ROOTS:
@@ -186,17 +186,17 @@ _FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *TEMPLATE_FETCHING_NODES)
 
 
 def find_syntax_nodes(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:
-    """Every node of these kinds, the tree itself included."""
+    """Return every node of the given kinds, including the root of the tree."""
     return [*([tree] if isinstance(tree, kinds) else []), *tree.find_all(kinds)]
 
 
 def find_name_nodes(tree: nodes.Node, context: str) -> Iterable[nodes.Name]:
-    """Every name that is looked at (``load``), or that is given a value."""
+    """Return the names read (``load``) or assigned (any other context)."""
     return [name for name in find_syntax_nodes(tree, (nodes.Name,)) if (name.ctx == "load") == (context == "load")]
 
 
 def _split_field_chain(node: nodes.Node, within: set[int]) -> tuple[nodes.Node, list[str | None]]:
-    """``hours.office["open"]`` as its root and its keys, outermost last; a key that is worked out is None."""
+    """Split ``hours.office["open"]`` into root and keys, in source order; a computed key is None."""
     keys: list[str | None] = []
     while isinstance(node, _FIELD_NODES):
         within.add(id(node))

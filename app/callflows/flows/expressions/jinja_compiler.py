@@ -1,7 +1,7 @@
-"""Conditions and texts: Jinja's language, looked at when a flow is loaded, evaluated as functions.
+"""Compiles conditions and texts in Jinja's language when a flow is loaded.
 
-Names and fields that cannot exist are refused at load. The frequent forms become plain functions (in ``expressions``);
-everything else is rendered by Jinja in its sandbox. There is nothing to call: values are plain.
+Unknown names and fields are refused at load. Frequent forms become plain functions (``expression_functions``); all other
+forms are rendered by Jinja in a worker. Expressions cannot call functions: values are plain.
 """
 
 from __future__ import annotations
@@ -44,21 +44,22 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CompiledCondition:
-    """A compiled expression: ``holds(turn)`` gives its value; ``uses`` are the names it looks at, as ``caller.name``."""
+    """A compiled expression: ``evaluate(turn)`` returns the value; ``used_names`` are dotted, as ``now.hour``."""
 
     source: str
     evaluate: ValueFunction
     used_names: frozenset[str]
     problems: tuple[ConditionProblem, ...] = ()
     sample: object = None
-    """What is known of the value before a call is there; None where nothing is."""
+    """The part of the value known before a call; None if no part is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CompiledText:
-    """A compiled text: ``constant`` where nothing in it changes, else ``render(turn)``, which gives it escaped.
+    """A compiled text: ``render(turn)`` returns the text escaped for a document.
 
-    ``plain(turn)`` gives it as it is, for what is no document.
+    ``constant_text`` is the unescaped text if no part changes, else None. ``render_plain(turn)`` returns the unescaped
+    text, for uses outside documents.
     """
 
     source: str
@@ -70,7 +71,7 @@ class CompiledText:
 
 
 class ExpressionCompiler:
-    """Compiles the conditions and texts of flows that see ``scope``."""
+    """Compiles the conditions and texts of flows for one ``scope``."""
 
     def __init__(self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US") -> None:
         self._scope = scope
@@ -78,10 +79,10 @@ class ExpressionCompiler:
         self._environment = make_jinja_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
-        """Whether something was compiled that is worked out apart."""
+        """True once any compiled expression must run in a worker."""
 
     def compile_condition(self, source: str) -> CompiledCondition:
-        """A bare expression. Raises ExpressionError."""
+        """Compile a bare expression. Raises ExpressionError."""
         try:
             return self._compile_condition(source)
         except RecursionError:
@@ -111,7 +112,7 @@ class ExpressionCompiler:
     def _compile_worker_value(
         self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, used_names: Iterable[str], lang: str
     ) -> ValueFunction:
-        """What is worked out apart: its form is rare, and its time may have no bound."""
+        """Compile a rare form for evaluation in a worker, because its running time may be unbounded."""
         self.needs_worker = True
         try:
             if kind == "value":
@@ -135,9 +136,9 @@ class ExpressionCompiler:
         return evaluate_in_worker
 
     def compile_text(self, source: str, *, url: bool = False, lang: str = "") -> CompiledText:
-        """A text with ``{{ }}`` and ``{% %}``; in a URL each value is percent-encoded. Raises ExpressionError.
+        """Compile a text with ``{{ }}`` and ``{% %}``. Raises ExpressionError.
 
-        ``lang`` is its language, where that is another.
+        If ``url`` is set, each value is percent-encoded. ``lang`` overrides the language of the flow.
         """
         lang = lang or self._lang
         found = XML_FORBIDDEN_CHARACTERS.search(source)
@@ -162,9 +163,9 @@ class ExpressionCompiler:
         return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree))
 
     def check_template(self, source: str, extra_scope: ExpressionScope) -> frozenset[str]:
-        """The names that an XML template looks at, which also sees ``more``. Raises ExpressionError.
+        """Return the names that an XML template uses; ``extra_scope`` extends the scope. Raises ExpressionError.
 
-        A template may have macros of its own and call them; it cannot fetch other templates.
+        A template may define and call its own macros, but cannot include other templates.
         """
         try:
             tree = self._environment.parse(source)
@@ -178,11 +179,11 @@ class ExpressionCompiler:
 
 
 _find_special_character: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search
-"""Finds a character that may not stand in a document as it is."""
+"""Finds a character that needs escaping or cleaning in a document."""
 
 
 def _format_escaped(value: object) -> str:
-    """A value as it stands in a document."""
+    """Format and escape a value for a document."""
     text = format_plain_value(value)
     return escape_attribute(clean_text(text)) if _find_special_character(text) else text
 

@@ -1,4 +1,7 @@
-"""Undocumented."""
+"""Renders rare forms of texts and expressions with Jinja, in a worker process.
+
+Compiled templates are cached per process.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,26 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JinjaRenderJob:
-    """A text or an expression of Jinja with what it sees."""
+    """A text or expression of Jinja, and the values of its scope."""
 
     kind: Literal["text", "url", "value"]
     source: str
     scope_values: Mapping[str, Any]
 
     def run(self) -> Any:  # noqa: ANN401 - a text, or plain data
-        """Work it out, however long it takes. Raises what the text raises."""
+        """Render the text or expression, without a time limit. Raises every error of the rendering."""
         if self.kind != "value":
             return clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
         return to_plain_data(_compile_jinja_expression(self.source)(self.scope_values))
 
 
 def format_url_value(value: object) -> str:
-    """A value as it stands in a URL."""
+    """Format and percent-encode a value for a URL."""
     return quote(clean_text(format_plain_value(value)), safe="")
 
 
 def format_plain_text(value: object) -> str:
-    """A value as a text that is no part of a document."""
+    """Format a value for a text outside a document."""
     return clean_text(format_plain_value(value))
 
 

@@ -1,4 +1,7 @@
-"""Jinja as flows have it, for the forms of expressions that are rare: what it works out must be what the functions give."""
+"""Jinja's sandboxed environment for the rare forms of expressions.
+
+Every result must equal the result of the plain functions in ``expression_functions``.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 
 LANGUAGE_KEY = "the voice's language"
-"""The name by which a rendering knows the language; no expression can ask for it."""
+"""Key of the language in the values of a rendering. The key is no identifier, so expressions cannot read the language."""
 
 
 REMOVED_JINJA_FILTERS = (
@@ -44,18 +47,18 @@ REMOVED_JINJA_FILTERS = (
     "selectattr",
     "xmlattr",
 )
-"""Filters of Jinja that flows do not have: they give something else each time, call what is named, or mark as safe."""
+"""Jinja's filters that flows do not have: random results, calls by name, or text marked as safe."""
 
 
 class _UnsetVariable(ChainableUndefined):
-    """What was given no value on the way that a text took: false and empty."""
+    """A variable without a value on the path through a text: false and empty."""
 
 
 class _FlowCodeGenerator(CodeGenerator):
-    """Compiles to comparisons and joins of flows' own; nothing is worked out before."""
+    """Compiles comparisons and joins to the environment's own methods, without constant folding."""
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
-        """``a < b < c``: each two beside each other."""
+        """Write ``a < b < c`` as comparisons of neighbours joined with ``and``."""
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         self.write("(")
         for index, operand in enumerate(node.ops):
@@ -67,7 +70,7 @@ class _FlowCodeGenerator(CodeGenerator):
         self.write(")")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
-        """``a ~ b``."""
+        """Write ``a ~ b``."""
         self.write("environment.joined(context.eval_ctx.autoescape, (")
         for part in node.nodes:
             self.visit(part, frame)
@@ -81,9 +84,9 @@ class _FlowCodeGenerator(CodeGenerator):
 
 
 class _FlowSandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which values have no attributes but the fields that flows know.
+    """Jinja's sandbox. Values have no attributes except the fields known to flows.
 
-    What is worked out here must give what the functions of flows' own give.
+    Results must equal those of ``expression_functions``.
     """
 
     code_generator_class = _FlowCodeGenerator
@@ -105,25 +108,25 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
         )
 
     def compared(self, op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - as above
-        """Whether a comparison holds; what is compiled asks it."""
+        """Return whether a comparison holds; called by compiled templates."""
         return compare_plain_values(op, _replace_undefined(left), _replace_undefined(right))
 
-    def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - what is compiled calls it
-        """Values one after the other, as ``~`` says."""
+    def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - called by compiled templates
+        """Join values as ``~`` does; called by compiled templates."""
         told = [part if hasattr(part, "__html__") else format_plain_value(_replace_undefined(part)) for part in parts]
         return markup_join(told) if autoescape else "".join(told)
 
 
 @pass_context
 def _spoken_filter(context: Context, value: object) -> str:
-    """A moment as a person says it; the context has the moment and the language of the voice."""
+    """Format a moment as spoken text; the context contains the current time and the language of the voice."""
     return CONTEXT_FILTERS["spoken"](value, context["now"], context[LANGUAGE_KEY])
 
 
 def make_jinja_environment() -> Environment:
-    """Jinja as flows have it."""
+    """Create the environment with the filters and tests of flows, and without Jinja's globals."""
     made = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
-    made.globals.clear()
+    made.globals.clear()  # no functions such as range or lipsum
     made.filters.update(PLAIN_FILTERS)
     made.filters["spoken"] = _spoken_filter
     made.tests.update(_COMPARISON_TESTS)
@@ -133,7 +136,7 @@ def make_jinja_environment() -> Environment:
 
 
 def _replace_undefined(value: Any) -> Any:  # noqa: ANN401 - plain values
-    """A value, or nothing where Jinja has a name that was given none."""
+    """Replace Jinja's undefined values with MISSING."""
     return MISSING if isinstance(value, Undefined) else value
 
 
@@ -146,7 +149,7 @@ def _is_missing_value(value: object) -> bool:
 
 
 def _find_remainder(value: object, by: object) -> object:
-    """The rest of a division; nothing where it cannot be divided."""
+    """Return the remainder of a division; None if the values cannot be divided."""
     try:
         return calculate_plain_values("%", _replace_undefined(value), _replace_undefined(by))
     except (TypeError, ArithmeticError):
@@ -173,4 +176,4 @@ _COMPARISON_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
     "even": lambda value: _find_remainder(value, 2) == 0,
     "odd": lambda value: _find_remainder(value, 2) == 1,
 }
-"""Tests of Jinja that compare, as flows compare."""
+"""Jinja's comparing tests, with the comparison rules of flows."""

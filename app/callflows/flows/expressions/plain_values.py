@@ -1,4 +1,7 @@
-"""What flows do with plain values: show them, look into them, compare them, reckon with them; the same both ways."""
+"""Operations on plain values: format, look up, compare, calculate.
+
+The compiled functions and the Jinja sandbox share these operations, so both give the same results.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _MAX_DATA_DEPTH: Final = 20
 
 
 def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain data
-    """A value as plain data, which a ticket can carry: texts, numbers, booleans, lists and mappings of them."""
+    """Convert a value to data for a ticket: texts, numbers, booleans, lists and mappings.
+
+    Missing values, and values nested too deeply, become "".
+    """
     if value is None or value is MISSING or depth > _MAX_DATA_DEPTH:
         return ""
     if isinstance(value, (bool, int, float)):
@@ -55,16 +61,16 @@ _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 def format_plain_value(value: object) -> str:
-    """A value as it is spoken: nothing for None, a whole number without its point."""
+    """Format a value as text: "" for None, whole numbers without decimal point."""
     if type(value) is str:
         return value
-    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - as long as it is exact
+    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - the range of exact floats
         return str(int(value))
     return "" if value is None else str(value)
 
 
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
-    """A field of plain data; nothing where there is none."""
+    """Return a field of plain data, or MISSING."""
     if isinstance(value, dict):
         return value.get(key, MISSING) if isinstance(key, (str, int, float)) else MISSING
     if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
@@ -76,7 +82,10 @@ def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain 
 
 
 def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
-    """A text that is a number as one, so that it compares with one; any other value as it is, any other text as nothing."""
+    """Convert numeric text to a number so that comparisons work.
+
+    Other texts become MISSING; values of other types stay unchanged.
+    """
     if not isinstance(value, str):
         return value
     found = _NUMERIC_TEXT.fullmatch(value)
@@ -84,7 +93,10 @@ def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
 
 
 def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
-    """Whether a comparison holds: beside a number, digits are one; values that have no order are in none."""
+    """Return whether a comparison holds. Numeric text equals a number; a list equals a tuple of the same items.
+
+    Values without an order give false, or true for ``notin``.
+    """
     if isinstance(left, str) and isinstance(right, (int, float)):
         left = convert_numeric_text(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
@@ -100,7 +112,7 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
 
 
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
-    """Whether something is in a text, a list, a mapping; in a list, digits are a number too."""
+    """Return whether a text, list or mapping contains a value; in a list, numeric text matches a number."""
     if isinstance(whole, str):
         return format_plain_value(part) in whole
     if isinstance(whole, (list, tuple)):
@@ -109,10 +121,10 @@ def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain valu
 
 
 def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
-    """What comes of two values: digits are a number, what is missing is 0, or nothing beside a text or a list.
+    """Calculate with two values. Numeric text counts as a number, a missing value as 0.
 
-    ``+`` joins texts, also a text and a number, as people mean it; ``*`` repeats a text. Raises TypeError where a value is
-    nothing to reckon with, and what Python raises.
+    ``+`` joins texts, also a text and a number, and lists; a missing operand is then empty. ``*`` repeats a text. Raises
+    TypeError if a value is not a number, and Python's arithmetic errors.
     """
     if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
         return _concatenate(left, right)
@@ -133,14 +145,14 @@ def _concatenate(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
 
 
 def _require_list(value: Any) -> Any:  # noqa: ANN401 - a plain value
-    """A list. Raises TypeError where it is none."""
+    """Return a list unchanged. Raises TypeError for other values."""
     if not isinstance(value, list | tuple):
         raise TypeError(f"{type(value).__name__} is no list")
     return value
 
 
 def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
-    """A value as a number. Raises TypeError where it is none."""
+    """Convert a value to a number. Raises TypeError if the value is not numeric."""
     found = 0 if is_missing(value) else convert_numeric_text(value)
     if not isinstance(found, int | float):
         raise TypeError(f"{format_plain_value(value)[:40]!r} is no number")
@@ -148,5 +160,4 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
 
 
 def is_missing(value: object) -> bool:
-    """Whether there is no value."""
     return value is None or value is MISSING

@@ -1,7 +1,7 @@
-"""The filters of conditions and texts: ``{{ hours.office.next_opening | spoken }}``.
+"""Filters of conditions and texts, as in ``{{ hours.office.next_opening | spoken }}``.
 
-Those in ``PLAIN`` take time that is bounded by the length of what they are given. Jinja's others are there too, and run
-where they can be stopped.
+The running time of ``PLAIN_FILTERS`` is bounded by the length of the input. Jinja's other filters are available too, but
+run in a worker, because a worker can be stopped.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ def _to_text(value: object) -> str:
 
 
 def _default_filter(value: object, instead: object = "", even_if_empty: object = True) -> object:  # noqa: FBT002 - as Jinja has it
-    """``instead`` where there is no value, or an empty one."""
+    """Return ``instead`` for a missing value, and for "" and "unknown" if ``even_if_empty``."""
     nothing = value is None or value is MISSING or (even_if_empty and value in ("", "unknown"))
     return instead if nothing else value
 
 
 def _int_filter(value: Any, instead: object = 0) -> object:  # noqa: ANN401 - plain values
-    """A whole number; ``instead`` where it is none, or longer than any real one."""
+    """Convert to a whole number; return ``instead`` for other values and for texts of more than 40 characters."""
     try:
-        return int(value) if not isinstance(value, str) or len(value) <= 40 else instead  # noqa: PLR2004 - as said
+        return int(value) if not isinstance(value, str) or len(value) <= 40 else instead  # noqa: PLR2004 - see above
     except (TypeError, ValueError, OverflowError):
         return instead
 
@@ -56,7 +56,7 @@ def _last_filter(value: Any) -> object:  # noqa: ANN401 - plain values
 
 
 def _digits_filter(value: object) -> str:
-    """Digits one by one, as a number is read out: ``4 0 7``."""
+    """Separate digits for reading aloud: ``4 0 7``."""
     return " ".join(character for character in _to_text(value) if character.isdecimal())
 
 
@@ -83,15 +83,15 @@ PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "trim": lambda value: _to_text(value).strip(),
     "upper": lambda value: _to_text(value).upper(),
 }
-"""Filters of a value and constants."""
+"""Filters with constant arguments only."""
 
 
 def _spoken_filter(value: object, now: LocalTime, lang: str) -> str:
-    """How a person says it: a moment as seen from now, anything else as it is."""
-    from callflows.flows.hours.spoken_times import format_spoken_moment  # noqa: PLC0415 - few flows need it
+    """Format a moment relative to now, as a person says a time; other values as text."""
+    from callflows.flows.hours.spoken_times import format_spoken_moment  # noqa: PLC0415 - few flows need the import
 
     return format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else _to_text(value)
 
 
 CONTEXT_FILTERS: Final[Mapping[str, Callable[[Any, LocalTime, str], str]]] = {"spoken": _spoken_filter}
-"""Filters that also see the moment and the language of the voice."""
+"""Filters that also receive the current time and the language of the voice."""

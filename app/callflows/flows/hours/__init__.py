@@ -1,1 +1,1 @@
-"""Opening hours: when a flow is open, and how its times are spoken."""
+"""Opening hours of flows, and the spoken form of times."""

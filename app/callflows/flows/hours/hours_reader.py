@@ -1,4 +1,4 @@
-"""Opening hours as an author writes them. What they mean is in ``opening``."""
+"""Reads opening hours from a flow file. The meaning of opening hours is defined in ``opening_hours``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SPECIAL_HOURS_KEYS: Final = ("holidays", "closed", "open")
-"""What stands beside the days."""
+"""Keys of opening hours beside the days."""
 
 
 _WHOLE_WEEK: Final = (0, 1, 2, 3, 4, 5, 6)
@@ -46,7 +46,7 @@ DAY_NUMBERS: Final = {
     "thur": 3,
     "thurs": 3,
 }
-"""Words for a day, which a dash makes a range of."""
+"""Words for one day, 0 for Monday; a dash between two words makes a range."""
 
 
 _RANGE_DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s*")
@@ -65,7 +65,7 @@ _DATE_FIX: Final = "as 2026-12-24, or 2026-12-24 - 2027-01-02"
 
 
 class _PlacedWindow(NamedTuple):
-    """A window, with its place and the key that it stands under."""
+    """A window with its position and its key."""
 
     window: OpeningWindow
     path: SourcePath
@@ -73,7 +73,7 @@ class _PlacedWindow(NamedTuple):
 
 
 class _PlacedDateRange(NamedTuple):
-    """Dates, with the place and the text of them."""
+    """A date range with its position and its text."""
 
     date_range: DateRange
     path: SourcePath
@@ -83,9 +83,10 @@ class _PlacedDateRange(NamedTuple):
 def read_opening_hours(
     name: str, data: object, path: SourcePath, report: ProblemReport, *, today: date | None = None
 ) -> OpeningHours | None:
-    """Opening hours from dicts, lists and texts; what is wrong is said in ``report`` and left out.
+    """Read opening hours from dicts, lists and texts. Faulty parts are reported and left out.
 
-    None where nothing can be read. ``today`` is the date from which holidays must be known.
+    Returns None if no part can be read. Public holidays must be known beyond the year of ``today``; otherwise the report
+    gets a warning.
     """
     if not isinstance(data, dict):
         if data is not None:
@@ -107,7 +108,7 @@ def read_opening_hours(
 
 
 def _read_week(data: dict[str, object], path: SourcePath, report: ProblemReport) -> tuple[tuple[OpeningWindow, ...], ...]:
-    """The windows of mon … sun."""
+    """Read the windows of each day, from Monday to Sunday."""
     week: list[list[_PlacedWindow]] = [[] for _ in WEEKDAY_NAMES]
     first: dict[int, str] = {}
     for key, value in data.items():
@@ -132,7 +133,7 @@ def _read_week(data: dict[str, object], path: SourcePath, report: ProblemReport)
 
 
 def _read_days(key: str, path: SourcePath, report: ProblemReport) -> list[int]:
-    """The days that a key names, from 0 for Monday; none where it is wrong."""
+    """Return the days that a key names, from 0 for Monday; an empty list, with an error, for an invalid key."""
     days: list[int] = []
     for part in key.lower().split(","):
         found = _parse_days(part.strip())
@@ -162,7 +163,7 @@ def _suggest_day_fix(key: str, part: str) -> str:
 
 
 def _check_midnight_overlaps(day_before: list[_PlacedWindow], windows: list[_PlacedWindow], report: ProblemReport) -> None:
-    """A window that goes on past midnight must not meet one of the next day."""
+    """Report windows that overlap a window of the day before, continued past midnight."""
     for early in day_before:
         for late in windows:
             if late.window.start_minute < early.window.end_minute - MINUTES_PER_DAY:
@@ -174,7 +175,7 @@ def _check_midnight_overlaps(day_before: list[_PlacedWindow], windows: list[_Pla
 
 
 def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> list[_PlacedWindow]:
-    """The windows of a day, none where it is closed; what is wrong is said and left out."""
+    """Read the windows of a day, sorted; an empty list means closed. Faulty windows are reported and left out."""
     key = str(path[-1])
     if isinstance(value, str) and value.strip().lower() == "closed":
         return []
@@ -207,17 +208,17 @@ def _read_window(text: str, key: str, path: SourcePath, report: ProblemReport) -
 
 def _parse_window(text: str) -> tuple[int, int] | None:
     times = [parse_clock_time(time) for time in _RANGE_DASH.split(text.strip())]
-    if len(times) != 2 or times[0] is None or times[1] is None or times[0] == MINUTES_PER_DAY:  # noqa: PLR2004 - a begin and an end
+    if len(times) != 2 or times[0] is None or times[1] is None or times[0] == MINUTES_PER_DAY:  # noqa: PLR2004 - two ends
         return None
     return times[0], times[1]
 
 
 def _suggest_window(text: str) -> str:
-    """What window is probably meant by one that is written otherwise, as 9-17, 0900-1700, 9am-5pm."""
+    """Suggest a window for an informal notation, as 9-17, 0900-1700, 9am-5pm; return "" if unclear."""
     times = []
     for written in _RANGE_DASH.split(text.strip().lower()):
         found = _INFORMAL_TIME.fullmatch(written)
-        if found is None or (found[3] and not 1 <= int(found[1]) <= 12):  # noqa: PLR2004 - a clock of twelve hours
+        if found is None or (found[3] and not 1 <= int(found[1]) <= 12):  # noqa: PLR2004 - a 12-hour clock
             return ""
         hour = int(found[1]) % 12 + 12 * (found[3] == "pm") if found[3] else int(found[1])
         times.append(f"{hour:02}:{found[2] or '00'}")
@@ -229,7 +230,7 @@ _INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2}))?\s*(am|pm
 
 
 def _split_texts(value: object, path: SourcePath, report: ProblemReport) -> Iterator[tuple[str, SourcePath]]:
-    """The parts of a text with commas, or of a list of such, each with its place."""
+    """Split texts at commas, also inside a list, and return each part with its position."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             if isinstance(item, str):
@@ -264,7 +265,6 @@ def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport,
 
 
 def _read_closed_dates(value: object, path: SourcePath, report: ProblemReport) -> Iterator[_PlacedDateRange]:
-    """The dates that are closed."""
     for key in value if isinstance(value, dict) else ():
         message = f"closed: {key} has windows, and a closed day has none"
         report.error((*path, key), "hours-date", message, "closed takes dates; open takes dates with windows", key=True)
@@ -275,7 +275,7 @@ def _read_closed_dates(value: object, path: SourcePath, report: ProblemReport) -
 
 
 def _read_date_range(text: str, path: SourcePath, report: ProblemReport, *, key: bool) -> DateRange | None:
-    """``2026-12-24``, or two such with a dash between."""
+    """Read ``2026-12-24``, or two dates with a dash between; report an error and return None if invalid."""
     ends = [parse_iso_date(part) for part in _DATE_RANGE_SEPARATOR.split(text.strip())]
     if len(ends) > 2 or ends[0] is None or ends[-1] is None:  # noqa: PLR2004 - a first and a last
         mend = _DATE_FIX
@@ -290,7 +290,7 @@ def _read_date_range(text: str, path: SourcePath, report: ProblemReport, *, key:
 
 
 def _read_dated_windows(value: object, path: SourcePath, report: ProblemReport) -> list[DatedWindows]:
-    """The dates whose windows replace those of the week."""
+    """Read the dates whose windows replace those of the week, sorted by date."""
     if value is not None and not isinstance(value, dict):
         report.error(path, "shape", "open: must be a mapping of dates and windows", "as open: {2026-12-19: 10:00-16:00}")
     opened: list[tuple[DatedWindows, SourcePath]] = []
@@ -312,7 +312,7 @@ def _read_dated_windows(value: object, path: SourcePath, report: ProblemReport) 
 
 
 def _check_closed_dates(closed_dates: list[_PlacedDateRange], open_dates: list[DateRange], report: ProblemReport) -> None:
-    """A closed date that ``open`` names too is open."""
+    """Warn about closed dates that ``open`` contains too: ``open`` wins."""
     for days in closed_dates:
         if any(days.date_range.first in span and days.date_range.last in span for span in open_dates):
             message = f"closed: {days.text} is under open too, which wins"

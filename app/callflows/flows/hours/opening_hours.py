@@ -1,15 +1,15 @@
-"""When it is open: what opening hours mean at a moment.
+"""Decides if opening hours are open at a moment, and finds the next opening and closing.
 
-**The wall clock decides.** It is open at a moment when the clock of the zone then shows a time inside a window. A window
-is half open: at 12:30 the window 09:00-12:30 is over, and 12:30-14:00 has begun, so that windows that touch leave no
-hole. Where the clock is put forward, a window that lies in the missing hour does not open, and one that begins in it
-opens when the clock has jumped. Where it is put back, what the clock shows twice is open twice: 01:00-01:30 opens, closes,
-and opens again an hour after it first did. ``next_opening`` and ``next_closing`` are exact for this: each edge of a window
-is turned into the moments at which the clock shows it.
+**The wall clock decides.** Hours are open at a moment if the clock of the zone shows a time inside a window. A window is
+half open: at 12:30 the window 09:00-12:30 has ended and 12:30-14:00 has begun, so adjacent windows leave no gap. When the
+clock is put forward, a window inside the missing hour does not open, and a window that begins in the missing hour opens
+after the jump. When the clock is put back, repeated times are open twice: 01:00-01:30 opens, closes, and opens again an
+hour after the first opening. ``next_opening`` and ``next_closing`` are exact: each edge of a window is converted to the
+moments at which the clock shows the edge.
 
-**Which rule decides.** An override beats ``open``, which replaces the day; that beats ``closed``, that the holidays, and
-those the week. A window belongs to the day on which it begins: Friday's 22:00-02:00 is open on Saturday at 01:00, whatever
-Saturday is. Of several overrides that hold, the last one written wins.
+**Precedence of rules.** An override beats ``open``, ``open`` beats ``closed``, ``closed`` beats holidays, and holidays
+beat the week. ``open`` replaces the windows of a day. A window belongs to the day on which the window begins: Friday's
+22:00-02:00 is open on Saturday at 01:00, whatever the rule for Saturday. Of several active overrides, the last one wins.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 OPENING_HORIZON: Final = timedelta(days=400)
-"""An opening or closing further away than this is not looked for."""
+"""Openings and closings further away are not searched."""
 
 
 WEEKDAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -53,7 +53,7 @@ _MAX_CACHED_DAYS: Final = 4096
 
 
 class OpeningWindow(NamedTuple):
-    """From a minute of a day up to another, which is beyond 1440 where it is over midnight."""
+    """A window from one minute of a day to another; ``end_minute`` exceeds 1440 if the window passes midnight."""
 
     start_minute: int
     end_minute: int
@@ -63,7 +63,7 @@ class OpeningWindow(NamedTuple):
 
 
 class DateRange(NamedTuple):
-    """From a date to another, which is in it."""
+    """A range of dates; ``last`` is included."""
 
     first: date
     last: date
@@ -73,14 +73,18 @@ class DateRange(NamedTuple):
 
 
 class DatedWindows(NamedTuple):
-    """The windows of certain days."""
+    """The windows of certain dates."""
 
     date_range: DateRange
     windows: tuple[OpeningWindow, ...]
 
 
 class _DayWindows(NamedTuple):
-    """What a date is: its own windows, those that may be open on it with what is said of each, and what is said else."""
+    """The compiled rules of one date.
+
+    ``starting_windows`` are the windows that begin on the date. ``open_minutes`` are the open ranges of the date, including
+    the rest of yesterday's windows: first minute, end minute, reason. ``closed_reason`` applies outside these ranges.
+    """
 
     starting_windows: tuple[OpeningWindow, ...]
     open_minutes: tuple[tuple[int, int, str], ...]
@@ -89,7 +93,10 @@ class _DayWindows(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class OpeningHours:
-    """Opening hours, by the keys of a flow file: ``week`` has the windows of mon … sun, ``holidays`` places as US-NJ."""
+    """Opening hours from the keys of a flow file.
+
+    ``weekly_windows`` contains the windows of Monday to Sunday, ``holiday_places`` places such as US-NJ.
+    """
 
     name: str
     weekly_windows: tuple[tuple[OpeningWindow, ...], ...]
@@ -100,16 +107,17 @@ class OpeningHours:
     _next_changes_cache: list[_CachedChanges] = dataclasses.field(default_factory=list, repr=False)
 
     def at_moment(self, moment: datetime, zone: ZoneInfo | None, overrides: Sequence[HoursOverride] = ()) -> OpeningState:
-        """Whether it is open at a moment, on the clock of ``zone`` (UTC without); ``overrides`` are those of these hours.
+        """Return the state at a moment, on the clock of ``zone`` (default UTC).
 
-        Raises ValueError for a moment without an offset: the clock of this machine is nobody's.
+        ``overrides`` must be the overrides of these hours. Raises ValueError for a moment without offset: the clock of the
+        server is never meant.
         """
         if moment.tzinfo is None:
             raise ValueError("a moment needs its offset")
         return OpeningState(self, moment.astimezone(UTC), zone or UTC, tuple(overrides))
 
     def is_open_with_reason(self, moment: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]) -> tuple[bool, str]:
-        """Whether it is open at a moment in UTC, and the rule that says so."""
+        """Return if the hours are open at a moment in UTC, and the deciding rule in words."""
         for override in reversed(overrides):
             if override.applies_at(moment):
                 return override.open, override.describe(zone)
@@ -122,7 +130,7 @@ class OpeningHours:
         return False, day.closed_reason
 
     def iterate_changes(self, moment: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]) -> Iterator[datetime]:
-        """The moments (in UTC) after this one at which it opens or closes, in turns, within the horizon."""
+        """Yield the alternating openings and closings (in UTC) after ``moment``, within the horizon."""
         is_open, _ = self.is_open_with_reason(moment, zone, overrides)
         last = moment + OPENING_HORIZON
         look = _FIRST_SEARCH_SPAN
@@ -135,7 +143,7 @@ class OpeningHours:
             moment, look = ahead, min(look * 4, _MAX_SEARCH_SPAN)
 
     def find_next_changes(self, moment: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]) -> Sequence[datetime]:
-        """The first two of ``changes``, as far as there are."""
+        """Return the first two results of ``iterate_changes``, or fewer. The latest result is cached."""
         for known in self._next_changes_cache:
             if known.first <= moment < known.last and known.zone is zone and known.overrides is overrides:
                 return known.changes
@@ -147,10 +155,11 @@ class OpeningHours:
     def _find_possible_changes(
         self, first: datetime, last: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]
     ) -> Sequence[datetime]:
-        """When it may open or close, after ``first`` and up to ``last``."""
+        """Return the moments of possible changes after ``first`` and up to ``last``, sorted."""
         found = {*find_clock_changes(first, last, zone)}
         for override in overrides:
             found.update(edge.astimezone(UTC) for edge in (override.start, override.until) if edge is not None)
+        # Windows of earlier days may continue past midnight.
         day = first.astimezone(zone).date() - timedelta(days=2)
         end = last.astimezone(zone).date() + timedelta(days=1)
         while day <= end:
@@ -161,7 +170,7 @@ class OpeningHours:
         return sorted(edge for edge in found if first < edge <= last)
 
     def _get_day(self, day: date) -> _DayWindows:
-        """A date; made when it is first asked for."""
+        """Return the rules of a date, cached."""
         found = self._day_cache.get(day)
         if found is None:
             if len(self._day_cache) >= _MAX_CACHED_DAYS:
@@ -183,7 +192,7 @@ class OpeningHours:
         return _DayWindows(own, tuple(windows), outside)
 
     def _find_rule(self, day: date) -> tuple[tuple[OpeningWindow, ...], str]:
-        """The windows that begin on a date, and the rule that says so."""
+        """Return the windows that begin on a date, and the deciding rule in words."""
         for dated in self.dated_windows:
             if day in dated.date_range:
                 return dated.windows, f"open {day}"
@@ -198,7 +207,7 @@ class OpeningHours:
 
 
 class _CachedChanges(NamedTuple):
-    """What is next, for every moment of a stretch in which nothing changes."""
+    """The next changes, valid for every moment from ``first`` until ``last``."""
 
     first: datetime
     last: datetime
@@ -208,29 +217,28 @@ class _CachedChanges(NamedTuple):
 
 
 class OpeningState:
-    """Hours at a moment, as plain values. What is next is looked for when it is first asked for."""
+    """The state of opening hours at a moment, for expressions. The next changes are computed on first access."""
 
     __slots__ = ("_hours", "_moment", "_overrides", "_zone", "open", "reason")
     FIELDS: ClassVar[frozenset[str]] = frozenset({"open", "next_opening", "next_closing"})
 
     open: bool
-    """Whether it is open."""
     reason: str
-    """The rule that says so: ``mon 09:00-12:30``, ``holiday Christmas Day``, ``closed 2026-12-24``."""
+    """The deciding rule: ``mon 09:00-12:30``, ``holiday Christmas Day``, ``closed 2026-12-24``."""
 
     def __init__(self, hours: OpeningHours, moment: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]) -> None:
-        """Hours at a moment in UTC."""
+        """``moment`` must be in UTC."""
         self._hours, self._moment, self._zone, self._overrides = hours, moment, zone, overrides
         self.open, self.reason = hours.is_open_with_reason(moment, zone, overrides)
 
     @property
     def next_opening(self) -> datetime | None:
-        """When it next goes from closed to open, in the zone; None where it does not within the horizon."""
+        """Return the next change from closed to open, in the zone; None if beyond the horizon."""
         return self._find_change(1 if self.open else 0)
 
     @property
     def next_closing(self) -> datetime | None:
-        """When it next goes from open to closed, in the zone; None where it does not within the horizon."""
+        """Return the next change from open to closed, in the zone; None if beyond the horizon."""
         return self._find_change(0 if self.open else 1)
 
     def _find_change(self, index: int) -> datetime | None:

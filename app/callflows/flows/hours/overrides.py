@@ -1,10 +1,10 @@
-"""Dated exceptions to opening hours, kept in ``overrides.yaml`` beside the flows. Each ends by itself.
+"""Dated exceptions to opening hours, stored in ``overrides.yaml`` beside the flows. Each override ends automatically.
 
-The file is a list that people read and edit, with times on the clock of the flow's zone unless they carry an offset::
+The file is a list for people to read and edit. Times without offset are on the clock of the flow's zone::
 
     - {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00}
 
-Of several that hold at a moment, the last in the file wins.
+Of several active overrides, the last one in the file wins.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OVERRIDE_KEYS: Final = ("flow", "hours", "state", "from", "until")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HoursOverride:
-    """These hours of this flow are open, or closed, from ``begins`` (None: always were) until ``until``, with offsets."""
+    """One set of hours is open, or closed, from ``start`` (None: no start) until ``until``; both have offsets."""
 
     flow: str
     hours: str
@@ -52,39 +52,38 @@ class HoursOverride:
     until: datetime
 
     def applies_at(self, moment: datetime) -> bool:
-        """Whether it decides at a moment; at ``until`` it is over."""
+        """Return if the override is active at a moment; ``until`` itself is excluded."""
         moment = moment.astimezone(UTC)
         return moment < self.until and (self.start is None or self.start <= moment)
 
     def describe(self, zone: tzinfo) -> str:
-        """The rule as the decision trail has it."""
+        """Describe the override for the decision trail."""
         return f"override {self.state} until {self.until.astimezone(zone).isoformat(' ', 'minutes')}"
 
     @property
     def state(self) -> str:
-        """``open`` or ``closed``."""
+        """Return ``open`` or ``closed``."""
         return "open" if self.open else "closed"
 
 
 class OverridableFlow(NamedTuple):
-    """A flow, for overrides of it: its zone, and the names of its hours."""
+    """The zone and the names of the hours of a flow, as far as overrides need the flow."""
 
     zone: ZoneInfo | None
     hours_names: Collection[str]
 
 
 class ActiveOverrides:
-    """The overrides that hold now, for every version of every flow; swapped whole when the file changes."""
+    """The current overrides of all flows and versions; replaced as a whole when the file changes."""
 
     def __init__(self) -> None:
         self._by_hours: Mapping[tuple[str, str], tuple[HoursOverride, ...]] = {}
 
     def get_overrides(self, flow: str, hours: str) -> tuple[HoursOverride, ...]:
-        """Those of a flow's hours; the same tuple until they change."""
+        """Return the overrides of a flow's hours; the same tuple object until a change."""
         return self._by_hours.get((flow, hours), ())
 
     def replace_overrides(self, overrides: Iterable[HoursOverride]) -> None:
-        """Have others from now on."""
         listed = [*overrides]
         pairs = dict.fromkeys((override.flow, override.hours) for override in listed)
         fresh = {pair: select_overrides(listed, *pair) for pair in pairs}
@@ -94,7 +93,7 @@ class ActiveOverrides:
 
 
 def select_overrides(overrides: Iterable[HoursOverride], flow: str, hours: str) -> tuple[HoursOverride, ...]:
-    """The overrides of these hours, in their order."""
+    """Return the overrides of these hours, in order."""
     return tuple(override for override in overrides if (override.flow, override.hours) == (flow, hours))
 
 
@@ -104,10 +103,9 @@ def select_overrides(overrides: Iterable[HoursOverride], flow: str, hours: str) 
 def read_overrides(
     text: bytes, report: ProblemReport, flows: Mapping[str, OverridableFlow] | None = None
 ) -> list[HoursOverride]:
-    """The right ones of a file; what is wrong is said in ``report``, with its place.
+    """Return the valid overrides of a file; report every problem with its position.
 
-    ``flows`` has the zones of the flows, and makes a name that is none of theirs an error; without it, a time without
-    offset is UTC.
+    ``flows`` supplies the zones and makes an unknown name an error. Without ``flows``, a time without offset is UTC.
     """
     if has_only_comments(text.decode("utf-8", "replace")):
         return []
@@ -120,7 +118,7 @@ def read_overrides(
 
 
 class _OverrideReader:
-    """One override while it is read."""
+    """Reads one override."""
 
     def __init__(
         self, data: object, path: SourcePath, report: ProblemReport, flows: Mapping[str, OverridableFlow] | None
@@ -131,7 +129,7 @@ class _OverrideReader:
         self._flows = flows
 
     def read_override(self) -> HoursOverride | None:
-        """It, or None with what is wrong said."""
+        """Return the override, or None after an error."""
         if not isinstance(self._data, dict):
             self._report.error(self._path, "shape", "an override is a mapping", f"of {', '.join(_OVERRIDE_KEYS)}")
             return None
@@ -154,7 +152,7 @@ class _OverrideReader:
         return HoursOverride(given["flow"], given["hours"], state == "open", begins, until)
 
     def _read_texts(self, data: Mapping[str, object]) -> dict[str, str]:
-        """What stands under the keys that there are; of a key that is misspelt beyond doubt too. What is wrong is said."""
+        """Return the texts by key; report problems. A clearly misspelled key counts as the correct one."""
         made: dict[str, str] = {}
         for key, value in data.items():
             right = key if key in _OVERRIDE_KEYS else find_nearest(key, _OVERRIDE_KEYS, MIN_SPELLING_SIMILARITY)
@@ -172,7 +170,7 @@ class _OverrideReader:
         return made
 
     def _check_names(self, texts: Mapping[str, str]) -> bool:
-        """Whether there are such hours; that there are not is said."""
+        """Return whether the flow defines these hours; report a problem if not."""
         if self._flows is None or "flow" not in texts:
             return self._flows is None
         flow, hours = texts["flow"], texts.get("hours")
@@ -197,13 +195,12 @@ class _OverrideReader:
 
 
 def has_only_comments(text: str) -> bool:
-    """Whether there are but comments."""
     return all(
         line.strip("\ufeff \t") in ("", "---") or line.lstrip("\ufeff \t").startswith("#") for line in text.splitlines()
     )
 
 
-# The file of overrides, changed by a command: its other lines, and their comments, stay as they are.
+# Editing the file. Other lines and comments stay unchanged.
 
 
 _PLAIN_YAML_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9._-]*")
@@ -216,7 +213,7 @@ _OVERRIDES_FILE_HEADER: Final = "# Dated exceptions to opening hours; each ends 
 
 
 def render_overrides(overrides: Iterable[HoursOverride], now: datetime) -> str:
-    """The file's text, without those that are over."""
+    """Render the file without expired overrides."""
     return _OVERRIDES_FILE_HEADER + "".join(
         _render_override(override) for override in overrides if override.until.astimezone(UTC) > now
     )
@@ -239,14 +236,15 @@ def _render_moment(moment: datetime) -> str:
 
 
 def _quote_yaml_name(name: str) -> str:
-    """A name as YAML has it; in quotes where it is more than a word."""
+    """Quote a name for YAML unless the name is a plain word."""
     return name if _PLAIN_YAML_NAME.fullmatch(name) else "'" + name.replace("'", "''") + "'"
 
 
 def add_override(folder: File, override: HoursOverride, now: datetime) -> None:
-    """Add an override to a folder's file, and drop those that are over; at once or not at all, for several at once too.
+    """Add an override to a folder's file and remove expired ones.
 
-    Raises ValueError where the file cannot be read, and OSError where it cannot be written.
+    The change is atomic, also between concurrent writers. Raises ValueError if the file cannot be read, and OSError if
+    the file cannot be written.
     """
 
     def append_override(text: str) -> str:
@@ -258,7 +256,7 @@ def add_override(folder: File, override: HoursOverride, now: datetime) -> None:
 
 
 def cancel_overrides(folder: File, flow: str, hours: str, now: datetime) -> int:
-    """Take the overrides of these hours out, and those that are over; gives how many of these hours there were."""
+    """Remove the overrides of these hours, and all expired ones; return the number removed for these hours."""
     names = (flow, hours)
     taken: list[object] = []
 
@@ -275,13 +273,14 @@ def cancel_overrides(folder: File, flow: str, hours: str, now: datetime) -> int:
 
 
 def _has_expired(entry: Mapping[str, str], now: datetime) -> bool:
-    """Whether it is over everywhere, for one that names no offset; what cannot be read is not."""
+    """Return whether an entry has ended in every time zone. An unreadable entry has not."""
+    # UTC-12 is the last zone to reach a wall time.
     ends = parse_end_moment(entry.get("until", ""), timezone(timedelta(hours=-12)))
     return ends is not None and ends <= now
 
 
 def _remove_entries(text: str, is_removed: Callable[[Mapping[str, str]], bool]) -> str:
-    """The file's text without the lines of some entries. Raises ValueError where they cannot be told apart."""
+    """Return the text without the lines of removed entries. Raises ValueError if entries share lines."""
     if has_only_comments(text):
         return "".join(f"{line}\n" for line in text.splitlines()) or _OVERRIDES_FILE_HEADER
     lines = text.splitlines()
@@ -295,7 +294,7 @@ def _remove_entries(text: str, is_removed: Callable[[Mapping[str, str]], bool]) 
 
 
 def _parse_entries(text: str) -> list[yaml.MappingNode]:
-    """The entries of a file, as YAML's own nodes, which know their lines."""
+    """Return YAML's own nodes of the entries, because the nodes have line numbers. Raises ValueError."""
     report = ProblemReport(OVERRIDES_FILE_NAME)
     given = read_yaml(text.encode(), report)
     if given == []:
@@ -313,7 +312,7 @@ def _parse_entries(text: str) -> list[yaml.MappingNode]:
 
 
 def _find_line_range(entry: yaml.Node, lines: list[str]) -> tuple[int, int]:
-    """The lines of an entry, from its dash on, the last one not included."""
+    """Return the line range of an entry, starting at the dash; the end is exclusive."""
     first = entry.start_mark.line
     while not _LIST_DASH.match(lines[first]):
         first -= 1
@@ -324,11 +323,11 @@ def _find_line_range(entry: yaml.Node, lines: list[str]) -> tuple[int, int]:
 
 
 def _rewrite_overrides_file(folder: File, edit: Callable[[str], str]) -> None:
-    """Put a changed text in the place of a folder's file, whole, while nobody else does."""
+    """Replace the text of a folder's file atomically, under a lock."""
     file = (folder / OVERRIDES_FILE_NAME).resolve()
     with lock_file(file):
         new = edit(file.read_text(encoding="utf-8") if file.exists() else "")
-        if new.strip() in ("", _OVERRIDES_FILE_HEADER.strip()):  # nothing of anybody's is left
+        if new.strip() in ("", _OVERRIDES_FILE_HEADER.strip()):  # only our own header is left
             file.unlink(missing_ok=True)
             return
         if not has_only_comments(new):

@@ -1,4 +1,7 @@
-"""Public holidays of a country or a part of it. The package that knows them is imported by the first flow that asks."""
+"""Public holidays of a country or subdivision.
+
+The package ``holidays`` is imported only by the first flow that names holidays.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _WARNINGS_LOCK: Final = threading.Lock()
 
 
 def parse_holiday_place(text: str) -> str:
-    """A place as ``US`` or ``US-NJ``, however its letters are written. Raises ValueError(message, mend)."""
+    """Normalize a place such as ``US`` or ``US-NJ``, in any letter case. Raises ValueError(message, fix)."""
     if text == "no":
         raise ValueError("no is Norway here", "leave holidays out, or write NO for Norway")
     found = _HOLIDAY_PLACE.fullmatch(text)
@@ -43,12 +46,15 @@ def parse_holiday_place(text: str) -> str:
 
 
 def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
-    """The holidays of a place (as ``place_of`` gives it) in a year, with their English names where there are."""
+    """Return the holidays of a place in a year, with English names if available.
+
+    ``place`` must be a result of ``parse_holiday_place``.
+    """
     return _load_public_holidays(place, year)
 
 
 def find_last_holiday_year(place: str) -> int:
-    """The last year whose holidays are known."""
+    """Return the last year with known holidays."""
     return int(getattr(_import_holidays(), place.partition("-")[0]).end_year)
 
 
@@ -56,7 +62,7 @@ def find_last_holiday_year(place: str) -> int:
 def _load_public_holidays(place: str, year: int) -> Mapping[date, str]:
     country, _, part = place.partition("-")
     with _WARNINGS_LOCK, warnings.catch_warnings():
-        # The package warns of years for which it can only estimate some feasts, and of parts that have been renamed.
+        # The package warns about years with estimated dates, and about renamed subdivisions.
         warnings.simplefilter("ignore")
         given = _import_holidays().country_holidays(
             country, subdiv=part or None, years=year, expand=False, language="en_US"
@@ -65,16 +71,15 @@ def _load_public_holidays(place: str, year: int) -> Mapping[date, str]:
 
 
 def _find_country_code(code: str) -> str:
-    """The two letters of a country, which may be written with three; nothing where there is none."""
-    from holidays.registry import COUNTRIES  # noqa: PLC0415 - as the module says
+    """Return the two-letter code of a country, also for a three-letter code; "" if unknown."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
 
     code = {"UK": "GB"}.get(code, code)
     return next((row[1] for row in COUNTRIES.values() if code in row[1:3]), "")
 
 
 def _suggest_country(text: str) -> str:
-    """What a country's name probably means."""
-    from holidays.registry import COUNTRIES  # noqa: PLC0415 - as above
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
 
     names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
     name = text.strip().casefold()
@@ -83,13 +88,13 @@ def _suggest_country(text: str) -> str:
 
 
 def _find_subdivisions(country: str) -> dict[str, str]:
-    """The parts of a country by everything they are called, with the code of each."""
+    """Return the subdivision codes of a country, by all lower-case names and codes."""
     entity = getattr(_import_holidays(), country)
     aliases: Mapping[str, list[str]] = entity.get_subdivision_aliases()
     return {name.casefold(): code for code, names in aliases.items() for name in (code, *names)}
 
 
 def _import_holidays() -> ModuleType:
-    import holidays  # noqa: PLC0415 - as the module says
+    import holidays  # noqa: PLC0415 - see the module docstring
 
     return holidays

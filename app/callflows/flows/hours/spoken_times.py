@@ -1,4 +1,4 @@
-"""How a person says a moment, and a number, in English, Spanish, French and German."""
+"""Spoken form of moments and phone numbers. Moments are spoken in English, Spanish, French and German."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 _YEAR_SPOKEN_FROM_DAYS: Final = 180
-"""Days from which on the year is said where it is another."""
+"""A different year is spoken only from this distance in days."""
 
 
 _NOON: Final = 12
@@ -24,7 +24,11 @@ _NANP_NUMBER: Final = re.compile("1?([2-9][0-9]{2})([2-9][0-9]{2})([0-9]{4})")
 
 
 class _SpokenLanguage(NamedTuple):
-    """``days`` are those near by, from today; ``weekday`` and ``date`` say a day of this week and any; ``time`` a time."""
+    """Words and patterns of a language.
+
+    ``near_days`` are names of days by distance from today. ``weekday`` is the pattern for the coming six days, ``date`` for
+    other dates.
+    """
 
     weekdays: list[str]
     months: list[str]
@@ -37,10 +41,10 @@ class _SpokenLanguage(NamedTuple):
 
 
 def format_spoken_moment(moment: datetime | None, now: datetime, lang: str) -> str:
-    """A moment as a person says it now: "tomorrow at 9 AM", "on Monday, December 28 at 9 AM"; nothing for None.
+    """Format a moment relative to now: "tomorrow at 9 AM", "on Monday, December 28 at 9 AM"; "" for None.
 
-    Both carry an offset; the clock is that of ``moment``. ``lang`` is as ``en-US`` or ``es``; a language that is not known
-    here is spoken as English.
+    Both moments have an offset; the zone of ``moment`` applies. ``lang`` is a code such as ``en-US`` or ``es``. Unknown
+    languages are spoken as English.
     """
     if moment is None:
         return ""
@@ -64,9 +68,10 @@ def _format_spoken_day(moment: datetime, now: datetime, language: _SpokenLanguag
 
 
 def format_spoken_digits(text: str) -> str:
-    """A number digit by digit: ``+12015550123`` as "2 0 1, 5 5 5, 0 1 2 3".
+    """Format a number digit by digit: ``+12015550123`` as "2 0 1, 5 5 5, 0 1 2 3".
 
-    Groups are those of North America where it is such a number, else as it is written, else by threes.
+    A North American number has the usual groups, without country code. Other numbers keep their written groups; digits
+    without groups are split into threes.
     """
     runs: list[str] = _DIGIT_RUN.findall(text)
     found = _NANP_NUMBER.fullmatch("".join(runs))

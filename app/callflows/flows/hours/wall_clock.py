@@ -1,6 +1,6 @@
-"""Times on a wall clock, and the moments at which a clock shows them.
+"""Converts between times on a wall clock and moments in UTC.
 
-Where a clock is put forward some times never come; where it is put back some come twice.
+Some wall times never occur because the clock is put forward; some occur twice because the clock is put back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 MINUTES_PER_DAY: Final = 24 * 60
-"""Minutes of a day on the clock."""
 
 
 _ISO_DATE: Final = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})")
@@ -46,7 +45,7 @@ _UNTIL_EXAMPLES: Final = "as 18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"
 
 
 def parse_clock_time(text: str) -> int | None:
-    """``09:30`` as minutes of the day, up to 1440 for ``24:00``; None where it is no time."""
+    """Parse ``09:30`` to minutes of the day, up to 1440 for ``24:00``; None if invalid."""
     found = _CLOCK_TIME.fullmatch(text)
     if not found or int(found[2]) >= _MINUTES_PER_HOUR:
         return None
@@ -55,13 +54,13 @@ def parse_clock_time(text: str) -> int | None:
 
 
 def format_clock_time(minute: int) -> str:
-    """Minutes of a day as ``09:30``; those of the next day, too, as its clock shows them."""
+    """Format minutes of a day as ``09:30``; minutes beyond 24:00 as the time of the next day."""
     shown = minute if minute <= MINUTES_PER_DAY else minute - MINUTES_PER_DAY
     return f"{shown // _MINUTES_PER_HOUR:02}:{shown % _MINUTES_PER_HOUR:02}"
 
 
 def parse_iso_date(text: str) -> date | None:
-    """``2026-12-24`` as a date; None where it is none."""
+    """Parse ``2026-12-24``; None if invalid."""
     found = _ISO_DATE.fullmatch(text)
     try:
         return date(int(found[1]), int(found[2]), int(found[3])) if found else None
@@ -70,12 +69,12 @@ def parse_iso_date(text: str) -> date | None:
 
 
 def make_wall_time(day: date, minute: int) -> datetime:
-    """What the clock shows at a minute of a day; the minutes may go on into the next day."""
-    return datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - what a clock shows
+    """Return the naive wall time of a minute of a day; the minutes may exceed the day."""
+    return datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - wall time has no zone
 
 
 def find_moments_of_wall_time(wall_time: datetime, zone: tzinfo) -> list[datetime]:
-    """When (in UTC) the clock of a zone shows this: never, once or twice."""
+    """Return the moments (in UTC) at which the clock of a zone shows a wall time: none, one or two."""
     found: list[datetime] = []
     for fold in (0, 1):
         moment = wall_time.replace(tzinfo=zone, fold=fold).astimezone(UTC)
@@ -85,7 +84,10 @@ def find_moments_of_wall_time(wall_time: datetime, zone: tzinfo) -> list[datetim
 
 
 def find_first_moment_of_wall_time(wall_time: datetime, zone: tzinfo) -> datetime:
-    """When (in UTC) the clock of a zone first shows this; where it never does, when it jumps past it."""
+    """Return the first moment (in UTC) at which the clock of a zone shows a wall time.
+
+    For a missing wall time, return the moment of the jump.
+    """
     found = find_moments_of_wall_time(wall_time, zone)
     if found:
         return found[0]
@@ -94,9 +96,9 @@ def find_first_moment_of_wall_time(wall_time: datetime, zone: tzinfo) -> datetim
 
 
 def find_clock_changes(first: datetime, last: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """When (in UTC), after ``first`` and up to ``last``, the clock of a zone is put forward or back.
+    """Yield the clock changes of a zone (in UTC) after ``first`` and up to ``last``.
 
-    Looks once a day: no zone has changed twice within days since 1970.
+    The search compares offsets once a day: no zone has changed twice within days since 1970.
     """
     step = timedelta(days=1)
     while first < last:
@@ -107,7 +109,7 @@ def find_clock_changes(first: datetime, last: datetime, zone: tzinfo) -> Iterato
 
 
 def _find_clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """The first second at which the clock is another than before."""
+    """Return the first second with the new offset."""
     old = _utc_offset(before, zone)
     low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:
@@ -122,7 +124,7 @@ def _utc_offset(moment: datetime, zone: tzinfo) -> timedelta | None:
 
 
 def parse_wall_moment(text: str, zone: tzinfo) -> datetime | None:
-    """``2026-12-24 18:00``, with seconds and an offset where it has them, as a moment in UTC."""
+    """Parse ``2026-12-24 18:00``, with optional seconds and offset, to a moment in UTC; None if invalid."""
     found = _DATE_AND_TIME.fullmatch(text)
     day = _parse_bounded_date(found[1]) if found else None
     minute = parse_clock_time(found[2]) if found else None
@@ -135,13 +137,13 @@ def parse_wall_moment(text: str, zone: tzinfo) -> datetime | None:
 
 
 def parse_start_moment(text: str, zone: tzinfo) -> datetime | None:
-    """As ``moment_of``; a date alone is its first moment."""
+    """Parse as ``parse_wall_moment`` does; a date alone means the beginning of the day."""
     day = _parse_bounded_date(text)
     return parse_wall_moment(text, zone) if day is None else find_first_moment_of_wall_time(make_wall_time(day, 0), zone)
 
 
 def parse_end_moment(text: str, zone: tzinfo) -> datetime | None:
-    """As ``moment_of``; a date alone is the first moment of the next."""
+    """Parse as ``parse_wall_moment`` does; a date alone means the end of the day."""
     day = _parse_bounded_date(text)
     return (
         parse_wall_moment(text, zone)
@@ -163,11 +165,11 @@ def _parse_utc_offset(text: str) -> tzinfo:
 
 
 def parse_override_end(text: str, now: datetime, zone: ZoneInfo | None) -> datetime:
-    """The end that a person names, in the zone (UTC without).
+    """Parse the end of an override, in the zone (default UTC).
 
-    ``18:00`` is the next such time; ``2h``, ``30m``, ``1h 30m`` count from now, ``2d`` and ``1w`` on the clock; a date is
-    the end of that day; ``2026-12-24 18:00`` is on the clock of the zone unless it carries an offset. Raises ValueError
-    with the mend.
+    ``18:00`` is the next such time. ``2h``, ``30m``, ``1h 30m`` count from now; ``2d`` and ``1w`` count on the wall clock.
+    A date means the end of the day. ``2026-12-24 18:00`` is in the zone unless an offset follows. Raises ValueError with
+    the fix.
     """
     place = zone or UTC
     written = text.strip()

@@ -1,6 +1,7 @@
-"""A folder of flow files, kept compiled: only what has changed is read again, and another book is made aside.
+"""A folder of flow files, kept compiled: a refresh reads only changed files and builds a new flow book.
 
-A file that is wrong keeps the last good version of its flow. So does an edit that claims another flow's number.
+If a changed file has errors, the last good version of its flow stays live. The same holds for an edit that claims the
+number of another flow.
 """
 
 from __future__ import annotations
@@ -41,36 +42,39 @@ if TYPE_CHECKING:
 
 
 FileSignature: TypeAlias = tuple[int, ...]
-"""Tells that a file may have changed: its times (ns), size and place on the disk; alone, the error that hides it."""
+"""Times (ns), size, inode and device of a file; a different signature means a possible change. One negative number is an
+errno."""
 
 
 _NO_FILE_SIGNATURE: Final[FileSignature] = ()
 
 
+# Differs from every real signature, so the file is read again at the next refresh.
 _REREAD_SIGNATURE: Final[FileSignature] = (0,)
 
 
 _RECENT_CHANGE_NS: Final = 2_000_000_000
-"""What is written twice within a tick of the disk's clock looks the same: what is so young is compared by its content."""
+"""Two writes within one tick of the disk's clock leave the same signature. So files younger than this are compared by
+content."""
 
 
 _DISK_CLOCK_TICK_NS: Final = 100_000_000
 
 
 _MAX_SNAPSHOTS: Final = 10
-"""Looks at files that go on changing, before they are read as they are."""
+"""Attempts to see a file at rest. After this number, a file that keeps changing is read in its current state."""
 
 
 _MAX_CONFLICT_ROUNDS: Final = 20
-"""Rounds of taking back edits that claim what another flow has, before all edits are taken back."""
+"""Rounds in which single conflicting edits are held back. Then all edits are held back."""
 
 
 _SHARED_FILES: Final = (EXTENSIONS_FILE, OVERRIDES_FILE_NAME)
-"""Files that concern every flow; those of opening hours hold at once, and compile nothing anew."""
+"""Files for the whole folder. Overrides of opening hours take effect at once, without compiling any flow."""
 
 
 class _FolderSnapshot(NamedTuple):
-    """What a look at the folder found: which folder it is, its flow files by name, other files by path."""
+    """State of the folder at one moment: device and inode, signatures of flow files by name and of other files by path."""
 
     folder_id: tuple[int, int]
     flow_signatures: dict[str, FileSignature]
@@ -79,7 +83,7 @@ class _FolderSnapshot(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class _SourceFile:
-    """A flow file as it was read last, and the other files that its flow was made of."""
+    """A flow file in its last state, and the signatures of the other files compiled into its flow."""
 
     signature: FileSignature
     recently_changed: bool
@@ -89,7 +93,7 @@ class _SourceFile:
 
 
 class FlowLibrary:
-    """The flow files of a folder. ``loaded`` is what they give; ``refresh`` works that out again from what has changed."""
+    """The flow files of a folder. ``refresh`` reads the changes, ``loaded_flows`` is the current result."""
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class FlowLibrary:
         settle_seconds: float = 0.08,
         on_progress: ProgressCallback | None = None,
     ) -> None:
-        """Loads all. ``settle``: seconds for which files are at rest before a change in them is read."""
+        """Load all files. A change is read only after the files were at rest for ``settle_seconds``."""
         self.folder = folder
         self.loaded_flows = LoadedFlows(FlowBook(), ())
         self._options = options
@@ -118,9 +122,9 @@ class FlowLibrary:
         self.refresh(on_progress)
 
     def refresh(self, on_progress: ProgressCallback | None = None) -> LoadedFlows:
-        """What the folder gives now; the same object as before where nothing has changed. One refresh at a time.
+        """Read the changes and return the current flows; without a change, the same object as before. Thread-safe.
 
-        A folder that is gone, or that is another one and empty, changes nothing but that this is said.
+        If the folder is gone, or was replaced by an empty one, the flows stay live and a problem is reported.
         """
         with self._refresh_lock:
             try:
@@ -139,7 +143,7 @@ class FlowLibrary:
             return self.loaded_flows
 
     def _assemble_result(self, book: FlowBook) -> LoadedFlows:
-        """A book with all that is wrong now."""
+        """Combine a book with all current problems."""
         of_flows = [problem for name in sorted(self._flow_problems) for problem in self._flow_problems[name]]
         held = [problem for problems in self._conflict_problems.values() for problem in problems]
         problems = (
@@ -154,10 +158,10 @@ class FlowLibrary:
         found = LoadedFlows(book, problems, stale)
         return self.loaded_flows if found == self.loaded_flows else found
 
-    # Looking
+    # Snapshots of the folder
 
     def _take_snapshot(self) -> _FolderSnapshot:
-        """All that flows are made of, as it looks. Raises OSError where there is no folder."""
+        """Return the signatures of all files that flows depend on. Raises OSError if the folder is missing."""
         folder, within = self.folder.stat(), str(self.folder)
         with os.scandir(within) as entries:
             names = sorted(
@@ -177,7 +181,7 @@ class FlowLibrary:
         return _FolderSnapshot(place, flows, others)
 
     def _wait_until_stable(self, snapshot: _FolderSnapshot) -> _FolderSnapshot:
-        """A look after which nothing has changed for a moment, so that nobody is in the middle of a save."""
+        """Return a snapshot without changes for ``settle_seconds``, so that no file is read in the middle of a save."""
         for _ in range(_MAX_SNAPSHOTS if self._settle_seconds and self._last_snapshot not in (None, snapshot) else 0):
             time.sleep(self._settle_seconds)
             before, snapshot = snapshot, self._take_snapshot()
@@ -193,10 +197,10 @@ class FlowLibrary:
             or any(snapshot.other_signatures[path] != seen for path, seen in source.dependencies.items())
         )
 
-    # Reading
+    # Compiling
 
     def _compile_changes(self, snapshot: _FolderSnapshot, on_progress: ProgressCallback | None) -> None:
-        """Compile what has changed."""
+        """Compile the changed files, or all files after a change of the extensions; forget deleted files."""
         anew = self._reload_extensions()
         self._changed_flows |= {
             _get_flow_name(name) for name in self._source_files.keys() - snapshot.flow_signatures.keys()
@@ -217,7 +221,10 @@ class FlowLibrary:
         self._last_snapshot = snapshot
 
     def _reload_extensions(self) -> bool:
-        """Read what concerns all flows; whether they must all be compiled anew. What is wrong there changes nothing."""
+        """Read ``extensions.yaml`` if changed; return whether all flows must be compiled again.
+
+        After the first load, a file with errors leaves the extensions unchanged.
+        """
         digest, known = _hash_file(self.folder / EXTENSIONS_FILE), self._shared_file_digests.get(EXTENSIONS_FILE)
         if digest == known:
             return False
@@ -228,14 +235,14 @@ class FlowLibrary:
         return self._options != before
 
     def _apply_overrides(self, book: FlowBook) -> None:
-        """Have the overrides that the folder says, where they or the flows have changed."""
+        """Apply ``overrides.yaml`` if the file or the book has changed."""
         digest = _hash_file(self.folder / OVERRIDES_FILE_NAME)
         if digest != self._shared_file_digests.get(OVERRIDES_FILE_NAME) or book is not self.loaded_flows.book:
             self._shared_file_digests[OVERRIDES_FILE_NAME] = digest
             self._override_problems = apply_override_file(self.folder, book, self._options.overrides)
 
     def _compile_file(self, name: str, snapshot: _FolderSnapshot, *, recompile: bool) -> None:
-        """Read a flow file, and compile it if it says something else than before."""
+        """Read a flow file, and compile the flow if the content or a dependency has changed."""
         path, known = f"{self.folder}/{name}", self._source_files.get(name)
         began = time.time_ns()
         try:
@@ -258,6 +265,7 @@ class FlowLibrary:
         if flow is not None:
             compiled = compiled._replace(problems=(*compiled.problems, *find_claim_conflicts(flow.claims)))
         reads = {str(read): _read_signature(str(read)) for read in compiled.dependencies}
+        # A dependency written during the compilation may be newer than what was compiled.
         since = {
             read: _REREAD_SIGNATURE if seen and max(seen[:2]) > began - _DISK_CLOCK_TICK_NS else seen
             for read, seen in reads.items()
@@ -265,10 +273,10 @@ class FlowLibrary:
         self._source_files[name] = _SourceFile(signature, young, digest, compiled, since)
         self._changed_flows.add(_get_flow_name(name))
 
-    # Choosing
+    # Choosing flows, and holding back edits that conflict
 
     def _choose_flows(self) -> dict[str, Flow | None]:
-        """The flows that the files want under the names that were touched; edited ones before new ones."""
+        """Return the desired flow for each changed name, live flows before new ones; None removes the flow."""
         if not self._changed_flows:
             return {}
         served = self.loaded_flows.book.flows
@@ -288,7 +296,11 @@ class FlowLibrary:
         return wanted
 
     def _resolve_conflicts(self, desired_flows: dict[str, Flow | None]) -> FlowBook:
-        """A book of the wanted flows. An edit that claims more, and that of another flow, is held back until it can be."""
+        """Return a book with the desired flows, without edits that conflict.
+
+        An edit of a live flow is held back while the edit newly claims a number of another flow. Later refreshes try
+        again.
+        """
         old, self._conflict_problems = self.loaded_flows.book, {}
         changes = {name: flow for name, flow in desired_flows.items() if old.flows.get(name) is not flow}
         for left in reversed(range(_MAX_CONFLICT_ROUNDS + 1)):
@@ -308,7 +320,7 @@ class FlowLibrary:
 
 
 def _find_lost_claims(book: FlowBook, flow: Flow, previous_flow: Flow) -> list[Problem]:
-    """What a flow claims that it did not claim before, and that another flow has."""
+    """Return a problem for each number newly claimed by the flow but held by another flow."""
     before = {claim.number for claim in previous_flow.claims}
     problems = []
     for claim in flow.claims:
@@ -327,13 +339,12 @@ def _set_problems(problems_by_flow: dict[str, list[Problem]], name: str, problem
 
 
 def _get_flow_name(file_name: str) -> str:
-    """The flow that a file is, by the file's name."""
     return Path(file_name).stem
 
 
 def _read_signature(path: str) -> FileSignature:
     try:
-        found = os.stat(path)  # noqa: PTH116 - a Path costs more than the look itself
+        found = os.stat(path)  # noqa: PTH116 - creating a Path costs more than the stat call
     except OSError as error:
         return (-(error.errno or 1),)
     if not stat.S_ISREG(found.st_mode):
@@ -342,7 +353,7 @@ def _read_signature(path: str) -> FileSignature:
 
 
 def _read_stable_file(path: str, signature: FileSignature) -> tuple[FileSignature, bytes]:
-    """What stands in a file that does not change while it is read, as far as it ever rests. Raises OSError."""
+    """Read a file that does not change during the read, within ``_MAX_SNAPSHOTS`` attempts. Raises OSError."""
     for _ in range(_MAX_SNAPSHOTS):
         text = read_bounded_file(Path(path))
         before, signature = signature, _read_signature(path)

@@ -1,4 +1,4 @@
-"""The book that is open now, and the versions of its flows that calls in progress may still go on in."""
+"""The live flow book, and earlier versions of flows for calls in progress."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 MAX_EARLIER_VERSIONS: Final = 20
-"""Versions of a flow that are remembered beside its newest."""
+"""Earlier versions remembered for each flow."""
 
 
 class FlowVersions:
-    """Holds the open book; whoever loads another puts it here, whole. One may put books here while many read."""
+    """Holds the live book. One thread may replace the book while others read."""
 
     def __init__(self, book: FlowBook, clock: Callable[[], float] = time.monotonic) -> None:
         self.book = book
@@ -29,10 +29,11 @@ class FlowVersions:
         self._removed_at: dict[str, float] = {}
 
     def replace_book(self, book: FlowBook) -> None:
-        """Open another book. What only the one before has is remembered first, so that no reader ever misses it."""
+        """Make another book live."""
         for name, flow in self.book.flows.items():
             new = book.flows.get(name)
             if flow is not new:
+                # Before the exchange of the books, so that a reader in another thread finds every version.
                 self._remember_version(flow, new)
         self.book = book
         self._forget_removed_flows()
@@ -46,7 +47,7 @@ class FlowVersions:
             self._removed_at[flow.name] = self._clock()
 
     def _forget_removed_flows(self) -> None:
-        """A flow that is gone is forgotten when no ticket of it can be good any more."""
+        """Forget removed flows once all their tickets have expired."""
         for name, since in list(self._removed_at.items()):
             if name in self.book.flows:
                 del self._removed_at[name]
@@ -55,13 +56,13 @@ class FlowVersions:
                 self._earlier_versions.pop(name, None)
 
     def find_version(self, name: str, version: str) -> Flow | None:
-        """The flow of a name as it was in a version; None where that is remembered no more."""
+        """Return a version of a flow; None if forgotten or never known."""
         flow = self.book.flows.get(name)
         if flow is not None and flow.version == version:
             return flow
         return next((flow for flow in self._earlier_versions.get(name, ()) if flow.version == version), None)
 
     def find_newest(self, name: str) -> Flow | None:
-        """The flow of a name: as it is, or as it was last; None where it is not known."""
+        """Return the live flow, or the last version of a removed flow; None if unknown."""
         flow = self.book.flows.get(name)
         return flow or next(reversed(self._earlier_versions.get(name, ())), None)

@@ -1,4 +1,7 @@
-"""A folder of flow files to a book. A broken file takes nothing with it but its own flow, and never in silence."""
+"""Loads a folder of flow files into a flow book.
+
+An error in a file affects only the file's own flow, and is always reported.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
 
 
 ProgressCallback: TypeAlias = "Callable[[int, int], None]"
-"""Told how many files are done, and of how many."""
+"""Called with the number of finished files and the total."""
 
 
 EXTENSIONS_FILE: Final = "extensions.yaml"
-"""Declares attributes that Opentact has and its documentation lost."""
+"""Declares attributes that Opentact has but its documentation omits."""
 
 
 _RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OVERRIDES_FILE_NAME})
@@ -40,43 +43,42 @@ FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
 
 
 _MANY_FLOW_FILES: Final = 100
-"""Files beyond which memory grows more than is ever given back."""
+"""More files than this create mostly permanent objects, so that full garbage collections free little."""
 
 
 _RELAXED_GC_THRESHOLD: Final = 1_000_000
-"""Searches of what is young before one of all."""
+"""Collections of the middle generation before a full collection."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadedFlows:
-    """What a folder gave: a book of its flows, and what is wrong. Broken ones keep their numbers and say their fallback."""
+    """The result of loading a folder: the book and all problems. A broken flow keeps its numbers and plays its fallback."""
 
     book: FlowBook
     problems: tuple[Problem, ...]
     stale_flows: Mapping[str, tuple[Problem, ...]] = dataclasses.field(default_factory=dict)
-    """Flows whose last good version goes on, and why: their file is broken, or claims another flow's number."""
+    """Flows with an earlier version live, and why: the file has errors, or claims a number of another flow."""
 
     @property
     def has_errors(self) -> bool:
-        """Whether there is an error."""
         return any(problem.severity == "error" for problem in self.problems)
 
     @property
     def broken_flows(self) -> list[str]:
-        """Those of which only the fallback is live, and those of which nothing is: their files cannot be read at all."""
+        """Names of flows with only their fallback live, then of files too broken for even a fallback."""
         known = [flow.name for flow in self.book.flows.values() if flow.problems]
         wrong = {Path(problem.file) for problem in self.problems if problem.severity == "error"}
         return known + sorted({file.stem for file in wrong if is_flow_file(file)} - self.book.flows.keys())
 
     @property
     def state_counts(self) -> dict[str, int]:
-        """How many flows are ``live``, ``stale`` (an earlier version is live) and ``broken``."""
+        """Number of flows that are ``live``, ``stale`` (an earlier version is live) and ``broken``."""
         live = sum(not flow.problems for flow in self.book.flows.values()) - len(self.stale_flows)
         return {"live": live, "stale": len(self.stale_flows), "broken": len(self.broken_flows)}
 
 
 def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: ProgressCallback | None = None) -> LoadedFlows:
-    """All flow files of a folder; ``on_progress`` is told how many files of how many are done."""
+    """Load all flow files of a folder, and apply the folder's overrides."""
     try:
         files = list_flow_files(folder)
     except OSError as error:
@@ -89,15 +91,15 @@ def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: Progre
 
 
 def load_folder_options(folder: Path, options: CompilerOptions) -> tuple[CompilerOptions, list[Problem]]:
-    """Options with what the folder's own files say for all its flows, and what is wrong with those files."""
+    """Return the options with the folder's extensions, and the problems of ``extensions.yaml``."""
     extensions, problems = load_extensions(folder)
     return dataclasses.replace(options, extensions=extensions), problems
 
 
 def apply_override_file(folder: Path, book: FlowBook, overrides: ActiveOverrides) -> list[Problem]:
-    """Have the overrides that ``overrides.yaml`` says, from now on; gives what is wrong with it.
+    """Replace the active overrides by those of ``overrides.yaml``; return the problems of the file.
 
-    A file that cannot be read changes nothing.
+    If the file cannot be read, the overrides stay unchanged.
     """
     file = folder / OVERRIDES_FILE_NAME
     report = ProblemReport(str(file))
@@ -111,7 +113,7 @@ def apply_override_file(folder: Path, book: FlowBook, overrides: ActiveOverrides
 
 
 def describe_missing_folder(folder: Path, error: OSError) -> Problem:
-    """A folder of flows is not there, or cannot be listed."""
+    """Return the problem for a folder that is missing or unreadable."""
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
     said = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
     return Problem(str(folder), 1, 1, "error", "no-folder", said, "set CALLFLOWS_FLOWS or --flows")
@@ -123,7 +125,7 @@ def load_flow_files(
     problems: Iterable[Problem] = (),
     on_progress: ProgressCallback | None = None,
 ) -> LoadedFlows:
-    """These flow files; names and numbers that are given twice go to the first."""
+    """Load flow files into a book. A name or number claimed twice goes to the first flow."""
     by_name: dict[str, list[FlowCompilation]] = {}
     with relax_garbage_collection(len(files)):
         for done, file in enumerate(files):
@@ -139,10 +141,10 @@ def load_flow_files(
 
 @contextlib.contextmanager
 def relax_garbage_collection(file_count: int) -> Iterator[None]:
-    """While that many files are compiled: where they are many, what is old already is not searched for circles again.
+    """Make full garbage collections rare while many files are compiled. For one load at a time.
 
-    Flows stay; each search would walk through all that were made before. What is young is searched as ever. For one load at
-    a time.
+    Compiled flows stay in memory, and each full collection would walk through all of them again. Young objects are
+    collected as usual.
     """
     before = gc.get_threshold()
     if file_count > _MANY_FLOW_FILES:
@@ -156,9 +158,10 @@ def relax_garbage_collection(file_count: int) -> Iterator[None]:
 def choose_flow(
     candidates: Iterable[FlowCompilation], current_flow: Flow | None = None
 ) -> tuple[Flow | None, list[Problem]]:
-    """Which flow of files with one name serves, and what is wrong with them: the first that is right, if any.
+    """Choose between files with the same flow name: the live file, or the first without errors. Return all problems, too.
 
-    The file that serves already stays; where none is right any more, the version that was right last.
+    If no file is valid, the current version stays if it is valid; otherwise a broken flow with only its fallback is
+    used.
     """
     candidates = list(candidates)
     problems = [problem for one in candidates for problem in one.problems]
@@ -175,17 +178,18 @@ def choose_flow(
 
 
 def list_flow_files(folder: Path) -> list[Path]:
-    """The flow files of a folder, in the order of their names. Raises OSError where it cannot be listed."""
+    """Return the flow files of a folder, sorted by name. Raises OSError if the folder cannot be listed."""
+    # A broken symbolic link counts as a file, so that it is reported as unreadable.
     return sorted(file for file in folder.iterdir() if is_flow_file(file) and (file.is_file() or not file.exists()))
 
 
 def is_flow_file(file: Path) -> bool:
-    """Whether a file is a flow file by its name."""
+    """Return whether the name is the name of a flow file; the file itself is not read."""
     return file.suffix in FLOW_SUFFIXES and file.name not in _RESERVED_FILES and not file.name.startswith((".", "_"))
 
 
 def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
-    """A flow file, read and compiled; that it cannot be read is a problem like any other."""
+    """Read and compile a flow file. An unreadable file is reported as a problem."""
     try:
         text = read_bounded_file(file)
     except OSError as error:
@@ -194,19 +198,18 @@ def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
 
 
 def read_bounded_file(file: Path) -> bytes:
-    """What stands in a file, or one byte more of it than a flow file may have. Raises OSError."""
+    """Return the content, cut one byte above the limit of a flow file so that the limit check fails. Raises OSError."""
     with file.open("rb") as opened:
         return opened.read(MAX_FLOW_FILE_BYTES + 1)
 
 
 def reject_unreadable_file(file: Path, error: OSError) -> FlowCompilation:
-    """A flow file that cannot be read."""
     wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
     return FlowCompilation(None, None, (wrong,))
 
 
 def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:
-    """The attributes that ``extensions.yaml`` declares, and what is wrong with it."""
+    """Return the attributes declared in ``extensions.yaml``, and the problems of the file."""
     file = folder / EXTENSIONS_FILE
     report = ProblemReport(str(file))
     if not file.is_file():

@@ -1,7 +1,7 @@
-"""Watches a folder of flow files, and has the library look again when something may have changed.
+"""Watches a folder of flow files and refreshes the flow library after changes.
 
-The system's notifications wake it at once. Where they do not come (network mounts, files behind links, a folder put in
-another's place), a slow look at the files' times finds the change.
+Notifications of the operating system trigger a refresh at once. A slow poll finds changes without notification: on
+network mounts, behind symbolic links, or after the folder was replaced.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 FOLDER_POLL_SECONDS: Final = 2.0
-"""Seconds between looks that nobody asked for."""
+"""Seconds between polls without notification."""
 
 
 _POLL_COST_FACTOR: Final = 50
-"""A look that takes long is taken less often: at most a fiftieth of the time goes into looking."""
+"""Expensive polls are rarer: polling takes at most a fiftieth of the time."""
 
 
 _NOTIFICATION_RETRY_SECONDS: Final = 30.0
-"""Seconds without notifications, after they could not be had."""
+"""Seconds of polling after notifications failed, before the next attempt to use them."""
 
 
 _NOTIFICATION_STEP_MS: Final = 50
@@ -46,7 +46,7 @@ _TEMPORARY_SUFFIXES: Final = ("~", ".swp", ".swx", ".swo", ".tmp", ".bak", ".par
 
 
 def may_affect_flows(path: str) -> bool:
-    """Whether a change of this path may be one of a flow; what editors and tools leave beside their files is none."""
+    """Return whether a change of this path may change a flow. Temporary files of editors and tools do not."""
     parts = PurePath(path).parts[-2:]
     name = parts[-1]
     return (
@@ -57,7 +57,7 @@ def may_affect_flows(path: str) -> bool:
 
 
 class FolderWatcher:
-    """Has a library look again after every change, one look at a time, in a thread that ends with the process."""
+    """Refreshes a library after every change, in a daemon thread."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class FolderWatcher:
         *,
         poll_seconds: float = FOLDER_POLL_SECONDS,
     ) -> None:
-        """``on_loaded`` is told, in that thread, what was loaded before and what is now."""
+        """``on_loaded`` is called in the watcher's thread with the previous and the new flows."""
         self._library = library
         self._reported_flows = library.loaded_flows
         self._on_loaded = on_loaded
@@ -75,24 +75,23 @@ class FolderWatcher:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
         self._thread = threading.Thread(target=self._watch_until_stopped, name="watcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a look that is being taken is not waited for longer than two seconds."""
+        """Stop, but wait at most two seconds for a refresh in progress."""
         self._stop_event.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
 
     def refresh_library(self) -> None:
-        """Look at the files now, and tell what has changed. Never raises."""
+        """Refresh the library and report a change to ``on_loaded``. Never raises."""
         try:
             loaded = self._library.refresh()
             if loaded is not self._reported_flows:
                 self._on_loaded(self._reported_flows, loaded)
                 self._reported_flows = loaded
-        except Exception:  # noqa: BLE001 - watching goes on whatever broke
+        except Exception:  # noqa: BLE001 - the watcher must survive every error
             _get_logger().exception("the flow files could not be looked at, and go on as they were")
 
     def _watch_until_stopped(self) -> None:
@@ -100,8 +99,9 @@ class FolderWatcher:
             try:
                 self._watch_notifications()
             except FileNotFoundError:
+                # The folder is missing: poll until it exists, without the warning below.
                 self._poll_folder(0)
-            except Exception as error:  # noqa: BLE001 - whatever the system says, watching goes on without it
+            except Exception as error:  # noqa: BLE001 - polling replaces notifications after every error
                 said = (
                     "changes of the flow files are not notified, "
                     f"they are looked for every {self._poll_seconds:g} s: {error}"
@@ -110,7 +110,7 @@ class FolderWatcher:
                 self._poll_folder(_NOTIFICATION_RETRY_SECONDS)
 
     def _watch_notifications(self) -> None:
-        """Look whenever notified, and now and then besides, until the folder is another one. Raises OSError."""
+        """Refresh on notifications, and by polls between them, until the folder is replaced. Raises OSError."""
         place, due = self._read_folder_id(), 0.0
         for changes in watchfiles.watch(
             self._library.folder,
@@ -135,7 +135,7 @@ class FolderWatcher:
                 return
 
     def _poll_folder(self, seconds: float) -> None:
-        """Look now and then, until the folder is there and notifications may be tried again."""
+        """Refresh by polls, for at least ``seconds`` and until the folder exists."""
         again = time.monotonic() + seconds
         while not self._stop_event.wait(self._poll_seconds):
             self.refresh_library()
@@ -143,7 +143,7 @@ class FolderWatcher:
                 return
 
     def _read_folder_id(self) -> tuple[int, int] | None:
-        """Which folder it is: another may be put in its place."""
+        """Return device and inode of the folder, which change if another folder takes its place."""
         try:
             found = self._library.folder.stat()
         except OSError:
@@ -151,5 +151,5 @@ class FolderWatcher:
         return found.st_dev, found.st_ino
 
 
-def _get_logger() -> Any:  # noqa: ANN401 - structlog's own
+def _get_logger() -> Any:  # noqa: ANN401 - structlog returns Any
     return structlog.get_logger("callflows.flows")

@@ -1,1 +1,1 @@
-"""Text messages that come in, and the rules by which flows answer them."""
+"""Inbound text messages, and the rules of flows for answers."""

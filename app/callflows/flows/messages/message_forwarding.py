@@ -1,4 +1,4 @@
-"""Whom a text is sent on to: numbers that the author wrote out, those of a group, or what is worked out."""
+"""Compiles ``forward`` of message rules: literal numbers, the numbers of a group, or computed numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compile_forwards(
     forward_numbers: dict[SourcePath, str],
     locate: Callable[[SourcePath, int], SourcePath],
 ) -> Iterator[MessageAction]:
-    """What is done for each target; numbers that are written out are put into ``noted`` with their places."""
+    """Compile an action for each target; stores literal numbers with their positions in ``forward_numbers``."""
     for index, written in enumerate(targets):
         here = locate(path, index)
         target = written.strip()
@@ -48,7 +48,7 @@ def compile_forwards(
 
 
 def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) -> list[tuple[str, SourcePath]]:
-    """The numbers of a group, with their places."""
+    """Return the numbers of a group, with their positions; report members without a number."""
     compiler.flow_compiler.used_groups.add(group)
     found = []
     members = compiler.flow_compiler.groups[group].to
@@ -68,7 +68,7 @@ def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) ->
 
 
 def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -> MessageAction:
-    """To a number that is the author's own word."""
+    """Forward to a literal number, without a check of the dial policy."""
     mark, place, flow = (
         compiler.make_decision_origin("forward", number),
         f"{compiler.step_index}/forward/{target_index}",
@@ -80,7 +80,7 @@ def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -
 
 
 def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, index: int) -> Iterator[MessageAction]:
-    """To a number that is worked out, if the file's dial policy allows it."""
+    """Forward to a computed number, if the file's dial policy allows the number."""
     text = compiler.compile_text(source, path)
     if text is None:
         return
@@ -107,5 +107,5 @@ def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, 
 
 
 def format_forwarded_text(message: TextMessage) -> str:
-    """A text as it is sent on: from whom it is, and what it says, in no language."""
+    """Return sender and text, without words of any language."""
     return f"{message.sender}: {message.text}"

@@ -1,7 +1,7 @@
-"""Takes text messages that came in, whoever brings them, and says what is to be sent: each once, and nothing in circles.
+"""Handles inbound text messages: each message once, without loops.
 
-Before any flow stand STOP, START and HELP, and what ends talks between machines. Nothing is sent here: whoever takes a
-message causes the effects that it gives.
+STOP, START, HELP and the limits against loops come before the rules of a flow. The inbox sends no messages: the caller of
+``handle_message`` executes the returned effects.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 MAX_ANSWERABLE_AGE_SECONDS: Final = 6 * 3600.0
-"""Seconds after which a message is too old to be answered: it was found by a search, and its sender waits no more."""
+"""Older messages are not answered: a search found the message late, and the sender no longer waits."""
 
 
 _MAX_DETAIL_CHARACTERS: Final = 300
@@ -58,10 +58,10 @@ _CARRIER_KEYWORD_OUTCOMES: Final[Mapping[CarrierKeyword, InboxOutcome]] = {
 
 
 class InboxResult(NamedTuple):
-    """What became of a message.
+    """The outcome of a message.
 
-    ``effects`` are to be caused now. ``rule`` is the index of the rule that it met; ``detail`` says why it is ``broken``.
-    ``trail`` is what was decided and why, as of a call's turn.
+    ``effects`` are to be executed now. ``rule_index`` is the index of the matching rule. ``detail`` explains the outcome
+    ``broken``.
     """
 
     outcome: InboxOutcome
@@ -74,15 +74,16 @@ class InboxResult(NamedTuple):
 
     @property
     def trail(self) -> list[dict[str, Any]]:
-        """The decisions in words."""
+        """Describe the decisions in words."""
         return describe_decisions(self.turn) if self.turn is not None else []
 
 
 class MessageInbox:
-    """``book`` gives the flows as they are now, ``do`` works out what is done apart (``Workshop.do``).
+    """Applies the rules of the current flows to inbound messages.
 
-    ``done`` remembers which messages were taken, ``optouts`` who wants none; what they raise, ``take`` raises: such a
-    message must not be acknowledged, and may come again.
+    ``book`` returns the current flows. ``run_job`` runs deferred jobs. ``deduplication`` remembers handled messages,
+    ``optouts`` the senders who opted out. ``handle_message`` raises every error of both stores: such a message must not be
+    acknowledged, and may arrive again.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class MessageInbox:
         clock: Callable[[], float] = time.time,
         quiet: bool = False,
     ) -> None:
-        """``quiet``: the log is told nothing."""
+        """``quiet``: write no log lines."""
         self._quiet = quiet
         self._get_book = book
         self._sentences = sentences
@@ -108,7 +109,7 @@ class MessageInbox:
         self._recent_outbound_ids = RecentKeys()
 
     async def handle_message(self, message: TextMessage) -> InboxResult:
-        """What is to be done about a message, the first time that it comes; the same message again gives no effects."""
+        """Return the outcome and the effects of a message; a repeated message has no effects."""
         taken = await self._process_message(message)
         if self._quiet or (taken.outcome == "outbound" and not self._recent_outbound_ids.add(message.id)):
             return taken
@@ -128,6 +129,7 @@ class MessageInbox:
         flow = book.find_answering_flow(message.number)
         opted_out = await self._optouts.is_opted_out(message.number, message.sender)
         said = detect_carrier_keyword(message.text, opted_out=opted_out)
+        # Before the claim: if the store fails, the message stays unclaimed and may arrive again.
         changed = await self._update_opt_out(said, message)
         if not await self._deduplication.claim_key("message", message.id):
             return InboxResult("repeated")
@@ -136,7 +138,7 @@ class MessageInbox:
         return await self._apply_rules(flow, message, opted_out=opted_out, consent_changed=changed)
 
     async def _update_opt_out(self, carrier_keyword: str | None, message: TextMessage) -> bool:
-        """Remember a STOP or a START; whether that changed anything. It may be said again, in whatever order."""
+        """Store a STOP or START; return whether the state changed. Safe to repeat, in any order."""
         pair = (message.number, message.sender)
         if carrier_keyword == "stop":
             return await self._optouts.opt_out(*pair, message.received_at)
@@ -153,7 +155,7 @@ class MessageInbox:
         decide = partial(rules.decide_effects, message, turn, self._sentences, opted_out=opted_out)
         try:
             decided = await run_until_resolved(decide, turn, self._run_job, flow.name)
-        except Exception as error:  # noqa: BLE001 - whatever a rule breaks on, the next message is taken
+        except Exception as error:  # noqa: BLE001 - a broken rule must not stop the next message
             reason = f"{type(error).__name__}: {error}"[:_MAX_DETAIL_CHARACTERS]
             return InboxResult("broken", flow.name, flow.version, detail=reason, turn=turn)
         effects = [
@@ -168,7 +170,7 @@ class MessageInbox:
     async def _may_cause(
         self, request: RequestedEffect, message: TextMessage, turn: Turn, *, consent_changed: bool
     ) -> bool:
-        """Whether what a rule wants is done; the trail says so, or why not."""
+        """Return whether a requested effect is executed; record the decision in the trail."""
         sms = request.effect.kind == "sms"
         refused = request.refusal or (
             await self._find_refusal(request, message, consent_changed=consent_changed) if sms else ""
@@ -179,7 +181,7 @@ class MessageInbox:
         return not refused
 
     async def _find_refusal(self, request: RequestedEffect, message: TextMessage, *, consent_changed: bool) -> str:
-        """Why a text is not sent; nothing where it is, which is counted."""
+        """Return the reason not to send a text; "" if allowed, and then the text is counted."""
         to, confirms = request.effect.payload["to"], request.effect.is_stop_confirmation
         why = self._find_permanent_refusal(to, message, is_forward=request.is_forward)
         if why:
@@ -196,7 +198,7 @@ class MessageInbox:
         )
 
     def _find_permanent_refusal(self, to: str, message: TextMessage, *, is_forward: bool) -> str:
-        """Why nobody is written to there, however seldom."""
+        """Return the reason never to write to a target, independent of rate; "" if none."""
         if message.automated:
             return "a machine wrote it, and machines are not answered"
         if is_forward and to == message.sender:

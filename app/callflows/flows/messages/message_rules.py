@@ -1,4 +1,7 @@
-"""A rule of ``messages`` as its author writes it."""
+"""Message rules: the section of a flow file, and the compiled rules.
+
+The compiled rules only decide; ``MessageInbox`` checks the requested effects, and no text is sent here.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class MessageRule(pydantic.BaseModel):
-    """What is done with a text message: the first rule that it meets, and no other."""
+    """A rule of ``messages`` in a flow file. Only the first matching rule applies."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -47,18 +50,18 @@ class MessageRule(pydantic.BaseModel):
 MESSAGE_ACTIONS: Final = ("reply", "forward", "notify", "ignore")
 
 
-# The rules of a flow on texts, ready: what they want done about a message. Pure; nothing is sent here.
+# Compiled rules
 
 
 MESSAGES_NODE: Final = "messages:"
-"""Where in a flow it is decided what is done with texts, for the trail; no node is named so."""
+"""Node name of message rules in the decision trail. The colon prevents a clash with real nodes."""
 
 
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 class CarrierReplies(NamedTuple):
-    """What the product says by itself to who writes STOP, START and HELP."""
+    """The replies of the product to STOP, START and HELP."""
 
     stop: str
     start: str
@@ -66,9 +69,9 @@ class CarrierReplies(NamedTuple):
 
 
 class RequestedEffect(NamedTuple):
-    """An effect that a rule wants, and where it says so; ``refused``: why it cannot be, whoever looks at it.
+    """An effect requested by a rule, with its origin.
 
-    ``forwards``: it is a text that is sent on, not an answer.
+    ``refusal`` is a reason to refuse the effect in any case, "" if none. ``is_forward``: the text is not an answer.
     """
 
     effect: Effect
@@ -78,9 +81,9 @@ class RequestedEffect(NamedTuple):
 
 
 class MessageDecision(NamedTuple):
-    """What is to be done about a message.
+    """The decision about a message.
 
-    ``said``: it says STOP, START or HELP as a whole; ``rule`` is the index of the rule that it met, None for none.
+    ``carrier_keyword``: the whole text means STOP, START or HELP. ``rule_index`` is None without matching rule.
     """
 
     carrier_keyword: CarrierKeyword | None
@@ -90,7 +93,7 @@ class MessageDecision(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class CompiledMessageRule:
-    """A rule: without keywords any text meets it, without ``holds`` at any time. ``replies``: it says what is sent."""
+    """A compiled rule: without ``keywords`` every text matches; without ``condition`` the rule always holds."""
 
     index: int
     keywords: frozenset[str]
@@ -101,7 +104,7 @@ class CompiledMessageRule:
     ignores_message: bool = False
 
     def matches(self, turn: Turn) -> bool:
-        """Whether a text meets the rule, whatever its first word; the trail says so."""
+        """Return whether the condition holds, independent of keywords; record the decision in the trail."""
         holds = self.condition is None or bool(self.condition(turn))
         turn.trail.append((self.mark, holds, turn.values, None))
         return holds
@@ -109,9 +112,10 @@ class CompiledMessageRule:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class MessageRules:
-    """A flow's rules. ``forwards`` are the numbers that its author wrote out; ``apart``: workers are needed.
+    """The compiled rules of a flow.
 
-    ``none`` is what the trail says of a text that meets none of them; nothing where every text meets one.
+    ``forward_claims`` are the literal numbers of ``forward``. ``no_match_mark`` is the trail entry for a text without
+    matching rule, None if every text matches a rule.
     """
 
     flow: str
@@ -123,9 +127,9 @@ class MessageRules:
     def decide_effects(
         self, message: TextMessage, turn: Turn, carrier_replies: CarrierReplies, *, opted_out: bool = False
     ) -> MessageDecision:
-        """What is to be done about a message; ``opted_out`` is whether its sender wants no messages until now.
+        """Return the decision about a message; ``opted_out`` is the sender's state before this message.
 
-        Raises Pending where something must be worked out apart first, and whatever a text or a condition raises.
+        Raises NeedsResult if a deferred job must run first, and every error of a text or condition.
         """
         said = detect_carrier_keyword(message.text, opted_out=opted_out)
         way = self._find_keyword_rule(said, turn) if said else self._find_matching_rule(turn)
@@ -149,7 +153,7 @@ class MessageRules:
         return None
 
     def _find_keyword_rule(self, carrier_keyword: CarrierKeyword, turn: Turn) -> CompiledMessageRule | None:
-        """The rule that has the text for STOP, START or HELP: one with the very word, else with the word itself."""
+        """Return the rule for STOP, START or HELP: first by the exact word of the text, then by the keyword."""
         words: list[str] = [
             *dict.fromkeys([*({*turn.values["message"]["words"]} & CARRIER_KEYWORDS[carrier_keyword]), carrier_keyword])
         ]
@@ -160,7 +164,6 @@ class MessageRules:
         return None
 
     def _make_carrier_reply(self, carrier_keyword: CarrierKeyword, text: str) -> MessageAction:
-        """The product's own answer."""
         mark = DecisionOrigin(MESSAGES_NODE, -1, carrier_keyword, text, _NO_NAMES, _NO_NAMES)
         return lambda _turn, message: iter([make_text_effect(self.flow, message, carrier_keyword, mark, text)])
 
@@ -168,7 +171,10 @@ class MessageRules:
 def make_text_effect(
     flow: str, message: TextMessage, place: str, mark: DecisionOrigin, text: str, *, to: str = "", refusal: str = ""
 ) -> RequestedEffect:
-    """A text in answer to a message: to its sender, or forwarded. ``place`` is the same for the same rule and target."""
+    """Return a text to the sender of a message, or a forward to ``to``.
+
+    ``place`` must be the same for the same rule and target, because the idempotency key contains ``place``.
+    """
     target = to or message.sender
     payload = {"to": parse_e164(target) or target, "from": message.number, "text": truncate_sms_text(text)}
     if not text.strip():
@@ -177,13 +183,13 @@ def make_text_effect(
 
 
 def _mark_confirmation(request: RequestedEffect) -> RequestedEffect:
-    """What goes to who said STOP is the one confirmation."""
+    """Mark an answer to STOP as the one allowed confirmation; leave forwards and other effects unchanged."""
     if request.effect.kind != "sms" or request.is_forward:
         return request
     return request._replace(effect=dataclasses.replace(request.effect, is_stop_confirmation=True))
 
 
 def describe_rule_condition(rule: Mapping[str, Any], keywords: Iterable[str]) -> str:
-    """A rule's condition as the trail says it."""
+    """Describe the condition of a rule for the trail."""
     parts = [f"keyword {', '.join(keywords)}" if keywords else "", f"when {rule['when']}" if rule.get("when") else ""]
     return " and ".join(filter(None, parts)) or "else"

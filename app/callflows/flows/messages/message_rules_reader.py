@@ -1,4 +1,4 @@
-"""The rules under ``messages``, from what an author writes to what is done about a text."""
+"""Compiles the rules under ``messages`` of a flow file."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ MESSAGE_SCOPE: Final[ExpressionScope] = {
     "number": CALL_SCOPE["number"],
     "now": MOMENT_SCOPE,
 }
-"""What rules see of a text, by name: ``caller`` is who wrote, ``number`` is ours."""
+"""Names visible to message rules: ``caller`` is the sender, ``number`` our number."""
 
 
 _KEYWORD_NAMES: Final = frozenset({"message.keyword"})
 
 
 def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
-    """The rules of a file; what is wrong with them is said."""
+    """Compile the rules of a file and report their problems."""
     reading = _MessageRulesReader(compiler)
     ways = [
         way
@@ -70,19 +70,19 @@ def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
 
 
 class _MessageRulesReader:
-    """Reads rules in order."""
+    """Reads the rules in order, because an earlier rule can make a later one unreachable."""
 
     def __init__(self, compiler: FlowCompiler) -> None:
         self.rule_compiler = RuleCompiler.with_scope(compiler, MESSAGES_NODE, MESSAGE_SCOPE)
         self.forward_numbers: dict[SourcePath, str] = {}
         self.catches_all = False
         self.may_catch_all = False
-        """Whether a rule that is wrong may be meant for all texts."""
+        """True if a faulty rule may be meant for all texts."""
         self._rules_by_keyword: dict[str, int] = {}
         self._rule: SourcePath = ()
 
     def read_rule(self, index: int, data: object) -> CompiledMessageRule | None:
-        """A rule; None where it is none, which is said."""
+        """Compile a rule; return None, with an error, if the data is not a valid rule."""
         path: SourcePath = ("messages", index)
         self.rule_compiler.step_index = index
         if not isinstance(data, dict):
@@ -121,7 +121,7 @@ class _MessageRulesReader:
         )
 
     def _report_step_keys(self, data: dict[Any, Any], path: SourcePath) -> None:
-        """Say of a step of a node that it is none of a rule."""
+        """Report steps of calls, which message rules do not have."""
         for key in data:
             if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
@@ -130,7 +130,7 @@ class _MessageRulesReader:
                 self.rule_compiler.error((*path, key), "unknown-key", message, mend, key=True)
 
     def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
-        """The keywords as they are compared."""
+        """Return the normalized keywords; report invalid and repeated ones."""
         made: list[str] = []
         for index, written in enumerate(rule.keyword):
             here = self._locate_item((*path, "keyword"), index)
@@ -155,7 +155,10 @@ class _MessageRulesReader:
         return made
 
     def _check_reachable(self, rule: MessageRule, keywords: list[str], path: SourcePath, *, is_valid: bool) -> None:
-        """Say of a rule that no text gets to it; note what none gets beyond, where its keys are ``right``."""
+        """Report a rule that no text can reach, and remember the texts caught by this rule.
+
+        ``is_valid``: the keys of the rule are correct.
+        """
         if self.catches_all and not {*keywords} & UNAMBIGUOUS_KEYWORDS:
             mend = "put the rule without keyword and when last"
             self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", mend)
@@ -164,10 +167,10 @@ class _MessageRulesReader:
             self.catches_all = self.catches_all or (is_valid and not rule.keyword)
             self.may_catch_all = self.may_catch_all or not is_valid
 
-    # What is done
+    # Actions
 
     def _check_actions(self, rule: MessageRule, path: SourcePath) -> None:
-        """Say of a rule that it does nothing, or two things that exclude each other."""
+        """Report a rule without action, or with contradictory actions."""
         does = [key for key in MESSAGE_ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
         if not does:
             mend = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
@@ -236,13 +239,13 @@ class _MessageRulesReader:
         yield notify
 
     def _locate_item(self, path: SourcePath, index: int) -> SourcePath:
-        """Where a part of a list stands; where it is no list, the value itself."""
+        """Return the position of an item, or of the value itself if the value is not a list."""
         listed = (*path, index)
         return listed if listed in self.rule_compiler.flow_compiler.report.positions else path
 
 
 def _message_for_webhook(message: TextMessage) -> dict[str, Any]:
-    """A message as webhooks tell of it."""
+    """Return a message in the shape of webhook bodies."""
     return {"message": {"id": message.id, "from": message.sender, "to": message.number, "text": message.text}}
 
 

@@ -1,4 +1,4 @@
-"""The steps under ``missed``: what is caused, once, when a call has ended and nobody took it."""
+"""Steps under ``missed``: executed once, after a call ended without being taken."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 
 MISSED_NODE: Final = "missed:"
-"""Where in a flow it is decided, for the trail; no node is named so."""
+"""Node name of the steps in the decision trail. The colon prevents a clash with real nodes."""
 
 
 MISSED_STEP_NAMES: Final = ("sms", "notify")
-"""The steps that can still be done when a call is over."""
+"""The steps possible after a call."""
 
 
 MISSED_SCOPE: Final[ExpressionScope] = {
     **{name: seen for name, seen in CALL_SCOPE.items() if name != "digits"},
     "ended": dict.fromkeys(("seconds", "rang", "tags"), SCOPE_LEAF),
 }
-"""What they see, by name: of what the call itself kept, nothing."""
+"""Names visible to these steps; digits and variables of the call are not available."""
 
 
 class MissedCallSteps:
-    """A flow's steps for a missed call, ready; ``apart``: workers are needed; ``counts``: the caller's calls are asked."""
+    """A flow's compiled steps for a missed call. ``uses_call_count``: the steps use ``caller.calls_today``."""
 
     __slots__ = ("_fragments", "needs_worker", "uses_call_count")
 
@@ -47,14 +47,15 @@ class MissedCallSteps:
         self.uses_call_count = uses_call_count
 
     def run_steps(self, turn: Turn) -> None:
-        """Do the steps: effects and trail are the turn's. Raises as ``Flow.answer`` does."""
+        """Add the effects and decisions of the steps to the turn. Raises the errors of rendering."""
         render_fragments(self._fragments, turn, [])
 
 
 async def run_missed_call_steps(flow: Flow, call: CallRecord, run_job: RunJob) -> Turn | None:
-    """What a flow causes now that a call has ended: ``effects`` and ``trail`` of the turn; None where it causes nothing.
+    """Return the turn with the effects and the trail of a missed call; None if the flow has no such steps.
 
-    Their keys are the same however often it is asked. Raises as ``worked`` does.
+    Also returns None if the call was not missed. Repeated runs give the same idempotency keys. Raises the errors of
+    ``run_until_resolved``.
     """
     if flow.missed_calls is None or not call.was_missed:
         return None
@@ -65,7 +66,7 @@ async def run_missed_call_steps(flow: Flow, call: CallRecord, run_job: RunJob) -
 
 
 def _check_step_after_call(step: object, index: int, compiler: FlowCompiler) -> bool:
-    """Whether a step can still be done; what cannot is said."""
+    """Return whether a step is possible after a call; report a problem if not."""
     strange = [
         key
         for key in (step if isinstance(step, dict) else [step])
@@ -80,7 +81,7 @@ def _check_step_after_call(step: object, index: int, compiler: FlowCompiler) -> 
 
 
 def compile_missed_steps(compiler: FlowCompiler) -> MissedCallSteps | None:
-    """The steps of a file; what is wrong with them is said."""
+    """Compile the steps of a file and report their problems; None if the file has no such steps."""
     steps = compiler.flow_file.missed
     if not steps:
         return None

@@ -1,4 +1,7 @@
-"""What ends a talk between two machines: no pair of numbers gets more than so many texts, and none the same at once."""
+"""Rate limits for texts, against endless talks between two machines.
+
+A pair of numbers gets a limited number of texts, and not the same answer to the same text in quick succession.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import hashlib
 from typing import Final, NamedTuple
 
 TextConversation = tuple[str, ...]
-"""Who talks: our number, the other's, and what kind of text it is."""
+"""Our number, the other number, and the kind of text."""
 
 
 class TextRateLimit(NamedTuple):
-    """How many texts in how many seconds."""
+    """Maximum number of texts within a period; ``period`` is the period in words."""
 
     max_texts: int
     seconds: float
@@ -19,26 +22,26 @@ class TextRateLimit(NamedTuple):
 
 
 REPLY_LIMITS: Final = (TextRateLimit(5, 600.0, "10 minutes"), TextRateLimit(20, 86_400.0, "a day"))
-"""Answers to one sender; STOP's confirmations are counted apart, so that nobody misses his."""
+"""Limits for answers to one sender. Confirmations of STOP are counted separately, so that none is lost to other answers."""
 
 
 FORWARD_LIMITS: Final = (TextRateLimit(20, 600.0, "10 minutes"), TextRateLimit(100, 86_400.0, "a day"))
-"""Texts of one sender that are sent on to one target: people may write more than machines should answer."""
+"""Limits for forwards from one sender to one target, higher because people may read many texts."""
 
 
 REPEATED_TEXT_SECONDS: Final = 60.0
-"""Seconds within which the same text is not answered by the same text."""
+"""The same text does not get the same answer again within this time."""
 
 
 MAX_TEXT_CONVERSATIONS: Final = 50_000
-"""Talks that are remembered."""
+"""Maximum number of remembered conversations."""
 
 
 _DAY: Final = 86_400.0
 
 
 class ReplyLimiter:
-    """Counts what this process sent; of several, each counts for itself. For one thread."""
+    """Counts the texts of this process; several processes count separately. Not thread-safe."""
 
     def __init__(self) -> None:
         self._sent_texts: collections.OrderedDict[TextConversation, collections.deque[tuple[float, bytes]]] = (
@@ -56,7 +59,7 @@ class ReplyLimiter:
         reply_text: str,
         now: float,
     ) -> str:
-        """Why a text is not sent in answer to what was ``heard``; nothing where it may be: then it is counted."""
+        """Return the reason not to send a reply to a received text; "" if allowed, and then the reply is counted."""
         sent = self._sent_texts.setdefault(conversation, collections.deque(maxlen=max(bound.max_texts for bound in limits)))
         self._sent_texts.move_to_end(conversation)
         while len(self._sent_texts) > MAX_TEXT_CONVERSATIONS:

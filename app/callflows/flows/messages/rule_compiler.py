@@ -1,4 +1,4 @@
-"""Paper for what stands beside the nodes of a flow and looks at something else than a call: texts, and calls that ended."""
+"""Compiles steps outside the nodes of a flow, with a different scope: message rules and steps for missed calls."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _DECISIONS_OF_COMMENTS: Final[Mapping[str, tuple[str, object]]] = {
     "refused": ("sms", "refused"),
     "sent": ("sms", "caused"),
 }
-"""What a call may come by, by the word and the outcome in the trail."""
+"""Word and outcome in the trail, by the label of a coverage comment."""
 
 
 class RuleCompiler(NodeCompiler):
-    """A run with a scope of its own."""
+    """A NodeCompiler with its own scope."""
 
     own_prompts: ExpressionCompiler | None = None
 
     @classmethod
     def with_scope(cls, compiler: FlowCompiler, node: str, scope: ExpressionScope) -> Self:
-        """An empty run. ``node`` is the key of the file, with its colon: no node is named so."""
+        """Return an empty compiler. ``node`` is a key of the file with a colon, because no real node has such a name."""
         made = cls(compiler, node)
         made.own_prompts = ExpressionCompiler({**scope, **compiler.flow_context.scope}, compiler.voice.get("lang", "en-US"))
         return made
 
     @property
     def expression_compiler(self) -> ExpressionCompiler:
-        """As ``Texts`` says, for this scope."""
+        """Return the expression compiler of this scope."""
         return self.own_prompts or self.flow_compiler.expression_compiler
 
     def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
-        """As ``Run`` says, with the same scope."""
+        """Return a branch, as ``NodeCompiler`` does, with the same scope."""
         made = super().make_branch(line_answered=line_answered, inside_branch=inside_branch)
         made.own_prompts = self.own_prompts
         return made
 
     def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
-        """Nothing, as no document comes by here: the trail tells of conditions."""
+        """Return "" and record a coverage point: no document is written, and the trail reports conditions."""
         if label in _DECISIONS_OF_COMMENTS:
             word, outcome = _DECISIONS_OF_COMMENTS[label]
             self.flow_compiler.coverage_recorder.record_decision(
@@ -57,5 +57,4 @@ class RuleCompiler(NodeCompiler):
         return ""
 
     def compile_rule_step(self, step: object, path: SourcePath) -> None:
-        """Write one step."""
         self._compile_step(step, path)

@@ -1,4 +1,4 @@
-"""A text message that came in, and what is known of it before any flow looks: its words, STOP, START and HELP."""
+"""An inbound text message, and its interpretation before the rules of a flow: words, STOP, START and HELP."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 INBOUND_MESSAGE_TYPE: Final = "smsi"
-"""The type of messages to us; ``smso`` are ours, of ``smsr`` nothing is documented."""
+"""The type of inbound messages. ``smso`` are outbound; ``smsr`` is not documented."""
 
 
 ARRIVED_MESSAGE_STATE: Final = "success"
-"""The state of a message that has arrived whole."""
+"""The state of a message that has arrived completely."""
 
 
 _MAX_TEXT_CHARACTERS: Final = 5_000
-"""Characters of a text that are looked at."""
+"""Further characters of a text are ignored."""
 
 
 _SAME_MESSAGE_SECONDS: Final = 60
-"""Seconds within which the same text between the same numbers is one message, where Opentact gives it no uuid."""
+"""Time within which equal texts between the same numbers are one message, if Opentact gives no uuid."""
 
 
 _MAX_WORDS: Final = 500
-"""Words of a text that are looked at."""
+"""Further words of a text are ignored."""
 
 
 _WORD_JOINERS: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
-"""Joins the parts of a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
+"""Matches signs inside a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
 
 
 _SEPARATOR_CATEGORIES: Final = frozenset("PSZC")
-"""The categories of characters that stand between words."""
+"""Major Unicode categories of characters between words."""
 
 
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
@@ -61,7 +61,7 @@ HELP_WORDS: Final = frozenset({"help", "info"})
 
 
 UNAMBIGUOUS_KEYWORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
-"""Those of them that mean nothing else: a rule with such a word has the text of a confirmation, and no other use."""
+"""Carrier keywords without another meaning. A rule with such a keyword customizes the confirmation and has no other use."""
 
 
 CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
@@ -69,7 +69,7 @@ CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
     "start": START_WORDS,
     "help": HELP_WORDS,
 }
-"""What carriers want every number to honour, with the words for it."""
+"""Keywords that carriers require every number to honour, with their synonyms."""
 
 
 _POLITE_WORDS: Final = frozenset({"please", "pls", "now", "thanks"})
@@ -79,7 +79,7 @@ _POLITE_STOP_WORDS: Final = _POLITE_WORDS | {
     "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
     "thank", "these", "this", "to", "you",
 }  # fmt: skip
-"""Words beside which STOP still means that nothing is wanted any more, as in ``Please stop texting me``."""
+"""Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
 
 
 _MAX_POLITE_WORDS: Final = 8
@@ -87,10 +87,10 @@ _MAX_POLITE_WORDS: Final = 8
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TextMessage:
-    """A text message as Opentact tells of it, by its own names.
+    """A text message, with the field names of Opentact.
 
-    ``type`` is ``smsi`` for one to us, ``state`` is ``success`` when it has arrived; ``automated`` whether a machine wrote
-    it; ``at`` is when it came, in seconds since 1970.
+    ``type`` is ``smsi`` for inbound messages; ``state`` is ``success`` after arrival. ``automated``: a machine wrote the
+    message. ``received_at`` is in seconds since 1970.
     """
 
     uuid: str
@@ -104,7 +104,7 @@ class TextMessage:
 
     @property
     def id(self) -> str:
-        """The uuid; where there is none, one that the same text has again within a minute."""
+        """Return the uuid, or a hash of parties, text and minute if the uuid is missing."""
         if self.uuid:
             return self.uuid
         said = f"{self.sender}>{self.number}@{int(self.received_at) // _SAME_MESSAGE_SECONDS}#{self.text}"
@@ -112,16 +112,16 @@ class TextMessage:
 
     @property
     def number(self) -> str:
-        """The number of ours, in E.164."""
+        """Return our number, in E.164."""
         return normalize_party(self.to)
 
     @property
     def sender(self) -> str:
-        """Who wrote: E.164, else a short code or a name."""
+        """Return the sender: E.164, a short code or a name."""
         return normalize_party(self.from_)
 
     def make_turn(self) -> Turn:
-        """The message as expressions see it."""
+        """Return a turn for evaluating expressions about the message."""
         words = split_message_words(self.text)
         seen = {"text": clean_text(self.text[:_MAX_TEXT_CHARACTERS]), "keyword": words[0] if words else "", "words": words}
         turn = Turn({"from": self.from_, "to": self.to}, get_base_url=str, clock=self.received_at)
@@ -131,9 +131,9 @@ class TextMessage:
 
 
 def parse_text_message(entity: Mapping[str, Any], received_at: float) -> TextMessage:
-    """The message that an entity of Opentact's tells of (an event's, a callback's); ``at`` is when it came.
+    """Parse a message from an entity of Opentact, in an event or a callback.
 
-    platform: a callback has at least ``state, from, to, message``; of a missing type it is taken that it came to us.
+    platform: a callback has at least ``state, from, to, message``; a message without type counts as inbound.
     """
     said = {name: str(entity.get(name) or "") for name in ("uuid", "from", "to", "message", "type", "state")}
     return TextMessage(
@@ -149,7 +149,10 @@ def parse_text_message(entity: Mapping[str, Any], received_at: float) -> TextMes
 
 
 def split_message_words(text: str) -> list[str]:
-    """The words of a text in small letters, without accents, signs and what cannot be seen; ``Opt-out!`` is ``optout``."""
+    """Return the words of a text in lower case, without accents, punctuation and invisible characters.
+
+    ``Opt-out!`` is ``optout``.
+    """
     plain = unicodedata.normalize("NFKD", text[:_MAX_TEXT_CHARACTERS]).casefold()
     plain = unicodedata.normalize("NFC", _ACCENTS.sub("", plain))
     plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
@@ -159,7 +162,7 @@ def split_message_words(text: str) -> list[str]:
 
 
 def detect_carrier_keyword(text: str, *, opted_out: bool) -> CarrierKeyword | None:
-    """Whether a text as a whole says STOP, START or HELP; a YES is a START only to whoever is opted out."""
+    """Return STOP, START or HELP if the whole text means one; YES means START only for an opted-out sender."""
     words = split_message_words(text)
     if not words:
         return None
@@ -171,7 +174,7 @@ def detect_carrier_keyword(text: str, *, opted_out: bool) -> CarrierKeyword | No
 
 
 def _is_polite_stop(words: list[str]) -> bool:
-    """Whether a text says STOP, and beside it nothing else."""
+    """Return whether a text contains STOP and, apart from polite words, no others."""
     said = {*words}
     if len(words) > _MAX_POLITE_WORDS or not STOP_WORDS & said:
         return False
@@ -179,12 +182,13 @@ def _is_polite_stop(words: list[str]) -> bool:
 
 
 def can_receive_replies(sender: str) -> bool:
-    """Whether somebody can be written back to.
+    """Return whether a sender can get a reply.
 
-    Short codes and names belong to machines: nobody reads an answer, it may cost, and a word in it may subscribe.
+    Short codes and names belong to machines: no person reads a reply, a reply may cost money, and a word in the reply may
+    subscribe to a service.
     """
     return bool(parse_e164(sender)) and len(sender.lstrip("+")) > _MAX_SHORT_CODE_DIGITS
 
 
 _MAX_SHORT_CODE_DIGITS: Final = 6
-"""Digits of the longest short code."""
+"""Length of the longest short code."""

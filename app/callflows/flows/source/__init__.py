@@ -1,1 +1,1 @@
-"""Flow files as data: YAML read to values that know their place in the file."""
+"""Flow files as data: YAML, read to values with positions in the file."""

@@ -1,4 +1,4 @@
-"""What a flow file says, as far as its shape goes: texts take their type from where they stand."""
+"""The shape of a flow file. Every YAML scalar is text; the place in the file decides the type."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ def _wrap_text_in_list(value: object) -> object:
 
 
 FLOW_AND_NODE_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""The name of a flow, or of a node."""
 
 
 def _empty_text_to_list(value: object) -> object:
@@ -37,14 +36,14 @@ StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), s
 
 
 _HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
-"""Stands for steps that cannot be read."""
+"""Replaces steps that cannot be read."""
 
 
 MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
 
 
 class FlowFile(pydantic.BaseModel):
-    """What a flow file says, as far as its shape goes; steps are looked at by the compiler."""
+    """The shape of a flow file. Steps stay unparsed here; the compiler reads the steps."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
@@ -104,7 +103,7 @@ class FlowFile(pydantic.BaseModel):
 
 
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
-    """A flow file, or None with the errors in ``report``."""
+    """Read a flow file. Returns None, with errors in ``report``, if the file has no valid shape."""
     data = read_yaml(text, report)
     if data is None:
         return None
@@ -115,7 +114,7 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
         report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
     elif "template" in data:
         data["nodes"] = {}
-    data.pop("tests", None)  # they are read by whoever runs them; a live call has no need of them
+    data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
     nodes = data.get("nodes")
     flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
     if flow is not None and isinstance(nodes, dict):
@@ -127,7 +126,10 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
 
 
 def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) -> list[Any]:
-    """The steps that an author probably means by what is no list of them, which is said; so that they are looked at too."""
+    """Guess the steps that the author meant by a value of the wrong shape, so that the steps are checked too.
+
+    The wrong shape is already reported.
+    """
     if not isinstance(node_value, dict) or not node_value:
         return [_HANGUP_STEP]
     steps = [node_value] if "when" in node_value else [{key: value} for key, value in node_value.items()]
@@ -138,7 +140,7 @@ def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) 
 
 
 def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterator[NumberClaim]:
-    """The numbers that a file answers; what is none is said."""
+    """Yield the numbers that a file answers, and report invalid numbers."""
     for index, written in enumerate(numbers):
         path: SourcePath = ("numbers", index)
         if path not in report.positions:
@@ -153,13 +155,13 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
 
 
 def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport) -> tuple[NumberClaim, ...]:
-    """Numbers with the places where an author wrote them."""
+    """Return numbers as claims, with the positions in the file."""
     places = [(number, report.get_position(path)) for path, number in numbers.items()]
     return tuple(NumberClaim(number, report.file, place.line, place.column) for number, place in places)
 
 
 def _parse_claimed_number(text: str) -> str:
-    """A number as it is claimed: E.164, ``+1201*`` or ``rest``; nothing where it is none."""
+    """Return a claimed number as E.164, ``+1201*`` or ``rest``; an empty text for an invalid number."""
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
     if text.endswith("*"):
@@ -169,7 +171,7 @@ def _parse_claimed_number(text: str) -> str:
 
 
 def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
-    """A time zone by its name; none where none is named, or there is none."""
+    """Return a time zone, or None for an empty name. Reports an unknown name."""
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -180,7 +182,7 @@ def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInf
 
 
 def _suggest_timezone(name: str) -> str:
-    """The zone that is probably meant, by its name or by its city alone."""
+    """Suggest the time zone with the most similar city, preferably in the same region."""
     region, _, city = name.rpartition("/")
     zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
     cities: dict[str, str] = {}

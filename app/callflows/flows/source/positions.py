@@ -1,4 +1,4 @@
-"""Where things stand in a file, and what is wrong with them there."""
+"""Positions of values in a flow file, and the problems found at these positions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 SourcePath: TypeAlias = "tuple[str | int, ...]"
-"""Where something stands in a file: ``("nodes", "start", 0, "say")``."""
+"""Path of a value in a file: ``("nodes", "start", 0, "say")``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """A line and a column, from 1. ``cut``: a comment that cuts a text short; ``below``: how many lines below it begins."""
+    """A line and a column, from 1.
+
+    ``cutting_comment`` is a YAML comment that cuts a text short; ``lines_below`` is the number of lines after which the
+    text begins.
+    """
 
     line: int
     column: int
@@ -27,7 +31,7 @@ class SourcePosition:
 
 
 class ProblemReport:
-    """Collects what is wrong with one file."""
+    """Collects the problems of one file."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -38,21 +42,20 @@ class ProblemReport:
         self._warnings_suppressed = False
         self._aliased_subtrees: set[tuple[SourcePath, SourcePath]] = set()
         self._children_by_path: dict[SourcePath, list[SourcePath]] = {}
-        """By path, what stands in it."""
+        """Paths of the values directly inside a value, by the outer path."""
 
     def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
-        """Something is wrong at ``path`` (at its key, with ``key``), or on a line of the text there, from 1."""
+        """Report an error at ``path`` (with ``key``, at the key). ``line`` is a line of the text at ``path``, from 1."""
         self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
         self._add_problem("error", path, rule, message, fix, key=key, line=line)
 
     def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
-        """Something is probably not meant."""
         if not self._warnings_suppressed:
             self._add_problem("warning", path, rule, message, fix, key=key, line=0)
 
     @contextlib.contextmanager
     def suppress_warnings(self) -> Iterator[None]:
-        """While this holds, only errors are said: what stands here was read in part, and doubts may come of that."""
+        """Report errors only: warnings about a partly read value may be wrong."""
         before, self._warnings_suppressed = self._warnings_suppressed, True
         try:
             yield
@@ -60,17 +63,17 @@ class ProblemReport:
             self._warnings_suppressed = before
 
     def has_error_at(self, path: SourcePath) -> bool:
-        """Whether there is an error at a path, or at something inside."""
+        """Return True if an error was reported at a path or inside the value."""
         return path in self._error_paths
 
     def alias_position(self, path: SourcePath, alias: SourcePath, item_count: int = 0) -> None:
-        """Have the place of a value, and of that many parts of it, known by another path too."""
+        """Register the positions of a value and of ``item_count`` items in the value under a second path."""
         self.positions.setdefault(alias, self.get_position(path))
         for index in range(item_count):
             self.positions.setdefault((*alias, index), self.get_position((*path, index)))
 
     def alias_subtree(self, path: SourcePath, alias: SourcePath) -> None:
-        """Have what is at ``path``, and inside it, known by another path too."""
+        """Register the positions of a value and of everything inside under a second path."""
         if (path, alias) in self._aliased_subtrees:
             return
         self._aliased_subtrees.add((path, alias))
@@ -107,7 +110,7 @@ class ProblemReport:
             self.problems.append(problem)
 
     def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:
-        """The place of a path, or of the nearest thing around it."""
+        """Return the position of a path, or of the nearest enclosing value."""
         while path:
             place = (self.key_positions if key else self.positions).get(path) or self.positions.get(path)
             if place:
@@ -117,5 +120,4 @@ class ProblemReport:
 
     @property
     def has_errors(self) -> bool:
-        """Whether there is an error."""
         return any(problem.severity == "error" for problem in self.problems)

@@ -1,4 +1,4 @@
-"""The shape of scenarios, which stand under ``tests`` in a flow file; live calls never look at them."""
+"""The shape of scenarios, under ``tests`` in a flow file. Live calls never read scenarios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Scenario(pydantic.BaseModel):
-    """A call, or text messages, that are rehearsed, and what is expected of them."""
+    """A rehearsed call, or rehearsed text messages, with the expected results."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +69,7 @@ class Scenario(pydantic.BaseModel):
 
 
 class ScenarioText(pydantic.BaseModel):
-    """A text message of several."""
+    """One of several text messages."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -79,7 +79,7 @@ class ScenarioText(pydantic.BaseModel):
 
 
 class ExpectationWord:
-    """A word of ``expect``: the verb of the step that is meant, what a plain value means, and its other fields."""
+    """A word of ``expect``: the verb of the expected step, the field for a plain value, and the other fields."""
 
     def __init__(self, verb: str, plain: str, *fields: str) -> None:
         self.verb = verb
@@ -115,7 +115,7 @@ WORDS_OF_TEXTS_ONLY: Final = ("text", "reply", "forward", "ignored")
 
 
 WORDS_OF_TEXTS: Final = (*WORDS_OF_TEXTS_ONLY, "refused", "sms", "notify", "lookup")
-"""Words of ``expect`` that fit a text message."""
+"""Words of ``expect`` for a text message."""
 
 
 CALLER_HUNG_UP: Final = "caller-hung-up"
@@ -125,8 +125,8 @@ CALL_OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
 
 
 INTERRUPTIBLE_WORDS: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")
-"""Words of ``expect`` in whose verbs a caller may hang up."""
+"""Words of ``expect`` with verbs during which a caller may hang up."""
 
 
 WHOLE_CALL_WORDS: Final = ("outcome", "nodes", "not")
-"""Words of ``expect`` that are about the whole call, wherever they stand."""
+"""Words of ``expect`` about the whole call, at any position in the list."""

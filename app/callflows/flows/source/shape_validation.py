@@ -1,4 +1,4 @@
-"""What stands in a file as the classes that say its shape: what is wrong is said, what is right is looked at further."""
+"""Validates values of a file with pydantic models. Invalid parts are reported and dropped; the rest is still checked."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 UNREADABLE_TEXT: Final = "\ufdd0"
-"""Stands for a text that could not be read, which is said already; no author's text has it."""
+"""Replaces a text that could not be read. The error is already reported; no author's text contains this character."""
 
 
 MIN_SPELLING_SIMILARITY: Final = 0.75
-"""How much a misspelt key is like the right one whose value is looked at in its place."""
+"""Minimum similarity to read the value of a misspelt key as the value of the right key."""
 
 
-def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
-    """``data`` as a pydantic model. What is wrong is said in ``report`` and left out; None where nothing is left.
+def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
+    """Validate ``data`` with a pydantic model. Reports and drops invalid parts. Returns None if the rest is not valid.
 
-    What is needed and cannot be read is what the model has under ``instead``, so that all the rest is looked at.
+    A required value that cannot be read is replaced by the model's value in ``instead``, so that the rest is checked.
     """
     try:
         return model.model_validate(data)
@@ -37,7 +37,7 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
 
 
 def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> object:
-    """``data`` with keys that are misspelt beyond doubt under the right ones; that is said."""
+    """Return ``data`` with clearly misspelt keys corrected. Reports each misspelt key."""
     if not isinstance(data, dict):
         return data
     known = _model_keys(model)
@@ -53,7 +53,7 @@ def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, rep
     return made
 
 
-def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401 - the model's instance
+def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as errors:
@@ -75,7 +75,7 @@ def _validate_partly(model: type[Any], data: object, path: SourcePath, report: P
 
 
 def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
-    """A mapping without what is wrong in it: as little as can be taken out of mappings."""
+    """Return a mapping without an invalid value, and with as much of the rest as possible. Lists are dropped as a whole."""
     key, *inner = place
     part = data.get(key)
     if inner and isinstance(part, dict) and inner[0] in part:
@@ -86,7 +86,7 @@ def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]
 
 
 def _find_model_at(model: type[Any], place: Sequence[Any]) -> type[Any]:
-    """The model that a value inside is of."""
+    """Return the innermost model at a place in the data."""
     for key in place:
         kind = model.model_fields[key].annotation if key in model.model_fields else None
         kinds = (kind, *get_args(kind))
@@ -104,7 +104,7 @@ def _report_unknown_key(model: type[Any], name: object, where: SourcePath, repor
     report.error(where, "unknown-key", f"there is no key {name!r} here", mend, key=True)
 
 
-def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401 - pydantic's details
+def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
     match error["type"]:
         case "extra_forbidden":
@@ -124,8 +124,8 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             report.error(where, "value", f"{name}: {said}", mend)
 
 
-def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's details
-    """What is wrong with a value, and the mend."""
+def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
+    """Return the message and the fix for an invalid value."""
     given, more = error["input"], error.get("ctx", {})
     shown = f"{given!r:.60}"
     match error["type"]:
@@ -147,7 +147,7 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pyda
 
 
 def _format_limit(limit: int, value: object) -> str:
-    """A limit as the author writes it: of a duration in ms with its unit."""
+    """Format a limit in the author's notation: the limit of a duration (ms) with a unit."""
     if isinstance(value, str) and DURATION_PATTERN.fullmatch(value.strip()):
         return f"{limit // 1000}s" if limit % 1000 == 0 else f"{limit}ms"
     return str(limit)

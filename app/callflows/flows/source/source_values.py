@@ -1,4 +1,4 @@
-"""What stands in a flow file takes its type from where it stands: keys, times, and every kind of value of the language."""
+"""Types of the values in a flow file: keys, durations and lists. The place in the file decides the type of a text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _parse_duration_text(value: object) -> object:
 
 
 def schema_reference(name: str) -> pydantic.WithJsonSchema:
-    """Marks a type as what the schema of flow files defines under a name."""
+    """Return the annotation for a type that the schema of flow files defines under a name."""
     return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
 
 
@@ -34,7 +34,10 @@ TextList = Annotated[list[str], pydantic.BeforeValidator(_wrap_in_list), schema_
 
 
 def parse_dtmf_keys(value: object) -> object:
-    """``star`` and ``hash`` stand for keys that YAML would need quoted."""
+    """Convert ``star`` and ``hash`` to keys; YAML requires quotes around ``*`` and ``#``.
+
+    Raises ValueError for other characters.
+    """
     if not isinstance(value, str):
         return value
     key = KEY_WORDS.get(value, value)
@@ -65,7 +68,7 @@ _JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
 def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """What an author wrote as data: ``true``, ``false``, ``null`` and numbers are what they look like."""
+    """Convert the texts ``true``, ``false``, ``null`` and numbers in an author's data to JSON values."""
     if isinstance(value, dict):
         return {key: parse_plain_data(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -79,8 +82,8 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-"""Words for a boolean beside its own."""
+"""Further words for booleans."""
 
 
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
-"""Words for keys that YAML would need quoted."""
+"""Words for keys that need quotes in YAML."""

@@ -1,7 +1,6 @@
-"""YAML as mappings, lists and texts, each with its place.
+"""Reads YAML as mappings, lists and texts, each with a position.
 
-Every scalar is text, whatever YAML makes of it elsewhere (``22:00``, ``+1201…``, ``no``), and what YAML would take away
-without a word is an error.
+Every scalar stays text, also ``22:00``, ``+1201…`` and ``no``. Content that YAML would drop without a message is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 MAX_FLOW_FILE_BYTES: Final = 4_000_000
-"""A flow file longer than this is refused."""
+"""A larger flow file is refused."""
 
 
 _MAX_NODES: Final = 300_000
@@ -32,7 +31,10 @@ _YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dicts, lists and texts
-    """A YAML file as dicts, lists and texts, each of whose places ``report`` then knows; None with errors in it."""
+    """Return a YAML file as dicts, lists and texts, and add the positions to ``report``.
+
+    Returns None for an unreadable file.
+    """
     if len(text) > MAX_FLOW_FILE_BYTES:
         report.error((), "yaml", f"the file has {len(text)} bytes, more than {MAX_FLOW_FILE_BYTES}")
         return None
@@ -63,7 +65,7 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
 
 
 def iterate_texts(value: object) -> Iterator[str]:
-    """Every text in plain data, but for keys."""
+    """Yield every text in plain data, except keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, dict)):
@@ -81,7 +83,7 @@ class _FileTooComplex(Exception):
 
 
 def _refuse_deep_nesting(text: str) -> None:
-    """Refuse what is nested so deeply that reading it might break us. Most files are too plain to need a second reading."""
+    """Refuse nesting so deep that the reader might crash. Most files are flat enough to skip the second parsing."""
     if _is_surely_flat(text):
         return
     depth = 0
@@ -98,7 +100,7 @@ def _refuse_deep_nesting(text: str) -> None:
 
 
 def _is_surely_flat(text: str) -> bool:
-    """Whether a text cannot be nested deeply: each level takes a bracket, or begins further to the right."""
+    """Return True if deep nesting is impossible: each level needs a bracket or more indentation."""
     if "&" in text or "!" in text:
         return False
     furthest = max((len(found) for found in _LINE_BEGINNING.findall(text)), default=0)
@@ -124,7 +126,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
 
 
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
-"""What stands before the first word of a line: whatever begins in it, begins within or right after this."""
+"""Everything before the first word of a line: a block collection can only begin inside this text or right after."""
 
 
 _UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
@@ -154,7 +156,7 @@ _YAML_ERROR_FIXES: Final = {
 
 
 class _YamlConverter:
-    """From YAML's own tree to plain values, noting places and refusing what would be misread."""
+    """Converts YAML nodes to plain values. Records positions and reports ambiguous content."""
 
     def __init__(self, text: str, report: ProblemReport) -> None:
         self._lines = text.splitlines()
@@ -182,7 +184,7 @@ class _YamlConverter:
         return self._check_text(str(node.value), path)
 
     def _check_text(self, text: str, path: SourcePath, *, key: bool = False) -> str:
-        """A text as XML can hold it; what it cannot is an error, here, before anything is made of it."""
+        """Return the text. Reports an error and returns an empty text for characters forbidden in XML."""
         if self._has_only_allowed_characters:
             return text
         found = XML_FORBIDDEN_CHARACTERS.search(text) or RESERVED_CHARACTERS.search(text)
@@ -217,7 +219,7 @@ class _YamlConverter:
             yield name, self.convert_node(value, (*path, name), depth + 1)
 
     def _merge_items(self, node: yaml.MappingNode, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
-        """The items of a mapping, with those of what ``<<`` merges into it; its own win."""
+        """Return the items of a mapping, including mappings merged with ``<<``. The mapping's own items win."""
         own = [(key, value) for key, value in node.value if not _is_merge_key(key, value)]
         if len(own) == len(node.value) or depth > _MAX_DEPTH:
             return own
@@ -230,7 +232,7 @@ class _YamlConverter:
         return own
 
     def _find_cutting_comment(self, node: yaml.Node) -> str:
-        """What follows a plain text on its line and is a comment to YAML."""
+        """Return the YAML comment that follows a plain text on the same line."""
         if not self._has_hash or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED_STYLES:
             return ""
         end = node.end_mark
@@ -240,18 +242,18 @@ class _YamlConverter:
 
 
 def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
-    """Whether it is YAML's merge key, with one mapping or several."""
+    """Return True for YAML's merge key with one or several mappings."""
     several = value.value if isinstance(value, yaml.SequenceNode) else [value]
     plain = isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style not in _QUOTED_STYLES
     return plain and all(isinstance(one, yaml.MappingNode) for one in several)
 
 
 RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd3]")
-"""No characters to Unicode either; they mark holes while documents are made."""
+"""Unicode noncharacters, which mark holes during compilation. No author's text may contain them."""
 
 
 UNREADABLE_VALUE: Final = None
-"""Stands where something could not be read; that is an error already."""
+"""Replaces a value that could not be read. The error is already reported."""
 
 
 _BLOCK_STYLES: Final = frozenset({"|", ">"})

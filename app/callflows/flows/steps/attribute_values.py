@@ -1,4 +1,4 @@
-"""In which voice something is said."""
+"""Reads attribute values of verbs, and the voice of spoken texts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 VOICE_ATTRIBUTES: Final = tuple(name for name in Say.spec.attributes if name not in ("text", "loop", "tag"))
-"""The attributes of a Say for which a file may name defaults."""
+"""Attributes of a Say for which a file may set defaults."""
 
 
 def read_voice_attributes(attributes: Mapping[str, str], path: SourcePath, report: ProblemReport) -> dict[str, str]:
-    """The attributes of a Say, but for its text, that an author gives as ``voice``; what is wrong is said, and left out."""
+    """Read the attributes of a Say (except the text) under ``voice``. Reports and drops invalid attributes."""
     voice = {}
     for name, value in attributes.items():
         here = (*path, name)
@@ -50,8 +50,8 @@ def read_voice_attributes(attributes: Mapping[str, str], path: SourcePath, repor
     return voice
 
 
-def read_attribute_value(kind: ValueKind, name: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> Any:  # noqa: ANN401 - as the kind keeps it
-    """An attribute's value from text; None, with an error said, where it is none."""
+def read_attribute_value(kind: ValueKind, name: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> Any:  # noqa: ANN401
+    """Read an attribute's value from text. Reports an error and returns None for an invalid value."""
     if isinstance(value, list) and isinstance(kind, ListKind) and all(isinstance(part, str) for part in value):
         value = ",".join(value)
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The word that rings people."""
+"""The dial step: rings people, hunt groups and computed targets."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 MAX_TARGETS_IN_TURN: Final = 24
-"""Targets that are rung in turn in one document; the others are rung by the next."""
+"""Targets rung in turn in one document; the next document rings the others."""
 
 
 PLACEHOLDER_HOST: Final = ".invalid"
-"""No host is named so; where one stands while a document is written, a computed target will."""
+"""Host name reserved for placeholders of computed targets. No real host has this ending."""
 
 
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
@@ -52,7 +52,7 @@ class HuntGroup(pydantic.BaseModel):
 
 
 class LiteralTarget(NamedTuple):
-    """A target that the author wrote out."""
+    """A target written out by the author."""
 
     to: To
 
@@ -87,7 +87,7 @@ class DialStep(WordStep):
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """The Dial; with ``in-turn``, each next target in the Error of the one before."""
+        """Write the Dial. With ``in-turn``, the Error of each Dial contains the Dial of the next target."""
         groups = [compiler.flow_compiler.groups[name] for name in self.to if name in compiler.flow_compiler.groups]
         targets = [*self._iterate_targets(compiler, path)]
         ring = self.ring or next((group.ring for group in groups), "at-once")
@@ -111,7 +111,7 @@ class DialStep(WordStep):
         self._compile_round(compiler, path, rounds, nobody, timeout)
 
     def _compile_remaining_targets(self, compiler: NodeCompiler, path: SourcePath, timeout: int | None) -> NodeCompiler:
-        """Those who are rung when nobody of the first took the call: in a document of its own, as none may be too deep."""
+        """Compile the targets after the first MAX_TARGETS_IN_TURN into a separate document, because depth is limited."""
         everybody = [member for name in self.to for member in self._group_members(compiler, name)]
         rest: dict[str, Any] = {
             "to": everybody[MAX_TARGETS_IN_TURN:],
@@ -145,7 +145,7 @@ class DialStep(WordStep):
         no_answer_branch: NodeCompiler | None,
         timeout: int | None,
     ) -> None:
-        """Ring the first round; where nobody takes it, the others."""
+        """Ring the targets of the first round. If no target answers, ring the next rounds."""
         missed = no_answer_branch
         if target_rounds[1:]:
             missed = compiler.make_branch()
@@ -222,7 +222,7 @@ class DialStep(WordStep):
         yield made
 
     def _compile_no_answer(self, compiler: NodeCompiler, path: SourcePath) -> NodeCompiler | None:
-        """What happens where nobody takes the call."""
+        """Compile the branch for a call without an answer."""
         if self.no_answer and self.error is not None:
             compiler.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
         if not self.no_answer and self.error is None:
@@ -250,15 +250,16 @@ class DialStep(WordStep):
 
 
 def check_hunt_group(name: str, compiler: NodeCompiler) -> None:
-    """Say what is wrong with whom a group rings."""
+    """Report problems in the targets of a hunt group."""
     used, dials = {*compiler.flow_compiler.used_groups}, {**compiler.flow_compiler.literal_targets}
-    for _ in DialStep(to=[name])._iterate_targets(compiler, ()):  # noqa: SLF001 - its own
+    for _ in DialStep(to=[name])._iterate_targets(compiler, ()):  # noqa: SLF001 - the same module
         pass
+    # a check is no use: undo the records of reading the targets
     compiler.flow_compiler.used_groups, compiler.flow_compiler.literal_targets = used, dials
 
 
 class ComputedTarget:
-    """A target that is worked out when a call is there, and rung only if the file's dial policy allows it."""
+    """A target computed during a call, and rung only if the file's dial policy allows the target."""
 
     def __init__(self, text: Callable[[Turn], str], policy: DialPolicy, mark: DecisionOrigin) -> None:
         self._text = text
@@ -266,7 +267,7 @@ class ComputedTarget:
         self._mark = mark
 
     def decide_target(self, turn: Turn) -> None:
-        """Work it out and ask the policy; what is refused is nothing, and the trail says why."""
+        """Compute the target and check the policy. A refused target is an empty text, and the trail contains the reason."""
         written = self._text(turn)
         refusal = self._policy.find_refusal(written)
         turn.step_results[self] = "" if refusal else self._policy.normalize_dial_target(written)
@@ -276,12 +277,12 @@ class ComputedTarget:
         turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
 
     def get_allowed_target(self, turn: Turn) -> str:
-        """The target, or nothing."""
+        """Return the target. A refused target is an empty text."""
         target: str = turn.step_results[self]
         return target
 
     def make_fragment(self, dialect: str) -> Fragment:
-        """The element of the target."""
+        """Return a fragment for the element of the target."""
 
         def render_target(turn: Turn) -> str:
             target = self.get_allowed_target(turn)
@@ -300,5 +301,4 @@ def _no_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], b
 
 
 def _message_without_element(error: VerbBuildError) -> str:
-    """The message without its element."""
     return str(error).partition(": ")[2] or str(error)

@@ -1,4 +1,4 @@
-"""What is made of the digits that a caller pressed."""
+"""Reads the digits of a request, and checks the length and the pattern of the digits."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 MAX_PATTERN_TRIES: Final = 1_000_000
-"""A pattern that may try more ways than that to match digits is matched apart, where it can be stopped."""
+"""A pattern with more possible attempts is matched in a worker process, which can be stopped."""
 
 
 _REPETITIONS: Final = re.compile(r"[*+?]|\{[0-9]*,")
 
 
 _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
-"""What repeats a group, looks around, or looks back."""
+"""Repeated groups, lookarounds and back-references."""
 
 
 _MAX_DIGITS: Final = 40
 
 
 def parse_digit_pattern(value: str) -> str:
-    """A regular expression. Raises ValueError where it is none."""
+    """Return a regular expression. Raises ValueError for an invalid expression."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -45,13 +45,13 @@ def parse_digit_pattern(value: str) -> str:
 
 
 def _is_quick_pattern(pattern: str) -> bool:
-    """Whether a pattern is surely done with a caller's digits in no time."""
+    """Return True if the pattern surely matches a caller's digits in very short time."""
     ways: int = _MAX_DIGITS ** len(_REPETITIONS.findall(pattern)) * 2 ** pattern.count("|")
     return not _SLOW_CONSTRUCTS.search(pattern) and ways <= MAX_PATTERN_TRIES
 
 
 def can_begin_with_zero(match: str, least: int, most: int) -> bool:
-    """Whether a pattern may match digits that a zero begins, as far as samples tell; also where it cannot be tried."""
+    """Return True if a pattern may match digits with a leading zero, judged by samples. Slow patterns are not tried."""
     if not match or not _is_quick_pattern(match):
         return True
     cut = ((zeros, length - zeros) for length in {least, most} for zeros in {1, length // 2, length - 1, length} if zeros)
@@ -61,18 +61,17 @@ def can_begin_with_zero(match: str, least: int, most: int) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DigitMatchJob:
-    """Digits and a pattern that may take long to match them."""
+    """Matches digits with a pattern that may take long."""
 
     pattern: str
     digits: str
 
     def run(self) -> bool:
-        """Whether it does."""
         return re.fullmatch(self.pattern, self.digits) is not None
 
 
 class DigitReader:
-    """What is made of the digits that came with a request."""
+    """Reads and classifies the digits of a request."""
 
     def __init__(self, step: CollectStep, mark: DecisionOrigin, *, classic: bool) -> None:
         self._step = step
@@ -81,14 +80,14 @@ class DigitReader:
         self._padded_length = step.digits[1] if classic and step.digits[0] == step.digits[1] else 0
 
     def read_digits(self, turn: Turn) -> str:
-        """What was pressed, without the stop key; in classic with the zeros that were lost."""
+        """Return the digits without the stop key. In the classic dialect, lost leading zeros are restored."""
         pressed = turn.entered_digits.removesuffix(self._step.stop) if self._step.stop else turn.entered_digits
         if turn.request_fields.get("success") == "false":
             return ""
         return pressed.zfill(self._padded_length) if pressed.isdecimal() else pressed
 
     def decide_outcome(self, turn: Turn) -> str:
-        """``fine``, ``no-input`` or ``no-match``. Raises Pending where that is worked out apart."""
+        """Return ``fine``, ``no-input`` or ``no-match``. Raises NeedsResult if a worker must match the pattern."""
         if self not in turn.step_results:
             turn.step_results[self] = self._classify_digits(turn, self.read_digits(turn))
         outcome: str = turn.step_results[self]
@@ -107,7 +106,7 @@ class DigitReader:
         return not self._step.match or bool(get_job_result(turn, DigitMatchJob(self._step.match, digits)))
 
     def make_outcome_condition(self, outcome: str) -> Callable[[Turn], bool]:
-        """A condition: it was this that came; noted in the trail."""
+        """Return a condition that holds for this outcome and records the decision in the trail."""
 
         def has_outcome(turn: Turn) -> bool:
             if self.decide_outcome(turn) != outcome:
@@ -118,7 +117,7 @@ class DigitReader:
         return has_outcome
 
     def store_digits(self, turn: Turn) -> None:
-        """Set the value."""
+        """Store the digits under the step's name and under ``digits``."""
         digits = self.read_digits(turn)
         turn.values = Variables({**turn.values, self._step.into: digits, "digits": digits})
         self._record_decision(turn, "fine")

@@ -1,4 +1,4 @@
-"""Words that lead on, and the one that remembers."""
+"""The steps goto, choose and set."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ class GotoStep(WordStep):
     node: NodeName = pydantic.Field(description="The node to go on at.")
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """End here, go on there."""
         compiler.write_goto(self.node, path)
 
 
 class ChooseOption(pydantic.BaseModel):
-    """A way of a choice."""
+    """An option of a choose step."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"goto": UNREADABLE_TEXT}
@@ -59,7 +58,7 @@ class ChooseStep(WordStep):
     ways: Annotated[list[Any], schema_reference("ways")]
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """A choice for each way; the last may go without a condition."""
+        """Write a condition for each option. Only the last option may omit the condition."""
         for index, way in enumerate(self.ways):
             self._compile_option(compiler, (*path, index), way, last=index == len(self.ways) - 1)
         if not compiler.terminates:
@@ -102,11 +101,11 @@ class SetStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Nothing is remembered of where a call did not get."""
+        """Always True: a value is set only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Each in order, so that one may use those before it."""
+        """Set the values in order, so that each expression can use the values before."""
         if compiler.is_static:
             compiler.error(path, "fallback-not-static", "the fallback has nothing to remember", "take it out")
             return

@@ -1,4 +1,4 @@
-"""How long a text message may be."""
+"""The steps lookup, notify and sms: requests to other servers, webhooks and text messages."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def truncate_sms_text(text: str) -> str:
-    """A text that is not longer than a message may be: of a longer one the beginning."""
+    """Shorten a text to MAX_SMS_CHARACTERS."""
     return text if len(text) <= MAX_SMS_CHARACTERS else f"{text[: MAX_SMS_CHARACTERS - 1]}…"
 
 
 def check_sms_length(text: str, compiler: NodeCompiler, path: SourcePath, key: str) -> None:
-    """Refuse an author's text that nobody can be sent."""
+    """Report an author's text that is empty or too long for a message."""
     if not text.strip():
         compiler.error(
             path, "message-text", f"{key}: the text is empty, and nothing would be sent", "write what is to be sent"
@@ -46,18 +46,18 @@ def check_sms_length(text: str, compiler: NodeCompiler, path: SourcePath, key: s
         compiler.error(path, "message-text", said, "make it shorter")
 
 
-# What tells one call from another, so that what it causes is done once however often Opentact repeats a request.
+# Keys that identify a call, so that an effect happens once even if Opentact repeats a request
 
 
 EFFECT_KEY_WINDOW_SECONDS: Final = 60
-"""Seconds within which calls that Opentact gives no id count as one where they are between the same numbers.
+"""Calls without an ID from Opentact count as one call if the numbers are equal and the calls begin within these seconds.
 
-It is up to twice as long where they begin on both sides of a full minute.
+The time is up to twice as long if the calls begin on both sides of a full minute.
 """
 
 
 def call_keys_of_turn(turn: Turn) -> tuple[str, str]:
-    """What tells a call from others; and what would have told it a while ago, where only the time does."""
+    """Return the key of a call, and the key for the minute before if Opentact gave no call ID."""
     known = turn.request_fields.get("call")
     if known:
         return known, ""
@@ -65,11 +65,11 @@ def call_keys_of_turn(turn: Turn) -> tuple[str, str]:
     return f"{numbers}@{minute}", f"{numbers}@{minute - 1}"
 
 
-# Words that reach the outside: questions to other servers, messages, webhooks.
+# Steps
 
 
 DEFAULT_LOOKUP_TIMEOUT_MS: Final = 800
-"""Milliseconds for which an answer is waited for."""
+"""Default time to wait for an answer."""
 
 
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -103,11 +103,11 @@ class LookupStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Nobody is asked before the call gets there."""
+        """Always True: the request is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """The question; on any failure the default, and the node under ``otherwise``."""
+        """Compile the request. On any failure the call gets the default and continues at the node under ``otherwise``."""
         if compiler.is_static:
             compiler.error(path, "fallback-not-static", "the fallback cannot ask another server", "take it out")
             return
@@ -168,7 +168,7 @@ class LookupStep(WordStep):
 
 
 class LookupAnswer:
-    """What a lookup gave, taken into a turn."""
+    """Stores the result of a lookup in a turn."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class LookupAnswer:
         self._mark = mark
 
     def store_answer(self, turn: Turn) -> None:
-        """Remember the answer. Raises Pending where it is not there yet."""
+        """Store the answer or the default. Raises NeedsResult if the answer is not available yet."""
         found: LookupResult = get_job_result(turn, self._build_lookup(turn))
         turn.step_results[self] = found.ok
         value = to_plain_data(found.value) if found.ok else self._default
@@ -192,7 +192,6 @@ class LookupAnswer:
         turn.trail.append((self._mark, "found" if found.ok else "failed", turn.values, detail))
 
     def has_failed(self, turn: Turn) -> bool:
-        """Whether there was no answer."""
         return not turn.step_results[self]
 
 
@@ -217,18 +216,17 @@ class NotifyStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Nobody is told of what a call did not get to."""
+        """Always True: the webhook is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """An effect of the turn."""
         compile_webhook(self, compiler, path, kind="notify")
 
 
 def compile_webhook(
     notice: WebhookNotice | NotifyStep, compiler: NodeCompiler, path: SourcePath, *, kind: Literal["notify", "voicemail"]
 ) -> None:
-    """A webhook as an effect: its URL, and as its body what happened and the author's payload."""
+    """Compile a webhook as an effect. The body contains the event and the author's payload."""
     if compiler.is_static:
         compiler.error(path, "fallback-not-static", "the fallback cannot tell anybody", "take it out")
         return
@@ -267,11 +265,11 @@ class SmsStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Nobody is written to from where a call did not get."""
+        """Always True: the message is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """An effect of the turn; a number that is worked out must be one that the dial policy allows."""
+        """Compile the message as an effect. A computed number must be allowed by the dial policy."""
         if compiler.is_static:
             compiler.error(path, "fallback-not-static", "the fallback cannot send a message", "take it out")
             return
@@ -317,13 +315,14 @@ class SmsStep(WordStep):
 def _compile_effect(
     compiler: NodeCompiler,
     path: SourcePath,
-    kind: Any,  # noqa: ANN401 - as Effect has it
+    kind: Any,  # noqa: ANN401 - a kind of Effect
     build_payload: Callable[[Turn], dict[str, Any]],
     rule_text: str,
 ) -> Callable[[Turn], bool]:
-    """An effect of the turn, and a line in its trail; gives whether it was refused.
+    """Add an effect to the turn and an entry to the trail. Returns a condition that holds if the effect was refused.
 
-    A text is sent once a call, step and target; anybody else is told once for each URL by which a call comes here.
+    A text message is sent once for each call, step and target. A webhook is sent once for each URL by which a call comes
+    here.
     """
     mark = compiler.make_decision_origin(kind, rule_text)
     compiler.flow_compiler.flow_graph.record_used_names(compiler.node, ("call.id", "caller.number", "number"), path)
@@ -347,7 +346,7 @@ def _compile_effect(
 
 
 def compile_url(source: str, compiler: NodeCompiler, path: SourcePath) -> Callable[[Turn], str] | None:
-    """An author's URL; values in it are percent-encoded."""
+    """Compile an author's URL. Values in the URL are percent-encoded, and the host must be constant."""
     compiler.flow_compiler.uses_network = True
     compiler.check_not_cut(path)
     text = compiler.compile_text(source, path, url=True)
@@ -364,7 +363,7 @@ def compile_url(source: str, compiler: NodeCompiler, path: SourcePath) -> Callab
 
 
 def compile_data(value: Any, compiler: NodeCompiler, path: SourcePath) -> RenderFunction:  # noqa: ANN401 - plain data
-    """Data whose texts may change from call to call."""
+    """Compile data with texts that may change from call to call."""
     if isinstance(value, dict):
         fields = {key: compile_data(part, compiler, (*path, key)) for key, part in value.items()}
         return lambda turn: {key: render(turn) for key, render in fields.items()}

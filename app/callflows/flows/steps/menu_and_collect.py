@@ -1,4 +1,4 @@
-"""Words that ask the caller: by key, or for digits."""
+"""The steps menu and collect, which ask the caller for a key or for digits."""
 
 from __future__ import annotations
 
@@ -37,19 +37,18 @@ if TYPE_CHECKING:
 
 
 MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
-"""A menu's attempts are written out in one document up to this size; beyond it the next attempt is fetched."""
+"""Maximum size of a menu's attempts in one document. Beyond this size the next attempt is fetched."""
 
 
 MAX_INLINE_BRANCHES_BYTES: Final = 40_000
-"""A menu's branches are written in place up to this size; beyond it the longest are fetched."""
+"""Maximum size of a menu's inline branches. Beyond this size the longest branches are fetched."""
 
 
 MAX_COLLECTED_DIGITS: Final = 40
-"""Digits that can be collected."""
 
 
 def _parse_digit_count(value: object) -> object:
-    """``6`` or ``4-8``."""
+    """Parse ``6`` or ``4-8`` to the least and the most digits. Raises ValueError otherwise."""
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not 1 <= least <= most <= MAX_COLLECTED_DIGITS:
@@ -58,7 +57,7 @@ def _parse_digit_count(value: object) -> object:
 
 
 class QuestionStep(SpokenStep):
-    """What words that ask the caller have in common."""
+    """Common keys of the steps that ask the caller."""
 
     prompt: NonEmptyTextList = pydantic.Field(description="The question. A list has one text for each attempt.")
     no_input: TextList = pydantic.Field(
@@ -72,13 +71,13 @@ class QuestionStep(SpokenStep):
     timeout: DurationMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     def warn_about_timeout(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Say that a dialect has no limit."""
+        """Warn about a timeout in a dialect without a time limit."""
         if self.timeout is not None and compiler.dialect == "reference":
             message = "timeout: the reference dialect has no time limit for input"
             compiler.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
 
     def warn_about_missing_exit(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Say that a caller who does nothing is hung up on without a word."""
+        """Warn if a caller without input is hung up on without a word."""
         if not self.otherwise and not compiler.next_step_key:
             message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
             compiler.warning(
@@ -112,7 +111,7 @@ class MenuStep(QuestionStep):
     stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """As many attempts as fit into the document, then ``otherwise`` or the steps that follow."""
+        """Write as many attempts as fit into the document, then ``otherwise`` or the following steps."""
         if compiler.is_static:
             compiler.error(
                 path, "fallback-not-static", "the fallback cannot have a menu", "say what is to be said, and hang up"
@@ -141,7 +140,7 @@ class MenuStep(QuestionStep):
         self.warn_about_missing_exit(compiler, path)
 
     def _is_usable(self, compiler: NodeCompiler, path: SourcePath) -> bool:
-        """Whether all that it leads to exists, and the caller can choose."""
+        """Return True if all target nodes exist and the menu has keys."""
         self._check_keys(compiler, path)
         self.warn_about_timeout(compiler, path)
         places = [(self._key_path(compiler, path, keys), node) for keys, node in self.keys.items()]
@@ -152,7 +151,7 @@ class MenuStep(QuestionStep):
         return all(exist) and bool(self.keys)
 
     def _check_keys(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Say what a caller could not press, or would have to guess."""
+        """Report keys that a caller cannot press or would have to guess."""
         if not self.keys:
             compiler.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
             compiler.check_target_node(UNREADABLE_TEXT, path)
@@ -181,11 +180,10 @@ class MenuStep(QuestionStep):
             check_menu_prompts(compiler, path, texts, self.keys, stop)
 
     def _has_end_key(self, compiler: NodeCompiler) -> bool:
-        """Whether a key ends the input."""
         return bool(self.stop) or compiler.dialect == "classic" or len({*map(len, self.keys)}) > 1
 
     def _warn_about_key_lengths(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """A short key among longer ones must be ended by another, where nothing else ends the input."""
+        """Warn about keys of different lengths. Another key must end a short key if the input has no stop key."""
         end = _pick_stop_key(self.keys)
         message = f"keys: some are longer than others; {end} ends a short one at once"
         mend = "say so in the prompt, or name a stop key"
@@ -195,7 +193,7 @@ class MenuStep(QuestionStep):
         compiler.warning(path, "key-lengths", message, mend)
 
     def _key_path(self, compiler: NodeCompiler, path: SourcePath, keys: str) -> SourcePath:
-        """Where a key stands in the file, however it is written there."""
+        """Return the path of a key in the file, in either spelling (``*`` or ``star``)."""
         written = (keys, {"*": "star", "#": "hash"}.get(keys, keys))
         return next(
             ((*path, "keys", name) for name in written if (*path, "keys", name) in compiler.flow_compiler.report.positions),
@@ -203,7 +201,7 @@ class MenuStep(QuestionStep):
         )
 
     def _compile_branches(self, compiler: NodeCompiler, path: SourcePath) -> dict[str, NodeCompiler]:
-        """A run for each key, the longest of them fetched where all together are too long."""
+        """Compile a branch for each key. If the branches together are too large, the longest are fetched."""
         branches = {}
         for keys, node in self.keys.items():
             branches[keys] = compiler.make_branch(line_answered=True)
@@ -220,8 +218,6 @@ class MenuStep(QuestionStep):
     def _compile_attempt(
         self, compiler: NodeCompiler, path: SourcePath, attempt: int, branches: Mapping[str, NodeCompiler]
     ) -> None:
-        """One attempt."""
-
         def build_attempt_say(key: str, texts: list[str]) -> Say:
             return self.build_say(compiler, path, *pick_attempt_text(compiler, path, key, texts, attempt))
 
@@ -279,7 +275,10 @@ class CollectStep(QuestionStep):
     )
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """The attempts; each asks us with what was pressed, and the entry that is asked begins by looking at it."""
+        """Write the attempts.
+
+        Each attempt requests an entry with the pressed digits, and the entry first checks the digits.
+        """
         if compiler.is_static:
             compiler.error(
                 path, "fallback-not-static", "the fallback cannot ask for digits", "say what is to be said, and hang up"
@@ -320,14 +319,14 @@ class CollectStep(QuestionStep):
         compiler.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
 
     def _clear_digits(self, turn: Turn) -> None:
-        """Nothing is collected yet, whatever was when the caller was asked before."""
+        """Remove digits collected when the caller was asked before."""
         if self.into in turn.values or "digits" in turn.values:
             turn.values = Variables(
                 {name: value for name, value in turn.values.items() if name not in (self.into, "digits")}
             )
 
     def _check_dialect(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Say what a dialect cannot do."""
+        """Warn about limits of the dialect."""
         self.warn_about_timeout(compiler, path)
         if compiler.dialect == "classic" and self.digits[1] > 1 and can_begin_with_zero(self.match, *self.digits):
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
@@ -344,7 +343,7 @@ class CollectStep(QuestionStep):
         return f"{self.into}: {digits}{f' matching {MASKED_VALUE if self.secret else self.match}' if self.match else ''}"
 
     def _compile_attempts(self, compiler: NodeCompiler, path: SourcePath, first: int) -> None:
-        """The attempts from one on, then ``otherwise`` where there is one."""
+        """Write the attempts from ``first`` on, then ``otherwise`` if given."""
         for attempt in range(first, self.attempts + 1):
             self._compile_attempt(compiler, path, attempt)
         if self.otherwise:
@@ -369,6 +368,6 @@ class CollectStep(QuestionStep):
 
 
 def _pick_stop_key(choices: Iterable[str]) -> str:
-    """A stop key that is no choice: classic's own default, ``*``, might be one."""
+    """Return a stop key that is not a choice. Classic's own default, ``*``, might be a choice."""
     taken = "".join(choices)
     return next(key for key in "#*+" if key not in taken)

@@ -1,4 +1,4 @@
-"""Undocumented."""
+"""Compares the English prompts of a menu with the keys of the menu."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 def check_menu_prompts(
     compiler: NodeCompiler, path: SourcePath, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str
 ) -> None:
-    """A menu's texts, in English, that tell the caller to press a key that it does not have.
+    """Warn about texts that tell the caller to press a key missing in the menu.
 
-    ``keys`` are its choices, ``stop`` ends the input.
+    ``keys`` are the choices of the menu; ``stop`` ends the input.
     """
     known = [*keys]
     for name, said in texts.items():

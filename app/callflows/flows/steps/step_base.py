@@ -1,4 +1,4 @@
-"""What a word of flows is, and the kinds of value that its keys take."""
+"""Base classes of the word steps, and the names of values."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ if TYPE_CHECKING:
 
 
 VALUE_NAME_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
-"""The name of a value."""
 
 
 RESERVED_VALUE_NAMES: Final = frozenset(
     {*CALL_SCOPE, *NAMED_SCOPE_ROOTS, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"}
 )
-"""Names that flows have already."""
+"""Names with a meaning of their own in flows."""
 
 
 def check_value_name(value: object) -> object:
-    """A name that a flow gives a value."""
+    """Return a valid name for a value. Raises ValueError otherwise."""
     if not isinstance(value, str) or not VALUE_NAME_PATTERN.fullmatch(value):
         raise ValueError(f"must be a name of letters, digits and _, not {value!r}")
     if value in RESERVED_VALUE_NAMES:
@@ -46,50 +45,49 @@ ValueName = Annotated[str, pydantic.BeforeValidator(check_value_name), schema_re
 
 
 class WordStep(pydantic.BaseModel):
-    """A word of flows. ``plain`` is the key that a value without keys means."""
+    """A step with a word of flows. ``plain_key`` is the key for a value without keys."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     plain_key: ClassVar[str] = ""
     instead: ClassVar[Mapping[str, Any]] = {}
-    """What stands for keys that are needed and could not be read."""
+    """Replacements for required keys that could not be read."""
     verb: ClassVar[str] = ""
-    """The verb whose declared attributes it takes too."""
+    """Verb whose declared attributes the step takes too."""
     takes_raw_value: ClassVar[bool] = False
-    """Whether its value is taken as it is, under the plain key."""
+    """True if the value is taken unchanged, under ``plain_key``."""
     resumes_call: ClassVar[bool] = False
-    """Whether the call comes back to it."""
+    """True if a request returns to the step."""
     caller_hears: ClassVar[str] = ""
-    """What the caller hears while the step runs, for the reference of flow files."""
+    """Text for the reference of flow files: the caller's experience during the step."""
     check_rules: ClassVar[tuple[str, ...]] = ()
-    """Rules of ``callflows check`` that speak of this step, for the reference of flow files."""
+    """Rules of ``callflows check`` about this step, for the reference of flow files."""
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Whether it must be done when the call gets to it, not before."""
+        """Return True if the step must run when the call arrives, not before."""
         return False
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Write what the word means into a run."""
+        """Compile the step: write verbs and fragments to ``compiler``."""
 
 
 class SpokenStep(WordStep):
-    """A word that says something."""
+    """A step with spoken text."""
 
     voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
         {}, description="The voice of this step's texts, if it differs from the file's, for example {lang: es-US}."
     )
 
     def build_say(self, compiler: NodeCompiler, path: SourcePath, text: str, text_path: SourcePath) -> Say:
-        """A text that stands ``here``, in the word's voice."""
+        """Build a Say in the step's voice. ``text_path`` is the path of the text."""
         return compiler.build_say(text, text_path, self.read_voice(compiler, path))
 
     def read_voice(self, compiler: NodeCompiler, path: SourcePath) -> dict[str, str]:
-        """What it is said in."""
         return read_voice_attributes(self.voice, (*path, "voice"), compiler.flow_compiler.report)
 
 
-def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401 - dicts, lists and texts
-    """A step with a word: its value as the word's class, then what that writes."""
+def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401
+    """Parse the value with the word's class, then compile the step."""
     if cls.takes_raw_value or not isinstance(value, dict):
         if not cls.plain_key:
             compiler.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
@@ -120,7 +118,7 @@ def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, compile
 def pick_attempt_text(
     compiler: NodeCompiler, path: SourcePath, key: str, texts: list[str], attempt: int
 ) -> tuple[str, SourcePath]:
-    """Of several texts the one for an attempt, the last for all that follow; and where it stands."""
+    """Return the text for an attempt, and the text's path. The last text serves all further attempts."""
     index = min(attempt, len(texts)) - 1
     listed: SourcePath = (*path, key, index)
     return texts[index], listed if listed in compiler.flow_compiler.report.positions else (*path, key)

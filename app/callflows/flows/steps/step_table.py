@@ -1,4 +1,4 @@
-"""The steps of a flow, in one table: its own words, and every verb of the language under its own name."""
+"""The table of steps: the words of flows, and every verb of the language under its own name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ StepCompiler: TypeAlias = "Callable[[Any, SourcePath, NodeCompiler], None]"
 
 
 def step_key_of_element(name: str) -> str:
-    """An element's name as a step: ``RecordStart`` is ``record_start``."""
+    """Convert an element's name to a step key: ``RecordStart`` becomes ``record_start``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
@@ -61,13 +61,13 @@ STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
     },
     **{name: partial(compile_word_step, cls) for name, cls in WORD_STEPS.items()},
 }
-"""Every step by its key. A word of flows comes before a verb of the same name."""
+"""All steps by key. A word of flows wins over a verb of the same name."""
 
 
 def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> tuple[str, Any, str | None]:
-    """A step's key, value and condition; an empty key where it cannot be told.
+    """Return a step's key, value and condition. The key is empty if the step has no clear key.
 
-    What is wrong is said; of what is misspelt the right key is given, so that its value is looked at too.
+    Reports problems. For a misspelt key the right key is returned, so that the value is checked too.
     """
     if isinstance(step, str):
         step = {step: ""}
@@ -110,7 +110,7 @@ def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> t
 
 
 def _correct_when_spelling(step: dict[str, Any], path: SourcePath, compiler: NodeCompiler) -> dict[str, Any]:
-    """A step whose ``when`` is spelt rightly; that it is not is said."""
+    """Correct a misspelt ``when``, and report the misspelling."""
     strange = "" if "when" in step or len(step) == 1 else find_nearest("when", step, MIN_SPELLING_SIMILARITY)
     if not strange or strange in STEP_COMPILERS:
         return step
@@ -120,17 +120,17 @@ def _correct_when_spelling(step: dict[str, Any], path: SourcePath, compiler: Nod
 
 
 def find_step_key(step: object) -> str:
-    """A step's key; something even where it has none."""
+    """Return the step's key; ``?`` for a step without a key."""
     return next((word for word, _ in _step_items(step)), "?")
 
 
 def step_runs_on_arrival(step: object) -> bool:
-    """Whether a step must be done when the call gets to it, not before."""
+    """Return True if a step must run when the call arrives, not before."""
     return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
 
 
 def steps_need_own_node(steps: object) -> bool:
-    """Whether something in these steps can only stand in a node, to which a call can come back."""
+    """Return True if any of the steps requires a node of its own, to which a call can return."""
     if isinstance(steps, list):
         return any(steps_need_own_node(step) for step in steps)
     return any(
@@ -141,13 +141,13 @@ def steps_need_own_node(steps: object) -> bool:
 
 
 def _nested_values(value: object) -> Iterable[Any]:
-    """The lists and mappings in a step's value, in which there may be steps."""
+    """Return the lists and mappings in a step's value, which may contain steps."""
     parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
     return [part for part in parts if isinstance(part, (list, dict))]
 
 
 def _step_items(step: object) -> Iterable[tuple[str, Any]]:
-    """A step's key and value."""
+    """Return the keys and values of a step, except ``when``."""
     if isinstance(step, str):
         return [(step, "")]
     return [(word, value) for word, value in step.items() if word != "when"] if isinstance(step, dict) else []

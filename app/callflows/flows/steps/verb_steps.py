@@ -1,6 +1,6 @@
-"""Every verb of the language as a step: attributes under their own names, and five keys for what stands inside.
+"""Compiles every verb of the language as a step: attributes under their own names, and five keys for children.
 
-What a verb takes is read off the language's table; nothing of it is said again here.
+The attributes of a verb come from the language's table and are not repeated here.
 """
 
 from __future__ import annotations
@@ -29,23 +29,22 @@ _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states
 
 
 SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
-"""How the names of files end that Opentact plays."""
+"""File name endings of the sounds that Opentact plays."""
 
 
 PROMPT_STEPS: Final = ("say", "play", "pause")
-"""The steps that may stand in a gather."""
+"""Steps allowed in a gather's ``do``."""
 
 
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
-"""The keys for what stands inside a verb."""
+"""Keys for the children of a verb."""
 
 
 _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
-"""What is said of the error of verbs that a caller, or another server, can make fail."""
+"""Coverage labels for the Error of verbs that a caller or another server can make fail."""
 
 
-def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401 - dicts, lists and texts
-    """A step that is a verb."""
+def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401
     keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, compiler)
     if keys is None:
         return
@@ -77,7 +76,7 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, compiler
 def _correct_attribute_key(
     cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, compiler: NodeCompiler
 ) -> str:
-    """A verb's key, spelt rightly; that it is not is said."""
+    """Correct a misspelt key of a verb, and report the misspelling."""
     known = [*cls.spec.attributes, *CHILD_KEYS]
     declared = key in known or compiler.flow_compiler.options.extensions.find_kind(cls.spec.name, key) is not None
     right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
@@ -90,7 +89,7 @@ def _correct_attribute_key(
 
 
 def _check_sound_url(url: object, path: SourcePath, compiler: NodeCompiler) -> None:
-    """Say that a sound is of no kind that Opentact plays, as far as its address tells."""
+    """Warn if the file name in a URL has no ending of a sound that Opentact plays."""
     file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
     if file and not file.endswith(SOUND_FILE_SUFFIXES):
         said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
@@ -98,12 +97,12 @@ def _check_sound_url(url: object, path: SourcePath, compiler: NodeCompiler) -> N
 
 
 def find_plain_attribute(cls: type[Element]) -> str:
-    """The attribute that a plain value means; nothing where a verb takes none."""
+    """Return the attribute for a plain value; an empty text if the verb takes no plain value."""
     return cls.spec.positional_attribute.name if cls.spec.positional_attribute else _PLAIN_ATTRIBUTES.get(cls.__name__, "")
 
 
 def _expand_plain_value(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> dict[str, Any] | None:  # noqa: ANN401
-    """A verb's keys where it is given a plain value; None, with an error said, where it takes none."""
+    """Convert a plain value to a verb's keys. Reports an error and returns None if the verb takes no plain value."""
     report = compiler.flow_compiler.report
     name = find_plain_attribute(cls)
     if not value and (report.get_position(path).cutting_comment or report.has_error_at(path)):
@@ -121,12 +120,12 @@ def _expand_plain_value(cls: type[Element], value: Any, path: SourcePath, compil
 def _read_attribute(
     cls: type[Element],
     key: str,
-    part: Any,  # noqa: ANN401 - what YAML gives
+    part: Any,  # noqa: ANN401 - YAML data
     path: SourcePath,
     compiler: NodeCompiler,
     attributes: dict[str, Any],
 ) -> None:
-    """Read an attribute, one of the verb's own or one that the author declared."""
+    """Read one of the verb's own attributes, or an attribute declared by the author."""
     row = cls.spec
     declared = compiler.flow_compiler.options.extensions.find_kind(row.name, key)
     if key in row.attributes:
@@ -141,7 +140,7 @@ def _read_attribute(
 
 
 def _compile_children(cls: type[Element], key: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
-    """What stands in a verb under one of the keys for children."""
+    """Compile the children of a verb under one of CHILD_KEYS."""
     if key == "meta":
         if isinstance(value, dict):
             return [*compiler.build_metas(value, path)]
@@ -172,7 +171,7 @@ def _compile_children(cls: type[Element], key: str, value: Any, path: SourcePath
 
 
 def _compile_dtmf_branches(value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
-    """``dtmf: {1: [steps], hash: [steps]}``."""
+    """Compile ``dtmf: {1: [steps], hash: [steps]}``."""
     if not isinstance(value, dict):
         compiler.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
         return []
@@ -194,7 +193,7 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, compiler: NodeCompiler)
 
 
 def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
-    """``do: [steps]``: the commands of a verb that holds commands."""
+    """Compile ``do: [steps]``, the commands in a verb."""
     if Say not in cls.spec.allowed_children:
         compiler.error(path, "shape", f"do: <{cls.spec.name}> holds no commands", key=True)
         return []
@@ -205,7 +204,7 @@ def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, co
 
 
 def _compile_prompts(value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
-    """``do`` of a gather: its prompts, which stand before it in the reference dialect and inside it in the classic."""
+    """Compile a gather's ``do``: prompts before the Gather in the reference dialect, inside the Gather in the classic dialect."""
     for index, step in enumerate(value):
         wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in PROMPT_STEPS]
         if wrong:

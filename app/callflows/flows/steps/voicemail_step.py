@@ -1,4 +1,4 @@
-"""The word that takes a message."""
+"""The voicemail step: takes a message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BEEP_TONE: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")
 
 
 BEEP_URL_PATH: Final = "/media/beep.wav"
-"""Our own beep, for a dialect without a tone."""
+"""Path of our own beep, for a dialect without a tone."""
 
 
 class VoicemailStep(SpokenStep):
@@ -42,11 +42,11 @@ class VoicemailStep(SpokenStep):
 
     @classmethod
     def runs_on_arrival(cls, value: object) -> bool:
-        """Nobody is told of a message before the call gets to it."""
+        """Return True with ``notify``: the webhook is sent only when the call arrives."""
         return isinstance(value, dict) and "notify" in value
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Greeting, beep, a recording that a key ends, thanks."""
+        """Write the greeting, the beep, a recording that a key ends, and the thanks."""
         if self.notify is not None:
             here: SourcePath = (*path, "notify")
             if not isinstance(self.notify, dict):

@@ -1,4 +1,4 @@
-"""The migrations of the journal's tables, oldest first under ``versions``.
+"""The migrations of the journal's tables, oldest first in ``versions``.
 
-``callflows.journal.schema_migration`` runs them.
+``callflows.journal.schema_migration`` runs the migrations.
 """

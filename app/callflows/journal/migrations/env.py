@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates by the connection that it was given, within its transaction."""
+"""Alembic's environment: migrates over the caller's connection, within the caller's transaction."""
 
 from __future__ import annotations
 

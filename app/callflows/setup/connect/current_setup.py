@@ -1,4 +1,4 @@
-"""What is at Opentact already."""
+"""The current setup at Opentact: apps, numbers, subscriptions and messaging profiles of the account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", r
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CurrentSetup:
-    """The account's apps, numbers and subscriptions; ``app`` is the one that is meant, with its static document."""
+    """The account's apps, numbers and subscriptions; ``app`` is the app of this installation, with its static document."""
 
     apps: tuple[OpentactApp, ...]
     leases: tuple[OpentactLease, ...]
@@ -34,7 +34,7 @@ class CurrentSetup:
 
 
 async def fetch_current_setup(opentact: OpentactClient, *, with_profiles: bool) -> CurrentSetup:
-    """All that an account has; messaging profiles only where there are ``texts``. Raises OpentactError."""
+    """Fetch the current setup; messaging profiles only on request. Raises OpentactError."""
     apps = await opentact.apps.list_all()
     leases = [lease async for lease in opentact.numbers.search_leases()]
     profiles = await opentact.messages.list_profiles() if with_profiles else []
@@ -45,9 +45,9 @@ async def fetch_current_setup(opentact: OpentactClient, *, with_profiles: bool) 
 async def add_app_details(
     opentact: OpentactClient, current: CurrentSetup, app_name: str, connected_uuids: Iterable[str]
 ) -> CurrentSetup:
-    """With the app that is meant, all told; where there is none, with what one may be made of.
+    """Add all details of this installation's app; without an app, add the available products.
 
-    Raises OpentactError, and SettingsError where it cannot be told which is meant.
+    Raises OpentactError, and SettingsError if the app is ambiguous or unknown.
     """
     app = select_app(current.apps, app_name, connected_uuids)
     if app is None:
@@ -57,7 +57,7 @@ async def add_app_details(
 
 
 async def fetch_static_document(opentact: OpentactClient, app: str) -> str:
-    """The static document that is kept for an app; nothing where there is none. Raises OpentactError."""
+    """Return the static document of an app, or an empty text. Raises OpentactError."""
     try:
         return await opentact.apps.get_document(app)
     except OpentactNotFoundError:
@@ -67,7 +67,10 @@ async def fetch_static_document(opentact: OpentactClient, app: str) -> str:
 def select_app(
     apps: Sequence[OpentactApp], app_name: str, connected_uuids: Iterable[str], default_name: str = "callflows"
 ) -> OpentactApp | None:
-    """The app of an id or a name; where none is named, the one that was connected, else that of the default name."""
+    """Return the app with an id or a name; without a name, the connected app, or else the app of the default name.
+
+    Raises SettingsError if an id is unknown or several apps share the name.
+    """
     by_id = {app.uuid: app for app in apps}
     if not app_name:
         connected = [by_id[uuid] for uuid in connected_uuids if uuid in by_id]
@@ -87,20 +90,20 @@ def select_app(
 
 
 def get_sip_connection_uuid(lease: OpentactLease) -> str:
-    """The id of the SIP connection that a number belongs to; nothing where it belongs to none."""
+    """Return the id of the SIP connection of a number, or an empty text."""
     connection = lease.sip_connection
     return connection if isinstance(connection, str) else connection.uuid if connection is not None else ""
 
 
 def is_holder_known(lease: OpentactLease) -> bool:
-    """Whether Opentact says whom a number belongs to: what is not said is unknown, not nothing."""
+    """Return whether Opentact reports the holder of a number. A missing field means unknown, not "nobody"."""
     return "sip_control_app" in lease.raw
 
 
 def is_delivering(subscription: OpentactSubscription, now: datetime) -> bool:
-    """Whether a subscription lasts, as far as can be told.
+    """Return whether a subscription is active and lasts.
 
-    In a documented example an active one has an end before its beginning, so such an end says nothing.
+    In a documented example an active subscription expires before its creation, so such an expiry is ignored.
     """
     return (
         subscription.channel == WEBSOCKET_CHANNEL
@@ -110,7 +113,6 @@ def is_delivering(subscription: OpentactSubscription, now: datetime) -> bool:
 
 
 def ends_before_start(subscription: OpentactSubscription) -> bool:
-    """Whether a subscription ends before it begins."""
     return (
         subscription.expired_on is not None
         and subscription.created_on is not None
@@ -123,6 +125,6 @@ def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
 
 
 def get_product_number(record: OpentactRecord) -> Any:  # noqa: ANN401 - Opentact's own
-    """What an app is told as its product: its number. How it stands in the list is not documented."""
+    """Return the product number for a new app. The field name in Opentact's list is not documented."""
     found = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
     return int(found) if isinstance(found, str) and found.isdecimal() else found

@@ -1,4 +1,4 @@
-"""What an installation wants of Opentact, by its settings and its flows."""
+"""The desired setup at Opentact, derived from the settings and flows of an installation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 DEFAULT_APP_NAME: Final = "callflows"
-"""The app's name, unless another is wanted."""
+"""Name of the app without ``--app``."""
 
 
 APP_TIMEOUT_MS: Final = 5_000
-"""How long Opentact waits for an answer: none at all, or 0, would be silence without end (API description)."""
+"""Time Opentact waits for an answer. Without a timeout, or with 0, callers wait in silence forever (API description)."""
 
 
 MAX_CALL_LENGTH_FIELD: Final = "max_call_length_min"
-"""The field of an app that bounds its calls. Opentact tells it in events; that it takes it is not documented."""
+"""App field that limits the length of calls. Opentact reports the field in events; accepting it is not documented."""
 
 
 DEFAULT_MAX_CALL_MINUTES: Final = 240
-"""Minutes that a call of an app which is made may last, unless another bound is wanted."""
+"""Limit in minutes for calls of a new app, without ``--max-minutes``."""
 
 
 CALL_ENDPOINT_PATH: Final = "/call"
@@ -44,11 +44,11 @@ SMS_ENDPOINT_PATH: Final = "/sms"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DesiredSetup:
-    """An app of this name or id (made of ``product``), its fields, and the flow of each number that it shall answer.
+    """An app (name or id; a new one is made from ``product``), its fields, and the flow of each number to be answered.
 
-    ``broken`` are flows that only say their fallback. ``document`` is the static one to be kept, of ``static``.
-    ``max_minutes``: what a call may last; 0: 240 in an app that is made, and as it is in one that is there.
-    Texts that come in to the numbers of flows that are ``reading`` them are told to ``callback``.
+    ``broken_flows`` are flows that can only answer with their fallback. ``static_document`` is the document to store, of
+    the flow ``static_flow``. ``max_minutes`` limits calls; 0 means 240 for a new app and no change for an existing one.
+    Messages to the numbers of ``message_flows`` are reported to ``callback_url``.
     """
 
     app: str
@@ -77,9 +77,9 @@ def build_desired_setup(
     message_flows: Collection[str] = (),
     max_minutes: int = 0,
 ) -> DesiredSetup:
-    """What is wanted for these flows, of which those named are ``reading`` texts that come in.
+    """Build the desired setup of loaded flows; ``message_flows`` are the flows with rules for incoming messages.
 
-    Raises SettingsError where there are no flows, or an address or a token is missing.
+    Raises SettingsError without flows, without a public URL, or without a token.
     """
     flows = loaded.book.flows
     if not flows:
@@ -103,9 +103,9 @@ def build_desired_setup(
 
 
 def build_app_fields(settings: Settings) -> dict[str, object]:
-    """The fields of the SIP Control App. Raises SettingsError where an address or a token is missing.
+    """Build the fields of the SIP Control App. Raises SettingsError without a usable public URL or a token.
 
-    With ``CONTROL=push`` there is no URL to ask, so that calls are parked until a document is posted to them.
+    With ``CALLFLOWS_CONTROL=push`` there is no call control URL: calls wait until a document is posted.
     """
     if not settings.public_url:
         raise SettingsError(
@@ -130,12 +130,12 @@ def build_app_fields(settings: Settings) -> dict[str, object]:
 
 
 def build_endpoint_url(settings: Settings, path: str, token_index: int = 0) -> str:
-    """Where Opentact asks, with the token (the first, unless another) by which it is known."""
+    """Return the URL of an endpoint for Opentact, including the token with the index ``token_index``."""
     return f"{settings.public_url}{path}?token={quote(settings.token[token_index].get_secret_value(), safe='')}"
 
 
 def iterate_exact_numbers(book: FlowBook) -> Iterator[tuple[str, str]]:
-    """The numbers that flows claim exactly, and the flow that has each; prefixes and ``rest`` claim none by themselves."""
+    """Iterate over exactly claimed numbers with the flow of each; prefixes and ``rest`` are not exact."""
     for flow in book.flows.values():
         for claim in flow.claims:
             if claim.number[-1].isdecimal():

@@ -1,4 +1,4 @@
-"""Texts that come in: a messaging profile that calls this server back, for the numbers of flows that read them."""
+"""Incoming messages: a messaging profile with a callback to this server, for numbers of flows reading messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CALLBACK_URL_FIELD = "callback_url"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CreateProfileStep:
-    """A messaging profile; ``known`` are the ids of those that there are."""
+    """Creates a messaging profile; ``existing_uuids`` are the ids of all current profiles."""
 
     kind: ClassVar[str] = "make-profile"
     name: str
@@ -35,7 +35,6 @@ class CreateProfileStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         return [
             f"make the messaging profile {self.name!r}",
             f"  {CALLBACK_URL_FIELD}: nothing → {format_setting(self.url)}",
@@ -43,15 +42,12 @@ class CreateProfileStep:
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         return {"name": self.name, CALLBACK_URL_FIELD: format_setting(self.url)}
 
     def record_intent(self, context: PlanContext) -> None:
-        """As Step."""
         context.undo_log.entries.making_profile = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        """As Step."""
         made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
         if not made.uuid:
             mend = "do it again: it will be found"
@@ -64,7 +60,7 @@ class CreateProfileStep:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UpdateProfileStep:
-    """A messaging profile calls this server back."""
+    """Sets the callback URL of a messaging profile to this server."""
 
     kind: ClassVar[str] = "change-profile"
     uuid: str
@@ -74,33 +70,30 @@ class UpdateProfileStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         changed = format_setting_changes({CALLBACK_URL_FIELD: self.before}, {CALLBACK_URL_FIELD: self.url})
         return [f"change the messaging profile {self.name!r} ({self.uuid})", f"  {changed[0]}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         return {
             "profile": self.uuid,
             "changes": {CALLBACK_URL_FIELD: {"before": format_setting(self.before), "after": format_setting(self.url)}},
         }
 
     def record_intent(self, context: PlanContext) -> None:
-        """As in changing an app."""
         kept = context.undo_log.entries.profiles.setdefault(self.uuid, ProfileUndo(name=self.name))
+        # Keep the state before the first connect; a later run must not overwrite that value.
         if not kept.made:
             kept.before.setdefault(CALLBACK_URL_FIELD, self.before)
         kept.record_value(CALLBACK_URL_FIELD, self.url)
 
     async def apply(self, context: PlanContext) -> None:
-        """As Step."""
         await context.opentact.messages.update_profile(self.uuid, callback_url=self.url)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EnableMessagingStep:
-    """A number sends and receives texts by the profile."""
+    """Enables messages on a number, by our messaging profile."""
 
     kind: ClassVar[str] = "enable-texts"
     lease: str
@@ -110,37 +103,31 @@ class EnableMessagingStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         instead = f" instead of the profile {self.before}" if self.before else ""
         return [f"let {self.number} send and receive texts by the messaging profile{instead}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         return {"number": self.number, "lease": self.lease, "before": self.before or None}
 
     def record_intent(self, context: PlanContext) -> None:
-        """As in giving a number."""
         kept = NumberMessagingUndo(number=self.number, profile=context.profile, before=self.before, campaign=self.campaign)
+        # setdefault keeps the state before the first connect.
         context.undo_log.entries.texts.setdefault(self.lease, kept).profile = context.profile
 
     async def apply(self, context: PlanContext) -> None:
-        """A carrier may want a campaign first: that is said, and keeps nothing else from being done."""
         try:
             await context.opentact.messages.enable_messaging(self.number, context.profile, self.campaign)
         except PLAN_ENDING_ERRORS:
             raise
-        except OpentactError as error:
+        except OpentactError as error:  # a missing campaign must not stop the other steps
             context.undo_log.entries.texts.pop(self.lease, None)
             mend = "carriers may want an SMS campaign for it first: see the portal"
             context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", mend))
 
 
-# The plan
-
-
 def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
-    """What is missing, where a flow reads texts."""
+    """Plan missing messaging profiles and numbers; without flows reading messages, plan nothing."""
     numbers = [number for number, flow in desired.numbers.items() if flow in desired.message_flows]
     leases = {lease.number: lease for lease in current.leases}
     wanting = [leases[number] for number in numbers if number in leases]
@@ -160,7 +147,7 @@ def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEn
 
 
 def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> OpentactRecord | None:
-    """The messaging profile that is ours: the one that was connected, else that of the name."""
+    """Return our messaging profile: a connected one, or else the one with our name."""
     ours = [one for one in current.profiles if one.uuid in entries.profiles]
     named = [one for one in current.profiles if one.raw.get("name") == (desired.app or DEFAULT_APP_NAME)]
     return next(iter([*ours, *named]), None)
@@ -182,6 +169,6 @@ def _plan_number_messaging(
 
 
 def get_messaging_profile_uuid(lease: OpentactLease) -> str:
-    """The id of a number's messaging profile; nothing where it has none, or that is not told."""
+    """Return the id of a number's messaging profile; empty if absent or not reported."""
     said = lease.raw.get("messaging_profile")
     return str(said.get("uuid") or "") if isinstance(said, dict) else str(said or "")

@@ -1,4 +1,4 @@
-"""Which errors of Opentact end a plan."""
+"""The plan of a setup: steps shown before execution, and notes. Each step is written to the undo log before its change."""
 
 from __future__ import annotations
 
@@ -25,28 +25,24 @@ PLAN_ENDING_ERRORS: Final = (
     OpentactAuthenticationError,
     OpentactBalanceError,
 )
-"""What would befall every other step too; where a step may be left out, any other refusal is only said."""
-
-
-# A plan: steps that are shown before they are done, and what is said beside them.
+"""Errors that would fail every other step, too. Any other refusal of an optional step becomes a note."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlanNote:
-    """What is said beside a plan, and the mend; ``missing``: something that was wanted cannot be had."""
+    """A remark about a plan, with the fix; level ``missing``: a desired part is not possible."""
 
     level: Literal["warning", "missing"]
     text: str
     fix: str = ""
 
     def __str__(self) -> str:
-        """As a person reads it."""
         return f"{self.level}: {self.text}{f'; {self.fix}' if self.fix else ''}"
 
 
 @dataclasses.dataclass(slots=True)
 class PlanContext:
-    """What steps work with; ``app`` and ``profile`` are the ids of ours, known when they are made at the latest."""
+    """State shared by the steps; ``app`` and ``profile`` are our ids, set by the creating step at the latest."""
 
     opentact: OpentactClient
     undo_log: UndoLog
@@ -56,30 +52,30 @@ class PlanContext:
 
 
 class SetupStep(Protocol):
-    """One change at Opentact. ``kind`` names it for programs, ``lines`` say it to people, ``told`` is it as data."""
+    """One change at Opentact. ``kind`` names the change for programs, ``lines`` and ``json_fields`` describe it."""
 
     @property
     def kind(self) -> str:
-        """As ``make-app``."""
+        """Name of the change, as ``make-app``."""
 
     @property
     def lines(self) -> list[str]:
-        """What is changed, and below it each difference."""
+        """One line for the change, and one for each difference."""
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """The same for programs; without secrets."""
+        """The description for programs, without secrets."""
 
     def record_intent(self, context: PlanContext) -> None:
-        """Write into the ledger what will be changed, and what is there before."""
+        """Record the planned change and the previous state in the undo log."""
 
     async def apply(self, context: PlanContext, /) -> None:
-        """Change it, and write into the ledger what came of it. Raises OpentactError."""
+        """Make the change and record its result in the undo log. Raises OpentactError."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RestoreStep:
-    """A step back, as Step; what it changes is in the ledger already."""
+    """A ``SetupStep`` that restores a previous state; the undo log already contains the change."""
 
     kind: str
     lines: list[str]
@@ -87,14 +83,14 @@ class RestoreStep:
     apply: Callable[[PlanContext], Coroutine[Any, Any, None]]
 
     def record_intent(self, context: PlanContext) -> None:
-        """Nothing more is to be written down."""
+        """Record nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """What is to be done, in this order; nothing where all is as it is wanted.
+    """Steps in order of execution; empty if the setup is as desired.
 
-    ``app`` and ``profile`` are the ids of ours, as far as they are there already.
+    ``app`` and ``profile`` are our ids, if they exist already.
     """
 
     steps: tuple[SetupStep, ...]
@@ -104,12 +100,10 @@ class SetupPlan:
 
     @property
     def lines(self) -> list[str]:
-        """For people."""
         return [*(line for step in self.steps for line in step.lines), *map(str, self.notes)]
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
         return {
             "app": self.app,
             "steps": [{"step": step.kind, **step.json_fields} for step in self.steps],
@@ -118,17 +112,17 @@ class SetupPlan:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was wanted can be had."""
+        """True if the whole desired setup is possible."""
         return not any(note.level == "missing" for note in self.notes)
 
 
 async def execute_plan(
     plan: SetupPlan, opentact: OpentactClient, undo_log: UndoLog, on_done: Callable[[SetupStep], None]
 ) -> list[PlanNote]:
-    """Do what a plan says, each step written down before it is done; what came up on the way is given back.
+    """Execute a plan and return the notes of its steps; each step is recorded before execution.
 
-    Raises OpentactError where Opentact refuses a step, SettingsError where it cannot be written down: then neither it nor
-    what follows is done, and another ``connect`` or its removal goes on from there.
+    Raises OpentactError if Opentact refuses a step, SettingsError if a step cannot be recorded. Neither that step nor later
+    ones are done then; another ``connect``, or its removal, continues from there.
     """
     doing = PlanContext(opentact, undo_log, plan.app, plan.profile)
     for step in plan.steps:

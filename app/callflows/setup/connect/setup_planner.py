@@ -1,4 +1,4 @@
-"""The plan that makes what is there what is wanted. It is empty where it is so already."""
+"""Compare the desired setup with the current one. An empty plan means there is nothing to change."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STATIC_DOCUMENT_NOTE: Final = PlanNote(
 
 
 async def plan_setup(opentact: OpentactClient, desired: DesiredSetup, undo_log: UndoLog, now: datetime) -> SetupPlan:
-    """The plan for what is at Opentact now. Raises OpentactError, SettingsError."""
+    """Fetch the current setup and return the plan. Raises OpentactError, SettingsError."""
     found = await fetch_current_setup(opentact, with_profiles=bool(desired.message_flows))
     undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
     found = await add_app_details(opentact, found, desired.app, undo_log.entries.apps)
@@ -55,7 +55,7 @@ async def plan_setup(opentact: OpentactClient, desired: DesiredSetup, undo_log: 
 
 
 def build_setup_plan(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, now: datetime) -> SetupPlan:
-    """The steps from what is found to what is wanted. Raises SettingsError where a product must be chosen."""
+    """Return the steps from the current to the desired setup. Raises SettingsError if a product must be chosen."""
     made: list[SetupStep | PlanNote] = [
         *_plan_app(desired, current),
         *_plan_document(desired, current),
@@ -86,7 +86,7 @@ def _plan_app(desired: DesiredSetup, current: CurrentSetup) -> Iterator[SetupSte
 
 
 def _is_same_value(current_value: object, desired_value: object) -> bool:
-    """Whether a field is as it is wanted; a method may be written in small letters, a number as a text."""
+    """Compare a field; Opentact may report a method in lower case and a number as text."""
     if isinstance(desired_value, bool) or isinstance(current_value, bool):
         return current_value is desired_value
     return (
@@ -97,7 +97,7 @@ def _is_same_value(current_value: object, desired_value: object) -> bool:
 
 
 def _select_product(desired: DesiredSetup, current: CurrentSetup) -> tuple[object, str]:
-    """What the app is made of: the one that is named, else the only one that there is. Raises SettingsError."""
+    """Return number and name of the product for a new app: the named one, or the only one. Raises SettingsError."""
     there = {str(get_product_number(record)): record for record in current.products}
     if desired.product:
         named = [key for key, record in there.items() if desired.product in (key, str(record.raw.get("name")))]
@@ -118,9 +118,6 @@ def _select_product(desired: DesiredSetup, current: CurrentSetup) -> tuple[objec
         else "an app is made of a product: say which by --product"
     )
     raise SettingsError(f"{said} ({listed})")
-
-
-# Numbers
 
 
 def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
@@ -155,7 +152,7 @@ def _plan_number(
 
 
 def _describe_holder(current: CurrentSetup, lease: OpentactLease) -> str:
-    """Whom a number belongs to, for people; nothing where it belongs to nobody."""
+    """Return the holder of a number for people, or an empty text."""
     if connection := get_sip_connection_uuid(lease):
         return f"the SIP connection {connection}"
     if lease.app_uuid:
@@ -166,7 +163,7 @@ def _describe_holder(current: CurrentSetup, lease: OpentactLease) -> str:
 
 
 def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Iterator[PlanNote]:
-    """Numbers that the app has and no flow claims exactly: they stay, and are said."""
+    """Report the app's numbers without an exact claim; the numbers stay with the app."""
     app = current.app
     extra = [
         lease.number
@@ -176,9 +173,6 @@ def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Ite
     if extra:
         said = f"the app also has {len(extra)} number(s) that no flow claims exactly: {', '.join(extra[:5])}"
         yield PlanNote("warning", f"{said}{', …' if len(extra) > 5 else ''}", "they stay as they are")  # noqa: PLR2004 - a few
-
-
-# Events and the static document
 
 
 def _plan_subscriptions(
@@ -203,7 +197,7 @@ def _plan_document(desired: DesiredSetup, current: CurrentSetup) -> Iterator[Set
 
 
 def _is_same_document(current_document: str, desired_document: bytes) -> bool:
-    """Whether two documents say the same, however they are laid out."""
+    """Compare two documents, ignoring layout."""
     if current_document.encode() == desired_document:
         return True
     try:

@@ -1,4 +1,4 @@
-"""The plan that restores what was there before ``connect``, as far as nobody has changed it since."""
+"""The plan that restores the setup before ``connect``. Values changed by others since then stay as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, previous_app: str) -> RestoreStep:
-    """A number goes back to the app and the connection that it belonged to; ``ours`` is the app that has it, if it does."""
+    """Return a number to its previous app and SIP connection; ``our_app`` is empty if our app no longer has the number."""
     number, connection = undo_entry.number, undo_entry.before_connection
 
     async def release_number(context: PlanContext) -> None:
@@ -37,7 +37,7 @@ def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, p
             await context.opentact.connections.assign_numbers(connection, add=[lease])
 
     async def apply(context: PlanContext) -> None:
-        """The old holder first, as in giving."""
+        # First assign, then release, so that the number is never without a holder. On a conflict release first.
         try:
             await assign_number(context)
         except OpentactConflictError:
@@ -55,7 +55,7 @@ def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, p
 
 
 def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> RestoreStep:
-    """Fields of an app are set to what they were."""
+    """Restore previous values of app fields."""
 
     async def apply(context: PlanContext) -> None:
         await context.opentact.apps.update_app(uuid, **after)
@@ -67,7 +67,7 @@ def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], a
 
 
 def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
-    """The app that connect made is removed."""
+    """Delete an app made by ``connect``."""
 
     async def apply(context: PlanContext) -> None:
         with contextlib.suppress(OpentactNotFoundError):
@@ -81,7 +81,7 @@ def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
 
 
 def build_unsubscribe_step(uuid: str, event_type: str) -> RestoreStep:
-    """A subscription that connect made is removed."""
+    """Delete a subscription made by ``connect``."""
 
     async def apply(context: PlanContext) -> None:
         with contextlib.suppress(OpentactNotFoundError):
@@ -94,7 +94,7 @@ def build_unsubscribe_step(uuid: str, event_type: str) -> RestoreStep:
 
 
 def build_document_restore_step(app: str, before: str) -> RestoreStep:
-    """An app's static document is what it was, or there is none."""
+    """Restore the previous static document of an app, or delete the document if there was none."""
 
     async def apply(context: PlanContext) -> None:
         if before:
@@ -108,11 +108,8 @@ def build_document_restore_step(app: str, before: str) -> RestoreStep:
     return RestoreStep("restore-document", [line], {"app": app, "bytes": len(before.encode())}, apply)
 
 
-# The plan
-
-
 async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> SetupPlan:
-    """The plan for what is at Opentact now. Raises OpentactError."""
+    """Fetch the current setup and return the removal plan. Raises OpentactError."""
     entries = undo_log.entries
     found = await fetch_current_setup(
         opentact, with_profiles=bool(entries.texts or entries.profiles or entries.making_profile)
@@ -127,7 +124,8 @@ async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> Set
 def build_removal_plan(
     entries: UndoEntries, current: CurrentSetup, apps: Mapping[str, OpentactApp], documents: Mapping[str, str]
 ) -> SetupPlan:
-    """The steps back: numbers first, so that none is with an app that is gone."""
+    """Return the removal steps."""
+    # Numbers come first: no number may belong to a deleted app.
     made: list[SetupStep | PlanNote] = [*plan_messaging_removal(entries, current), *_plan_number_returns(entries, current)]
     made += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
     for uuid, kept in entries.apps.items():
@@ -215,11 +213,8 @@ def _plan_app_removal(
         yield build_app_restore_step(app.uuid, app.name, {field: there[field] for field in after}, after)
 
 
-# What is restored of texts that come in.
-
-
 def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) -> RestoreStep:
-    """A number's texts go by the profile that it had, or not at all."""
+    """Restore the previous messaging profile of a number, or disable messages."""
     number, before = undo_entry.number, undo_entry.before
 
     async def apply(context: PlanContext) -> None:
@@ -238,7 +233,7 @@ def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) ->
 def build_profile_restore_step(
     uuid: str, name: str, *, is_ours: bool, current_url: object = None, previous_url: object = None
 ) -> RestoreStep:
-    """A messaging profile calls back whom it called; the one that connect made is removed."""
+    """Restore the callback URL of a messaging profile, or delete a profile made by ``connect``."""
 
     async def apply(context: PlanContext) -> None:
         if is_ours:
@@ -260,7 +255,7 @@ def build_profile_restore_step(
 
 
 def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
-    """Numbers first, then the profile that they had."""
+    """Plan the removal of messaging: first the numbers, then their profile."""
     leases = {lease.uuid: lease for lease in current.leases}
     for uuid, kept in entries.texts.items():
         if uuid in leases:

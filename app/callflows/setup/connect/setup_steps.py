@@ -1,4 +1,4 @@
-"""The steps that connect: each changes one thing."""
+"""The steps of ``connect``: each makes one change at Opentact."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CreateAppStep:
-    """A SIP Control App; ``known`` are the ids of those that there are."""
+    """Creates a SIP Control App; ``existing_uuids`` are the ids of all current apps."""
 
     kind: ClassVar[str] = "make-app"
     name: str
@@ -39,22 +39,18 @@ class CreateAppStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         made_of = f"of the product {format_setting(self.product_name or self.product)}"
         return [f"make the app {self.name!r} {made_of}", *(f"  {line}" for line in format_setting_changes({}, self.fields))]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         fields = {field: format_setting(value) for field, value in self.fields.items()}
         return {"name": self.name, "product": self.product, "fields": fields}
 
     def record_intent(self, context: PlanContext) -> None:
-        """As Step."""
         context.undo_log.entries.making_app = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        """As Step."""
         made, fields = await self._create_app(context)
         if not made.uuid:
             raise OpentactResponseError(
@@ -68,7 +64,7 @@ class CreateAppStep:
         context.app = made.uuid
 
     async def _create_app(self, context: PlanContext) -> tuple[OpentactApp, Mapping[str, object]]:
-        """The app and its fields; without a bound for its calls where Opentact does not take that."""
+        """Create the app and return the accepted fields; retry without the call length if Opentact refuses that field."""
         try:
             return await context.opentact.apps.create_app(self.name, self.product, **self.fields), self.fields
         except OpentactError as error:
@@ -83,7 +79,7 @@ class CreateAppStep:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UpdateAppStep:
-    """Fields of an app that are not as they are wanted; ``before`` has those that Opentact told."""
+    """Changes fields of an app; ``before`` contains the fields reported by Opentact."""
 
     kind: ClassVar[str] = "change-app"
     uuid: str
@@ -93,13 +89,11 @@ class UpdateAppStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         named = f"change the app {self.name!r} ({self.uuid})"
         return [named, *(f"  {line}" for line in format_setting_changes(self.before, self.after))]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         changes = {
             field: {"before": format_setting(self.before.get(field)), "after": format_setting(value)}
             for field, value in self.after.items()
@@ -107,21 +101,20 @@ class UpdateAppStep:
         return {"app": self.uuid, "name": self.name, "changes": changes}
 
     def record_intent(self, context: PlanContext) -> None:
-        """What was there before the first connect stays what was there."""
         kept = context.undo_log.entries.apps.setdefault(self.uuid, AppUndo(name=self.name))
         for field, value in self.after.items():
+            # Keep the value before the first connect; a later run must not overwrite that value.
             if field in self.before and not kept.made:
                 kept.before.setdefault(field, self.before[field])
             kept.record_value(field, value)
 
     async def apply(self, context: PlanContext) -> None:
-        """As Step."""
         await context.opentact.apps.update_app(self.uuid, **self.after)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AssignNumberStep:
-    """A number of the account is given to the app: from nobody, or from whom it belongs to."""
+    """Assigns a number of the account to the app, taking the number from its holder, if any."""
 
     kind: ClassVar[str] = "give-number"
     lease: str
@@ -133,24 +126,22 @@ class AssignNumberStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         taken = f", taken from {self.holder}" if self.holder else ""
         return [f"give the app {self.number} (flow {self.flow}){taken}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         before = {"app": self.app or None, "connection": self.connection or None}
         return {"number": self.number, "lease": self.lease, "flow": self.flow, "before": before}
 
     def record_intent(self, context: PlanContext) -> None:
-        """Whom it belonged to before the first connect stays whom it belonged to."""
         kept = NumberUndo(number=self.number, app=context.app, before_app=self.app, before_connection=self.connection)
+        # setdefault keeps the holder before the first connect.
         context.undo_log.entries.numbers.setdefault(self.lease, kept).app = context.app
 
     async def apply(self, context: PlanContext) -> None:
-        """The new holder first, so that no call finds none; where Opentact wants it the other way, that way."""
         apps = context.opentact.apps
+        # First assign, then release, so that no call finds the number without a holder. On a conflict release first.
         try:
             await apps.assign_numbers(context.app, add=[self.lease])
         except OpentactConflictError:
@@ -171,7 +162,10 @@ class AssignNumberStep:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SubscribeStep:
-    """A type of events is delivered; ``old`` are subscriptions to it that do not last, ``known`` all that there are."""
+    """Subscribes to an event type.
+
+    ``old_uuids`` are subscriptions of this type that do not last, ``existing_uuids`` all current subscriptions.
+    """
 
     kind: ClassVar[str] = "subscribe"
     type: str
@@ -180,27 +174,23 @@ class SubscribeStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         again = ", since the subscription that there is does not last" if self.old_uuids else ""
         return [f"subscribe to {self.type} for {SUBSCRIPTION_LIFETIME.days} days{again}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         return {"type": self.type, "instead_of": [*self.old_uuids]}
 
     def record_intent(self, context: PlanContext) -> None:
-        """As Step."""
         context.undo_log.entries.making_subscription = PendingCreation(name=self.type, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        """A type that Opentact refuses is said, and keeps nothing else from being done."""
         entries = context.undo_log.entries
         try:
             await self._create_subscription(context)
         except PLAN_ENDING_ERRORS:
             raise
-        except OpentactError as error:
+        except OpentactError as error:  # a refused type must not stop the other steps
             entries.making_subscription = None
             entries.refused[self.type] = str(error)
             context.notes.append(build_refusal_note(self.type, str(error)))
@@ -226,14 +216,14 @@ class SubscribeStep:
 
 
 def build_refusal_note(event_type: str, reason: str) -> PlanNote:
-    """A type that cannot be subscribed to."""
+    """Return the note for an event type refused as a subscription."""
     mend = "take it out of CALLFLOWS_EVENT_TYPES, unless it comes without asking; the server asks again by itself"
     return PlanNote("warning", f"Opentact does not let {event_type} be subscribed to: {reason}", mend)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoreDocumentStep:
-    """Opentact keeps a static document of a flow for the app."""
+    """Stores a flow's static document for the app."""
 
     kind: ClassVar[str] = "keep-document"
     flow: str
@@ -242,20 +232,16 @@ class StoreDocumentStep:
 
     @property
     def lines(self) -> list[str]:
-        """As Step."""
         instead = " instead of the one that it has" if self.before else ""
         return [f"have Opentact keep the static document of {self.flow} ({len(self.document)} bytes) for the app{instead}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        """As Step."""
         return {"flow": self.flow, "bytes": len(self.document), "replaces": bool(self.before)}
 
     def record_intent(self, context: PlanContext) -> None:
-        """As Step."""
         kept = context.undo_log.entries.documents.setdefault(context.app, DocumentUndo(before=self.before))
         kept.written.append(hash_setting(self.document.decode()))
 
     async def apply(self, context: PlanContext) -> None:
-        """As Step."""
         await context.opentact.apps.store_document(context.app, self.document)

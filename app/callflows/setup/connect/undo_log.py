@@ -1,7 +1,7 @@
-"""What ``connect`` changed at Opentact and what was there before, in ``DATA/connected.json``, so that it can be restored.
+"""The undo log of ``connect``: changes made at Opentact and the previous state, in ``DATA/connected.json``.
 
-Each change is written down before it is made. The file has URLs with their secrets as Opentact gave them, so only its
-owner can read it; of what we wrote it has digests.
+Each change is recorded before execution. The file contains URLs with secrets as Opentact reported them, so only its owner
+can read it; values written by us are stored as hashes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNDO_LOG_FILE_NAME: Final = "connected.json"
 
 
 def hash_setting(value: object) -> str:
-    """Tells a value from others without having it."""
+    """Return a short hash, to recognise a value without storing it."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -39,7 +39,7 @@ class _UndoModel(BaseModel):
 
 
 class _ResourceUndo(_UndoModel):
-    """Something that was ``made``, or whose fields were as ``before``; ``written``: digests of what we set, by field."""
+    """A resource made by us, or its fields ``before``; ``written`` contains hashes of our values, by field."""
 
     name: str = ""
     made: bool = False
@@ -47,26 +47,26 @@ class _ResourceUndo(_UndoModel):
     written: dict[str, list[str]] = {}
 
     def record_value(self, field: str, value: object) -> None:
-        """Remember that a field is set by us."""
+        """Record a value written by us."""
         known = self.written.setdefault(field, [])
         if hash_setting(value) not in known:
             known.append(hash_setting(value))
 
     def is_our_value(self, field: str, value: object) -> bool:
-        """Whether a value is one that we set."""
+        """Return whether we wrote this value."""
         return hash_setting(value) in self.written.get(field, ())
 
 
 class AppUndo(_ResourceUndo):
-    """An app."""
+    """A changed or created app."""
 
 
 class ProfileUndo(_ResourceUndo):
-    """A messaging profile."""
+    """A changed or created messaging profile."""
 
 
 class NumberMessagingUndo(_UndoModel):
-    """A number whose texts go by ``profile``, and the profile and the campaign that it had before, if any."""
+    """A number enabled for messages by ``profile``, with the previous profile and campaign, if any."""
 
     number: str
     profile: str
@@ -75,7 +75,7 @@ class NumberMessagingUndo(_UndoModel):
 
 
 class NumberUndo(_UndoModel):
-    """A number that was given to ``app``, and the app and the connection that it belonged to before, if any."""
+    """A number assigned to ``app``, with the previous app and SIP connection, if any."""
 
     number: str
     app: str
@@ -84,27 +84,27 @@ class NumberUndo(_UndoModel):
 
 
 class SubscriptionUndo(_UndoModel):
-    """A subscription that was made."""
+    """A created subscription."""
 
     type: str
 
 
 class DocumentUndo(_UndoModel):
-    """An app's static document as it was before, if there was one."""
+    """An app's previous static document, if any; ``written`` contains hashes of our documents."""
 
     before: str = ""
     written: list[str] = []
 
 
 class PendingCreation(_UndoModel):
-    """Something that is about to be made: what is named so and is not among the ``known`` ids is ours."""
+    """A creation in progress: a resource of this name with an id not in ``known`` is ours."""
 
     name: str
     known: list[str] = []
 
 
 class UndoEntries(_UndoModel):
-    """All that was changed, by the ids of Opentact. ``refused``: types that cannot be subscribed to, and why."""
+    """All changes, by ids of Opentact. ``refused``: event types refused as subscriptions, with the reason."""
 
     version: Literal[1] = 1
     apps: dict[str, AppUndo] = {}
@@ -120,7 +120,7 @@ class UndoEntries(_UndoModel):
 
 
 class UndoLog:
-    """The file and what stands in it. Raises SettingsError where it cannot be read or written."""
+    """The undo log file and its entries. Raises SettingsError if the file cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / UNDO_LOG_FILE_NAME
@@ -138,7 +138,7 @@ class UndoLog:
             raise SettingsError(f"{self.path} is not what connect wrote; {mend}") from None
 
     def save(self) -> None:
-        """Write it, whole or not at all; nothing is left of an empty one. Raises SettingsError."""
+        """Write the file atomically; delete an empty one. Raises SettingsError."""
         if self.entries == UndoEntries():
             self.clear()
             return
@@ -168,7 +168,7 @@ class UndoLog:
             os.close(folder)
 
     def clear(self) -> None:
-        """Forget all: everything is restored."""
+        """Delete the file after everything is restored. Raises SettingsError."""
         self.entries = UndoEntries()
         try:
             self.path.unlink(missing_ok=True)
@@ -181,7 +181,7 @@ class UndoLog:
         subscriptions: Iterable[OpentactSubscription],
         profiles: Iterable[OpentactRecord] = (),
     ) -> None:
-        """Take for ours what was being made when a run ended before it could write down its id."""
+        """Record resources created by a run that ended before recording their ids."""
         entries = self.entries
         if app := _find_created(entries.making_app, [(one, one.name) for one in apps]):
             entries.apps.setdefault(app.uuid, AppUndo(name=app.name, made=True))

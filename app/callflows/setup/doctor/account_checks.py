@@ -1,4 +1,4 @@
-"""What the account at Opentact has, looked at once for all checks, and what is to be said of its credentials and events."""
+"""The account at Opentact, fetched once for all checks; and the checks of credentials, subscriptions and events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 TOKEN_EXPIRY_MARGIN: Final = timedelta(days=7)
-"""How long before its end a token is said to end."""
+"""A token expiring within this time causes a warning."""
 
 
 _TIMEOUTS: Final = ConnectionTimeouts(open_seconds=8.0, auth_seconds=8.0)
@@ -42,9 +42,9 @@ CONNECT_COMMAND: Final = "callflows connect"
 
 
 class DoctorAccount:
-    """The account, asked for each thing once. ``named`` is the app that is meant, by its name or id.
+    """The account; each part is fetched once. ``app_name`` selects the app, by name or id.
 
-    All raise OpentactError, and SettingsError where nothing is shown to Opentact.
+    Every fetch raises OpentactError, and SettingsError without credentials.
     """
 
     def __init__(self, settings: Settings, app_name: str = "") -> None:
@@ -58,13 +58,11 @@ class DoctorAccount:
 
     @property
     def client(self) -> OpentactClient:
-        """The client."""
         if self._client is None:
             self._client = OpentactClient.from_settings(self._settings)
         return self._client
 
     async def close(self) -> None:
-        """End its connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -72,7 +70,7 @@ class DoctorAccount:
         return await self.client.apps.list_all()
 
     async def _fetch_app(self) -> OpentactApp | None:
-        """The app that shall ask this server: the one that is named or was connected, else one that asks it already."""
+        """Return the app of this server: the named or connected one, or else an app with our call control URL."""
         apps = await self.apps()
         found = select_app(apps, self._app_name, UndoLog(self._settings.data).entries.apps)
         if found is None and self._settings.public_url and not self._app_name:
@@ -88,7 +86,7 @@ class DoctorAccount:
 
 
 async def diagnose_credentials(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """Whether Opentact accepts what it is shown, and for how long."""
+    """Check whether Opentact accepts the credentials, and when the token expires."""
     apps = await account.apps()
     found = [DoctorFinding("ok", f"Opentact accepts them; the account has {len(apps)} app(s)")]
     end = parse_token_expiry(settings.opentact_token.get_secret_value())
@@ -104,7 +102,7 @@ async def diagnose_credentials(settings: Settings, account: DoctorAccount) -> li
 
 
 def parse_token_expiry(token: str) -> datetime | None:
-    """When a token ends, where it is a JWT that says so; nobody's signature is looked at."""
+    """Return the expiry time of a JWT, or None. The signature is not verified."""
     parts = token.split(".")
     try:
         said = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
@@ -114,7 +112,7 @@ def parse_token_expiry(token: str) -> datetime | None:
 
 
 async def diagnose_subscriptions(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """Whether the wanted types of events are delivered, and for how long."""
+    """Check the subscription of each configured event type."""
     there = [one for one in await account.subscriptions() if one.channel == WEBSOCKET_CHANNEL]
     return [_diagnose_subscription(kind, [one for one in there if one.type == kind]) for kind in settings.event_types]
 
@@ -146,7 +144,7 @@ def _diagnose_subscription(event_type: str, subscriptions: list[OpentactSubscrip
 
 
 async def diagnose_event_connection(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """Whether events arrive: the websocket is opened, shown the token, and must welcome it."""
+    """Check the websocket: open a connection, send the token and wait for success."""
     url = settings.opentact_events_url
     token = await account.client.get_token()
     try:
@@ -161,7 +159,7 @@ async def diagnose_event_connection(settings: Settings, account: DoctorAccount) 
         raise
     except OutboundRequestError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever connecting raises: its reason is told
+    except Exception as error:  # noqa: BLE001 - every connection error becomes a finding
         said = account.client.redact(describe_connection_error(error))
         mend = "see whether this machine reaches it, and whether CALLFLOWS_OPENTACT_EVENTS_URL and the token are right"
         return [DoctorFinding("error", f"no events from {url}: {said}", mend)]
@@ -169,7 +167,7 @@ async def diagnose_event_connection(settings: Settings, account: DoctorAccount) 
 
 
 async def _authenticate_websocket(url: str, token: AccessToken) -> None:
-    """Open the websocket and wait for its success. Raises Refused, and whatever connecting raises."""
+    """Wait for a successful authentication. Raises EventTokenRejectedError and the errors of websockets."""
     async with open_event_connection(url, token, _TIMEOUTS) as socket:
         while True:
             try:

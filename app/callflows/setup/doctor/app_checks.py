@@ -1,4 +1,7 @@
-"""What flow files say that their compiled flows do not tell any more."""
+"""Checks of the SIP Control App, its numbers, and flow files.
+
+Some facts are read from the flow files, because compiled flows no longer contain them.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FlowFileFacts:
-    """How a file wants the line answered, and whether one of its steps writes texts."""
+    """A flow file's ``auto_answer``, and whether a step sends messages."""
 
     auto_answer: str
     sends_sms: bool
 
 
 def read_flow_file_facts(flow: Flow) -> FlowFileFacts | None:
-    """What the file of a flow says; None for a program, and for what cannot be read."""
+    """Read the facts of a flow file; return None for a program or an unreadable file."""
     file = Path(flow.file)
     if file.suffix == ".py":
         return None
@@ -53,24 +56,21 @@ def read_flow_file_facts(flow: Flow) -> FlowFileFacts | None:
 
 
 def _contains_sms_step(value: object) -> bool:
-    """Whether a step ``sms`` is among steps, however deep; what merely is named so is none."""
+    """Search steps for ``sms`` at any depth; a mapping with a key ``sms`` outside a list of steps does not count."""
     if isinstance(value, list):
         return any((isinstance(step, dict) and "sms" in step) or _contains_sms_step(step) for step in value)
     return isinstance(value, dict) and any(map(_contains_sms_step, value.values()))
 
 
-# What is to be said of the SIP Control App that asks this server, and of its numbers.
-
-
 MAX_SILENCE_MS: Final = 10_000
-"""Milliseconds that a caller may hear nothing."""
+"""Longest acceptable silence for a caller."""
 
 
 _MAX_SHOWN_NAMES: Final = 5
 
 
 async def diagnose_app_urls(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """Whether the app asks this server, in the right way."""
+    """Check whether the app requests this server with the right URLs, method and token."""
     app = await account.app()
     if app is None:
         return [DoctorFinding("error", "no app of the account asks this server", CONNECT_COMMAND)]
@@ -109,7 +109,7 @@ def _is_our_url(settings: Settings, path: str, url: str | None) -> bool:
 
 
 async def diagnose_app_timeout(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """How long a caller hears nothing when this server does not answer."""
+    """Check how long a caller waits in silence if this server does not answer."""
     app = await account.app()
     if app is None or settings.control == "push":
         return []
@@ -134,7 +134,7 @@ async def diagnose_app_timeout(settings: Settings, account: DoctorAccount) -> li
 
 
 async def diagnose_call_length(_settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
-    """Whether a call ends by itself, some day."""
+    """Check whether the length of calls is limited."""
     app = await account.app()
     if app is None:
         return []
@@ -152,7 +152,7 @@ async def diagnose_call_length(_settings: Settings, account: DoctorAccount) -> l
 
 
 async def diagnose_auto_answer(account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
-    """Whether the app answers the line by itself where a flow does not want that."""
+    """Check whether the app answers the line against the wish of a flow."""
     app = await account.app()
     if app is None:
         return []
@@ -178,7 +178,7 @@ async def diagnose_auto_answer(account: DoctorAccount, loaded: Callable[[], Awai
 
 
 async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
-    """Whether the numbers that flows claim ring here, and those that ring here are claimed."""
+    """Check whether claimed numbers belong to the app, and whether the app's numbers are claimed."""
     book = (await loaded()).book
     leases = {lease.number: lease for lease in await account.leases() if lease.number}
     app = await account.app()
@@ -203,7 +203,7 @@ async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitabl
 def _diagnose_claimed_number(
     number: str, flow: str, lease: OpentactLease | None, our_app: str, app_names: dict[str, str]
 ) -> DoctorFinding | None:
-    """What is wrong with a number that a flow claims."""
+    """Return the problem of a claimed number, or None."""
     claimed = f"{number} (flow {flow})"
     if lease is None:
         mend = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
@@ -225,7 +225,7 @@ def _diagnose_claimed_number(
 
 
 async def diagnose_messaging(account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
-    """Whether numbers can send, where a flow writes texts from them."""
+    """Check whether numbers of flows with ``sms`` steps can send messages."""
     book = (await loaded()).book
     writers = {
         flow.name for flow in book.flows.values() if (said := read_flow_file_facts(flow)) is not None and said.sends_sms
@@ -245,7 +245,7 @@ async def diagnose_messaging(account: DoctorAccount, loaded: Callable[[], Awaita
 
 
 def _can_send_messages(lease: OpentactLease) -> bool:
-    """Whether messages are enabled on a number; what Opentact does not tell is taken for granted."""
+    """Return whether messages are enabled on a number; unreported fields count as enabled."""
     without = "messaging_profile" in lease.raw and not lease.raw["messaging_profile"]
     able = lease.features is None or any("sms" in str(feature).lower() for feature in lease.features)
     return able and not without

@@ -1,4 +1,4 @@
-"""All that is looked at, in the order in which it is told. What another part of the house knows is added by the caller."""
+"""The table of all checks, in display order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build_doctor_checks(settings: Settings, account: DoctorAccount, load: Callable[[], LoadedFlows]) -> list[DoctorCheck]:
-    """The checks of an installation; ``load`` loads its flows."""
+    """Build the checks of an installation; ``load`` loads the flows."""
     loaded = SharedFetch(partial(run_in_daemon_thread, load))
 
     async def diagnose_loaded_flows() -> Sequence[DoctorFinding]:

@@ -1,4 +1,4 @@
-"""Checks and what they find: all at once, each within a time, and one that breaks takes no other with it."""
+"""Runs checks concurrently, each with a time limit. A failing check never affects the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DoctorLevel = Literal["ok", "warning", "error"]
 
 
 CHECK_TIMEOUT_SECONDS: Final = 15.0
-"""For a check, unless it says otherwise."""
+"""Default time limit of a check."""
 
 
 _UNKNOWN_PREFIX: Final = "it cannot be told: "
@@ -28,7 +28,7 @@ _UNKNOWN_PREFIX: Final = "it cannot be told: "
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """What was found, and the mend where something is wrong."""
+    """The result of a check, with the fix if something is wrong."""
 
     level: DoctorLevel
     found: str
@@ -37,7 +37,7 @@ class DoctorFinding:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """Something that is looked at. ``local``: without asking anybody. ``fails``: how bad it is that it cannot be told."""
+    """One check. ``is_local``: needs no network. ``failure_level``: severity if the check cannot be completed."""
 
     name: str
     run: Callable[[], Awaitable[Sequence[DoctorFinding]]]
@@ -48,7 +48,7 @@ class DoctorCheck:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DoctorResult:
-    """A finding, and the check that found it."""
+    """A finding with the name of its check."""
 
     check: str
     level: DoctorLevel
@@ -57,14 +57,14 @@ class DoctorResult:
 
 
 class SharedFetch(Generic[_FoundT]):
-    """Asked once, however many checks want to know it."""
+    """A fetch shared by several checks and executed once."""
 
     def __init__(self, fetch: Callable[[], Awaitable[_FoundT]]) -> None:
         self._fetch = fetch
         self._task: asyncio.Task[_FoundT] | None = None
 
     async def __call__(self) -> _FoundT:
-        """What was found. Raises what asking raised, to each."""
+        """Return the fetched value; raise the error of the fetch to every caller."""
         if self._task is None:
             self._task = asyncio.create_task(self._run_fetch())
             self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -75,7 +75,7 @@ class SharedFetch(Generic[_FoundT]):
 
 
 async def run_in_daemon_thread(work: Callable[[], _FoundT]) -> _FoundT:
-    """What work gives that may block, as on a disk that is gone; nobody waits for it when all is said."""
+    """Run blocking work, such as access to a dead disk, in a thread that does not delay the end of the process."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_FoundT] = loop.create_future()
 
@@ -87,7 +87,7 @@ async def run_in_daemon_thread(work: Callable[[], _FoundT]) -> _FoundT:
         give, value = done.set_result, None
         try:
             value = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+        except BaseException as error:  # noqa: BLE001 - raised again by the awaiting check
             give, value = done.set_exception, error  # type: ignore[assignment]
         if not loop.is_closed():
             loop.call_soon_threadsafe(set_outcome, give, value)
@@ -97,7 +97,7 @@ async def run_in_daemon_thread(work: Callable[[], _FoundT]) -> _FoundT:
 
 
 def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[], Awaitable[Sequence[DoctorFinding]]]:
-    """A look that asks nobody, as a check wants it."""
+    """Convert a synchronous check into an asynchronous one."""
 
     async def run_check() -> Sequence[DoctorFinding]:
         return await run_in_daemon_thread(lambda: [*check()])
@@ -106,7 +106,7 @@ def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[
 
 
 async def run_doctor_checks(checks: Sequence[DoctorCheck], *, offline: bool = False) -> list[DoctorResult]:
-    """What all checks find, in their order; ``offline``: only those that ask nobody."""
+    """Return the results of all checks in order; ``offline`` runs local checks only."""
     wanted = [check for check in checks if check.is_local or not offline]
     found = await asyncio.gather(*(_run_check(check) for check in wanted))
     results = [
@@ -118,7 +118,7 @@ async def run_doctor_checks(checks: Sequence[DoctorCheck], *, offline: bool = Fa
 
 
 def _shorten_repeated_reason(result: DoctorResult, results: list[DoctorResult]) -> DoctorResult:
-    """A reason that another check has as its error is not told again."""
+    """Replace a reason already reported as an error by another check."""
     reason = result.found.removeprefix(_UNKNOWN_PREFIX)
     where = next((other.check for other in results if other.level == "error" and reason in other.found), "")
     if reason == result.found or not where:
@@ -139,5 +139,5 @@ async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
     except CallflowsError as error:
         said = str(error) if check.failure_level == "error" else f"{_UNKNOWN_PREFIX}{error}"
         return [DoctorFinding(check.failure_level, said, getattr(error, "fix", ""))]
-    except Exception as error:  # noqa: BLE001 - the others are still looked at
+    except Exception as error:  # noqa: BLE001 - the other checks must still run
         return [DoctorFinding("error", f"the check itself broke: {type(error).__name__}: {error}", "please report it")]

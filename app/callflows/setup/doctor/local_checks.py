@@ -1,4 +1,4 @@
-"""What can be seen without asking anybody: settings, the folder of what is kept, flow files."""
+"""Checks without network requests to Opentact: settings, data folder, database, and flow files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 
 
 MIN_TOKEN_CHARACTERS: Final = 16
-"""Characters of a token."""
 
 
 MIN_TOKEN_ENTROPY_BITS: Final = 48.0
-"""Bits of a token, as far as its letters tell."""
+"""Minimum entropy of a token, estimated from its characters."""
 
 
 _COMMON_TOKEN_WORDS: Final = (
@@ -50,7 +49,7 @@ _CREATE_TOKEN_FIX: Final = "make one by python3 -c 'import secrets; print(secret
 
 
 LOW_DISK_BYTES, FULL_DISK_BYTES = 500 * 2**20, 50 * 2**20
-"""Bytes left on a disk: nearly full, and full."""
+"""Free bytes on a disk: limits of a warning and of an error."""
 
 
 _MAX_SHOWN_PROBLEMS: Final = 5
@@ -60,7 +59,7 @@ _MISSING_TABLE_PATTERN: Final = re.compile(r'no such table|relation "\w+" does n
 
 
 def diagnose_setting_names(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Variables that look like settings, and are none."""
+    """Report variables with the prefix ``CALLFLOWS_`` that are no settings."""
     strange = find_unknown_settings()
     for line in strange:
         yield DoctorFinding("warning", line, "correct its name, or take it away")
@@ -69,7 +68,7 @@ def diagnose_setting_names(_settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def diagnose_token(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether strangers are kept out by something that cannot be guessed."""
+    """Check whether the token exists and is hard to guess."""
     if not settings.token:
         yield DoctorFinding(
             "error", "CALLFLOWS_TOKEN is not set: only this machine is answered, and no call of Opentact", _CREATE_TOKEN_FIX
@@ -85,7 +84,7 @@ def diagnose_token(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def explain_weak_secret(secret: str) -> str:
-    """Why a secret may be guessed; nothing where it may not, as far as its letters tell."""
+    """Return why a secret is easy to guess, or an empty text; judged by its characters only."""
     if len(secret) < MIN_TOKEN_CHARACTERS:
         return f"it has {len(secret)} characters, and should have {MIN_TOKEN_CHARACTERS} or more"
     plain = "".join(filter(str.isalnum, secret.lower()))
@@ -99,13 +98,13 @@ def explain_weak_secret(secret: str) -> str:
 
 
 def _estimate_entropy_bits(parts: list[str] | list[int]) -> float:
-    """Shannon's measure of a text by its own letters: a random one of 24 bytes in base64 has about 140."""
+    """Return the Shannon entropy by character frequency: 24 random bytes in base64 have about 140 bits."""
     counts: Counter[object] = Counter(parts)
     return -sum(count * math.log2(count / len(parts)) for count in counts.values())
 
 
 def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
-    """Where Opentact reaches the server, and whether others can read along."""
+    """Check whether Opentact can reach the public URL, and whether the connection is encrypted."""
     url = urlsplit(settings.public_url)
     if not settings.public_url:
         said = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents are made of what each request says of itself"
@@ -123,7 +122,7 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether all that answer can read each other's tickets."""
+    """Check whether all processes can read each other's tickets."""
     kept = f"made once and kept in {settings.data}"
     mend = "where there are replicas set CALLFLOWS_SECRET_KEYS, the same for all"
     if settings.secret_keys:
@@ -138,7 +137,10 @@ def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the server knows who asks it: it speaks no TLS itself, so https means that a proxy stands before it."""
+    """Check whether the server can see the real client address.
+
+    The server speaks no TLS, so an https URL implies a proxy in front.
+    """
     if not settings.public_url.startswith("https://"):
         yield DoctorFinding("ok", "no proxy is known of")
     elif settings.trusted_proxies:
@@ -156,7 +158,7 @@ def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
 def diagnose_data_folder(
     settings: Settings, disk_usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage
 ) -> Iterator[DoctorFinding]:
-    """Whether what must be kept can be written, and for how long."""
+    """Check whether the data folder is writable and has free space."""
     folder = settings.data.absolute()
     there = next(place for place in (folder, *folder.parents) if place.exists())
     mend = "make CALLFLOWS_DATA a folder that this user can write"
@@ -183,8 +185,8 @@ def diagnose_data_folder(
 
 
 def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether calls can be remembered; the tables are looked at as they are, and not made."""
-    from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - heavy
+    """Check whether the journal is writable; the check creates no tables."""
+    from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - slow to import
 
     store = SqlStore(settings.journal_url)
     if store.sqlite_file is not None and not store.sqlite_file.exists():
@@ -205,7 +207,7 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def diagnose_flows(loaded: LoadedFlows, folder: Path) -> Iterator[DoctorFinding]:
-    """What ``check`` would say: mistakes first."""
+    """Report the problems of flow files, errors first."""
     mend = "see callflows check"
     for level in ("error", "warning"):
         found = [problem for problem in loaded.problems if problem.severity == level]

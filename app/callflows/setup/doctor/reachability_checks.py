@@ -1,4 +1,4 @@
-"""What is seen from outside: whether our server answers whom it should, and what Opentact's clock says."""
+"""Checks from outside: the server's reachability and access control, and our clock compared with Opentact's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 30.0, 300.0
-"""Seconds by which a clock may be off: said, and too much for tickets, tokens and opening hours."""
+"""Clock differences: a warning, and an error (too much for tickets, tokens and opening hours)."""
 
 
 _FORBIDDEN_STATUS: Final = 403
@@ -29,7 +29,7 @@ _PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 
 async def diagnose_reachability(settings: Settings) -> list[DoctorFinding]:
-    """Whether our server is what answers at the public URL."""
+    """Check whether our server answers at the public URL."""
     if not settings.public_url:
         return []
     why = await explain_unreachable_server(settings.public_url)
@@ -50,7 +50,7 @@ async def diagnose_reachability(settings: Settings) -> list[DoctorFinding]:
 
 
 async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
-    """Whether strangers are sent away: a call with a wrong token must be forbidden."""
+    """Check whether a call with a wrong token is forbidden."""
     if not settings.public_url:
         return []
     wrong = (
@@ -66,7 +66,10 @@ async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
 
 
 async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
-    """Whether the server that runs has the token of these settings; it is only sent where nobody reads along."""
+    """Check whether the running server has the token of these settings.
+
+    The token is sent only over TLS or on this machine.
+    """
     host = urlsplit(settings.public_url)
     if not settings.token or not (host.scheme == "https" or is_loopback_host(host.hostname or "")):
         return []
@@ -81,7 +84,7 @@ async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
 
 
 async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
-    """Our clock beside Opentact's, by the Date of its REST API."""
+    """Compare our clock with the ``Date`` header of Opentact's REST API."""
     try:
         reply = await probe_url(f"{settings.opentact_url}/")
     except OutboundRequestError as error:

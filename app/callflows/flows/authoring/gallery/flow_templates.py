@@ -1,4 +1,4 @@
-"""Templates of flows that people need, as files to begin with; ``callflows new`` writes them."""
+"""Templates of common flows; ``callflows new`` writes them as files."""
 
 from __future__ import annotations
 
@@ -30,19 +30,17 @@ _LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTI
 
 
 _FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
-"""Numbers that nobody has, for a flow to be tried with."""
+"""Numbers without a subscriber, to try a flow with."""
 
 
 class FlowTemplate(NamedTuple):
-    """A template: its name, a line about it, and its text."""
-
     name: str
     summary: str
     text: str
 
 
 class CreatedFlow(NamedTuple):
-    """What was written: the flow's file, the files beside it, and the number that it answers."""
+    """The new flow file, the new list files, and the number of the flow."""
 
     file: Path
     other_files: tuple[Path, ...]
@@ -50,7 +48,7 @@ class CreatedFlow(NamedTuple):
 
 
 def load_flow_templates() -> dict[str, FlowTemplate]:
-    """The templates by name; the first line of each says what it is."""
+    """Return the templates by name. The first line of each file is the summary."""
     files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml")]
     found = {}
     for file in sorted(files, key=lambda file: file.name):
@@ -63,10 +61,11 @@ def load_flow_templates() -> dict[str, FlowTemplate]:
 def create_flow(
     folder: Path, name: str, template: str, number: str, files_by_number: Mapping[str, str], *, force: bool = False
 ) -> CreatedFlow:
-    """Write a flow from a template, and the lists that it reads.
+    """Write a flow from a template, and the lists that the flow reads.
 
-    ``claimed`` has the file of each number that is answered already; without a ``number`` the flow gets a free one.
-    A list that is there is left as it is. Raises TemplateRefused where something is in the way; then nothing is written.
+    ``files_by_number`` contains the flow file of each number in use. Without a ``number``, the flow gets a free one. An
+    existing list is not replaced. Raises FlowCreationError without writing a flow if the template, name or number
+    cannot be used, or if a file cannot be written.
     """
     known = load_flow_templates()
     if template not in known:
@@ -92,7 +91,7 @@ def create_flow(
 
 
 def _choose_flow_file(folder: Path, name: str, *, force: bool) -> Path:
-    """The file of a flow of this name, which is free."""
+    """Return the path for a new flow. Raises FlowCreationError if the name is invalid or taken."""
     if not _FLOW_NAME_PATTERN.fullmatch(name) or name in _RESERVED_NAMES:
         raise FlowCreationError(f"{name!r} cannot be a flow's name: use letters, digits, - and _")
     for suffix in (".yml", ".py"):
@@ -105,7 +104,7 @@ def _choose_flow_file(folder: Path, name: str, *, force: bool) -> Path:
 
 
 def _choose_number(number_text: str, files_by_number: Mapping[str, str]) -> str:
-    """The number as it is claimed; a free one where none is given."""
+    """Return the number in E.164 format, or a free one. Raises FlowCreationError if the number is invalid or taken."""
     if not number_text:
         return next((number for number in _FICTIONAL_NUMBERS if number not in files_by_number), _FICTIONAL_NUMBERS[0])
     report = ProblemReport("")

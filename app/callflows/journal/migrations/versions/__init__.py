@@ -1,1 +1,1 @@
-"""One migration a file."""
+"""One migration per file."""

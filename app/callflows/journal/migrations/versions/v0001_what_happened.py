@@ -1,4 +1,4 @@
-"""The first tables: calls, turns, events, messages, recordings, transcripts, effects, claims, opt-outs, leases."""
+"""Creates the first tables: calls, turns, events, messages, recordings, transcripts, effects, claims, opt-outs, leases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make them."""
     _create_calls()
     _create_turns()
     _create_events()
@@ -112,7 +111,7 @@ def _key_column(name: str) -> Column[Any]:
     return Column(name, Text, primary_key=True)
 
 
-def _required_column(name: str, kind: Any) -> Column[Any]:  # noqa: ANN401 - a type of SQLAlchemy's, or a class of them
+def _required_column(name: str, kind: Any) -> Column[Any]:  # noqa: ANN401 - a SQLAlchemy type or type class
     return Column(name, kind, nullable=False)
 
 

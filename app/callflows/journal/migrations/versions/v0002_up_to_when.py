@@ -1,4 +1,4 @@
-"""A lease knows up to when what is done under it is done."""
+"""Adds ``mark`` to leases: the work under a lease is complete up to this moment."""
 
 from __future__ import annotations
 
@@ -12,5 +12,4 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add it."""
     op.add_column("leases", Column("mark", Double))
