@@ -94,8 +94,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Format for people: place, severity, message, fix, rule."""
-        mend = f" ({self.fix})" if self.fix else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{mend} [{self.rule}]"
+        fix = f" ({self.fix})" if self.fix else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{fix} [{self.rule}]"
 
 
 class FlowFileError(CallflowsError):

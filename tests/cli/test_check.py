@@ -196,10 +196,10 @@ def test_the_shipped_flows_are_fine_to_the_letter_in_both_dialects(monkeypatch):
 def test_a_rule_is_explained_in_two_lines():
     done = run_command("check", "--explain", "unused")
     assert done.code == 0
-    name, means, mend = done.out.splitlines()
+    name, means, fix = done.out.splitlines()
     assert name == "unused"
     assert "never used" in means
-    assert "take it out" in mend
+    assert "take it out" in fix
 
 
 def test_all_rules_are_listed_and_programs_may_read_them():

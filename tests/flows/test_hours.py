@@ -558,7 +558,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "fix"),
     [
         ("mno: 09:00-10:00", "did you mean 'mon'?"),
         ("holiday: US", "did you mean 'holidays'?"),
@@ -571,9 +571,9 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("2026-12-24: 09:00-10:00", "dates stand under open or closed"),
     ],
 )
-def test_the_mend_is_the_one_that_was_probably_meant(text, mend):
+def test_the_mend_is_the_one_that_was_probably_meant(text, fix):
     _, problems = read(text)
-    assert problems[0].fix.startswith(mend)
+    assert problems[0].fix.startswith(fix)
 
 
 def test_what_is_right_stays_beside_what_is_wrong():

@@ -381,11 +381,11 @@ def test_a_duration_has_a_unit(text, ms):
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "fix"),
     [("20", "did you mean 20s?"), ("2 weeks", "such as 500ms, 20s or 2m"), ("0.5ms", "whole milliseconds")],
 )
-def test_a_duration_without_a_unit_is_refused(text, mend):
-    with pytest.raises(ValueError, match=re.escape(mend)):
+def test_a_duration_without_a_unit_is_refused(text, fix):
+    with pytest.raises(ValueError, match=re.escape(fix)):
         parse_duration(text)
 
 

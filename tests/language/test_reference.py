@@ -329,9 +329,9 @@ def test_a_page_is_found_by_any_spelling_of_its_name(name, element):
     assert render_verb_page(name).startswith(f"# {element}\n")
 
 
-@pytest.mark.parametrize(("name", "mend"), [("gahter", "Gather"), ("recordstrat", "RecordStart"), ("callbak", "Callback")])
-def test_an_unknown_page_names_the_nearest(name, mend):
-    with pytest.raises(LanguageError, match=f"no element '{name}'; did you mean {mend}"):
+@pytest.mark.parametrize(("name", "fix"), [("gahter", "Gather"), ("recordstrat", "RecordStart"), ("callbak", "Callback")])
+def test_an_unknown_page_names_the_nearest(name, fix):
+    with pytest.raises(LanguageError, match=f"no element '{name}'; did you mean {fix}"):
         render_verb_page(name)
 
 

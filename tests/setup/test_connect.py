@@ -307,7 +307,7 @@ def test_a_number_that_the_account_does_not_have_is_said(account):
     assert account.find_holder(NUMBER) is not None
     again = connect()
     assert (again.code, "nothing to do" in again.err) == (1, False)
-    assert "nothing can be done before that is mended" in again.err
+    assert "nothing can be done before that is fixed" in again.err
 
 
 def test_a_number_of_a_broken_flow_is_not_given_away(account, tmp_path):
@@ -596,18 +596,18 @@ def test_a_file_that_is_damaged_is_said_and_nothing_is_done(account, ledger, con
 
 
 @pytest.mark.parametrize(
-    ("status", "mend"),
+    ("status", "fix"),
     [
         (402, "add money to the account"),
         (409, "look at what is there"),
         (400, "so it is"),
     ],
 )
-def test_a_refusal_is_said_with_the_mend(account, status, mend):
+def test_a_refusal_is_said_with_the_mend(account, status, fix):
     account.breaks = lambda _asked: error_answer(status, "so it is")
     done = connect()
     assert done.code == 1
-    assert mend in done.err
+    assert fix in done.err
     assert "0 of 2 steps are done" in done.err
 
 

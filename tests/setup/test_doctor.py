@@ -1,4 +1,4 @@
-"""``callflows doctor``: each fault is found, said, and told how to mend."""
+"""``callflows doctor``: each fault is found, said, and told how to fix."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def check(
         str | None, typer.Option(metavar="RULE", help="Explain a rule by its name, as unused; all lists them.")
     ] = None,
 ) -> None:
-    """Say all that is wrong with flow files and XML documents: where, what, and the mend."""
+    """Say all that is wrong with flow files and XML documents: where, what, and the fix."""
     from callflows.flows.checks.check_runner import check_paths
     from callflows.testing.scenario_reader import check_scenarios
 

@@ -121,9 +121,7 @@ def _print_plan(plan: SetupPlan, output: TableFormat) -> None:
         print_notice(str(note))
     if not plan.steps:
         print_notice(
-            "nothing to do: Opentact is as it should be"
-            if plan.is_complete
-            else "nothing can be done before that is mended"
+            "nothing to do: Opentact is as it should be" if plan.is_complete else "nothing can be done before that is fixed"
         )
 
 
@@ -166,7 +164,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: settings, disk and flow files only.")] = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """Say what is wrong with this installation, and the mend. Exit 1 where something is wrong; warnings may be as meant."""
+    """Say what is wrong with this installation, and the fix. Exit 1 where something is wrong; warnings may be as meant."""
     import asyncio
     import dataclasses
 

@@ -1,1 +1,1 @@
-"""Flow files: written by authors, compiled to nodes that answer calls."""
+"""Flow files of authors, compiled to nodes for answering calls."""

@@ -1,7 +1,7 @@
 """Coverage points: the places in a flow that a call can reach, such as a node's start or an outcome of a step.
 
 Documents for rehearsals carry coverage points as XML comments. The comments have no effect on the call. Static branches
-need them: one document contains several branches, and no request reports which branch ran.
+need the comments: one document contains several branches, and no request reports which branch ran.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ class CoveragePoint(NamedTuple):
 
     @property
     def counted_points(self) -> tuple[CoveragePoint, ...]:
-        """Points counted by coverage: this point, the possible outcomes of a pending point, or no points for re-entry and exit."""
+        """Points counted by coverage: this point, or the possible outcomes of a pending point.
+
+        Re-entry and exit of a node do not count.
+        """
         if self.what in (NODE_REENTERED_POINT, NODE_EXIT_POINT):
             return ()
         if self.is_pending:

@@ -60,7 +60,7 @@ class Flow:
     coverage_points: tuple[CoveragePoint, ...] = ()
     """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)
-    """Coverage points that the trail reports (decisions about messages and ended calls), by node, step, word and outcome."""
+    """Coverage points reported by the trail (decisions about messages and ended calls), by node, step, word, outcome."""
     uses_current_time: bool = False
     """True if the flow uses the current time."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(

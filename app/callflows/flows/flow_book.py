@@ -91,7 +91,10 @@ class FlowBook:
         return () if holder is None else (holder,)
 
     def find_answering_flow(self, number: str) -> Flow | None:
-        """Return the flow that answers a number (E.164): an exact claim wins over the longest prefix, a prefix over ``rest``."""
+        """Return the flow that answers a number (E.164).
+
+        Exact claims win over the longest prefix, prefixes over ``rest``.
+        """
         return self.find_claiming_flow(number) or self._rest_flow
 
     def find_claiming_flow(self, number: str) -> Flow | None:
@@ -138,5 +141,5 @@ def find_claim_conflicts(claims: Iterable[NumberClaim]) -> list[Problem]:
 def describe_claim_conflict(claim: NumberClaim, other: NumberClaim) -> Problem:
     """Build the problem for ``claim``, a number already claimed by ``other``."""
     said = f"numbers: {claim.number} is claimed already, at {other.file}:{other.line}:{other.column}"
-    mend = "a number has one flow: take one of the two out"
-    return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", said, mend)
+    fix = "a number has one flow: take one of the two out"
+    return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", said, fix)

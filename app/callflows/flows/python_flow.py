@@ -53,7 +53,7 @@ class PythonFlow:
         self.nodes: dict[str, NodeFunction] = {}
 
     def node(self, function: NodeFunction) -> NodeFunction:
-        """Register a node (decorator). The node is an ``async`` function from Turn to Response; the function's name is the node's.
+        """Register a node (decorator): an ``async`` function from Turn to Response. The function's name is the node's name.
 
         Raises PythonFlowError for any other function, and for an invalid or repeated name.
         """
@@ -208,7 +208,7 @@ def _iterate_error_lines(error: BaseException, file: str) -> Iterator[int]:
 
 
 def describe_main() -> None:
-    """Main function of the separate process: read a request from stdin, write the description to stdout."""
+    """Read a request from stdin and write the description to stdout, in the separate process."""
     told = _describe_source(json.load(sys.stdin))
     # the author's file may print too: the server reads only the last line
     sys.stdout.write(f"\n{json.dumps(told)}")

@@ -27,7 +27,7 @@ _MAX_PREFIX_DIGITS: Final = 15
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Suppositions:
-    """``hours`` pairs names with open (True) or closed for the day of the call. ``lists`` pairs names with additional callers.
+    """``hours`` pairs names with open (True) or closed for the day of the call. ``lists`` pairs names with more callers.
 
     A node in ``failing_nodes`` raises SimulatedNodeFailure if a call requests the node.
     """

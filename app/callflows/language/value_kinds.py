@@ -46,8 +46,8 @@ class ValueKind:
         if len(shown) > _MAX_SHOWN_CHARACTERS:
             shown = shown[:_MAX_SHOWN_CHARACTERS] + "…"
         near = self.suggest_value(value) if isinstance(value, str) and len(value) <= _MAX_SHOWN_CHARACTERS else ""
-        mend = f" (did you mean {near!r}?)" if near else ""
-        return ValueError(f"must be {self.requirement}, not {shown}{mend}")
+        fix = f" (did you mean {near!r}?)" if near else ""
+        return ValueError(f"must be {self.requirement}, not {shown}{fix}")
 
     def suggest_value(self, text: str) -> str:
         """Suggest a valid value similar to an invalid text; "" if no suggestion is obvious."""

@@ -263,8 +263,8 @@ def _find_element(name: str) -> type[Element]:
     if wanted in known:
         return ELEMENT_CLASSES[known[wanted]]
     near = get_close_matches(wanted, known, n=1)
-    mend = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(ELEMENT_SPECS)}"
-    raise LanguageError(f"there is no element {name!r}; {mend}")
+    fix = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(ELEMENT_SPECS)}"
+    raise LanguageError(f"there is no element {name!r}; {fix}")
 
 
 def _sort_by_table(classes: Iterable[type[Element]]) -> list[type[Element]]:

@@ -39,9 +39,9 @@ async def request_undocumented(
     """Send a request of the table ``UNDOCUMENTED_OPERATIONS``. Raises OpentactUndocumentedError if the entry is empty."""
     method, path = rest_paths.UNDOCUMENTED_OPERATIONS[operation]
     if not path:
-        mend = "fill it in in LOST of app/callflows/opentact/rest_paths.py once it is known"
+        fix = "fill it in in LOST of app/callflows/opentact/rest_paths.py once it is known"
         raise OpentactUndocumentedError(
-            f"Opentact has {operation}, but how it is asked for is lost from its documentation", fix=mend
+            f"Opentact has {operation}, but how it is asked for is lost from its documentation", fix=fix
         )
     return await rest.send_request(RestRequest(method, path, path_parameters or {}, body=body))
 
@@ -194,9 +194,9 @@ class RestClient:
 
     def _mark_outcome_unknown(self, request: RestRequest, error: OpentactUnavailableError) -> OpentactUnavailableError:
         """Return the error of a sent request. For an unsafe request its fix says: the change may have happened."""
-        mend = "try again later" if request.is_safe else _OUTCOME_UNKNOWN_FIX
+        fix = "try again later" if request.is_safe else _OUTCOME_UNKNOWN_FIX
         unsure = OpentactUnavailableError(
-            error.message, request=error.request, status=error.status, fields=error.fields, fix=mend
+            error.message, request=error.request, status=error.status, fields=error.fields, fix=fix
         )
         unsure.may_have_happened = True
         return unsure
@@ -226,8 +226,8 @@ class RestClient:
             ):
                 return response.status_code, response.headers, await _read_response_body(response, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            mend = "see whether the machine reaches it, and whether CALLFLOWS_OPENTACT_URL is right"
-            raise OpentactUnavailableError("Opentact cannot be connected to", request=str(request), fix=mend) from None
+            fix = "see whether the machine reaches it, and whether CALLFLOWS_OPENTACT_URL is right"
+            raise OpentactUnavailableError("Opentact cannot be connected to", request=str(request), fix=fix) from None
         except (TimeoutError, httpx.TimeoutException):
             raise self._mark_outcome_unknown(
                 request, OpentactUnavailableError("Opentact did not answer in time", request=str(request))

@@ -150,8 +150,8 @@ def build_scenario_case(
         report.error((*path, "from"), "number", f"from: {wrong}")
     _check_lookup_names(scenario, path, report, flow_names)
     if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
-        mend = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
-        report.warning(path, "test-time", f"the flow asks what time it is, and {scenario.name!r} has no at", mend)
+        fix = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
+        report.warning(path, "test-time", f"the flow asks what time it is, and {scenario.name!r} has no at", fix)
     return ScenarioCase(
         flow=flow.name,
         file=flow.file,

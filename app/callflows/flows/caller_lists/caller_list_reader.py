@@ -246,8 +246,8 @@ class _CallerListReader:
             try:
                 known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), _parse_expiry(until))
             except ValueError:
-                mend = "write it as 2026-12-24, which holds to the end of that day, or 2026-12-24 18:00"
-                self._report_problem("error", "list-row", until, f"until: {until!r:.60} is no date", mend)
+                fix = "write it as 2026-12-24, which holds to the end of that day, or 2026-12-24 18:00"
+                self._report_problem("error", "list-row", until, f"until: {until!r:.60} is no date", fix)
                 return None
             self._shared_rows[reason, until] = known
         return known
@@ -262,13 +262,13 @@ class _CallerListReader:
         elif cell and is_anonymous(cell) and _ONLY_LETTERS.search(cell):
             self._anonymous = self._keep_longer_row(self._anonymous, row, cell)
         else:
-            mend = (
+            fix = (
                 "write it with its country code, as +12015550123; a prefix as +1201*; "
                 f"{ANONYMOUS_LIST_ENTRY} for withheld numbers"
             )
             if _ROUNDED_NUMBER.fullmatch(cell):
-                mend = "a spreadsheet has rounded it: make the column text there"
-            self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", mend)
+                fix = "a spreadsheet has rounded it: make the column text there"
+            self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", fix)
 
     def _add_number(self, number: int, cell: str, row: CallerListRow) -> None:
         if number in self._numbers:
@@ -289,8 +289,8 @@ class _CallerListReader:
 
     def _warn_missing_country_code(self, cell: str, suggestion: str) -> None:
         said = f"{cell} has no plus, and its first digits are taken for a country's code"
-        mend = f"write {suggestion} if it is North American, else put a plus before it"
-        self._report_problem("warning", "list-row-country", cell, said, mend)
+        fix = f"write {suggestion} if it is North American, else put a plus before it"
+        self._report_problem("warning", "list-row-country", cell, said, fix)
 
     def _keep_longer_row(self, earlier_row: CallerListRow | None, row: CallerListRow, cell: str) -> CallerListRow:
         """Return the row with the later expiry; warn if the number is duplicated."""

@@ -55,8 +55,8 @@ def _check_flows(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Pr
         if not flow.claims and not any(
             _NUMBERS_PROBLEM.search(f"{problem.message} {problem.fix}") for problem in flow.problems
         ):
-            mend = "as numbers: +12015550123; rest answers all that no other file does"
-            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", mend))
+            fix = "as numbers: +12015550123; rest answers all that no other file does"
+            found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", fix))
         for dialled in flow.literal_targets:
             found += _check_dialed_number(dialled, flow, book)
         for forward in flow.message_rules.forward_claims if flow.message_rules is not None else ():
@@ -66,9 +66,9 @@ def _check_flows(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Pr
 
 def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
     """Report doubts about a literal number."""
-    doubt, mend = _find_doubt(dialed.number)
+    doubt, fix = _find_doubt(dialed.number)
     if doubt:
-        return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-doubtful", doubt, mend)]
+        return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-doubtful", doubt, fix)]
     return _check_own_number(dialed, flow, book)
 
 
@@ -80,8 +80,8 @@ def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[P
         return []
     whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
     said = f"{number} is answered by {whose}"
-    mend = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
-    return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", said, mend)]
+    fix = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+    return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", said, fix)]
 
 
 def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
@@ -90,8 +90,8 @@ def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> l
     if not book.has_exact_claim(number):
         return _check_dialed_number(forward, flow, book)
     said = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
-    mend = "name the number of a person"
-    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, mend)]
+    fix = "name the number of a person"
+    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, fix)]
 
 
 def _find_doubt(text: str) -> tuple[str, str]:
@@ -109,5 +109,5 @@ def check_call_counts_per_worker(flows: Iterable[Flow], workers: int) -> list[Pr
     if workers <= 1:
         return []
     said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
-    mend = "serve with one worker, or ask for a smaller number"
-    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, mend) for flow in flows if flow.uses_calls_today]
+    fix = "serve with one worker, or ask for a smaller number"
+    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, fix) for flow in flows if flow.uses_calls_today]

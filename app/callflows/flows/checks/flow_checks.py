@@ -77,8 +77,8 @@ def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
             report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
     if START_NODE not in nodes:
         near = find_nearest(START_NODE, nodes, 0.75)
-        mend = f"every flow begins at start{f': rename {near!r}' if near else ''}"
-        report.error(("nodes",), "no-start", f"no node is named {START_NODE!r}", mend, key=True)
+        fix = f"every flow begins at start{f': rename {near!r}' if near else ''}"
+        report.error(("nodes",), "no-start", f"no node is named {START_NODE!r}", fix, key=True)
     return START_NODE in nodes
 
 
@@ -98,29 +98,29 @@ def check_flow_graph(compiler: FlowCompiler) -> None:
             report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
     if compiler.dialect == "classic" and file.auto_answer == "true":
         message = "auto_answer: the classic dialect has no Answer, so none is written"
-        mend = "let the app answer by itself, or use the reference dialect"
-        report.warning(("auto_answer",), "dialect", message, mend)
+        fix = "let the app answer by itself, or use the reference dialect"
+        report.warning(("auto_answer",), "dialect", message, fix)
     for path, node in compiler.flow_graph.menu_targets.items():
         collects = any(isinstance(step, dict) and "collect" in step for step in file.nodes.get(node) or ())
         if "digits" in compiler.flow_graph.used_names.get(node, ()) and not collects:
             message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
             report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")
     if compiler.flow_graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
-        message, mend = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
-        report.warning(compiler.flow_graph.first_time_use, "no-timezone", message, mend)
+        message, fix = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
+        report.warning(compiler.flow_graph.first_time_use, "no-timezone", message, fix)
 
 
 def _check_loops(compiler: FlowCompiler) -> None:
     silent = compiler.flow_graph.find_silent_loops()
     for node in silent:
         message = f"the node {node!r} leads round to itself, and the caller hears silence"
-        mend = "say or ask something on the way round"
-        compiler.report.error(("nodes", node), "silent-loop", message, mend, key=True)
+        fix = "say or ask something on the way round"
+        compiler.report.error(("nodes", node), "silent-loop", message, fix, key=True)
     for node in compiler.flow_graph.find_nonwaiting_loops():
         if node not in silent and node in compiler.flow_file.nodes:
             message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
-            mend = "give it a way out: a menu, or a goto"
-            compiler.report.warning(("nodes", node), "endless-loop", message, mend, key=True)
+            fix = "give it a way out: a menu, or a goto"
+            compiler.report.warning(("nodes", node), "endless-loop", message, fix, key=True)
 
 
 def _check_unused_names(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
@@ -163,14 +163,14 @@ def _check_silent_nodes(compiler: FlowCompiler) -> None:
         left += new
     for node, steps in compiler.flow_file.nodes.items():
         if not steps:
-            message, mend = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
+            message, fix = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
         elif node in silent & compiler.nodes_ending_unheard:
             message = f"the node {node!r} comes to its end, and the caller has heard nothing"
-            mend = "say something, or go on at a node, where no condition holds"
+            fix = "say something, or go on at a node, where no condition holds"
         else:
             continue
-        mend += "; hangup as the last step says that it is meant"
-        compiler.report.warning(("nodes", node), "says-nothing", message, mend, key=True)
+        fix += "; hangup as the last step says that it is meant"
+        compiler.report.warning(("nodes", node), "says-nothing", message, fix, key=True)
 
 
 def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
@@ -185,8 +185,8 @@ def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNam
             and not uncertain_names.is_any_uncertain(name, "open", "hours")
         ):
             message = f"hours: nothing asks whether {name} is open, so that callers fare alike when it is closed"
-            mend = f"as - when: not hours.{name}.open, and below it goto: closed"
-            compiler.report.warning(("hours", name), "hours-not-asked", message, mend, key=True)
+            fix = f"as - when: not hours.{name}.open, and below it goto: closed"
+            compiler.report.warning(("hours", name), "hours-not-asked", message, fix, key=True)
 
 
 def _check_attestation(compiler: FlowCompiler) -> None:
@@ -195,5 +195,5 @@ def _check_attestation(compiler: FlowCompiler) -> None:
     if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(compiler.flow_file.nodes)):
         return
     message = "call.attestation is unknown where Opentact does not tell it: never with GET"
-    mend = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
-    compiler.report.warning(path, "attestation", message, mend)
+    fix = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
+    compiler.report.warning(path, "attestation", message, fix)

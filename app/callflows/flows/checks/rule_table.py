@@ -31,7 +31,7 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "document": CheckRule(
         "An XML document is not one that Opentact reads: the caller would hear an error, or nothing.",
-        "Mend the place that is named; callflows verbs NAME shows what an element takes.",
+        "Fix the place that is named; callflows verbs NAME shows what an element takes.",
     ),
     "expression": CheckRule(
         "A condition or a value is not an expression, or names what there is not: it could not be decided.",
@@ -103,7 +103,7 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "test-supposed": CheckRule(
         "A scenario supposes a dialect in which the flow cannot be written: `callflows test` says so, there is no call.",
-        "Mend what the message says of the flow, or take the dialect out of the scenario.",
+        "Fix what the message says of the flow, or take the dialect out of the scenario.",
     ),
     "test-text": CheckRule(
         "A scenario of a text message has or expects what only calls have, or the other way round: it shows nothing.",

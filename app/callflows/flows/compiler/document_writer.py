@@ -248,7 +248,8 @@ class DocumentWriter:
     def ensure_answered(self) -> None:
         """Write ``<Answer/>`` if the line is not answered yet.
 
-        The classic dialect has no such verb. The file's ``auto_answer`` decides when the app may answer instead.
+        Writes no verb in the classic dialect or with ``auto_answer: false``. With ``auto`` the app may answer itself, so
+        the verb is conditional, except in a standalone document.
         """
         if self.line_answered:
             return

@@ -22,8 +22,8 @@ def compile_fallback(flow_compiler: FlowCompiler) -> NodeCompiler:
     run.compile_steps(flow_compiler.flow_file.fallback, ("fallback",))
     if flow_compiler.flow_file.fallback and run.only_answers_or_ends:
         message = "when something goes wrong, callers hear nothing"
-        mend = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
-        flow_compiler.report.warning(("fallback",), "says-nothing", message, mend, key=True)
+        fix = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
+        flow_compiler.report.warning(("fallback",), "says-nothing", message, fix, key=True)
     if not run.fragments or any(problem.severity == "error" for problem in flow_compiler.report.problems[known:]):
         run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
         run.write_verbs(Say(flow_compiler.options.apology))

@@ -292,8 +292,8 @@ class FlowCompiler:
         documents: dict[str, dict[NodeEntry, tuple[Fragment, ...]]] = {node: {} for node in self.nodes}
         for (node, entry), run in self._compiled_nodes.items():
             documents[node][entry] = merge_adjacent_texts(run.fragments)
-            mends = ("make its texts shorter, or two nodes of it", "make two nodes of it")
-            self._check_document_limits(run, f"the document of {node!r}", ("nodes", node), mends)
+            fixes = ("make its texts shorter, or two nodes of it", "make two nodes of it")
+            self._check_document_limits(run, f"the document of {node!r}", ("nodes", node), fixes)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
     @property

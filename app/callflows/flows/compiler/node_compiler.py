@@ -181,12 +181,18 @@ class NodeCompiler(TextCompiler):
             self._check_ignored_step({key: value}, path)
 
     def _assume_worst_of_step(self, step: object) -> None:
-        """The effect of an invalid step is unknown. Assume audio, waiting, and edges to all nodes named in the step."""
+        """Assume audio, waiting, and edges to all nodes named in the step, because an invalid step has unknown effects."""
         self.is_silent = self.only_answers_or_ends = False
         self.has_waited = True
         self.flow_compiler.flow_graph.edges[self.node].update(self.flow_compiler.nodes.keys() & {*iterate_texts(step)})
 
-    def _compile_step_with_condition(self, word: str, value: Any, when: str | None, path: SourcePath) -> None:  # noqa: ANN401
+    def _compile_step_with_condition(
+        self,
+        word: str,
+        value: Any,  # noqa: ANN401 - dicts, lists and texts
+        when: str | None,
+        path: SourcePath,
+    ) -> None:
         if when is None or (not self.inside_branch and self.attempt):
             STEP_COMPILERS[word](value, (*path, word), self)
             return
@@ -257,8 +263,8 @@ class NodeCompiler(TextCompiler):
         """End here and continue at a node, placed inline or fetched."""
         self.terminates = True
         if self.is_static:
-            mend = "say what is to be said, and hang up"
-            self.error(path, "fallback-not-static", "the fallback cannot go to a node", mend)
+            fix = "say what is to be said, and hang up"
+            self.error(path, "fallback-not-static", "the fallback cannot go to a node", fix)
             return
         if not self.check_target_node(node, path):
             return
@@ -297,8 +303,8 @@ class NodeCompiler(TextCompiler):
             return False
         if node not in nodes:
             near = find_nearest(node, nodes)
-            mend = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow_compiler.flow_file.nodes)}"
-            self.error(path, "unknown-node", f"no node is named {node!r}", mend)
+            fix = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow_compiler.flow_file.nodes)}"
+            self.error(path, "unknown-node", f"no node is named {node!r}", fix)
             self.flow_compiler.flow_graph.edges[self.node].update([near] if near else [])
             return False
         self.flow_compiler.flow_graph.edges[self.node].add(node)

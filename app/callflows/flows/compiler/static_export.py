@@ -52,5 +52,5 @@ def _render_static_document(flow_compiler: FlowCompiler, report: ProblemReport) 
 
 def _make_not_static_problem(report: ProblemReport, path: tuple[str | int, ...], reason: str) -> Problem:
     place = report.get_position(path)
-    mend = "a static document has nothing but what is the same for every call"
-    return Problem(report.file, place.line, place.column, "error", "not-static", reason, mend)
+    fix = "a static document has nothing but what is the same for every call"
+    return Problem(report.file, place.line, place.column, "error", "not-static", reason, fix)

@@ -120,8 +120,8 @@ class TextCompiler(DocumentWriter):
         return made
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
-        for severity, rule, message, mend in problems:
-            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", mend)
+        for severity, rule, message, fix in problems:
+            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", fix)
 
     def record_used_names(self, compiled: CompiledCondition | CompiledText, path: SourcePath, reason: str) -> None:
         """Record the names used by this node."""

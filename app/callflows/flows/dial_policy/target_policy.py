@@ -232,17 +232,17 @@ def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: Probl
 
     Either the policy allows no target, or a prefix in several countries gives no region.
     """
-    mend = "say which countries may be dialled, as dial_policy: {regions: [US, CA]}"
+    fix = "say which countries may be dialled, as dial_policy: {regions: [US, CA]}"
     if policy.allows_nothing:
         why = (
             "its numbers tell no country" if policy.installation_regions is None else "its regions are none of DIAL_REGIONS"
         )
-        report.warning(path, "dial-policy-closed", f"no computed target may be dialled from this file: {why}", mend)
+        report.warning(path, "dial-policy-closed", f"no computed target may be dialled from this file: {why}", fix)
     elif policy.multi_country_prefixes:
         said = (
             f"{', '.join(policy.multi_country_prefixes)} lies in several countries, and allows none of them to be dialled"
         )
-        report.warning(path, "dial-policy-spans", said, mend)
+        report.warning(path, "dial-policy-spans", said, fix)
 
 
 def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str] | None:
@@ -256,8 +256,8 @@ def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport)
             found.add(region)
             continue
         near = "did you mean 'GB'?" if region == "UK" else format_suggestion(region, sorted(known))
-        mend = near or "two letters each, as US, CA, DE; any for every country"
-        report.error(_locate_word(path, words, word, report), "dial-policy", f"regions: there is no country {word!r}", mend)
+        fix = near or "two letters each, as US, CA, DE; any for every country"
+        report.error(_locate_word(path, words, word, report), "dial-policy", f"regions: there is no country {word!r}", fix)
     return frozenset(found)
 
 
@@ -269,11 +269,11 @@ def _read_number_types(words: Iterable[str], path: SourcePath, report: ProblemRe
             message = f"types: {word} numbers are never dialled for a caller who can choose them"
             report.error(where, "dial-policy", message, "a number that is written literally in a dial is your own word")
         elif word not in NUMBER_TYPES:
-            mend = (
+            fix = (
                 format_suggestion(word, [*NUMBER_TYPES])
                 or f"there are {', '.join(sorted(NUMBER_TYPES.keys() - BLOCKED_NUMBER_TYPES))}"
             )
-            report.error(where, "dial-policy", f"types: there is no type {word!r}", mend)
+            report.error(where, "dial-policy", f"types: there is no type {word!r}", fix)
         else:
             found.add(word)
     return frozenset(found)
@@ -299,8 +299,8 @@ def _read_sip_hosts(words: Sequence[str], path: SourcePath, report: ProblemRepor
         plain = host.removeprefix("*.")
         if not _HOST_NAME.fullmatch(plain) or (host != plain and "." not in plain):
             message = f"sip_hosts: {word!r} is no host"
-            mend = "as acme.sip.opentact.org, or *.example.com for all that end so"
-            report.error(_locate_word(path, words, word, report), "dial-policy", message, mend)
+            fix = "as acme.sip.opentact.org, or *.example.com for all that end so"
+            report.error(_locate_word(path, words, word, report), "dial-policy", message, fix)
         else:
             yield host
 

@@ -123,8 +123,8 @@ def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool |
 def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - any constant
     """Report a constant used as a condition."""
     if isinstance(value, str) and value:
-        mend = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
-        return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", mend)
+        fix = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
+        return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", fix)
     return _make_constant_problem(bool(value), "the condition")
 
 
@@ -218,14 +218,14 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
     number = isinstance(possible_values_of(name), range) or name in ("now.year", "caller.calls_today")
     if (text and not isinstance(value, str)) or (number and isinstance(value, str)):
         kinds = ("a number", "a text") if number else ("a text", "a number")
-        mend = f"write {value} without quotes" if number else _VALUE_HINTS.get(name, "a date is written as 2026-12-24")
+        fix = f"write {value} without quotes" if number else _VALUE_HINTS.get(name, "a date is written as 2026-12-24")
         yield ConditionProblem(
-            "error", "comparison", f"{name} is {kinds[0]} and {value!r} {kinds[1]}: they have no order", mend
+            "error", "comparison", f"{name} is {kinds[0]} and {value!r} {kinds[1]}: they have no order", fix
         )
     elif name == "now.weekday":
-        mend = 'name the days, as now.weekday in ["sat", "sun"]'
+        fix = 'name the days, as now.weekday in ["sat", "sun"]'
         yield ConditionProblem(
-            "warning", "comparison", "now.weekday is a word, and words are ordered by their letters", mend
+            "warning", "comparison", "now.weekday is a word, and words are ordered by their letters", fix
         )
     elif name in _ORDERED_FORMATS and not _ORDERED_FORMATS[name][0].fullmatch(value):
         yield ConditionProblem(
@@ -243,10 +243,10 @@ def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[
         return
     names, came = found
     if not came:
-        mend = "compare numbers with numbers, texts with texts"
-        yield ConditionProblem("error", "comparison", "what is compared here has no order", mend)
+        fix = "compare numbers with numbers, texts with texts"
+        yield ConditionProblem("error", "comparison", "what is compared here has no order", fix)
     elif len(came) == 1 and came != {accepted_outcome}:
         always = next(iter(came))
-        mend = "did you mean or?" if isinstance(node, nodes.And) and not always else ""
-        mend = "did you mean and?" if isinstance(node, nodes.Or) and always else mend
-        yield _make_constant_problem(always, f"a condition on {' and '.join(names)}" if names else "this", mend)
+        fix = "did you mean or?" if isinstance(node, nodes.And) and not always else ""
+        fix = "did you mean and?" if isinstance(node, nodes.Or) and always else fix
+        yield _make_constant_problem(always, f"a condition on {' and '.join(names)}" if names else "this", fix)

@@ -55,8 +55,8 @@ class ScopeChecker:
         """Return the names that an expression uses. Raises ExpressionError for unknown names and forbidden syntax."""
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             said = type(banned).__name__.lower()
-            mend = "values are plain; filters are written with |"
-            raise ExpressionError(f"{said} has no place in a flow", mend, banned.lineno)
+            fix = "values are plain; filters are written with |"
+            raise ExpressionError(f"{said} has no place in a flow", fix, banned.lineno)
         self._check_filters_and_tests(tree)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
             macro.name for macro in find_syntax_nodes(tree, (nodes.Macro,))

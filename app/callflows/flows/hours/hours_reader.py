@@ -99,8 +99,8 @@ def read_opening_hours(
     opened = _read_dated_windows(data.get("open"), (*path, "open"), report)
     _check_closed_dates(closed, [dated.date_range for dated in opened], report)
     if not any(week) and not opened and len(report.problems) == known:
-        mend = "name the days and their windows, as mon-fri: 09:00-17:00"
-        report.warning(path, "hours-never", f"{name}: never opens", mend, key=True)
+        fix = "name the days and their windows, as mon-fri: 09:00-17:00"
+        report.warning(path, "hours-never", f"{name}: never opens", fix, key=True)
     return OpeningHours(name, week, holidays, tuple(days.date_range for days in closed), tuple(opened))
 
 
@@ -195,8 +195,8 @@ def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> lis
 def _read_window(text: str, key: str, path: SourcePath, report: ProblemReport) -> OpeningWindow | None:
     found = _parse_window(text)
     if found is None:
-        mend = "write closed, alone" if text.lower() == "closed" else _suggest_window(text) or _WINDOW_FIX
-        report.error(path, "hours-window", f"{key}: {text!r} is no window", mend)
+        fix = "write closed, alone" if text.lower() == "closed" else _suggest_window(text) or _WINDOW_FIX
+        report.error(path, "hours-window", f"{key}: {text!r} is no window", fix)
         return None
     begins, ends = found
     if begins == ends:
@@ -253,8 +253,8 @@ def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport,
         try:
             place = parse_holiday_place(text)
         except ValueError as error:
-            message, mend = error.args
-            report.error(where, "hours-holidays", f"holidays: {message}", mend)
+            message, fix = error.args
+            report.error(where, "hours-holidays", f"holidays: {message}", fix)
             continue
         places[place] = None
         last = find_last_holiday_year(place)
@@ -278,10 +278,10 @@ def _read_date_range(text: str, path: SourcePath, report: ProblemReport, *, key:
     """Read ``2026-12-24``, or two dates with a dash between; report an error and return None if invalid."""
     ends = [parse_iso_date(part) for part in _DATE_RANGE_SEPARATOR.split(text.strip())]
     if len(ends) > 2 or ends[0] is None or ends[-1] is None:  # noqa: PLR2004 - a first and a last
-        mend = _DATE_FIX
+        fix = _DATE_FIX
         if key and _parse_window(text) is not None:
-            mend = "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
-        report.error(path, "hours-date", f"{text!r} is no date", mend, key=key)
+            fix = "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
+        report.error(path, "hours-date", f"{text!r} is no date", fix, key=key)
         return None
     if ends[-1] < ends[0]:
         report.error(path, "hours-date", f"{text} ends before it begins", "the earlier date comes first", key=key)

@@ -157,8 +157,8 @@ class _OverrideReader:
         for key, value in data.items():
             right = key if key in _OVERRIDE_KEYS else find_nearest(key, _OVERRIDE_KEYS, MIN_SPELLING_SIMILARITY)
             if key not in _OVERRIDE_KEYS:
-                mend = format_suggestion(key, _OVERRIDE_KEYS) or f"there are {', '.join(_OVERRIDE_KEYS)}"
-                self._report.error((*self._path, key), "unknown-key", f"there is no key {key!r} here", mend, key=True)
+                fix = format_suggestion(key, _OVERRIDE_KEYS) or f"there are {', '.join(_OVERRIDE_KEYS)}"
+                self._report.error((*self._path, key), "unknown-key", f"there is no key {key!r} here", fix, key=True)
                 self._report.alias_subtree((*self._path, key), (*self._path, right))
             elif not isinstance(value, str):
                 self._report.error((*self._path, key), "shape", f"{key}: must be a text")
@@ -176,11 +176,11 @@ class _OverrideReader:
         flow, hours = texts["flow"], texts.get("hours")
         known = self._flows.get(flow)
         if known is None:
-            mend = format_suggestion(flow, self._flows) or f"there are {', '.join(self._flows) or 'none with hours'}"
-            self._report_error("flow", f"there is no flow {flow!r}", mend)
+            fix = format_suggestion(flow, self._flows) or f"there are {', '.join(self._flows) or 'none with hours'}"
+            self._report_error("flow", f"there is no flow {flow!r}", fix)
         elif hours is not None and hours not in known.hours_names:
-            mend = format_suggestion(hours, known.hours_names) or f"it has {', '.join(known.hours_names) or 'none'}"
-            self._report_error("hours", f"{flow} has no hours {hours!r}", mend)
+            fix = format_suggestion(hours, known.hours_names) or f"it has {', '.join(known.hours_names) or 'none'}"
+            self._report_error("hours", f"{flow} has no hours {hours!r}", fix)
         return known is not None and hours in known.hours_names
 
     def _read_moment(self, key: str, text: str, zone: tzinfo) -> datetime | None:

@@ -220,14 +220,14 @@ def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:
         return Extensions(), list(reject_unreadable_file(file, error).problems)
     if data is None:
         return Extensions(), report.problems
-    mend = "as Dial: {callerId: text}"
+    fix = "as Dial: {callerId: text}"
     if not isinstance(data, dict):
-        report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", mend)
+        report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", fix)
         return Extensions(), report.problems
     made: dict[str, dict[str, str]] = {}
     for element, kinds in data.items():
         if not isinstance(kinds, dict) or not all(isinstance(kind, str) for kind in kinds.values()):
-            report.error((element,), "shape", f"{element}: must be a mapping of attributes and kinds", mend)
+            report.error((element,), "shape", f"{element}: must be a mapping of attributes and kinds", fix)
             continue
         for attribute, kind in kinds.items():
             try:

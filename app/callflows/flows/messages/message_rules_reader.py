@@ -59,8 +59,8 @@ def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
     ]
     if compiler.flow_file.messages and not (reading.catches_all or reading.may_catch_all):
         message = "messages: a text that meets none of the rules is answered by nothing"
-        mend = "end with a rule without keyword and when, as - ignore: true"
-        compiler.report.warning(("messages",), "message-else", message, mend, key=True)
+        fix = "end with a rule without keyword and when, as - ignore: true"
+        compiler.report.warning(("messages",), "message-else", message, fix, key=True)
     none = None
     if compiler.flow_file.messages and not reading.catches_all:
         none = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), compiler.secret_names)
@@ -126,8 +126,8 @@ class _MessageRulesReader:
             if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
                 near = {"sms": "did you mean 'reply'?", "dial": "did you mean 'forward'?"}.get(str(key), "")
-                mend = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
-                self.rule_compiler.error((*path, key), "unknown-key", message, mend, key=True)
+                fix = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
+                self.rule_compiler.error((*path, key), "unknown-key", message, fix, key=True)
 
     def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
         """Return the normalized keywords; report invalid and repeated ones."""
@@ -136,8 +136,8 @@ class _MessageRulesReader:
             here = self._locate_item((*path, "keyword"), index)
             words = split_message_words(written)
             if len(words) != 1:
-                mend = f"several are a list: [{', '.join(words)}]" if words else "as hours"
-                self.rule_compiler.error(here, "message-keyword", f"keyword: {written!r} is not one word", mend)
+                fix = f"several are a list: [{', '.join(words)}]" if words else "as hours"
+                self.rule_compiler.error(here, "message-keyword", f"keyword: {written!r} is not one word", fix)
             elif words[0] in self._rules_by_keyword or words[0] in made:
                 said = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
                 self.rule_compiler.error(
@@ -160,8 +160,8 @@ class _MessageRulesReader:
         ``is_valid``: the keys of the rule are correct.
         """
         if self.catches_all and not {*keywords} & UNAMBIGUOUS_KEYWORDS:
-            mend = "put the rule without keyword and when last"
-            self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", mend)
+            fix = "put the rule without keyword and when last"
+            self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", fix)
         if not rule.when:
             self._rules_by_keyword |= dict.fromkeys(keywords, self.rule_compiler.step_index)
             self.catches_all = self.catches_all or (is_valid and not rule.keyword)
@@ -173,8 +173,8 @@ class _MessageRulesReader:
         """Report a rule without action, or with contradictory actions."""
         does = [key for key in MESSAGE_ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
         if not does:
-            mend = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
-            self.rule_compiler.error(path, "missing-key", "messages: this rule does nothing", mend)
+            fix = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
+            self.rule_compiler.error(path, "missing-key", "messages: this rule does nothing", fix)
         elif rule.ignore and len(does) > 1:
             said = f"messages: ignore and {does[0]} cannot both be meant"
             self.rule_compiler.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)

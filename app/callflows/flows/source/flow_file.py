@@ -147,8 +147,8 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
             path = ("numbers",)
         number = _parse_claimed_number(written.strip())
         if not number:
-            mend = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-            report.error(path, "number", f"numbers: {written!r} is not a number", mend)
+            fix = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
+            report.error(path, "number", f"numbers: {written!r} is not a number", fix)
             continue
         place = report.get_position(path)
         yield NumberClaim(number, report.file, place.line, place.column)

@@ -100,8 +100,8 @@ def _model_keys(model: type[Any]) -> list[str]:
 
 def _report_unknown_key(model: type[Any], name: object, where: SourcePath, report: ProblemReport) -> None:
     known = _model_keys(model)
-    mend = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
-    report.error(where, "unknown-key", f"there is no key {name!r} here", mend, key=True)
+    fix = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
+    report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
 
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
@@ -120,8 +120,8 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:
-            said, mend = _describe_value_error(error)
-            report.error(where, "value", f"{name}: {said}", mend)
+            said, fix = _describe_value_error(error)
+            report.error(where, "value", f"{name}: {said}", fix)
 
 
 def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401

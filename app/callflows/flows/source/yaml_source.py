@@ -118,11 +118,11 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         return
     problem = str(getattr(error, "problem", None) or error)
     said = f"{getattr(error, 'context', '')} {problem}"
-    mend = next((mend for known, mend in _YAML_ERROR_FIXES.items() if known in said), "")
+    fix = next((fix for known, fix in _YAML_ERROR_FIXES.items() if known in said), "")
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and _UNQUOTED_BRACES.search(lines[mark.line]):
-        mend = _QUOTE_BRACES_FIX
-    report.error((), "yaml", f"this is not YAML: {problem}", mend)
+        fix = _QUOTE_BRACES_FIX
+    report.error((), "yaml", f"this is not YAML: {problem}", fix)
 
 
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
@@ -249,7 +249,7 @@ def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
 
 
 RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd3]")
-"""Unicode noncharacters, which mark holes during compilation. No author's text may contain them."""
+"""Unicode noncharacters, which mark holes during compilation. An author's text with such a character is refused."""
 
 
 UNREADABLE_VALUE: Final = None

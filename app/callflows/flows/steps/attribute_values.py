@@ -50,7 +50,13 @@ def read_voice_attributes(attributes: Mapping[str, str], path: SourcePath, repor
     return voice
 
 
-def read_attribute_value(kind: ValueKind, name: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> Any:  # noqa: ANN401
+def read_attribute_value(
+    kind: ValueKind,
+    name: str,
+    value: Any,  # noqa: ANN401
+    path: SourcePath,
+    compiler: NodeCompiler,
+) -> Any:  # noqa: ANN401 - the type depends on the kind
     """Read an attribute's value from text. Reports an error and returns None for an invalid value."""
     if isinstance(value, list) and isinstance(kind, ListKind) and all(isinstance(part, str) for part in value):
         value = ",".join(value)

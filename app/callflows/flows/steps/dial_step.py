@@ -206,8 +206,8 @@ class DialStep(WordStep):
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
-            mend = "write it with its country code, as +12015550188; an extension of yours is fine"
-            compiler.warning(where, "dial-target", message, mend)
+            fix = "write it with its country code, as +12015550188; an extension of yours is fine"
+            compiler.warning(where, "dial-target", message, fix)
         if target.strip().endswith(PLACEHOLDER_HOST):
             compiler.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return

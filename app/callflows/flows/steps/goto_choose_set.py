@@ -66,8 +66,8 @@ class ChooseStep(WordStep):
 
     def _compile_option(self, compiler: NodeCompiler, path: SourcePath, option: object, *, last: bool) -> None:
         if not isinstance(option, dict):
-            mend = "as - when: customer.vip, and below it goto: sales"
-            compiler.error(path, "shape", "choose: each way is a when and a goto", mend)
+            fix = "as - when: customer.vip, and below it goto: sales"
+            compiler.error(path, "shape", "choose: each way is a when and a goto", fix)
             return
         way: ChooseOption | None = validate_shape(ChooseOption, option, path, compiler.flow_compiler.report)
         if way is None:
@@ -101,7 +101,7 @@ class SetStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Always True: a value is set only when the call arrives."""
+        """Return True: a value is set only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
@@ -129,7 +129,12 @@ class SetStep(WordStep):
                 )
 
 
-def _make_setter(name: str, evaluate: Callable[[Turn], Any], mark: Any, secrets: Any) -> Callable[[Turn], None]:  # noqa: ANN401
+def _make_setter(
+    name: str,
+    evaluate: Callable[[Turn], Any],
+    mark: Any,  # noqa: ANN401
+    secrets: Any,  # noqa: ANN401
+) -> Callable[[Turn], None]:
     def set_value(turn: Turn) -> None:
         made = to_plain_data(evaluate(turn))
         turn.trail.append((mark, MASKED_VALUE if name in secrets else made, turn.values, None))

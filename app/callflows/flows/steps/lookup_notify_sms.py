@@ -103,7 +103,7 @@ class LookupStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Always True: the request is sent only when the call arrives."""
+        """Return True: the request is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
@@ -216,7 +216,7 @@ class NotifyStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Always True: the webhook is sent only when the call arrives."""
+        """Return True: the webhook is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
@@ -265,7 +265,7 @@ class SmsStep(WordStep):
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
-        """Always True: the message is sent only when the call arrives."""
+        """Return True: the message is sent only when the call arrives."""
         return True
 
     def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:

@@ -186,11 +186,11 @@ class MenuStep(QuestionStep):
         """Warn about keys of different lengths. Another key must end a short key if the input has no stop key."""
         end = _pick_stop_key(self.keys)
         message = f"keys: some are longer than others; {end} ends a short one at once"
-        mend = "say so in the prompt, or name a stop key"
+        fix = "say so in the prompt, or name a stop key"
         if end == "+":
             message = "keys: some are longer than others, and no key is left to end a short one"
-            mend = "make them equally long, or leave star or hash free"
-        compiler.warning(path, "key-lengths", message, mend)
+            fix = "make them equally long, or leave star or hash free"
+        compiler.warning(path, "key-lengths", message, fix)
 
     def _key_path(self, compiler: NodeCompiler, path: SourcePath, keys: str) -> SourcePath:
         """Return the path of a key in the file, in either spelling (``*`` or ``star``)."""
@@ -333,8 +333,8 @@ class CollectStep(QuestionStep):
             if self.digits[0] == self.digits[1]:
                 few = "12".zfill(self.digits[1])[-self.digits[1] :]
                 message = f"{message}: whoever presses {int(few)} and {self.stop or 'waits'} has pressed {few}"
-            mend = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
-            compiler.warning((*path, "digits"), "leading-zeros", message, mend)
+            fix = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
+            compiler.warning((*path, "digits"), "leading-zeros", message, fix)
         self.warn_about_missing_exit(compiler, path)
 
     def _describe_rule(self) -> str:

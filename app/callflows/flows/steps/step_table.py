@@ -87,10 +87,10 @@ def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> t
             if words
             else "a step with when needs something to do"
         )
-        mend = (
+        fix = (
             "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
         )
-        compiler.error(path, "shape", said, mend)
+        compiler.error(path, "shape", said, fix)
         return "", None, when
     word = words[0]
     if step[word] is UNREADABLE_VALUE:

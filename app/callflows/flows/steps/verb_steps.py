@@ -82,8 +82,8 @@ def _correct_attribute_key(
     right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
     if not right or right in keys:
         return key
-    mend = f"did you mean {right!r}?"
-    compiler.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", mend, key=True)
+    fix = f"did you mean {right!r}?"
+    compiler.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", fix, key=True)
     compiler.flow_compiler.report.alias_subtree((*path, key), (*path, right))
     return right
 
@@ -101,7 +101,12 @@ def find_plain_attribute(cls: type[Element]) -> str:
     return cls.spec.positional_attribute.name if cls.spec.positional_attribute else _PLAIN_ATTRIBUTES.get(cls.__name__, "")
 
 
-def _expand_plain_value(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> dict[str, Any] | None:  # noqa: ANN401
+def _expand_plain_value(
+    cls: type[Element],
+    value: Any,  # noqa: ANN401
+    path: SourcePath,
+    compiler: NodeCompiler,
+) -> dict[str, Any] | None:
     """Convert a plain value to a verb's keys. Reports an error and returns None if the verb takes no plain value."""
     report = compiler.flow_compiler.report
     name = find_plain_attribute(cls)
@@ -139,7 +144,13 @@ def _read_attribute(
         compiler.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
 
-def _compile_children(cls: type[Element], key: str, value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
+def _compile_children(
+    cls: type[Element],
+    key: str,
+    value: Any,  # noqa: ANN401
+    path: SourcePath,
+    compiler: NodeCompiler,
+) -> list[Element]:
     """Compile the children of a verb under one of CHILD_KEYS."""
     if key == "meta":
         if isinstance(value, dict):
@@ -204,7 +215,7 @@ def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, co
 
 
 def _compile_prompts(value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
-    """Compile a gather's ``do``: prompts before the Gather in the reference dialect, inside the Gather in the classic dialect."""
+    """Compile a gather's ``do``: prompts before the Gather, or in the classic dialect inside the Gather."""
     for index, step in enumerate(value):
         wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in PROMPT_STEPS]
         if wrong:

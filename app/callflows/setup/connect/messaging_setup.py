@@ -50,8 +50,8 @@ class CreateProfileStep:
     async def apply(self, context: PlanContext) -> None:
         made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
         if not made.uuid:
-            mend = "do it again: it will be found"
-            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=mend)
+            fix = "do it again: it will be found"
+            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=fix)
         kept = context.undo_log.entries.profiles[made.uuid] = ProfileUndo(name=self.name, made=True)
         kept.record_value(CALLBACK_URL_FIELD, self.url)
         context.undo_log.entries.making_profile = None
@@ -122,8 +122,8 @@ class EnableMessagingStep:
             raise
         except OpentactError as error:  # a missing campaign must not stop the other steps
             context.undo_log.entries.texts.pop(self.lease, None)
-            mend = "carriers may want an SMS campaign for it first: see the portal"
-            context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", mend))
+            fix = "carriers may want an SMS campaign for it first: see the portal"
+            context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", fix))
 
 
 def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:

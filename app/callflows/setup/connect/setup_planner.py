@@ -125,8 +125,8 @@ def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEnt
     for number, flow in desired.numbers.items():
         lease = leases.get(number)
         if lease is None:
-            mend = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
-            yield PlanNote("missing", f"{number} (flow {flow}) is not a number of the account", mend)
+            fix = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+            yield PlanNote("missing", f"{number} (flow {flow}) is not a number of the account", fix)
         else:
             yield from _plan_number(desired, current, entries, lease, flow)
 
@@ -143,9 +143,9 @@ def _plan_number(
     if holder and not desired.takes_numbers:
         yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "say --take to take it from there")
     elif flow in desired.broken_flows:
-        mend = "see callflows check; then connect again"
+        fix = "see callflows check; then connect again"
         yield PlanNote(
-            "missing", f"{number} is not given to the app: its flow {flow} is broken, and would only apologise", mend
+            "missing", f"{number} is not given to the app: its flow {flow} is broken, and would only apologise", fix
         )
     else:
         yield AssignNumberStep(lease.uuid, number, flow, "" if ours else lease.app_uuid, connection, holder)

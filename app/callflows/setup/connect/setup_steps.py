@@ -217,8 +217,8 @@ class SubscribeStep:
 
 def build_refusal_note(event_type: str, reason: str) -> PlanNote:
     """Return the note for an event type refused as a subscription."""
-    mend = "take it out of CALLFLOWS_EVENT_TYPES, unless it comes without asking; the server asks again by itself"
-    return PlanNote("warning", f"Opentact does not let {event_type} be subscribed to: {reason}", mend)
+    fix = "take it out of CALLFLOWS_EVENT_TYPES, unless it comes without asking; the server asks again by itself"
+    return PlanNote("warning", f"Opentact does not let {event_type} be subscribed to: {reason}", fix)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -134,8 +134,8 @@ class UndoLog:
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be read: {error.strerror}") from None
         except ValidationError:
-            mend = "restore it, or remove it: then what was there before connect is known no more"
-            raise SettingsError(f"{self.path} is not what connect wrote; {mend}") from None
+            fix = "restore it, or remove it: then what was there before connect is known no more"
+            raise SettingsError(f"{self.path} is not what connect wrote; {fix}") from None
 
     def save(self) -> None:
         """Write the file atomically; delete an empty one. Raises SettingsError."""

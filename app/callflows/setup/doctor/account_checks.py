@@ -96,8 +96,8 @@ async def diagnose_credentials(settings: Settings, account: DoctorAccount) -> li
             said = (
                 f"the token ends on {end:%Y-%m-%d %H:%M} UTC" if left > timedelta(0) else "the token says that it has ended"
             )
-            mend = "make another in the portal, or set CALLFLOWS_OPENTACT_EMAIL and _PASSWORD, which renew it"
-            found.append(DoctorFinding("warning", said, mend))
+            fix = "make another in the portal, or set CALLFLOWS_OPENTACT_EMAIL and _PASSWORD, which renew it"
+            found.append(DoctorFinding("warning", said, fix))
     return found
 
 
@@ -161,8 +161,8 @@ async def diagnose_event_connection(settings: Settings, account: DoctorAccount) 
         raise
     except Exception as error:  # noqa: BLE001 - every connection error becomes a finding
         said = account.client.redact(describe_connection_error(error))
-        mend = "see whether this machine reaches it, and whether CALLFLOWS_OPENTACT_EVENTS_URL and the token are right"
-        return [DoctorFinding("error", f"no events from {url}: {said}", mend)]
+        fix = "see whether this machine reaches it, and whether CALLFLOWS_OPENTACT_EVENTS_URL and the token are right"
+        return [DoctorFinding("error", f"no events from {url}: {said}", fix)]
     return [DoctorFinding("ok", f"{url} welcomes the token")]
 
 

@@ -128,8 +128,8 @@ async def diagnose_app_timeout(settings: Settings, account: DoctorAccount) -> li
         return [DoctorFinding("warning", f"{said}: more than {MAX_SILENCE_MS:,} is too long", CONNECT_COMMAND)]
     if limit <= settings.deadline_ms:
         said = f"Opentact waits {limit:,} ms, and an answer may take {settings.deadline_ms:,} ms (CALLFLOWS_DEADLINE_MS)"
-        mend = "lower CALLFLOWS_DEADLINE_MS" if limit >= APP_TIMEOUT_MS else CONNECT_COMMAND
-        return [DoctorFinding("error", f"{said}: it gives up before the fallback is served", mend)]
+        fix = "lower CALLFLOWS_DEADLINE_MS" if limit >= APP_TIMEOUT_MS else CONNECT_COMMAND
+        return [DoctorFinding("error", f"{said}: it gives up before the fallback is served", fix)]
     return [DoctorFinding("ok", f"Opentact waits {limit:,} ms for an answer")]
 
 
@@ -206,8 +206,8 @@ def _diagnose_claimed_number(
     """Return the problem of a claimed number, or None."""
     claimed = f"{number} (flow {flow})"
     if lease is None:
-        mend = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
-        return DoctorFinding("error", f"{claimed} is not a number of the account", mend)
+        fix = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+        return DoctorFinding("error", f"{claimed} is not a number of the account", fix)
     if connection := get_sip_connection_uuid(lease):
         return DoctorFinding("error", f"{claimed} belongs to the SIP connection {connection}", f"{CONNECT_COMMAND} --take")
     if lease.app_uuid and lease.app_uuid != our_app:
@@ -237,9 +237,9 @@ async def diagnose_messaging(account: DoctorAccount, loaded: Callable[[], Awaita
     for number, flow in iterate_exact_numbers(book):
         lease = leases.get(number)
         if flow in writers and lease is not None and not _can_send_messages(lease):
-            mend = "enable messages on it in the portal: by a messaging profile and, where carriers want one, a campaign"
+            fix = "enable messages on it in the portal: by a messaging profile and, where carriers want one, a campaign"
             found.append(
-                DoctorFinding("error", f"{number} (flow {flow}) writes texts, and messages are not enabled on it", mend)
+                DoctorFinding("error", f"{number} (flow {flow}) writes texts, and messages are not enabled on it", fix)
             )
     return found or [DoctorFinding("ok", f"{len(writers)} flow(s) write texts, as far as is told from numbers that can")]
 

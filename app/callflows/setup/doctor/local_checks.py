@@ -113,9 +113,9 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
         said = f"{settings.public_url} is this machine, which only a stand-in on it reaches"
         yield DoctorFinding("warning", said, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
     elif url.scheme != "https":
-        mend = "put a proxy with a certificate before the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
+        fix = "put a proxy with a certificate before the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
         yield DoctorFinding(
-            "error", f"{settings.public_url} is not TLS: tokens and what callers press can be read on the way", mend
+            "error", f"{settings.public_url} is not TLS: tokens and what callers press can be read on the way", fix
         )
     else:
         yield DoctorFinding("ok", f"{settings.public_url} is TLS")
@@ -124,16 +124,16 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
 def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether all processes can read each other's tickets."""
     kept = f"made once and kept in {settings.data}"
-    mend = "where there are replicas set CALLFLOWS_SECRET_KEYS, the same for all"
+    fix = "where there are replicas set CALLFLOWS_SECRET_KEYS, the same for all"
     if settings.secret_keys:
         yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) sign tickets, the same wherever they are set")
     elif settings.workers > 1:
         said = (
             f"{settings.workers} workers share the key that is {kept}; another machine has another, and its calls break off"
         )
-        yield DoctorFinding("warning", said, mend)
+        yield DoctorFinding("warning", said, fix)
     else:
-        yield DoctorFinding("ok", f"the key is {kept}; {mend}")
+        yield DoctorFinding("ok", f"the key is {kept}; {fix}")
 
 
 def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
@@ -147,12 +147,12 @@ def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("ok", f"{len(settings.trusted_proxies)} network(s) of proxies are believed")
     else:
         said = "CALLFLOWS_PUBLIC_URL is https, so a proxy stands before the server, and CALLFLOWS_TRUSTED_PROXIES is empty"
-        mend = "set CALLFLOWS_TRUSTED_PROXIES to the proxy's network, as 10.0.0.0/8"
+        fix = "set CALLFLOWS_TRUSTED_PROXIES to the proxy's network, as 10.0.0.0/8"
         if settings.allowed_sources:
             why = "every request seems to come from the proxy, so it is the one that CALLFLOWS_ALLOWED_SOURCES judges"
-            yield DoctorFinding("error", f"{said}: {why}", mend)
+            yield DoctorFinding("error", f"{said}: {why}", fix)
         else:
-            yield DoctorFinding("warning", f"{said}: every request seems to come from the proxy, by http", mend)
+            yield DoctorFinding("warning", f"{said}: every request seems to come from the proxy, by http", fix)
 
 
 def diagnose_data_folder(
@@ -161,16 +161,16 @@ def diagnose_data_folder(
     """Check whether the data folder is writable and has free space."""
     folder = settings.data.absolute()
     there = next(place for place in (folder, *folder.parents) if place.exists())
-    mend = "make CALLFLOWS_DATA a folder that this user can write"
+    fix = "make CALLFLOWS_DATA a folder that this user can write"
     try:
         if there == folder:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"callflows")
         elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            yield DoctorFinding("error", f"{folder} is not there, and cannot be made in {there}", mend)
+            yield DoctorFinding("error", f"{folder} is not there, and cannot be made in {there}", fix)
             return
     except OSError as error:
-        yield DoctorFinding("error", f"{folder} cannot be written: {error.strerror}", mend)
+        yield DoctorFinding("error", f"{folder} cannot be written: {error.strerror}", fix)
         return
     total, _, free = disk_usage(there)
     left = f"{free // 2**20:,} MiB of {total // 2**20:,} MiB are free"
@@ -198,8 +198,8 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
         if _MISSING_TABLE_PATTERN.search(str(error)):
             yield DoctorFinding("ok", f"{store.display_name} is empty: the server makes its tables when it starts")
         else:
-            mend = "let it be reached and written; until then calls are answered, and remembered in files"
-            yield DoctorFinding("error", f"{store.display_name} cannot be written: {error}", mend)
+            fix = "let it be reached and written; until then calls are answered, and remembered in files"
+            yield DoctorFinding("error", f"{store.display_name} cannot be written: {error}", fix)
     else:
         yield DoctorFinding("ok", f"{store.display_name} can be written")
     finally:
@@ -208,13 +208,13 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
 
 def diagnose_flows(loaded: LoadedFlows, folder: Path) -> Iterator[DoctorFinding]:
     """Report the problems of flow files, errors first."""
-    mend = "see callflows check"
+    fix = "see callflows check"
     for level in ("error", "warning"):
         found = [problem for problem in loaded.problems if problem.severity == level]
         for problem in found[:_MAX_SHOWN_PROBLEMS]:
-            yield DoctorFinding(level, str(problem), problem.fix or mend)
+            yield DoctorFinding(level, str(problem), problem.fix or fix)
         if len(found) > _MAX_SHOWN_PROBLEMS:
-            yield DoctorFinding(level, f"and {len(found) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", mend)
+            yield DoctorFinding(level, f"and {len(found) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", fix)
     count = len(loaded.book.flows)
     if not count and not loaded.has_errors:
         yield DoctorFinding(

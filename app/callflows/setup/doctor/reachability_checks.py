@@ -41,12 +41,12 @@ async def diagnose_reachability(settings: Settings) -> list[DoctorFinding]:
         if settings.port
         else "no port"
     )
-    mend = (
+    fix = (
         "the server does not run here either: start it (callflows serve)"
         if local
         else f"the server itself answers on {here}:{settings.port}: look at the name, the firewall and the proxy before it"
     )
-    return [DoctorFinding("error", f"{settings.public_url} cannot be reached from here: {why}", mend)]
+    return [DoctorFinding("error", f"{settings.public_url} cannot be reached from here: {why}", fix)]
 
 
 async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
@@ -88,8 +88,8 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
     try:
         reply = await probe_url(f"{settings.opentact_url}/")
     except OutboundRequestError as error:
-        mend = "see whether this machine reaches the internet, and whether CALLFLOWS_OPENTACT_URL is right"
-        return [DoctorFinding("error", f"{settings.opentact_url} cannot be reached: {error}", mend)]
+        fix = "see whether this machine reaches the internet, and whether CALLFLOWS_OPENTACT_URL is right"
+        return [DoctorFinding("error", f"{settings.opentact_url} cannot be reached: {error}", fix)]
     try:
         theirs = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
     except (ValueError, TypeError):
