@@ -11,8 +11,6 @@ import time
 from typing import Final
 
 _PROBE_PREFIX: Final = "doctor."
-
-
 _PROBE_LIFETIME_SECONDS: Final = 600.0
 """Seconds for which a probe token is recognized."""
 

@@ -20,19 +20,11 @@ from callflows.errors import SettingsError
 from callflows.text import MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
 
 _PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
-
-
 _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 )
-
-
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
-
-
 _DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
-
-
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -42,18 +34,12 @@ def _split_list(value: object) -> object:
 
 
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_list)]
-
-
 EventTypeList = Annotated[
     tuple[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_.-]+$")], ...], NoDecode, BeforeValidator(_split_list)
 ]
-
-
 RegionList = Annotated[
     tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...], NoDecode, BeforeValidator(_split_list)
 ]
-
-
 NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_list)]
 
 

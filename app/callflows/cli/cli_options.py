@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 FLOWS_OPTION = Annotated[
     Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
 ]
-
-
 ZONE_OPTION = Annotated[
     str, typer.Option("--zone", metavar="ZONE", help="The zone of native Schedule, as America/New_York; else UTC.")
 ]
-
-
 _PROGRESS_BAR_THRESHOLD: Final = 200
 """Number of files from which a progress bar is shown."""
 

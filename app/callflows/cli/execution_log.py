@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 _REQUEST_TIMEOUT_SECONDS: Final = 4.0
 """Time limit for Opentact: the call story is printed with or without the log."""
-
-
 _SEARCH_MARGIN_SECONDS: Final = 60.0  # before and after a call
-
-
 _ASSUMED_CALL_SECONDS: Final = 4 * 3600.0
 """Search period after the start of a call without a known end."""
 

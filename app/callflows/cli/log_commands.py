@@ -19,21 +19,11 @@ if TYPE_CHECKING:
 
 _DEFAULT_TEXT_CALLS: Final = 50
 """Default number of calls in a text table."""
-
-
 _MAX_ID_CANDIDATES: Final = 10
-
-
 _REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
 """Words in the kinds of reports, with the story entry for the same fact."""
-
-
 _TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
-
-
 _AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
-
-
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 

@@ -41,14 +41,8 @@ if TYPE_CHECKING:
 
 
 FEATURES_OPTION = Annotated[str, typer.Option(help="What it must be able to do, with commas.")]
-
-
 opentact_app = typer.Typer(help="The platform itself: numbers, messages, apps, voices, calls.", no_args_is_help=True)
-
-
 numbers_app = typer.Typer(help="Search, order, release and list numbers.", no_args_is_help=True)
-
-
 messages_app = typer.Typer(help="Send and list text messages.", no_args_is_help=True)
 
 

@@ -22,16 +22,10 @@ if TYPE_CHECKING:
 
 _DEFAULT_TEXT_ROWS: Final = 50
 """Default row limit of text output."""
-
-
 TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
-
-
 ROW_LIMIT_OPTION = Annotated[
     int | None, typer.Option(min=1, help=f"Rows at most; else {_DEFAULT_TEXT_ROWS} as text, and all as JSON.")
 ]
-
-
 YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 

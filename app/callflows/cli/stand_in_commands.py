@@ -51,13 +51,9 @@ class StandInMethodOption(StrEnum):
 NUMBERS_OPTION = Annotated[
     list[str] | None, typer.Option("--number", metavar="NUMBER", help="A number that it has, as +12015550123; repeatable.")
 ]
-
-
 FAULTS_OPTION = Annotated[
     list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the beginning, as fail_share=0.1.")
 ]
-
-
 STRICT_PLATFORM_OPTION = Annotated[
     bool, typer.Option("--strict-platform", help="Refuse what depends on what is not documented.")
 ]

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _LATE_RESULT_VERBS: Final = ("Gather", "Dial", "Record", "Pause")
 """Verbs whose result is known only at their end."""
-
-
 _TERMINAL_CONTROL_PATTERN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -24,22 +24,12 @@ if TYPE_CHECKING:
 
 ResolveHost: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """Returns the addresses of a name as text. Raises OSError."""
-
-
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
 MAX_RESOLVER_THREADS: Final = 16
 """Names resolved at the same time, each in its own thread, because a lookup cannot be cancelled."""
-
-
 _MAX_PENDING_NAMES: Final = 1000
-
-
 _MAX_ADDRESSES_PER_NAME: Final = 8
 """Addresses checked per name."""
-
-
 _BLOCKED_IPV4: Final = tuple(
     map(
         ipaddress.IPv4Network,
@@ -63,11 +53,7 @@ _BLOCKED_IPV4: Final = tuple(
         ),
     )
 )
-
-
 _PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
-
-
 _BLOCKED_IPV6: Final = tuple(
     map(
         ipaddress.IPv6Network,
@@ -79,17 +65,9 @@ _BLOCKED_IPV6: Final = tuple(
         ),
     )
 )
-
-
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-
-
 _NUMERIC_LABEL: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
-
-
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.IGNORECASE)
-
-
 _MAX_HOST_NAME_CHARACTERS: Final = 253
 
 

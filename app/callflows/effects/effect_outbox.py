@@ -26,16 +26,10 @@ MAX_OUTBOX_EFFECTS: Final = 1_000
 
 One host gets at most half of the room, so that a slow host does not cause effects for other hosts to be dropped.
 """
-
-
 MAX_REMEMBERED_EFFECT_KEYS: Final = 10_000
 """Keys of recent effects kept in memory."""
-
-
 EFFECT_KEY_MEMORY_SECONDS: Final = 600.0
 """Seconds for which a key is kept in memory."""
-
-
 _DROP_LOG_INTERVAL_SECONDS: Final = 10.0
 """Seconds between two log lines about dropped effects."""
 

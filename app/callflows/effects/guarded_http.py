@@ -26,18 +26,10 @@ if TYPE_CHECKING:
 
 
 _MAX_URL_CHARACTERS: Final = 8192
-
-
 _MAX_PORT: Final = 65_535
-
-
 _ADDRESS_TIMEOUT_SECONDS: Final = 0.25
 """Seconds to wait for one address of a host while other addresses remain."""
-
-
 _KEEPALIVE_SECONDS: Final = 30.0
-
-
 _GZIP_WINDOW_BITS: Final = zlib.MAX_WBITS | 16
 
 

@@ -30,33 +30,15 @@ if TYPE_CHECKING:
 
 MAX_LOOKUP_ANSWER_BYTES: Final = 65_536
 """Bytes of an answer after decompression."""
-
-
 MAX_LOOKUP_ANSWER_DEPTH: Final = 32
 """Nesting depth of lists and objects in a JSON answer."""
-
-
 MAX_JSON_NUMBER_DIGITS: Final = 64
-
-
 _MAX_REQUEST_BODY_BYTES: Final = 262_144
-
-
 _MAX_LOOKUP_SECONDS: Final = 60.0
-
-
 _MAX_REDIRECTS: Final = 3
-
-
 _ALLOWED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-
-
 _HEADER_NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
-
-
 _HEADER_VALUE_PATTERN: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
-
-
 _CONNECTION_HEADERS: Final = frozenset(
     {
         "accept-encoding",
@@ -74,14 +56,8 @@ _CONNECTION_HEADERS: Final = frozenset(
     }
 )
 """Headers controlled by the connection, not by the author of the flow."""
-
-
 _SUPPORTED_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
-
-
 _JSON_TYPE_PATTERN: Final = re.compile(r"application/([^;]*\+)?json\b|text/json\b", re.IGNORECASE)
-
-
 _CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
 

@@ -31,15 +31,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["LiveEffects"]
-
-
 _LOOKUP_CONNECTIONS: Final = (256, 32)
-
-
 _WEBHOOK_CONNECTIONS: Final = (64, 4)
 """Maximum connections in all, and to one host."""
-
-
 _SMS_TIMEOUT_SECONDS: Final = 30.0
 
 

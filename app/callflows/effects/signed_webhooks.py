@@ -28,27 +28,13 @@ if TYPE_CHECKING:
 
 WEBHOOK_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0)
 """Seconds before each retry, plus or minus 20 %: six attempts in about ten minutes."""
-
-
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
 """Seconds: a server with a longer Retry-After gets no further attempt."""
-
-
 _ATTEMPT_SECONDS: Final = 10.0
-
-
 _MAX_ANSWER_BYTES: Final = 65_536
-
-
 _MAX_PAYLOAD_BYTES: Final = 262_144
-
-
 _RETRYABLE_STATUSES: Final = frozenset({408, 409, 425, 429})
-
-
 _STATUS_GONE: Final = 410
-
-
 _FIRST_SERVER_ERROR: Final = 500
 
 

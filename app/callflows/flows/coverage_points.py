@@ -11,40 +11,22 @@ from typing import Final, NamedTuple
 
 NODE_ENTERED_POINT: Final = "node"
 """A call enters a node."""
-
-
 NODE_REENTERED_POINT: Final = "on"
 """A call returns to a node that it entered earlier."""
-
-
 NODE_EXIT_POINT: Final = "out"
 """A call reaches the end of a node and ends."""
-
-
 DIAL_POINT: Final = "rings"
-
-
 LAST_DIAL_POINT: Final = "rings last"
-
-
 CONDITION_POINT: Final = "asks"
-
-
 _OUTCOMES_BY_KIND: Final = {
     DIAL_POINT: {"answered": "answered"},
     LAST_DIAL_POINT: {"answered": "answered", "busy": "nobody answers", "no-answer": "nobody answers"},
     CONDITION_POINT: {"holds": "holds", "does not hold": "does not hold"},
 }
 """Outcomes of pending points, by the result of the step."""
-
-
 _ELEMENT_SEPARATOR: Final = " of "
 """Separates the kind from the element's path, in a document without positions of the flow file."""
-
-
 _COMMENT_PATTERN: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
-
-
 _COMMENT_ELEMENT_PATTERN: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
 
 

@@ -22,19 +22,11 @@ if TYPE_CHECKING:
 
 MASKED_VALUE: Final = "••••"
 """Replaces a secret value."""
-
-
 MAX_DECISION_CHARACTERS: Final = 1000
 """Maximum length of an outcome or a detail in a description; longer data is truncated."""
-
-
 _MAX_NAME_VALUE_CHARACTERS: Final = 200
-
-
 _LITERAL_PATTERN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
 """Literals in the source of a rule."""
-
-
 _NEVER_SECRET_ROOTS: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
 """Scope roots that stay visible in a rule about a secret."""
 

@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 
 UNCLAIMED_NUMBERS: Final = "rest"
 """Claims every number that no other flow claims."""
-
-
 START_NODE: Final = "start"
 """The node with which every flow begins."""
 

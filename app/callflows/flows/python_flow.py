@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 DESCRIBE_TIMEOUT_SECONDS: Final = 20.0
 """A file that takes longer to describe itself is refused."""
-
-
 _NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 

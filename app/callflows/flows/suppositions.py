@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 _SUPPOSED_ROW_REASON: Final = "supposed"
-
-
 _MAX_PREFIX_DIGITS: Final = 15
 
 

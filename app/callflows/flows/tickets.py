@@ -35,15 +35,9 @@ if TYPE_CHECKING:
 
 
 TICKET_LIFETIME_SECONDS: Final = 24 * 3600
-
-
 MAX_TICKET_STATE_BYTES: Final = 2048
-
-
 MIN_SECRET_KEY_CHARACTERS: Final = 32
 """Minimum length of a stored key."""
-
-
 _MAX_CLOCK_SKEW_SECONDS: Final = 300
 """Seconds by which the clock of another process may be ahead."""
 

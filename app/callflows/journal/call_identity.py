@@ -34,12 +34,8 @@ if TYPE_CHECKING:
 
 SAME_CALL_WINDOW_SECONDS: Final = 30.0
 """Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
-
-
 MAX_ONGOING_CALL_SECONDS: Final = 4 * 3600.0
 """Maximum age in seconds of an ongoing call that an event without a uuid may belong to."""
-
-
 _TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE)
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 """Maximum difference in seconds between Opentact's clock and ours."""
-
-
 CALL_LOG_FIELDS: Final = (
     "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
     "turns", "legs",

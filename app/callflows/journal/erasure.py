@@ -42,17 +42,9 @@ if TYPE_CHECKING:
 
 FORGOTTEN_TEXT: Final = "forgotten"
 """Replacement of an erased number."""
-
-
 _ERASURE_BATCH: Final = 500
-
-
 _TABLES_OF_CALLS: Final = (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
-
-
 _JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload"})
-
-
 _PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
 
 
@@ -198,8 +190,6 @@ def _purge_deleted_data(engine: Engine) -> None:
 
 _DIGIT_SEPARATOR: Final = r"[\s().,/_-]{0,3}"
 """Separators between two digits of a number, as people write or read out the number."""
-
-
 _MIN_NATIONAL_DIGITS: Final = 7
 """Minimum length of a national number that identifies a subscriber without the country code."""
 
@@ -243,19 +233,11 @@ def compile_mention_pattern(number: str) -> re.Pattern[str]:
 
 FIRST_ERASURE_SECONDS: Final = 10.0
 """Delay of the first erasure after the start, in seconds."""
-
-
 ERASURE_INTERVAL_SECONDS: Final = 3600.0
 """Interval between erasures, in seconds."""
-
-
 _ERASURE_PAUSE_SECONDS: Final = 0.05
-
-
 _CALLS_PER_TRANSACTION: Final = 500
 """Maximum number of calls per transaction."""
-
-
 _SECONDS_PER_DAY: Final = 86_400.0
 
 

@@ -47,63 +47,33 @@ def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list
 
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
 """Maximum number of events and effect results that wait in memory."""
-
-
 MAX_WAITING_TURNS: Final = 300
 """Maximum number of waiting turns; each holds its document in memory."""
-
-
 MAX_WAITING_TURNS_WHEN_BUSY: Final = 100
 """Maximum while answering is busy: turns that wait long are dropped anyway, and push callers' data out of the CPU cache."""
-
-
 TURNS_PER_BATCH: Final = 100
-
-
 WRITER_CPU_SHARE: Final = 0.03
-
-
 WRITER_CPU_BURST_SECONDS: Final = 0.02
-
-
 BUSY_ANSWERING_CPU_SHARE: Final = 0.25
 """CPU limits of writing turns (see ``CpuBudget``).
 
 Answering is busy only if it uses more than this share of a processor; below, all turns are written.
 """
-
-
 JOURNAL_PAUSE_SECONDS: Final = 0.05
 """Interval of the writer in seconds; with a reachable database, an entry is written within twice this time."""
-
-
 MAX_JOURNAL_BATCH: Final = 1_000
 """Maximum number of items per transaction."""
-
-
 _RETRY_SECONDS: Final = 1.0
 """Delay in seconds before an unavailable database is tried again."""
-
-
 _OPEN_WAIT_SECONDS: Final = 0.2
 """Wait in seconds for the database to open before entries go to files."""
-
-
 _FIRST_OPEN_WAIT_SECONDS: Final = 4.0
-
-
 _LAST_OPEN_WAIT_SECONDS: Final = 1.0
 """The wait at shutdown. The wait at the start is longer, because the tables may have to be created."""
-
-
 _RECORD_TIMEOUT_SECONDS: Final = 10.0
 """Timeout of ``record_now`` in seconds."""
-
-
 _LOG_INTERVAL_SECONDS: Final = 10.0
 """Minimum interval in seconds between log lines about errors and dropped items."""
-
-
 _Completion = concurrent.futures.Future[None]
 
 

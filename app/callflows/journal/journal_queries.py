@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 
 _ResultT = TypeVar("_ResultT")
-
-
 QUERY_THREADS: Final = 8
-
-
 CLAIM_TIMEOUT_SECONDS: Final = 1.0
 """Timeout in seconds of a claim that must not delay its caller."""
 

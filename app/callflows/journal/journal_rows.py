@@ -52,22 +52,12 @@ if TYPE_CHECKING:
 _BLANK_ROWS: Final = {
     name: dict.fromkeys((column.name for column in table.c), None) for name, table in MERGED_TABLES.items()
 }
-
-
 _MAX_COLUMN_CHARACTERS: Final = 1_000
 """Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
-
-
 _FIELDS_BY_STATE: Final = {**CALL_STATE_TIME_FIELDS, "": "finished_on"}
-
-
 _CALL_MOMENTS: Final = tuple((field.removesuffix("_on"), field, state) for state, field in _FIELDS_BY_STATE.items())
 """(column, field of a call entity, state reached by a call with this field)."""
-
-
 _BEGINNING_STATES: Final = frozenset({"init", "online", "ringing"})
-
-
 PROVISIONAL_ID_PREFIX: Final = "~"
 """Prefix of the id of a call whose uuid is unknown."""
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
 
 JournalRow: TypeAlias = "dict[str, Any]"
-
-
 JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 """A table name and a row with all columns. Values are plain, so that an entry can be spooled to a file."""
 

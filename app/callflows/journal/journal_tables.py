@@ -11,14 +11,8 @@ from typing import Any, Final
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 JOURNAL_METADATA: Final = MetaData()
-
-
 PROVISIONAL_BEGINS: Final = 1
-
-
 PROVISIONAL_CONTINUES: Final = 2
-
-
 SCHEMA_HEAD: Final = "0002"
 """Revision of the newest migration."""
 
@@ -60,20 +54,10 @@ CALLS_TABLE: Final = Table(
 is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome``,
 ``state`` and ``cause`` begin with their rank (see ``state_order``).
 """
-
-
 _IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)
-
-
 _TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgresql_where": _IS_TOP_CALL}
-
-
 _HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
-
-
 _IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
-
-
 _IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < "51")
 
 
@@ -197,8 +181,6 @@ RECORDINGS_TABLE: Final = Table(
     Column("url", _byte_ordered_text()),
     Column("raw", _byte_ordered_text()),
 )
-
-
 TRANSCRIPTS_TABLE: Final = Table(
     "transcripts",
     JOURNAL_METADATA,
@@ -208,8 +190,6 @@ TRANSCRIPTS_TABLE: Final = Table(
     Column("text", _byte_ordered_text()),
     Column("raw", _byte_ordered_text()),
 )
-
-
 EFFECTS_TABLE: Final = Table(
     "effects",
     JOURNAL_METADATA,
@@ -251,8 +231,6 @@ OPT_OUTS_TABLE: Final = Table(
     Column("out", Integer, nullable=False),
 )
 """Opt-outs. ``pair`` is a digest, so that a STOP survives the erasure of the number."""
-
-
 LEASES_TABLE: Final = Table(
     "leases",
     JOURNAL_METADATA,
@@ -262,21 +240,13 @@ LEASES_TABLE: Final = Table(
     Column("mark", Double),
 )
 """Leases for the work of one process at a time. ``mark`` is the moment up to which the work is complete."""
-
-
 _GREATEST_COLUMNS: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",
 )  # fmt: skip
-
-
 GREATEST_WINS_COLUMNS: Final = frozenset(_GREATEST_COLUMNS)
 """Columns in which the greater value wins; in all other columns the lesser value wins."""
-
-
 MERGED_TABLES: Final = {
     table.name: table for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
 }
 """Tables whose rows are merged with later reports; the other tables ignore a repeated row."""
-
-
 APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE)}

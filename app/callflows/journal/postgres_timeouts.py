@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 QUICK_TIMEOUT_SECONDS: Final = 5.0
 """Timeout of an ordinary statement, in seconds."""
-
-
 SLOW_TIMEOUT_SECONDS: Final = 65.0
 """Timeout of a statement that scans whole tables, in seconds; PostgreSQL's own statement timeout is shorter."""
-
-
 _IS_SLOW: Final = contextvars.ContextVar("long", default=False)
 
 

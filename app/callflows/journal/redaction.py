@@ -18,25 +18,13 @@ if TYPE_CHECKING:
 
 REDACTION_MASK: Final = "••••"
 """Replacement of a redacted value."""
-
-
 CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
-
-
 DIGIT_FIELDS: Final = frozenset({"dtmf", "code"})
 """Request fields that contain digits."""
-
-
 _PARAMETER_VALUE: Final = re.compile(r"[^&\"'<>\s\\]*")
-
-
 _DIGITS_IN_JSON: Final = re.compile(r'"(dtmf|digits)": ?("(?:[^"\\]|\\.)*"|[0-9]+)')
-
-
 _MAX_HARMLESS_CHARACTERS: Final = 2
 """Maximum length of a text that is too short to be searched as a secret; it would match everywhere."""
-
-
 _MAX_STANDALONE_DIGITS: Final = 3
 """Maximum length of secret digits that are masked only between non-digits; longer ones are masked in longer numbers too."""
 

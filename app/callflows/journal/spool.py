@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SPOOL_SEGMENT_BYTES: Final = 1_000_000
 """Size in bytes after which a new segment is begun."""
-
-
 MAX_SPOOL_BYTES: Final = 256_000_000
 """Maximum size in bytes of all segments, about 100,000 turns or events. Further entries are dropped, counted and logged."""
 

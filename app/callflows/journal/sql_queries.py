@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 """Window in seconds after a call for messages between the same two numbers."""
-
-
 _LEGS = CALLS_TABLE.alias("leg")
 
 

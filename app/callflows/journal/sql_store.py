@@ -33,16 +33,10 @@ if TYPE_CHECKING:
 
 _LOCK_TIMEOUT_SECONDS: Final = 5
 """Timeout for a pooled connection and for another writer's lock in SQLite, in seconds."""
-
-
 _CONNECT_TIMEOUT_SECONDS: Final = 3
 """Timeout for connecting to PostgreSQL, in seconds."""
-
-
 _STATEMENT_TIMEOUT_MS: Final = 60_000
 """PostgreSQL's own timeout of a statement, in milliseconds."""
-
-
 _TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
 
 

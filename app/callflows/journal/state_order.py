@@ -12,14 +12,8 @@ CALL_STATE_RANKS: Final = {
     "online": "10", "init": "11", "ringing": "20", "answered": "30", "live": "31", "bridged": "32", "hangup": "40",
     "offline": "50", "destroyed": "51",
 }  # fmt: skip
-
-
 OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
-
-
 MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
-
-
 EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "refused": "4", "sent": "5"}
 
 

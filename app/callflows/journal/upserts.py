@@ -34,8 +34,6 @@ class lesser(GenericFunction[Any]):  # noqa: N801 - as above
 
 
 INSERT_BY_DIALECT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-
 _SQL_FUNCTION_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
     ("postgresql", "greater"): "greatest",
     ("postgresql", "lesser"): "least",

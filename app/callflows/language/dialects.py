@@ -24,19 +24,11 @@ if TYPE_CHECKING:
 
 SWITCH_TAG: Final = "Switch"
 """Element around the branches of a classic Gather."""
-
-
 GATHER_BRANCHES: Final[frozenset[type[Element]]] = frozenset((DTMF, Default, Error))
 """The branches of a Gather."""
-
-
 _DIALECT_TAGS: Final[Mapping[tuple[Dialect, type[Element]], str]] = {("classic", DTMF): "Case", ("classic", To): "Number"}
-
-
 SIP_TARGET_TAG: Final = "Sip"
 """Tag of a classic target that is not a number."""
-
-
 _NARROWER_KINDS: Final[Mapping[tuple[Dialect, str, str], ValueKind]] = {("reference", "Gather", "dtmf_stop"): KEY_KIND}
 """Attributes with fewer allowed values in one dialect."""
 

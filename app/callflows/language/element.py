@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ELEMENT_DEPTH: Final = 100
 """Maximum nesting of elements; a deeper document is refused (probably a flow that calls itself)."""
-
-
 _set_field: Final = object.__setattr__
-
-
 _EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 

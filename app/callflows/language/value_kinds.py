@@ -14,8 +14,6 @@ from typing import Annotated, Final, Literal
 from callflows.text import XML_FORBIDDEN_CHARACTERS, find_nearest
 
 _MAX_SHOWN_CHARACTERS: Final = 60
-
-
 XML_WHITESPACE: Final = " \t\n\r"
 """White space as defined by XML."""
 
@@ -122,8 +120,6 @@ class ChoiceKind(ValueKind):
 
 
 _NUMBER_LIMIT: Final = 10**10
-
-
 _LOOSE_NUMBER_LIMIT: Final = 10**100
 
 
@@ -218,96 +214,38 @@ class ListKind(ValueKind):
 
 
 TEXT_KIND: Final = ValueKind("text", "text")
-
-
 NAME_KIND: Final = ValueKind("name", "a name", r"[^ \t\n\r]([^\t\n\r]*[^ \t\n\r])?")
-
-
 LOOSE_KIND: Final = _LooseKind("value", "text, a number, a boolean or null")
-
-
 BOOLEAN_KIND: Final = _BooleanKind("boolean", "true or false", "true|false")
-
-
 INTEGER_KIND: Final = _WholeNumberKind("integer", "a whole number", r"-?[0-9]{1,10}", None)
-
-
 COUNT_KIND: Final = _WholeNumberKind("count", "a whole number, 1 or more", r"0{0,9}[1-9][0-9]{0,9}", 1)
-
-
 MILLISECONDS_KIND: Final = _MillisecondsKind("ms", "a whole number of milliseconds, 0 or more", r"[0-9]{1,10}", 0)
-
-
 URL_KIND: Final = ValueKind("url", "an http or https URL", r"[hH][tT][tT][pP][sS]?://[^ \t\n\r/?#][^ \t\n\r]*")
-
-
 NUMBER_KIND: Final = ValueKind("number", "a number", r"\+?[0-9]+")
-
-
 SIP_KIND: Final = ValueKind(
     "SIP address", "a SIP address", r"[sS][iI][pP][sS]?:[^ \t\n\r@]+(@[^ \t\n\r@]+)?|[^ \t\n\r@:]+@[^ \t\n\r@]+"
 )
-
-
 TARGET_KIND: Final = ValueKind("target", "a number or a SIP address", f"{NUMBER_KIND.pattern}|{SIP_KIND.pattern}")
-
-
 KEY_KIND: Final = ValueKind("key", "one key: 0-9, * or #", "[0-9*#]")
-
-
 STOP_KEY_KIND: Final = ValueKind("stop key", "one key: 0-9, *, # or (classic only) +", "[0-9*#+]")
-
-
 KEYS_KIND: Final = ValueKind("keys", "keys: one or more of 0-9, * and #", "[0-9*#]+")
-
-
 LANGUAGE_KIND: Final = ValueKind("language", "a language tag such as en-US", r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-
-
 FREQUENCIES_KIND: Final = ListKind("frequencies", "frequencies in Hz with commas between", r"[0-9]{1,5}(\.[0-9]{1,3})?")
-
-
 DECIBEL_KIND: Final = _DecibelKind(
     "dB", "0 or below, in dB with at most three decimals", r"-[0-9]{1,6}(\.[0-9]{1,3})?|0(\.0{1,3})?"
 )
-
-
 STATES_KIND: Final = ListKind("states", "two-letter codes in capitals with commas between", "[A-Z]{2}")
-
-
 COUNTY_KIND: Final = ValueKind("county", "a name in capitals", r"[^a-z \t\n\r]([^a-z\t\n\r]*[^a-z \t\n\r])?")
-
-
 _DAY_PATTERN = "(sun|mon|tue|wed|thu|fri|sat)"
-
-
 DAYS_KIND: Final = ListKind("days", "days (sun, mon, tue, wed, thu, fri, sat) with commas between", _DAY_PATTERN)
-
-
 _TIME_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-
-
 TIME_WINDOW_KIND: Final = ValueKind("window", "HH:MM:SS-HH:MM:SS", f"{_TIME_PATTERN}-{_TIME_PATTERN}")
-
-
 METHOD_KIND: Final = ChoiceKind("method", "POST", "GET", "PATCH", "DELETE", ignores_case=True)
-
-
 GATHER_METHOD_KIND: Final = ChoiceKind("asking method", "GET", "POST", ignores_case=True)
-
-
 LEG_KIND: Final = ChoiceKind("leg", "aleg", "bleg", "both")
-
-
 VOICE_TYPE_KIND: Final = ChoiceKind("voice type", "WaveNet", "Standard")
-
-
 GENDER_KIND: Final = ChoiceKind("gender", "MALE", "FEMALE")
-
-
 RECORDING_KIND: Final = ChoiceKind("recording", "record-from-answer", "do-not-record")
-
-
 DECLARABLE_KINDS: Final = {
     kind.name: kind
     for kind in (
@@ -326,80 +264,30 @@ DECLARABLE_KINDS: Final = {
     )
 }
 """The kinds allowed in ``extensions.yaml``."""
-
-
 TextValue = Annotated[str, TEXT_KIND]
-
-
 NameValue = Annotated[str, NAME_KIND]
-
-
 LooseValue = Annotated[str | int | float | None, LOOSE_KIND]
-
-
 BooleanValue = Annotated[bool, BOOLEAN_KIND]
-
-
 IntegerValue = Annotated[int, INTEGER_KIND]
-
-
 CountValue = Annotated[int, COUNT_KIND]
-
-
 MillisecondsValue = Annotated[int | timedelta, MILLISECONDS_KIND]
-
-
 URLValue = Annotated[str, URL_KIND]
-
-
 TargetValue = Annotated[str, TARGET_KIND]
-
-
 KeypadKeyValue = Annotated[str, KEY_KIND]
-
-
 StopKeyValue = Annotated[str, STOP_KEY_KIND]
-
-
 KeypadKeysValue = Annotated[str, KEYS_KIND]
-
-
 LanguageValue = Annotated[str, LANGUAGE_KIND]
-
-
 FrequenciesValue = Annotated[str, FREQUENCIES_KIND]
-
-
 DecibelValue = Annotated[float, DECIBEL_KIND]
-
-
 StatesValue = Annotated[str, STATES_KIND]
-
-
 CountyValue = Annotated[str, COUNTY_KIND]
-
-
 DaysValue = Annotated[str, DAYS_KIND]
-
-
 TimeWindowValue = Annotated[str, TIME_WINDOW_KIND]
-
-
 MethodValue = Annotated[Literal["POST", "GET", "PATCH", "DELETE"], METHOD_KIND]
-
-
 GatherMethodValue = Annotated[Literal["GET", "POST"], GATHER_METHOD_KIND]
-
-
 LegValue = Annotated[Literal["aleg", "bleg", "both"], LEG_KIND]
-
-
 VoiceTypeValue = Annotated[Literal["WaveNet", "Standard"], VOICE_TYPE_KIND]
-
-
 GenderValue = Annotated[Literal["MALE", "FEMALE"], GENDER_KIND]
-
-
 RecordingValue = Annotated[Literal["record-from-answer", "do-not-record"], RECORDING_KIND]
 
 
@@ -413,12 +301,8 @@ def parse_loose_value(text: str) -> str | float | bool | None:
 
 
 _LITERAL_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
-
-
 DURATION_PATTERN: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
 """Duration with a unit, as people write it."""
-
-
 _UNIT_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 

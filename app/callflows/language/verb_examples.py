@@ -44,37 +44,25 @@ if TYPE_CHECKING:
 
 
 _CLOSED_MESSAGE: Final = Say("We are closed.")
-
-
 _MENU_BRANCHES: Final = (
     DTMF("1", Dial("ann@sip.example.com")),
     DTMF("2", Callback("https://calls.example.com/orders", method="GET")),
     Default(Say("That is not one of the choices.")),
     Error(Say("Nothing was entered.")),
 )
-
-
 _MENU_PROMPT: Final = Say("For sales press 1, for your order press 2.")
-
-
 _MENU_EXAMPLES: Final = (
     Response(Gather(_MENU_PROMPT, *_MENU_BRANCHES, dtmf_length=1, dtmf_stop="#", timeout=8000, attempts=2), Hangup()),
     Response(_MENU_PROMPT, Gather(*_MENU_BRANCHES, dtmf_length=1, dtmf_stop="#"), Hangup()),
 )
-
-
 _DIAL_EXAMPLES: Final = (
     Response(Dial(To("12015550188"), To("sip:bob@sip.example.com"), Error(Say("Nobody is free.")), timeout=25_000)),
 )
-
-
 _RECORDING_EXAMPLES: Final = (
     Response(
         RecordStart(tag="visit"), _MENU_PROMPT, RecordStop(tag="visit"), RecordWait(tag="visit"), Play(record="visit")
     ),
 )
-
-
 VERB_EXAMPLES: Final[dict[type[Element], tuple[Response, ...]]] = {
     Response: (Response(Say("Good day."), Hangup()),),
     Answer: (Response(Answer(delay=500, tag="front-desk"), Say("Good day.")),),

@@ -40,20 +40,10 @@ XSD_LIMITATIONS: Final = (
     "In Meta: that it has its value, and once, as attribute or as text.",
 )
 """Checks of ``from_xml`` that XML Schema 1.0 cannot express."""
-
-
 ElementClasses = frozenset[type[Element]]
-
-
 _XML_SCHEMA_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema"
-
-
 _COMMAND_CLASSES: Final[ElementClasses] = frozenset(get_args(Command))
-
-
 _ANY_NUMBER: Final = {"minOccurs": "0", "maxOccurs": "unbounded"}
-
-
 _WORD_CHOICE_PATTERN: Final = re.compile(r"[\w-]+(\|[\w-]+)+")
 
 

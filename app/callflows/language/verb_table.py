@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 
 Dialect = Literal["reference", "classic"]
-
-
 DIALECTS: Final[tuple[Dialect, ...]] = ("reference", "classic")
 
 
 class Evidence(enum.StrEnum):
-    """How reliable the knowledge about an element or attribute is."""
+    """The reliability of what is known about an element or attribute."""
 
     DOCUMENTED = "documented"
     """Described on a page of the reference."""

@@ -43,11 +43,7 @@ from callflows.language.value_kinds import (
 from callflows.language.verb_table import AttributeDeclaration, ElementSpec, Evidence
 
 documented_attribute: Final = partial(AttributeDeclaration, Evidence.DOCUMENTED)
-
-
 observed_attribute: Final = partial(AttributeDeclaration, Evidence.OBSERVED)
-
-
 undocumented_attribute: Final = partial(AttributeDeclaration, Evidence.NAMED)
 
 
@@ -624,20 +620,12 @@ class Redirect(Element):
 
 
 MetaOrError: TypeAlias = Meta | Error
-
-
 PromptVerb: TypeAlias = Say | Play | Pause
-
-
 Command: TypeAlias = (
     Answer | Say | Play | Pause | Tone | Hold | Unhold | Hangup | Record | RecordStart | RecordStop | RecordWait
     | Dial | Gather | Callback | Curl | Call | Geo | Schedule | Reject | Redirect | Meta
 )  # fmt: skip
 """Elements allowed in a document, in a branch, and in commands that contain other commands."""
-
-
 ELEMENT_CLASSES: Final = {cls.__name__: cls for cls in Element.__subclasses__()}
-
-
 ELEMENT_SPECS: Final[Mapping[str, ElementSpec]] = build_element_table(ELEMENT_CLASSES, globals())
 """The table: one row per element, by the element's name in XML."""

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_ELEMENT_ATTRIBUTES: Final = 50
 """An element with more attributes is refused."""
-
-
 _LXML_POSITION: Final = re.compile(r", line \d+, column \d+.*")
 
 
@@ -88,11 +86,7 @@ class _ErrorAtElement(Exception):
 
 
 _DOCTYPE_PATTERN: Final = re.compile(r"((?>[^<]|<\?(?>.*?\?>)|<!--(?>.*?-->))*+)<!DOCTYPE", re.DOTALL)
-
-
 _ENTITIES_MESSAGE: Final = "entities and document types are refused"
-
-
 _SAFE_PARSER_OPTIONS: Final[Mapping[str, Any]] = {
     "resolve_entities": False,
     "no_network": True,
@@ -101,8 +95,6 @@ _SAFE_PARSER_OPTIONS: Final[Mapping[str, Any]] = {
     "remove_comments": True,
     "remove_pis": True,
 }
-
-
 _SAFE_PARSER: Final = etree.XMLParser(**_SAFE_PARSER_OPTIONS)
 
 

@@ -28,11 +28,7 @@ from callflows.language.verbs import Gather, Response, To
 
 MAX_DOCUMENT_BYTES: Final = 1_000_000
 """A longer document is neither written nor read."""
-
-
 XML_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-
-
 _ESCAPED_CHARACTER: Final = re.compile(r'[&<>"\t\n\r]')
 
 

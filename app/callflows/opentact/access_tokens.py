@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _MIN_SECRET_CHARACTERS: Final = 4
 """Shorter secrets are not redacted: a text of three characters occurs everywhere."""
-
-
 _HEADER_TEXT_PATTERN: Final = re.compile("[!-~]+")
 
 

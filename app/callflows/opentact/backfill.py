@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 
 BACKFILL_LOOK_BACK: Final = timedelta(hours=4)
 """Searches filter by creation time only, so a call active in a gap may have been created this long before the gap."""
-
-
 _MASK_REJECTION_STATUSES: Final = (400, 422)
-
-
 _FINAL_CALL_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
-
-
 MAX_BACKFILL_ROWS: Final = 20_000
 """Limit of rows read from one search."""
 

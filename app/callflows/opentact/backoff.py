@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 MAX_BACKOFF_SECONDS: Final = 60.0
 """Longest delay between two attempts."""
-
-
 _FIRST_DELAY_SECONDS: Final = 0.5
-
-
 _MAX_DOUBLINGS: Final = 10
 """Limit of the exponent, far beyond the longest delay, so that the power cannot overflow."""
 

@@ -29,19 +29,11 @@ if TYPE_CHECKING:
 
 
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-
-
 _MAX_QUEUED_FRAMES: Final = 1024
 """Frames waiting to be read."""
-
-
 _REJECTION_STATUSES: Final = (401, 403)
-
-
 _AUTH_SUCCESS_TEXT: Final = "success auth"
 """Part of the text of a successful ``auth`` event (documented)."""
-
-
 _AUTH_FAILURE_WORDS: Final = ("fail", "unsuccess", "no success", "invalid", "denied", "expired", "error")
 
 

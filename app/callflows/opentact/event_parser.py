@@ -25,15 +25,9 @@ if TYPE_CHECKING:
 
 _MAX_CALL_SECONDS: Final = 10.0**9
 """Longest plausible call. NaN and infinity fail the comparison, too."""
-
-
 UNKNOWN_EVENT_TYPE: Final = "unknown"
 """Type of an event without a type."""
-
-
 _DATETIME_ADAPTER: Final[TypeAdapter[datetime]] = TypeAdapter(UtcDatetime)
-
-
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 """NUL and lone surrogates: valid in JSON, but rejected by databases and files."""
 

@@ -46,24 +46,14 @@ if TYPE_CHECKING:
 
 
 DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
-
-
 DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
 """The only known subscription type besides ``auth``; ``call_state``, ``call_flow``, ``sms`` arrive without one."""
-
-
 BACKFILL_OVERLAP: Final = timedelta(seconds=60)
 """Extra time searched before and after a gap: clocks differ, and events arrive late."""
-
-
 SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
 """Interval between two checks of the subscriptions."""
-
-
 STABLE_CONNECTION_SECONDS: Final = 10.0
 """A connection of this duration counts as good: the next one is opened without delay."""
-
-
 _MAX_QUEUED_EVENTS: Final = 1000
 """Events waiting for the consumer; at the limit the connection stops reading."""
 

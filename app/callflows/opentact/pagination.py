@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 
 _PageRecordT = TypeVar("_PageRecordT", bound=OpentactRecord)
-
-
 MAX_PAGE_ROWS: Final = 100
 """Limit of rows in a page (documented: 1-100)."""
 

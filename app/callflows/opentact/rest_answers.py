@@ -24,8 +24,6 @@ from callflows.errors import (
 )
 
 RedactFunction: TypeAlias = Callable[[str], str]
-
-
 _ERROR_CLASSES: Final[dict[int, type[OpentactError]]] = {
     401: OpentactAuthenticationError,
     402: OpentactBalanceError,
@@ -33,11 +31,7 @@ _ERROR_CLASSES: Final[dict[int, type[OpentactError]]] = {
     409: OpentactConflictError,
     429: OpentactRateLimitError,
 }
-
-
 _FIRST_SERVER_ERROR_STATUS: Final = 500
-
-
 _MAX_MESSAGE_CHARACTERS: Final = 500
 """Longer messages are cut."""
 

@@ -48,22 +48,12 @@ async def request_undocumented(
 
 MAX_REST_ATTEMPTS: Final = 4
 """Attempts of a safe request. An unsafe request is retried only if the earlier attempt was not sent."""
-
-
 REST_TIMEOUT_SECONDS: Final = 20.0
 """Time limit of one whole attempt."""
-
-
 REST_REQUESTS_PER_SECOND: Final = 10.0
 """Default rate limit; Opentact documents none."""
-
-
 MAX_REST_RESPONSE_BYTES: Final = 32 * 1024 * 1024
-
-
 _CONNECT_TIMEOUT_SECONDS: Final = 5.0
-
-
 _OUTCOME_UNKNOWN_FIX: Final = "whether it was done is not known: look before you do it again"
 
 

@@ -40,8 +40,6 @@ def _convert_number_to_text(value: object) -> object:
 
 UtcDatetime = Annotated[datetime, AfterValidator(_convert_to_utc)]
 """A moment in UTC; a value without a zone is taken as UTC."""
-
-
 LenientText = Annotated[str, BeforeValidator(_convert_number_to_text)]
 
 

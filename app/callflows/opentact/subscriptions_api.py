@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 
 
 WEBSOCKET_CHANNEL: Final = "wss"
-
-
 SUBSCRIPTION_LIFETIME: Final = timedelta(days=365)
 """Lifetime requested for a new subscription."""
-
-
 _DISTANT_PAST: Final = datetime.min.replace(tzinfo=UTC)
-
-
 SUBSCRIPTION_RENEWAL_MARGIN: Final = timedelta(days=7)
 """A subscription expiring within this time is renewed."""
 

@@ -35,25 +35,13 @@ if TYPE_CHECKING:
 
 DOCUMENT_TIMEOUT_SECONDS: Final = 10.0
 """Default timeout of a document request, in seconds of real time."""
-
-
 REPLY_STATUS_OK: Final = 200
-
-
 REPLY_STATUS_SUCCESS_END: Final = 300
-
-
 MAX_CALL_STEPS: Final = 5_000
-
-
 MAX_CALL_SECONDS: Final = 7 * 24 * 3600.0
 """Limits of a call, in steps and in seconds; a call that exceeds either counts as a loop."""
-
-
 MAX_COMMAND_SECONDS: Final = 24 * 3600.0
 """Longest duration of one command; a longer command counts as endless, since no voicemail lasts a day."""
-
-
 _MAX_LOOP_PLACES: Final = 12
 """Number of documents that the description of a loop lists."""
 

@@ -24,15 +24,9 @@ if TYPE_CHECKING:
 
 PathCoverage: TypeAlias = "Mapping[str, tuple[CoveragePoint, ...]]"
 """Coverage points by the path of the element that follows; points after the last child use the parent path and ``end``."""
-
-
 BRANCH_END: Final = "end"
-
-
 BRANCH_ELEMENTS: Final = (DTMF, Default, Error)
 """Elements that are no commands: a Gather or a failed command runs their content."""
-
-
 _COMMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True)
 
 

@@ -16,17 +16,9 @@ if TYPE_CHECKING:
 
 
 _CLASSIC_ELEMENTS: Final = frozenset({"Switch", "Case", "Number", "Sip", "Reject", "Redirect"})
-
-
 _CLASSIC_GATHER_ATTRIBUTES: Final = frozenset({"numDigits", "finishOnKey", "callback", "attempts", "timeout", "method"})
-
-
 _REFERENCE_GATHER_ATTRIBUTES: Final = frozenset({"dtmf_length", "length", "dtmf_stop", "url"})
-
-
 _PROMPT_ELEMENTS: Final = frozenset({"Say", "Play", "Pause"})
-
-
 _XML_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 
 

@@ -67,8 +67,6 @@ if TYPE_CHECKING:
 
 MAX_CALL_DOCUMENTS: Final = 200
 """Number of documents after which a call counts as a loop."""
-
-
 UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
 
 

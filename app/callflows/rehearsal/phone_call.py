@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 REHEARSAL_APP_UUID: Final = "03302770-4a53-438e-adb6-000000000001"
 """Default app of the rehearsed numbers."""
-
-
 REHEARSAL_ACCOUNT_UUID: Final = "03302770-4a53-438e-adb6-000000000002"
 """Account of the rehearsed numbers and their app."""
 

@@ -16,22 +16,12 @@ if TYPE_CHECKING:
 
 MAX_REPLY_BYTES: Final = 1_000_000
 """Largest accepted reply, in bytes."""
-
-
 MAX_REPLY_REDIRECTS: Final = 5
-
-
 NETWORK_DISABLED_ERROR: Final = "a rehearsal does not reach other servers (--real does)"
-
-
 LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.invalid"
 """Reserved origin of an engine in this process."""
-
-
 _NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
 """Calls share a client; cookies must not pass from one call to another."""
-
-
 _UNLIMITED_CONNECTIONS: Final = httpx.Limits(max_connections=None)
 """A call that waited for a pooled connection would mistake the wait for a slow server."""
 

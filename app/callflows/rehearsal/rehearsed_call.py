@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 LOCAL_ENGINE_URL: Final = f"{LOCAL_ENGINE_ORIGIN}/call"
 """Call-control URL of an engine in this process."""
-
-
 DEFAULT_REHEARSAL_CALLER: Final = "+12015550999"
 """Default caller; a number that is never assigned to anyone."""
 

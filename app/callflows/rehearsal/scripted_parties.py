@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 
 
 _KEYS_PATTERN: Final = re.compile("[0-9*#]*")
-
-
 _HANG_UP_PATTERN: Final = re.compile("hang-?up(.*)")
-
-
 CalleeBehaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
-
-
 CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 

@@ -100,8 +100,6 @@ class InboundTextResult(Protocol):
 
 OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
 """Reason of a refused text message."""
-
-
 FAILED_LOOKUP_ANSWER: Final = "fails"
 """Fixture answer that makes a lookup fail."""
 

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 _KEYS_PATTERN: Final = re.compile("[0-9*#]*")
-
-
 KEYPAD_HELP: Final = "keys and Enter; only Enter: press nothing; h: hang up"
-
-
 _HANG_UP_INPUTS: Final = frozenset({"h", "q", "hangup", "hang up"})
 
 

@@ -15,15 +15,9 @@ if TYPE_CHECKING:
 
 
 CallOutcome: TypeAlias = Literal["hung-up", "caller-hung-up", "ended", "texted", "loop", "error"]
-
-
 TranscriptStep: TypeAlias = "dict[str, Any]"
 """``verb`` (an element or an effect), ``path``, ``at`` (seconds since the call began), and details of the verb."""
-
-
 HANG_UP_ACTION: Final = "hangup"
-
-
 _BRANCH_NAMES: Final = frozenset(element.__name__ for element in GATHER_BRANCHES)
 """Commands inside a branch run after the Gather, so a hang-up there does not interrupt the Gather."""
 

@@ -25,17 +25,9 @@ OUTCOME_DESCRIPTIONS: Final = {
     "loop": "it never ends",
     "error": "it went wrong",
 }
-
-
 _MAX_TEXT_CHARACTERS: Final = 2_000
-
-
 _MAX_DOCUMENT_LINES: Final = 100
-
-
 _HIDDEN_STEP_FIELDS: Final = frozenset({"verb", "path", "at", "lang", "gender", "node", "ended"})
-
-
 _CONTROL_CHARACTERS: Final = re.compile(r"[^\S ]+|[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

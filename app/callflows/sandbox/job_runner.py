@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
 
 _ResultT = TypeVar("_ResultT")
-
-
 BACKGROUND_DEADLINE_SECONDS: Final = 10.0
 """Seconds for all jobs of a turn that no caller waits for: text messages, and calls that have ended."""
-
-
 MAX_BACKGROUND_JOBS: Final = 20
 """Jobs of one turn that no caller waits for."""
 

@@ -24,25 +24,13 @@ from pathlib import Path
 from typing import Final, TextIO, cast
 
 JobFunction = Callable[[bytes], Awaitable[bytes]]
-
-
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """Largest request or reply."""
-
-
 FRAME_REQUEST, FRAME_CANCEL, FRAME_READY, FRAME_WAITING, FRAME_REPLY, FRAME_ERROR, FRAME_CANCELLED = range(7)
 """Kinds of frames: the first two go to the process, the others come from it."""
-
-
 _FRAME_HEAD: Final = struct.Struct("<IBQ")  # length of the body, kind, id of the request
-
-
 _MAX_MESSAGE_CHARACTERS: Final = 2_000
-
-
 _MAX_TRACE_CHARACTERS: Final = 20_000
-
-
 _OWN_THREAD_COUNT: Final = 2  # the main thread, and the one that watches for the server's end
 
 

@@ -37,26 +37,12 @@ if TYPE_CHECKING:
 
 
 DEFAULT_SANDBOX_PROCESSES: Final = 8
-
-
 DEFAULT_SANDBOX_MEMORY_BYTES: Final = 1024**3
-
-
 _MAX_JOBS_PER_PROCESS: Final = 200
-
-
 _START_TIMEOUT_SECONDS: Final = 15.0
-
-
 _CANCEL_GRACE_SECONDS: Final = 0.1  # a job that has not ended by then holds its process
-
-
 _GROW_DELAY_SECONDS: Final = 0.05  # shorter queues than that are no reason to start a process
-
-
 _IDLE_SECONDS: Final = 30.0
-
-
 _RESTART_DELAY_SECONDS: Final = (0.1, 30.0)  # the first delay, which doubles, and the longest
 
 

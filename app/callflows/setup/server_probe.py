@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 """Time limit of one request."""
-
-
 MAX_PROBE_RESPONSE_BYTES: Final = 64_000
 """Only the start of a response is read."""
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
 
 _URL_PATTERN: Final = re.compile(r"(https?://)(?:[^/?#@\s]*@)?([^?#\s]*)(\?[^#\s]*)?.*", re.IGNORECASE | re.DOTALL)
-
-
 _QUERY_VALUE_PATTERN: Final = re.compile(r"=[^&]*")
 
 

@@ -24,8 +24,6 @@ _FREESWITCH_STATES: Final = {
     "destroyed": ("HANGUP", "CS_REPORTING"),
 }
 """FreeSWITCH's call and channel state for each state; an unanswered outbound leg ends with other values."""
-
-
 DIAL_HANGUP_CAUSES: Final = {
     "answered": (16, "NORMAL_CLEARING"),
     "busy": (17, "USER_BUSY"),

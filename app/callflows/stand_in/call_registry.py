@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 
 CallDirection: TypeAlias = Literal["in", "out"]
-
-
 MAX_LIVE_CALLS: Final = 500
-
-
 MAX_REMEMBERED_CALLS: Final = 1_000
 """Limits of simultaneous calls and of remembered calls."""
 

@@ -49,11 +49,7 @@ class IdGenerator:
 
 
 EntityRow: TypeAlias = "dict[str, Any]"
-
-
 RESERVED_ENTITY_FIELDS: Final = frozenset({"created_on", "modified_on", "uuid"})
-
-
 MAX_ENTITY_ROWS: Final = 5_000
 """Limit of a table: a full table refuses new rows or, with ``drops_oldest``, drops its oldest row."""
 

@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 
 
 CERTAIN_EVENT_TYPES: Final = frozenset({"auth", "call_state", "sms"})
-
-
 DEFAULT_EVENT_TYPES: Final = CERTAIN_EVENT_TYPES | {"call_flow"}
 """Types delivered without a subscription: the certain types, known from customers, plus ``call_flow``, an assumption."""
-
-
 STAND_IN_EVENT_TYPES: Final = (*sorted(DEFAULT_EVENT_TYPES), "balance", "call_record", "tn_order")
-
-
 MAX_WAITING_EVENTS: Final = 1_000
 """Limit of unsent events per connection; one more event ends the connection."""
-
-
 MAX_SWAP_SECONDS: Final = 1.0
 """Longest delay in seconds of an event that is swapped with the next event."""
 
@@ -147,8 +139,6 @@ def _is_active_subscription(row: EntityRow, now: str) -> bool:
 
 
 EnvelopeYear: TypeAlias = Literal["2022", "2024"]
-
-
 EventPayload: TypeAlias = "dict[str, Any]"
 
 

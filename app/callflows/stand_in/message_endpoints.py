@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MESSAGE_CALLBACK_TIMEOUT_SECONDS: Final = 10.0
 """Timeout of a callback, in seconds of real time."""
-
-
 SMS_SEARCH_TYPES: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
 
 

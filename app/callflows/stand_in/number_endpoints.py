@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 KEYPAD_LETTERS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
-
-
 EXACT_NUMBER_FIELDS: Final = ("type", "country", "state", "rate_center", "npa", "nxx", "line")
 
 

@@ -31,20 +31,10 @@ def _check_url(url: str) -> str:
 
 PhoneDigits = Annotated[str, BeforeValidator(_parse_digits)]
 """A phone number in E.164 without the plus."""
-
-
 WebUrl = Annotated[str, AfterValidator(_check_url), Field(max_length=2048)]
-
-
 WebhookMethod = Literal["GET", "POST"]
-
-
 EntityName = Annotated[str, Field(min_length=1, max_length=255)]
-
-
 TimeoutMilliseconds = Annotated[int, Field(ge=0)] | None
-
-
 TrunkSettings = dict[str, Any]
 
 

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
-
-
 CONTROL_MEDIA_TYPE: Final = "application/json"
-
-
 MAX_STAND_IN_BODY_BYTES: Final = 1_000_000
 """Limit of a request body, in bytes."""
 

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 _RANGE_FIELD: Final = re.compile(r"(\w+_on)_(from|to)")
-
-
 CREATION_FIELDS: Final = ("created_on", "modified_on", "uuid")
-
-
 CALL_SEARCH_FIELDS: Final = (
     *CREATION_FIELDS,
     "direction",
@@ -36,8 +32,6 @@ CALL_SEARCH_FIELDS: Final = (
     "thread",
     "q850_cause",
 )
-
-
 SMS_SEARCH_FIELDS: Final = (
     *CREATION_FIELDS,
     "type",
@@ -50,14 +44,8 @@ SMS_SEARCH_FIELDS: Final = (
     "thread",
     "reason",
 )
-
-
 LEASE_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "tn", "autorenew", "sip_connection", "sip_control_app")
-
-
 ORDER_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "state", "tn")
-
-
 LOG_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "name", "success", "command", "call", "state")
 
 

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 FaultCount = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
 FaultShare = Annotated[float, Field(ge=0, le=1)]
-
-
 FaultKind: TypeAlias = Literal["fail", "limit", "lose", "repeat", "swap", "drop"]
 
 

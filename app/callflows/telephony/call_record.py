@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 VOICEMAIL_TAG: Final = "voicemail"
 """Tag of the Record element of a voicemail."""
-
-
 CONVERSATION_TAG: Final = "conversation"
 """Tag of the Record element around a dial with ``record``; such a recording does not prove that anybody answered."""
 

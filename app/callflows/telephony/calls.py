@@ -21,11 +21,7 @@ CALL_BEGAN_FIELD: Final = "began"
 
 The call's tickets carry the field, so that later requests are recognized as part of the same call.
 """
-
-
 _CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
-
-
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 

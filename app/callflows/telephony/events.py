@@ -52,8 +52,6 @@ class AnsweredRequest(NamedTuple):
 
 
 NO_ENTITY: Final[Mapping[str, Any]] = {}
-
-
 CALL_STATE_TIME_FIELDS: Final = {
     "init": "init_on",
     "ringing": "ring_on",

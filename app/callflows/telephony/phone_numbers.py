@@ -16,37 +16,19 @@ if TYPE_CHECKING:
 
 UNKNOWN_VALUE: Final = "unknown"
 """Value of a field that was not reported."""
-
-
 _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
-
-
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
 """The only keypad spelling of an anonymous word with the length of a North American number (RESTRICTED)."""
-
-
 _NANP_CALLER_PATTERN: Final = re.compile(rf"\+1(?!{RESTRICTED_KEYPAD_NUMBER})[2-9][0-9]{{9}}")
-
-
 _NUMBER_PATTERN: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
-
-
 _ATTESTATION_PATTERN: Final = re.compile(
     r"(?:(?:tn[-_ ]?validation[-_ ]?)?passed[-_ ]|attest(?:ation)?[-_ :=]*|level[-_ :=]*)?"
     r"(a|b|c|full|partial|gateway)(?:[-_ ](?:attestation|attested|passthrough|diverted))?",
     re.IGNORECASE,
 )
-
-
 _EMERGENCY_NUMBERS: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
-
-
 _UNLOGGABLE_CHARACTER: Final = re.compile("[^A-Za-z0-9@._+-]")
-
-
 _NUMBER_OR_UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,}")
-
-
 _ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
@@ -204,8 +186,6 @@ _ANONYMOUS_WORDS: Final = frozenset({
     "null", "none", "nil", "undefined",
 })  # fmt: skip
 """Words of an anonymous caller ID, without separators; networks write many variants."""
-
-
 _ANONYMOUS_KEYPAD_NUMBERS: Final = frozenset(
     {
         "266696687",  # ANONYMOUS
@@ -218,19 +198,11 @@ _ANONYMOUS_KEYPAD_NUMBERS: Final = frozenset(
     }
 )
 """Keypad spellings of the same words, from carriers that can only send digits."""
-
-
 _ANONYMOUS_SHORT_NUMBER: Final = "+8566"
 """Another keypad spelling; without the plus the digits may be an extension."""
-
-
 _SEPARATORS: Final = re.compile(r"[\s_./()<>\[\]{}'\"-]+")
-
-
 _NAME_ADDRESS_PATTERN: Final = re.compile(r"([^<]*)<([^<>]*)>.*", re.DOTALL)
 """RFC 3261: ``"Anonymous" <sip:anonymous@anonymous.invalid>;tag=…``."""
-
-
 _SIP_ADDRESS_PATTERN: Final = re.compile(
     r"(?:sips?:|tel:)?([^@;?>]*)(?:@(\[[^\]]*\]|[^;?:>]*))?.*", re.IGNORECASE | re.DOTALL
 )

@@ -31,15 +31,9 @@ SK Saskatchewan; YT Yukon
     )
 }
 """Names as written by the geocoder, including its misspelling."""
-
-
 _TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "VI"})
 """Separate regions in the numbering plan, but part of the United States in postal addresses."""
-
-
 _STATE_CODES: Final = frozenset(_STATE_CODES_BY_NAME.values()) | _TERRITORIES
-
-
 _EXCHANGE_CODES: Final = range(200, 1000)
 
 

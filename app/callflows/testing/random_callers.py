@@ -21,29 +21,13 @@ if TYPE_CHECKING:
 
 
 _TIME_PATTERN: Final = re.compile(r"\b([01]?[0-9]|2[0-4]):([0-5][0-9])\b")
-
-
 _DATE_PATTERN: Final = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
-
-
 _DIGITS_PATTERN: Final = re.compile(r"\b[0-9]{3,10}\b")
-
-
 _FIRST_DAY: Final = date(2026, 11, 21)
-
-
 _MINUTES_PER_DAY: Final = 24 * 60
-
-
 _MAX_CALLER_ACTS: Final = 12
-
-
 _CALLER_IDS: Final = (DEFAULT_REHEARSAL_CALLER, "anonymous", "+4930123456", "+18765550142", "12025550111", "alice")
-
-
 _CALLER_NAMES: Final = ("", "Ann", "<Say>&\"'</Say>", "Ünal Þór")
-
-
 _ODD_LOOKUP_VALUES: Final[tuple[Any, ...]] = (
     True,
     False,

@@ -35,16 +35,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - each flow has its own time zone
 """Start of a call without ``at`` in its scenario: a Wednesday at ten, local time of the flow."""
-
-
 _MAX_FILLED_DIGITS: Final = 11
-
-
 _CALL_ONLY_KEYS: Final = frozenset(
     {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
 )
-
-
 _FILL_DIGITS: Final = "5550100"
 
 

@@ -23,11 +23,7 @@ _EXPECTATION_FIELDS: Final = {
     "Dial": ("dial", "to"),
     "lookup": ("lookup", "into"),
 }
-
-
 _SCENARIO_OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
-
-
 _MAX_LINE_CHARACTERS: Final = 120
 
 

@@ -35,16 +35,10 @@ if TYPE_CHECKING:
 
 
 STATUS_OK: Final = 200
-
-
 MAX_JOBS_PER_TURN: Final = 100
 """Maximum number of lookups and worker jobs for one turn."""
-
-
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
-
-
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 """Status, document, outcome, and the turn if a flow was asked."""
 

@@ -33,17 +33,9 @@ if TYPE_CHECKING:
 
 MAX_WAITING_ANSWERS: Final = 20_000
 """Maximum number of answers waiting to be counted and logged."""
-
-
 _FLUSH_PAUSE_SECONDS: Final = 0.05
-
-
 _MAX_ANSWERS_PER_BATCH: Final = 2_000
-
-
 _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
-
-
 AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
 """Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id."""
 

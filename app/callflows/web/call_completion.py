@@ -25,23 +25,13 @@ if TYPE_CHECKING:
 
 CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
 """States of a finished call."""
-
-
 SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
-
-
 MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
 """Maximum wait in seconds for the end of a call; afterwards the voicemail is sent without a recording."""
-
-
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
-
-
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
-
-
 _MAX_EFFECTS_PER_SWEEP: Final = 100
 
 

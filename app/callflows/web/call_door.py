@@ -25,20 +25,10 @@ if TYPE_CHECKING:
 
 
 CALL_PATH: Final = "/call"
-
-
 _START_PATHS: Final = (CALL_PATH, f"{CALL_PATH}/")
-
-
 _XML_HEADER: Final = (b"content-type", b"application/xml; charset=utf-8")
-
-
 _NO_STORE_HEADER: Final = (b"cache-control", b"no-store")
-
-
 _PROBLEM_HEADER: Final = (b"content-type", b"application/problem+json")
-
-
 _NODE_PATH_PARTS: Final = 4
 """Number of parts of ``/call/{flow}/{node}``, split at slashes."""
 

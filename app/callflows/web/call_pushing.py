@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 
 FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States in the first event of a call."""
-
-
 PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays in seconds between attempts to post a document."""
-
-
 MAX_PARKED_SECONDS: Final = 25.0
 """Total time limit in seconds; Opentact parks a call for typically 30 seconds."""
 

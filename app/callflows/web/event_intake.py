@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 
 HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
 """Delays in seconds between attempts of a handler while the database is unavailable: four hours."""
-
-
 MAX_EVENTS_IN_PROGRESS: Final = 1_000
 """Maximum number of events handled at once; further events are only stored."""
-
-
 MAX_EVENTS_AWAITING_RETRY: Final = 10_000
 """Maximum number of events waiting for the database; not counted in ``MAX_EVENTS_IN_PROGRESS``."""
 

@@ -32,16 +32,10 @@ if TYPE_CHECKING:
 
 
 EVENT_LEASE: Final = "events"
-
-
 EVENT_LEASE_SECONDS: Final = 15.0
 """Duration of the lease in seconds; the holder renews the lease three times as often."""
-
-
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
 """Maximum lag of the mark, in seconds, behind the present because of unfinished events."""
-
-
 _HOLDERS_OF_PROCESS: Final[set[str]] = set()
 """Lease holder names used by this process."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_LOG_CHARACTERS: Final = 16_000_000
 """Maximum number of characters waiting to be written."""
-
-
 _WRITE_PAUSE_SECONDS: Final = 0.05
 
 
@@ -92,8 +90,6 @@ def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:
 
 _NUMBER_FIELDS: Final = frozenset({"caller", "number", "sender", "to"})
 """Fields with a phone number or a SIP login name."""
-
-
 _UNMASKED_FIELDS: Final = frozenset({"call", "version"})
 """Fields that never contain a phone number, even if the value looks like one."""
 

@@ -18,13 +18,9 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_BODY_BYTES: Final = 256_000
 """Maximum size of a body in bytes; Opentact's bodies have a few thousand."""
-
-
 _FIND_QUERY_FIELDS: Final = re.compile(
     "(?:^|&)(from|to|tn|call|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)"
 ).findall
-
-
 _CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
 
 

@@ -36,20 +36,12 @@ if TYPE_CHECKING:
 
 SAME_WEBHOOK_SECONDS: Final = 60
 """Window in seconds within which equal bodies without the uuid of a call or message count as one event."""
-
-
 MAX_EVENTS_PER_WEBHOOK: Final = 1_000
 """Maximum number of events in one request."""
-
-
 _BARE_ENTITY_SUFFIX: Final = " by webhook"
 """Suffix of the message that we give to a bare entity."""
-
-
 _OBJECT_FIELDS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
 """Fields that contain an object in an envelope or an entity (platform: tn, also a number)."""
-
-
 _QUERY_CREDENTIALS: Final = frozenset({"token"})
 """Query fields that are no part of the event."""
 

@@ -26,8 +26,6 @@ _MAX_TEXT_CHARACTERS: Final = 400
 
 # Keys of the phone are written as words in flow files.
 _KEY_SYMBOLS: Final = {"star": "*", "hash": "#"}
-
-
 _MAX_STEP_DEPTH: Final = 30
 
 

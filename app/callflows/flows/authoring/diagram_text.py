@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 _MERMAID_SPECIAL_CHARACTERS: Final = re.compile(
     r"[^\w\s,.?!:'()=\-]|_|(?<=\d)\.|(?<=www)\.|(?<=WWW)\.|(?:(?<=<br/>)|^)-", re.ASCII
 )
-
-
 _MAX_MERMAID_CHARACTERS: Final = 120
 
 

@@ -68,8 +68,6 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "fallback": ("fallback-not-static",),
 }
 """The rules of ``callflows check`` for each key of the file."""
-
-
 _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
     "groups": HuntGroup,
     "dial_policy": DialPolicySection,
@@ -77,8 +75,6 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
     "tests": Scenario,
 }
 """Models of the sections below a key of the file."""
-
-
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
     "some texts": "text, or a list of texts",
@@ -105,8 +101,6 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "expectations": "list of what happens",
 }
 """Definitions of the JSON Schema in words."""
-
-
 _VERBS_TEXT: Final = (
     "Every verb of Opentact's call control language is a step under its own name, with its own attributes. "
     "`callflows verbs VERB` shows its XML, and whether Opentact documents it."

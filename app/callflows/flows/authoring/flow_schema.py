@@ -55,11 +55,7 @@ if TYPE_CHECKING:
 
 
 _ANY_VALUE: Final[JsonSchema] = {}
-
-
 _TEXTS_REFERENCE: Final[JsonSchema] = {"$ref": "#/definitions/texts"}
-
-
 _FIELD_SCHEMAS: Final[JsonSchema] = {"to": _TEXTS_REFERENCE, "payload": {"type": "object"}}
 
 
@@ -146,8 +142,6 @@ SCHEMA_LIMITATIONS: Final = (
 )
 """Errors found by ``callflows check`` but not by the schema. The schema is stricter in spelling: no spaces around the words
 of a list, no YAML tags, and no empty message."""
-
-
 _WHEN_SCHEMA: Final[JsonSchema] = {
     "type": ["string", "number", "boolean"],
     "description": "An expression: only where it holds.",
@@ -232,14 +226,8 @@ def _build_closed_object(properties: Mapping[str, JsonSchema]) -> JsonSchema:
 
 
 _DASH_PATTERN: Final = "[ \\t]*[-\u2013\u2014][ \\t]*"
-
-
 _TIME_PATTERN: Final = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
-
-
 _DATE_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-
-
 _DATE_SPAN_PATTERN: Final = f"{_DATE_PATTERN}([ \\t]*([-\u2013\u2014/]|[.][.]|to)[ \\t]*{_DATE_PATTERN})?"
 
 

@@ -27,33 +27,17 @@ if TYPE_CHECKING:
 
 # Sizes in pixels.
 _FONT_SIZE, _SMALL_FONT_SIZE, _LARGE_FONT_SIZE = 12.5, 12.0, 19.0
-
-
 _LINE_HEIGHT, _LABEL_LINE_HEIGHT = 17.0, 15.0
-
-
 _MAX_BOX_WIDTH, _MIN_BOX_WIDTH = 272.0, 120.0
-
-
 _MAX_LABEL_WIDTH: Final = 150.0
-
-
 _BOX_PADDING: Final = 14.0
-
-
 _BOX_HEADER_HEIGHT: Final = 31.0
-
-
 _MAX_BOX_STEPS, _MAX_STEP_LINES, _MAX_LABEL_ROWS = 12, 4, 6
 
 
 # Arrows between more boxes cannot be followed by eye, and their layout takes too long.
 _MAX_BOXES_WITH_ARROWS, _MAX_ARROWS = 250, 800
-
-
 _NARROW_CHARACTERS: Final = frozenset("iljtfrI.,:;'!|()[]· \u2039\u203a/-")
-
-
 _WIDE_CHARACTERS: Final = frozenset("mwMW@%—…→")
 
 

@@ -27,8 +27,6 @@ PICTURE_MARGIN, TITLE_HEIGHT = 28.0, 48.0
 
 # Printable area of A4, in CSS pixels: 190 x 277 mm at 96 dpi.
 _PAGE_WIDTH, _PAGE_HEIGHT = 718.1, 1046.9
-
-
 _PAGE_BREAK_MARGIN: Final = 8.0
 
 
@@ -38,31 +36,19 @@ _ROW_WIDTH_LIMITS: Final = (640.0, 920.0, 1320.0, 1900.0)
 
 # Texts of 12.5 pixels shrink to 6 points at this scale. A larger print is no reason to accept more crossings.
 _READABLE_SCALE: Final = 0.64
-
-
 _BOX_MARGIN, _LABEL_MARGIN, _ARROW_MARGIN = 14.0, 7.0, 6.0
-
-
 _COMPONENT_GAP: Final = 44.0
-
-
 _MIN_ROW_GAP, _MAX_ROW_GAP = 22.0, 64.0
 
 
 # A row gap grows with the widest sideways step of an arrow, because flat curves cannot be told apart.
 _ROW_GAP_PER_STEP: Final = 0.13
-
-
 _MAX_PORT_DISTANCE: Final = 30.0
-
-
 _PLACEMENT_SWEEPS: Final = 24
 
 
 # Each time a box has to wait for the next layer, its priority rises as if its way to the end were this many boxes longer.
 _POSTPONED_BONUS: Final = 4
-
-
 _BAND_SLACK: Final = 1.05
 
 
@@ -72,8 +58,6 @@ _STRAIGHT_ARROW_WEIGHT: Final = 6.0
 
 # Crossing reduction stops after this many sweeps in a row that bring no improvement.
 _FRUITLESS_SWEEPS: Final = 4
-
-
 _MAX_ORDER_SWEEPS, _MAX_TRANSPOSE_ROUNDS = 16, 8
 
 

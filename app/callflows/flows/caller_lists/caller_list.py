@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 ANONYMOUS_LIST_ENTRY: Final = "anonymous"
 """Row for callers with anonymous caller ID."""
-
-
 _MAX_LOOKUP_CHARACTERS: Final = 64
 """Longer texts are not looked up, because no number is longer."""
 

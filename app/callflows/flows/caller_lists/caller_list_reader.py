@@ -28,61 +28,27 @@ if TYPE_CHECKING:
 
 
 ListProblemSeverity: TypeAlias = Literal["error", "warning"]
-
-
 MAX_LIST_BYTES: Final = 200_000_000
 """Larger files are refused."""
-
-
 MAX_LIST_ROWS: Final = 2_000_000
-
-
 _MAX_LINE_BYTES: Final = 8192
-
-
 _MAX_REASON_CHARACTERS: Final = 200
-
-
 _MAX_PROBLEMS_PER_RULE: Final = 20  # per rule, for one list
-
-
 _LIST_FILE_FIX: Final = "lists are named relative to the flow file"
-
-
 _INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
 """Characters left around numbers by spreadsheets and web pages; an apostrophe marks text in a spreadsheet."""
-
-
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
-
-
 _NUMBER_PREFIX: Final = re.compile(r"\+?([1-9][0-9 ().\-]{0,30})\*")
-
-
 _ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
-
-
 _AREA_CODE_DIGITS: Final = 3
-
-
 _ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
-
-
 _DELIMITER: Final = re.compile(r'[ ]*(?:"[^"]*"|[^",;\t]*)[ ]*([,;\t])')
-
-
 _EXPIRY: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-
-
 _MIN_EXPIRY_YEAR, _NO_EXPIRY_YEAR = 1980, 9000
 """Years before the first are errors; years from the second on mean no expiry."""
-
-
 _DATE_CHARACTERS: Final = len("2026-12-24")
-
-
 _COLUMN_HEADINGS: Final = {
     "number": frozenset(
         {"number", "phone", "phone number", "phone_number", "caller", "telephone", "tel", "prefix", "e164"}

@@ -7,8 +7,6 @@ from typing import Final
 
 _TEN_DIGITS_WITHOUT_PLUS: Final = re.compile(r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){9}[ ().\-]*")
 """Ten digits without a plus."""
-
-
 MISSING_COUNTRY_CODE_MESSAGE: Final = "{} has no plus, and its first digits are taken for a country's code"
 
 

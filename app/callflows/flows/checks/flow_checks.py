@@ -63,8 +63,6 @@ class UncertainNames:
 
 
 _SUGGESTED_NAME: Final = re.compile("did you mean '([^']+)'")
-
-
 _RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
 """Rules for parts of a file that are not read at all."""
 

@@ -438,8 +438,6 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Give it the attributes and children that it takes: callflows verbs NAME shows them.",
     ),
 }
-
-
 CHECK_RULES: Final[Mapping[str, CheckRule]] = dict(
     sorted({**FILE_RULES, **HOURS_RULES, **NUMBER_RULES, **MESSAGE_AND_MISSED_CALL_RULES, **CALL_ROUTE_RULES}.items())
 )

@@ -51,7 +51,5 @@ def _check_total_ticket_size(compiler: FlowCompiler, after: Mapping[StoredValueE
 
 
 _TICKET_SIZE_FIX: Final = "put what stays the same under variables:, or say it where it is set"
-
-
 _SEALED_SIZE_FACTOR: Final = 2
 """Upper bound for the growth of a secret value by sealing."""

@@ -49,14 +49,8 @@ if TYPE_CHECKING:
 
 
 _VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
-
-
 _AUDIBLE_VERBS: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
-
-
 _WAITING_VERBS: Final = (Gather, Record, Dial, Hold)
-
-
 _PLACEHOLDER: Final = re.compile(
     "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|"
     "<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"

@@ -56,20 +56,12 @@ if TYPE_CHECKING:
 
 MAX_COMPILED_DOCUMENT_BYTES: Final = 500_000
 """A longer document is refused when the flow is loaded."""
-
-
 MAX_COMPILED_DOCUMENT_DEPTH: Final = 90
 """A document with deeper nesting is refused when the flow is loaded."""
-
-
 MAX_INLINE_NODE_BYTES: Final = 12_000
 """A longer node is fetched, not placed inline."""
-
-
 MAX_INLINE_NODE_CHAIN: Final = 20
 """Number of nodes placed inside each other; the next node is fetched."""
-
-
 MAX_INLINE_NODE_DEPTH: Final = 40
 """Maximum depth of elements in a node placed inline."""
 

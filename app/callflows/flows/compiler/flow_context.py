@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
 _HOURS_SCOPE: Final[ScopeFields] = {"open": SCOPE_LEAF, "next_opening": MOMENT_SCOPE, "next_closing": MOMENT_SCOPE}
 
 
@@ -260,8 +258,6 @@ class StoredNames:
 
 
 _STORING_STEPS: Final = ("set", "collect", "lookup")
-
-
 _TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 
 

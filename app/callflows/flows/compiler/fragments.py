@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 
 
 DOCUMENT_PROLOGUE: Final = f"{XML_DECLARATION}<Response>"
-
-
 DOCUMENT_EPILOGUE: Final = "</Response>"
-
-
 Hole: TypeAlias = Callable[[Turn], str]
 """Returns escaped XML for a turn."""
-
-
 Fragment: TypeAlias = "str | Hole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
 
 

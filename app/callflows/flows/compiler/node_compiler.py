@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 CALLBACK_TIMEOUT_MS: Final = 5000
 """Timeout of our Callbacks before the Error runs. The attribute is documented; the unit is presumed to be ms."""
-
-
 DOCUMENT_BREAK_BYTES: Final = 60_000
 """If a step ends beyond this size, the rest of the node is fetched."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 
 _CARRIED_FIELDS: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", CALL_BEGAN_FIELD)
-
-
 _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 TEMPLATE_URL_NAME: Final = "here"
 """Name of the template's own signed URL, to which a Gather or a Callback may return."""
-
-
 MAX_TEMPLATE_BYTES: Final = 1_000_000
 """A larger template is refused."""
 

@@ -30,26 +30,12 @@ NUMBER_TYPES: Final = {
     "unknown": PhoneNumberType.UNKNOWN,
 }
 """Types of numbers in libphonenumber's terms."""
-
-
 _NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
-
-
 E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
-
-
 _NANP_WITHOUT_COUNTRY_CODE: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
-
-
 _NANP_COUNTRY_CODE: Final = 1
-
-
 _NON_COUNTRY_REGIONS: Final = frozenset({"001", "ZZ", ""})
-
-
 _SATELLITE_COUNTRY_CODES: Final = frozenset({870, 881})
-
-
 _SATELLITE_PREFIXES: Final = ("88213", "88216", "88232", "88233", "88234", "88235", "88239", "88298", "88299")
 
 

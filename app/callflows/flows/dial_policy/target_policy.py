@@ -27,30 +27,16 @@ if TYPE_CHECKING:
 
 ANY_REGION: Final = "any"
 """The word for every country."""
-
-
 BLOCKED_NUMBER_TYPES: Final = frozenset({"premium_rate", "shared_cost", "unknown"})
 """Types that no policy can allow."""
-
-
 DEFAULT_NUMBER_TYPES: Final = frozenset({"fixed_line", "mobile", "fixed_line_or_mobile", "toll_free", "voip"})
 """Types allowed if a policy names none."""
-
-
 _SHORT_NUMBER: Final = re.compile(r"\+?[0-9]{1,6}")
-
-
 _SIP_ADDRESS: Final = re.compile(r"(?:sips?:)?([A-Za-z0-9+][A-Za-z0-9_.\-]{0,63})@([A-Za-z0-9.\-]{1,253})", re.IGNORECASE)
-
-
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 )
-
-
 _DIGITS_WITH_SEPARATORS: Final = re.compile(r"[+0-9][0-9.\-]*")
-
-
 _NUMBER_OR_PREFIX: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
 
 

@@ -36,11 +36,7 @@ _VALUE_FORMATS: Final = {
     "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
-
-
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
-
-
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -49,11 +45,7 @@ _VALUE_HINTS: Final = {
     "now.month": "it is a number from 1 to 12, without quotes",
     "call.attestation": "it is A, B, C or unknown",
 }
-
-
 _ORDER_OPERATORS: Final = frozenset({"lt", "lteq", "gt", "gteq"})
-
-
 _ORDERED_FORMATS: Final = {
     "now.time": (re.compile("[0-9]{2}:[0-9]{2}(:[0-9]{2})?"), "write it with two digits each, as 09:00"),
     "now.date": (re.compile("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?"), "write it as 2026-12-24"),

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 WEEKDAY_VALUES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
 BOOLEAN_VALUES: Final = (True, False)
-
-
 ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.month": range(1, 13),
     "now.day": range(1, 32),
@@ -37,8 +33,6 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),
 }
 """Names with few values, and all their values."""
-
-
 _MAX_COMBINATIONS: Final = 20_000
 """Conditions with more combinations of values are not evaluated."""
 

@@ -28,12 +28,8 @@ if TYPE_CHECKING:
 
 
 _TURN_ARGUMENT: Final = "turn"
-
-
 NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
 """Attributes of a Turn that are mappings by name: ``hours.office``."""
-
-
 _OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
 
 
@@ -149,8 +145,6 @@ _NATIVE_COMPARISONS: Final = {
     "gteq": ast.GtE,
     "in": ast.In,
 }
-
-
 _TEXT_FIELDS_OF_NOW: Final = frozenset({"weekday", "date", "time"})
 
 

@@ -23,17 +23,9 @@ if TYPE_CHECKING:
 
 ScopeFields: TypeAlias = "Mapping[str, ScopeFields] | None"
 """Fields under a name, each with its own fields; None if any field is possible (plain data)."""
-
-
 ExpressionScope: TypeAlias = "Mapping[str, ScopeFields]"
-
-
 SCOPE_LEAF: Final[ScopeFields] = {}
-
-
 MOMENT_SCOPE: Final[ScopeFields] = dict.fromkeys(LocalTime.FIELDS, SCOPE_LEAF)
-
-
 CALL_SCOPE: Final[ExpressionScope] = {
     "call": dict.fromkeys(CurrentCall.FIELDS, SCOPE_LEAF),
     "caller": dict.fromkeys(Caller.FIELDS, SCOPE_LEAF),
@@ -158,20 +150,10 @@ def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:
 
 
 _PLAIN_VALUES_FIX: Final = "values are plain; filters are written with |"
-
-
 _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
-
-
 _NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
-
-
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
-
-
 _FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
-
-
 TEMPLATE_FETCHING_NODES: Final = (
     nodes.Include,
     nodes.Import,
@@ -180,8 +162,6 @@ TEMPLATE_FETCHING_NODES: Final = (
     nodes.Block,
     nodes.CallBlock,
 )
-
-
 _FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *TEMPLATE_FETCHING_NODES)
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 LANGUAGE_KEY = "the voice's language"
 """Key of the language in the values of a rendering. The key is no identifier, so expressions cannot read the language."""
-
-
 REMOVED_JINJA_FILTERS = (
     "attr",
     "groupby",
@@ -165,8 +163,6 @@ _COMPARISON_TEST_NAMES: Final = {
     "gteq": ("ge", ">="),
     "in": ("in",),
 }
-
-
 _COMPARISON_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
     **{name: _make_comparison_test(op) for op, names in _COMPARISON_TEST_NAMES.items() for name in names},
     "none": _is_missing_value,

@@ -44,8 +44,6 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "in": lambda left, right: _contains_value(right, left),
     "notin": lambda left, right: not _contains_value(right, left),
 }
-
-
 _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -55,8 +53,6 @@ _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-
-
 _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 

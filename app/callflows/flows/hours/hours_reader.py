@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 SPECIAL_HOURS_KEYS: Final = ("holidays", "closed", "open")
 """Keys of opening hours beside the days."""
-
-
 _WHOLE_WEEK: Final = (0, 1, 2, 3, 4, 5, 6)
-
-
 DAY_GROUPS: Final = {
     "daily": _WHOLE_WEEK,
     "every-day": _WHOLE_WEEK,
@@ -34,8 +30,6 @@ DAY_GROUPS: Final = {
     "weekends": _WHOLE_WEEK[5:],
 }
 """Words for several days."""
-
-
 DAY_NUMBERS: Final = {
     **{name: day for day, name in enumerate(WEEKDAY_NAMES)},
     **{
@@ -47,20 +41,10 @@ DAY_NUMBERS: Final = {
     "thurs": 3,
 }
 """Words for one day, 0 for Monday; a dash between two words makes a range."""
-
-
 _RANGE_DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s*")
-
-
 _DATE_RANGE_SEPARATOR: Final = re.compile(r"\s*(?:[-\u2013\u2014/]|\.\.|\bto\b)\s*(?=[0-9]{4}-)")
-
-
 _DAYS_FIX: Final = "days are mon, mon-fri, sat,sun or daily; beside them stand holidays, closed and open"
-
-
 _WINDOW_FIX: Final = "as 09:00-12:30, 13:30-18:00, on a clock of 24 hours"
-
-
 _DATE_FIX: Final = "as 2026-12-24, or 2026-12-24 - 2027-01-02"
 
 

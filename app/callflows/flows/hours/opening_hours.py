@@ -38,17 +38,9 @@ if TYPE_CHECKING:
 
 OPENING_HORIZON: Final = timedelta(days=400)
 """Openings and closings further away are not searched."""
-
-
 WEEKDAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
 _FIRST_SEARCH_SPAN: Final = timedelta(days=1)
-
-
 _MAX_SEARCH_SPAN: Final = timedelta(days=64)
-
-
 _MAX_CACHED_DAYS: Final = 4096
 
 

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 
 
 OVERRIDES_FILE_NAME: Final = "overrides.yaml"
-
-
 _OVERRIDE_STATES: Final = ("open", "closed")
-
-
 _OVERRIDE_KEYS: Final = ("flow", "hours", "state", "from", "until")
 
 
@@ -204,11 +200,7 @@ def has_only_comments(text: str) -> bool:
 
 
 _PLAIN_YAML_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9._-]*")
-
-
 _LIST_DASH: Final = re.compile(r"^( *)-(?: |$)", re.MULTILINE)
-
-
 _OVERRIDES_FILE_HEADER: Final = "# Dated exceptions to opening hours; each ends by itself, and the last that holds wins.\n"
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 _HOLIDAY_PLACE: Final = re.compile(r"([A-Za-z]{2,3})(?:-(.{1,40}))?")
-
-
 _WARNINGS_LOCK: Final = threading.Lock()
 
 

@@ -12,14 +12,8 @@ if TYPE_CHECKING:
 
 _YEAR_SPOKEN_FROM_DAYS: Final = 180
 """A different year is spoken only from this distance in days."""
-
-
 _NOON: Final = 12
-
-
 _DIGIT_RUN: Final = re.compile("[0-9]+")
-
-
 _NANP_NUMBER: Final = re.compile("1?([2-9][0-9]{2})([2-9][0-9]{2})([0-9]{4})")
 
 
@@ -137,8 +131,6 @@ _ENGLISH: Final = _SpokenLanguage(
     ", {year},",
     _format_english_time,
 )
-
-
 _SPOKEN_LANGUAGES: Final = {
     "en": _ENGLISH,
     **dict.fromkeys(

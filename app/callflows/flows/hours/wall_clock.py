@@ -16,31 +16,15 @@ if TYPE_CHECKING:
 
 
 MINUTES_PER_DAY: Final = 24 * 60
-
-
 _ISO_DATE: Final = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})")
-
-
 _CLOCK_TIME: Final = re.compile("([0-9]{1,2}):([0-9]{2})")
-
-
 _MINUTES_PER_HOUR: Final = 60
-
-
 _DATE_AND_TIME: Final = re.compile(
     r"([0-9-]{10})[ T]([0-9]{1,2}:[0-9]{2})(?::([0-5][0-9]))?(?: ?(Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9]))?"
 )
-
-
 _TIME_SPAN: Final = re.compile(r"(?:([0-9]{1,4}) ?w)? ?(?:([0-9]{1,4}) ?d)? ?(?:([0-9]{1,5}) ?h)? ?(?:([0-9]{1,6}) ?m)?")
-
-
 _MIN_YEAR: Final = 1900
-
-
 _MAX_YEAR: Final = 2200
-
-
 _UNTIL_EXAMPLES: Final = "as 18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"
 
 

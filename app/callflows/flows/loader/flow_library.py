@@ -44,31 +44,19 @@ if TYPE_CHECKING:
 FileSignature: TypeAlias = tuple[int, ...]
 """Times (ns), size, inode and device of a file; a different signature means a possible change. One negative number is an
 errno."""
-
-
 _NO_FILE_SIGNATURE: Final[FileSignature] = ()
 
 
 # Differs from every real signature, so the file is read again at the next refresh.
 _REREAD_SIGNATURE: Final[FileSignature] = (0,)
-
-
 _RECENT_CHANGE_NS: Final = 2_000_000_000
 """Two writes within one tick of the disk's clock leave the same signature. So files younger than this are compared by
 content."""
-
-
 _DISK_CLOCK_TICK_NS: Final = 100_000_000
-
-
 _MAX_SNAPSHOTS: Final = 10
 """Attempts to see a file at rest. After this number, a file that keeps changing is read in its current state."""
-
-
 _MAX_CONFLICT_ROUNDS: Final = 20
 """Rounds in which single conflicting edits are held back. Then all edits are held back."""
-
-
 _SHARED_FILES: Final = (EXTENSIONS_FILE, OVERRIDES_FILE_NAME)
 """Files for the whole folder. Overrides of opening hours take effect at once, without compiling any flow."""
 

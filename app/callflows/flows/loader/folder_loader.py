@@ -30,22 +30,12 @@ if TYPE_CHECKING:
 
 ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 """Called with the number of finished files and the total."""
-
-
 EXTENSIONS_FILE: Final = "extensions.yaml"
 """Declares attributes that Opentact has but its documentation omits."""
-
-
 _RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OVERRIDES_FILE_NAME})
-
-
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
-
-
 _MANY_FLOW_FILES: Final = 100
 """More files than this create mostly permanent objects, so that full garbage collections free little."""
-
-
 _RELAXED_GC_THRESHOLD: Final = 1_000_000
 """Collections of the middle generation before a full collection."""
 

@@ -23,25 +23,13 @@ if TYPE_CHECKING:
 
 FOLDER_POLL_SECONDS: Final = 2.0
 """Seconds between polls without notification."""
-
-
 _POLL_COST_FACTOR: Final = 50
 """Expensive polls are rarer: polling takes at most a fiftieth of the time."""
-
-
 _NOTIFICATION_RETRY_SECONDS: Final = 30.0
 """Seconds of polling after notifications failed, before the next attempt to use them."""
-
-
 _NOTIFICATION_STEP_MS: Final = 50
-
-
 _DEBOUNCE_MS: Final = 400
-
-
 _IGNORED_FOLDERS: Final = frozenset({"__pycache__", ".git", ".hg", ".svn", ".idea", ".vscode", "node_modules"})
-
-
 _TEMPORARY_SUFFIXES: Final = ("~", ".swp", ".swx", ".swo", ".tmp", ".bak", ".part", ".pyc", "4913")
 
 

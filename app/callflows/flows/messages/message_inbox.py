@@ -39,17 +39,11 @@ if TYPE_CHECKING:
 
 MAX_ANSWERABLE_AGE_SECONDS: Final = 6 * 3600.0
 """Older messages are not answered: a search found the message late, and the sender no longer waits."""
-
-
 _MAX_DETAIL_CHARACTERS: Final = 300
-
-
 InboxOutcome = Literal[
     "matched", "unmatched", "stopped", "started", "helped",
     "outbound", "not-arrived", "repeated", "unknown-number", "own-number", "broken",
 ]  # fmt: skip
-
-
 _CARRIER_KEYWORD_OUTCOMES: Final[Mapping[CarrierKeyword, InboxOutcome]] = {
     "stop": "stopped",
     "start": "started",

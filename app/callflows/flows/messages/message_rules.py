@@ -55,8 +55,6 @@ MESSAGE_ACTIONS: Final = ("reply", "forward", "notify", "ignore")
 
 MESSAGES_NODE: Final = "messages:"
 """Node name of message rules in the decision trail. The colon prevents a clash with real nodes."""
-
-
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 

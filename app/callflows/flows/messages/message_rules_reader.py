@@ -44,8 +44,6 @@ MESSAGE_SCOPE: Final[ExpressionScope] = {
     "now": MOMENT_SCOPE,
 }
 """Names visible to message rules: ``caller`` is the sender, ``number`` our number."""
-
-
 _KEYWORD_NAMES: Final = frozenset({"message.keyword"})
 
 

@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
 MISSED_NODE: Final = "missed:"
 """Node name of the steps in the decision trail. The colon prevents a clash with real nodes."""
-
-
 MISSED_STEP_NAMES: Final = ("sms", "notify")
 """The steps possible after a call."""
-
-
 MISSED_SCOPE: Final[ExpressionScope] = {
     **{name: seen for name, seen in CALL_SCOPE.items() if name != "digits"},
     "ended": dict.fromkeys(("seconds", "rang", "tags"), SCOPE_LEAF),

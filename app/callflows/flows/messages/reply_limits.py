@@ -23,20 +23,12 @@ class TextRateLimit(NamedTuple):
 
 REPLY_LIMITS: Final = (TextRateLimit(5, 600.0, "10 minutes"), TextRateLimit(20, 86_400.0, "a day"))
 """Limits for answers to one sender. Confirmations of STOP are counted separately, so that none is lost to other answers."""
-
-
 FORWARD_LIMITS: Final = (TextRateLimit(20, 600.0, "10 minutes"), TextRateLimit(100, 86_400.0, "a day"))
 """Limits for forwards from one sender to one target, higher because people may read many texts."""
-
-
 REPEATED_TEXT_SECONDS: Final = 60.0
 """The same text does not get the same answer again within this time."""
-
-
 MAX_TEXT_CONVERSATIONS: Final = 50_000
 """Maximum number of remembered conversations."""
-
-
 _DAY: Final = 86_400.0
 
 

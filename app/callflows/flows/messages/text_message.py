@@ -19,69 +19,37 @@ if TYPE_CHECKING:
 
 INBOUND_MESSAGE_TYPE: Final = "smsi"
 """The type of inbound messages. ``smso`` are outbound; ``smsr`` is not documented."""
-
-
 ARRIVED_MESSAGE_STATE: Final = "success"
 """The state of a message that has arrived completely."""
-
-
 _MAX_TEXT_CHARACTERS: Final = 5_000
 """Further characters of a text are ignored."""
-
-
 _SAME_MESSAGE_SECONDS: Final = 60
 """Time within which equal texts between the same numbers are one message, if Opentact gives no uuid."""
-
-
 _MAX_WORDS: Final = 500
 """Further words of a text are ignored."""
-
-
 _WORD_JOINERS: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]+(?=\\w)|(?<=\\b\\w)[.](?=\\w\\b)")
 """Matches signs inside a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
-
-
 _SEPARATOR_CATEGORIES: Final = frozenset("PSZC")
 """Major Unicode categories of characters between words."""
-
-
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
-
-
 CarrierKeyword: TypeAlias = Literal["stop", "start", "help"]
-
-
 STOP_WORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
-
-
 START_WORDS: Final = frozenset({"start", "unstop", "yes"})
-
-
 HELP_WORDS: Final = frozenset({"help", "info"})
-
-
 UNAMBIGUOUS_KEYWORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
 """Carrier keywords without another meaning. A rule with such a keyword customizes the confirmation and has no other use."""
-
-
 CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
     "stop": STOP_WORDS,
     "start": START_WORDS,
     "help": HELP_WORDS,
 }
 """Keywords that carriers require every number to honour, with their synonyms."""
-
-
 _POLITE_WORDS: Final = frozenset({"please", "pls", "now", "thanks"})
-
-
 _POLITE_STOP_WORDS: Final = _POLITE_WORDS | {
     "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
     "thank", "these", "this", "to", "you",
 }  # fmt: skip
 """Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
-
-
 _MAX_POLITE_WORDS: Final = 8
 
 

@@ -33,12 +33,8 @@ def _empty_text_to_list(value: object) -> object:
 
 
 StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("steps or nothing")]
-
-
 _HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
 """Replaces steps that cannot be read."""
-
-
 MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
 
 

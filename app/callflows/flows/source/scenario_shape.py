@@ -109,24 +109,12 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "ignored": ExpectationWord("text", "text", "from", "to", "result"),
     "refused": ExpectationWord("refused", "reason", "word"),
 }
-
-
 WORDS_OF_TEXTS_ONLY: Final = ("text", "reply", "forward", "ignored")
-
-
 WORDS_OF_TEXTS: Final = (*WORDS_OF_TEXTS_ONLY, "refused", "sms", "notify", "lookup")
 """Words of ``expect`` for a text message."""
-
-
 CALLER_HUNG_UP: Final = "caller-hung-up"
-
-
 CALL_OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")
-
-
 INTERRUPTIBLE_WORDS: Final = ("say", "play", "pause", "tone", "gather", "dial", "record", "voicemail", "hold", "answer")
 """Words of ``expect`` with verbs during which a caller may hang up."""
-
-
 WHOLE_CALL_WORDS: Final = ("outcome", "nodes", "not")
 """Words of ``expect`` about the whole call, at any position in the list."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 UNREADABLE_TEXT: Final = "\ufdd0"
 """Replaces a text that could not be read. The error is already reported; no author's text contains this character."""
-
-
 MIN_SPELLING_SIMILARITY: Final = 0.75
 """Minimum similarity to read the value of a misspelt key as the value of the right key."""
 

@@ -47,23 +47,11 @@ def parse_dtmf_keys(value: object) -> object:
 
 
 KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
-
-
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
-
-
 DurationMs = Annotated[int, pydantic.BeforeValidator(_parse_duration_text), MILLISECONDS_KIND]
-
-
 NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
-
-
 NodeName = str
-
-
 AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]
-
-
 _JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
@@ -83,7 +71,5 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Further words for booleans."""
-
-
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
 """Words for keys that need quotes in YAML."""

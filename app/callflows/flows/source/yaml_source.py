@@ -19,14 +19,8 @@ if TYPE_CHECKING:
 
 MAX_FLOW_FILE_BYTES: Final = 4_000_000
 """A larger flow file is refused."""
-
-
 _MAX_NODES: Final = 300_000
-
-
 _MAX_DEPTH: Final = 60
-
-
 _YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -127,17 +121,9 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
 
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
 """Everything before the first word of a line: a block collection can only begin inside this text or right after."""
-
-
 _UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
-
-
 _QUOTE_BRACES_FIX: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
-
-
 _QUOTE_HASH_FIX: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
-
-
 _YAML_ERROR_FIXES: Final = {
     "'\\t'": "indent with spaces, not tabs",
     "a tab character": "indent with spaces, not tabs",
@@ -250,19 +236,9 @@ def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
 
 RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd3]")
 """Unicode noncharacters, which mark holes during compilation. An author's text with such a character is refused."""
-
-
 UNREADABLE_VALUE: Final = None
 """Replaces a value that could not be read. The error is already reported."""
-
-
 _BLOCK_STYLES: Final = frozenset({"|", ">"})
-
-
 _QUOTED_STYLES: Final = _BLOCK_STYLES | {"'", '"'}
-
-
 _TRAILING_COMMENT: Final = re.compile(r"[ \t]+(#.*)")
-
-
 _LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)

@@ -32,12 +32,8 @@ if TYPE_CHECKING:
 
 MAX_TARGETS_IN_TURN: Final = 24
 """Targets rung in turn in one document; the next document rings the others."""
-
-
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
-
-
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 

@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 
 MAX_PATTERN_TRIES: Final = 1_000_000
 """A pattern with more possible attempts is matched in a worker process, which can be stopped."""
-
-
 _REPETITIONS: Final = re.compile(r"[*+?]|\{[0-9]*,")
-
-
 _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
 """Repeated groups, lookarounds and back-references."""
-
-
 _MAX_DIGITS: Final = 40
 
 

@@ -70,14 +70,8 @@ def call_keys_of_turn(turn: Turn) -> tuple[str, str]:
 
 DEFAULT_LOOKUP_TIMEOUT_MS: Final = 800
 """Default time to wait for an answer."""
-
-
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-
-
 _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-
-
 _HOLE_MARK: Final = "\ufdd0"
 
 

@@ -38,12 +38,8 @@ if TYPE_CHECKING:
 
 MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
 """Maximum size of a menu's attempts in one document. Beyond this size the next attempt is fetched."""
-
-
 MAX_INLINE_BRANCHES_BYTES: Final = 40_000
 """Maximum size of a menu's inline branches. Beyond this size the longest branches are fetched."""
-
-
 MAX_COLLECTED_DIGITS: Final = 40
 
 

@@ -15,18 +15,12 @@ if TYPE_CHECKING:
 _DIGIT_WORDS: Final = dict(
     zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
 )
-
-
 _SIGN_WORDS: Final = {"star": "*", "hash": "#", "pound": "#"}
-
-
 _PRESS_KEY: Final = re.compile(
     rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGIT_WORDS, *_SIGN_WORDS))})\b"
     r"(?!\s*(?:keys|digits|times|seconds))",
     re.IGNORECASE,
 )
-
-
 _NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 
 VALUE_NAME_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
-
-
 RESERVED_VALUE_NAMES: Final = frozenset(
     {*CALL_SCOPE, *NAMED_SCOPE_ROOTS, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"}
 )

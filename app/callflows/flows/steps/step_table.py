@@ -34,11 +34,7 @@ def step_key_of_element(name: str) -> str:
 
 
 _EMPTY_STEP_KEYS: Final = ("", "~", "null")
-
-
 _ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
-
-
 WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
     "goto": GotoStep,
     "choose": ChooseStep,
@@ -51,8 +47,6 @@ WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
     "sms": SmsStep,
     "notify": NotifyStep,
 }
-
-
 STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
     **{
         step_key_of_element(name): partial(compile_verb_step, cls)

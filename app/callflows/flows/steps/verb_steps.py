@@ -26,20 +26,12 @@ if TYPE_CHECKING:
 
 
 _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
-
-
 SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
 """File name endings of the sounds that Opentact plays."""
-
-
 PROMPT_STEPS: Final = ("say", "play", "pause")
 """Steps allowed in a gather's ``do``."""
-
-
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
 """Keys for the children of a verb."""
-
-
 _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
 """Coverage labels for the Error of verbs that a caller or another server can make fail."""
 

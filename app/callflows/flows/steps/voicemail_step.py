@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 
 BEEP_TONE: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")
-
-
 BEEP_URL_PATH: Final = "/media/beep.wav"
 """Path of our own beep, for a dialect without a tone."""
 

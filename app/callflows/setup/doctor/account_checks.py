@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 
 TOKEN_EXPIRY_MARGIN: Final = timedelta(days=7)
 """A token expiring within this time causes a warning."""
-
-
 _TIMEOUTS: Final = ConnectionTimeouts(open_seconds=8.0, auth_seconds=8.0)
-
-
 CONNECT_COMMAND: Final = "callflows connect"
 
 

@@ -64,8 +64,6 @@ def _contains_sms_step(value: object) -> bool:
 
 MAX_SILENCE_MS: Final = 10_000
 """Longest acceptable silence for a caller."""
-
-
 _MAX_SHOWN_NAMES: Final = 5
 
 

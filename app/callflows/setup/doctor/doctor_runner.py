@@ -14,15 +14,9 @@ if TYPE_CHECKING:
 
 
 _FoundT = TypeVar("_FoundT")
-
-
 DoctorLevel = Literal["ok", "warning", "error"]
-
-
 CHECK_TIMEOUT_SECONDS: Final = 15.0
 """Default time limit of a check."""
-
-
 _UNKNOWN_PREFIX: Final = "it cannot be told: "
 
 

@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
 
 MIN_TOKEN_CHARACTERS: Final = 16
-
-
 MIN_TOKEN_ENTROPY_BITS: Final = 48.0
 """Minimum entropy of a token, estimated from its characters."""
-
-
 _COMMON_TOKEN_WORDS: Final = (
     "secret",
     "password",
@@ -43,18 +39,10 @@ _COMMON_TOKEN_WORDS: Final = (
     "default",
     "test",
 )
-
-
 _CREATE_TOKEN_FIX: Final = "make one by python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"  # noqa: S105 - a sentence
-
-
 LOW_DISK_BYTES, FULL_DISK_BYTES = 500 * 2**20, 50 * 2**20
 """Free bytes on a disk: limits of a warning and of an error."""
-
-
 _MAX_SHOWN_PROBLEMS: Final = 5
-
-
 _MISSING_TABLE_PATTERN: Final = re.compile(r'no such table|relation "\w+" does not exist')
 
 

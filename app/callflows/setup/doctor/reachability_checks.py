@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 30.0, 300.0
 """Clock differences: a warning, and an error (too much for tickets, tokens and opening hours)."""
-
-
 _FORBIDDEN_STATUS: Final = 403
-
-
 _PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 

@@ -18,17 +18,9 @@ if TYPE_CHECKING:
 
 
 _FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
 _RESERVED_NAMES: Final = frozenset({"extensions", "overrides"})
-
-
 _NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
-
-
 _LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTILINE)
-
-
 _FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
 """Numbers without a subscriber, to try a flow with."""
 

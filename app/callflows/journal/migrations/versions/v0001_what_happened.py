@@ -8,8 +8,6 @@ from alembic import op
 from sqlalchemy import Column, Double, Integer, LargeBinary, Text, text
 
 revision = "0001"
-
-
 down_revision = None
 
 

@@ -6,8 +6,6 @@ from alembic import op
 from sqlalchemy import Column, Double
 
 revision = "0002"
-
-
 down_revision = "0001"
 
 
