@@ -164,7 +164,6 @@ def largest_circle(graph: dict[str, set[str]]) -> list[str]:
             circles.append(sorted(stack[position:]))
             del stack[position:]
 
-    sys.setrecursionlimit(10_000)
     for module in sorted(graph):
         if module not in index:
             visit(module)
