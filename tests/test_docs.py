@@ -17,9 +17,9 @@ import yaml
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from callflows.flows.authoring.flow_reference import FILE_KEY_RULES, load_example, render_flow_reference
-from callflows.flows.checks.check_runner import check_paths
 from callflows.flows.checks.rule_table import CHECK_RULES
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
 from callflows.flows.tickets import TicketSigner

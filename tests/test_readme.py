@@ -19,8 +19,8 @@ from lxml import etree
 
 from callflows.flows.authoring.diagram import build_flow_diagram
 from callflows.flows.authoring.svg_drawing import render_svg
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.tickets import TicketSigner

@@ -19,13 +19,12 @@ from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
 from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -296,7 +295,7 @@ async def open_rehearsal_engine(
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await run_missed_call_steps(book.flows[flow], call, workshop.run_job)
+        return await book.flows[flow].run_missed_call_steps(call, workshop.run_job)
 
     def create_event_handler() -> EventHandler:
         own, done, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()

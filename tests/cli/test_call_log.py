@@ -10,7 +10,7 @@ import time
 import pytest
 from command_runner import run_command
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner

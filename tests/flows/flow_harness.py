@@ -6,9 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions as in_words
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
+from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.tickets import TicketSigner
 from callflows.language import Extensions, Response, Say, from_xml
 from callflows.language.element import walk_elements

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text
 
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.check_runner import check_paths
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))

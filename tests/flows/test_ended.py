@@ -10,7 +10,6 @@ import pytest
 from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text
 
 from callflows.flows.decisions import describe_decisions
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.telephony.call_record import (
     CONVERSATION_TAG,
     CallRecord,
@@ -47,7 +46,7 @@ def turn_after(steps, call=None, more=""):
     async def do(job, _end, _flow):
         return job.run()
 
-    return asyncio.run(run_missed_call_steps(flow, call or ended(), do))
+    return asyncio.run(flow.run_missed_call_steps(call or ended(), do))
 
 
 def texts(*args, **given):
@@ -136,7 +135,7 @@ def test_a_node_named_missed_is_another_thing():
     async def do(job, _end, _flow):
         return job.run()
 
-    afterwards = asyncio.run(run_missed_call_steps(flow, ended(), do)).effects
+    afterwards = asyncio.run(flow.run_missed_call_steps(ended(), do)).effects
     assert [effect.payload["text"] for effect in (*during, *afterwards)] == ["Hello.", "Hi.", "Sorry."]
     assert len({effect.key for effect in (*during, *afterwards)}) == 3
 

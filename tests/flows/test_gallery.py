@@ -13,11 +13,11 @@ from flow_harness import APOLOGY, BASE_URL, SIGNER, answer_node, make_turn, pars
 
 from callflows.errors import FlowCreationError
 from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.entry_points import NodeEntry
-from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.check_runner import check_paths
 from callflows.language import Response, to_xml
 from callflows.language.element import walk_elements
 from callflows.language.verbs import DTMF, Dial, Error, Gather, Hangup, Record, To
@@ -299,7 +299,7 @@ def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
 
     def texts(at=OPEN, from_="+12015550999", **how):
         call = CallRecord("c", from_, "12015550123", at.timestamp(), **{"calls_today": 1, **how})
-        turn = asyncio.run(run_missed_call_steps(line.flow, call, None))
+        turn = asyncio.run(line.flow.run_missed_call_steps(call, None))
         return [effect.payload["text"] for effect in turn.effects] if turn is not None else []
 
     (said,) = texts()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text, compile_valid_flow
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.messages.message_rules import CarrierReplies

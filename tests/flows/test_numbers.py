@@ -7,7 +7,7 @@ from flow_harness import SIGNER, compile_text, compile_valid_flow
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.entry_points import NumberClaim
 from callflows.flows.flow import Flow
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts

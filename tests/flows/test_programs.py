@@ -9,7 +9,8 @@ import pytest
 from flow_harness import APOLOGY, SIGNER
 
 from callflows.flows import python_flow
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import compile_flow
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"

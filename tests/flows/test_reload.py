@@ -15,7 +15,7 @@ from flow_harness import SIGNER, make_turn, spoken_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS, FlowVersions

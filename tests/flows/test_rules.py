@@ -14,18 +14,19 @@ from test_bad_files import FILES, FOLDERS
 
 import callflows
 from callflows.errors import FlowFileError
-from callflows.flows.checks.check_runner import check_paths
+from callflows.flows import flow_compilation
 from callflows.flows.checks.cross_flow_checks import (
     check_across_flows,
     check_call_counts_per_worker,
     check_changed_flows,
 )
 from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
-from callflows.flows.compiler import flow_compiler
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
-from callflows.flows.compiler.static_export import compile_static_document
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow_book import FlowBook
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.static_export import compile_static_document
 
 if TYPE_CHECKING:
     from callflows.flows.flow import Flow
@@ -84,7 +85,7 @@ def test_of_a_rule_that_is_not_there_is_said_what_is_meant():
 
 
 def test_a_fault_of_ours_is_a_problem_of_the_file(monkeypatch):
-    monkeypatch.setattr(flow_compiler, "read_flow_file", lambda _text, _report: 1 / 0)
+    monkeypatch.setattr(flow_compilation, "read_flow_file", lambda _text, _report: 1 / 0)
     made = compile_flow("acme", b"", "acme.yaml", OPTIONS)
     assert [problem.rule for problem in made.problems] == ["defect"]
 

@@ -6,7 +6,8 @@ import pytest
 from flow_harness import APOLOGY, SIGNER, Conversation, answer_node, make_turn
 
 from callflows.errors import DocumentReadError
-from callflows.flows.compiler.flow_compiler import CompilerOptions, FlowCompilation, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import FlowCompilation, compile_flow
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "numbers: rest\ntemplate: acme.xml.j2\nvariables: {desk: 'north & <south>'}\nfallback: [say: Sorry.]\n"

@@ -19,7 +19,7 @@ import uvicorn
 
 from callflows import server
 from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
 from callflows.rehearsal.platform_network import HttpNetwork

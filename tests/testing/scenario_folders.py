@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.tickets import TicketSigner
 from callflows.settings import Settings
 from callflows.testing.flow_coverage import describe_coverage_point, measure_coverage

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from scenario_folders import TEST_OPTIONS
 
-from callflows.flows.compiler.flow_compiler import compile_flow
 from callflows.flows.coverage_points import CoveragePoint, parse_coverage_comment
+from callflows.flows.flow_compilation import compile_flow
 from callflows.language import from_xml
 from callflows.rehearsal.coverage_comments import read_coverage_comments
 from callflows.sandbox.deferred_jobs import NeedsResult

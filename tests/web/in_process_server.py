@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner

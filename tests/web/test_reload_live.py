@@ -22,7 +22,7 @@ from in_process_server import (
     send_request,
 )
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS
 from callflows.flows.loader.folder_watcher import FolderWatcher

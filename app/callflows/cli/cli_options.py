@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.loader.folder_loader import ProgressCallback
     from callflows.settings import Settings
 
@@ -54,7 +54,7 @@ def parse_zone_option(text: str) -> ZoneInfo | None:
 
 def build_command_options(settings: Settings) -> CompilerOptions:
     """Return compiler options for commands without real calls: the key of the tickets is a fixed text."""
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.tickets import TicketSigner
 
     regions = frozenset(settings.dial_regions) or None

@@ -127,7 +127,7 @@ def export(
 ) -> None:
     """Print a flow as one static document that Opentact can keep, or every reason why it cannot be one."""
     from callflows.errors import FlowFileError
-    from callflows.flows.compiler.static_export import compile_static_document
+    from callflows.flows.static_export import compile_static_document
 
     settings = load_command_settings(flows=flows)
     try:

@@ -290,7 +290,7 @@ _MAX_SHOWN_NUMBERS: Final = 5
 def export_static_document(flow: str, settings: Settings) -> bytes:
     """Return the static document of a flow; exit with code 1 if the flow cannot be static."""
     from callflows.errors import FlowFileError
-    from callflows.flows.compiler.static_export import compile_static_document
+    from callflows.flows.static_export import compile_static_document
 
     try:
         return compile_static_document(find_flow_file(flow, settings.flows), build_command_options(settings))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from callflows.effects.live_effects import LiveEffects
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.suppositions import Suppositions
     from callflows.rehearsal.platform_network import PlatformNetwork

@@ -140,7 +140,7 @@ def check(
     ] = None,
 ) -> None:
     """Say all that is wrong with flow files and XML documents: where, what, and the fix."""
-    from callflows.flows.checks.check_runner import check_paths
+    from callflows.flows.loader.check_runner import check_paths
     from callflows.testing.scenario_reader import check_scenarios
 
     if explain is not None:

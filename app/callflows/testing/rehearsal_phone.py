@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callflows.errors import FlowFileError, ScenarioError
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import list_flow_files
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.scenario_shape import Scenario

@@ -18,7 +18,7 @@ from callflows.flows.loader.folder_loader import (
     load_flow_files,
     load_folder_options,
 )
-from callflows.flows.suppositions import NO_SUPPOSITIONS, SimulatedNodeFailure
+from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.server import open_rehearsal_engine
 from callflows.testing.scenario_reader import read_scenario_cases
@@ -26,7 +26,7 @@ from callflows.testing.scenario_reader import read_scenario_cases
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import ProgressCallback
     from callflows.flows.suppositions import Suppositions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from callflows.rehearsal.rehearsed_call import Rehearsal
     from callflows.rehearsal.transcript import Transcript
     from callflows.settings import Settings
+    from callflows.telephony.turn import Turn
     from callflows.testing.expectations import ExpectationMismatch
     from callflows.testing.scenario_reader import ScenarioCase
 
@@ -67,7 +68,7 @@ class ScenarioFolder:
         key = (case.flow, case.suppositions)
         if key not in self.supposed_books:
             self.supposed_books[key] = self.loaded_flows.book.with_flows(
-                {case.flow: case.suppositions.with_failing_nodes(self._compile_supposed_flow(case))}
+                {case.flow: make_nodes_fail(self._compile_supposed_flow(case), case.suppositions.failing_nodes)}
             )
         return self.supposed_books[key]
 
@@ -213,6 +214,25 @@ async def _run_case(case: ScenarioCase, folder: ScenarioFolder, network: Platfor
         case.expectations.find_mismatch(call),
         left,
     )
+
+
+class SimulatedNodeFailure(Exception):
+    """A node fails because the scenario says so."""
+
+
+def make_nodes_fail(flow: Flow, failing_nodes: Sequence[str]) -> Flow:
+    """Return a flow with failing nodes. A call that requests such a node gets the engine's answer to a failure."""
+    if not failing_nodes:
+        return flow
+    documents = {
+        node: dict.fromkeys(entries, (_fail_node,)) if node.partition(".")[0] in failing_nodes else entries
+        for node, entries in flow.documents.items()
+    }
+    return dataclasses.replace(flow, documents=documents, _prepared_fragments={})
+
+
+def _fail_node(_turn: Turn) -> str:
+    raise SimulatedNodeFailure("the scenario says that it breaks")
 
 
 _SUPPOSED_FAILURE_PREFIX: Final = f"fallback: {SimulatedNodeFailure.__name__}:"

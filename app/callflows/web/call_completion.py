@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from callflows.errors import JournalError
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class CallCompletion:
             finished_call.record.to
         )
         turn = (
-            await run_missed_call_steps(flow, finished_call.record, self._job_runner.run_job) if flow is not None else None
+            await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         )
         for effect in turn.effects if turn is not None else ():
             self._effect_handler.queue_effect(effect)

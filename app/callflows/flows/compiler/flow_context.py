@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.steps.attribute_values import read_voice_attributes
-from callflows.flows.steps.dial_step import HuntGroup
-from callflows.flows.steps.step_base import check_value_name
+from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING, MissingValue
 from callflows.text import find_nearest

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.fragments import Fragment
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
@@ -67,13 +67,11 @@ def _read_template_file(file: Path, name: str) -> str:
     return source.decode("utf-8-sig")
 
 
-def compile_template_documents(
-    flow_compiler: FlowCompiler, folder: Path
-) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
+def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """Compile the only node of a template. Reports an error and returns an empty mapping for an invalid template."""
-    report, name = flow_compiler.report, flow_compiler.flow_file.template
+    report, name = flow.report, flow.flow_file.template
     file = folder / name
-    flow_compiler.dependencies.add(file)
+    flow.dependencies.add(file)
     try:
         source = _read_template_file(file, name)
     except (OSError, ValueError) as error:
@@ -81,18 +79,18 @@ def compile_template_documents(
         report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")
         return {}
     try:
-        uses = flow_compiler.expression_compiler.check_template(source, {TEMPLATE_URL_NAME: {}})
+        uses = flow.expression_compiler.check_template(source, {TEMPLATE_URL_NAME: {}})
     except ExpressionError as error:
         report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
         return {}
-    flow_compiler.flow_graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
-    flow_compiler.extend_version(source)
+    flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
+    flow.extend_version(source)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
-    link = flow_compiler.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
+    link = flow.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
     dialect, extensions, lang = (
-        flow_compiler.dialect,
-        flow_compiler.options.extensions,
-        flow_compiler.voice.get("lang", "en-US"),
+        flow.dialect,
+        flow.options.extensions,
+        flow.voice.get("lang", "en-US"),
     )
 
     def render_template(turn: Turn) -> str:

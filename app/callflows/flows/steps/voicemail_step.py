@@ -8,12 +8,12 @@ import pydantic
 
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import DurationMs, SingleKey, schema_reference
-from callflows.flows.steps.lookup_notify_sms import WebhookNotice, compile_webhook
+from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
 from callflows.flows.steps.step_base import SpokenStep
 from callflows.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 
@@ -43,30 +43,30 @@ class VoicemailStep(SpokenStep):
         """Return True with ``notify``: the webhook is sent only when the call arrives."""
         return isinstance(value, dict) and "notify" in value
 
-    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+    def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the greeting, the beep, a recording that a key ends, and the thanks."""
         if self.notify is not None:
             here: SourcePath = (*path, "notify")
             if not isinstance(self.notify, dict):
-                compiler.flow_compiler.report.alias_position(here, (*here, "url"))
+                context.report.alias_position(here, (*here, "url"))
             given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
-            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, compiler.flow_compiler.report)
+            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, context.report)
             if notice is not None:
-                compile_webhook(notice, compiler, here, kind="voicemail")
+                compile_webhook(notice, context, here, kind="voicemail")
         if self.greeting:
-            compiler.write_verbs(self.build_say(compiler, path, self.greeting, (*path, "greeting")), path=path)
-        if compiler.dialect == "reference":
-            compiler.write_verbs(BEEP_TONE, path=path)
-        elif compiler.is_static:
+            context.document.write_verbs(self.build_say(context, path, self.greeting, (*path, "greeting")), path=path)
+        if context.flow.dialect == "reference":
+            context.document.write_verbs(BEEP_TONE, path=path)
+        elif context.is_static:
             said = "in the classic dialect the beep comes from this server"
-            compiler.error(path, "fallback-not-static", said, "use record instead")
+            context.report.error(path, "fallback-not-static", said, "use record instead")
         else:
-            compiler.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
-            compiler.write_verbs(Play(compiler.add_url_placeholder(_beep_url)), path=path)
+            context.document.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
+            context.document.write_verbs(Play(context.document.add_url_placeholder(_beep_url)), path=path)
         asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
-        compiler.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
+        context.document.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
         if self.thanks:
-            compiler.write_verbs(self.build_say(compiler, path, self.thanks, (*path, "thanks")), path=path)
+            context.document.write_verbs(self.build_say(context, path, self.thanks, (*path, "thanks")), path=path)
 
 
 def _beep_url(turn: Turn) -> str:

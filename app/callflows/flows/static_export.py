@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from callflows.errors import FlowFileError, Problem
-from callflows.flows.compiler.flow_compiler import FlowCompiler, make_flow_compiler
+from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.fragments import (
     DOCUMENT_EPILOGUE,
     DOCUMENT_PROLOGUE,
@@ -14,12 +14,13 @@ from callflows.flows.compiler.fragments import (
     merge_adjacent_texts,
 )
 from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.flow_compilation import build_checked_flow, read_flow
 from callflows.flows.source.positions import ProblemReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
 
 
 def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
@@ -30,23 +31,26 @@ def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
     report = ProblemReport(str(file))
     if file.suffix == ".py":
         raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])
-    compiler = make_flow_compiler(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
-    flow = compiler.build_flow() if compiler is not None else None
-    if compiler is None or flow is None or report.has_errors:
+    flow = read_flow(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
+    if flow is None:
         raise FlowFileError(report.problems)
-    if compiler.flow_file.template:
+    compiler = FlowCompiler(flow)
+    build_checked_flow(compiler)
+    if report.has_errors:
+        raise FlowFileError(report.problems)
+    if flow.flow_file.template:
         raise FlowFileError(
             [_make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")]
         )
     return _render_static_document(compiler, report)
 
 
-def _render_static_document(flow_compiler: FlowCompiler, report: ProblemReport) -> bytes:
-    run = flow_compiler.compile_node(START_NODE, NodeEntry())
-    pieces = merge_adjacent_texts(run.fragments)
+def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> bytes:
+    document = compiler.compile_node(START_NODE, NodeEntry())
+    pieces = merge_adjacent_texts(document.fragments)
     if all_fragments_constant(pieces):
         return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
-    reasons = [_make_not_static_problem(report, path, why) for path, why in run.dynamic_reasons.items()]
+    reasons = [_make_not_static_problem(report, path, why) for path, why in document.dynamic_reasons.items()]
     raise FlowFileError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
 
 
