@@ -95,9 +95,13 @@ def answer_node(
         except NeedsResult as pending:
             job = pending.job
             nobody = LookupResult(None, ok=False, reason="nobody answers")
-            turn.deferred_results.append(
-                (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else job.run()
-            )
+            try:
+                turn.deferred_results.append(
+                    (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else job.run()
+                )
+            except Exception as error:
+                pending.add_notes_to(error)
+                raise
             turn.reset_progress()
 
 

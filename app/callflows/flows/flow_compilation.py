@@ -13,6 +13,7 @@ from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.steps.stored_names import find_stored_names
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
@@ -80,4 +81,14 @@ def read_flow(
         return None
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
     version = hashlib.sha256(text + repr(made_for).encode()).hexdigest()[:12]
-    return CompilingFlow(name, version, flow_file, report, options, set() if dependencies is None else dependencies)
+    stored = find_stored_names(flow_file.nodes)
+    return CompilingFlow(
+        name,
+        version,
+        flow_file,
+        stored.names,
+        stored.secret_names,
+        report,
+        options,
+        set() if dependencies is None else dependencies,
+    )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.errors import CallflowsError
+from callflows.flows.steps.lookup_step import LookupStep
 from callflows.language import from_xml
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
@@ -55,7 +56,10 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
         caller=ScriptedCaller(acts),
         callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
         lookups={
-            name: value for entry in decided if entry["word"] == "lookup" for name, value in _read_lookup_result(entry)
+            name: value
+            for entry in decided
+            if entry["word"] == LookupStep.step_key
+            for name, value in _read_lookup_result(entry)
         },
         calls_today=int(calls) if str(calls).isdecimal() else 1,
         method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from callflows.flows.steps.lookup_step import LookupStep
 from callflows.rehearsal.transcript import HANG_UP_ACTION
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a 
 def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lookup results of the rehearsal, completed from the trail."""
     found = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
-    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == "lookup"):
+    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == LookupStep.step_key):
         into = decision["rule"].partition(" = ")[0]
         if into not in found and decision["outcome"] == "found":
             found[into] = decision["detail"]["result"]

@@ -214,7 +214,7 @@ def _build_fallback_outcome(flow: str, node: str, error: Exception) -> AnswerOut
         flow,
         node,
         cause=cause,
-        detail=str(error)[:_MAX_ERROR_CHARACTERS],
+        detail=", ".join([str(error), *getattr(error, "__notes__", ())])[:_MAX_ERROR_CHARACTERS],
         trace=trace[-_MAX_ERROR_CHARACTERS * 20 :],
     )
 

@@ -9,6 +9,7 @@ from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSA
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.yaml_source import iterate_texts
+from callflows.flows.steps.step_table import step_brings_digits
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.compiling_flow import CompilingFlow
@@ -80,7 +81,7 @@ def check_flow_graph(flow: CompilingFlow) -> None:
         fix = "let the app answer by itself, or use the reference dialect"
         report.warning(("auto_answer",), "dialect", message, fix)
     for path, node in flow.graph.menu_targets.items():
-        collects = any(isinstance(step, dict) and "collect" in step for step in file.nodes.get(node) or ())
+        collects = any(step_brings_digits(step) for step in file.nodes.get(node) or ())
         if "digits" in flow.graph.used_names.get(node, ()) and not collects:
             message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
             report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.flows.compiler.coverage_recorder import CoverageRecorder
-from callflows.flows.compiler.flow_context import FlowContext, StoredNames
+from callflows.flows.compiler.flow_context import FlowContext
 from callflows.flows.compiler.flow_graph import FlowGraph
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.ticket_links import TicketLinks
@@ -65,11 +65,16 @@ class CompilingFlow:
         name: str,
         version: str,
         flow_file: FlowFile,
+        stored_names: frozenset[str],
+        secret_names: frozenset[str],
         report: ProblemReport,
         options: CompilerOptions,
         dependencies: set[Path],
     ) -> None:
-        """Every file read during the compilation is added to ``dependencies``."""
+        """``stored_names`` are the names of values that steps store, ``secret_names`` the secret names among these.
+
+        Every file read during the compilation is added to ``dependencies``.
+        """
         self.name = name
         self.version = version
         self.flow_file = flow_file
@@ -81,19 +86,18 @@ class CompilingFlow:
         self.node_sources: dict[str, NodeSource] = {
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
-        stored = StoredNames(flow_file.nodes)
-        self.secret_names = stored.secret_names
+        self.secret_names = secret_names
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
         )
         self.groups = self.context.groups
         self.voice = self.context.voice
-        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
+        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored_names)), **self.context.scope}
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
         self.fallback_xml = ""
-        self.graph = FlowGraph(flow_file.nodes, stored.names | {"digits"})
-        self.ticket_links = TicketLinks(name, options.signer, stored.secret_names)
+        self.graph = FlowGraph(flow_file.nodes, stored_names | {"digits"})
+        self.ticket_links = TicketLinks(name, options.signer, secret_names)
         self.coverage_recorder = CoverageRecorder(report, enabled=options.records_coverage)
         self.used_groups: set[str] = set()
         self.literal_targets: dict[SourcePath, str] = {}

@@ -16,6 +16,8 @@ from callflows.flows.compiler.fragments import (
     DOCUMENT_PROLOGUE,
     ActionFragment,
     ConditionalFragment,
+    PlacedHole,
+    StepPlace,
     all_fragments_constant,
 )
 from callflows.flows.compiler.line_answering import make_must_answer_condition
@@ -80,6 +82,8 @@ class DocumentWriter:
         self.is_static = is_static
         self.step_index = 0
         """Index of the current step in the node."""
+        self.step_key = ""
+        """Key of the current step."""
         self.fragments: list[Fragment] = []
         self.progress = progress
         self.has_actions = False
@@ -90,16 +94,21 @@ class DocumentWriter:
         """Conditions under which the line is already answered."""
         self.size = 0
         self.depth = 1
-        self._placeholder_values: list[Hole | tuple[Fragment, ...]] = []
+        self._placeholder_values: list[PlacedHole | tuple[Fragment, ...]] = []
 
     def make_branch(self, progress: Progress) -> DocumentWriter:
         """Return an empty writer for a branch that begins here."""
         branch = DocumentWriter(
             self._flow, self.node, self._make_coverage_comment, progress=progress, is_static=self.is_static
         )
-        branch.step_index = self.step_index
+        branch.step_index, branch.step_key = self.step_index, self.step_key
         branch.answering_conditions = [*self.answering_conditions]
         return branch
+
+    @property
+    def place(self) -> StepPlace:
+        """The current step, which fragments name as their origin."""
+        return StepPlace(self.node, self.step_index, self.step_key)
 
     def end(self) -> None:
         """Mark the end of the document: the following steps are never reached from here."""
@@ -134,13 +143,13 @@ class DocumentWriter:
 
     def add_action(self, action: Callable[[Turn], None], path: SourcePath, reason: str) -> None:
         """Run an action while the document is rendered. ``reason`` tells why the document depends on the call."""
-        self.fragments.append(ActionFragment(action))
+        self.fragments.append(ActionFragment(action, self.place))
         self.has_actions = True
         self.dynamic_reasons.setdefault(path, reason)
 
     def add_pure_action(self, action: Callable[[Turn], None]) -> None:
         """Run an action without lasting effect. The action may run before the call reaches this step."""
-        self.fragments.append(ActionFragment(action))
+        self.fragments.append(ActionFragment(action, self.place))
 
     def make_decision_origin(self, word: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
         """Return the origin of a decision in the current step, for the trail."""
@@ -167,7 +176,7 @@ class DocumentWriter:
 
     def add_placeholder(self, hole: Hole) -> str:
         """Return a placeholder for the output of ``hole``."""
-        self._placeholder_values.append(hole)
+        self._placeholder_values.append(PlacedHole(hole, self.place))
         return f"\ufdd0{len(self._placeholder_values) - 1}\ufdd1"
 
     def add_url_placeholder(self, hole: Hole) -> str:

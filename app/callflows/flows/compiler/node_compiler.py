@@ -197,12 +197,12 @@ class NodeCompiler:
         path: SourcePath,
     ) -> None:
         if when is None or (not self.inside_branch and self.attempt):
-            STEP_COMPILERS[step_key](value, (*path, step_key), self)
+            self._run_step_compiler(step_key, value, path)
             return
         condition = self.texts.compile_condition(when, (*path, "when"), "when")
         branch = self.make_branch(inside_branch=False)
         branch.document.write_coverage_comment("holds", (*path, "when"))
-        STEP_COMPILERS[step_key](value, (*path, step_key), branch)
+        branch._run_step_compiler(step_key, value, path)  # noqa: SLF001 - the same class
         if condition is None:
             return
         progress = branch.document.progress
@@ -213,6 +213,11 @@ class NodeCompiler:
         self.write_conditional(remembered or condition.evaluate, branch, origin, else_text)
         if remembered is not None:
             self.document.answering_conditions.append(remembered)
+
+    def _run_step_compiler(self, step_key: str, value: Any, path: SourcePath) -> None:  # noqa: ANN401 - dicts, lists and texts
+        outer_key, self.document.step_key = self.document.step_key, step_key
+        STEP_COMPILERS[step_key](value, (*path, step_key), self)
+        self.document.step_key = outer_key
 
     def write_conditional(
         self, condition: Callable[[Turn], object], branch: StepContext, origin: DecisionOrigin, else_text: str = ""

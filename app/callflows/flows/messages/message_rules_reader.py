@@ -21,9 +21,10 @@ from callflows.flows.messages.rule_compiler import make_rule_compiler
 from callflows.flows.messages.text_message import STOP_WORDS, UNAMBIGUOUS_KEYWORDS, split_message_words
 from callflows.flows.source.flow_file import build_number_claims
 from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.steps.dial_step import DialStep
 from callflows.flows.steps.effect_data import compile_data, compile_url
 from callflows.flows.steps.notify_step import WebhookNotice
-from callflows.flows.steps.sms_step import check_sms_length
+from callflows.flows.steps.sms_step import SmsStep, check_sms_length
 from callflows.flows.steps.step_table import STEP_COMPILERS
 from callflows.telephony.ports import Effect
 
@@ -125,7 +126,9 @@ class _MessageRulesReader:
         for key in data:
             if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
-                near = {"sms": "did you mean 'reply'?", "dial": "did you mean 'forward'?"}.get(str(key), "")
+                near = {SmsStep.step_key: "did you mean 'reply'?", DialStep.step_key: "did you mean 'forward'?"}.get(
+                    str(key), ""
+                )
                 fix = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
                 self.compiler.report.error((*path, key), "unknown-key", message, fix, key=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.compiler.fragments import merge_adjacent_texts, prepare_fragments, render_fragments
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.messages.rule_compiler import make_rule_compiler
-from callflows.flows.steps.step_table import STEP_COMPILERS
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.context import FlowNodes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MISSED_NODE: Final = "missed:"
 """Node name of the steps in the decision trail. The colon prevents a clash with real nodes."""
-MISSED_STEP_NAMES: Final = ("sms", "notify")
+MISSED_STEP_NAMES: Final = tuple(name for name, cls in WORD_STEPS.items() if cls.is_possible_after_call)
 """The steps possible after a call."""
 MISSED_SCOPE: Final[ExpressionScope] = {
     **{name: seen for name, seen in CALL_SCOPE.items() if name != "digits"},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.compiler.document_writer import DocumentWriter
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
+from callflows.flows.steps.sms_step import SmsStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _DECISIONS_OF_COMMENTS: Final[Mapping[str, tuple[str, object]]] = {
     "holds": ("when", True),
     "does not hold": ("when", False),
-    "refused": ("sms", "refused"),
-    "sent": ("sms", "caused"),
+    "refused": (SmsStep.step_key, "refused"),
+    "sent": (SmsStep.step_key, "caused"),
 }
 """Word and outcome in the trail, by the label of a coverage comment."""
 

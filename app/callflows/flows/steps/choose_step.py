@@ -11,15 +11,13 @@ from callflows.flows.source.source_values import (
     schema_reference,
 )
 from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_summary import StepWay, summarize_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
-    from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 class ChooseOption(pydantic.BaseModel):
@@ -34,6 +32,7 @@ class ChooseOption(pydantic.BaseModel):
 class ChooseStep(WordStep):
     """Go on at the node of the first condition that holds."""
 
+    step_key: ClassVar[str] = "choose"
     caller_hears: ClassVar[str] = "Nothing. If no condition is true, the call goes on with the next step."
     check_rules: ClassVar[tuple[str, ...]] = (
         "unknown-node",
@@ -45,6 +44,18 @@ class ChooseStep(WordStep):
     plain_key: ClassVar[str] = "ways"
     takes_raw_value: ClassVar[bool] = True
     ways: Annotated[list[Any], schema_reference("ways")]
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        return ""
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        for option in value if isinstance(value, list) else []:
+            if isinstance(option, dict):
+                condition = summarize_value(option.get("when"))
+                text = f"when {condition}" if condition else "otherwise"
+                yield StepWay(condition or "otherwise", option.get("goto"), text=text)
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write a condition for each option. Only the last option may omit the condition."""
@@ -76,5 +87,5 @@ class ChooseStep(WordStep):
         under.document.write_coverage_comment(f"way to {node}", path)
         under.write_goto(node, (*path, "goto"))
         if condition is not None:
-            origin = context.document.make_decision_origin("choose", f"{when} → {node}", condition.used_names)
+            origin = context.document.make_decision_origin(self.step_key, f"{when} → {node}", condition.used_names)
             context.write_conditional(condition.evaluate, under, origin)

@@ -12,22 +12,23 @@ from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.entry_points import NodeEntry
 from callflows.flows.expressions.value_names import ValueName
 from callflows.flows.source.source_values import (
+    TRUE_WORDS,
     SingleKey,
     schema_reference,
 )
 from callflows.flows.steps.digit_matching import DigitReader, DigitRule, can_begin_with_zero, parse_digit_pattern
 from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
+from callflows.flows.steps.step_base import StoredValue, find_into_name, mapping_of
+from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
 from callflows.language.verbs import Error, Gather
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 MAX_COLLECTED_DIGITS: Final = 40
@@ -45,6 +46,8 @@ def _parse_digit_count(value: object) -> object:
 class CollectStep(QuestionStep):
     """Take digits, and go on with them."""
 
+    step_key: ClassVar[str] = "collect"
+    brings_digits: ClassVar[bool] = True
     caller_hears: ClassVar[str] = (
         "The prompt. If nothing is entered, `no_input`; if the digits are too few, too many or do not match, `no_match`. "
         "Then the prompt again, up to `attempts` times. "
@@ -65,6 +68,19 @@ class CollectStep(QuestionStep):
         default=False, description="Encrypt the digits in URLs, and mask them wherever they are shown."
     )
 
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        keys = mapping_of(value)
+        secret = " (secret)" if is_true_text(keys.get("secret")) else ""
+        name, digits = summarize_value(keys.get("into")), summarize_value(keys.get("digits"))
+        return f"collect {name}{secret}: {digits} digits {quote_text(keys.get('prompt'))}"
+
+    @classmethod
+    def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
+        name = find_into_name(keys)
+        is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
+        return [StoredValue(name, is_secret=is_secret)] if name else []
+
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the attempts.
 
@@ -84,7 +100,7 @@ class CollectStep(QuestionStep):
             self._compile_attempts(context, path, max(context.attempt, 1))
             context.continues_elsewhere = context.document.progress.ends
             return
-        mark = context.document.make_decision_origin("collect", self._describe_rule(), ())
+        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(), ())
         rule = DigitRule(self.into, *self.digits, self.stop, self.match, is_secret=self.secret)
         reading = DigitReader(rule, mark, classic=context.flow.dialect == "classic")
         for outcome, texts in (("no-input", self.no_input), ("no-match", self.no_match)):

@@ -14,14 +14,17 @@ from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import DurationMs, NodeName, NonEmptyTextList
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.goto_step import GotoStep
+from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
+from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
 from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import Fragment
@@ -47,6 +50,7 @@ class LiteralTarget(NamedTuple):
 class DialStep(WordStep):
     """Ring people."""
 
+    step_key: ClassVar[str] = "dial"
     caller_hears: ClassVar[str] = (
         "The ringing tone, then the person who answers. If nobody answers, the steps of `no_answer` (or `error`). "
         "After the conversation the call goes on with the next step."
@@ -73,6 +77,30 @@ class DialStep(WordStep):
     error: StepList | None = pydantic.Field(None, description="The steps if nobody answers, instead of no_answer.")
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - as WordStep has it
+        """Describe the targets of a dial, in which order they ring, and for how long."""
+        keys = mapping_of(value) or {"to": value}
+        to = keys.get("to")
+        targets = [summarize_value(target) for target in (to if isinstance(to, list) else [to])]
+        whom = [
+            f"{target} ({summarize_list(_members_of_group(groups[target]))})" if target in groups else target
+            for target in targets
+        ]
+        sources = (keys, *(mapping_of(groups.get(target)) for target in targets))
+        how = {key: next((source[key] for source in sources if key in source), "") for key in ("ring", "timeout")}
+        ring = {"in-turn": "in turn", "at-once": "at once"}.get(summarize_value(how["ring"]), "")
+        record = "recorded" if is_true_text(keys.get("record")) else ""
+        return ", ".join(filter(None, [f"dial {', '.join(whom)}", ring, summarize_value(how["timeout"]), record]))
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        keys = mapping_of(value)
+        if no_answer := keys.get("no_answer"):
+            yield StepWay("no answer", no_answer)
+        if error := keys.get("error"):
+            yield StepWay("no answer", steps=error)
+
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the Dial. With ``in-turn``, the Error of each Dial contains the Dial of the next target."""
         groups = [context.flow.groups[name] for name in self.to if name in context.flow.groups]
@@ -81,7 +109,11 @@ class DialStep(WordStep):
         nobody = self._compile_no_answer(context, path)
         if not targets:
             return
-        if nobody is None and not context.is_static and context.next_step_key in ("goto", "voicemail"):
+        if (
+            nobody is None
+            and not context.is_static
+            and context.next_step_key in (GotoStep.step_key, VoicemailStep.step_key)
+        ):
             message = (
                 f"the {context.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
             )
@@ -110,7 +142,9 @@ class DialStep(WordStep):
         rest |= {"error": self.error} if self.error is not None else {}
         rest |= {"record": "true"} if self.record else {}
         after = None if context.inside_branch else (context.node, context.step_index + 1)
-        given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
+        given = {
+            self.step_key: {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}
+        }
         branch = context.make_branch()
         branch.write_goto(
             context.add_branch_node([given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True),
@@ -199,7 +233,7 @@ class DialStep(WordStep):
         if "{{" in target or "{%" in target:
             text = context.texts.compile_text(target, where)
             if text is not None and text.constant_text is None:
-                mark = context.document.make_decision_origin("dial", target, text.used_names)
+                mark = context.document.make_decision_origin(self.step_key, target, text.used_names)
                 context.flow.record_computed_target(where)
                 yield ComputedTarget(text.render_plain, context.flow.dial_policy, mark)
             return
@@ -255,6 +289,10 @@ def check_hunt_group(name: str, context: StepContext) -> None:
         pass
     # a check is no use: undo the records of reading the targets
     context.flow.used_groups, context.flow.literal_targets = used, dials
+
+
+def _members_of_group(group: object) -> object:
+    return group.get("to") if isinstance(group, dict) else group
 
 
 class ComputedTarget:

@@ -17,14 +17,15 @@ from callflows.flows.source.source_values import (
     parse_plain_data,
 )
 from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_base import StoredValue, WordStep, find_into_name, mapping_of
+from callflows.flows.steps.step_summary import StepWay, summarize_host, summarize_value
 from callflows.language.value_kinds import URL_KIND
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.ports import LookupRequest, LookupResult
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.decisions import DecisionOrigin
@@ -42,6 +43,7 @@ _HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 class LookupStep(WordStep):
     """Ask another server, and remember its answer."""
 
+    step_key: ClassVar[str] = "lookup"
     caller_hears: ClassVar[str] = (
         "Silence while the other server is asked, at most for `timeout`. "
         "If there is no answer, the call goes on with `default`, or at the node of `otherwise`."
@@ -64,6 +66,21 @@ class LookupStep(WordStep):
         """Return True: the request is sent only when the call arrives."""
         return True
 
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        keys = mapping_of(value)
+        return f"look up {summarize_value(keys.get('into'))} at {summarize_host(keys.get('url'))}"
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        if otherwise := mapping_of(value).get("otherwise"):
+            yield StepWay("otherwise", otherwise)
+
+    @classmethod
+    def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
+        name = find_into_name(keys)
+        return [StoredValue(name)] if name else []
+
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Compile the request. On any failure the call gets the default and continues at the node under ``otherwise``."""
         if context.is_static:
@@ -73,7 +90,9 @@ class LookupStep(WordStep):
         if asking is None:
             return
         default = {} if self.default is None else parse_plain_data(self.default)
-        mark = context.document.make_decision_origin("lookup", f"{self.into} = {self.method} {self.url.partition('?')[0]}")
+        mark = context.document.make_decision_origin(
+            self.step_key, f"{self.into} = {self.method} {self.url.partition('?')[0]}"
+        )
         answer = LookupAnswer(asking, self.into, default, mark)
         context.record_stored_value(self.into, default, (*path, "default"), context.step_index)
         context.document.add_action(answer.store_answer, path, "another server is asked")

@@ -16,16 +16,15 @@ from callflows.flows.source.source_values import (
 )
 from callflows.flows.steps.menu_prompt_check import check_menu_prompts
 from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
+from callflows.flows.steps.step_base import mapping_of
+from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key
 from callflows.language.verbs import DTMF, Default, Error, Gather, Say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
-    from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
@@ -37,6 +36,7 @@ MAX_INLINE_BRANCHES_BYTES: Final = 40_000
 class MenuStep(QuestionStep):
     """Offer choices by key."""
 
+    step_key: ClassVar[str] = "menu"
     caller_hears: ClassVar[str] = (
         "The prompt. If no key is pressed, `no_input`; if the key is not in `keys`, `no_match`. "
         "Then the prompt again, up to `attempts` times. "
@@ -58,6 +58,16 @@ class MenuStep(QuestionStep):
         description="The node for each key: 0-9, star, hash, or a sequence such as 42."
     )
     stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        return f"menu {quote_text(mapping_of(value).get('prompt'))}"
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        for key, node in mapping_of(mapping_of(value).get("keys")).items():
+            yield StepWay(summarize_key(key), node)
+        yield from super().list_ways(value)
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write as many attempts as fit into the document, then ``otherwise`` or the following steps."""

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import pydantic
 
 from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
+from callflows.flows.steps.step_summary import summarize_host
 from callflows.language.value_kinds import URL_KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 class WebhookNotice(pydantic.BaseModel):
@@ -33,6 +32,8 @@ class WebhookNotice(pydantic.BaseModel):
 class NotifyStep(WordStep):
     """Tell another server, once the answer is on its way."""
 
+    step_key: ClassVar[str] = "notify"
+    is_possible_after_call: ClassVar[bool] = True
     caller_hears: ClassVar[str] = "Nothing; the webhook is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = ("value", "template")
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
@@ -44,6 +45,10 @@ class NotifyStep(WordStep):
     def runs_on_arrival(cls, _value: object) -> bool:
         """Return True: the webhook is sent only when the call arrives."""
         return True
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        return f"notify {summarize_host(mapping_of(value).get('url', value))}"
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         compile_webhook(self, context, path, kind="notify")

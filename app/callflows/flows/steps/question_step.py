@@ -13,16 +13,14 @@ from callflows.flows.source.source_values import (
     NonEmptyTextList,
     TextList,
 )
-from callflows.flows.steps.step_base import SpokenStep
+from callflows.flows.steps.step_base import SpokenStep, mapping_of
+from callflows.flows.steps.step_summary import StepWay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
-    from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 class QuestionStep(SpokenStep):
@@ -38,6 +36,11 @@ class QuestionStep(SpokenStep):
     attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
     timeout: DurationMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        if otherwise := mapping_of(value).get("otherwise"):
+            yield StepWay("otherwise", otherwise)
 
     def warn_about_timeout(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a timeout in a dialect without a time limit."""

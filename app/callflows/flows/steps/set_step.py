@@ -10,22 +10,22 @@ from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.source.source_values import (
     schema_reference,
 )
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_base import StoredValue, WordStep, mapping_of
+from callflows.flows.steps.step_summary import summarize_value
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 
-    RenderFunction = Callable[[Turn], Any]
-
 
 class SetStep(WordStep):
     """Remember values under names."""
 
+    step_key: ClassVar[str] = "set"
     caller_hears: ClassVar[str] = "Nothing."
     check_rules: ClassVar[tuple[str, ...]] = ("expression", "ticket-too-big")
     plain_key: ClassVar[str] = "values"
@@ -36,6 +36,14 @@ class SetStep(WordStep):
     def runs_on_arrival(cls, _value: object) -> bool:
         """Return True: a value is set only when the call arrives."""
         return True
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        return f"set {', '.join(f'{name} = {summarize_value(source)}' for name, source in mapping_of(value).items())}"
+
+    @classmethod
+    def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
+        return [StoredValue(name, source) for name, source in keys.items() if isinstance(source, str)]
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Set the values in order, so that each expression can use the values before."""
@@ -55,7 +63,7 @@ class SetStep(WordStep):
             context.texts.check_not_cut(here)
             made = context.texts.compile_condition(source, here, name)
             if made is not None:
-                mark = context.document.make_decision_origin("set", f"{name} = {source}", made.used_names)
+                mark = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
                 context.record_stored_value(name, made.sample, here, context.step_index + 1)
                 context.document.add_action(
                     _make_setter(name, made.evaluate, mark, context.flow.secret_names), here, f"{name!r} is set"

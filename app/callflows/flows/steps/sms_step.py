@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from callflows.flows.compiler.fragments import ConditionalFragment
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
+from callflows.flows.steps.step_summary import quote_text, summarize_value
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import MAX_SMS_CHARACTERS
 
@@ -41,6 +42,8 @@ def check_sms_length(text: str, context: StepContext, path: SourcePath, key: str
 class SmsStep(WordStep):
     """Send a text message, once the answer is on its way."""
 
+    step_key: ClassVar[str] = "sms"
+    is_possible_after_call: ClassVar[bool] = True
     caller_hears: ClassVar[str] = "Nothing; the text message is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = (
         "message-text",
@@ -61,6 +64,12 @@ class SmsStep(WordStep):
     def runs_on_arrival(cls, _value: object) -> bool:
         """Return True: the message is sent only when the call arrives."""
         return True
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        keys = mapping_of(value)
+        to = f" to {summarize_value(keys['to'])}" if "to" in keys else ""
+        return f"text message{to} {quote_text(keys.get('text', value))}"
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Compile the message as an effect. A computed number must be allowed by the dial policy."""

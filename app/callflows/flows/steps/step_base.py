@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pydantic
 
 from callflows.errors import VerbBuildError
-from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY, validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.text import find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.steps.step_summary import StepWay
     from callflows.language import Say
+
+
+class StoredValue(NamedTuple):
+    """A value that a step stores. ``expression`` is its source, if it is computed from other values."""
+
+    name: str
+    expression: str = ""
+    is_secret: bool = False
+
+
+def find_into_name(keys: Mapping[str, Any]) -> str:
+    """Return the name under ``into``, also if that key is misspelt; an empty text if there is none."""
+    name = keys.get("into" if "into" in keys else find_nearest("into", keys, MIN_SPELLING_SIMILARITY))
+    return name if isinstance(name, str) else ""
+
+
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """Return a mapping of a file; an empty one for any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 class WordStep(pydantic.BaseModel):
     """A step with a word of flows. ``plain_key`` is the key for a value without keys."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    step_key: ClassVar[str]
+    """The word in a flow file. Nowhere else is the word written out."""
     plain_key: ClassVar[str] = ""
     instead: ClassVar[Mapping[str, Any]] = {}
     """Replacements for required keys that could not be read."""
@@ -34,6 +57,10 @@ class WordStep(pydantic.BaseModel):
     """True if the value is taken unchanged, under ``plain_key``."""
     resumes_call: ClassVar[bool] = False
     """True if a request returns to the step."""
+    brings_digits: ClassVar[bool] = False
+    """True if the step sets ``digits``."""
+    is_possible_after_call: ClassVar[bool] = False
+    """True if the step may stand under ``missed``, when the call is over."""
     caller_hears: ClassVar[str] = ""
     """Text for the reference of flow files: the caller's experience during the step."""
     check_rules: ClassVar[tuple[str, ...]] = ()
@@ -43,6 +70,24 @@ class WordStep(pydantic.BaseModel):
     def runs_on_arrival(cls, _value: object) -> bool:
         """Return True if the step must run when the call arrives, not before."""
         return False
+
+    @classmethod
+    def list_stored_values(cls, _keys: Mapping[str, Any]) -> Iterable[StoredValue]:
+        """Return the values that the step stores. ``keys`` are the step's keys in the file, perhaps with mistakes."""
+        return ()
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - any YAML value
+        """Describe the step in a few words, for pictures. An empty text: the step is no more than its ways.
+
+        ``groups`` are the hunt groups of the file.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def list_ways(cls, _value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - any YAML value
+        """Return the ways that lead on from the step, for pictures."""
+        return ()
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Compile the step: write verbs and fragments to ``context``."""

@@ -41,17 +41,21 @@ def step_key_of_element(name: str) -> str:
 _EMPTY_STEP_KEYS: Final = ("", "~", "null")
 _ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
 WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
-    "goto": GotoStep,
-    "choose": ChooseStep,
-    "set": SetStep,
-    "menu": MenuStep,
-    "collect": CollectStep,
-    "dial": DialStep,
-    "voicemail": VoicemailStep,
-    "lookup": LookupStep,
-    "sms": SmsStep,
-    "notify": NotifyStep,
+    cls.step_key: cls
+    for cls in (
+        GotoStep,
+        ChooseStep,
+        SetStep,
+        MenuStep,
+        CollectStep,
+        DialStep,
+        VoicemailStep,
+        LookupStep,
+        SmsStep,
+        NotifyStep,
+    )
 }
+"""The words of flows, in the order of the reference."""
 STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
     **{
         step_key_of_element(name): partial(compile_verb_step, cls)
@@ -128,6 +132,11 @@ def find_step_key(step: object) -> str:
 def step_runs_on_arrival(step: object) -> bool:
     """Return True if a step must run when the call arrives, not before."""
     return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
+
+
+def step_brings_digits(step: object) -> bool:
+    """Return True if a step sets ``digits``."""
+    return any(word in WORD_STEPS and WORD_STEPS[word].brings_digits for word, _ in _step_items(step))
 
 
 def steps_need_own_node(steps: object) -> bool:

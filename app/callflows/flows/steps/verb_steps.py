@@ -13,12 +13,13 @@ from callflows.flows.coverage_points import CONDITION_POINT
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
 from callflows.language.value_kinds import URL_KIND
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
 from callflows.text import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
@@ -220,3 +221,30 @@ def _compile_prompts(value: list[Any], path: SourcePath, context: StepContext) -
         return [context.document.embed_branch(branch.document)] if branch.document.fragments else []
     context.document.insert_shared_fragments(branch.document)
     return []
+
+
+# Pictures
+
+
+def summarize_verb(step_key: str, value: Any, keys: Mapping[str, Any]) -> str:  # noqa: ANN401 - any YAML value
+    """Describe a verb's step in a few words. ``keys`` are the keys of the value, if it has keys."""
+    if step_key == "say":
+        return f"say {quote_text(keys.get('text', value))}"
+    if step_key == "hangup":
+        tag = summarize_value(keys.get("tag"))
+        return f"hang up ({tag})" if tag else "hang up"
+    own = [f"{key} {summarize_value(part)}" for key, part in keys.items() if isinstance(part, str)]
+    return " ".join(filter(None, [step_key.replace("_", " "), summarize_value(value) or ", ".join(own)]))
+
+
+def list_verb_ways(step_key: str, keys: Mapping[str, Any]) -> Iterator[StepWay]:
+    """Return the ways that lead on from a verb's step, in the order of CHILD_KEYS."""
+    if isinstance(keys.get("do"), list):
+        yield StepWay("", steps=keys["do"])
+    branches = keys.get("dtmf")
+    for key, steps in branches.items() if isinstance(branches, dict) else ():
+        yield StepWay(summarize_key(key), steps=steps)
+    is_gather = step_key == "gather"
+    if is_gather:
+        yield StepWay("another key", steps=keys.get("default"))
+    yield StepWay("no key" if is_gather else "error", steps=keys.get("error"))

@@ -9,10 +9,13 @@ import pydantic
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import DurationMs, SingleKey, schema_reference
 from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
-from callflows.flows.steps.step_base import SpokenStep
+from callflows.flows.steps.step_base import SpokenStep, mapping_of
+from callflows.flows.steps.step_summary import quote_text
 from callflows.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
@@ -26,6 +29,7 @@ BEEP_URL_PATH: Final = "/media/beep.wav"
 class VoicemailStep(SpokenStep):
     """Take a message."""
 
+    step_key: ClassVar[str] = "voicemail"
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
     check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template")
     plain_key: ClassVar[str] = "greeting"
@@ -42,6 +46,11 @@ class VoicemailStep(SpokenStep):
     def runs_on_arrival(cls, value: object) -> bool:
         """Return True with ``notify``: the webhook is sent only when the call arrives."""
         return isinstance(value, dict) and "notify" in value
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        keys = mapping_of(value)
+        return f"voicemail {quote_text(keys.get('greeting', '' if keys else value))}".strip()
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the greeting, the beep, a recording that a key ends, and the thanks."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.loader.folder_loader import read_bounded_file
 from callflows.flows.source.flow_file import read_flow_file
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.steps.sms_step import SmsStep
 from callflows.setup.connect.current_setup import get_sip_connection_uuid, is_holder_known
 from callflows.setup.connect.desired_setup import (
     APP_TIMEOUT_MS,
@@ -58,7 +59,7 @@ def read_flow_file_facts(flow: Flow) -> FlowFileFacts | None:
 def _contains_sms_step(value: object) -> bool:
     """Search steps for ``sms`` at any depth; a mapping with a key ``sms`` outside a list of steps does not count."""
     if isinstance(value, list):
-        return any((isinstance(step, dict) and "sms" in step) or _contains_sms_step(step) for step in value)
+        return any((isinstance(step, dict) and SmsStep.step_key in step) or _contains_sms_step(step) for step in value)
     return isinstance(value, dict) and any(map(_contains_sms_step, value.values()))
 
 
