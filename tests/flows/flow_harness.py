@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,11 +19,12 @@ from callflows.telephony.ports import LookupRequest, LookupResult
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from datetime import datetime
 
     from callflows.errors import Problem
     from callflows.flows.flow import Flow
+    from callflows.sandbox.deferred_jobs import WorkerJob
 
 BASE_URL = "https://flows.test"
 SIGNER = TicketSigner([b"a key of the tests"])
@@ -97,12 +99,22 @@ def answer_node(
             nobody = LookupResult(None, ok=False, reason="nobody answers")
             try:
                 turn.deferred_results.append(
-                    (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else job.run()
+                    (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else run_job_now(job)
                 )
             except Exception as error:
                 pending.add_notes_to(error)
                 raise
             turn.reset_progress()
+
+
+def run_job_now(job: WorkerJob) -> Any:
+    """The result of a job, run here instead of in a sandbox."""
+    result = job.run()
+    return asyncio.run(_await(result)) if hasattr(result, "__await__") else result
+
+
+async def _await(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 ALL_EXTENSIONS = Extensions.from_declarations(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.dial_policy.target_policy import DialPolicy
-    from callflows.flows.entry_points import NodeEntry
+    from callflows.flows.entry_points import NodeEntry, NumberClaim
     from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.source.positions import ProblemReport, SourcePath
@@ -102,6 +102,8 @@ class CompilingFlow:
         self.used_groups: set[str] = set()
         self.literal_targets: dict[SourcePath, str] = {}
         """Numbers that the author wrote out as dial or message targets."""
+        self.template_targets: tuple[NumberClaim, ...] = ()
+        """Numbers that the author wrote out as targets in an XML template."""
         self.nodes_ending_unheard: set[str] = set()
         """Nodes at whose end a caller may have heard nothing."""
         self.uses_network = False

@@ -81,7 +81,7 @@ class FlowCompiler:
             needs_worker=flow.expression_compiler.needs_worker
             or messages.needs_worker
             or bool(flow.flow_file.template or (missed and missed.needs_worker)),
-            literal_targets=build_number_claims(flow.literal_targets, flow.report),
+            literal_targets=(*build_number_claims(flow.literal_targets, flow.report), *flow.template_targets),
             uses_calls_today=any("calls" in carried for carried in flow.ticket_links.carried_fields.values())
             or bool(missed and missed.uses_call_count),
             message_rules=messages,
