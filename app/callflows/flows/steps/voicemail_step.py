@@ -62,6 +62,8 @@ class VoicemailStep(SpokenStep):
             notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, context.report)
             if notice is not None:
                 compile_webhook(notice, context, here, kind="voicemail")
+        if not (self.greeting or self.thanks):
+            self.read_voice(context, path)  # no text is built that would report a faulty voice
         if self.greeting:
             context.document.write_verbs(self.build_say(context, path, self.greeting, (*path, "greeting")), path=path)
         if context.flow.dialect == "reference":
