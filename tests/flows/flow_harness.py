@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from callflows.flows.flow import Flow
     from callflows.sandbox.deferred_jobs import WorkerJob
 
-BASE_URL = "https://flows.test"
+BASE_URL = "https://flows.localhost"
 SIGNER = TicketSigner([b"a key of the tests"])
 APOLOGY = "We are sorry."
 _SIGNED_URL = re.compile(rf'"{BASE_URL}/call/acme/([^/"?]+)\?ticket=([^"]+)"')

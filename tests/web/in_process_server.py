@@ -173,7 +173,7 @@ def send_request(app: Any, path: str, *, method: str = "GET", client: str = LOCA
 
 async def _send_request(app: Any, path: str, method: str, client: str, more: dict[str, Any]) -> httpx.Response:
     transport = httpx.ASGITransport(app=app, client=(client, 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://flows.test", trust_env=False) as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://flows.localhost", trust_env=False) as http:
         return await http.request(method, path, **more)
 
 
@@ -194,7 +194,7 @@ def send_asgi_request(
         "method": "GET",
         "path": "/call",
         "query_string": b"from=%2B12015550999&to=12015550123",
-        "headers": [(b"host", b"flows.test")],
+        "headers": [(b"host", b"flows.localhost")],
         "client": (LOCAL_ADDRESS, 40000),
         "server": ("127.0.0.1", 8000),
         "scheme": "http",

@@ -102,7 +102,7 @@ def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
     async def send(message):
         order.append(message["type"])
 
-    path, _, query = url.removeprefix("http://flows.test").partition("?")
+    path, _, query = url.removeprefix("http://flows.localhost").partition("?")
     scope = {"type": "http", "method": "GET", "path": path, "query_string": f"{query}&dtmf=123456".encode(), "headers": []}
     asyncio.run(door.app({**scope, "client": ("127.0.0.1", 1), "server": None, "scheme": "http"}, None, send))
     assert order == ["http.response.start", "http.response.body", "notify"]

@@ -360,7 +360,7 @@ def test_two_hundred_reloads_under_load_fail_no_call_and_mix_no_versions(tmp_pat
 
     async def callers() -> list[int]:
         transport = httpx.ASGITransport(app=door.app, client=("127.0.0.1", 40000))
-        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test", trust_env=False) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.localhost", trust_env=False) as http:
             return await asyncio.gather(*(caller(http) for _ in range(4)))
 
     thread = threading.Thread(target=storm)

@@ -41,7 +41,7 @@ def told(written, path, *, method="POST", client=LOCAL_ADDRESS, token=(), **more
 
     async def ask():
         transport = httpx.ASGITransport(app=app, client=(client, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.localhost") as http:
             return await http.request(method, path, **more)
 
     return asyncio.run(ask())
@@ -53,7 +53,7 @@ async def served(folder):
     app = create_app(build_settings(flows=folder, data=folder / "data"))
     async with app._other_app.router.lifespan_context(app._other_app):  # noqa: SLF001 - as uvicorn does
         transport = httpx.ASGITransport(app=app, client=(LOCAL_ADDRESS, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://flows.localhost") as http:
             yield http
 
 

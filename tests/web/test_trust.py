@@ -118,10 +118,75 @@ def test_without_a_token_a_request_from_nowhere_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"]
+    "name",
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Forwarded-Server",
+        "X-Forwarded",
+        "Forwarded-For",
+        "X-Original-Forwarded-For",
+        "X-Original-URL",
+        "X-Real-IP",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "X-Remote-IP",
+        "X-Remote-Addr",
+        "X-ProxyUser-Ip",
+        "True-Client-IP",
+        "Client-IP",
+        "CF-Connecting-IP",
+        "CF-Ray",
+        "CDN-Loop",
+        "Fastly-Client-IP",
+        "Fly-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Amzn-Trace-Id",
+        "X-Azure-ClientIP",
+        "X-Appengine-User-IP",
+        "X-Vercel-Forwarded-For",
+        "X-ARR-SSL",
+        "Via",
+    ],
 )
 def test_without_a_token_a_request_through_a_proxy_is_refused(tmp_path, name):
     assert "proxy" in refused(InProcessServer(tmp_path).send_request(headers={name: LOCAL_ADDRESS}))
+
+
+def test_without_a_token_a_request_of_http_1_0_is_refused_because_a_bare_proxy_speaks_it(tmp_path):
+    assert send_asgi_request(InProcessServer(tmp_path).app, http_version="1.0")[0] == 403
+    assert (
+        send_asgi_request(InProcessServer(tmp_path, token=["t"]).app, http_version="1.0", query_string=b"token=t")[0] == 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("[::1]:8000", 200),
+        ("127.4.5.6", 200),
+        ("flows.localhost:8000", 200),
+        ("calls.example.com", 403),
+        ("calls.example.com:8000", 403),
+        ("localhost.example.com", 403),
+        ("127.0.0.1.example.com", 403),
+        ("10.0.0.7", 403),
+        ("[2001:db8::1]:443", 403),
+        ("0.0.0.0", 403),  # noqa: S104 - a name in a request, not an address to listen on
+    ],
+)
+def test_without_a_token_only_a_host_that_is_this_machine_is_answered(tmp_path, host, status):
+    assert InProcessServer(tmp_path).send_request(headers={"host": host}).status_code == status
+    assert (
+        InProcessServer(tmp_path, token=["t"]).send_request(headers={"host": host}, params=with_token("t")).status_code
+        == 200
+    )
 
 
 def test_without_a_token_the_rest_of_a_call_is_for_this_machine_only_too(tmp_path):

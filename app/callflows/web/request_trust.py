@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.probe_tokens import is_probe_token
+from callflows.settings import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 
 _HOST_PATTERN: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
-_PROXY_HEADERS: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+_PROXY_HEADER: Final = re.compile(
+    rb"forwarded(-.*)?|via|true-client-ip|client-ip|fastly-.*|cdn-loop|cf-.*|fly-.*|akamai-.*|incap-.*|"
+    rb"x-(forwarded|original|real|client|cluster|remote|proxy|proxyuser|host|envoy|amzn|amz-cf|azure|appengine|cloud-trace|"
+    rb"nginx|varnish|haproxy|traefik|vercel|sucuri|http-destinationurl|arr|ms-forwarded|wap|coming-from|originating|b3).*"
 )
+"""Headers that only a proxy, a load balancer or a content delivery network adds."""
 
 
 class RequestTrust:
@@ -62,8 +66,11 @@ class RequestTrust:
         address = _parse_address((scope.get("client") or ("",))[0])
         if address is None or not address.is_loopback:
             return "no token is configured, so only this machine is answered: set CALLFLOWS_TOKEN"
-        if any(name in _PROXY_HEADERS for name, _ in scope["headers"]):
+        if scope.get("http_version") == "1.0" or any(_PROXY_HEADER.fullmatch(name) for name, _ in scope["headers"]):
             return "no token is configured, and the request came through a proxy: set CALLFLOWS_TOKEN"
+        host = find_header(scope, b"host")
+        if host and not _names_this_machine(_strip_port(host).lower()):
+            return "no token is configured, and the request names another host than this machine: set CALLFLOWS_TOKEN"
         return ""
 
     def _is_allowed_source(self, scope: Mapping[str, Any]) -> bool:
@@ -109,6 +116,11 @@ class RequestTrust:
 @lru_cache(maxsize=256)
 def _is_host(text: str) -> bool:
     return _HOST_PATTERN.fullmatch(text) is not None
+
+
+def _names_this_machine(host: str) -> bool:
+    """Return True for ``localhost``, a name under ``localhost`` (RFC 6761), ``127.0.0.0/8`` and ``::1``."""
+    return host.endswith(".localhost") or is_loopback_host(host)
 
 
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

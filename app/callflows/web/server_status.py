@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from callflows.web.request_trust import RequestTrust
 
 
+def explain_reader_refusal(request: Request, trust: RequestTrust) -> str:
+    """Return the reason to refuse a page for people and programs of the operator; empty if allowed.
+
+    Such a page needs the token, as ``?token=`` or as a bearer, or a direct request from this machine.
+    """
+    bearer = find_header(request.scope, b"authorization").removeprefix("Bearer ")
+    refusal = trust.explain_refusal(request.scope, request.query_params.get("token") or bearer)
+    return refusal if refusal and not trust.is_local(request.scope) else ""
+
+
 def create_status_router(
     get_loaded_flows: Callable[[], LoadedFlows],
     get_other_statuses: Callable[[], Mapping[str, Any]],
@@ -45,9 +55,8 @@ def create_status_router(
 
     @router.get("/metrics", summary="Prometheus")
     async def metrics(request: Request) -> Response:
-        bearer = find_header(request.scope, b"authorization").removeprefix("Bearer ")
-        refusal = trust.explain_refusal(request.scope, request.query_params.get("token") or bearer)
-        if refusal and not trust.is_local(request.scope):
+        refusal = explain_reader_refusal(request, trust)
+        if refusal:
             return create_problem_response(403, refusal)
         return Response(answer_metrics.render_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
