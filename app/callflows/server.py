@@ -9,6 +9,11 @@ import asyncio
 import contextlib
 import gc
 import io
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,11 +36,12 @@ from callflows.journal.journal import Journal, create_journal
 from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
 from callflows.sandbox.sandbox_pool import SandboxPool
-from callflows.settings import Settings, find_unknown_settings, load_settings
+from callflows.settings import Settings, check_token_of_public_server, find_unknown_settings, load_settings
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
+from callflows.web.api_pages import create_api_router
 from callflows.web.call_completion import CallCompletion
 from callflows.web.call_door import CallDoor
 from callflows.web.call_pushing import CallPusher
@@ -71,20 +77,44 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
     caller has loaded the flows already.
     """
+    end_with_parent_process()
     settings = settings or load_settings()
+    check_token_of_public_server(settings)
     log = LogWriter()
     mask = NumberMask(load_secret_keys(settings)[0])
     configure_logging(log, settings.log_format, mask)
     house = Installation(settings, library or load_flow_library(settings), log, mask)
     house.log_warnings()
-    app = FastAPI(title="callflows", lifespan=house.run_lifespan, description="Answers the calls of numbers on Opentact.")
+    app = FastAPI(
+        title="callflows",
+        lifespan=house.run_lifespan,
+        description="Answers the calls of numbers on Opentact.",
+        openapi_url=None,
+    )
     install_problem_handlers(app)
+    app.include_router(create_api_router(app, house.trust))
     app.include_router(
         create_status_router(lambda: house.library.loaded_flows, house.get_status, house.trust, house.answer_metrics)
     )
     app.include_router(create_sound_router(BEEP_URL_PATH))
     app.include_router(create_webhook_router(house.trust, house.event_intake.store_then_act))
     return CallDoor(app, house.engine, house.trust)
+
+
+def end_with_parent_process() -> None:
+    """Let a worker process end when the process that started it is gone, even if that one was killed.
+
+    Otherwise the workers would live on, and the next start would find the address in use.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def await_parent_end() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=await_parent_end, name="parent", daemon=True).start()
 
 
 class Installation:

@@ -218,6 +218,16 @@ def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - each se
         raise SettingsError("\n".join(lines)) from None
 
 
+def check_token_of_public_server(settings: Settings) -> None:
+    """Raise SettingsError if others reach the server by PUBLIC_URL, and no token keeps strangers out."""
+    host = urlsplit(settings.public_url).hostname or ""
+    if host and not settings.token and not is_loopback_host(host):
+        raise SettingsError(
+            f"CALLFLOWS_TOKEN must be set, because CALLFLOWS_PUBLIC_URL says that others reach this server as {host}: "
+            "take 24 random characters, and put ?token=… into the remote call control URL"
+        )
+
+
 def find_unknown_settings() -> list[str]:
     """Report ``CALLFLOWS_`` variables without a setting of the same name, each with the nearest known name."""
     known = [f"CALLFLOWS_{name.upper()}" for name in Settings.model_fields]

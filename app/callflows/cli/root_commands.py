@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -64,6 +64,10 @@ def callflows(
     """Answer the phone numbers you run on Opentact: call flows as files, checked before they are live."""
 
 
+STOP_SECONDS: Final = 10
+"""Time that requests get to end when the server is stopped; a connection that never sends its body is closed then."""
+
+
 class ProblemFormat(StrEnum):
     """Output format of problems."""
 
@@ -82,7 +86,12 @@ def serve(
     """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
     import uvicorn
 
+    from callflows.settings import check_token_of_public_server
+    from callflows.web.http_protocol import raise_open_files_limit
+
     settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
+    check_token_of_public_server(settings)
+    raise_open_files_limit()
     for name in ("flows", "host", "port", "workers"):
         os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
     server = _load_server(settings) if settings.workers == 1 else None
@@ -98,6 +107,8 @@ def serve(
         log_level="warning",
         proxy_headers=False,
         server_header=False,
+        http="callflows.web.http_protocol:BoundedHttpProtocol",
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
 
 

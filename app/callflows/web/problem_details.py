@@ -18,7 +18,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def handle_http_error(_request: Request, error: StarletteHTTPException) -> Response:
-        return create_problem_response(error.status_code, str(error.detail))
+        response = create_problem_response(error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})  # such as Allow
+        return response
 
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from callflows.web.problem_details import create_problem_response
 from callflows.web.request_trust import find_header
@@ -44,7 +44,7 @@ def create_status_router(
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz", summary="Can answer calls")
+    @router.get("/readyz", summary="Can answer calls", responses={503: {"description": "No flow is loaded"}})
     async def readyz() -> Response:
         now = get_loaded_flows()
         broken = now.broken_flows
@@ -53,7 +53,7 @@ def create_status_router(
         body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale_flows], **get_other_statuses()}
         return JSONResponse(body, status_code=200 if flows else 503)
 
-    @router.get("/metrics", summary="Prometheus")
+    @router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         refusal = explain_reader_refusal(request, trust)
         if refusal:

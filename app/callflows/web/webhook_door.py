@@ -46,17 +46,37 @@ _QUERY_CREDENTIALS: Final = frozenset({"token"})
 """Query fields that are no part of the event."""
 
 
+_PROBLEM_ANSWER: Final[dict[str, Any]] = {"content": {"application/problem+json": {}}}
+_WEBHOOK_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The events are stored"},
+    400: {"description": "The body is no event", **_PROBLEM_ANSWER},
+    403: {"description": "The token is missing or wrong", **_PROBLEM_ANSWER},
+    408: {"description": "The body did not come in time", **_PROBLEM_ANSWER},
+    413: {"description": "The body, or the number of events, is too large", **_PROBLEM_ANSWER},
+    503: {"description": "The events could not be stored: send them again", **_PROBLEM_ANSWER},
+}
+
+
 def create_webhook_router(trust: RequestTrust, take_events: TakeEvents) -> APIRouter:
     """Serve ``/webhook`` and ``/sms``. ``take_events`` stores events, and raises JournalError on failure."""
     router = APIRouter()
 
-    @router.api_route("/webhook", methods=["GET", "POST"], summary="States of calls, from Opentact")
-    async def webhook(request: Request) -> Response:
-        return await _handle_webhook(request, trust, take_events, "call_state")
+    def add_routes(path: str, summary: str, kind: str) -> None:
+        async def receive_events(request: Request) -> Response:
+            return await _handle_webhook(request, trust, take_events, kind)
 
-    @router.api_route("/sms", methods=["GET", "POST"], summary="Messages, from Opentact")
-    async def sms(request: Request) -> Response:
-        return await _handle_webhook(request, trust, take_events, "sms")
+        for method in ("GET", "POST"):  # one route each, because an operation in the API description needs its own name
+            router.add_api_route(
+                path,
+                receive_events,
+                methods=[method],
+                summary=summary,
+                operation_id=f"{method.lower()}_{path[1:]}",
+                responses=_WEBHOOK_ANSWERS,
+            )
+
+    add_routes("/webhook", "Events of calls, from Opentact", "call_state")
+    add_routes("/sms", "Text messages, from Opentact", "sms")
 
     return router
 

@@ -1,0 +1,71 @@
+"""The HTTP protocol of the server: uvicorn's, with time limits, so that idle connections never keep callers out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+HEADER_TIMEOUT_SECONDS: Final = 10.0
+"""Time limit for the headers of a request, from the connection or from the request's first byte on."""
+MAX_WAITING_CONNECTIONS: Final = 512
+"""Number of connections without a complete request; beyond it the oldest is closed, because a caller comes complete."""
+MAX_OPEN_FILES: Final = 65_536
+"""Number of files and connections that the process asks the system for."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Closes connections that do not complete a request in time, and the oldest of too many."""
+
+    _waiting: ClassVar[dict[BoundedHttpProtocol, None]] = {}
+    """Connections without a complete request, the oldest first."""
+    _header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._header_timer is None:
+            self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_headers(self) -> None:
+        self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self._close_incomplete)
+        self._waiting[self] = None
+        if len(self._waiting) > MAX_WAITING_CONNECTIONS:
+            next(iter(self._waiting))._close_incomplete()
+
+    def _stop_waiting(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+        self._waiting.pop(self, None)
+
+    def _close_incomplete(self) -> None:
+        self._stop_waiting()
+        self.transport.close()
+
+
+def raise_open_files_limit() -> None:
+    """Allow the process as many open connections as the system lets it have."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
