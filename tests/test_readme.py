@@ -30,6 +30,7 @@ from callflows.telephony.turn import Turn
 from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
 
 ROOT = Path(__file__).parent.parent
 FILES = {
@@ -82,8 +83,9 @@ def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_test_of_a_flow_passes(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_test_of_a_flow_passes(monkeypatch, tmp_path):
+    copy_shipped_flows(tmp_path)
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(PYTHON["test"], "rehearsal.md", "exec"), names)  # noqa: S102 - the page's own code
     names["test_nobody_in_sales_means_a_message"]()
@@ -98,13 +100,14 @@ def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
     assert ran.has_passed, "\n".join(format_failed_scenario(ran))
 
 
-def test_the_commands_that_test_flows_run_as_they_stand():
+def test_the_commands_that_test_flows_run_as_they_stand(tmp_path):
+    copy_shipped_flows(tmp_path)
     section = README.partition("## Test your flows")[2].partition("```sh\n")[2].partition("```")[0]
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 3
     for command in commands:
         done = subprocess.run(  # noqa: S603 - ours
-            [sys.executable, "-m", "callflows.cli", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "callflows.cli", *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -142,8 +145,8 @@ def test_the_problem_shown_is_the_one_that_check_says(tmp_path):
     assert blocks("text")[0].strip() == str(problem).replace(str(file), "callflows/acme.yaml")
 
 
-def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday():
-    flow = load_flow_folder(ROOT / "callflows", OPTIONS).book.find_answering_flow("+12015550123")
+def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday(tmp_path):
+    flow = load_flow_folder(copy_shipped_flows(tmp_path), OPTIONS).book.find_answering_flow("+12015550123")
     assert flow is not None
     turn = Turn(
         {"from": "+12015550999", "to": "12015550123"},
@@ -171,18 +174,18 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
     assert (tmp_path / "callflows" / "acme.yaml").is_file()
 
 
-def test_the_call_shown_is_the_one_that_the_command_rings():
+def test_the_call_shown_is_the_one_that_the_command_rings(tmp_path):
+    copy_shipped_flows(tmp_path)
     section = README.partition("## Ring it")[2].partition("\n## ")[0]
     (command,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "text"))
     run = [sys.executable, "-m", "callflows.cli", *shlex.split(command)[1:]]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == shown
 
 
 def test_the_picture_is_that_of_the_shipped_front_desk():
-    file = ROOT / "callflows" / "front-desk.yaml"
-    diagram = build_flow_diagram("front-desk", file.read_bytes(), ProblemReport(str(file)))
+    diagram = build_flow_diagram("front-desk", FRONT_DESK_FILE.read_bytes(), ProblemReport(str(FRONT_DESK_FILE)))
     assert diagram is not None
 
     def texts(picture: str) -> list[str]:

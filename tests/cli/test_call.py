@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import os
 import stat
-from pathlib import Path
 
 import pytest
 from command_runner import run_command, run_command_process
 
 from plain_http_server import StaticPage, serve_pages
+from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
 
-ROOT = Path(__file__).parents[2]
-FRONT_DESK = ("call", "+12015550123", "--flows", str(ROOT / "callflows"))
+FRONT_DESK = ("call", "+12015550123", "--flows", "callflows")
 MONDAY = ("--at", "2026-11-23 10:00")
 END = "<Response><Answer/><Hangup/></Response>"
 
 
 @pytest.fixture(autouse=True)
 def elsewhere_than_the_repository(tmp_path, monkeypatch):
+    copy_shipped_flows(tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_the_flows_is_said_beside_the_call(flows):
 def test_a_pipe_gets_no_colour_and_nobody_is_asked(flows):
     arguments = flow(flows, "menu: {prompt: Press., keys: {1: start}, otherwise: start}")
     done = run_command_process(
-        *arguments, folder=flows, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT), FORCE_COLOR="1", TERM="xterm"
+        *arguments, folder=flows, PATH="/usr/bin:/bin", PYTHONPATH=str(REPOSITORY_ROOT), FORCE_COLOR="1", TERM="xterm"
     )
     assert "\x1b" not in done.out + done.err
     assert "keys>" not in done.out
@@ -364,6 +364,7 @@ def test_a_curl_is_asked_only_where_that_is_wanted(flows):
 
 
 def test_a_rehearsal_keeps_nothing(flows, tmp_path):
+    files = sorted(tmp_path.rglob("*"))
     run_command(*flow(flows, 'say: "{{ caller.calls_today }}"'))
     assert heard(told(*flow(flows, 'say: "{{ caller.calls_today }}"'))) == ["1"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["flows"]
+    assert sorted(tmp_path.rglob("*")) == sorted([*files, flows / "acme.yaml"])

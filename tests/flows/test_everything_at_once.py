@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from flow_harness import compile_text
 
-from callflows.flows.authoring.gallery import flow_templates
+from shipped_flows import TEMPLATE_FILES
 
-TEMPLATES = sorted(Path(flow_templates.__file__).parent.glob("*.yaml"))
 WORD = re.compile("[A-Za-z_]{3,}")
 RENAMED = {"unknown-node", "expression", "template", "dial-target", "number", "no-start"}
 """Rules on what leads to a name that was spelt otherwise where it is given."""
@@ -24,7 +22,7 @@ def misspelt(line: str) -> list[str]:
     return [f"{line[: at.start()]}{at[0][:2]}q{at[0][2:]}{line[at.end() :]}" for at in WORD.finditer(code)]
 
 
-@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
 def test_of_mistakes_in_every_line_at_once_each_is_said(file):
     lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
     wrong = [*lines]
@@ -41,7 +39,7 @@ def test_of_mistakes_in_every_line_at_once_each_is_said(file):
     assert expected - said == set()
 
 
-@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
 def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
     lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
     known = {str(problem) for problem in compile_text("\n".join(lines)).problems}

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -27,14 +26,15 @@ from callflows.rehearsal.rehearsed_call import LOCAL_ENGINE_URL, Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
 from callflows.settings import Settings
 from callflows.web.answer_engine import AnswerEngine
+from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from callflows.rehearsal.transcript import Transcript
 
-REPOSITORY_ROOT = Path(__file__).parents[2]
 TICKET_SIGNER = TicketSigner([b"a key of the tests"])
 SHIPPED_FLOWS = "shipped"
 NUMBER = "+12015550123"
@@ -45,7 +45,7 @@ _VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?
 def prepare_flows(template: str, folder: Path) -> Path:
     """A folder with one flow: of a template, or that which is shipped."""
     if template == SHIPPED_FLOWS:
-        return REPOSITORY_ROOT / "callflows"
+        return copy_shipped_flows(folder)
     create_flow(folder, "acme", template, "", {})
     return folder
 

@@ -7,12 +7,10 @@ import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from engine_servers import (
     LOCAL_ENGINE_URL,
-    REPOSITORY_ROOT,
     SHIPPED_FLOWS,
     prepare_flows,
     ring_flow,
@@ -26,6 +24,7 @@ from lxml import etree
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from shipped_flows import REPOSITORY_ROOT
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 """A Monday, ten o'clock in New York."""
@@ -194,7 +193,7 @@ def test_the_rehearsal_has_no_second_implementation_of_flows_hours_or_policy():
         for name in imported
         if name.startswith(("callflows.flows.hours", "callflows.flows.dial_policy", "callflows.web", "callflows.server"))
     }
-    engine = (Path(REPOSITORY_ROOT) / "app" / "callflows" / "server.py").read_text()
+    engine = (REPOSITORY_ROOT / "app" / "callflows" / "server.py").read_text()
     assert engine.count(" AnswerEngine(") == 2, "the live engine and the rehearsed one are the same class"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from scenario_folders import TEST_OPTIONS
@@ -16,9 +15,8 @@ from callflows.language import from_xml
 from callflows.rehearsal.coverage_comments import read_coverage_comments
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.turn import Turn
+from shipped_flows import ALL_SHIPPED_FILES
 
-ROOT = Path(__file__).parents[2]
-FILES = [*sorted((ROOT / "callflows").glob("*.yaml")), *sorted((ROOT / "app/flows/gallery").glob("*.yaml"))]
 STRANGE = """\
 numbers: rest
 dial_policy: {regions: [US]}
@@ -73,7 +71,7 @@ def same(document: bytes) -> object:
 
 
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
-@pytest.mark.parametrize("file", [*FILES, None], ids=lambda file: file.stem if file else "strange")
+@pytest.mark.parametrize("file", [*ALL_SHIPPED_FILES, None], ids=lambda file: file.stem if file else "strange")
 def test_a_document_with_notes_means_what_it_means_without(file, dialect):
     text = file.read_bytes() if file else STRANGE.encode()
     if dialect == "classic" and b"geo:" in text:

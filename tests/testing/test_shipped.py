@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from scenario_folders import TEST_OPTIONS, TEST_SETTINGS, run_folder, write_scenario_folder
@@ -12,8 +12,10 @@ from callflows.testing.exploration import explore_flows
 from callflows.testing.flow_coverage import describe_coverage_point, measure_coverage
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders
+from shipped_flows import copy_shipped_flows
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def begun(path: Path, template: str):
@@ -25,7 +27,7 @@ def begun(path: Path, template: str):
 @pytest.fixture(params=["shipped", *load_flow_templates()])
 def folder(request, tmp_path):
     if request.param == "shipped":
-        return load_scenario_folders([ROOT / "callflows"], TEST_OPTIONS)[0]
+        return load_scenario_folders([copy_shipped_flows(tmp_path)], TEST_OPTIONS)[0]
     return begun(tmp_path, request.param)
 
 
