@@ -8,6 +8,8 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from waiting import join_thread
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -86,4 +88,4 @@ def serve_pages(pages: Mapping[str, StaticPage | str | bytes]) -> Iterator[Stati
         there.closing.set()
         server.shutdown()
         server.server_close()
-        thread.join()
+        join_thread(thread)

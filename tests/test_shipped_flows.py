@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
 
 from shipped_flows import REPOSITORY_ROOT, SHIPPED_FLOW_FILES, copy_shipped_flows
+from waiting import run_process
 
 
 def test_the_list_of_shipped_flow_files_equals_the_files_that_git_tracks():
@@ -15,7 +15,7 @@ def test_the_list_of_shipped_flow_files_equals_the_files_that_git_tracks():
     if git is None or not (REPOSITORY_ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
     command = [git, "ls-files", "--", "callflows"]
-    listing = subprocess.run(command, cwd=REPOSITORY_ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - git itself
+    listing = run_process(command, cwd=REPOSITORY_ROOT)
     if listing.returncode != 0:
         pytest.skip(f"git cannot list the files: {listing.stderr}")
     assert sorted(listing.stdout.split()) == sorted(SHIPPED_FLOW_FILES)

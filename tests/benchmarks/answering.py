@@ -81,7 +81,9 @@ def measure_rate(port: int) -> float:
 
 def measure_memory(port: int) -> float:
     """MB that the process that listens on a port has in memory."""
-    listening = subprocess.run(["ss", "-ltnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    listening = subprocess.run(
+        ["ss", "-ltnp", f"sport = :{port}"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     pid = re.search(r"pid=(\d+)", listening)[1]
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 

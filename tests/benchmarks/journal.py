@@ -154,7 +154,8 @@ def time_command(url: str, *arguments: str) -> float:
     """Seconds that a whole command takes."""
     command = [sys.executable, "-m", "callflows.cli", "log", *arguments]
     began = time.perf_counter()
-    subprocess.run(command, env={**os.environ, "CALLFLOWS_DATABASE_URL": url}, check=True, capture_output=True)
+    environment = {**os.environ, "CALLFLOWS_DATABASE_URL": url}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
     return time.perf_counter() - began
 
 

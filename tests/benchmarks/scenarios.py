@@ -26,7 +26,9 @@ def time_scenarios(folder: Path, flow: dict[str, object], scenarios: int) -> flo
     many = [{**tests[index % len(tests)], "name": f"{index}"} for index in range(scenarios)]
     (folder / "front-desk.yaml").write_text(yaml.safe_dump({**flow, "tests": many}, sort_keys=False))
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "callflows.cli", "test", str(folder), "--coverage"], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "callflows.cli", "test", str(folder), "--coverage"], check=True, cwd=ROOT, timeout=600
+    )
     return time.perf_counter() - began
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from lxml import etree
 
 from callflows.language import from_xml
 from callflows.language.verbs import ELEMENT_CLASSES
+from waiting import run_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +140,7 @@ def test_a_wrong_setting_is_one_line(flows):
 
 def test_what_reads_our_output_may_end_early(tmp_path):
     command = f"{sys.executable} -m callflows schema xml | head -c 10"
-    ended = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)  # noqa: S603
+    ended = run_process(["/bin/bash", "-c", command], cwd=tmp_path)
     assert ended.stdout == "<xs:schema"
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr

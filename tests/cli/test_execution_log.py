@@ -20,6 +20,8 @@ from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
 from test_with_stand_in import in_a_thread
 
+from waiting import wait_until
+
 NUMBER = "+12015550123"
 DOCUMENT = (
     b"<Response><Answer/><Say>Press 1.</Say><Gather dtmf_length='1'><DTMF value='1'><Tone/></DTMF></Gather></Response>"
@@ -51,8 +53,9 @@ def test_what_was_executed_is_told_with_its_place_and_the_turn(here, known):
         httpx.post(f"{there.rest_url}/sip/app/call/flow/{app['uuid']}", files={"file": DOCUMENT}, **rest)
         calls = f"{there.url}/stand-in/calls"
         rung = httpx.post(calls, json={"to": NUMBER, "keys": "1"}, trust_env=False).json()
-        while not httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"]:
-            time.sleep(0.01)
+        wait_until(
+            lambda: httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"], "the end of the simulated call"
+        )
         here("CALLFLOWS_OPENTACT_URL", there.rest_url)
         here("CALLFLOWS_OPENTACT_TOKEN", there.platform.options.token)
         remember(rung["uuid"], app["uuid"] if known else "")

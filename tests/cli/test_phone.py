@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import kill_process, wait_for_exit
+
 ROOT = Path(__file__).parents[2]
 FLOW = """
 numbers: [+12015550123]
@@ -79,12 +81,11 @@ class Phone:
         """The exit code, and what was shown last."""
         while self._read():
             pass
-        return self.process.wait(LONGEST), self.shown
+        return wait_for_exit(self.process, LONGEST), self.shown
 
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            kill_process(self.process)
         os.close(self._ours)
 
 
@@ -204,7 +205,7 @@ def test_a_terminal_that_goes_away_ends_it(ring):
     phone = ring()
     phone.until("keys> ")
     phone.process.send_signal(signal.SIGHUP)
-    assert phone.process.wait(LONGEST) == -signal.SIGHUP
+    assert wait_for_exit(phone.process, LONGEST) == -signal.SIGHUP
 
 
 def test_there_is_colour_on_a_terminal_unless_it_is_not_wanted(ring):

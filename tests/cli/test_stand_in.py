@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from command_runner import run_command
 from callflows.rehearsal import undocumented_rules
 from callflows.stand_in.stand_in_options import StandInOptions
 from callflows.stand_in.stand_in_rules import ALL_UNDOCUMENTED_RULES
+from waiting import kill_process, wait_for_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,16 +43,10 @@ def running(*arguments: str, folder: Path) -> Iterator[tuple[str, subprocess.Pop
     process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.get(url, trust_env=False)
-                break
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.1)
+        wait_for_server(process, url)
         yield url, process
     finally:
-        process.kill()
-        process.wait()
+        kill_process(process)
         if process.stderr:
             process.stderr.close()
 

@@ -128,12 +128,3 @@ async def run_live_effects(
         yield live
     finally:
         await live.stop(0)
-
-
-def run_within_minute(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine gives, in a loop of its own; never longer than a minute."""
-
-    async def run_with_timeout() -> Any:
-        return await asyncio.wait_for(coroutine, 60)
-
-    return asyncio.run(run_with_timeout())

@@ -7,11 +7,12 @@ import ipaddress
 import threading
 
 import pytest
-from outside_servers import make_resolver, run_within_minute
+from outside_servers import make_resolver
 
 from callflows.effects.address_guard import MAX_RESOLVER_THREADS, AddressGuard, HostResolver
 from callflows.effects.guarded_http import GuardedClient
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from waiting import run_bounded
 
 PUBLIC = "93.184.216.34"
 INWARD = [
@@ -112,13 +113,13 @@ def test_an_address_of_the_house_is_refused_as_written_and_as_what_a_name_resolv
     with pytest.raises(BlockedRequestError):
         wire.parse_url(f"http://{bracketed(address)}/")
     with pytest.raises(BlockedRequestError, match="CALLFLOWS_PRIVATE_LOOKUPS"):
-        run_within_minute(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com"))
+        run_bounded(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com"))
 
 
 @pytest.mark.parametrize("address", OUTWARD)
 def test_an_address_of_the_public_internet_is_allowed(wire, address):
     assert wire.parse_url(f"https://{bracketed(address)}:8443/x").raw_host.decode() == address
-    assert run_within_minute(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com")) == [
+    assert run_bounded(AddressGuard(resolve_host=make_resolver([address])).resolve_allowed("crm.example.com")) == [
         str(ipaddress.ip_address(address))
     ]
 
@@ -205,7 +206,7 @@ def test_a_url_of_a_name_is_asked_under_that_name(wire, url, host):
 
 def test_a_name_may_mean_several_addresses_of_which_only_the_allowed_are_used():
     found = ["10.0.0.1", PUBLIC, "::1", "2606:4700::1111"]
-    assert run_within_minute(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com")) == [
+    assert run_bounded(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com")) == [
         PUBLIC,
         "2606:4700::1111",
     ]
@@ -214,7 +215,7 @@ def test_a_name_may_mean_several_addresses_of_which_only_the_allowed_are_used():
 def test_what_the_resolver_says_that_is_no_address_counts_for_nothing():
     for found in ([], ["fe80::1%eth0"], ["crm.example.com"]):
         with pytest.raises(OutboundRequestError, match="has no address"):
-            run_within_minute(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com"))
+            run_bounded(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com"))
 
 
 @pytest.mark.parametrize(
@@ -237,12 +238,12 @@ def test_networks_of_the_house_that_the_operator_names_are_allowed_and_no_others
 
 def test_this_machine_s_own_names_are_refused_with_the_real_resolver():
     with pytest.raises(BlockedRequestError, match="CALLFLOWS_PRIVATE_LOOKUPS"):
-        run_within_minute(AddressGuard().resolve_allowed("localhost"))
+        run_bounded(AddressGuard().resolve_allowed("localhost"))
 
 
 def test_a_name_that_is_none_has_no_address():
     with pytest.raises(OutboundRequestError, match="has no address"):
-        run_within_minute(
+        run_bounded(
             AddressGuard(
                 resolve_host=HostResolver(lambda _host: (_ for _ in ()).throw(OSError("no such name")))
             ).resolve_allowed("nowhere.example")
@@ -268,7 +269,7 @@ def test_who_wants_the_same_name_at_once_shares_the_answer():
         go.set()
         return await asyncio.gather(*waiting)
 
-    assert run_within_minute(several()) == [[PUBLIC]] * 50
+    assert run_bounded(several()) == [[PUBLIC]] * 50
     assert asked == ["crm.example.com"]
 
 
@@ -294,7 +295,7 @@ def test_a_dead_name_server_takes_a_bounded_number_of_threads_and_not_the_loop()
         await asyncio.gather(*waiting)
         return seen, len(inside)
 
-    assert run_within_minute(many()) == (MAX_RESOLVER_THREADS, 4 * MAX_RESOLVER_THREADS)
+    assert run_bounded(many()) == (MAX_RESOLVER_THREADS, 4 * MAX_RESOLVER_THREADS)
 
 
 def test_who_gives_up_waiting_for_a_name_does_not_take_it_from_others():
@@ -309,4 +310,4 @@ def test_who_gives_up_waiting_for_a_name_does_not_take_it_from_others():
         go.set()
         return await patient
 
-    assert run_within_minute(two()) == [PUBLIC]
+    assert run_bounded(two()) == [PUBLIC]

@@ -7,7 +7,6 @@ import datetime as dt
 import gzip
 import json
 import ssl
-import subprocess
 import sys
 
 import pytest
@@ -25,11 +24,11 @@ from outside_servers import (
     make_resolver,
     run_live_effects,
     run_server,
-    run_within_minute,
 )
 
 from callflows.effects.http_lookup import MAX_LOOKUP_ANSWER_BYTES, MAX_LOOKUP_ANSWER_DEPTH
 from callflows.effects.live_effects import LiveEffects
+from waiting import run_bounded, run_process, wait_until_async
 
 
 def found(answered, **given):
@@ -40,7 +39,7 @@ def found(answered, **given):
         async with run_server(take) as server, run_live_effects() as live:
             return await live.run_lookup(make_lookup(server.url("/accounts/1?pin=4711"), **given)), server.requests
 
-    return run_within_minute(one())
+    return run_bounded(one())
 
 
 def value(answered):
@@ -114,7 +113,7 @@ def test_a_connection_is_kept_and_no_cookie_is():
                 assert (await live.run_lookup(make_lookup(server.url()))).ok
             return server
 
-    server = run_within_minute(several())
+    server = run_bounded(several())
     assert server.connections == 1
     assert all("cookie" not in asked.headers for asked in server.requests)
 
@@ -276,7 +275,7 @@ def test_a_slow_name_server_is_given_up_at_the_deadline():
         async with run_live_effects(resolve_host=resolve) as live:
             return await live.run_lookup(make_lookup("http://crm.example.com/", timeout_ms=200))
 
-    assert run_within_minute(one()).reason == "no answer within 200 ms"
+    assert run_bounded(one()).reason == "no answer within 200 ms"
 
 
 def test_redirects_have_one_deadline_together():
@@ -291,13 +290,12 @@ def test_a_lookup_whose_caller_is_gone_is_cancelled():
     async def one():
         async with run_server(never) as server, run_live_effects() as live:
             task = asyncio.create_task(live.run_lookup(make_lookup(server.url())))
-            while not server.requests:  # noqa: ASYNC110 - a question of the product sets no event
-                await asyncio.sleep(0.001)
+            await wait_until_async(lambda: server.requests, "the request of the lookup")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    run_within_minute(one())
+    run_bounded(one())
 
 
 def test_a_server_that_hangs_does_not_hold_up_questions_to_others():
@@ -311,7 +309,7 @@ def test_a_server_that_hangs_does_not_hold_up_questions_to_others():
             await asyncio.gather(*hanging, return_exceptions=True)
             return result, slow.connections
 
-    result, connections = run_within_minute(both())
+    result, connections = run_bounded(both())
     assert result.value == 1
     assert connections <= 32
 
@@ -355,7 +353,7 @@ def elsewhere(status=302, **given):
         ):
             return await live.run_lookup(make_lookup(server.url(), **given)), other.requests
 
-    return run_within_minute(two())
+    return run_bounded(two())
 
 
 def test_headers_of_the_author_are_not_carried_to_another_server():
@@ -406,7 +404,7 @@ def test_a_redirect_to_a_house_that_is_not_allowed_is_not_followed():
             plain, named = [await live.run_lookup(make_lookup(outer.url())) for _ in range(2)]
             return plain, named, inner.connections
 
-    plain, named, connections = run_within_minute(two())
+    plain, named, connections = run_bounded(two())
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in plain.reason
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in named.reason
     assert connections == 0
@@ -431,7 +429,7 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
                 second = await live.run_lookup(make_lookup(allowed.url(host="crm.example.com")))
             return first, seen, second, allowed.requests[0].headers["host"].split(":")[0], inner.connections
 
-    first, names, second, host, inner = run_within_minute(rebound())
+    first, names, second, host, inner = run_bounded(rebound())
     assert first.ok
     assert names == ["crm.example.com"]
     assert host == "crm.example.com"
@@ -448,7 +446,7 @@ def test_of_several_addresses_only_the_allowed_are_connected_to():
         ):
             return await live.run_lookup(make_lookup(allowed.url(host="crm.example.com"))), inner.connections
 
-    result, inner = run_within_minute(mixed())
+    result, inner = run_bounded(mixed())
     assert (result.ok, inner) == (True, 0)
 
 
@@ -460,7 +458,7 @@ def test_an_address_where_nobody_listens_gives_way_to_the_next():
         ):
             return await live.run_lookup(make_lookup(server.url(host="crm.example.com")))
 
-    assert run_within_minute(two()).ok
+    assert run_bounded(two()).ok
 
 
 def test_nobody_listens():
@@ -470,7 +468,7 @@ def test_nobody_listens():
         async with run_live_effects() as live:
             return await live.run_lookup(make_lookup(url))
 
-    assert run_within_minute(one()).reason == "it cannot be connected to"
+    assert run_bounded(one()).reason == "it cannot be connected to"
 
 
 # Certificates
@@ -526,7 +524,7 @@ def test_a_certificate_is_the_name_s_though_the_connection_goes_to_an_address(ce
         ):
             return await live.run_lookup(make_lookup(f"https://{host}:{server.port}/"))
 
-    assert run_within_minute(one()).reason == expected
+    assert run_bounded(one()).reason == expected
     assert told == [None if host == LOCAL_HOST else host.rstrip(".")]
 
 
@@ -544,7 +542,7 @@ def test_a_redirect_never_leads_from_https_to_http(certificates):
         ):
             return await live.run_lookup(make_lookup(f"https://crm.example.com:{server.port}/")), plain.connections
 
-    result, connections = run_within_minute(one())
+    result, connections = run_bounded(one())
     assert result.reason == "it redirects from https to http"
     assert connections == 0
 
@@ -558,7 +556,7 @@ def test_what_is_found_says_how_long_it_took_and_is_counted():
             results = [await live.run_lookup(make_lookup(url)) for url in (server.url(), server.url(), "http://10.0.0.1/")]
             return results, live.count_results()
 
-    results, counts = run_within_minute(three())
+    results, counts = run_bounded(three())
     assert all(result.duration_ms > 0 for result in results)
     assert counts == {("lookup", "ok"): 2, ("lookup", "failed"): 1}
 
@@ -581,7 +579,7 @@ def test_something_that_nobody_thought_of_is_a_failure_and_not_an_error():
         async with run_live_effects(resolve_host=resolve) as live:
             return await live.run_lookup(make_lookup("http://crm.example.com/"))
 
-    assert run_within_minute(one()).reason == "it broke"
+    assert run_bounded(one()).reason == "it broke"
 
 
 def test_nothing_heavy_is_loaded_before_a_flow_needs_it():
@@ -589,7 +587,7 @@ def test_nothing_heavy_is_loaded_before_a_flow_needs_it():
         "import callflows, callflows.effects.live_effects, sys; callflows.effects.live_effects.LiveEffects(); "
         "print('httpx' in sys.modules, 'httpcore' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    done = run_process([sys.executable, "-c", code], check=True)
     assert done.stdout.split() == ["False", "False"]
 
 
@@ -601,6 +599,6 @@ def test_without_networks_of_the_house_nothing_of_it_is_reached():
             await live.stop(0)
             return result, server.connections
 
-    result, connections = run_within_minute(one())
+    result, connections = run_bounded(one())
     assert "CALLFLOWS_PRIVATE_LOOKUPS" in result.reason
     assert connections == 0

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 import structlog
-from outside_servers import run_live_effects, run_within_minute
+from outside_servers import run_live_effects
 
 from callflows.telephony.ports import Effect, InMemoryOptOuts
+from waiting import run_bounded, wait_until_async
 
 OURS, ME = "+12015550123", "+12015550999"
 
@@ -44,11 +45,12 @@ def sent(*effects, **given):
         async with run_live_effects(send_sms=send, **given) as live:
             for effect in effects:
                 live.queue_effect(effect)
-            while sum(live.count_results().values()) < len(effects):  # noqa: ASYNC110 - no event tells of the last
-                await asyncio.sleep(0.002)
+            await wait_until_async(
+                lambda: sum(live.count_results().values()) >= len(effects), f"the results of {len(effects)} effects"
+            )
             return dict(live.count_results())
 
-    counts = run_within_minute(all_of_them())
+    counts = run_bounded(all_of_them())
     return keys, {outcome: count for (_, outcome), count in counts.items()}
 
 
@@ -81,7 +83,7 @@ def test_where_it_cannot_be_found_out_what_was_done_it_is_done_and_that_is_said(
 @pytest.mark.parametrize("from_", [OURS, "12015550123", "+1 201 555 0123"])
 def test_who_said_stop_gets_nothing_but_the_confirmation_and_that_is_said(from_):
     store = InMemoryOptOuts()
-    asyncio.run(store.opt_out(OURS, ME, 1.0))
+    run_bounded(store.opt_out(OURS, ME, 1.0))
     effects = (
         text("a", from_=from_),
         text("b", from_="+12015550124"),
@@ -104,7 +106,7 @@ def test_where_it_cannot_be_found_out_who_said_stop_nothing_is_sent():
 
 def test_what_became_of_a_refused_text_is_told():
     store = InMemoryOptOuts()
-    asyncio.run(store.opt_out(OURS, ME, 1.0))
+    run_bounded(store.opt_out(OURS, ME, 1.0))
     settled = []
     sent(text("a"), opt_outs=store, report_result=settled.append)
     assert [(what.result, what.key) for what in settled] == [("refused", "a")]

@@ -19,7 +19,6 @@ from outside_servers import (
     format_answer,
     run_live_effects,
     run_server,
-    run_within_minute,
 )
 
 from callflows.effects import effect_outbox
@@ -29,6 +28,7 @@ from callflows.effects.live_effects import LiveEffects
 from callflows.effects.signed_webhooks import MAX_RETRY_AFTER_SECONDS, WEBHOOK_RETRY_SECONDS, WebhookSender
 from callflows.errors import OutboundRequestError
 from callflows.telephony.ports import Effect
+from waiting import run_bounded, wait_until_async
 
 KEY = "whsec_" + base64.b64encode(b"a key of the tests, 32 bytes...!").decode()
 OLDER = "whsec_" + base64.b64encode(b"an older key of these tests.....").decode()
@@ -39,17 +39,12 @@ def notice(url, key="call-1/acme/start/2", body=BODY, kind="notify"):
     return Effect(kind, key, {"url": url, "body": body})
 
 
-async def until(happened):
-    while not happened():  # noqa: ASYNC110 - what happens is the product's and sets no event
-        await asyncio.sleep(0.002)
-
-
 def done(live):
     return sum(count for (kind, outcome), count in live.count_results().items() if outcome in {"sent", "failed"})
 
 
 async def settled(live, effects=1):
-    await until(lambda: done(live) == effects)
+    await wait_until_async(lambda: done(live) == effects, f"the results of {effects} effects")
 
 
 class Naps:
@@ -75,7 +70,7 @@ def sent(*answers, keys=(), effect=notice, path="/hook"):
             await settled(live)
             return server.requests, naps.seconds, dict(live.count_results())
 
-    return run_within_minute(one())
+    return run_bounded(one())
 
 
 # The signature
@@ -116,7 +111,7 @@ def test_without_a_key_a_webhook_is_sent_unsigned_and_the_log_says_so_once():
             return server.requests
 
     with structlog.testing.capture_logs() as lines:
-        asked = run_within_minute(two())
+        asked = run_bounded(two())
     assert all("webhook-signature" not in each.headers and "webhook-id" in each.headers for each in asked)
     said = [line for line in lines if "CALLFLOWS_NOTIFY_KEY" in line["event"]]
     assert [line["log_level"] for line in said] == ["warning"]
@@ -188,7 +183,7 @@ def test_a_server_may_say_when_as_a_moment():
             await webhooks.send_webhook(notice(server.url()))
             await wire.close()
 
-    run_within_minute(one())
+    run_bounded(one())
     assert waits == [300.0]
 
 
@@ -206,7 +201,7 @@ def test_a_server_that_is_away_is_tried_again_until_it_is_back():
             await settled(live)
             return dict(live.count_results())
 
-    assert run_within_minute(back()) == {("notify", "sent"): 1}
+    assert run_bounded(back()) == {("notify", "sent"): 1}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +215,7 @@ def test_a_webhook_goes_nowhere_where_a_lookup_may_not_go(url):
             await settled(live)
             return naps.seconds, dict(live.count_results())
 
-    assert run_within_minute(one()) == ([], {("notify", "failed"): 1})
+    assert run_bounded(one()) == ([], {("notify", "failed"): 1})
 
 
 @pytest.mark.parametrize("body", [{"a": object()}, {"a": float("nan")}, "x" * 300_000])
@@ -254,13 +249,13 @@ def test_a_server_that_hangs_holds_up_nobody_else_s_webhooks():
         ):
             for n in range(300):
                 live.queue_effect(notice(slow.url(), f"slow {n}"))
-            await until(lambda: slow.connections == 4)
+            await wait_until_async(lambda: slow.connections == 4, "four connections")
             for n in range(20):
                 live.queue_effect(notice(quick.url(), f"quick {n}"))
             await settled(live, 20)
             return len(quick.requests), slow.connections
 
-    assert run_within_minute(both()) == (20, 4)
+    assert run_bounded(both()) == (20, 4)
 
 
 def test_what_does_not_fit_is_dropped_counted_and_said_and_one_host_has_half_of_the_room():
@@ -275,7 +270,7 @@ def test_what_does_not_fit_is_dropped_counted_and_said_and_one_host_has_half_of_
         return first, live.count_results()
 
     with structlog.testing.capture_logs() as lines:
-        first, then = run_within_minute(many())
+        first, then = run_bounded(many())
     assert first == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS // 2}
     assert then == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS + 1}
     assert [line["event"] for line in lines] == ["effects dropped: too many wait"]
@@ -292,7 +287,7 @@ def test_what_is_done_makes_room(monkeypatch):
                 await settled(live, start + 10)
             return dict(live.count_results())
 
-    assert run_within_minute(twice()) == {("notify", "sent"): 20}
+    assert run_bounded(twice()) == {("notify", "sent"): 20}
 
 
 def test_an_effect_that_is_caused_twice_happens_once():
@@ -305,7 +300,7 @@ def test_an_effect_that_is_caused_twice_happens_once():
             live.queue_effect(notice(server.url()))
             return len(server.requests), dict(live.count_results())
 
-    asked, counts = run_within_minute(twice())
+    asked, counts = run_bounded(twice())
     assert asked == 2
     assert counts == {("notify", "sent"): 1, ("notify", "repeated"): 2, ("voicemail", "sent"): 1}
 
@@ -320,7 +315,7 @@ def test_an_effect_that_was_dropped_may_be_caused_again():
             await settled(live, effect_outbox.MAX_OUTBOX_EFFECTS // 2 + 1)
             return dict(live.count_results())
 
-    counts = run_within_minute(again())
+    counts = run_bounded(again())
     assert ("notify", "repeated") not in counts
 
 
@@ -334,7 +329,7 @@ def test_what_is_known_to_be_done_is_a_bounded_number(monkeypatch):
             await settled(live, 4)
             return dict(live.count_results())
 
-    assert run_within_minute(three()) == {("notify", "failed"): 4, ("notify", "repeated"): 1}
+    assert run_bounded(three()) == {("notify", "failed"): 4, ("notify", "repeated"): 1}
 
 
 def test_effects_are_caused_from_any_thread_and_before_the_start():
@@ -355,7 +350,7 @@ def test_effects_are_caused_from_any_thread_and_before_the_start():
             await live.stop(1)
             return dict(live.count_results())
 
-    assert run_within_minute(threads()) == {("notify", "sent"): 201}
+    assert run_bounded(threads()) == {("notify", "sent"): 201}
 
 
 # The end
@@ -372,14 +367,14 @@ def test_at_the_end_what_waits_is_sent_and_what_waits_for_another_attempt_has_it
             live = LiveEffects(LOOPBACK_NETWORK)
             await live.start()
             live.queue_effect(notice(server.url(), "waits ten seconds"))
-            await until(lambda: len(server.requests) == 1)
+            await wait_until_async(lambda: len(server.requests) == 1, "the first request")
             await asyncio.sleep(0.02)
             broken = False
             live.queue_effect(notice(other.url(), "just caused"))
             await live.stop(10)
             return dict(live.count_results())
 
-    assert run_within_minute(end()) == {("notify", "sent"): 2}
+    assert run_bounded(end()) == {("notify", "sent"): 2}
 
 
 def test_at_the_end_what_cannot_be_sent_in_time_is_dropped_counted_and_said():
@@ -389,13 +384,13 @@ def test_at_the_end_what_cannot_be_sent_in_time_is_dropped_counted_and_said():
             await live.start()
             live.queue_effect(notice(server.url(), "a"))
             live.queue_effect(notice(server.url(), "b"))
-            await until(lambda: len(server.requests) == 2)
+            await wait_until_async(lambda: len(server.requests) == 2, "the second request")
             await live.stop(0.01)
             live.queue_effect(notice(server.url(), "too late"))
             return dict(live.count_results())
 
     with structlog.testing.capture_logs() as lines:
-        assert run_within_minute(end()) == {("notify", "dropped"): 3}
+        assert run_bounded(end()) == {("notify", "dropped"): 3}
     assert ("effects dropped: the server stops", 2) in [(line["event"], line.get("count")) for line in lines]
 
 
@@ -405,11 +400,11 @@ def test_a_broken_server_does_not_keep_the_end_waiting():
             live = LiveEffects(LOOPBACK_NETWORK)
             await live.start()
             live.queue_effect(notice(server.url()))
-            await until(lambda: server.requests)
+            await wait_until_async(lambda: server.requests, "a request")
             await live.stop(30)
             return len(server.requests), dict(live.count_results())
 
-    asked, counts = run_within_minute(end())
+    asked, counts = run_bounded(end())
     assert asked <= 2
     assert counts == {("notify", "failed"): 1}
 
@@ -433,7 +428,7 @@ def test_a_message_goes_to_whoever_sends_messages():
             await settled(live)
             return dict(live.count_results())
 
-    assert run_within_minute(one()) == {("sms", "sent"): 1}
+    assert run_bounded(one()) == {("sms", "sent"): 1}
     assert out == ["Main Street 1"]
 
 
@@ -449,7 +444,7 @@ def test_a_message_that_cannot_be_sent_is_counted_and_said(error):
             return dict(live.count_results())
 
     with structlog.testing.capture_logs() as lines:
-        assert run_within_minute(one()) == {("sms", "failed"): 1}
+        assert run_bounded(one()) == {("sms", "failed"): 1}
     assert lines[0]["event"] == "sms failed"
     assert "2015550999" not in str(lines)
 
@@ -462,5 +457,5 @@ def test_an_installation_that_sends_no_messages_says_so():
             return dict(live.count_results())
 
     with structlog.testing.capture_logs() as lines:
-        assert run_within_minute(one()) == {("sms", "failed"): 1}
+        assert run_bounded(one()) == {("sms", "failed"): 1}
     assert lines[0]["reason"] == "messages cannot be sent by this installation (to +12015550999)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -18,6 +17,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     complete_voicemail_effect,
 )
+from waiting import run_bounded
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()
@@ -47,7 +47,7 @@ def turn_after(steps, call=None, more=""):
     async def do(job, _end, _flow):
         return job.run()
 
-    return asyncio.run(run_missed_call_steps(flow, call or ended(), do))
+    return run_bounded(run_missed_call_steps(flow, call or ended(), do))
 
 
 def texts(*args, **given):
@@ -136,7 +136,7 @@ def test_a_node_named_missed_is_another_thing():
     async def do(job, _end, _flow):
         return job.run()
 
-    afterwards = asyncio.run(run_missed_call_steps(flow, ended(), do)).effects
+    afterwards = run_bounded(run_missed_call_steps(flow, ended(), do)).effects
     assert [effect.payload["text"] for effect in (*during, *afterwards)] == ["Hello.", "Hi.", "Sorry."]
     assert len({effect.key for effect in (*during, *afterwards)}) == 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +23,7 @@ from callflows.language.verbs import DTMF, Dial, Error, Gather, Hangup, Record, 
 from callflows.telephony.call_record import CallRecord, ReportedLeg
 from callflows.telephony.ports import LookupResult
 from callflows.telephony.turn import Variables
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -299,7 +299,7 @@ def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
 
     def texts(at=OPEN, from_="+12015550999", **how):
         call = CallRecord("c", from_, "12015550123", at.timestamp(), **{"calls_today": 1, **how})
-        turn = asyncio.run(run_missed_call_steps(line.flow, call, None))
+        turn = run_bounded(run_missed_call_steps(line.flow, call, None))
         return [effect.payload["text"] for effect in turn.effects] if turn is not None else []
 
     (said,) = texts()

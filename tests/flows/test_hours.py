@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.overrides import HoursOverride
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
+from waiting import run_process
 
 if TYPE_CHECKING:
     from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
@@ -646,5 +646,5 @@ def test_the_package_of_holidays_is_imported_by_the_first_hours_that_ask_for_it(
     )
     command = [sys.executable, "-c", code]
     root = Path(__file__).parents[2]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)  # noqa: S603 - our own
+    ran = run_process(command, check=True, cwd=root)
     assert ran.stdout.split() == ["False", "True"]

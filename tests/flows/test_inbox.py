@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections import Counter
 
@@ -16,6 +15,7 @@ from callflows.flows.messages.message_inbox import MAX_ANSWERABLE_AGE_SECONDS, M
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import TextMessage
 from callflows.telephony.ports import InMemoryOptOuts
+from waiting import run_bounded
 
 NOW = 1_790_000_000.0
 ME, OURS = "+12015550999", "+12015550123"
@@ -54,7 +54,7 @@ class Phone:
     def take(self, text, **given):
         self.now += 0.001
         said = {"from_": ME, "to": "12015550123", "received_at": self.now, "uuid": f"m{next(ids)}", **given}
-        return asyncio.run(self.inbox.handle_message(TextMessage(text=text, **said)))
+        return run_bounded(self.inbox.handle_message(TextMessage(text=text, **said)))
 
     def says(self, text, **given):
         """What is sent, as to whom and what."""
@@ -187,7 +187,7 @@ def test_the_opt_outs_are_the_same_in_every_order():
             await (store.opt_out if what == "out" else store.opt_in)(OURS, ME, at)
         return await store.is_opted_out(OURS, ME)
 
-    assert {asyncio.run(after(order)) for order in itertools.permutations(said)} == {True}
+    assert {run_bounded(after(order)) for order in itertools.permutations(said)} == {True}
 
 
 def test_a_stop_that_cannot_be_kept_is_not_taken_and_is_taken_when_it_comes_again():
@@ -210,7 +210,7 @@ def test_a_stop_that_cannot_be_kept_is_not_taken_and_is_taken_when_it_comes_agai
 def test_a_stop_to_a_number_that_nobody_answers_is_kept():
     phone = Phone()
     assert phone.take("stop", to="12015550777").outcome == "unknown-number"
-    assert asyncio.run(phone.optouts.is_opted_out("+12015550777", ME))
+    assert run_bounded(phone.optouts.is_opted_out("+12015550777", ME))
 
 
 def test_nothing_is_forwarded_to_who_said_stop_and_what_he_writes_still_is():

@@ -22,6 +22,7 @@ from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS, FlowVersi
 from callflows.flows.loader.folder_loader import load_flow_folder, relax_garbage_collection
 from callflows.flows.loader.folder_watcher import may_affect_flows
 from callflows.flows.tickets import TICKET_LIFETIME_SECONDS
+from waiting import join_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -414,7 +415,7 @@ def test_a_save_in_several_writes_is_read_when_it_is_done(folder):
         while writer.is_alive():
             library.refresh()
             seen.add(library.loaded_flows.book.find_answering_flow(ONE).answer("start", make_turn()).count(b"Long."))
-        writer.join()
+        join_thread(writer)
     library.refresh()
     assert seen <= {0, 50}
     assert library.loaded_flows.problems == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from datetime import UTC, date, datetime
@@ -20,6 +19,7 @@ from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.calls import Caller
 from callflows.telephony.phone_numbers import PhoneNumber, parse_attestation, parse_caller_number
 from callflows.telephony.turn import Turn
+from waiting import join_thread, run_process
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -193,7 +193,7 @@ def test_the_heavy_tables_of_states_are_not_read_until_somebody_asks():
         "assert 'phonenumbers.geodata' not in sys.modules\n"
         "assert Caller('+12015550999', '').state == 'NJ'\nassert 'phonenumbers.geodata' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603 - our own words
+    run_process([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize(
@@ -523,5 +523,5 @@ def test_no_count_is_lost_between_threads():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        join_thread(thread)
     assert counts.count_call("acme", "+12015550999", monday) == 8001

@@ -19,6 +19,7 @@ import uvloop
 from callflows.errors import AuthorCodeError, SandboxCrashError, SandboxTimeoutError
 from callflows.sandbox.sandbox_child import MAX_FRAME_BYTES
 from callflows.sandbox.sandbox_pool import SandboxPool
+from waiting import kill_after, kill_process, run_bounded, wait_for_exit, wait_until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,9 +44,7 @@ async def asked(pool: SandboxPool, request: str, within: float = LATE, lane: str
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LATE):
-        while not true():  # noqa: ASYNC110 - other processes set no Event
-            await asyncio.sleep(0.01)
+    await wait_until_async(true, "a change in other processes", seconds=LATE)
 
 
 def alive(pid: int) -> bool:
@@ -103,7 +102,7 @@ def test_a_library_that_looks_into_tasks_finds_what_it_looks_for(capfd):
         async with workers() as pool:
             assert await asked(pool, "look_into_tasks") == "True CORO_RUNNING"
 
-    asyncio.run(story())
+    run_bounded(story())
     assert not capfd.readouterr().err
 
 
@@ -127,7 +126,7 @@ def test_what_never_ends_is_overdue_and_its_worker_is_replaced(work):
             assert pool.counts["overdue"] == 1
             assert pool.counts["died"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_thread_that_goes_on_after_its_turn_costs_the_worker():
@@ -137,7 +136,7 @@ def test_a_thread_that_goes_on_after_its_turn_costs_the_worker():
                 await asked(pool, "spin_in_a_thread", SOON)
             await until(lambda: pool.counts["replaced"] == 1)
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_task_ends_with_its_turn_and_is_in_nobodys_way():
@@ -149,7 +148,7 @@ def test_a_task_ends_with_its_turn_and_is_in_nobodys_way():
                 assert await asked(pool, "echo x", 2, "another flow") == "x"
             assert pool.counts["overdue"] == pool.counts["replaced"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_turn_that_only_waits_too_long_costs_no_worker():
@@ -161,7 +160,7 @@ def test_a_turn_that_only_waits_too_long_costs_no_worker():
             assert await asked(pool, "sleep 0") == pid
             assert pool.counts["replaced"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 @pytest.mark.parametrize(("work", "how"), [("die 3", "exit status 3"), ("crash", "SIGSEGV"), ("die 0", "exit status 0")])
@@ -175,7 +174,7 @@ def test_a_worker_that_dies_takes_only_its_own_turn_with_it(work, how, tmp_path)
             assert await innocent == "done"
             assert pool.counts["died"] == 1
 
-    asyncio.run(story())
+    run_bounded(story())
     assert len(lines(tmp_path / "ran")) == 1, "the innocent turn was run once"
 
 
@@ -192,7 +191,7 @@ def test_an_error_of_the_work_is_told_with_its_place():
                 await asked(pool, "leave_in_a_task")
             assert pool.counts["died"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_memory_is_bounded():
@@ -203,7 +202,7 @@ def test_memory_is_bounded():
             assert await asked(pool, "echo x") == "x"
             await until(lambda: pool.counts["replaced"] == 1)
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_requests_and_replies_are_bounded(run):
@@ -229,7 +228,7 @@ def test_what_is_printed_goes_to_standard_error(capfd):
         async with workers() as pool:
             assert await asked(pool, "shout loudly") == "said"
 
-    asyncio.run(story())
+    run_bounded(story())
     out, err = capfd.readouterr()
     assert not out
     assert sorted(err.splitlines()) == ["printed loudly", "written loudly"]
@@ -241,7 +240,7 @@ def test_a_worker_reads_nothing():
         async with workers() as pool:
             assert (await asked(pool, "files")).split()[0] == "/dev/null"
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_twenty_endless_turns_of_one_flow_leave_the_others_their_workers():
@@ -257,7 +256,7 @@ def test_twenty_endless_turns_of_one_flow_leave_the_others_their_workers():
             await asyncio.sleep(0.3)
             assert 1 <= pool.counts["replaced"] <= 2, "half of the workers, and no more"
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_flow_whose_turn_spins_answers_its_other_callers_from_other_processes():
@@ -270,7 +269,7 @@ def test_a_flow_whose_turn_spins_answers_its_other_callers_from_other_processes(
             with pytest.raises(SandboxTimeoutError):
                 await bad
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_turn_that_waits_is_not_killed_for_a_turn_beside_it_that_computes_within_its_time():
@@ -284,7 +283,7 @@ def test_a_turn_that_waits_is_not_killed_for_a_turn_beside_it_that_computes_with
             assert await asked(pool, "echo x") == "x"
             assert pool.counts["replaced"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_processes_are_started_as_flows_need_them_and_there_are_never_more_than_allowed():
@@ -298,7 +297,7 @@ def test_processes_are_started_as_flows_need_them_and_there_are_never_more_than_
         assert len(set(await asyncio.gather(*flows))) == 3
         await pool.stop()
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_package_in_the_working_folder_shadows_nothing(tmp_path, monkeypatch):
@@ -312,7 +311,7 @@ def test_a_package_in_the_working_folder_shadows_nothing(tmp_path, monkeypatch):
         async with workers() as pool:
             assert await asked(pool, "echo x") == "x"
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_who_stops_listening_stops_the_work():
@@ -327,7 +326,7 @@ def test_who_stops_listening_stops_the_work():
             assert pool.counts["replaced"] == 1
             assert pool.counts["running"] == pool.counts["overdue"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 def test_a_deadline_that_has_passed_is_overdue():
@@ -337,7 +336,7 @@ def test_a_deadline_that_has_passed_is_overdue():
                 await asked(pool, "spin", -1)
             assert await asked(pool, "echo x") == "x"
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 @pytest.mark.parametrize(
@@ -363,7 +362,7 @@ def test_an_entry_that_cannot_start_is_told_to_every_ask_and_tried_less_and_less
                 await asyncio.sleep(0.05)
             assert pool.counts["overdue"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
     assert len(lines(tmp_path / "ran")) <= 6
 
 
@@ -384,7 +383,7 @@ def test_a_machine_that_starts_no_process_is_told_and_tried_again(monkeypatch):
         await pool.stop()
 
     files = sorted(Path("/proc/self/fd").iterdir())
-    asyncio.run(story())
+    run_bounded(story())
     assert sorted(Path("/proc/self/fd").iterdir()) == files
 
 
@@ -400,14 +399,14 @@ def test_workers_that_end_for_no_reason_are_started_less_and_less_often(tmp_path
             await asyncio.sleep(2)
             await until(lambda: len(lines(tmp_path / "ran")) > 1)
 
-    asyncio.run(story())
+    run_bounded(story())
     assert len(lines(tmp_path / "ran")) <= 5
 
 
 def test_workers_that_are_not_running_say_so():
     pool = SandboxPool("worker_functions:answer")
     with pytest.raises(SandboxCrashError, match="not running"):
-        asyncio.run(asked(pool, "echo x"))
+        run_bounded(asked(pool, "echo x"))
     assert pool.counts["workers"] == 0
 
 
@@ -420,7 +419,7 @@ def test_whoever_waits_when_the_workers_stop_is_told():
         assert [type(outcome) for outcome in outcomes[:2]] == [SandboxCrashError, SandboxCrashError]
         assert pool.counts["running"] == 0
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 @LINUX
@@ -453,7 +452,7 @@ def test_what_the_work_started_is_killed_with_it():
             pid = int(await asked(pool, "grandchild"))
         await until(lambda: not alive(pid))
 
-    asyncio.run(story())
+    run_bounded(story())
 
 
 PARENT = """
@@ -491,14 +490,15 @@ def test_when_the_server_is_gone_its_workers_are(end):
     ) as parent:
         try:
             assert parent.stdout is not None
-            pids = [int(line) for line in iter(parent.stdout.readline, "\n")]
+            with kill_after(parent):
+                pids = [int(line) for line in iter(parent.stdout.readline, "\n")]
             assert len(pids) == 4
             assert all(map(alive, pids))
             parent.send_signal(end)
-            parent.wait(30)
-            asyncio.run(until(lambda: not any(map(alive, pids))))
+            wait_for_exit(parent)
+            run_bounded(until(lambda: not any(map(alive, pids))))
         finally:
-            parent.kill()
+            kill_process(parent)
 
 
 @LINUX
@@ -510,4 +510,4 @@ def test_a_signal_to_everybody_is_the_servers_business():
                 os.kill(pid, number)
             assert int(await asked(pool, "sleep 0.1")) == pid
 
-    asyncio.run(story())
+    run_bounded(story())

@@ -12,6 +12,7 @@ from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
 from callflows.sandbox.job_runner import JobRunner
 from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.telephony.ports import Effect, LookupRequest, LookupResult
+from waiting import run_bounded
 
 
 class Nobody:
@@ -41,7 +42,7 @@ def test_the_first_job_waits_for_workers_no_longer_than_the_turn():
         await workshop.run_job(JOB, time.monotonic() + 0.05, "acme")
 
     with pytest.raises(SandboxTimeoutError, match="not ready in time"):
-        asyncio.run(asyncio.wait_for(first(), 20))
+        run_bounded(asyncio.wait_for(first(), 20))
 
 
 def test_workers_that_were_late_for_one_are_there_for_the_next():
@@ -55,4 +56,4 @@ def test_workers_that_were_late_for_one_are_there_for_the_next():
         finally:
             await workshop.stop()
 
-    assert asyncio.run(two()) == "42"
+    assert run_bounded(two()) == "42"

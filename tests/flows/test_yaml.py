@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
 from callflows.language.verbs import ELEMENT_SPECS
+from waiting import run_process
 
 # Every scalar is text
 
@@ -245,7 +245,7 @@ def test_a_tag_of_yaml_is_not_obeyed(text):
 def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, times):
     (tmp_path / "deep.yaml").write_text(f"nodes: {opening * times}\n" if opening != "- " else opening * times)
     command = [sys.executable, "-m", "callflows.cli", "check", str(tmp_path / "deep.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+    done = run_process(command)
     assert done.returncode == 1, done.stderr[-500:]
     assert "deep.yaml:" in done.stdout
     assert "Traceback" not in done.stderr

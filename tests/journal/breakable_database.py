@@ -8,6 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from waiting import MAX_WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -35,7 +37,7 @@ class CuttableProxy:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                self.is_forwarding.wait()
+                self.is_forwarding.wait(MAX_WAIT_SECONDS)
                 far = socket.create_connection(self._target)
                 self._sockets += [near, far]
                 for one, other in ((near, far), (far, near)):
@@ -44,7 +46,7 @@ class CuttableProxy:
     def _forward_bytes(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while some := source.recv(65536):
-                self.is_forwarding.wait()
+                self.is_forwarding.wait(MAX_WAIT_SECONDS)
                 target.sendall(some)
         for end in (source, target):
             with contextlib.suppress(OSError):

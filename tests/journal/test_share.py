@@ -6,6 +6,7 @@ import threading
 import types
 
 from callflows.journal.cpu_budget import BUSY_CHECK_SECONDS, CpuBudget
+from waiting import join_thread
 
 
 def made(share=0.1, burst=0.5, busy=0.2):
@@ -58,5 +59,5 @@ def test_a_thread_that_has_ended_answers_nobody():
     found = []
     thread = threading.Thread(target=lambda: found.append(CpuBudget(0.1, 0.0, 0.2)))
     thread.start()
-    thread.join()
+    join_thread(thread)
     assert found[0].has_budget()

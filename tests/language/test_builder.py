@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +40,7 @@ from callflows.language.value_kinds import DECLARABLE_KINDS, parse_duration
 from callflows.language.verbs import ELEMENT_CLASSES
 from callflows.text import clean_text
 from document_strategies import XML_CHARACTERS, make_elements, wrap_in_document
+from waiting import run_process
 
 ROOT = Path(__file__).parents[2]
 URL = "https://flows.example.net/next"
@@ -456,12 +456,9 @@ def type_errors(program: str, folder: Path) -> set[tuple[int, str]]:
     (folder / "mypy.ini").write_text(
         f"[mypy]\nstrict = true\nfollow_imports = silent\nmypy_path = {ROOT}\n", encoding="utf-8"
     )
-    checked = subprocess.run(
+    checked = run_process(
         [sys.executable, "-m", "mypy", "--config-file=mypy.ini", "--no-error-summary", "program.py"],
         cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert checked.returncode in {0, 1}, checked.stdout + checked.stderr
     found = re.findall(r"^program\.py:(\d+): error: .*\[([\w-]+)\]$", checked.stdout, re.MULTILINE)

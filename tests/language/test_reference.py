@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -20,6 +19,7 @@ from callflows.language.verb_table import DIALECTS
 from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
 from document_strategies import SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
 from golden_documents import list_documents, read_accepted_document, read_refused_document
+from waiting import run_process
 
 SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
 SCHEMAS = {dialect: etree.XMLSchema(etree.fromstring(render_xsd(dialect))) for dialect in DIALECTS}
@@ -85,12 +85,9 @@ def test_xmllint_agrees(dialect, tmp_path):
     for number, document in enumerate([*written, b"<Response><Sya/></Response>"]):
         (tmp_path / f"{number}.xml").write_bytes(document)
     files = [f"{number}.xml" for number in range(len(written) + 1)]
-    linted = subprocess.run(  # noqa: S603 - the files are ours
+    linted = run_process(
         [shutil.which("xmllint") or "", "--noout", "--nonet", "--schema", "opentact.xsd", *files],
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
     )
     verdicts = [line for line in linted.stderr.splitlines() if line.endswith((" validates", " fails to validate"))]
     assert verdicts == [f"{file} validates" for file in files[:-1]] + [f"{files[-1]} fails to validate"]

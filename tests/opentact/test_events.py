@@ -26,9 +26,7 @@ from fake_opentact import (
     create_session,
     error_answer,
     load_event_sample,
-    run_coroutine,
     success_answer,
-    wait_until,
 )
 
 from callflows.errors import SettingsError
@@ -37,6 +35,7 @@ from callflows.opentact.event_connection import ConnectionTimeouts, EventConnect
 from callflows.opentact.event_parser import parse_event
 from callflows.opentact.event_stream import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
 from callflows.opentact.subscriptions_api import SUBSCRIPTION_LIFETIME
+from waiting import run_bounded, wait_until_async
 
 CALL = load_event_sample("2024-call-init")
 CALLS = [load_event_sample(name) for name in ("2024-call-init", "2024-call-live", "2024-call-destroyed")]
@@ -74,7 +73,7 @@ def come(platform, count, **given):
                     break
             return found, dataclasses.replace(events.health)
 
-    return run_coroutine(one())
+    return run_bounded(one())
 
 
 def types_of(found):
@@ -155,7 +154,7 @@ def test_whoever_takes_events_may_break(platform):
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    run_coroutine(one())
+    run_bounded(one())
     assert taken == ["", "init", "live", "destroyed"]
 
 
@@ -240,7 +239,7 @@ def test_a_handshake_that_is_forbidden_renews_the_token(platform):
                 await anext(stream)
         return platform.token_frames
 
-    assert run_coroutine(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
+    assert run_bounded(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
 
 
 def test_no_token_is_logged_even_where_everything_is(platform, caplog):
@@ -283,11 +282,11 @@ def test_a_token_is_not_sent_on_to_another_host(platform):
                     opentact, platform.events_url, types=(), clock=waits.create_clock(), timeouts=QUICK, backfill=nothing
                 )
                 task = asyncio.create_task(events.run(nothing))
-                await wait_until(lambda: len(waits.delays) >= 3)
+                await wait_until_async(lambda: len(waits.delays) >= 3, "three retries")
                 task.cancel()
             return events.health.problem
 
-    assert "not followed" in run_coroutine(one())
+    assert "not followed" in run_bounded(one())
     assert (other.connections, other.token_frames) == (0, [])
 
 
@@ -324,7 +323,7 @@ def test_a_good_connection_that_ends_is_opened_again_at_once(platform):
             found = [await anext(stream) for _ in range(3)]
             return found, dataclasses.replace(events.health)
 
-    found, health = run_coroutine(one())
+    found, health = run_bounded(one())
     assert types_of(found) == ["call_state", "auth", "call_state"]
     assert (health.reconnects, health.gaps) == (1, 1)
     assert waits.delays[0] == 0.0
@@ -354,12 +353,12 @@ def test_an_unreachable_platform_is_tried_for_ever(platform):
         async with create_client(platform) as opentact:
             events = EventStream(opentact, platform.events_url, types=(), clock=waits.create_clock(), timeouts=QUICK)
             task = asyncio.create_task(events.run(nothing))
-            await wait_until(lambda: len(waits.delays) >= 20)
+            await wait_until_async(lambda: len(waits.delays) >= 20, "twenty retries")
             assert not task.done()
             task.cancel()
             return events.health
 
-    health = run_coroutine(one())
+    health = run_bounded(one())
     assert waits.delays[-1] == 60.0
     assert not health.connected
     assert health.problem
@@ -389,7 +388,7 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
             seen.set()
             return found, dataclasses.replace(events.health)
 
-    found, health = run_coroutine(one())
+    found, health = run_bounded(one())
     assert types_of(found) == ["auth", "auth", "call_state"]
     assert health.gaps == 1
 
@@ -452,11 +451,13 @@ def test_all_is_known_up_to_a_gap_until_what_happened_in_it_is_found_and_taken(p
                     await asyncio.sleep(0.05)
                     complete.append(events.complete_until)
                 more = asyncio.create_task(anext(stream))
-                await wait_until(lambda: events.complete_until != early)
+                await wait_until_async(
+                    lambda: events.complete_until != early, "a new time up to which the events are complete"
+                )
                 more.cancel()
                 await asyncio.gather(more, return_exceptions=True)
 
-    run_coroutine(one())
+    run_bounded(one())
     assert complete == [early] * 4
 
 
@@ -530,12 +531,14 @@ def subscribed(platform, there, *, types=("call_record",), waits=None, done=lamb
     async def one():
         async with listening(platform, types=types, waits=waits) as events:
             task = asyncio.create_task(events.run(nothing))
-            await wait_until(lambda: platform.count_requests("GET /event/subscription") and done(platform))
+            await wait_until_async(
+                lambda: platform.count_requests("GET /event/subscription") and done(platform), "the subscription"
+            )
             await asyncio.sleep(0.05)
             task.cancel()
             return events.health
 
-    return run_coroutine(one()), platform.bodies("POST /event/subscription")
+    return run_bounded(one()), platform.bodies("POST /event/subscription")
 
 
 def test_a_subscription_that_is_there_is_left_alone(platform):
@@ -600,12 +603,15 @@ def test_a_subscription_is_renewed_while_this_goes_on(platform):
     async def one():
         async with listening(platform, types=("call_record",), waits=waits) as events:
             task = asyncio.create_task(events.run(nothing))
-            await wait_until(lambda: platform.bodies("POST /event/subscription"))
+            await wait_until_async(lambda: platform.bodies("POST /event/subscription"), "a new subscription")
             looked = platform.count_requests("GET /event/subscription")
-            await wait_until(lambda: platform.count_requests("GET /event/subscription") >= looked + 50)
+            await wait_until_async(
+                lambda: platform.count_requests("GET /event/subscription") >= looked + 50,
+                "fifty more checks of the subscription",
+            )
             task.cancel()
 
-    run_coroutine(one())
+    run_bounded(one())
     assert platform.count_requests("GET /event/subscription") > 24
     assert len(platform.bodies("POST /event/subscription")) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import subprocess
 import sys
 
 import pytest
@@ -19,7 +18,6 @@ from fake_opentact import (
     FakeOpentact,
     create_client,
     error_answer,
-    run_coroutine,
     run_with_platform,
     success_answer,
 )
@@ -39,6 +37,7 @@ from callflows.errors import (
 )
 from callflows.opentact import OpentactClient, rest_paths
 from callflows.opentact.rest_client import MAX_REST_ATTEMPTS
+from waiting import run_bounded, run_process
 
 LOGIN = {"token": "", "email": EMAIL, "password": PASSWORD}
 
@@ -146,7 +145,7 @@ def test_no_secret_that_opentact_repeats_is_in_an_error(platform):
 
 def test_no_secret_is_in_what_is_printed(platform):
     opentact = create_client(platform, email=EMAIL, password=PASSWORD)
-    token = run_coroutine(opentact.get_token())
+    token = run_bounded(opentact.get_token())
     for shown in (opentact, token, vars(opentact)):
         assert TOKEN not in repr(shown)
         assert PASSWORD not in repr(shown)
@@ -325,7 +324,7 @@ def test_what_was_not_even_sent_is_tried_again(platform):
             await order(opentact)
 
     with pytest.raises(OpentactUnavailableError, match="cannot be connected to") as caught:
-        run_coroutine(nobody_listens())
+        run_bounded(nobody_listens())
     assert not caught.value.may_have_happened
     assert len(waits.delays) == MAX_REST_ATTEMPTS - 1
 
@@ -397,7 +396,7 @@ def test_a_token_does_not_follow_to_another_host(platform, status):
                 await opentact.apps.list_all()
             return caught.value
 
-    assert "127.0.0.1" in str(run_coroutine(one()))
+    assert "127.0.0.1" in str(run_bounded(one()))
     assert other.requests == []
 
 
@@ -522,5 +521,5 @@ def test_what_the_documentation_lost_says_so_until_its_path_is_filled_in(platfor
 
 def test_to_import_the_package_of_flows_loads_no_client():
     code = "import sys, app, callflows.opentact; print([m for m in ('httpx', 'websockets') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    done = run_process([sys.executable, "-c", code], check=True)
     assert done.stdout.strip() == "[]"

@@ -9,11 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import httpx
 import uvicorn
 
 from callflows import server
@@ -27,6 +25,7 @@ from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
 from callflows.settings import Settings
 from callflows.web.answer_engine import AnswerEngine
 from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
+from waiting import join_thread, kill_process, wait_for_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -78,13 +77,11 @@ def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "refer
     thread = threading.Thread(target=here.run)
     thread.start()
     try:
-        while not here.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
+        wait_until(lambda: here.started or not thread.is_alive(), "the start of a server")
         yield f"http://127.0.0.1:{here.servers[0].sockets[0].getsockname()[1]}"
     finally:
         here.should_exit = True
-        thread.join()
+        join_thread(thread)
 
 
 @contextlib.contextmanager
@@ -99,16 +96,10 @@ def run_server_process(flows: Path, folder: Path) -> Iterator[tuple[str, subproc
         serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            assert serving.poll() is None, (folder / "log").read_text()
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK:
-                    break
-            time.sleep(0.1)
+        wait_for_server(serving, f"{url}/healthz", folder / "log")
         yield url, serving
     finally:
-        serving.kill()
-        serving.wait()
+        kill_process(serving)
 
 
 async def ring_flow(

@@ -13,9 +13,10 @@ import websockets
 
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.stand_in.stand_in_server import run_stand_in
+from waiting import wait_until_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
     from callflows.stand_in.stand_in_server import StandInServer
 
@@ -28,15 +29,6 @@ MENU = """<Response><Answer tag="lifted"/><Say>Press 1.</Say><Gather dtmf_length
 <DTMF value="2"><Record tag="message" asr="true"><Pause length="4000" dtmf_stop="#"/></Record></DTMF>
 <Error><Hangup tag="silent"/></Error></Gather></Response>"""
 SAY = "<Response><Say>{}</Say><Hangup/></Response>"
-
-
-def run_bounded(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine gives, in a loop of its own; never longer than a minute."""
-
-    async def wait_bounded() -> Any:
-        return await asyncio.wait_for(work, 60)
-
-    return asyncio.run(wait_bounded())
 
 
 class StandInHarness:
@@ -85,9 +77,12 @@ class StandInHarness:
 
     async def wait_until_over(self, uuid: str) -> dict[str, Any]:
         """The transcript of a call, once it is over."""
-        while not (told := (await self.request_control("GET", f"/calls/{uuid}")).json())["over"]:  # noqa: ASYNC110 - a server is waited for
-            await asyncio.sleep(0.01)
-        return dict(told)
+
+        async def read_finished_call() -> dict[str, Any] | None:
+            call: dict[str, Any] = (await self.request_control("GET", f"/calls/{uuid}")).json()
+            return call if call["over"] else None
+
+        return await wait_until_async(read_finished_call, f"the end of the call {uuid}")
 
     async def inject_faults(self, **faults: Any) -> None:
         """Have faults."""
@@ -167,9 +162,12 @@ class CustomerServer:
 
     async def wait_for_requests(self, count: int, path: str) -> list[dict[str, Any]]:
         """What a path was asked, once it was that often."""
-        while len(asked := [row for row in self.requests if row["path"] == path]) < count:  # noqa: ASYNC110 - a server is waited for
-            await asyncio.sleep(0.01)
-        return asked
+
+        def find_rows() -> list[dict[str, Any]]:
+            return [row for row in self.requests if row["path"] == path]
+
+        await wait_until_async(lambda: len(find_rows()) >= count, f"{count} requests for {path}")
+        return find_rows()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
@@ -199,8 +197,7 @@ async def serve_app(app: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", timeout_graceful_shutdown=1)
     server = EmbeddedServer(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - a server is waited for
-        await asyncio.sleep(0.005)
+    await wait_until_async(lambda: server.started or task.done(), "the start of a server")
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

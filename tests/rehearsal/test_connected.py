@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from stand_in_harness import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness, serve_app
+from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness, serve_app
 
 from callflows.journal.call_story import build_call_log_row, build_call_story
 from callflows.journal.journal_store import CallFilter
@@ -17,6 +17,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web import call_completion
+from waiting import run_bounded
 
 CALLER = "+12015550999"
 DESK = """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import pytest
 from engine_servers import FLOW_TEMPLATES, prepare_flows, ring_flow, run_simulated_engine
+
+from waiting import run_bounded
 
 MONDAY = datetime(2026, 11, 23, 15, tzinfo=UTC)
 SUNDAY = datetime(2026, 11, 22, 15, tzinfo=UTC)
@@ -91,7 +92,7 @@ def test_a_flow_is_the_same_experience_in_both_dialects(template, tmp_path):
         async with run_simulated_engine(flows, dialect) as web:
             return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
 
-    both = zip(CALLERS, asyncio.run(calls("reference")), asyncio.run(calls("classic")), strict=True)
+    both = zip(CALLERS, run_bounded(calls("reference")), run_bounded(calls("classic")), strict=True)
     alike = [(caller, experienced(one), experienced(other)) for caller, one, other in both if told_apart(one, template)]
     assert len(alike) > len(CALLERS) / 10
     assert [(caller, one, other) for caller, one, other in alike if one != other] == []
@@ -105,7 +106,7 @@ def test_a_stop_key_alone_is_another_key_in_reference_and_no_input_in_classic(di
         async with run_simulated_engine(prepare_flows("text-address", tmp_path), dialect) as web:
             return await ring_flow(web, MONDAY, "#")
 
-    assert said in [step.get("text") for step in asyncio.run(call()).steps[:6]]
+    assert said in [step.get("text") for step in run_bounded(call()).steps[:6]]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +124,8 @@ def test_too_few_digits_are_padded_in_classic_unless_the_flow_says_that_no_zero_
         async with run_simulated_engine(tmp_path, dialect) as web:
             return [step.get("text") for step in (await ring_flow(web, MONDAY, "12")).steps]
 
-    assert reference in asyncio.run(call("reference"))
-    assert classic in asyncio.run(call("classic"))
+    assert reference in run_bounded(call("reference"))
+    assert classic in run_bounded(call("classic"))
 
 
 @pytest.mark.parametrize("template", FLOW_TEMPLATES)
@@ -133,6 +134,6 @@ def test_every_caller_of_a_flow_comes_to_an_end_without_an_error(template, tmp_p
         async with run_simulated_engine(prepare_flows(template, tmp_path)) as web:
             return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
 
-    told = asyncio.run(calls())
+    told = run_bounded(calls())
     assert {call.outcome for call in told} <= {"hung-up", "caller-hung-up"}
     assert [asked.error for call in told for asked in call.requests if asked.error] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import socket
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from callflows.rehearsal.platform_network import MAX_REPLY_BYTES, HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
 from plain_http_server import StaticPage, serve_pages
+from waiting import run_bounded
 
 END = "<Response><Hangup/></Response>"
 
@@ -23,7 +23,7 @@ END = "<Response><Hangup/></Response>"
 def played(document, pages=(), **given):
     case = InterpreterCase("", {name.replace("_", "-"): value for name, value in given.items()}, document.encode(), {}, "")
     network = PageNetwork({f"https://a.test/{path}": (200, page.encode()) for path, page in dict(pages).items()})
-    return asyncio.run(build_interpreter(case, network=network).run_from_document(case.document))
+    return run_bounded(build_interpreter(case, network=network).run_from_document(case.document))
 
 
 def going(path, more=""):
@@ -60,7 +60,7 @@ def test_a_menu_that_asks_for_itself_is_a_loop_as_long_as_somebody_presses_keys(
     case = InterpreterCase("", {}, menu.encode(), {}, "")
     line = build_interpreter(case, network=PageNetwork({"https://a.test/menu": (200, menu.encode())}))
     line.caller = Presses()
-    told = asyncio.run(line.run_from_document(case.document))
+    told = run_bounded(line.run_from_document(case.document))
     assert (told.outcome, told.error) == ("loop", "200 documents: they lead round, menu -> menu (a loop?)")
 
 
@@ -128,7 +128,7 @@ def rung(url, method="POST", patience=10.0, *, reaches=True):
         async with HttpNetwork(allow_external=reaches, base_url=url) as web:
             return await Rehearsal(number="+12015550123", url=url, method=method, timeout=patience).run(web)
 
-    return asyncio.run(ring())
+    return run_bounded(ring())
 
 
 FATE = "; what a caller meets then is not documented, silence at the worst"
@@ -226,7 +226,7 @@ def test_what_a_server_gives_one_call_no_other_call_tells():
                 for _ in range(2):
                     await Rehearsal(number="1", url=f"{there.url}/call").run(web)
 
-        asyncio.run(twice())
+        run_bounded(twice())
         assert ["cookie" in asked.headers for asked in there.requests] == [False, False]
 
 
@@ -253,7 +253,7 @@ def test_what_a_server_gives_one_call_no_other_call_tells():
     ],
 )
 def test_a_caller_does_what_the_script_says_within_the_time(acts, patience, awaiting, does):
-    assert asyncio.run(ScriptedCaller(parse_caller_script(acts) if acts else (), patience).choose_action(awaiting)) == does
+    assert run_bounded(ScriptedCaller(parse_caller_script(acts) if acts else (), patience).choose_action(awaiting)) == does
 
 
 def test_a_caller_who_hangs_up_later_than_keys_are_awaited_is_still_there():
@@ -266,7 +266,7 @@ def test_a_caller_who_hangs_up_later_than_keys_are_awaited_is_still_there():
     )
     line = build_interpreter(case)
     line.caller = Later()
-    told = asyncio.run(line.run_from_document(case.document))
+    told = run_bounded(line.run_from_document(case.document))
     assert (told.outcome, told.steps[-2]["text"]) == ("hung-up", "Still there.")
 
 
@@ -275,6 +275,6 @@ def test_the_clock_of_a_call_begins_where_it_is_set_and_only_its_commands_move_i
         "", {"at": "2026-12-24T23:59:59+00:00"}, b'<Response><Pause length="3600000"/><Hangup/></Response>', {}, ""
     )
     line = build_interpreter(case)
-    assert asyncio.run(line.run_from_document(case.document)).seconds == 3600
+    assert run_bounded(line.run_from_document(case.document)).seconds == 3600
     assert line.clock.now() == datetime(2026, 12, 25, 0, 59, 59, tzinfo=UTC)
     assert CASE_TIME.tzinfo is UTC

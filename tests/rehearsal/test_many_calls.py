@@ -13,6 +13,7 @@ from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN, HttpNetwor
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
 from callflows.rehearsal.transcript_text import format_transcript
+from waiting import run_bounded
 
 FLOW = """
 numbers: rest
@@ -62,7 +63,7 @@ def test_a_hundred_callers_at_once_have_each_a_call_of_their_own(flows, dialect)
         async with run_simulated_engine(flows, dialect) as web:
             return await asyncio.gather(*(caller(number).run(web) for number in range(100)))
 
-    for number, told in enumerate(asyncio.run(calls())):
+    for number, told in enumerate(run_bounded(calls())):
         began = BEGAN + timedelta(minutes=10 * number)
         said, who = [step for step in told.steps if step["verb"] == "Say"][-1]["text"], f"+1201555{number:04}"
         assert said == f"It is {began:%H:%M} for Customer {number}, call {number + 1} of {who}."
@@ -84,7 +85,7 @@ def test_one_call_after_the_other_in_a_task_is_not_the_one_before(flows):
         async with run_simulated_engine(flows) as web:
             return [await caller(number).run(web) for number in (3, 4, 3)]
 
-    one, two, three = asyncio.run(calls())
+    one, two, three = run_bounded(calls())
     assert [*format_transcript(one)] == [*format_transcript(three)]
     assert [*format_transcript(one)] != [*format_transcript(two)]
 
@@ -104,7 +105,7 @@ def test_a_call_that_is_given_up_leaves_the_others_alone(flows):
             await asyncio.wait(tasks)
             return tasks[0].cancelled(), told
 
-    cancelled, told = asyncio.run(calls())
+    cancelled, told = run_bounded(calls())
     assert cancelled
     assert told.outcome == "hung-up"
 
@@ -119,7 +120,7 @@ def test_nothing_outside_is_reached_in_any_of_them(flows):
                 for url in ("http://127.0.0.1:9/", f"{LOCAL_ENGINE_ORIGIN}.example.com/", f"{LOCAL_ENGINE_ORIGIN}/x")
             ]
 
-    other, alike, own = asyncio.run(asked())
+    other, alike, own = run_bounded(asked())
     assert "does not reach other servers" in other.error
     assert "does not reach other servers" in alike.error
     assert own.status == 404
@@ -142,4 +143,4 @@ def test_a_server_that_answers_when_all_have_asked_is_asked_by_all_at_once():
             rung = (Rehearsal(number="1", url=url, method="GET", timeout=10).run(web) for _ in range(callers))
             return await asyncio.gather(*rung)
 
-    assert {told.outcome for told in asyncio.run(calls())} == {"hung-up"}
+    assert {told.outcome for told in run_bounded(calls())} == {"hung-up"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
 from shipped_flows import REPOSITORY_ROOT
+from waiting import kill_after, kill_process, run_bounded, run_process
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 """A Monday, ten o'clock in New York."""
@@ -67,9 +67,9 @@ def test_a_call_is_the_same_in_process_and_on_a_live_server(template, dialect, t
         async with HttpNetwork(allow_external=True) as web:
             return await all_of(web, AT, f"{url}/call")
 
-    here = asyncio.run(staged())
+    here = run_bounded(staged())
     with run_live_server(flows, AT, tmp_path, dialect) as url:
-        there = asyncio.run(served(url))
+        there = run_bounded(served(url))
     for one, other in zip(here, there, strict=True):
         assert one["outcome"] in ("hung-up", "caller-hung-up")
         assert one == other
@@ -95,8 +95,7 @@ class Kills(ScriptedCaller):
 
     async def choose_action(self, window):
         if window.verb == "Gather" and self.serving.poll() is None:
-            self.serving.kill()
-            self.serving.wait()
+            kill_process(self.serving)
         return await super().choose_action(window)
 
 
@@ -123,7 +122,7 @@ def test_a_call_whose_server_is_killed_in_a_menu_goes_on_by_branches_and_has_the
 
     with run_server_process(tmp_path / "flows", tmp_path) as (url, serving):
         caller.serving = serving
-        told = asyncio.run(call(url))
+        told = run_bounded(call(url))
         assert serving.returncode == -9
     assert [step["text"] for step in told.steps if step["verb"] == "Say"] == heard
     assert told.outcome == "hung-up"
@@ -148,17 +147,18 @@ def static(tmp_path):
     folder.mkdir()
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:  # noqa: S603
-        url = serving.stdout.readline().partition("(")[2].partition("/)")[0]
+        with kill_after(serving):
+            url = serving.stdout.readline().partition("(")[2].partition("/)")[0]
         for name, document in STATIC.items():
             (folder / name).write_text(document.replace('url="next', f'url="{url}/next'))
         yield url
-        serving.kill()
+        kill_process(serving)
 
 
 def called(tmp_path, *arguments):
     command = [sys.executable, "-m", "callflows.cli", "call", *arguments]
     environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = run_process(command, cwd=tmp_path, env=environment)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -202,7 +202,7 @@ def test_documents_of_the_flows_are_played_as_they_are_answered(tmp_path):
         async with run_simulated_engine(prepare_flows("clinic", tmp_path / "flows")) as web:
             return await ring_flow(web, AT, "1,1")
 
-    told = asyncio.run(call())
+    told = run_bounded(call())
     document = etree.fromstring(told.requests[0].document.encode())
     spoken = [step["text"] for step in told.steps if step["verb"] == "Say"]
     assert spoken[:2] == [say.text for say in document.iter("Say")][:2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -15,6 +14,7 @@ from callflows.setup.connect.setup_plan import execute_plan
 from callflows.setup.connect.undo_log import UndoLog
 from opentact.fake_opentact import CannedAnswer, create_client, error_answer
 from setup.fake_account import NUMBER, OTHER_NUMBER, OUR_TOKEN, PUBLIC_URL, FakeAccount
+from waiting import run_bounded
 
 CALLBACK = f"{PUBLIC_URL}/sms?token={OUR_TOKEN}"
 UNSET = {"messaging_profile": None, "sms_campaign": None}
@@ -56,7 +56,7 @@ class Installation:
             async with self.account.run_servers(), create_client(self.account) as opentact:
                 return await work(opentact, UndoLog(self.folder))
 
-        return asyncio.run(one())
+        return run_bounded(one())
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from cli.command_runner import run_command
 from opentact.fake_opentact import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
 from setup.fake_account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
 from setup.server_process import find_free_port, run_server_process
+from waiting import join_thread, run_bounded
 
 FLOW = DESK_FLOW.replace(", rest", "")
 
@@ -431,7 +432,7 @@ def somebody():
     thread.start()
     yield served
     served.shutdown()
-    thread.join()
+    join_thread(thread)
     served.server_close()
 
 
@@ -451,7 +452,7 @@ def test_a_certificate_that_is_not_valid_is_said(somebody, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     somebody.socket = context.wrap_socket(somebody.socket, server_side=True)
-    why = asyncio.run(explain_unreachable_server(f"https://127.0.0.1:{somebody.server_port}"))
+    why = run_bounded(explain_unreachable_server(f"https://127.0.0.1:{somebody.server_port}"))
     assert "certificate is not valid" in why
 
 
@@ -498,7 +499,7 @@ def test_a_check_that_breaks_or_hangs_is_reported_and_takes_no_other_with_it():
         DoctorCheck("refused", refused),
         DoctorCheck("fine", fine),
     ]
-    results = {result.check: result for result in asyncio.run(run_doctor_checks(checks))}
+    results = {result.check: result for result in run_bounded(run_doctor_checks(checks))}
     assert {name: result.level for name, result in results.items()} == {
         "broken": "error",
         "slow": "error",
@@ -521,5 +522,5 @@ def test_what_several_checks_ask_is_asked_once_also_where_it_fails():
         once = SharedFetch(ask)
         return await asyncio.gather(once(), once(), return_exceptions=True)
 
-    assert [type(found) for found in asyncio.run(both())] == [SettingsError, SettingsError]
+    assert [type(found) for found in run_bounded(both())] == [SettingsError, SettingsError]
     assert asked == [1]

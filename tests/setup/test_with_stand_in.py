@@ -14,6 +14,7 @@ import pytest
 from cli.command_runner import run_command
 from setup.fake_account import NUMBER, OTHER_NUMBER, OUR_TOKEN
 from setup.server_process import run_server_process
+from waiting import join_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +37,11 @@ def in_a_thread(options: Any) -> Iterator[Any]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(30), "the stand-in did not start"
         yield made[0]
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        join_thread(thread)
         loop.close()
 
 

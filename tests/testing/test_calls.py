@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +9,7 @@ from test_scenarios import FLOW
 
 from callflows.errors import FlowFileError, ScenarioError
 from callflows.testing import RehearsalPhone, rehearse
+from waiting import run_bounded, run_process
 
 NUMBER = "+12015550123"
 AT = "2026-11-23 10:00"
@@ -76,7 +75,7 @@ def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
     async def inside():
         return calls.ring("+12015550124", caller_name="Ann")
 
-    assert asyncio.run(inside()).spoken_texts == ["Hello Ann."]
+    assert run_bounded(inside()).spoken_texts == ["Hello Ann."]
     assert calls.ring("+12015550124").nodes == ["start"]
 
 
@@ -89,6 +88,6 @@ def test_pytest_has_the_fixture(flows, tmp_path_factory):
         f"    rehearse('{NUMBER}', flows='{flows}', at='{AT}', keys='1').says('Nonsense')\n"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "/dev/null", str(written)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=flows, check=False)  # noqa: S603 - our own
+    done = run_process(command, cwd=flows)
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "expected say: Nonsense" in done.stdout

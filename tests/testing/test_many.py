@@ -7,6 +7,7 @@ import asyncio
 from scenario_folders import TEST_SETTINGS, write_scenario_folder
 
 from callflows.testing.scenario_runner import run_scenarios
+from waiting import run_bounded
 
 FLOW = """\
 numbers: [{number}]
@@ -44,6 +45,6 @@ def test_a_thousand_scenarios_are_each_a_call_of_their_own(tmp_path):
     async def within_a_minute():
         return await asyncio.wait_for(run_scenarios(folder, folder.cases, TEST_SETTINGS), 60)
 
-    done = asyncio.run(within_a_minute())
+    done = run_bounded(within_a_minute())
     assert len(done) == 1000
     assert [one.case.name for one in done if not one.has_passed] == [str(WRONG)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
 from callflows.testing.scenario_recorder import record_scenario
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import serve_folder
+from waiting import run_bounded
 
 
 def recorded(path, text: str, zone=None, **given):
@@ -26,7 +26,7 @@ def recorded(path, text: str, zone=None, **given):
         async with serve_folder(folder, TEST_SETTINGS) as network:
             return await rehearsal.run(network)
 
-    call = asyncio.run(ring())
+    call = run_bounded(ring())
     return call, record_scenario(call, rehearsal, zone=zone)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -21,6 +20,7 @@ from callflows.testing.journal_replay import build_replay
 from callflows.testing.scenario_recorder import record_scenario
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import serve_folder
+from waiting import run_bounded
 
 FLOW = """
 numbers: +12015550123
@@ -64,7 +64,7 @@ def replayed(path, story):
         async with serve_folder(write_scenario_folder(path, acme=FLOW), TEST_SETTINGS) as network:
             return await rehearsal.run(network)
 
-    scenario = record_scenario(asyncio.run(ring()), rehearsal, unknown_from=unknown)
+    scenario = record_scenario(run_bounded(ring()), rehearsal, unknown_from=unknown)
     folder = write_scenario_folder(path, acme=f"{FLOW}tests:\n{scenario}")
     assert folder.problems == (), scenario
     again = get_only(run_folder(folder))

@@ -21,6 +21,8 @@ from breakable_database import open_breakable_database
 from sample_events import build_platform_event, load_sample
 from store_helpers import build_answered_request, describe_nothing
 
+from waiting import run_bounded, wait_until_async
+
 FLOW = """
 numbers: +12015550123
 nodes: {start: [{say: Hello.}]}
@@ -75,13 +77,13 @@ async def known(ours):
     """The call, as it was answered and ended."""
     ours.journal.record_soon(build_answered_request(END.occurred_at - 60, call=END.call["uuid"]))
     await ours.journal.record_now(END)
-    while not ours.journal.count_results()["written"] >= 2:  # noqa: ASYNC110 - a thread writes it
-        await asyncio.sleep(0.01)
+    await wait_until_async(lambda: ours.journal.count_results()["written"] >= 2, "two written rows")
 
 
 async def over(*endings):
-    while any(ending.find_oldest_unfinished() for ending in endings):  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
+    await wait_until_async(
+        lambda: not any(ending.find_oldest_unfinished() for ending in endings), "the end of all unfinished calls"
+    )
     for ending in endings:
         await ending.stop()
 
@@ -95,7 +97,7 @@ def test_the_end_of_a_call_is_acted_on_once_for_all_replicas(ours):
         assert [replica.find_oldest_unfinished() for replica in replicas] == [END.occurred_at] * 2
         await over(*replicas)
 
-    asyncio.run(work())
+    run_bounded(work())
     assert ours.texts() == ["Sorry that we missed your call."]
     assert ours.waited == [SETTLE_SECONDS] * 2
 
@@ -112,7 +114,7 @@ def test_it_is_acted_on_when_the_database_is_back(ours, there):
         await ending.handle_event(END)
         await over(ending)
 
-    asyncio.run(work())
+    run_bounded(work())
     assert ours.texts() == ["Sorry that we missed your call."]
     assert ours.waited[:4] == [SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS[:3]]
 
@@ -127,7 +129,7 @@ def test_a_call_of_which_nothing_is_known_is_asked_for_again_and_said_in_the_end
         await over(ending)
 
     with structlog.testing.capture_logs() as lines:
-        asyncio.run(work())
+        run_bounded(work())
     assert ours.waited == [SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS]
     assert [line["call"] for line in lines if line["log_level"] == "error"] == [END.call["uuid"]]
     assert ours.texts() == []
@@ -148,5 +150,5 @@ def test_what_has_just_ended_when_the_server_stops_is_left_for_the_next(ours):
         await over(second)
         return left
 
-    assert asyncio.run(work()) == END.occurred_at
+    assert run_bounded(work()) == END.occurred_at
     assert ours.texts() == ["Sorry that we missed your call."]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 
@@ -20,6 +19,7 @@ from in_process_server import (
 
 from callflows.language import Gather, Say
 from callflows.telephony.ports import LookupResult
+from waiting import run_bounded
 
 ACCOUNT = """
 numbers: +12015550123
@@ -104,7 +104,7 @@ def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
 
     path, _, query = url.removeprefix("http://flows.test").partition("?")
     scope = {"type": "http", "method": "GET", "path": path, "query_string": f"{query}&dtmf=123456".encode(), "headers": []}
-    asyncio.run(door.app({**scope, "client": ("127.0.0.1", 1), "server": None, "scheme": "http"}, None, send))
+    run_bounded(door.app({**scope, "client": ("127.0.0.1", 1), "server": None, "scheme": "http"}, None, send))
     assert order == ["http.response.start", "http.response.body", "notify"]
 
 

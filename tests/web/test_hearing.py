@@ -10,6 +10,7 @@ import structlog
 from callflows.errors import JournalError
 from callflows.telephony.events import PlatformEvent
 from callflows.web.event_intake import EventIntake
+from waiting import run_bounded
 
 
 class Memory:
@@ -42,7 +43,7 @@ def heard(*acts, ways):
             await getattr(hearing, way)(report(key))
         await hearing.stop(5)
 
-    asyncio.run(run())
+    run_bounded(run())
     return memory
 
 
@@ -89,7 +90,7 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
         await hearing.store_then_act(report("a"))
         await hearing.stop(5)
 
-    asyncio.run(run())
+    run_bounded(run())
     assert acted == ["a"]
 
 
@@ -113,7 +114,7 @@ def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_a
         await hearing.store_then_act(report("b"))
         await hearing.stop(5)
 
-    asyncio.run(run())
+    run_bounded(run())
     assert tried.count("a") == 4
     assert sorted(acted) == ["a", "b"]
 
@@ -134,7 +135,7 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
         await hearing.stop(5)
 
     with structlog.testing.capture_logs() as lines:
-        asyncio.run(run())
+        run_bounded(run())
     assert sorted(acted) == ["a", "a", "b", "b"]
     assert [(line["event"], line["error"]) for line in lines] == [("what was reported was not acted on", "ValueError")] * 2
 
@@ -168,7 +169,7 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
         await hearing.stop(0)
         return before, now
 
-    assert asyncio.run(run()) == (None, 0.0)
+    assert run_bounded(run()) == (None, 0.0)
 
 
 def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now(monkeypatch):
@@ -189,7 +190,7 @@ def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now
             await hearing.store_then_act(report("a"), report("b"))
         await hearing.stop(5)
 
-    asyncio.run(run())
+    run_bounded(run())
     assert sorted(acted) == ["a", "b"]
 
 
@@ -211,5 +212,5 @@ def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monke
         await hearing.act_then_store(report("call"))
         await hearing.stop(0.05)
 
-    asyncio.run(run())
+    run_bounded(run())
     assert acted == ["call"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 
 from in_process_server import CALL_FIELDS
 from test_served import ASKED, TOKEN, serving
+
+from waiting import run_process, wait_until
 
 
 def journal_of(http):
@@ -18,15 +19,12 @@ def journal_of(http):
 
 
 def until(true, seconds=20):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never became so"
-        time.sleep(0.05)
+    wait_until(true, "the journal", seconds=seconds)
 
 
 def log_of(folder, *arguments, check=True, **environment):
     command = [sys.executable, "-m", "callflows.cli", "log", "--format", "json", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=check)  # noqa: S603 - ours
+    return run_process(command, cwd=folder, env=environment, check=check)
 
 
 def told(folder, *arguments, **environment):

@@ -22,7 +22,9 @@ from callflows.web.event_listener import EVENT_LEASE, EventListener
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "journal")]
 from breakable_database import open_breakable_database
-from stand_in_harness import NUMBER, TOKEN, run_bounded, run_harness
+from stand_in_harness import NUMBER, TOKEN, run_harness
+
+from waiting import run_bounded
 
 CALLER = "+12015550999"
 

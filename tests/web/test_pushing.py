@@ -13,6 +13,7 @@ from callflows.language import from_xml
 from callflows.telephony.events import PlatformEvent
 from callflows.web import call_pushing as pushing_module
 from callflows.web.call_pushing import MAX_PARKED_SECONDS, PUSH_RETRY_SECONDS, CallPusher
+from waiting import run_bounded
 
 CALL = {**json.loads((SAMPLES / "call.json").read_text()), "direction": "in"}
 TIMES_OUT = 30
@@ -55,7 +56,7 @@ def pushed(door, *reports, platform=None):
         for report in reports:
             await pushing.handle_event(report)
 
-    asyncio.run(run())
+    run_bounded(run())
     return platform.pushed
 
 

@@ -27,6 +27,7 @@ from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.server import create_app
+from waiting import join_thread, run_bounded, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,10 +80,7 @@ class Live(InProcessServer):
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
+    wait_until(holds, "the reload", seconds=PATIENCE)
 
 
 @contextlib.contextmanager
@@ -235,14 +233,14 @@ def running(app: object) -> Iterator[None]:
 
         await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
+    thread = threading.Thread(target=lambda: run_bounded(live()))
     thread.start()
     try:
         assert begun.wait(PATIENCE)
         yield
     finally:
         ending.set()
-        thread.join(PATIENCE)
+        join_thread(thread, PATIENCE)
 
 
 def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, capsys):
@@ -365,8 +363,8 @@ def test_two_hundred_reloads_under_load_fail_no_call_and_mix_no_versions(tmp_pat
 
     thread = threading.Thread(target=storm)
     thread.start()
-    calls = asyncio.run(callers())
-    thread.join()
+    calls = run_bounded(callers())
+    join_thread(thread)
     assert sum(calls) > 20
     assert len(door.swaps) > reloads / 2
     assert spoken(door.send_request()) == {str(reloads)}

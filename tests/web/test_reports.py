@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from callflows.journal.journal_store import CallFilter
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
 from callflows.web.webhook_door import create_webhook_router
+from waiting import run_bounded
 
 CALL = json.loads((SAMPLES / "call.json").read_text())
 
@@ -44,7 +44,7 @@ def told(written, path, *, method="POST", client=LOCAL_ADDRESS, token=(), **more
         async with httpx.AsyncClient(transport=transport, base_url="http://flows.test") as http:
             return await http.request(method, path, **more)
 
-    return asyncio.run(ask())
+    return run_bounded(ask())
 
 
 @contextlib.asynccontextmanager
@@ -205,14 +205,14 @@ def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
             replies = [await http.post(f"/webhook?state={state}", json=CALL) for state in ("live", "hangup", "ringing")]
         return [reply.status_code for reply in replies]
 
-    assert asyncio.run(run()) == [200, 200, 200]
+    assert run_bounded(run()) == [200, 200, 200]
 
     async def read():
         journal = create_journal(build_settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
         journal._store.open()  # noqa: SLF001 - as its thread does
         return await journal.list_calls(CallFilter())
 
-    (row,) = asyncio.run(read())
+    (row,) = run_bounded(read())
     assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")
 
 
@@ -246,4 +246,4 @@ def test_an_odd_report_is_taken_and_keeps_no_other_from_being_written(odd, tmp_p
             strange = {"uuid": "odd", "direction": "in", "state": "live", **odd}
             return [(await http.post("/webhook", content=json.dumps(body))).status_code for body in (strange, CALL)]
 
-    assert asyncio.run(run()) == [200, 200]
+    assert run_bounded(run()) == [200, 200]

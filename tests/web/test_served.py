@@ -17,6 +17,8 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
+from waiting import stop_process, wait_for_exit, wait_for_server
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,27 +59,12 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as http:
-            _await(process, http, log)
+            wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)
             yield Served(process, http, port, log)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(4)
-        process.kill()
-        process.wait()
+        stop_process(process)
         if process.stderr:
             process.stderr.close()
-
-
-def _await(process: subprocess.Popen[str], http: httpx.Client, log: Path) -> None:
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(httpx.TransportError):
-            http.get("/healthz")
-            return
-        time.sleep(0.05)
-    pytest.fail(f"the server does not answer: {log.read_text()}")
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +191,6 @@ def test_it_ends_when_it_is_told_to(tmp_path):
     with serving(tmp_path) as served:
         served.http.get("/call", params=CALL_FIELDS)
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(10) in (0, -signal.SIGTERM)
+        assert wait_for_exit(served.process, 10) in (0, -signal.SIGTERM)
         assert "Traceback" not in served.log.read_text()
         assert '"event": "answered"' in served.log.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import wave
 from io import BytesIO
@@ -22,6 +21,7 @@ from in_process_server import (
 
 from callflows.server import create_app
 from shipped_flows import copy_shipped_flows
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def log_of(app, capsys) -> str:
     async def send(message: dict) -> None:
         assert message["type"].endswith(".complete"), message
 
-    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
+    run_bounded(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
     return capsys.readouterr().err
 
 
