@@ -166,18 +166,18 @@ class Installation:
         also = self.answer_metrics.add_gauge
         also(
             "callflows_effects",
-            "Effects and lookups, by what became of them",
+            "Effects and lookups, by their result",
             ["kind", "result"],
             self._live_effects.count_results,
         )
         also(
             "callflows_workers",
-            "What workers were asked, and what became of them",
+            "Requests to workers, by their result",
             ["state"],
             self._job_runner.worker_counts,
         )
         also(
-            "callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.count_results
+            "callflows_journal", "Events and answers, by their result in the journal", ["state"], self.journal.count_results
         )
 
     def log_warnings(self) -> None:
@@ -187,9 +187,9 @@ class Installation:
         for strange in find_unknown_settings():
             log.warning(strange)
         if not settings.token:
-            log.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+            log.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
-            log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
+            log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
         """Return the status of the journal and of the event connection."""
@@ -382,7 +382,7 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
             (log.error if found.severity == "error" else log.warning)(str(found))
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
-            log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
+            log.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)
     states = loaded.state_counts
     flows = states["live"] + states["stale"]
     log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))

@@ -160,24 +160,24 @@ def test_native_schedule_is_on_the_zone_that_is_given_else_utc(flows):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--at", "tomorrow"), "--at: 'tomorrow' is no moment"),
-        (("--at", "2026-11-23 10:00", "--url", "http://127.0.0.1:9/"), "--at sets the clock of our own engine"),
-        (("--at", "2026-11-23 10:00", "--via", "http://127.0.0.1:9"), "and --via rings another"),
-        (("--from", "ann smith"), "'ann smith' is nobody who can ring"),
+        (("--at", "tomorrow"), "--at: 'tomorrow' is not a time"),
+        (("--at", "2026-11-23 10:00", "--url", "http://127.0.0.1:9/"), "--at sets the clock of the local engine"),
+        (("--at", "2026-11-23 10:00", "--via", "http://127.0.0.1:9"), "but --via calls another server"),
+        (("--from", "ann smith"), "'ann smith' is not a caller"),
         (("--from", "+1201"), "a SIP user as ann"),
         (("--from", "2015550111"), "write +12015550111"),
-        (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "name the one"),
-        (("--via", "http://127.0.0.1:9"), "is a stand-in there?"),
-        (("--zone", "New York"), "'New York' is no time zone: write it as America/New_York"),
+        (("--url", "http://127.0.0.1:9/", "--via", "http://127.0.0.1:9"), "exclude each other"),
+        (("--via", "http://127.0.0.1:9"), "is a stand-in running there?"),
+        (("--zone", "New York"), "'New York' is not a time zone: write it as America/New_York"),
         (("--zone", "UTC", "--via", "http://127.0.0.1:9"), "callflows stand-in --zone"),
-        (("--keys", "1,x"), "'x' are no keys"),
+        (("--keys", "1,x"), "'x' are not keys"),
         (("--callee", "asleep"), "asleep"),
         (("--attestation", "D"), "D"),
         (("--method", "PUT"), "PUT"),
         (("--format", "xml"), "xml"),
     ],
 )
-def test_what_is_used_wrongly_is_said_with_the_mend_and_nothing_rings(arguments, said):
+def test_what_is_used_wrongly_is_said_with_the_fix_and_nothing_rings(arguments, said):
     done = run_command(*FRONT_DESK, *arguments)
     assert done.code == 2
     assert said in done.err

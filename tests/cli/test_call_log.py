@@ -168,14 +168,14 @@ def test_the_story_of_a_call_tells_in_order_what_was_asked_decided_answered_and_
 def test_a_call_that_nobody_knows_is_said():
     done = run_command("log", "nobody")
     assert (done.code, done.out) == (1, "")
-    assert "no call 'nobody'" in done.err
+    assert "no record of a call 'nobody'" in done.err
 
 
 @pytest.mark.usefixtures("kept")
 def test_a_call_is_found_by_how_its_id_begins_where_that_is_no_other():
     assert run_command("log", "on").out == run_command("log", "one").out
     done = run_command("log", "t")
-    assert (done.code, done.out, done.err) == (2, "", "callflows: 't' may be any of three, two\n")
+    assert (done.code, done.out, done.err) == (2, "", "callflows: 't' is the beginning of several ids: three, two\n")
     assert run_command("log", "%").code == 1
 
 
@@ -184,7 +184,7 @@ def test_a_call_is_found_by_how_its_id_begins_where_that_is_no_other():
 def test_what_no_call_can_have_is_said_with_the_choices(option, choice):
     done = run_command("log", option, "nope")
     assert (done.code, done.out) == (2, "")
-    assert f"{option}: 'nope' is none: use " in done.err
+    assert f"{option}: 'nope' is not valid: use " in done.err
     assert choice in done.err
 
 
@@ -228,10 +228,10 @@ def test_a_story_says_nothing_twice():
 
 
 @pytest.mark.usefixtures("kept")
-def test_what_is_no_moment_is_said_with_the_mend():
+def test_what_is_no_moment_is_said_with_the_fix():
     done = run_command("log", "--since", "yesterday")
     assert done.code == 2
-    assert "--since: 'yesterday' is no moment: write 2026-11-23" in done.err
+    assert "--since: 'yesterday' is not a time: write 2026-11-23" in done.err
 
 
 @pytest.mark.usefixtures("kept")
@@ -246,10 +246,10 @@ def test_a_call_is_printed_as_a_scenario():
 def test_a_number_is_forgotten():
     done = run_command("forget", "12015550999", "--yes")
     assert done.code == 0
-    assert done.out == "...0999 is forgotten: 1 in calls, 1 in events, 3 in turns\n"
+    assert done.out == "...0999 is erased: 1 in calls, 1 in events, 3 in turns\n"
     assert [row["id"] for row in listed()] == ["three", "two"]
     assert "0999" not in run_command("log", "two", "--format", "json").out
-    assert "nothing was remembered of it" in run_command("forget", "+12015550999", "--yes").out
+    assert "there were no records" in run_command("forget", "+12015550999", "--yes").out
 
 
 @pytest.mark.usefixtures("kept")
@@ -262,7 +262,7 @@ def test_where_nothing_was_remembered_yet_that_is_said(tmp_path, monkeypatch):
     assert listed() == []
     done = run_command("log")
     assert (done.code, done.out) == (0, "")
-    assert "no call was remembered yet" in done.err
+    assert "no calls were recorded yet" in done.err
     assert not (tmp_path / "data").exists()
 
 

@@ -35,7 +35,7 @@ def test_nothing_wrong_is_nothing_said_and_zero():
     assert "0 error(s), 0 warning(s)" in done.err
 
 
-def test_an_error_is_one_line_with_place_mend_and_rule_and_one(flows):
+def test_an_error_is_one_line_with_place_fix_and_rule_and_one(flows):
     (flows / "bad.yaml").write_text(BAD)
     done = run_command("check")
     assert done.code == 1
@@ -205,7 +205,7 @@ def test_a_rule_is_explained_in_two_lines():
     name, means, fix = done.out.splitlines()
     assert name == "unused"
     assert "never used" in means
-    assert "take it out" in fix
+    assert "remove it" in fix
 
 
 def test_all_rules_are_listed_and_programs_may_read_them():

@@ -77,7 +77,9 @@ def test_where_opentact_does_not_answer_that_is_a_line_and_the_story_is_told(her
         done = run_command("log", "one")
     assert done.code == 0
     assert "asked" in done.out
-    assert done.err.splitlines() == ["callflows: Opentact does not tell what it executed: no answer within 4 s"]
+    assert done.err.splitlines() == [
+        "callflows: Opentact did not return the list of executed commands: no answer within 4 s"
+    ]
 
 
 def test_a_call_that_only_we_know_is_not_asked_for(here):

@@ -156,7 +156,7 @@ def test_what_costs_is_shown_and_not_done_where_there_is_nobody_to_ask(platform,
     done = called(*arguments)
     assert done.code == 2
     assert plan in done.err
-    assert "nothing was done" in done.err
+    assert "nothing was changed" in done.err
     assert "--yes" in done.err
     assert platform.count_requests(request_) == 0
 
@@ -257,7 +257,7 @@ def test_a_document_that_opentact_would_not_understand_is_not_sent(platform, arg
 # Refusals
 
 
-def test_a_refusal_says_what_the_mend_and_the_value(platform):
+def test_a_refusal_says_what_the_fix_and_the_value(platform):
     platform.routes["POST /sms"] = error_answer(
         400, "Validation failed", fields={"params.to": {"message": "no mobile", "value": "1312"}}
     )

@@ -171,7 +171,7 @@ def test_the_callee_answers_is_busy_or_does_not_answer(typed, became, then, ring
     phone.types("1\n")
     phone.until("callee: a answers, b busy, n no answer> ")
     phone.types(typed)
-    phone.until("dial: Enter goes on> ")
+    phone.until("dial: press Enter to continue> ")
     phone.types("\n" * 9)
     code, shown = phone.end()
     assert code == 0
@@ -183,9 +183,9 @@ def test_a_caller_hangs_up_in_the_conversation(ring):
     phone = ring("--callee", "answer")
     phone.until("keys> ")
     phone.types("1\n")
-    phone.until("dial: Enter goes on> ")
+    phone.until("dial: press Enter to continue> ")
     phone.types("\n")
-    phone.until("dial: Enter goes on> ")
+    phone.until("dial: press Enter to continue> ")
     phone.types("h\n")
     code, shown = phone.end()
     assert code == 0

@@ -60,7 +60,7 @@ def test_what_is_in_the_way_is_one_line_and_exit_code_2():
         (["acme", "--template", "clinic"], "is there already"),
         (["other", "--template", "clinic", "--number", "+12015550123"], "answered already, by callflows/acme.yaml"),
         (["other", "--template", "clinc"], "did you mean 'clinic'?"),
-        (["--template", "clinic"], "which name"),
+        (["--template", "clinic"], "the name of the new flow is missing"),
     ]:
         done = run_command("new", *arguments)
         assert done.code == 2

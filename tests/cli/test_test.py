@@ -110,8 +110,8 @@ def test_a_path_that_goes_wrong_is_printed_as_a_scenario(folder):
 @pytest.mark.usefixtures("folder")
 def test_how_many_callers_came_at_random_is_said_by_flow_and_in_all():
     done = run_command("test", "--explore", "--examples", "7")
-    assert (done.code, done.out) == (0, "callflows/acme.yaml     7 caller(s) at random\n")
-    assert done.err == "1 scenario(s), 0 failed; 7 caller(s) at random, 0 flow(s) went wrong\n"
+    assert (done.code, done.out) == (0, "callflows/acme.yaml     7 random caller(s)\n")
+    assert done.err == "1 scenario(s), 0 failed; 7 random caller(s), 0 flow(s) went wrong\n"
 
 
 def test_check_says_what_is_wrong_with_scenarios_and_serves_the_flow_all_the_same(folder):

@@ -77,7 +77,7 @@ def test_of_two_processes_one_does_it_across_full_minutes_too():
 def test_where_it_cannot_be_found_out_what_was_done_it_is_done_and_that_is_said():
     with structlog.testing.capture_logs() as lines:
         assert sent(text("a"), idempotency_store=Remembered(gone=True)) == (["a"], {"sent": 1})
-    assert "what was done before cannot be found out" in [line["event"] for line in lines]
+    assert "earlier results cannot be read" in [line["event"] for line in lines]
 
 
 @pytest.mark.parametrize("from_", [OURS, "12015550123", "+1 201 555 0123"])
@@ -93,7 +93,7 @@ def test_who_said_stop_gets_nothing_but_the_confirmation_and_that_is_said(from_)
     with structlog.testing.capture_logs() as lines:
         assert sent(*effects, opt_outs=store) == (["b", "c", "d"], {"sent": 3, "refused": 1})
     (said,) = [line for line in lines if line["event"] == "sms refused"]
-    assert said["reason"] == "+12015550999 said STOP to +12015550123, and wants no messages from it"
+    assert said["reason"] == "+12015550999 sent STOP to +12015550123 and gets no messages from it"
 
 
 def test_where_it_cannot_be_found_out_who_said_stop_nothing_is_sent():

@@ -458,4 +458,4 @@ def test_an_installation_that_sends_no_messages_says_so():
 
     with structlog.testing.capture_logs() as lines:
         assert run_bounded(one()) == {("sms", "failed"): 1}
-    assert lines[0]["reason"] == "messages cannot be sent by this installation (to +12015550999)"
+    assert lines[0]["reason"] == "this server cannot send text messages (to +12015550999): it has no token of Opentact"

@@ -571,7 +571,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("2026-12-24: 09:00-10:00", "dates stand under open or closed"),
     ],
 )
-def test_the_mend_is_the_one_that_was_probably_meant(text, fix):
+def test_the_fix_is_the_one_that_was_probably_meant(text, fix):
     _, problems = read(text)
     assert problems[0].fix.startswith(fix)
 

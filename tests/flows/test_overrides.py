@@ -357,7 +357,7 @@ def test_an_end_is_named_as_people_name_it(text, until):
         "24.12.2026",
     ],
 )
-def test_what_is_no_end_is_refused_with_the_mend(text):
+def test_what_is_no_end_is_refused_with_the_fix(text):
     with pytest.raises(ValueError, match=r"18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"):
         parse_override_end(text, NOW, NEW_YORK)
 

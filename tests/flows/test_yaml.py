@@ -120,7 +120,7 @@ def test_a_text_lost_to_a_comment_says_so():
 @pytest.mark.parametrize(
     "text", ["{{ caller.name }}", "{{ caller.name }}, hello", "{{caller.name}}: hello", "{% if 1 %}a{% endif %}"]
 )
-def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_mend_says_so(text):
+def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_fix_says_so(text):
     made = compile_text(make_flow_text(f"- say: {text}"))
     assert made.flow is None
     assert made.problems[0].line == 5
@@ -128,7 +128,7 @@ def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_mend_says_so(tex
 
 
 @pytest.mark.parametrize("text", ["Please note: we are closed.", "We are open: 9 to 5", "a: b: c"])
-def test_a_colon_in_a_text_must_be_quoted_and_the_mend_says_so(text):
+def test_a_colon_in_a_text_must_be_quoted_and_the_fix_says_so(text):
     made = compile_text(make_flow_text(f"- say: {text}"))
     assert made.flow is None
     assert made.problems[0].line == 5
@@ -147,7 +147,7 @@ def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(t
 @pytest.mark.parametrize(
     "text", ["nodes:\n\tstart:\n\t- hangup\n", "nodes:\n  start:\n  \t- hangup\n", "nodes:\n\t\tstart: [hangup]\n"]
 )
-def test_a_tab_is_an_error_with_the_mend(text):
+def test_a_tab_is_an_error_with_the_fix(text):
     made = compile_text(text)
     assert made.flow is None
     assert "spaces" in made.problems[0].fix
@@ -305,7 +305,7 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
         ("start:\n    - dial: [+1 201 555 0188]", (4, 14), "did you mean '+12015550188'?"),
     ],
 )
-def test_what_people_write_is_answered_with_the_mend_at_its_place(nodes, place, said):
+def test_what_people_write_is_answered_with_the_fix_at_its_place(nodes, place, said):
     problems = compile_text(f"numbers: rest\nnodes:\n  {nodes}\n").problems
     (problem,) = [problem for problem in problems if problem.severity == "error"]
     assert said in str(problem)

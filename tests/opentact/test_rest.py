@@ -117,7 +117,7 @@ def test_a_wrong_password_is_tried_once_for_all_who_wait(platform):
     assert platform.count_requests("GET /sip/app") == 0
 
 
-def test_a_token_that_cannot_be_renewed_is_an_error_with_the_mend(platform):
+def test_a_token_that_cannot_be_renewed_is_an_error_with_the_fix(platform):
     error = refused(platform, all_apps, OpentactAuthenticationError, token="old-token")  # noqa: S106 - of a platform that is none
     assert "CALLFLOWS_OPENTACT_TOKEN" in str(error)
     assert len(platform.requests) == 1

@@ -36,11 +36,11 @@ def going(path, more=""):
 def test_documents_that_lead_to_each_other_are_named_in_their_order():
     told = played(going("menu"), {"menu": going("sales"), "sales": going("menu", "<Say>Again.</Say>")})
     assert told.outcome == "loop"
-    assert told.error == "200 documents: they lead round, sales -> menu -> sales (a loop?)"
+    assert told.error == "200 documents: they lead in a circle, sales -> menu -> sales (a loop?)"
 
 
 def test_a_document_that_leads_to_itself_is_named():
-    assert played(going("me"), {"me": going("me")}).error == "200 documents: they lead round, me -> me (a loop?)"
+    assert played(going("me"), {"me": going("me")}).error == "200 documents: they lead in a circle, me -> me (a loop?)"
 
 
 def test_a_long_loop_is_named_by_its_first_dozen():
@@ -61,7 +61,7 @@ def test_a_menu_that_asks_for_itself_is_a_loop_as_long_as_somebody_presses_keys(
     line = build_interpreter(case, network=PageNetwork({"https://a.test/menu": (200, menu.encode())}))
     line.caller = Presses()
     told = run_bounded(line.run_from_document(case.document))
-    assert (told.outcome, told.error) == ("loop", "200 documents: they lead round, menu -> menu (a loop?)")
+    assert (told.outcome, told.error) == ("loop", "200 documents: they lead in a circle, menu -> menu (a loop?)")
 
 
 def test_steps_without_end_are_a_loop_that_is_named():
@@ -131,7 +131,7 @@ def rung(url, method="POST", patience=10.0, *, reaches=True):
     return run_bounded(ring())
 
 
-FATE = "; what a caller meets then is not documented, silence at the worst"
+FATE = "; Opentact does not document what the caller hears then, perhaps silence"
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,8 @@ def test_a_plain_server_of_static_documents_is_rehearsed_from_the_command_line(s
     ]
     code, out, err = called(tmp_path, "+12015550123", "--url", f"{static}/call", "--keys", "1")
     assert code == 1
-    assert err.endswith(": --method GET\n")
-    assert "the status is 501; what a caller meets then is not documented" in out
+    assert err.endswith("add --method GET\n")
+    assert "the status is 501; Opentact does not document what the caller hears then" in out
 
 
 # One engine

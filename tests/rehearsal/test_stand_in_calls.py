@@ -340,8 +340,8 @@ def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_name
     ("given", "status", "said"),
     [
         ({"to": "+12015550100"}, 404, "+12015550100"),
-        ({"to": NUMBER, "keys": "12x"}, 400, "are no keys"),
-        ({"to": NUMBER, "callee": "sing"}, 400, "nothing that a callee does"),
+        ({"to": NUMBER, "keys": "12x"}, 400, "are not keys"),
+        ({"to": NUMBER, "callee": "sing"}, 400, "not an action of a callee"),
         ({"to": NUMBER, "pace": 0}, 400, "params.pace"),
         ({"to": NUMBER, "talks": 1e300}, 400, "params.talks"),
         ({"to": NUMBER, "kees": "1"}, 400, "params.kees"),

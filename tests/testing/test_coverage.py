@@ -161,7 +161,9 @@ def test_steps_of_the_fallback_are_reached_where_a_scenario_has_a_node_break(tmp
 
 def test_where_nothing_broke_a_scenario_that_says_so_fails(tmp_path):
     (one,) = run_scenario_file(tmp_path, HEAD + "    - goto: other\n" + OTHER + scenarios("breaks: other"))
-    assert one.failure == "nothing broke: no document of other was asked for (inside another none breaks)"
+    assert (
+        one.failure == "breaks: the call never requested a document of other (a node inside another document cannot break)"
+    )
 
 
 def test_what_breaks_by_itself_is_not_what_a_scenario_has_broken(tmp_path):

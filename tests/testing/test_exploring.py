@@ -32,7 +32,7 @@ def fault(path, text: str, **more):
         ),
         (
             f"{HEAD}{MENU}  other:\n    - say: Round.\n    - set: {{x: '1'}}\n    - say: And.\n    - goto: other\n",
-            "it never ends",
+            "the call never ends",
             ["2"],
         ),
         (
@@ -83,7 +83,7 @@ def test_a_flow_that_answers_what_is_left_over_is_rung_at_a_number_of_its_own(tm
 def test_what_is_said_before_the_line_is_answered_is_dead_air(tmp_path):
     (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say><Hangup/></Response>")
     found = fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10)
-    assert found.wrong == "dead air: something is played before the line is answered: nobody may hear it"
+    assert found.wrong == "dead air: a prompt is played before the call is answered, so the caller may not hear it"
     (tmp_path / "acme.xml.j2").write_text("<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
     assert fault(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n", examples=10) is None
 

@@ -66,7 +66,7 @@ def test_where_it_ended_is_told_and_what_is_done_then_behind_it(tmp_path):
 
 def test_a_difference_is_marked_where_the_call_ended(tmp_path):
     shown = [*format_failed_scenario(verdict(tmp_path, "keys: hangup 1s, expect: [outcome: {during: dial}]"))]
-    assert shown[1].endswith("expected outcome: {during: dial}: it was caller-hung-up during say")
+    assert shown[1].endswith("expected outcome: {during: dial}: the outcome was caller-hung-up during say")
     assert [line.split()[0] for line in shown[-2:]] == ["->", "then"]
 
 
@@ -83,7 +83,7 @@ def test_a_voicemail_is_told_when_the_call_has_ended_with_what_was_recorded(tmp_
         ("keys: hangup soon", "hangup: must be a duration"),
         ("keys: [{hangup: 3}]", "did you mean 3s?"),
         ("expect: [outcome: {during: sey}]", "did you mean 'say'?"),
-        ("expect: [outcome: {is: hung-up, during: say}]", "hung-up is during nothing"),
+        ("expect: [outcome: {is: hung-up, during: say}]", "hung-up has no during"),
         ("expect: [outcome: {in: say}]", "there is no 'in'"),
     ],
 )

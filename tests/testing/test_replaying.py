@@ -114,7 +114,7 @@ def test_what_opentact_executed_tells_what_was_pressed(branch, pressed):
 def test_where_nothing_tells_what_was_pressed_that_is_said_and_only_what_came_before_is_expected(tmp_path):
     call, _ = recorded(tmp_path, FLOW, caller=ScriptedCaller(parse_caller_script("1")))
     scenario = replayed(tmp_path, story_of(call))
-    assert scenario.startswith("  # keys: ? what was pressed at Gather[")
+    assert scenario.startswith("  # keys: ? the keys pressed at Gather[")
     assert "Press a key." in scenario
     assert "ann@" not in scenario
     assert "outcome" not in scenario
@@ -143,5 +143,5 @@ def test_what_is_secret_is_not_known(tmp_path):
     story = story_of(call, [("ann", True)])
     next(entry for entry in story["story"] if entry.get("pressed") == "42")["pressed"] = "••••"
     scenario = replayed(tmp_path, story)
-    assert scenario.startswith("  # keys: ? what was pressed before turn 2 is secret")
+    assert scenario.startswith("  # keys: ? the keys pressed before turn 2 are secret")
     assert "Your number." in scenario

@@ -68,7 +68,7 @@ def test_hours_that_are_all_supposed_need_no_moment(tmp_path):
 
 def test_who_is_nobody_is_told_with_the_place(tmp_path):
     problem = get_only(folder(tmp_path, f"{MONDAY}, lists: {{vip: [+12015550188, bob]}}").errors)
-    assert (problem.rule, problem.message) == ("number", "lists: 'bob' is nobody")
+    assert (problem.rule, problem.message) == ("number", "lists: 'bob' is not a caller")
     assert problem.column == len(f"  - {{name: n0, {MONDAY}, lists: {{vip: [+12015550188, ") + 1
 
 
@@ -95,5 +95,5 @@ def test_a_call_of_a_test_of_your_own_supposes_too(tmp_path):
     rehearse(tmp_path, number, at="2026-11-23 10:00", hours={"office": "closed"}, lists={"vip": ["+12015550999"]}).says(
         "friend", "We open"
     )
-    with pytest.raises(ScenarioError, match="nothing is named 'offise'"):
+    with pytest.raises(ScenarioError, match="there is no 'offise'"):
         rehearse(tmp_path, number, hours={"offise": "closed"})

@@ -137,7 +137,7 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
     with structlog.testing.capture_logs() as lines:
         run_bounded(run())
     assert sorted(acted) == ["a", "a", "b", "b"]
-    assert [(line["event"], line["error"]) for line in lines] == [("what was reported was not acted on", "ValueError")] * 2
+    assert [(line["event"], line["error"]) for line in lines] == [("an event was stored but not handled", "ValueError")] * 2
 
 
 def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypatch):

@@ -260,7 +260,7 @@ def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, caps
         until(lambda: send_request(app, "/readyz").json()["stale"] == [])
     said = capsys.readouterr().err
     assert "this is not YAML" in said
-    assert '"the last good version of a flow goes on"' in said
+    assert '"the last good version of a flow stays in use"' in said
 
 
 def test_workers_are_there_when_the_first_flow_that_needs_them_comes_by_reload(tmp_path):

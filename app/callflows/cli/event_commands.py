@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def events(
-    types: Annotated[str, typer.Option(help="Only these, with commas, as call_state,sms.")] = "",
-    count: Annotated[int | None, typer.Option(min=1, help="End after as many.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after as long.")] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How they are shown: json is one a line.")] = (
-        TableFormat.text
-    ),
+    types: Annotated[str, typer.Option(help="Only events of these types, separated by commas, as call_state,sms.")] = "",
+    count: Annotated[int | None, typer.Option(min=1, help="End after this number of events.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after this time.")] = None,
+    output: Annotated[
+        TableFormat, typer.Option("--format", help="The output format; json prints one event on each line.")
+    ] = (TableFormat.text),
 ) -> None:
     """Print Opentact's events as they come; what a broken connection missed is searched for."""
     import asyncio

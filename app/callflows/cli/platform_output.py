@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _DEFAULT_TEXT_ROWS: Final = 50
 """Default row limit of text output."""
-TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
+TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="The output format.")]
 ROW_LIMIT_OPTION = Annotated[
-    int | None, typer.Option(min=1, help=f"Rows at most; else {_DEFAULT_TEXT_ROWS} as text, and all as JSON.")
+    int | None, typer.Option(min=1, help=f"Rows at most. Default: {_DEFAULT_TEXT_ROWS} as text, all as JSON.")
 ]
-YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+YES_OPTION = Annotated[bool, typer.Option("--yes", help="Continue without asking.")]
 
 
 def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
@@ -79,7 +79,7 @@ def parse_number_argument(text: str) -> str:
 
     found = parse_e164(text)
     if not found:
-        exit_with_notice(f"callflows: {text!r} is no number: write it as +12015550123", 2)
+        exit_with_notice(f"callflows: {text!r} is not a number: write it as +12015550123", 2)
     return found
 
 

@@ -92,7 +92,7 @@ class AddressGuard:
         if _NUMERIC_LABEL.fullmatch(last):
             raise BlockedRequestError("its host is an address in an unusual spelling")
         if len(host) > _MAX_HOST_NAME_CHARACTERS or not _HOST_NAME.fullmatch(host.removesuffix(".")):
-            raise BlockedRequestError("its host is no name")
+            raise BlockedRequestError("its host is not a valid name")
         return None
 
     async def resolve_allowed(self, host: str) -> list[str]:

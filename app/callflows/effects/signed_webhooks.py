@@ -134,7 +134,7 @@ def _encode_payload(body: object) -> bytes:
     try:
         written = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
-        raise BlockedRequestError("its payload is no JSON") from None
+        raise BlockedRequestError("its payload is not JSON") from None
     if len(written) > _MAX_PAYLOAD_BYTES:
         raise BlockedRequestError(f"its payload is larger than {_MAX_PAYLOAD_BYTES} bytes")
     return written
@@ -142,9 +142,9 @@ def _encode_payload(body: object) -> bytes:
 
 def _describe_final_status(status: int) -> str:
     if status == _STATUS_GONE:
-        return "status 410: nobody wants it any more"
+        return "status 410: the receiver wants no more webhooks"
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's class of redirects
-        return f"status {status}: it redirects; name the URL that it redirects to"
+        return f"status {status}: it redirects; use the URL of the redirect instead"
     return f"status {status}"
 
 

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 MAX_CALL_DOCUMENTS: Final = 200
 """Number of documents after which a call counts as a loop."""
-UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
+UNDOCUMENTED_FAILURE_NOTE: Final = "Opentact does not document what the caller hears then, perhaps silence"
 
 
 def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
@@ -288,6 +288,6 @@ class Interpreter(CallState):
                 await verb_execution.execute_hang_up(self, command, path)
             case Redirect():
                 self.rules.apply_rule(undocumented_rules.REDIRECT_RULE)
-                raise CommandFailure("only the name of Redirect is known")
+                raise CommandFailure("the documentation of Redirect has only its name")
             case _:
                 assert_never(command)

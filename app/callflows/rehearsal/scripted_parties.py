@@ -85,7 +85,7 @@ def _parse_action(group: str) -> ScriptedAction:
     if hangs_up:
         return ScriptedHangUp(_parse_seconds("hangup", hangs_up[1]) if hangs_up[1] else None)
     if not _KEYS_PATTERN.fullmatch(group):
-        raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
+        raise ScenarioError(f"keys: {group!r} are not keys", "use 0-9, * and #, a comma to wait, or hangup")
     return ScriptedPress(group)
 
 
@@ -97,7 +97,7 @@ def _parse_timed_actions(part: Mapping[Any, Any]) -> Sequence[ScriptedAction]:
         return [ScriptedHangUp(_parse_seconds("hangup", part["hangup"]))]
     if set(part) != {"wait"}:
         near = format_suggestion(str(next(iter(part), "")), ["wait", "press", "hangup"]) or "as {wait: 20s}"
-        raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
+        raise ScenarioError(f"keys: {part!r} is not an action of a caller", near)
     return [ScriptedWait(_parse_seconds("wait", part["wait"]))]
 
 
@@ -191,5 +191,5 @@ def _parse_behaviour(word: object) -> str:
     found = known.get(str(word))
     if found is None:
         near = format_suggestion(str(word), CALLEE_BEHAVIOURS) or f"use {', '.join(CALLEE_BEHAVIOURS)}"
-        raise ScenarioError(f"callee: {word!r} is nothing that a callee does", near)
+        raise ScenarioError(f"callee: {word!r} is not an action of a callee", near)
     return found

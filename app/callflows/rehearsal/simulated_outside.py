@@ -98,7 +98,7 @@ class InboundTextResult(Protocol):
         """The flow's turn, if a flow ran."""
 
 
-OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
+OPTED_OUT_REASON: Final = "the recipient sent STOP and gets no messages from this number"
 """Reason of a refused text message."""
 FAILED_LOOKUP_ANSWER: Final = "fails"
 """Fixture answer that makes a lookup fail."""
@@ -277,4 +277,4 @@ def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> Lookup
             if value == FAILED_LOOKUP_ANSWER:
                 return LookupResult(None, ok=False, reason="the scenario says so")
             return LookupResult(value, ok=True, status=200)
-    return LookupResult(None, ok=False, reason="nothing is asked in a rehearsal")
+    return LookupResult(None, ok=False, reason="a rehearsal makes no real lookups")

@@ -21,9 +21,9 @@ OUTCOME_DESCRIPTIONS: Final = {
     "hung-up": "hung up",
     "caller-hung-up": "the caller hung up",
     "ended": "the document ended without Hangup, and the call with it",
-    "texted": "no more texts come",
-    "loop": "it never ends",
-    "error": "it went wrong",
+    "texted": "no more text messages",
+    "loop": "the call never ends",
+    "error": "the call failed",
 }
 _MAX_TEXT_CHARACTERS: Final = 2_000
 _MAX_DOCUMENT_LINES: Final = 100
@@ -79,7 +79,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
         case "Hangup":
             return f"hangs up{_format_tag(step)}"
         case "text":
-            nothing = ", and nothing is done" if step.get("ignored") else ""
+            nothing = ", and no rule has an action" if step.get("ignored") else ""
             sender, recipient = sanitize_for_terminal(step["from"]), sanitize_for_terminal(step["to"])
             text = sanitize_for_terminal(step["text"])
             return f"{sender} writes to {recipient}: “{text}” ({step['result']}{nothing})"

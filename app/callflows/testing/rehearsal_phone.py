@@ -147,7 +147,7 @@ class RehearsalPhone:
             number if number.startswith("+") else f"+{number}"
         )
         if flow is None:
-            raise ScenarioError(f"no flow answers {number}", "callflows numbers lists those that are")
+            raise ScenarioError(f"no flow answers {number}", "callflows numbers lists the answered numbers")
         there = read_flow_names(flow)
         case = _build_case(flow, number, scenario_keys, there)
         transcript = _ring_case(self._scenario_folder, case, self._settings)

@@ -26,14 +26,14 @@ def format_failed_scenario(result: ScenarioResult) -> Iterator[str]:
         yield f"  {case.file}:{missed.line}:{missed.column}: expected {missed.expected_text}: {missed.reason}"
     yield from _format_call(result)
     if result.remaining_acts:
-        yield f"  the caller did not get to: {', '.join(result.remaining_acts)}"
+        yield f"  the caller had no chance to: {', '.join(result.remaining_acts)}"
 
 
 def _format_call(result: ScenarioResult) -> Iterator[str]:
     """Format the call. ``ok`` marks matched steps; an arrow marks the place of the first difference."""
     missed = result.mismatch
     after = missed.after_step if missed is not None else None
-    arrow = f"  ->       expected from here on: {missed.expected_text}" if missed is not None else ""
+    arrow = f"  ->       expected after this: {missed.expected_text}" if missed is not None else ""
     if after == -1:
         yield arrow
     mark = "->" if missed is not None and after is None else "  "

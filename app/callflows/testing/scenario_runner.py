@@ -144,14 +144,14 @@ def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list
         folder.book_for_case(case)
     except FlowFileError as error:
         first = error.problems[0]
-        said = f"the flow cannot be so, as line {first.line} says: {first.message}"
+        said = f"the flow has an error under the suppositions of the scenario, in line {first.line}: {first.message}"
         problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.fix))
         return False
     return True
 
 
 def _describe_wrong_path(path: Path) -> Problem:
-    said = "there is no such file or folder" if not path.exists() else "it is no flow file (.yaml, .py)"
+    said = "there is no such file or folder" if not path.exists() else "it is not a flow file (.yaml, .py)"
     return Problem(str(path), 1, 1, "error", "no-file", said)
 
 
@@ -224,7 +224,7 @@ def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequenc
     With ``breaking_nodes``, the simulated failure of a node must happen, and its fallback is no failure of the call.
     """
     if transcript.outcome == "texted" and not transcript.flow:
-        return f"no flow took the text: {transcript.requests[-1].error}"
+        return f"no flow handled the text message: {transcript.requests[-1].error}"
     if transcript.flow != flow:
         return f"the call was answered by {transcript.flow!r}" if transcript.flow else "no flow answered the call"
     fallen = [asked for asked in transcript.requests if asked.outcome not in ("", "answered")]
@@ -232,10 +232,11 @@ def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequenc
         (asked for asked in fallen if not (breaking_nodes and asked.error.startswith(_SUPPOSED_FAILURE_PREFIX))), None
     )
     if breaking_nodes and not fallen:
-        return f"nothing broke: no document of {' or '.join(breaking_nodes)} was asked for (inside another none breaks)"
+        nodes = " or ".join(breaking_nodes)
+        return f"breaks: the call never requested a document of {nodes} (a node inside another document cannot break)"
     if fell is not None:
-        what = "the text could not be taken:" if transcript.outcome == "texted" else "the caller got the"
+        what = "the text message was not handled:" if transcript.outcome == "texted" else "the caller got the"
         return f"{what} {fell.error}"
     if transcript.outcome in ("error", "loop"):
-        return f"{'it went wrong' if transcript.outcome == 'error' else 'it never ends'}: {transcript.error}"
+        return f"{'the call failed' if transcript.outcome == 'error' else 'the call never ends'}: {transcript.error}"
     return ""

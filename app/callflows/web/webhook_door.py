@@ -73,11 +73,11 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
     except MalformedFrameError as error:
         return create_problem_response(400, str(error))
     if len(reports) > MAX_EVENTS_PER_WEBHOOK:
-        return create_problem_response(413, f"over {MAX_EVENTS_PER_WEBHOOK} events are told at once")
+        return create_problem_response(413, f"over {MAX_EVENTS_PER_WEBHOOK} events in one request")
     try:
         await take_events(*reports)
     except JournalError as error:
-        answer = create_problem_response(503, f"it is not written yet: {error}")
+        answer = create_problem_response(503, f"the event is not stored yet: {error}")
         answer.headers["retry-after"] = "5"
         return answer
     return JSONResponse({"success": True})
@@ -101,7 +101,7 @@ def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[Pla
     asked = {name: value for name, value in request.query_params.items() if name not in _QUERY_CREDENTIALS}
     said = _parse_body(request.headers.get("content-type", ""), body)
     if not said and (isinstance(said, list) or not asked):
-        raise MalformedFrameError("nothing is said: neither in the query nor in a body")
+        raise MalformedFrameError("the request is empty: it has neither a query nor a body")
     now = datetime.now(UTC)
     if isinstance(said, dict):
         rows = [said if _is_envelope(said) else _wrap_entity({**asked, **said}, asked, kind, now)]
@@ -147,7 +147,7 @@ def _parse_body(content_type: str, body: bytes) -> dict[str, Any] | list[dict[st
             return _decode_object_fields(form_of)
         raise MalformedFrameError("the body is neither JSON nor a form") from None
     if not all(isinstance(row, dict) for row in (said if isinstance(said, list) else [said])):
-        raise MalformedFrameError("the body is no object, and no list of objects")
+        raise MalformedFrameError("the body is neither an object nor a list of objects")
     return said  # type: ignore[no-any-return]  # checked above
 
 

@@ -84,7 +84,7 @@ def select_app(
     if len(same) > 1:
         ids = ", ".join(app.uuid for app in same)
         raise SettingsError(
-            f"{len(same)} apps are named {app_name or default_name!r}: say which by --app and its id ({ids})"
+            f"{len(same)} apps are named {app_name or default_name!r}: choose one with --app and its id ({ids})"
         )
     return same[0] if same else None
 

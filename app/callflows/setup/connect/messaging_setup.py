@@ -36,7 +36,7 @@ class CreateProfileStep:
     @property
     def lines(self) -> list[str]:
         return [
-            f"make the messaging profile {self.name!r}",
+            f"create the messaging profile {self.name!r}",
             f"  {CALLBACK_URL_FIELD}: nothing → {format_setting(self.url)}",
         ]
 
@@ -50,8 +50,8 @@ class CreateProfileStep:
     async def apply(self, context: PlanContext) -> None:
         made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
         if not made.uuid:
-            fix = "do it again: it will be found"
-            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=fix)
+            fix = "run the command again: it finds the profile then"
+            raise OpentactResponseError("the profile is created, but Opentact did not return its id", fix=fix)
         kept = context.undo_log.entries.profiles[made.uuid] = ProfileUndo(name=self.name, made=True)
         kept.record_value(CALLBACK_URL_FIELD, self.url)
         context.undo_log.entries.making_profile = None
@@ -104,7 +104,7 @@ class EnableMessagingStep:
     @property
     def lines(self) -> list[str]:
         instead = f" instead of the profile {self.before}" if self.before else ""
-        return [f"let {self.number} send and receive texts by the messaging profile{instead}"]
+        return [f"let {self.number} send and receive texts with the messaging profile{instead}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class EnableMessagingStep:
             raise
         except OpentactError as error:  # a missing campaign must not stop the other steps
             context.undo_log.entries.texts.pop(self.lease, None)
-            fix = "carriers may want an SMS campaign for it first: see the portal"
+            fix = "carriers may require an SMS campaign first: see the portal"
             context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", fix))
 
 
@@ -162,8 +162,8 @@ def _plan_number_messaging(
     if profile and done:
         return
     if there and there != profile and not desired.takes_numbers:
-        said = f"{lease.number} sends and receives texts by the messaging profile {there}"
-        yield PlanNote("missing", said, "say --take to have them come here")
+        said = f"{lease.number} sends and receives texts with the messaging profile {there}"
+        yield PlanNote("missing", said, "add --take to move it to this server")
     else:
         yield EnableMessagingStep(lease.uuid, lease.number, there, str(lease.raw.get("sms_campaign") or ""))
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 STATIC_DOCUMENT_NOTE: Final = PlanNote(
     "warning",
-    "the app has a static document and a URL: which of them answers a call is not documented",
-    "ring a number and see; without the document the URL answers",
+    "the app has a static document and a URL: Opentact does not document which of them answers a call",
+    "call a number to find out; without the document, the URL answers",
 )
 
 
@@ -110,12 +110,12 @@ def _select_product(desired: DesiredSetup, current: CurrentSetup) -> tuple[objec
         return get_product_number(record), str(record.raw.get("name") or "")
     listed = (
         "; ".join(f"{key} {format_setting(record.raw.get('name') or '')}" for key, record in there.items())
-        or "none is listed"
+        or "Opentact lists none"
     )
     said = (
         f"there is no product {desired.product!r}"
         if desired.product
-        else "an app is made of a product: say which by --product"
+        else "a new app needs a product: choose one with --product"
     )
     raise SettingsError(f"{said} ({listed})")
 
@@ -125,7 +125,7 @@ def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEnt
     for number, flow in desired.numbers.items():
         lease = leases.get(number)
         if lease is None:
-            fix = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+            fix = f"order it (callflows opentact numbers order {number}), or remove it from the flow"
             yield PlanNote("missing", f"{number} (flow {flow}) is not a number of the account", fix)
         else:
             yield from _plan_number(desired, current, entries, lease, flow)
@@ -141,11 +141,13 @@ def _plan_number(
         return
     holder = "" if ours and begun else _describe_holder(current, lease)
     if holder and not desired.takes_numbers:
-        yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "say --take to take it from there")
+        yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "add --take to take it from there")
     elif flow in desired.broken_flows:
-        fix = "see callflows check; then connect again"
+        fix = "run callflows check, fix the flow, then run callflows connect again"
         yield PlanNote(
-            "missing", f"{number} is not given to the app: its flow {flow} is broken, and would only apologise", fix
+            "missing",
+            f"{number} is not given to the app: its flow {flow} has errors, and callers would only hear an apology",
+            fix,
         )
     else:
         yield AssignNumberStep(lease.uuid, number, flow, "" if ours else lease.app_uuid, connection, holder)
@@ -159,7 +161,7 @@ def _describe_holder(current: CurrentSetup, lease: OpentactLease) -> str:
         named: dict[str, OpentactApp] = {app.uuid: app for app in current.apps}
         name = named[lease.app_uuid].name if lease.app_uuid in named else ""
         return f"the app {name!r} ({lease.app_uuid})" if name else f"the app {lease.app_uuid}"
-    return "" if is_holder_known(lease) else "somebody whom Opentact does not name"
+    return "" if is_holder_known(lease) else "an owner that Opentact does not name"
 
 
 def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Iterator[PlanNote]:

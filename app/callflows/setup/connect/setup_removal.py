@@ -76,7 +76,7 @@ def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
         context.undo_log.entries.documents.pop(uuid, None)
 
     return RestoreStep(
-        "delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, apply
+        "delete-app", [f"delete the app {name!r} ({uuid}), which connect created"], {"app": uuid, "name": name}, apply
     )
 
 
@@ -151,14 +151,14 @@ def _plan_number_return(
 ) -> Iterator[SetupStep | PlanNote]:
     before, connection = undo_entry.before_app, get_sip_connection_uuid(lease)
     if lease.app_uuid not in (undo_entry.app, before):
-        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} since; it stays there")
+        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} now; it stays there")
         return
     if connection not in ("", undo_entry.before_connection):
-        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} since; it stays there")
+        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} now; it stays there")
         return
     if before and before not in existing_apps:
         yield PlanNote(
-            "missing", f"{undo_entry.number} belonged to the app {before}, which is gone; it will belong to nobody"
+            "missing", f"{undo_entry.number} belonged to the app {before}, which no longer exists; it will belong to nobody"
         )
         before = ""
     ours = undo_entry.app if lease.app_uuid == undo_entry.app else ""
@@ -177,7 +177,9 @@ def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) 
         if hash_setting(documents[uuid]) in kept.written or not documents[uuid]:
             yield build_document_restore_step(uuid, kept.before)
         else:
-            yield PlanNote("warning", f"the static document of the app {uuid} is another one since; it stays")
+            yield PlanNote(
+                "warning", f"the static document of the app {uuid} has changed since connect stored it; it stays"
+            )
 
 
 def _plan_unsubscribes(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep]:
@@ -195,7 +197,7 @@ def _plan_app_removal(
             lease.number for lease in current.leases if lease.app_uuid == app.uuid and lease.uuid not in entries.numbers
         ]
         if others:
-            text = f"the app {app.name!r}, which connect made, stays: it was given {', '.join(others)} since"
+            text = f"the app {app.name!r}, which connect created, stays: meanwhile it got {', '.join(others)}"
             yield PlanNote("missing", text, "give them to another app, and delete it in the portal")
         else:
             yield build_app_deletion_step(app.uuid, app.name)
@@ -208,7 +210,9 @@ def _plan_app_removal(
     }
     others = [field for field, value in undo_entry.before.items() if value != there[field] and field not in after]
     if others:
-        yield PlanNote("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
+        yield PlanNote(
+            "warning", f"{', '.join(others)} of the app {app.name!r} has changed since connect; it stays as it is"
+        )
     if after:
         yield build_app_restore_step(app.uuid, app.name, {field: there[field] for field in after}, after)
 
@@ -225,7 +229,7 @@ def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) ->
                 await context.opentact.messages.disable_messaging(number)
         context.undo_log.entries.texts.pop(lease, None)
 
-    back = f"by the messaging profile {before} again" if before else "no more, as it was"
+    back = f"with the messaging profile {before} again" if before else "no more, as it was"
     told = {"number": number, "lease": lease, "profile": before or None}
     return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], told, apply)
 
@@ -245,7 +249,7 @@ def build_profile_restore_step(
 
     named = f"the messaging profile {name!r} ({uuid})"
     restored = [f"restore {named}", f"  {CALLBACK_URL_FIELD}: {format_setting_change(current_url, previous_url)}"]
-    lines = [f"delete {named}, which connect made"] if is_ours else restored
+    lines = [f"delete {named}, which connect created"] if is_ours else restored
     return RestoreStep(
         "restore-profile",
         lines,
@@ -271,7 +275,7 @@ def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessa
     if told and there == undo_entry.before:
         return
     if told and there not in ("", undo_entry.profile):
-        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile since; it stays so")
+        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile now; it stays so")
     else:
         yield build_messaging_restore_step(lease.uuid, undo_entry)
 
@@ -285,7 +289,7 @@ def _plan_profile_restore(
         str(profile.raw.get("name") or ""),
     )
     if undo_entry.made and is_in_use:
-        yield PlanNote("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
+        yield PlanNote("missing", f"the messaging profile {name!r}, which connect created, stays: other numbers use it now")
     elif undo_entry.made:
         yield build_profile_restore_step(profile.uuid, name, is_ours=True)
     elif undo_entry.is_our_value(CALLBACK_URL_FIELD, there) and there != before:

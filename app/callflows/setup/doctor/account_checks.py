@@ -84,15 +84,14 @@ class DoctorAccount:
 async def diagnose_credentials(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
     """Check whether Opentact accepts the credentials, and when the token expires."""
     apps = await account.apps()
-    found = [DoctorFinding("ok", f"Opentact accepts them; the account has {len(apps)} app(s)")]
+    found = [DoctorFinding("ok", f"Opentact accepts the credentials; the account has {len(apps)} app(s)")]
     end = parse_token_expiry(settings.opentact_token.get_secret_value())
     if end is not None and not (settings.opentact_email and settings.opentact_password.get_secret_value()):
         left = end - get_utc_now()
         if left < TOKEN_EXPIRY_MARGIN:
-            said = (
-                f"the token ends on {end:%Y-%m-%d %H:%M} UTC" if left > timedelta(0) else "the token says that it has ended"
-            )
-            fix = "make another in the portal, or set CALLFLOWS_OPENTACT_EMAIL and _PASSWORD, which renew it"
+            said = f"the token ends on {end:%Y-%m-%d %H:%M} UTC" if left > timedelta(0) else "the token has expired"
+            credentials = "CALLFLOWS_OPENTACT_EMAIL and CALLFLOWS_OPENTACT_PASSWORD"
+            fix = f"create a new token in the portal, or set {credentials} to renew it automatically"
             found.append(DoctorFinding("warning", said, fix))
     return found
 
@@ -130,7 +129,7 @@ def _diagnose_subscription(event_type: str, subscriptions: list[OpentactSubscrip
             )
         said = f"{event_type}: the active subscription has an end ({odd.expired_on:%Y-%m-%d}) before its beginning"
         return DoctorFinding(
-            "warning", f"{said}; what that means is not documented", "see by callflows events whether they come"
+            "warning", f"{said}; Opentact does not document the meaning", "check with callflows events whether they arrive"
         )
     if all(one.expired_on is not None and one.expired_on < get_utc_now() + SUBSCRIPTION_RENEWAL_MARGIN for one in lasting):
         return DoctorFinding(
@@ -157,9 +156,9 @@ async def diagnose_event_connection(settings: Settings, account: DoctorAccount) 
         raise
     except Exception as error:  # noqa: BLE001 - every connection error becomes a finding
         said = account.client.redact(describe_connection_error(error))
-        fix = "see whether this machine reaches it, and whether CALLFLOWS_OPENTACT_EVENTS_URL and the token are right"
+        fix = "check that this machine reaches it, and that CALLFLOWS_OPENTACT_EVENTS_URL and the token are correct"
         return [DoctorFinding("error", f"no events from {url}: {said}", fix)]
-    return [DoctorFinding("ok", f"{url} welcomes the token")]
+    return [DoctorFinding("ok", f"{url} accepts the token")]
 
 
 async def _authenticate_websocket(url: str, token: AccessToken) -> None:
@@ -171,7 +170,7 @@ async def _authenticate_websocket(url: str, token: AccessToken) -> None:
             except MalformedFrameError:
                 continue
             except EventConnectionLostError as lost:
-                raise EventTokenRejectedError(f"{lost}, after it was shown the token") from None
+                raise EventTokenRejectedError(f"{lost}, after callflows sent the token") from None
             for event in events:
                 if event.type == "auth" and not is_token_accepted(event):
                     raise EventTokenRejectedError(event.text or "the token is not accepted")

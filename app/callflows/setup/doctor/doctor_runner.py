@@ -17,7 +17,7 @@ _FoundT = TypeVar("_FoundT")
 DoctorLevel = Literal["ok", "warning", "error"]
 CHECK_TIMEOUT_SECONDS: Final = 15.0
 """Default time limit of a check."""
-_UNKNOWN_PREFIX: Final = "it cannot be told: "
+_UNKNOWN_PREFIX: Final = "not checked: "
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _shorten_repeated_reason(result: DoctorResult, results: list[DoctorResult]) 
     where = next((other.check for other in results if other.level == "error" and reason in other.found), "")
     if reason == result.found or not where:
         return result
-    return dataclasses.replace(result, found=f"{_UNKNOWN_PREFIX}see {where}", fix="")
+    return dataclasses.replace(result, found=f"{_UNKNOWN_PREFIX}first fix {where}", fix="")
 
 
 async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
@@ -127,11 +127,13 @@ async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
     except TimeoutError:
         return [
             DoctorFinding(
-                "error", f"it could not be told within {check.timeout_seconds:g} s", "see whether what it asks is reachable"
+                "error",
+                f"the check did not end within {check.timeout_seconds:g} s",
+                "check that the server it contacts is reachable",
             )
         ]
     except CallflowsError as error:
         said = str(error) if check.failure_level == "error" else f"{_UNKNOWN_PREFIX}{error}"
         return [DoctorFinding(check.failure_level, said, getattr(error, "fix", ""))]
     except Exception as error:  # noqa: BLE001 - the other checks must still run
-        return [DoctorFinding("error", f"the check itself broke: {type(error).__name__}: {error}", "please report it")]
+        return [DoctorFinding("error", f"the check itself failed: {type(error).__name__}: {error}", "please report it")]
