@@ -76,16 +76,23 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     log = LogWriter()
     mask = NumberMask(load_secret_keys(settings)[0])
     configure_logging(log, settings.log_format, mask)
-    house = Installation(settings, library or load_flow_library(settings), log, mask)
-    house.log_warnings()
-    app = FastAPI(title="callflows", lifespan=house.run_lifespan, description="Answers the calls of numbers on Opentact.")
+    installation = Installation(settings, library or load_flow_library(settings), log, mask)
+    installation.log_warnings()
+    app = FastAPI(
+        title="callflows", lifespan=installation.run_lifespan, description="Answers the calls of numbers on Opentact."
+    )
     install_problem_handlers(app)
     app.include_router(
-        create_status_router(lambda: house.library.loaded_flows, house.get_status, house.trust, house.answer_metrics)
+        create_status_router(
+            lambda: installation.library.loaded_flows,
+            installation.get_status,
+            installation.trust,
+            installation.answer_metrics,
+        )
     )
     app.include_router(create_sound_router(BEEP_URL_PATH))
-    app.include_router(create_webhook_router(house.trust, house.event_intake.store_then_act))
-    return CallDoor(app, house.engine, house.trust)
+    app.include_router(create_webhook_router(installation.trust, installation.event_intake.store_then_act))
+    return CallDoor(app, installation.engine, installation.trust)
 
 
 class Installation:
@@ -299,12 +306,12 @@ async def open_rehearsal_engine(
         return await run_missed_call_steps(book.flows[flow], call, workshop.run_job)
 
     def create_event_handler() -> EventHandler:
-        own, done, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
+        opt_outs, idempotency_keys, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
         inbox = MessageInbox(
             lambda: book,
             create_automatic_replies(settings),
-            optouts=own,
-            deduplication=done,
+            optouts=opt_outs,
+            deduplication=idempotency_keys,
             run_job=workshop.run_job,
             clock=clock,
             quiet=True,
@@ -377,9 +384,9 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
     log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
-    for found in (*loaded.problems, *between):
-        if found not in known:
-            (log.error if found.severity == "error" else log.warning)(str(found))
+    for problem in (*loaded.problems, *between):
+        if problem not in known:
+            (log.error if problem.severity == "error" else log.warning)(str(problem))
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
             log.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)

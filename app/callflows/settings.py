@@ -234,15 +234,15 @@ def find_unknown_settings() -> list[str]:
 def _read_setting_files() -> dict[str, Any]:
     """Read the settings with a file in ``CALLFLOWS_<NAME>_FILE``. Raises SettingsError."""
     named = {**dotenv.dotenv_values(".env"), **os.environ}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in Settings.model_fields:
         variable = f"CALLFLOWS_{name.upper()}_FILE"
         path = named.get(variable)
         if path:
             try:
-                found[name] = Path(path).read_text(encoding="utf-8").strip()
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(f"{variable}: {error}") from None
-            if not found[name]:
+            if not values[name]:
                 raise SettingsError(f"{variable}: {path} is empty")
-    return found
+    return values

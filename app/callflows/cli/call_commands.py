@@ -100,23 +100,27 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     screen = CallScreen(SpeechSynthesizer.find_installed() if aloud else None, is_quiet=output is TableFormat.json)
     if via:
         asked = {"to": number, "from": caller, "keys": keys or "", "callee": callee or "answer", "name": name}
-        told = ring_via_stand_in(via, {**asked, "attestation": attestation or "", "method": method.value})
-        screen.show_transcript(told)
+        transcript = ring_via_stand_in(via, {**asked, "attestation": attestation or "", "method": method.value})
+        screen.show_transcript(transcript)
     else:
         rehearsal = build_rehearsal(settings, number, caller, keys or "", callee or "answer", strict=strict)
         rehearsal.name, rehearsal.attestation = name, attestation.value if attestation else ""
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
         rehearsal.zone = parse_zone_option(zone)
         _attach_terminal(rehearsal, screen, is_interactive=keys is None and sys.stdin.isatty(), callee=callee)
-        told, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
+        transcript, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
     if screen.is_quiet:
-        print(escape_terminal_controls(json.dumps(told.to_json(), ensure_ascii=False, indent=2)))
-    screen.show_end(told, shows_trace=trace)
-    if told.requests and told.requests[0].method == "POST" and told.requests[0].status in POST_REJECTION_STATUSES:
+        print(escape_terminal_controls(json.dumps(transcript.to_json(), ensure_ascii=False, indent=2)))
+    screen.show_end(transcript, shows_trace=trace)
+    if (
+        transcript.requests
+        and transcript.requests[0].method == "POST"
+        and transcript.requests[0].status in POST_REJECTION_STATUSES
+    ):
         print_notice("callflows: the server does not accept POST; if the app in Opentact uses GET, add --method GET")
     if record:
-        screen.print_scenario(told, rehearsal, clock)
-    wrong = told.outcome in ("loop", "error") or any(request.error for request in told.requests)
+        screen.print_scenario(transcript, rehearsal, clock)
+    wrong = transcript.outcome in ("loop", "error") or any(request.error for request in transcript.requests)
     raise typer.Exit(1 if wrong else 0)
 
 

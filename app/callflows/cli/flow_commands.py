@@ -60,12 +60,14 @@ def find_flow_file(flow: str, folder: Path) -> Path:
 
     suffixes = (".yaml", ".yml", ".py")
     named = [Path(flow)] if Path(flow).suffix in suffixes else [folder / f"{flow}{suffix}" for suffix in suffixes]
-    found = next((file for file in named if file.is_file()), None)
-    if found is None:
-        there = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
-        near = format_suggestion(flow, there) or (f"there are {', '.join(there[:20])}" if there else "see --flows")
+    flow_file = next((file for file in named if file.is_file()), None)
+    if flow_file is None:
+        flow_names = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
+        near = format_suggestion(flow, flow_names) or (
+            f"there are {', '.join(flow_names[:20])}" if flow_names else "see --flows"
+        )
         _exit_with_usage_error(f"there is no flow {flow!r} in {folder}/ ({near})")
-    return found
+    return flow_file
 
 
 def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
@@ -76,8 +78,8 @@ def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
     try:
         text = file.read_bytes()
         if file.suffix == ".py":
-            made = build_program_diagram(file, text.decode("utf-8-sig"))
-            return (None, [made]) if isinstance(made, Problem) else (made, [])
+            diagram = build_program_diagram(file, text.decode("utf-8-sig"))
+            return (None, [diagram]) if isinstance(diagram, Problem) else (diagram, [])
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         return None, [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {why}")]
@@ -100,7 +102,9 @@ def new(
     from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
 
     if listed or template is None:
-        rows = [{"name": found.name, "says": found.summary} for found in load_flow_templates().values()]
+        rows = [
+            {"name": flow_template.name, "says": flow_template.summary} for flow_template in load_flow_templates().values()
+        ]
         width = max(len(row["name"]) for row in rows)
         lines = [f"{row['name']:<{width}}  {row['says']}" for row in rows]
         print(json.dumps(rows, ensure_ascii=False, indent=2) if output is TableFormat.json else "\n".join(lines))

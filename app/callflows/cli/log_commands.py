@@ -199,23 +199,23 @@ def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
     from callflows.journal.call_story import add_execution_log, build_call_story
 
-    told = store.load_call(_complete_call_id(store, call)) if store is not None else None
-    if told is None:
+    call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
+    if call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
-    return build_call_story(add_execution_log(told, fetch_execution_rows(told)))
+    return build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)))
 
 
 def _complete_call_id(store: SqlStore, call: str) -> str:
     """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
-    found = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
-    if call in found or not found:
+    call_ids = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
+    if call in call_ids or not call_ids:
         return call
-    if len(found) > 1:
-        more = ", …" if len(found) > _MAX_ID_CANDIDATES else ""
+    if len(call_ids) > 1:
+        more = ", …" if len(call_ids) > _MAX_ID_CANDIDATES else ""
         exit_with_notice(
-            f"callflows: {call!r} is the beginning of several ids: {', '.join(found[:_MAX_ID_CANDIDATES])}{more}", 2
+            f"callflows: {call!r} is the beginning of several ids: {', '.join(call_ids[:_MAX_ID_CANDIDATES])}{more}", 2
         )
-    return found[0]
+    return call_ids[0]
 
 
 def _print_scenario(store: SqlStore | None, call: str) -> None:
@@ -229,9 +229,9 @@ def _print_scenario(store: SqlStore | None, call: str) -> None:
 
     rehearsal, unknown, hours = build_replay(_load_story(store, call))
     supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
-    told, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
+    transcript, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
     print_notice("rehearsed again with the flows as they are now")
-    print(record_scenario(told, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
+    print(record_scenario(transcript, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
 
 
 def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_documents: bool) -> None:
@@ -266,16 +266,16 @@ def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[s
 
 def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Skip entries already told in another form, such as a repeated state, or the report of a recording."""
-    seen: set[tuple[Any, ...]] = set()
+    printed_entries: set[tuple[Any, ...]] = set()
     whats = {entry["what"] for entry in story}
     elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
     for entry in story:
         kind = entry.get("kind", "") if entry["what"] == "reported" else ""
-        told: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
+        identity: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
         if kind == "call_state":
-            told = (kind, entry["call"], entry["state"] or entry["message"])
-        if told not in seen and not any(word in kind for word in elsewhere):
-            seen.add(told)
+            identity = (kind, entry["call"], entry["state"] or entry["message"])
+        if identity not in printed_entries and not any(word in kind for word in elsewhere):
+            printed_entries.add(identity)
             yield entry
 
 
@@ -356,6 +356,6 @@ def forget(
         typer.confirm(f"Erase all records of {number}? They cannot be restored.", abort=True)
     with show_progress("looking") as on_progress:
         looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
-        found = forget_number(store, Spool(load_command_settings().data), number, looked)
-    rows = ", ".join(f"{count} in {table}" for table, count in sorted(found.items()))
+        erased_counts = forget_number(store, Spool(load_command_settings().data), number, looked)
+    rows = ", ".join(f"{count} in {table}" for table, count in sorted(erased_counts.items()))
     print(f"{mask_number(parse_caller_number(number))} is erased: {rows or 'there were no records'}")

@@ -76,12 +76,12 @@ def search_numbers_command(
         pattern=pattern,
         features=features.split(","),
     )
-    found = run_with_client(
+    numbers = run_with_client(
         lambda client: collect_rows(client.numbers.search_available(take=min(limit, 100), **mask), limit, output)
     )
     beside = ("city", "rate_center", "state", "features")
-    print_records(found, lambda tn: (tn.number or tn.tn, *format_record_fields(tn.raw, beside)), output)
-    if not found:
+    print_records(numbers, lambda tn: (tn.number or tn.tn, *format_record_fields(tn.raw, beside)), output)
+    if not numbers:
         exit_with_notice("no number matches: leave out some conditions", 1)
 
 
@@ -100,7 +100,7 @@ def order_numbers_command(
     order = run_with_client(
         lambda client: client.numbers.order_numbers(ordered, features=features.split(","), autorenew=autorenew)
     )
-    print_records([order], lambda made: ("ordered", made.uuid, *format_record_fields(made.raw, ("state",))), output)
+    print_records([order], lambda record: ("ordered", record.uuid, *format_record_fields(record.raw, ("state",))), output)
 
 
 @numbers_app.command("release", epilog="Example: callflows opentact numbers release +12015550123")
@@ -131,13 +131,13 @@ def release_numbers_command(
 @numbers_app.command("list", epilog="Example: callflows opentact numbers list --format json")
 def list_numbers_command(limit: ROW_LIMIT_OPTION = None, output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
     """List the account's numbers, and the app that answers each."""
-    found = run_with_client(lambda client: collect_rows(client.numbers.search_leases(), limit, output))
+    leases = run_with_client(lambda client: collect_rows(client.numbers.search_leases(), limit, output))
 
     def columns(lease: OpentactLease) -> Sequence[object]:
         name = getattr(lease.sip_control_app, "name", "")
         return lease.number, lease.uuid, "renewed" if lease.autorenew else "", name or lease.app_uuid
 
-    print_records(found, columns, output)
+    print_records(leases, columns, output)
 
 
 @messages_app.command(
@@ -189,11 +189,11 @@ def list_messages_command(
         at = message.created_on.isoformat(" ", "seconds") if message.created_on else ""
         return at, message.type, message.from_, message.to, message.state, message.message
 
-    found = run_with_client(
+    messages = run_with_client(
         lambda client: collect_rows(client.messages.search_messages(which, order={"created_on": "DESC"}), limit, output)
     )
-    print_records(found, columns, output)
-    if not found:
+    print_records(messages, columns, output)
+    if not messages:
         print_notice("there are no messages")
 
 
@@ -216,8 +216,8 @@ def voices(
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """List the voices for Say."""
-    found = run_with_client(lambda client: client.list_voices())
-    fitting = [voice for voice in found if f"{voice.code}-".lower().startswith(f"{lang}-".lower() if lang else "")]
+    voice_records = run_with_client(lambda client: client.list_voices())
+    fitting = [voice for voice in voice_records if f"{voice.code}-".lower().startswith(f"{lang}-".lower() if lang else "")]
 
     def columns(voice: OpentactVoice) -> Sequence[object]:
         return voice.code, voice.name, voice.gender, voice.type
@@ -261,11 +261,11 @@ def batch(
         exit_with_notice(f"callflows: Opentact did not return the lease of {sender}", 1)
     plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {flow or xml}; this costs money"]
     confirm_plan(plan, is_confirmed=yes)
-    made = run_with_client(
+    created_batch = run_with_client(
         lambda client: client.outbound_calls.call_numbers(profile, called, document.decode(), lease.uuid)
     )
     print_records(
-        [made], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output
+        [created_batch], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output
     )
 
 

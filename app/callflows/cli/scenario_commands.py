@@ -54,21 +54,23 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     results = [ran for folder in folders for ran in _run_scenarios(folder, only, settings)]
     if only and not results:
         exit_with_notice(f"callflows: no scenario or flow has {only!r} in its name", 2)
-    found = _measure_coverage(folders, results) if coverage else []
+    coverage_rows = _measure_coverage(folders, results) if coverage else []
     explored = _explore_flows(folders, settings, examples, seconds, seed) if explore else []
     if junit is not None:
         _write_junit(results, junit, errors)
     if output is TableFormat.json:
         print(
             json.dumps(
-                _build_test_json(results, found, explored, with_coverage=coverage, is_exploring=explore, errors=errors),
+                _build_test_json(
+                    results, coverage_rows, explored, with_coverage=coverage, is_exploring=explore, errors=errors
+                ),
                 indent=2,
             )
         )
     else:
         for problem in problems:
             print_notice(str(problem))
-        _print_test_results(results, found, explored, is_exploring=explore)
+        _print_test_results(results, coverage_rows, explored, is_exploring=explore)
     wrong = bool(errors) or any(one.fault for one in explored) or not all(ran.has_passed for ran in results)
     raise typer.Exit(1 if wrong else 0)
 
@@ -155,8 +157,8 @@ def _build_test_json(
 ) -> dict[str, Any]:
     from callflows.testing.scenario_report import build_coverage_data, build_result_data
 
-    made: dict[str, Any] = {"scenarios": [build_result_data(ran) for ran in results], "errors": errors}
-    made |= {"coverage": build_coverage_data(coverage_rows)} if with_coverage else {}
+    report: dict[str, Any] = {"scenarios": [build_result_data(ran) for ran in results], "errors": errors}
+    report |= {"coverage": build_coverage_data(coverage_rows)} if with_coverage else {}
     faults = [one.fault._asdict() for one in explored if one.fault is not None]
     callers = [{"flow": one.flow, "file": one.file, "callers": one.caller_count} for one in explored]
-    return made | ({"explored": faults, "callers": callers} if is_exploring else {})
+    return report | ({"explored": faults, "callers": callers} if is_exploring else {})

@@ -149,17 +149,17 @@ def _execute_plan(plan: SetupPlan, undo_log: UndoLog, *, yes: bool) -> bool:
     from callflows.setup.connect.setup_plan import execute_plan
 
     confirm_plan([], is_confirmed=yes)
-    done: list[str] = []
+    done_lines: list[str] = []
 
     def on_done(line: str) -> None:
-        done.append(line)
+        done_lines.append(line)
         print_notice(f"done: {line}")
 
     try:
         notes = run_with_client(lambda client: execute_plan(plan, client, undo_log, lambda step: on_done(step.lines[0])))
     except typer.Exit:
         print_notice(
-            f"{len(done)} of {len(plan.steps)} steps are done; run it again to continue, or with --remove to undo them"
+            f"{len(done_lines)} of {len(plan.steps)} steps are done; run it again to continue, or add --remove to undo"
         )
         raise
     for note in notes:
@@ -211,8 +211,8 @@ def _print_doctor_results(results: list[DoctorResult]) -> None:
     for result in results:
         level = f"{result.level:<7}"
         level = typer.style(level, fg=colours[result.level]) if coloured else level
-        found = "".join(sign if sign.isprintable() else " " for sign in result.found)
-        print(f"{level}  {result.check:<{width}}  {found}")
+        finding_text = "".join(sign if sign.isprintable() else " " for sign in result.found)
+        print(f"{level}  {result.check:<{width}}  {finding_text}")
         if result.fix and result.level != "ok":
             print(f"{'':7}  {'':{width}}  → {result.fix}")
     wrong, doubtful = (sum(result.level == level for result in results) for level in ("error", "warning"))

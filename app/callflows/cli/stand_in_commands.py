@@ -204,8 +204,8 @@ async def _serve_until_signal(options: StandInOptions, host: str, port: int) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, over.set)
-    async with run_stand_in(options, host=host, port=port) as there:
-        _print_greeting(there, options)
+    async with run_stand_in(options, host=host, port=port) as server:
+        _print_greeting(server, options)
         await over.wait()
 
 

@@ -121,8 +121,8 @@ class GuardedClient:
     ) -> HTTPAnswer:
         # HTTP requires a Content-Length for these methods even if the body is empty.
         content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
-        told = [(name.encode("ascii"), value) for name, value in headers.items()]
-        async with self._client.stream(method, url, headers=told, content=content) as response:
+        encoded_headers = [(name.encode("ascii"), value) for name, value in headers.items()]
+        async with self._client.stream(method, url, headers=encoded_headers, content=content) as response:
             answer = HTTPAnswer(response.status_code, response.headers, b"")
             if not answer.is_success:
                 return answer

@@ -95,17 +95,17 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
             answer = await client.send_request(
                 method, url, headers, body, max_bytes=MAX_LOOKUP_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
             )
-        there = _find_redirect_target(client, url, answer)
-        if there is None:
+        target = _find_redirect_target(client, url, answer)
+        if target is None:
             return answer
         if method not in {"GET", "HEAD"} and answer.status in {301, 302, 303}:
             method, body = "GET", b""
             headers.pop("content-type", None)
-        if not _is_same_server(url, there):
+        if not _is_same_server(url, target):
             headers = _make_default_headers()  # the author's headers may contain credentials of the first server
             if body:
                 raise OutboundRequestError("it redirects a request with a body to another server")
-        url = there
+        url = target
     raise OutboundRequestError(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
@@ -114,14 +114,14 @@ def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAns
     if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
         return None
     try:
-        there = client.parse_url(urljoin(str(url), answer.headers["location"]))
+        target = client.parse_url(urljoin(str(url), answer.headers["location"]))
     except BlockedRequestError as refused:
         raise BlockedRequestError(f"it redirects, but {refused}") from None
     except ValueError:
         raise BlockedRequestError("it redirects to a URL that cannot be read") from None
-    if url.scheme == "https" and there.scheme == "http":
+    if url.scheme == "https" and target.scheme == "http":
         raise BlockedRequestError("it redirects from https to http")
-    return there
+    return target
 
 
 def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:

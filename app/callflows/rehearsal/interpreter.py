@@ -106,16 +106,6 @@ class Interpreter(CallState):
 
         return await self._run_call(use_document)
 
-    async def run_parked(self) -> Transcript:
-        """Run a parked call, which waits for a pushed document."""
-        return await self._run_call(self._wait_for_document)
-
-    async def _wait_for_document(self) -> bytes:
-        await self.clock.sleep(undocumented_rules.PARKED_CALL_SECONDS, self.wake_event)
-        if self.pushed_documents.empty():
-            raise CallEnd("ended", f"no document was pushed within {undocumented_rules.PARKED_CALL_SECONDS:.0f} s")
-        return self.take_pushed_document()
-
     async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - returns the first document
         transcript = self.transcript
         try:

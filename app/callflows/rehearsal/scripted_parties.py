@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callflows.errors import ScenarioError
 from callflows.language.value_kinds import parse_duration
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _KEYS_PATTERN: Final = re.compile("[0-9*#]*")
 _HANG_UP_PATTERN: Final = re.compile("hang-?up(.*)")
-CalleeBehaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
 CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 
@@ -188,8 +187,8 @@ def _parse_behaviour(word: object) -> str:
     """Convert a spelling of a behaviour to its standard form. Raises ScenarioError."""
     known = {**dict.fromkeys(("answer", "answers", "answered"), "answer"), "busy": "busy"}
     known |= dict.fromkeys(("no-answer", "no_answer", "noanswer"), "no-answer")
-    found = known.get(str(word))
-    if found is None:
+    behaviour = known.get(str(word))
+    if behaviour is None:
         near = format_suggestion(str(word), CALLEE_BEHAVIOURS) or f"use {', '.join(CALLEE_BEHAVIOURS)}"
         raise ScenarioError(f"callee: {word!r} is not an action of a callee", near)
-    return found
+    return behaviour

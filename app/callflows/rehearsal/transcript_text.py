@@ -169,10 +169,10 @@ def _indent_document(document: str) -> list[str]:
 def _format_decision(decision: dict[str, Any]) -> str:
     values = ", ".join(f"{name} = {_format_value(value)}" for name, value in decision["values"].items())
     detail = f"  {_format_value(decision['detail'])}" if decision.get("detail") else ""
-    seen = f"  [{values}]" if values else ""
+    values_text = f"  [{values}]" if values else ""
     where = f"{decision['node']}/{decision['step']}"
     rule = sanitize_for_terminal(decision["rule"])
-    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{seen}{detail}"
+    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{values_text}{detail}"
 
 
 def _format_value(value: object) -> str:

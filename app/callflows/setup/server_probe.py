@@ -77,8 +77,12 @@ def _describe_probe_error(error: BaseException) -> str:
         if isinstance(inner, ssl.SSLError):
             return f"TLS fails: {inner.reason or 'the server does not speak TLS'}"
         inner = inner.__cause__ or inner.__context__
-    said = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    return f"no connection is possible ({said})" if isinstance(error, httpx.ConnectError) else said or type(error).__name__
+    description = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    return (
+        f"no connection is possible ({description})"
+        if isinstance(error, httpx.ConnectError)
+        else description or type(error).__name__
+    )
 
 
 async def explain_unreachable_server(public_url: str, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:

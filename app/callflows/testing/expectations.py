@@ -94,13 +94,13 @@ class Expectations:
         fitted: list[int] = []
         for expected in self.steps:
             begin = fitted[-1] + 1 if fitted else 0
-            found = next((i for i in range(begin, len(call.steps)) if expected.matches_step(call.steps[i])), None)
-            if found is None:
+            index = next((i for i in range(begin, len(call.steps)) if expected.matches_step(call.steps[i])), None)
+            if index is None:
                 why = _explain_missing_step(expected, call.steps, begin)
                 return ExpectationMismatch(
                     expected.source_text, expected.line, expected.column, why, begin - 1, tuple(fitted)
                 )
-            fitted.append(found)
+            fitted.append(index)
         return next(self._check_whole_call(call, tuple(fitted)), None)
 
     def _check_whole_call(self, call: Transcript, matched_steps: tuple[int, ...]) -> Iterator[ExpectationMismatch]:
@@ -155,24 +155,26 @@ def parse_expectations(
     entries: Sequence[Any], path: SourcePath, report: ProblemReport, flow_names: FlowNames, *, texts: bool = False
 ) -> Expectations:
     """Read the expectations of a call, or of text messages if ``texts`` is true; report all errors."""
-    made = Expectations()
+    expectations = Expectations()
     for index, one in enumerate(entries):
         here: SourcePath = (*path, index)
         word, value = _parse_word(one, here, report, texts=texts)
         place = report.get_position(here)
         if word == "outcome":
-            made.outcome = _parse_outcome(value, (*here, word), report)._replace(line=place.line, column=place.column)
+            expectations.outcome = _parse_outcome(value, (*here, word), report)._replace(
+                line=place.line, column=place.column
+            )
         elif word == "nodes":
-            made.nodes = _parse_nodes(value, (*here, word), report, flow_names), place.line, place.column
+            expectations.nodes = _parse_nodes(value, (*here, word), report, flow_names), place.line, place.column
         elif word == "not":
             for number, part in enumerate(_as_list(value)):
                 within = (*here, word, number) if isinstance(value, list) else (*here, word)
                 _add_expected_step(
-                    made.forbidden_steps, _parse_word(part, within, report, texts=texts), within, report, flow_names
+                    expectations.forbidden_steps, _parse_word(part, within, report, texts=texts), within, report, flow_names
                 )
         elif word:
-            _add_expected_step(made.steps, (word, value), here, report, flow_names)
-    return made
+            _add_expected_step(expectations.steps, (word, value), here, report, flow_names)
+    return expectations
 
 
 def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> ExpectedOutcome:
@@ -191,13 +193,16 @@ def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> Ex
         report.error(here, "value", f"outcome: {how!r} is not the end of a call", near)
     if during and (during not in INTERRUPTIBLE_WORDS or how != CALLER_HUNG_UP):
         near = format_suggestion(during, INTERRUPTIBLE_WORDS) or f"there are {', '.join(INTERRUPTIBLE_WORDS)}"
-        said = (
+        message = (
             f"outcome: callers cannot hang up during {during!r}"
             if during not in INTERRUPTIBLE_WORDS
             else f"outcome: {how} has no during"
         )
         report.error(
-            (*path, "during"), "value", said, near if during not in INTERRUPTIBLE_WORDS else f"write is: {CALLER_HUNG_UP}"
+            (*path, "during"),
+            "value",
+            message,
+            near if during not in INTERRUPTIBLE_WORDS else f"write is: {CALLER_HUNG_UP}",
         )
     return ExpectedOutcome(
         _format_expectation("outcome", value),
@@ -238,8 +243,8 @@ def _parse_word(entry: object, path: SourcePath, report: ProblemReport, *, texts
         report.error((*path, word), "unknown-key", f"expect: there is no {word!r}", near, key=True)
         return "", None
     if texts and word not in ("not", *WORDS_OF_TEXTS):
-        said = f"expect: a text message has no {word}"
-        report.error(path, "test-text", said, f"there are {', '.join(WORDS_OF_TEXTS)}")
+        message = f"expect: a text message has no {word}"
+        report.error(path, "test-text", message, f"there are {', '.join(WORDS_OF_TEXTS)}")
         return "", None
     if not texts and word in WORDS_OF_TEXTS_ONLY:
         report.error(
@@ -289,15 +294,15 @@ def _match_text(expected_text: str, path: SourcePath, report: ProblemReport, *, 
                 path, "value", f"{expected_text} is not a regular expression: {error}", "write \\ before ( [ . * + ?"
             )
             return lambda _found: False
-        return lambda found: found is not None and pattern.search(_normalize_text(found)) is not None
+        return lambda actual: actual is not None and pattern.search(_normalize_text(actual)) is not None
     folded = _normalize_text(expected_text)
     if allow_part:
-        return lambda found: folded in _normalize_text(found)
+        return lambda actual: folded in _normalize_text(actual)
     return _match_same_text(folded)
 
 
 def _match_same_text(expected_text: str) -> FieldMatcher:
-    return lambda found: normalize_target(_normalize_text(found)) == normalize_target(expected_text)
+    return lambda actual: normalize_target(_normalize_text(actual)) == normalize_target(expected_text)
 
 
 def _normalize_text(value: object) -> str:
@@ -310,7 +315,7 @@ def _match_targets(
     """Match exactly these targets in any order, or, for a group, some of the members: in turn, each rings alone."""
     if isinstance(expected_targets, str) and expected_targets in flow_names.groups:
         members = {normalize_target(one) for one in flow_names.groups[expected_targets]}
-        return lambda found: bool(found) and {normalize_target(one) for one in found} <= members
+        return lambda actual: bool(actual) and {normalize_target(one) for one in actual} <= members
     for target in map(str, _as_list(expected_targets)):
         if not (parse_e164(target) or TARGET_KIND.accepts(target)):
             near = (
@@ -319,12 +324,12 @@ def _match_targets(
             )
             report.error(path, "dial-target", f"dial: {target!r} is not a dial target", near)
     exactly = {normalize_target(str(one)) for one in _as_list(expected_targets)}
-    return lambda found: {normalize_target(one) for one in found or ()} == exactly
+    return lambda actual: {normalize_target(one) for one in actual or ()} == exactly
 
 
 def _match_group_member(group: Sequence[str]) -> FieldMatcher:
     members = {normalize_target(one) for one in group}
-    return lambda found: normalize_target(str(found)) in members
+    return lambda actual: normalize_target(str(actual)) in members
 
 
 def _parse_nodes(value: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> list[str]:

@@ -57,8 +57,8 @@ def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
 
 def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
     """Return whether a request comes from a Gather, with or without keys, and not from a Callback."""
-    told = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
-    return any(name in ("dtmf", "code") for name, _ in told)
+    query_fields = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
+    return any(name in ("dtmf", "code") for name, _ in query_fields)
 
 
 def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> str:
@@ -70,8 +70,8 @@ def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> st
 
 def is_same_target(target: str, rung_party: str) -> bool:
     """Return whether Opentact rang this target. Opentact may report only the part before the ``@``."""
-    wanted, found = normalize_target(target), normalize_target(rung_party)
-    return bool(found) and found in (wanted, wanted.partition("@")[0])
+    wanted, party = normalize_target(target), normalize_target(rung_party)
+    return bool(party) and party in (wanted, wanted.partition("@")[0])
 
 
 def find_dial_targets(element: Element) -> Iterator[str]:

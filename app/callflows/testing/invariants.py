@@ -77,9 +77,9 @@ class CallInvariants:
 
 
 def _find_unheard_audio(call: Transcript) -> InvariantViolation | None:
-    said: Any = next((step for step in call.steps if step.get("unanswered")), None)
+    unheard_step: Any = next((step for step in call.steps if step.get("unanswered")), None)
     wrong = "dead air: a prompt is played before the call is answered, so the caller may not hear it"
-    return None if said is None else InvariantViolation(wrong, ("answer",))
+    return None if unheard_step is None else InvariantViolation(wrong, ("answer",))
 
 
 def _list_step_targets(step: TranscriptStep) -> list[str]:

@@ -113,23 +113,23 @@ def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iter
             "begin each scenario with - name: followed by what it shows",
         )
         return
-    there = collect_flow_names(data)
+    flow_names = collect_flow_names(data)
     named: dict[str, int] = {}
     for index, given in enumerate(tests):
         path: SourcePath = ("tests", index)
         known = len(report.problems)
-        said = validate_shape(Scenario, given, path, report)
-        if said is None:
+        scenario = validate_shape(Scenario, given, path, report)
+        if scenario is None:
             continue
-        if said.name in named and said.name != UNREADABLE_TEXT:
+        if scenario.name in named and scenario.name != UNREADABLE_TEXT:
             report.error(
                 (*path, "name"),
                 "test-name",
-                f"name: the scenario in line {named[said.name]} has the same name",
+                f"name: the scenario in line {named[scenario.name]} has the same name",
                 "choose another name",
             )
-        named[said.name] = report.get_position(path).line
-        case = build_scenario_case(flow, said, path, report, there)
+        named[scenario.name] = report.get_position(path).line
+        case = build_scenario_case(flow, scenario, path, report, flow_names)
         if len(report.problems) == known or all(one.severity == "warning" for one in report.problems[known:]):
             yield case
 
@@ -184,15 +184,15 @@ def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemRe
         report.error(
             (*path, key), "test-text", f"{key}: a text message has no such key", "remove this key, or remove text", key=True
         )
-    made = []
+    texts = []
     for index, one in enumerate(scenario.text if isinstance(scenario.text, list) else [scenario.text]):
         here: SourcePath = (*path, "text", index) if isinstance(scenario.text, list) else (*path, "text")
         written = validate_shape(ScenarioText, one if isinstance(one, dict) else {"text": one}, here, report)
         if written is not None:
-            made.append(RehearsedText(written.text, written.from_, written.after / 1000))
-    if not made and not report.has_errors:
+            texts.append(RehearsedText(written.text, written.from_, written.after / 1000))
+    if not texts and not report.has_errors:
         report.error((*path, "text"), "test-text", "text: the text message is missing", "write text: hours")
-    return tuple(made)
+    return tuple(texts)
 
 
 def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
@@ -243,10 +243,10 @@ def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: A
         return [_expand_callee_groups(one, flow_names) for one in callee]
     if not isinstance(callee, dict):
         return callee
-    made: dict[Any, Any] = {}
+    expanded: dict[Any, Any] = {}
     for name, word in callee.items():
-        made |= dict.fromkeys(flow_names.expand_group(name), word)
-    return made
+        expanded |= dict.fromkeys(flow_names.expand_group(name), word)
+    return expanded
 
 
 def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport) -> str:

@@ -75,10 +75,10 @@ class ScenarioFolder:
         """Return the scenario's flow, compiled again unless only failing nodes are supposed."""
         if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
             return self.loaded_flows.book.flows[case.flow]
-        made = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
-        if made.flow is None:
-            raise FlowFileError([problem for problem in made.problems if problem.severity == "error"])
-        return made.flow
+        compiled = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
+        if compiled.flow is None:
+            raise FlowFileError([problem for problem in compiled.problems if problem.severity == "error"])
+        return compiled.flow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,15 +127,17 @@ def _load_scenario_folder(
     flows = tuple(
         flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
     )
-    found = [problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files]
+    folder_problems = [
+        problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files
+    ]
     cases: list[ScenarioCase] = []
     for flow in flows:
         of_flow, wrong = read_scenario_cases(flow)
-        found += wrong
+        folder_problems += wrong
         cases += of_flow if not flow.problems else []
-    made = ScenarioFolder(loaded, for_all, flows, (), ())
-    possible = [case for case in cases if _is_possible_case(case, made, found)]
-    return dataclasses.replace(made, cases=tuple(possible), problems=tuple(found))
+    scenario_folder = ScenarioFolder(loaded, for_all, flows, (), ())
+    possible = [case for case in cases if _is_possible_case(case, scenario_folder, folder_problems)]
+    return dataclasses.replace(scenario_folder, cases=tuple(possible), problems=tuple(folder_problems))
 
 
 def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
@@ -144,15 +146,15 @@ def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list
         folder.book_for_case(case)
     except FlowFileError as error:
         first = error.problems[0]
-        said = f"the flow has an error under the suppositions of the scenario, in line {first.line}: {first.message}"
-        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.fix))
+        message = f"the flow has an error under the suppositions of the scenario, in line {first.line}: {first.message}"
+        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", message, first.fix))
         return False
     return True
 
 
 def _describe_wrong_path(path: Path) -> Problem:
-    said = "there is no such file or folder" if not path.exists() else "it is not a flow file (.yaml, .py)"
-    return Problem(str(path), 1, 1, "error", "no-file", said)
+    description = "there is no such file or folder" if not path.exists() else "it is not a flow file (.yaml, .py)"
+    return Problem(str(path), 1, 1, "error", "no-file", description)
 
 
 @contextlib.asynccontextmanager
@@ -179,15 +181,15 @@ async def run_scenarios(
     """Run scenarios and return the results in the same order."""
     cases = [*cases]
     gate = asyncio.Semaphore(MAX_CONCURRENT_SCENARIOS)
-    done = 0
+    finished_count = 0
 
     async def run_when_free(case: ScenarioCase, network: PlatformNetwork) -> ScenarioResult:
-        nonlocal done
+        nonlocal finished_count
         async with gate:
             ran = await _run_case(case, folder, network)
-        done += 1
+        finished_count += 1
         if on_progress is not None:
-            on_progress(done, len(cases))
+            on_progress(finished_count, len(cases))
         return ran
 
     books: dict[int, tuple[FlowBook, list[ScenarioCase]]] = {}

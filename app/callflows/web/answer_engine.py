@@ -89,10 +89,10 @@ class AnswerEngine:
         ``began`` is a value of ``time.perf_counter``, ``request`` contains method, path and query.
         """
         status, document, outcome, turn = reply
-        told = fields.get
-        number = told("to") or told("tn", "")
+        get_field = fields.get
+        number = get_field("to") or get_field("tn", "")
         took, now = time.perf_counter() - began, time.time()
-        self._answer_metrics.add((now, took, outcome, told("from", ""), number, told("call", "")))
+        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
         if self._record_answer is not None:
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, document, outcome, turn))
         for effect in outcome.effects:

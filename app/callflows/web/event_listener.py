@@ -172,11 +172,11 @@ class EventListener:
 
 def identify_host() -> str:
     """Return a digest of hostname, hardware address, boot id and PID namespace; process ids are unique within."""
-    told = [socket.gethostname(), str(uuid.getnode())]
+    identifiers = [socket.gethostname(), str(uuid.getnode())]
     with contextlib.suppress(OSError):
-        told.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        told.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
-    return hashlib.blake2b("\0".join(told).encode(), digest_size=8).hexdigest()
+        identifiers.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        identifiers.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\0".join(identifiers).encode(), digest_size=8).hexdigest()
 
 
 def _is_process_running(pid: int) -> bool:

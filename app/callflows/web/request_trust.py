@@ -129,8 +129,8 @@ def _strip_port(text: str) -> str:
 
 def find_header(scope: Mapping[str, Any], name: bytes) -> str:
     """Return a header's value: the last of repeated headers, empty if absent."""
-    found = b""
+    header_value = b""
     for key, value in scope["headers"]:
         if key == name:
-            found = value
-    return found.decode("latin-1")
+            header_value = value
+    return header_value.decode("latin-1")

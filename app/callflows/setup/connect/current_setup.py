@@ -126,5 +126,5 @@ def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
 
 def get_product_number(record: OpentactRecord) -> Any:  # noqa: ANN401 - Opentact's own
     """Return the product number for a new app. The field name in Opentact's list is not documented."""
-    found = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
-    return int(found) if isinstance(found, str) and found.isdecimal() else found
+    product_number = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
+    return int(product_number) if isinstance(product_number, str) and product_number.isdecimal() else product_number

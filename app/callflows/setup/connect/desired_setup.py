@@ -100,9 +100,9 @@ def build_app_fields(settings: Settings) -> dict[str, object]:
             "CALLFLOWS_PUBLIC_URL is not set: set it to the address where Opentact reaches this server, as https://calls.example.com"
         )
     if not settings.token:
-        made = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+        command = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
         raise SettingsError(
-            f"CALLFLOWS_TOKEN is not set: anybody could send requests to the server. Create a token with {made}"
+            f"CALLFLOWS_TOKEN is not set: anybody could send requests to the server. Create a token with {command}"
         )
     if _is_local_url(settings.public_url) and not _is_local_url(settings.opentact_url):
         raise SettingsError(

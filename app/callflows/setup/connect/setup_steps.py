@@ -54,17 +54,17 @@ class CreateAppStep:
         context.undo_log.entries.making_app = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        made, fields = await self._create_app(context)
-        if not made.uuid:
+        app, fields = await self._create_app(context)
+        if not app.uuid:
             raise OpentactResponseError(
                 "the app is created, but Opentact did not return its id", fix="run the command again: it finds the app then"
             )
         entries = context.undo_log.entries
-        kept = entries.apps[made.uuid] = AppUndo(name=self.name, made=True)
+        kept = entries.apps[app.uuid] = AppUndo(name=self.name, made=True)
         for field, value in fields.items():
             kept.record_value(field, value)
         entries.making_app = None
-        context.app = made.uuid
+        context.app = app.uuid
 
     async def _create_app(self, context: PlanContext) -> tuple[OpentactApp, Mapping[str, object]]:
         """Create the app and return the accepted fields; retry without the call length if Opentact refuses that field."""
@@ -207,16 +207,16 @@ class SubscribeStep:
     async def _create_subscription(self, context: PlanContext) -> None:
         subscriptions, entries = context.opentact.subscriptions, context.undo_log.entries
         try:
-            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
+            subscription = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
         except OpentactConflictError:
             if not self.old_uuids:
                 raise
             for uuid in self.old_uuids:
                 await subscriptions.delete_subscription(uuid)
                 entries.subscriptions.pop(uuid, None)
-            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
-        if made.uuid:
-            entries.subscriptions[made.uuid] = SubscriptionUndo(type=self.type)
+            subscription = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
+        if subscription.uuid:
+            entries.subscriptions[subscription.uuid] = SubscriptionUndo(type=self.type)
             entries.making_subscription = None
         else:
             context.undo_log.adopt_pending((), await subscriptions.list_all())

@@ -97,11 +97,11 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether Opentact can reach the public URL, and whether the connection is encrypted."""
     url = urlsplit(settings.public_url)
     if not settings.public_url:
-        said = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents come from the headers of each request"
-        yield DoctorFinding("error", said, "set it to the address that Opentact reaches, as https://calls.example.com")
+        message = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents come from the headers of each request"
+        yield DoctorFinding("error", message, "set it to the address that Opentact reaches, as https://calls.example.com")
     elif is_loopback_host(url.hostname or ""):
-        said = f"{settings.public_url} is this machine, which only a stand-in on this machine reaches"
-        yield DoctorFinding("warning", said, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
+        message = f"{settings.public_url} is this machine, which only a stand-in on this machine reaches"
+        yield DoctorFinding("warning", message, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
     elif url.scheme != "https":
         fix = "put a proxy with a certificate in front of the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
         yield DoctorFinding(
@@ -118,8 +118,8 @@ def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
     if settings.secret_keys:
         yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) from CALLFLOWS_SECRET_KEYS sign tickets")
     elif settings.workers > 1:
-        said = f"{settings.workers} workers share the key {kept}; another machine cannot continue these calls"
-        yield DoctorFinding("warning", said, fix)
+        message = f"{settings.workers} workers share the key {kept}; another machine cannot continue these calls"
+        yield DoctorFinding("warning", message, fix)
     else:
         yield DoctorFinding("ok", f"the key was {kept}; {fix}")
 
@@ -134,13 +134,15 @@ def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
     elif settings.trusted_proxies:
         yield DoctorFinding("ok", f"{len(settings.trusted_proxies)} network(s) of proxies are trusted")
     else:
-        said = "CALLFLOWS_PUBLIC_URL is https, so a proxy is in front of the server, but CALLFLOWS_TRUSTED_PROXIES is empty"
+        message = (
+            "CALLFLOWS_PUBLIC_URL is https, so a proxy is in front of the server, but CALLFLOWS_TRUSTED_PROXIES is empty"
+        )
         fix = "set CALLFLOWS_TRUSTED_PROXIES to the proxy's network, as 10.0.0.0/8"
         if settings.allowed_sources:
             why = "every request seems to come from the proxy, so CALLFLOWS_ALLOWED_SOURCES applies to the proxy"
-            yield DoctorFinding("error", f"{said}: {why}", fix)
+            yield DoctorFinding("error", f"{message}: {why}", fix)
         else:
-            yield DoctorFinding("warning", f"{said}: every request seems to come from the proxy, over http", fix)
+            yield DoctorFinding("warning", f"{message}: every request seems to come from the proxy, over http", fix)
 
 
 def diagnose_data_folder(
@@ -148,19 +150,19 @@ def diagnose_data_folder(
 ) -> Iterator[DoctorFinding]:
     """Check whether the data folder is writable and has free space."""
     folder = settings.data.absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    parent = next(place for place in (folder, *folder.parents) if place.exists())
     fix = "make CALLFLOWS_DATA a folder that this user can write"
     try:
-        if there == folder:
+        if parent == folder:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"callflows")
-        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            yield DoctorFinding("error", f"{folder} does not exist, and cannot be created in {there}", fix)
+        elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            yield DoctorFinding("error", f"{folder} does not exist, and cannot be created in {parent}", fix)
             return
     except OSError as error:
         yield DoctorFinding("error", f"{folder} cannot be written: {error.strerror}", fix)
         return
-    total, _, free = disk_usage(there)
+    total, _, free = disk_usage(parent)
     left = f"{free // 2**20:,} MiB of {total // 2**20:,} MiB are free"
     if free >= LOW_DISK_BYTES:
         yield DoctorFinding("ok", f"{settings.data} can be written; {left}")
@@ -198,11 +200,11 @@ def diagnose_flows(loaded: LoadedFlows, folder: Path) -> Iterator[DoctorFinding]
     """Report the problems of flow files, errors first."""
     fix = "run callflows check"
     for level in ("error", "warning"):
-        found = [problem for problem in loaded.problems if problem.severity == level]
-        for problem in found[:_MAX_SHOWN_PROBLEMS]:
+        problems = [problem for problem in loaded.problems if problem.severity == level]
+        for problem in problems[:_MAX_SHOWN_PROBLEMS]:
             yield DoctorFinding(level, str(problem), problem.fix or fix)
-        if len(found) > _MAX_SHOWN_PROBLEMS:
-            yield DoctorFinding(level, f"and {len(found) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", fix)
+        if len(problems) > _MAX_SHOWN_PROBLEMS:
+            yield DoctorFinding(level, f"and {len(problems) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", fix)
     count = len(loaded.book.flows)
     if not count and not loaded.has_errors:
         yield DoctorFinding(

@@ -55,8 +55,10 @@ async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
     reply = await probe_url(f"{settings.public_url}/call", "POST", token=wrong)
     if reply.status == _FORBIDDEN_STATUS:
         return [DoctorFinding("ok", "the server refuses a call with a wrong token")]
-    said = f"the server answers a call with a wrong token with status {reply.status}, not {_FORBIDDEN_STATUS}"
-    return [DoctorFinding("error", said, "set CALLFLOWS_TOKEN for the server, and let the proxy pass /call on unchanged")]
+    message = f"the server answers a call with a wrong token with status {reply.status}, not {_FORBIDDEN_STATUS}"
+    return [
+        DoctorFinding("error", message, "set CALLFLOWS_TOKEN for the server, and let the proxy pass /call on unchanged")
+    ]
 
 
 async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
@@ -69,10 +71,12 @@ async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
         return []
     reply = await probe_url(f"{settings.public_url}/metrics", token=settings.token[0].get_secret_value())
     if reply.status == _FORBIDDEN_STATUS and reply.headers.get("content-type", "").startswith(_PROBLEM_MEDIA_TYPE):
-        said = "the running server does not accept the (first) token of these settings"
+        message = "the running server does not accept the (first) token of these settings"
         return [
             DoctorFinding(
-                "error", said, "restart the server with this CALLFLOWS_TOKEN, or run doctor with the settings of the server"
+                "error",
+                message,
+                "restart the server with this CALLFLOWS_TOKEN, or run doctor with the settings of the server",
             )
         ]
     known = (
@@ -97,6 +101,6 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
     off = reply.received_at - reply.elapsed_seconds / 2 - (theirs + 0.5)
     if abs(off) < CLOCK_WARNING_SECONDS:
         return [DoctorFinding("ok", "this machine's clock and Opentact's agree")]
-    said = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
+    message = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
     level: DoctorLevel = "error" if abs(off) >= CLOCK_ERROR_SECONDS else "warning"
-    return [DoctorFinding(level, f"{said}: tokens, tickets and opening hours depend on it", "set the clock with NTP")]
+    return [DoctorFinding(level, f"{message}: tokens, tickets and opening hours depend on it", "set the clock with NTP")]
