@@ -36,8 +36,8 @@ def main() -> None:
     """Print the seconds and the ratio."""
     text = (ROOT / "callflows" / "front-desk.yaml").read_text()
     flow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - texts, as flow files have them
-    with tempfile.TemporaryDirectory() as made:
-        _, one, few, many = (time_scenarios(Path(made), flow, size) for size in SIZES)
+    with tempfile.TemporaryDirectory() as folder:
+        _, one, few, many = (time_scenarios(Path(folder), flow, size) for size in SIZES)
     print(f"{SIZES[3]} scenarios: {many:.1f} s; {SIZES[3]} / {SIZES[2]}: {(many - one) / (few - one):.1f} (linear: 4.0)")
 
 

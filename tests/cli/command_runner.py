@@ -42,5 +42,5 @@ def run_command(*arguments: str) -> CommandResult:
 def run_command_process(*arguments: str, folder: Path, **environment: str) -> CommandResult:
     """A command in a process of its own."""
     command = [sys.executable, "-m", "callflows.cli", *arguments]
-    done = run_process(command, cwd=folder, env=environment)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
+    process = run_process(command, cwd=folder, env=environment)
+    return CommandResult(process.returncode, process.stdout, process.stderr)

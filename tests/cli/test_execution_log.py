@@ -1,4 +1,4 @@
-"""``callflows log CALL`` tells what Opentact executed, where the installation has an account."""
+"""``callflows log CALL`` also shows the commands that Opentact executed, if there is an account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
-from test_with_stand_in import in_a_thread
+from test_connect_with_stand_in import in_a_thread
 
 from waiting import wait_until
 

@@ -1,4 +1,4 @@
-"""``callflows new`` begins a flow that is right at once; ``callflows show`` draws it."""
+"""``callflows new`` writes a flow without problems; ``callflows show`` draws it."""
 
 from __future__ import annotations
 

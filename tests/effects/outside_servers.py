@@ -50,12 +50,12 @@ class OutsideServer:
         self._tasks.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                asked = await self._read_request(reader)
-                self.requests.append(asked)
+                request = await self._read_request(reader)
+                self.requests.append(request)
                 if inspect.iscoroutinefunction(self.answer):
-                    await self.answer(asked, writer)
+                    await self.answer(request, writer)
                 else:
-                    writer.write(self.answer(asked))
+                    writer.write(self.answer(request))
                 await writer.drain()
         writer.close()
         self._tasks.discard(task)

@@ -1,4 +1,4 @@
-"""Dated exceptions: their file, which people edit too, and the ends that people name."""
+"""Dated exceptions of opening hours: their file, which people also edit, and their ends."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ class CuttableProxy:
         self.is_forwarding = threading.Event()
         """Not set: what is sent waits."""
         self.is_forwarding.set()
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = int(found.getsockname()[1])
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
 
     def start_listening(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=16)
@@ -105,8 +105,8 @@ class BreakableDatabase:
 
 @contextlib.contextmanager
 def open_breakable_database(url: str, folder: Path) -> Iterator[BreakableDatabase]:
-    made = BreakableDatabase(url, folder)
+    database = BreakableDatabase(url, folder)
     try:
-        yield made
+        yield database
     finally:
-        made.close()
+        database.close()

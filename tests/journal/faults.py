@@ -174,9 +174,9 @@ def measure_kill(url: str, folder: Path, seconds: float) -> KillFigures:
 def _query_keys(url: str, query: str) -> set[str]:
     engine = create_engine(parse_database_url(url))
     with engine.connect() as connection:
-        found = {key for (key,) in connection.exec_driver_sql(query)}
+        keys = {key for (key,) in connection.exec_driver_sql(query)}
     engine.dispose()
-    return found
+    return keys
 
 
 def _build_kill_figures(output_file: Path, stored_keys: set[str], killed_at: float) -> KillFigures:
@@ -195,18 +195,23 @@ def _build_kill_figures(output_file: Path, stored_keys: set[str], killed_at: flo
 
 def measure_database_outage(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Take a server's database away for some seconds, and count."""
-    with open_breakable_database(url, folder) as there:
+    with open_breakable_database(url, folder) as database:
         return measure_outage(
-            there.url, folder / "data", folder, seconds, lambda _pid: there.take_away(), lambda _pid: there.bring_back()
+            database.url,
+            folder / "data",
+            folder,
+            seconds,
+            lambda _pid: database.take_away(),
+            lambda _pid: database.bring_back(),
         )
 
 
 def measure_full_disk(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Fill a server's disk for some seconds, and count."""
-    with mount_small_disk(folder / "disk") as full, open_breakable_database(url, folder) as there:
-        with_it = there if url.startswith("postgres") else None
-        mine = there.url if with_it else f"sqlite:///{full.folder}/journal.db"
-        return measure_outage(mine, full.folder, folder, seconds, *_combine_faults(full, with_it))
+    with mount_small_disk(folder / "disk") as disk, open_breakable_database(url, folder) as database:
+        cut_database = database if url.startswith("postgres") else None
+        own_url = database.url if cut_database else f"sqlite:///{disk.folder}/journal.db"
+        return measure_outage(own_url, disk.folder, folder, seconds, *_combine_faults(disk, cut_database))
 
 
 def _combine_faults(
@@ -300,9 +305,9 @@ def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.
     """A server of one flow: its process, and its URL."""
     (folder / "callflows").mkdir()
     (folder / "callflows" / "desk.yaml").write_text(FLOW, encoding="utf-8")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
     environment |= {"CALLFLOWS_DATABASE_URL": url, "CALLFLOWS_DATA": str(data)}
     command = [sys.executable, "-m", "callflows.cli", "serve", "--port", port]
@@ -351,8 +356,8 @@ def run_clients(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[s
                 number += 1
 
     threads = [
-        threading.Thread(target=run_client, args=given)
-        for given in ((send_webhook, RECORDED_PER_SECOND), (send_call, CALLS_PER_SECOND))
+        threading.Thread(target=run_client, args=arguments)
+        for arguments in ((send_webhook, RECORDED_PER_SECOND), (send_call, CALLS_PER_SECOND))
     ]
     for thread in threads:
         thread.start()
@@ -377,7 +382,7 @@ def main() -> None:
         run_bounded(send_reports(*sys.argv[2:4], int(sys.argv[4])), MAX_SEND_SECONDS + 60)
         return
     chosen = [name for name in MEASUREMENTS if name in sys.argv[1:]] or [*MEASUREMENTS]
-    seconds = next((float(said) for said in sys.argv[1:] if said not in MEASUREMENTS), 5.0)
+    seconds = next((float(argument) for argument in sys.argv[1:] if argument not in MEASUREMENTS), 5.0)
     why = explain_unreachable()
     for fault in chosen:
         for kind in DATABASE_KINDS[: 1 if why else 2]:

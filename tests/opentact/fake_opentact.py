@@ -99,10 +99,10 @@ class FakeOpentact:
         return f"ws://127.0.0.1:{self.events_port}/wss"
 
     def count_requests(self, request: str) -> int:
-        return sum(f"{asked.method} {asked.path}" == request for asked in self.requests)
+        return sum(f"{received.method} {received.path}" == request for received in self.requests)
 
     def bodies(self, request: str) -> list[Any]:
-        return [asked.body for asked in self.requests if f"{asked.method} {asked.path}" == request]
+        return [received.body for received in self.requests if f"{received.method} {received.path}" == request]
 
     def accept_only(self, token: str = TOKEN) -> None:
         """Accept this token and the newest JWT."""
@@ -132,9 +132,9 @@ class FakeOpentact:
         self._tasks.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                asked = await _read_request(reader)
-                self.requests.append(asked)
-                answer = self.answer_request(asked)
+                received = await _read_request(reader)
+                self.requests.append(received)
+                answer = self.answer_request(received)
                 if answer.hangs:
                     await asyncio.sleep(FOREVER_SECONDS)
                 if answer.breaks:

@@ -73,14 +73,14 @@ def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "refer
 
     with mock.patch.object(server, "AnswerEngine", make_engine):
         app = server.create_app(make_settings(flows, dialect, data=data, workers=1))
-    here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
-    thread = threading.Thread(target=here.run)
+    live_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=live_server.run)
     thread.start()
     try:
-        wait_until(lambda: here.started or not thread.is_alive(), "the start of a server")
-        yield f"http://127.0.0.1:{here.servers[0].sockets[0].getsockname()[1]}"
+        wait_until(lambda: live_server.started or not thread.is_alive(), "the start of a server")
+        yield f"http://127.0.0.1:{live_server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        here.should_exit = True
+        live_server.should_exit = True
         join_thread(thread)
 
 
@@ -113,11 +113,11 @@ async def ring_flow(
 
 def strip_volatile_parts(transcript: Transcript) -> dict[str, Any]:
     """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
-    told = transcript.to_json()
-    for step in told["steps"]:
+    call_data = transcript.to_json()
+    for step in call_data["steps"]:
         step.pop("node", None)
-    for asked in told["requests"]:
-        del asked["ms"], asked["trail"]
-        asked["url"] = asked["url"].partition("&call=")[0]
-    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(told, ensure_ascii=False)))
+    for request in call_data["requests"]:
+        del request["ms"], request["trail"]
+        request["url"] = request["url"].partition("&call=")[0]
+    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(call_data, ensure_ascii=False)))
     return plain

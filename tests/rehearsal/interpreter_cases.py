@@ -135,9 +135,9 @@ def play_case(case: InterpreterCase, *, strict: bool = False) -> tuple[Transcrip
 def render_transcript(transcript: Transcript) -> str:
     """A transcript in short: a line a step with what it did, the requests, the end."""
     lines = [f"{step['at']:g} {step['path'] or step['verb']}{_render_details(step)}" for step in transcript.steps]
-    for asked in transcript.requests[1:]:
-        wrong = f" ({asked.error})" if asked.error else ""
-        lines.append(f"> {asked.method} {asked.url}".rstrip() + f" {asked.status}{wrong}")
+    for request in transcript.requests[1:]:
+        wrong = f" ({request.error})" if request.error else ""
+        lines.append(f"> {request.method} {request.url}".rstrip() + f" {request.status}{wrong}")
     wrong = f": {transcript.error}" if transcript.error else ""
     return "\n".join([*lines, f"{transcript.seconds:g} {transcript.outcome}{wrong}"]) + "\n"
 

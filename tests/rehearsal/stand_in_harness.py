@@ -48,9 +48,9 @@ class StandInHarness:
         """What REST gives; a test that is refused by mistake fails here."""
         reply = await self.request_rest(method, path, body, **more)
         assert reply.is_success, reply.text
-        said = reply.json()
-        assert said["success"] is True
-        return said["payload"]
+        answer = reply.json()
+        assert answer["success"] is True
+        return answer["payload"]
 
     async def search_rows(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """The rows of a search."""
@@ -66,8 +66,8 @@ class StandInHarness:
         """A call from beginning to end: its transcript."""
         reply = await self.request_control("POST", "/calls", {"to": NUMBER, "wait": True, **given})
         assert reply.status_code == 200, reply.text
-        told: dict[str, Any] = reply.json()
-        return told
+        transcript: dict[str, Any] = reply.json()
+        return transcript
 
     async def start_call(self, **given: Any) -> str:
         """A call that begins: its id."""
@@ -139,9 +139,9 @@ async def run_harness(*, number: str = NUMBER, url: str = "", **options: Any) ->
     pointed = StandInNumber(
         number=number, url=url, method=options.pop("method", "POST"), webhook=options.pop("webhook", "")
     )
-    given = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
+    options_with_defaults = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
     async with (
-        run_stand_in(StandInOptions(**given)) as served,
+        run_stand_in(StandInOptions(**options_with_defaults)) as served,
         httpx.AsyncClient(headers={"x-auth-token": TOKEN}, trust_env=False, timeout=30) as http,
     ):
         yield StandInHarness(served, http)
@@ -208,7 +208,7 @@ async def serve_app(app: Any) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def run_customer_server() -> AsyncIterator[CustomerServer]:
     """A customer's server that listens."""
-    made = CustomerServer()
-    async with serve_app(made) as url:
-        made.url = url
-        yield made
+    customer_server = CustomerServer()
+    async with serve_app(customer_server) as url:
+        customer_server.url = url
+        yield customer_server

@@ -1,4 +1,4 @@
-"""``callflows doctor``: each fault is found, said, and told how to fix."""
+"""``callflows doctor`` finds each fault, and says how to fix it."""
 
 from __future__ import annotations
 

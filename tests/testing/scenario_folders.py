@@ -43,7 +43,7 @@ def run_scenario_file(path: Path, text: str) -> list[ScenarioResult]:
 def find_missing_points(path: Path, text: str) -> list[str]:
     """What the scenarios of one file do not reach."""
     folder = write_scenario_folder(path, acme=text)
-    (one,) = measure_coverage(folder.tested_flows, [done.transcript for done in run_folder(folder)])
+    (one,) = measure_coverage(folder.tested_flows, [result.transcript for result in run_folder(folder)])
     return [describe_coverage_point(spot) for spot in sorted(one.missing_points, key=lambda spot: (spot.line, spot.column))]
 
 

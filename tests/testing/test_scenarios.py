@@ -1,4 +1,4 @@
-"""Scenarios in flow files: what they say, what is wrong with them, and how one that fails is told."""
+"""Scenarios in flow files: their meaning, their problems, and the report of failures."""
 
 from __future__ import annotations
 

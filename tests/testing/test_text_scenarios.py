@@ -1,4 +1,4 @@
-"""Text messages in scenarios: taken by the inbox that is live, and what it does is expected."""
+"""Text messages in scenarios, handled by the real inbox."""
 
 from __future__ import annotations
 
