@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
@@ -32,6 +30,8 @@ from doc_pages import DOCS, ROOT, is_output, list_pages, read_blocks, run_consol
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command
 
+from waiting import run_bounded, run_process
+
 PAGES = list_pages()
 OPTIONS = CompilerOptions(TicketSigner([b"docs"]), "Sorry.")
 EXAMPLES = Path(load_example.__code__.co_filename).parent / "examples"
@@ -51,7 +51,7 @@ def check_and_run(file: Path) -> None:
     """Fail if the file has a problem, warnings included, or if one of its scenarios fails."""
     assert [str(problem) for problem in check_paths([file], OPTIONS, extra_check=check_scenarios)] == []
     (folder,) = load_scenario_folders([file], OPTIONS)
-    for ran in asyncio.run(run_scenarios(folder, folder.cases, Settings())):
+    for ran in run_bounded(run_scenarios(folder, folder.cases, Settings())):
         assert ran.has_passed, "\n".join(format_failed_scenario(ran))
 
 
@@ -113,7 +113,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)  # a copy, because the site is written beside the file
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    built = run_process(command, cwd=tmp_path)
     assert built.returncode == 0, built.stdout + built.stderr
 
 

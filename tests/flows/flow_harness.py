@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,9 +16,10 @@ from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.ports import LookupRequest, LookupResult
 from callflows.telephony.turn import Turn, Variables
+from waiting import run_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from callflows.errors import Problem
@@ -48,9 +48,9 @@ def compile_text(
 ) -> CompilationResult:
     """A flow file of this text; where a defect of ours is found instead of an author's, the test fails here."""
     options = CompilerOptions(SIGNER, APOLOGY, dialect, Extensions.from_declarations(extensions or {}))  # type: ignore[arg-type]
-    made = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
-    assert "defect" not in [problem.rule for problem in made.problems], made.problems
-    return CompilationResult(made.flow, made.problems)
+    compiled = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
+    assert "defect" not in [problem.rule for problem in compiled.problems], compiled.problems
+    return CompilationResult(compiled.flow, compiled.problems)
 
 
 def compile_valid_flow(text: str, dialect: str = "reference", extensions: dict[str, dict[str, str]] | None = None) -> Flow:
@@ -110,11 +110,7 @@ def answer_node(
 def run_job_now(job: WorkerJob) -> Any:
     """The result of a job, run here instead of in a sandbox."""
     result = job.run()
-    return asyncio.run(_await(result)) if hasattr(result, "__await__") else result
-
-
-async def _await(result: Awaitable[Any]) -> Any:
-    return await result
+    return run_bounded(result) if hasattr(result, "__await__") else result
 
 
 ALL_EXTENSIONS = Extensions.from_declarations(
@@ -151,13 +147,13 @@ def _read_entry(node: str, ticket: str) -> NodeEntry:
 
 def iterate_documents(flow: Flow, **request_fields: Any) -> Iterator[tuple[str, NodeEntry, str]]:
     """Every document that a call can come to, by following every signed URL."""
-    seen: set[tuple[str, NodeEntry]] = set()
+    visited: set[tuple[str, NodeEntry]] = set()
     left = [(START_NODE, NodeEntry())]
     while left:
         node, entry = left.pop()
-        if (node, entry) in seen:
+        if (node, entry) in visited:
             continue
-        seen.add((node, entry))
+        visited.add((node, entry))
         xml = answer_as_xml(flow, node, make_turn(**request_fields), entry)
         left += find_signed_targets(xml)
         yield node, entry, xml
@@ -194,9 +190,9 @@ class Conversation:
         from_xml(raw, extensions=ALL_EXTENSIONS)
         self.xml = raw.decode().partition("<Response>")[2].removesuffix("</Response>")
         self.effects += self.turn.effects
-        told = in_words(self.turn)
-        json.dumps(told)
-        self.trail += told
+        words = in_words(self.turn)
+        json.dumps(words)
+        self.trail += words
 
     @property
     def spoken_texts(self) -> list[str]:
@@ -216,7 +212,7 @@ class Conversation:
     @property
     def urls(self) -> list[str]:
         """Every signed URL of the document, in order."""
-        return [found[0].strip('"') for found in _SIGNED_URL.finditer(self.xml)]
+        return [match[0].strip('"') for match in _SIGNED_URL.finditer(self.xml)]
 
     def press_keys(self, digits: str, at: int = 0) -> Conversation:
         """Digits are pressed at the document's Gather of that index; nothing where it is silent."""

@@ -1,4 +1,4 @@
-"""Files that are wrong, each with exactly what must be said of it: its first lines, or ``messages.txt`` beside several."""
+"""Each wrong file gives exactly the messages in its first lines, or in ``messages.txt`` beside several files."""
 
 from __future__ import annotations
 

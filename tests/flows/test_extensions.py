@@ -1,4 +1,4 @@
-"""Attributes that Opentact has and its documentation lost: the author declares them."""
+"""Authors declare attributes that Opentact accepts but does not document."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from test_served import ASKED, TOKEN, free_port, serving
+from test_serve_process import ASKED, TOKEN, free_port, serving
 
 from callflows.web import http_protocol
+from waiting import wait_until
 
 
 def connect_halfway(port: int, data: bytes) -> socket.socket:
@@ -73,10 +74,7 @@ def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):
             pytest.skip("this system does not name the children of a process")
         workers = [int(pid) for pid in children.read_text().split()]
         os.kill(served.process.pid, signal.SIGKILL)
-        end = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
-            assert time.monotonic() < end, "workers live on"
-            time.sleep(0.1)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
 
 
 def test_a_public_server_without_a_token_does_not_start(tmp_path):

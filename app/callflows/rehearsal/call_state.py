@@ -195,7 +195,7 @@ class CallState(abc.ABC):
             if url == urls[-1]:
                 break
         places = [url.partition("://")[2].partition("/")[2] or url or "the document" for url in way[:_MAX_LOOP_PLACES]]
-        return f"they lead round, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
+        return f"they lead in a circle, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass on the call's clock.

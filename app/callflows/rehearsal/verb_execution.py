@@ -48,11 +48,11 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
     """Compare a field of the call with a value; ignore case and a leading plus. reference: Call."""
-    found = phone_call.get_field(str(condition.attributes["field"]))
+    field_value = phone_call.get_field(str(condition.attributes["field"]))
     wanted = parse_loose_value(str(condition.attributes["value"]))
-    if wanted is None or found is None:
-        return wanted is found
-    return str(found).lstrip("+").lower() == str(condition.attributes["value"]).strip().lstrip("+").lower()
+    if wanted is None or field_value is None:
+        return wanted is field_value
+    return str(field_value).lstrip("+").lower() == str(condition.attributes["value"]).strip().lstrip("+").lower()
 
 
 def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
@@ -299,8 +299,8 @@ def store_meta_variable(call: CallState, command: Meta) -> None:
 
 
 def _attribute_seconds(command: Element, name: str, default: float) -> float:
-    found = command.attributes.get(name)
-    return default if found is None else float(found) / 1000
+    attribute = command.attributes.get(name)
+    return default if attribute is None else float(attribute) / 1000
 
 
 def _loop_count(command: Element) -> int:

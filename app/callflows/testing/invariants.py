@@ -57,7 +57,7 @@ class CallInvariants:
         if call.outcome == "caller-hung-up" or any(step["verb"] in _AUDIBLE_VERBS for step in call.steps):
             return None
         meant = call.outcome == "hung-up" and not (call.covered_points and call.covered_points[-1].what == NODE_EXIT_POINT)
-        return None if meant else InvariantViolation("dead air: the call ends, and the caller has heard nothing", ("say",))
+        return None if meant else InvariantViolation("dead air: the call ends before the caller hears anything", ("say",))
 
     def _find_forbidden_target(self, call: Transcript) -> InvariantViolation | None:
         """Report a target that the file does not name and the dial policy forbids. Texts to the caller are allowed."""
@@ -77,9 +77,9 @@ class CallInvariants:
 
 
 def _find_unheard_audio(call: Transcript) -> InvariantViolation | None:
-    said: Any = next((step for step in call.steps if step.get("unanswered")), None)
-    wrong = "dead air: something is played before the line is answered: nobody may hear it"
-    return None if said is None else InvariantViolation(wrong, ("answer",))
+    unheard_step: Any = next((step for step in call.steps if step.get("unanswered")), None)
+    wrong = "dead air: a prompt is played before the call is answered, so the caller may not hear it"
+    return None if unheard_step is None else InvariantViolation(wrong, ("answer",))
 
 
 def _list_step_targets(step: TranscriptStep) -> list[str]:

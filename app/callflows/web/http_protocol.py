@@ -44,10 +44,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _await_headers(self) -> None:
-        self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self._close_incomplete)
+        self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.close_incomplete)
         self._waiting[self] = None
         if len(self._waiting) > MAX_WAITING_CONNECTIONS:
-            next(iter(self._waiting))._close_incomplete()
+            next(iter(self._waiting)).close_incomplete()
 
     def _stop_waiting(self) -> None:
         if self._header_timer is not None:
@@ -55,7 +55,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._header_timer = None
         self._waiting.pop(self, None)
 
-    def _close_incomplete(self) -> None:
+    def close_incomplete(self) -> None:
+        """Close a connection that has not completed its request."""
         self._stop_waiting()
         self.transport.close()
 
