@@ -220,6 +220,17 @@ class Installation:
         log_problems(self.library.loaded_flows, workers=settings.workers)
         for strange in find_unknown_settings():
             log.warning(strange)
+        loaded = self.library.loaded_flows
+        log.info(
+            "callflows serves",
+            address=f"{settings.host}:{settings.port}",
+            flows=sum(not flow.problems for flow in loaded.book.flows.values()),
+            folder=str(settings.flows),
+        )
+        if not loaded.book.flows:
+            log.warning(
+                "there is no flow yet: begin one with callflows new NAME --template front-desk", folder=str(settings.flows)
+            )
         if not settings.token:
             log.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):

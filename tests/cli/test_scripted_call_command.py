@@ -230,11 +230,11 @@ def test_callees_do_what_they_are_told(callee, seconds, flows):
 
 def test_a_trace_shows_requests_decisions_with_values_documents_and_what_is_not_documented():
     out = run_command(*FRONT_DESK, *MONDAY, "--keys", "1", "--trace").out
-    assert "POST http://rehearsal.invalid/call?from=%2B12015550999&to=12015550123  200" in out
+    assert "POST http://rehearsal.localhost/call?from=%2B12015550999&to=12015550123  200" in out
     assert "start/0 when not hours.office.open: false  [hours.office = open: mon 09:00-18:00]" in out
     assert '    <Say lang="en-US" gender="FEMALE">Welcome to Acme.</Say>' in out
     assert "not documented: the caller ID that a callee is shown: it is the caller's number" in out
-    assert "rehearsal.invalid" not in run_command(*FRONT_DESK, *MONDAY, "--keys", "#").out
+    assert "rehearsal.localhost" not in run_command(*FRONT_DESK, *MONDAY, "--keys", "#").out
 
 
 def test_a_strict_platform_refuses_where_the_call_depends_on_what_is_not_documented():

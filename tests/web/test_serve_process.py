@@ -17,7 +17,7 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
-from waiting import stop_process, wait_for_exit, wait_for_server
+from waiting import run_process, stop_process, wait_for_exit, wait_for_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,11 +146,31 @@ def test_the_counters_count(served):
     assert 'callflows_answers_total{flow="desk",outcome="answered"}' in served.http.get("/metrics").text
 
 
-def test_what_it_says_when_it_starts_is_how_to_try_it(served):
-    greeting = served.log.read_text()
+def test_what_it_says_when_it_starts_is_how_to_try_it(tmp_path):
+    with serving(tmp_path, token=TOKEN, log_format="text") as served:
+        greeting = served.log.read_text()
     assert f"http://127.0.0.1:{served.port}/call" in greeting
     assert "curl" in greeting
     assert "sesame" not in greeting
+
+
+def test_no_line_for_people_stands_among_log_lines_of_json(served):
+    lines = [json.loads(line) for line in served.log.read_text().splitlines()]
+    (greeting,) = (line for line in lines if line["event"] == "callflows serves")
+    assert greeting["address"] == f"127.0.0.1:{served.port}"
+
+
+def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(other.getsockname()[1])]
+        done = run_process(command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "another program uses this port" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "remote call control URL" not in done.stderr
 
 
 def test_its_log_is_lines_of_json_that_name_nobody(served):

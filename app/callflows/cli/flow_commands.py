@@ -108,6 +108,8 @@ def new(
         width = max(len(row["name"]) for row in rows)
         lines = [f"{row['name']:<{width}}  {row['says']}" for row in rows]
         print(json.dumps(rows, ensure_ascii=False, indent=2) if output is TableFormat.json else "\n".join(lines))
+        if name is not None and not listed:
+            _exit_with_usage_error(f"no file was written: name a template, as callflows new {name} --template front-desk")
         return
     if name is None:
         _exit_with_usage_error("the name of the new flow is missing: write callflows new acme --template front-desk")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -31,6 +32,8 @@ from callflows.cli.stand_in_commands import stand_in_command
 from callflows.errors import CallflowsError
 
 if TYPE_CHECKING:
+    import socket
+
     from callflows.errors import Problem
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.settings import Settings
@@ -96,22 +99,41 @@ def serve(
     raise_open_files_limit()
     for name in ("flows", "host", "port", "workers"):
         os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
+    listening = _listen(settings)
     server = _load_server(settings) if settings.workers == 1 else None
-    if server is None:
-        _print_greeting(settings, None)
-    uvicorn.run(
-        server or "callflows.server:create_app",
-        factory=server is None,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        http="callflows.web.http_protocol:BoundedHttpProtocol",
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "access_log": False,
+        "log_level": "warning",
+        "proxy_headers": False,
+        "server_header": False,
+        "http": "callflows.web.http_protocol:BoundedHttpProtocol",
+        "timeout_graceful_shutdown": STOP_SECONDS,
+    }
+    if server is not None:
+        uvicorn.Server(uvicorn.Config(server, **options)).run(sockets=[listening])
+        return
+    _print_greeting(settings, None)
+    listening.close()  # uvicorn opens it again for its workers
+    uvicorn.run("callflows.server:create_app", factory=True, workers=settings.workers, **options)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Return the socket of the settings' address. Exits with code 2 and the fix if the address cannot be had."""
+    import socket
+
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = "another program uses this port: stop that program, or choose another port with --port"
+        exit_with_notice(f"callflows: cannot listen on {settings.host}:{settings.port}: {reason}", 2)
+    return listening
 
 
 def _load_server(settings: Settings) -> CallDoor:
@@ -120,22 +142,31 @@ def _load_server(settings: Settings) -> CallDoor:
 
     with show_progress("loading") as on_progress:
         library = load_flow_library(settings, on_progress)
+    server = create_app(settings, library)
     _print_greeting(settings, library.loaded_flows)
-    return create_app(settings, library)
+    return server
 
 
 def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
-    """Print the served flows and URLs; without loaded flows (several workers), without their numbers."""
+    """Print the served flows and URLs; without loaded flows (several workers), without their numbers.
+
+    Nothing is printed among log lines of JSON, which a program reads: then the log has the same facts.
+    """
+    if settings.log_format == "json" and not sys.stderr.isatty():
+        return
     here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
     url = settings.public_url or f"http://{here}:{settings.port}"
-    token = "?token=…" if settings.token else ""
     flows = loaded.book.flows.values() if loaded else ()
     number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
-    asked = f"{url}/call?{'token=…&' if token else ''}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
+    token = "token=$CALLFLOWS_TOKEN&" if settings.token else ""
     served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
     print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
-    print_notice(f"  remote call control URL: {url}/call{token}")
-    print_notice(f"  try it, as a call would: curl '{asked}'")
+    print_notice(f"  remote call control URL: {url}/call")
+    if settings.token:
+        query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
+    print_notice(f'  try it, as a call would: curl "{url}/call?{query}"')
+    if loaded and not loaded.book.flows:
+        print_notice("  there is no flow yet: begin one with callflows new front-desk --template front-desk")
     if loaded and loaded.problems:
         print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
 

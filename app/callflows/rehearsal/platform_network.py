@@ -18,7 +18,7 @@ MAX_REPLY_BYTES: Final = 1_000_000
 """Largest accepted reply, in bytes."""
 MAX_REPLY_REDIRECTS: Final = 5
 NETWORK_DISABLED_ERROR: Final = "a rehearsal does not reach other servers (--real does)"
-LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.invalid"
+LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.localhost"
 """Reserved origin of an engine in this process."""
 _NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
 """Calls share a client; cookies must not pass from one call to another."""

@@ -247,6 +247,10 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
         "A list has no rows: no caller is in it, and callers that it should screen get through.",
         "Put numbers into the file, or remove the list.",
     ),
+    "passed-over": CheckRule(
+        "The file looks like a flow file, but its name or its folder is not read: its numbers are not answered.",
+        "Rename the file so that its name ends with .yaml, .yml or .py, and put it directly into the folder of the flows.",
+    ),
     "list-missing": CheckRule(
         "The file of a list does not exist: the list could screen no caller.",
         "Put the file beside the flow file or in a folder below, and name it: lists: {spam: lists/spam.csv}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from callflows.errors import Problem
@@ -12,6 +13,7 @@ from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
     FLOW_SUFFIXES,
+    find_passed_over_files,
     is_flow_file,
     list_flow_files,
     load_extensions,
@@ -25,7 +27,6 @@ from callflows.language.verb_table import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
@@ -65,7 +66,18 @@ def check_paths(
         for file in inside:
             files.setdefault(file.resolve(), file)
     if not files and not problems:
-        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check"))
+        fix = "begin one with callflows new NAME --template front-desk"
+        problems.append(
+            Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
+        )
+    own_folder = flows_folder.resolve() if flows_folder is not None else None
+    problems += [
+        problem
+        for path in given
+        if path.is_dir()
+        for problem in find_passed_over_files(path)
+        if path.resolve() == own_folder or own_folder not in Path(problem.file).resolve().parents
+    ]
     neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -34,6 +35,7 @@ EXTENSIONS_FILE: Final = "extensions.yaml"
 """Declares attributes that Opentact has but its documentation omits."""
 _RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OVERRIDES_FILE_NAME})
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
+_MISNAMED_FLOW_FILE: Final = re.compile(r"(.+?)(\.ya?ml|\.py)(?:\.txt|\.ya?ml)?", re.IGNORECASE)
 _MANY_FLOW_FILES: Final = 100
 """More files than this create mostly permanent objects, so that full garbage collections free little."""
 _RELAXED_GC_THRESHOLD: Final = 1_000_000
@@ -81,9 +83,9 @@ def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: Progre
 
 
 def load_folder_options(folder: Path, options: CompilerOptions) -> tuple[CompilerOptions, list[Problem]]:
-    """Return the options with the folder's extensions, and the problems of ``extensions.yaml``."""
+    """Return the options with the folder's extensions, the problems of ``extensions.yaml``, and the files passed over."""
     extensions, problems = load_extensions(folder)
-    return dataclasses.replace(options, extensions=extensions), problems
+    return dataclasses.replace(options, extensions=extensions), [*problems, *find_passed_over_files(folder)]
 
 
 def apply_override_file(folder: Path, book: FlowBook, overrides: ActiveOverrides) -> list[Problem]:
@@ -171,6 +173,29 @@ def list_flow_files(folder: Path) -> list[Path]:
     """Return the flow files of a folder, sorted by name. Raises OSError if the folder cannot be listed."""
     # A broken symbolic link counts as a file, so that it is reported as unreadable.
     return sorted(file for file in folder.iterdir() if is_flow_file(file) and (file.is_file() or not file.exists()))
+
+
+def find_passed_over_files(folder: Path) -> list[Problem]:
+    """Return a warning for each file that looks like a flow file and is not loaded: by its ending, or in a folder below."""
+    try:
+        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "_"))]
+        below = [file for entry in entries if entry.is_dir() for file in sorted(entry.iterdir()) if is_flow_file(file)]
+    except OSError:
+        return []
+    problems = [
+        Problem(
+            str(file), 1, 1, "warning", "passed-over", "no flow is read from a folder below", "move it to the folder above"
+        )
+        for file in below
+        if file.suffix != ".py"
+    ]
+    for file in entries:
+        match = _MISNAMED_FLOW_FILE.fullmatch(file.name)
+        if match and not is_flow_file(file) and file.name not in _RESERVED_FILES and file.is_file():
+            message = "the file is passed over, because its name does not end with .yaml, .yml or .py"
+            fix = f"rename it to {match[1]}{match[2].lower()}"
+            problems.append(Problem(str(file), 1, 1, "warning", "passed-over", message, fix))
+    return problems
 
 
 def is_flow_file(file: Path) -> bool:
