@@ -9,8 +9,8 @@ from callflows.cli.cli_options import load_command_settings, print_notice
 
 if TYPE_CHECKING:
     from callflows.journal.journal_store import JournalRow, StoredCall
-    from callflows.opentact.event_parser import OpentactEvent
     from callflows.settings import Settings
+    from callflows.telephony.events import PlatformEvent
 
 
 _REQUEST_TIMEOUT_SECONDS: Final = 4.0
@@ -41,11 +41,11 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
         why = str(error) or f"no answer within {_REQUEST_TIMEOUT_SECONDS:g} s"
         print_notice(f"callflows: Opentact does not tell what it executed: {' '.join(why.split())}")
         return []
-    entries = [entry for event in events for entry in build_journal_entries(event.to_platform_event(), lambda _turn: [])]
+    entries = [entry for event in events for entry in build_journal_entries(event, lambda _turn: [])]
     return [row for table, row in entries if table == "events"]
 
 
-async def _fetch_execution_events(settings: Settings, call_story: StoredCall) -> list[OpentactEvent]:
+async def _fetch_execution_events(settings: Settings, call_story: StoredCall) -> list[PlatformEvent]:
     import asyncio
     from datetime import UTC, datetime, timedelta
 

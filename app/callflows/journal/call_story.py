@@ -15,6 +15,7 @@ from callflows.errors import CallflowsError
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.language import from_xml
 from callflows.language.element import walk_elements
+from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -187,20 +188,6 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
         turn = _find_turn_number(path, event["at"], turns)
         said |= {"turn": turn} if turn else {}
     return {**said, "raw": raw}
-
-
-def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the executed command of an event. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
-
-    If this object has a ``command`` of its own (2024, and the log of an app), the fields of that command, such as the path,
-    are added.
-    """
-    payload = raw.get("payload")
-    for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
-        if isinstance(found, dict):
-            own = found.get("command")
-            return {**own, **found} if isinstance(own, dict) else found
-    return {}
 
 
 def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_story import build_call_log_row, build_call_story, extract_executed_step
+from callflows.journal.call_story import build_call_log_row, build_call_story
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedLeg, ReportedRecording
+from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect
 
 if TYPE_CHECKING:
