@@ -18,7 +18,7 @@ from callflows.journal.call_story import build_call_log_row, build_call_story
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedLeg, ReportedRecording
 from callflows.telephony.events import extract_executed_step
-from callflows.telephony.ports import Effect
+from callflows.telephony.ports import Effect, OptOutRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,13 +83,13 @@ class JournalQueries:
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=True))
+        request = OptOutRequest(timestamp, opts_out=True)
+        return await self._run_query(self._store.store_opt_out, number, other_party, request)
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(
-            functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=False)
-        )
+        request = OptOutRequest(timestamp, opts_out=False)
+        return await self._run_query(self._store.store_opt_out, number, other_party, request)
 
     async def load_finished_call(self, call_id: str) -> FinishedCall | None:
         """Load a call's flow, its record and its held voicemail effects. Raises JournalUnavailableError."""
