@@ -18,6 +18,7 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from callflows.errors import JournalError
+from callflows.http_limits import read_limited_body
 from callflows.opentact.event_parser import MalformedFrameError, parse_events
 from callflows.web.problem_details import create_problem_response
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
@@ -64,7 +65,7 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
     refusal = trust.explain_refusal(request.scope, request.query_params.get("token", ""))
     if refusal:
         return create_problem_response(403, refusal)
-    body = await _read_body(request)
+    body = await read_limited_body(request.stream(), MAX_REQUEST_BODY_BYTES)
     if body is None:
         return create_problem_response(413, f"the body has over {MAX_REQUEST_BODY_BYTES} bytes")
     try:
@@ -80,16 +81,6 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
         answer.headers["retry-after"] = "5"
         return answer
     return JSONResponse({"success": True})
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """Return the body; None if the body is too long."""
-    read = b""
-    async for part in request.stream():
-        read += part
-        if len(read) > MAX_REQUEST_BODY_BYTES:
-            return None
-    return read
 
 
 def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[PlatformEvent]:
