@@ -51,7 +51,7 @@ def test_a_call_of_2024():
     assert (call.uuid, call.direction, call.from_, call.to) == (said["ref_id"], "in", "+13125550147", "13125550168")
     assert call.moments == {"destroy": datetime(2026, 3, 5, 16, 24, 55, 818_000, tzinfo=UTC)}
     assert (call.q850_cause, call.q850_cause_text) == (16, "NORMAL_CLEARING")
-    assert (call.attestation, call.parent_uuid) == ("unknown", "")
+    assert (call.attestation, call.parent_uuid) == ("", "")
     assert call.app_uuid == said["call"]["sip_control_app"]["uuid"]
     assert call.raw == said["call"]
 

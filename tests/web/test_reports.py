@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from in_process_server import LOCAL_ADDRESS, SAMPLES, build_settings
 
 from callflows.errors import JournalError
-from callflows.journal.journal import create_journal
+from callflows.journal.call_story import build_call_log_row
 from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
 from callflows.web.webhook_door import create_webhook_router
@@ -207,12 +208,10 @@ def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
 
     assert asyncio.run(run()) == [200, 200, 200]
 
-    async def read():
-        journal = create_journal(build_settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
-        journal._store.open()  # noqa: SLF001 - as its thread does
-        return await journal.list_calls(CallFilter())
-
-    (row,) = asyncio.run(read())
+    store = SqlStore(f"sqlite:///{tmp_path}/data/callflows.db")
+    store.open()
+    (row,) = map(build_call_log_row, store.list_calls(CallFilter()))
+    store.close()
     assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")
 
 

@@ -49,11 +49,12 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
     import asyncio
     from datetime import UTC, datetime, timedelta
 
+    from callflows.journal.journal_store import find_call_end
     from callflows.opentact import OpentactClient
     from callflows.opentact.backfill import EventBackfill
 
     call = call_story.call
-    ended = call["destroy"] or call["hangup"] or call["finished"]
+    ended = find_call_end(call)
     began = datetime.fromtimestamp(call["started"], UTC)
     until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=_ASSUMED_CALL_SECONDS)
     around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)

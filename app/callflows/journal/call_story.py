@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
+from callflows.journal.journal_store import find_call_end
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.language import from_xml
 from callflows.language.element import walk_elements
@@ -45,7 +46,7 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
         "started": format_moment(call["started"]),
         "answered": format_moment(call["answer"]),
         "ended": format_moment(ended),
-        "seconds": _compute_call_seconds(call, call["destroy"] or call["finished"] or ended),
+        "seconds": _compute_call_seconds(call, find_call_end(call)),
         "cause": number,
         "cause_text": text,
         "outcome": remove_rank(call["outcome"]),

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_story import build_call_log_row, build_call_story
+from callflows.journal.call_story import build_call_log_row
+from callflows.journal.journal_store import find_call_end
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedLeg, ReportedRecording
 from callflows.telephony.events import extract_executed_step
@@ -23,7 +24,7 @@ from callflows.telephony.ports import Effect, OptOutRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.journal.journal_store import CallFilter, JournalRow, JournalStore, StoredCall, StoredLease
+    from callflows.journal.journal_store import JournalRow, JournalStore, StoredCall, StoredLease
 
 
 _ResultT = TypeVar("_ResultT")
@@ -52,15 +53,6 @@ class JournalQueries:
         """Run a query in the journal's own thread pool."""
         # A slow database must not block the default thread pool.
         return await asyncio.get_running_loop().run_in_executor(self._query_threads, functools.partial(query, *arguments))
-
-    async def list_calls(self, call_filter: CallFilter) -> list[dict[str, Any]]:
-        """Return rows of the call log, newest first. Raises JournalUnavailableError."""
-        return await self._run_query(lambda: [build_call_log_row(call) for call in self._store.list_calls(call_filter)])
-
-    async def load_story(self, call_id: str) -> dict[str, Any] | None:
-        """Return a call's story; None if the id is unknown. Raises JournalUnavailableError."""
-        told = await self._run_query(self._store.load_call, call_id)
-        return None if told is None else build_call_story(told)
 
     async def claim_key(self, kind: str, key: str) -> bool:
         """Claim a key. Return whether this is the first claim, across processes and restarts.
@@ -121,12 +113,11 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
-    over = call["destroy"] or call["hangup"] or call["finished"] or call["started"] or 0.0
     return CallRecord(
         uuid=call["id"],
         from_=call["caller"] or "",
         to=call["number"] or "",
-        ended_at=over,
+        ended_at=find_call_end(call) or call["started"] or 0.0,
         duration_seconds=build_call_log_row(call)["seconds"] or 0,
         legs=tuple(ReportedLeg(leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
         recordings=tuple(_read_recordings(stored)),

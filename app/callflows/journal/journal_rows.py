@@ -246,7 +246,7 @@ def _build_call_row(entity: CallEntity, at: float, more_states: Sequence[str] = 
         "caller": parse_caller_number(entity.from_) or None,
         "number": _normalize_number(entity.to),
         "app": entity.app_uuid or None,
-        "attestation": _normalize_attestation(entity.attestation_text),
+        "attestation": _normalize_attestation(entity.attestation),
         "state": add_rank(CALL_STATE_RANKS, state),
         "cause": rank_hangup_cause(state, entity.q850_cause, entity.q850_cause_text),
         "started": min(known) if known else at,

@@ -52,6 +52,12 @@ class StoredCall(NamedTuple):
     effects: Sequence[JournalRow]
 
 
+def find_call_end(call: JournalRow) -> float | None:
+    """Return the last reported moment of the end of a call; None if no end is reported."""
+    end: float | None = call["destroy"] or call["finished"] or call["hangup"]
+    return end
+
+
 class JournalStore(Protocol):
     """Stores the journal. Every method blocks on the database and raises JournalUnavailableError during an outage."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from callflows.journal.journal_store import StoredCall
+from callflows.journal.journal_store import StoredCall, find_call_end
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     EFFECTS_TABLE,
@@ -100,7 +100,7 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
 
 def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow]:
     """Return messages between the call's two numbers until an hour after the call."""
-    ended = call["destroy"] or call["hangup"] or call["finished"] or call["started"]
+    ended = find_call_end(call) or call["started"]
     both = [call["caller"], call["number"]]
     if not all(both):
         return []

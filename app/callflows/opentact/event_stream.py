@@ -246,16 +246,16 @@ class EventStream:
         while True:
             wait = SUBSCRIPTION_CHECK_SECONDS
             try:
-                ensured = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
+                refused = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
             except OpentactError as error:
                 wait = self._clock.backoff_seconds(attempt)
                 attempt += 1
                 _get_logger().warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
-                for kind in {*ensured.refusal_reasons} - {*self.health.refused}:
-                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=ensured.refusal_reasons[kind])
-                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in ensured.refusal_reasons.items()}
+                for kind in {*refused} - {*self.health.refused}:
+                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=refused[kind])
+                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in refused.items()}
             await self._clock.sleep(wait)
 
     async def _backfill_gap(self, queue: _EventQueue) -> None:

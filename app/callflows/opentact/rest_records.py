@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
@@ -125,7 +124,6 @@ class OpentactVoice(OpentactRecord):
     code: str = ""
     name: str = ""
     gender: str = ""
-    natural_rate: Annotated[int | None, Field(alias="naturalSampleRateHertz")] = None
 
 
 class OpentactSubscription(OpentactRecord):

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.telephony.call_states import CALL_STATE_TIME_FIELDS, ENDED_CALL_STATES
-from callflows.telephony.phone_numbers import parse_attestation
 from callflows.telephony.platform_entity import PlatformEntity, parse_platform_time
 from callflows.text import clean_field
 
@@ -66,14 +65,9 @@ class CallEntity(PlatformEntity):
         return clean_field(meta.get("cid_name")) if isinstance(meta, dict) else ""
 
     @property
-    def attestation_text(self) -> str:
-        """The STIR/SHAKEN level, as Opentact writes the level."""
-        return self._read_text("stir_shaken_attest_level")
-
-    @property
     def attestation(self) -> str:
-        """The STIR/SHAKEN level: A, B, C, or ``unknown``."""
-        return parse_attestation(self.attestation_text)
+        """The STIR/SHAKEN level in any spelling, or an empty text."""
+        return self._read_text("stir_shaken_attest_level")
 
     @property
     def created_text(self) -> str:

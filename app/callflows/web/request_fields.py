@@ -63,6 +63,6 @@ def build_call_fields(call: CallEntity) -> dict[str, str]:
         "sca": call.app_uuid,
         "started": call.created_text,
         "name": call.caller_name,
-        "attestation": call.attestation_text,
+        "attestation": call.attestation,
     }
     return {name: value for name, value in fields.items() if value}
