@@ -16,6 +16,7 @@ from callflows.journal.journal_store import find_call_end
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.language import from_xml
 from callflows.language.element import walk_elements
+from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
 
 def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
     """Return the duration in whole seconds, rounded up like Opentact; at least Opentact's own figure."""
-    lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
+    lasted = round_up_seconds(ended - call["started"]) if ended is not None and call["started"] is not None else None
     known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
     return max(known) if known else None
 

@@ -17,7 +17,7 @@ from callflows.errors import JournalUnavailableError
 from callflows.journal.call_story import build_call_log_row
 from callflows.journal.journal_store import find_call_end
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedLeg, ReportedRecording
+from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedRecording, build_call_record
 from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 
@@ -113,15 +113,15 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
-    return CallRecord(
+    return build_call_record(
         uuid=call["id"],
         from_=call["caller"] or "",
         to=call["number"] or "",
         ended_at=find_call_end(call) or call["started"] or 0.0,
-        duration_seconds=build_call_log_row(call)["seconds"] or 0,
-        legs=tuple(ReportedLeg(leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
-        recordings=tuple(_read_recordings(stored)),
-        tags=tuple(_find_tags(stored.events)),
+        seconds=build_call_log_row(call)["seconds"] or 0,
+        legs=((leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
+        recordings=_read_recordings(stored),
+        tags=(_find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),
     )
@@ -150,15 +150,8 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
         )
 
 
-def _find_tags(events: Iterable[JournalRow]) -> Iterable[str]:
-    """Yield the tags of the executed elements. platform: an element's own tag, or in its attributes."""
-    for event in events:
-        tag = _find_tag(extract_executed_step(json.loads(event["raw"])))
-        if tag:
-            yield tag
-
-
 def _find_tag(fields: Mapping[str, Any]) -> str:
+    """Return the tag of an executed element. platform: the element's own tag, or in its attributes."""
     for part in (fields, fields.get("element"), fields.get("attributes"), fields.get("command")):
         if isinstance(part, dict) and isinstance(part.get("tag"), str):
             return str(part["tag"])

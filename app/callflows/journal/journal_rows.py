@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +33,7 @@ from callflows.journal.state_order import (
     rank_hangup_cause,
     remove_rank,
 )
+from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.events import AnsweredRequest, PlatformEvent
@@ -214,7 +214,7 @@ def _build_reported_call_row(entity: CallEntity, platform_event: PlatformEvent) 
     states = [platform_event.state] if platform_event.kind == "call_state" else []
     row = _build_call_row(entity, platform_event.occurred_at, states)
     if platform_event.call_seconds is not None:
-        row["seconds"] = math.ceil(platform_event.call_seconds)  # rounded up, as Opentact does
+        row["seconds"] = round_up_seconds(platform_event.call_seconds)
     if row["id"] is None and (row["caller"] or row["number"]):
         key = hashlib.blake2b(platform_event.key.encode("utf-8", "replace"), digest_size=16).hexdigest()
         begins = remove_rank(row["state"]) in BEGINNING_CALL_STATES
