@@ -33,6 +33,7 @@ from callflows.journal.state_order import (
     rank_hangup_cause,
     remove_rank,
 )
+from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from callflows.journal.journal_store import JournalEntry, JournalRow
-    from callflows.telephony.call_entity import CallEntity
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.turn import Turn
@@ -233,7 +233,7 @@ def _build_call_row(entity: CallEntity, at: float, more_states: Sequence[str] = 
     The state is the latest of the entity's state, the states implied by the entity's moments, and ``more_states``.
     """
     moments = {name: moment.timestamp() for name, moment in entity.moments.items()}
-    state = max([*entity.reached_states, *more_states], key=rank_call_state)
+    state = max([entity.state, *(STATE_OF_MOMENT[name] for name in moments), *more_states], key=rank_call_state)
     created = entity.created_at
     known = [moment for moment in (moments.get("init"), moments.get("ring")) if moment is not None]
     if created is not None:

@@ -18,10 +18,12 @@ _DURATION_TOLERANCE_SECONDS: Final = 2.0
 """A duration may exceed the time between its timestamps by this much."""
 _MAX_CALL_SECONDS: Final = 10.0**9
 """Longest plausible call. NaN and infinity fail the comparison, too."""
-_MOMENT_STATES: Final = {
+STATE_OF_MOMENT: Final = {
     **{field.removesuffix("_on"): state for state, field in CALL_STATE_TIME_FIELDS.items()},
     "finished": "",
 }
+"""The state that a call has reached at each of ``CallEntity.moments``; ``finished`` tells none."""
+_MOMENT_FIELDS: Final = tuple((name, f"{name}_on") for name in STATE_OF_MOMENT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,17 +120,18 @@ class CallEntity(PlatformEntity):
     @property
     def moments(self) -> dict[str, datetime]:
         """The known moments ``init, ring, answer, hangup, destroy, finished``."""
-        found = {name: parse_platform_time(self.raw.get(f"{name}_on")) for name in _MOMENT_STATES}
-        return {name: moment for name, moment in found.items() if moment is not None}
-
-    @property
-    def reached_states(self) -> list[str]:
-        """The reported state, and the states that the call has reached according to its moments."""
-        return [self.state, *(_MOMENT_STATES[name] for name in self.moments)]
+        moments = {}
+        for name, field in _MOMENT_FIELDS:
+            moment = parse_platform_time(self.raw.get(field))
+            if moment is not None:
+                moments[name] = moment
+        return moments
 
     @property
     def is_over(self) -> bool:
-        return "finished" in self.moments or not ENDED_CALL_STATES.isdisjoint(self.reached_states)
+        moments = self.moments
+        reached = {self.state, *(STATE_OF_MOMENT[name] for name in moments)}
+        return "finished" in moments or not ENDED_CALL_STATES.isdisjoint(reached)
 
     def list_timestamps(self) -> list[datetime]:
         """Return all known timestamps of the call."""

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from callflows.telephony.platform_entity import PlatformEntity
-from callflows.text import clean_text
+from callflows.text import clean_field, clean_text
 
 INBOUND_MESSAGE_TYPE: Final = "smsi"
 OUTBOUND_MESSAGE_TYPE: Final = "smso"
@@ -41,7 +41,8 @@ class MessageEntity(PlatformEntity):
     @property
     def text(self) -> str:
         """The complete text."""
-        return clean_text(str(self.raw.get("message") or ""))
+        message = self.raw.get("message")
+        return clean_text(message) if isinstance(message, str) else clean_field(message)
 
     @property
     def thread(self) -> str:
