@@ -139,7 +139,7 @@ class EffectOutbox:
         reason = ""
         try:
             if not await self._claim_keys(effect):
-                return "repeated", "it was done before"
+                return "repeated", "it was sent before"
             await self._run_effect(effect)
         except RecipientOptedOutError as error:
             _get_outbox_logger().warning(f"{effect.kind} refused", reason=str(error))
@@ -147,9 +147,9 @@ class EffectOutbox:
         except OutboundRequestError as error:
             reason = str(error)
         except TimeoutError:
-            reason = "it was not done in time"
+            reason = "it was not sent in time"
         except Exception as error:  # noqa: BLE001 - one broken effect must not affect others
-            reason = f"it broke: {type(error).__name__}"
+            reason = f"it failed: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
             _get_outbox_logger().error(
@@ -168,9 +168,7 @@ class EffectOutbox:
                 if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
         except Exception as error:  # noqa: BLE001 - better sent twice than never
-            _get_outbox_logger().error(
-                "what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__
-            )
+            _get_outbox_logger().error("earlier results cannot be read", kind=effect.kind, reason=type(error).__name__)
             return True
         return True
 

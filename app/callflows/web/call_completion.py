@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from callflows.errors import JournalError
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
 from callflows.telephony.call_states import ENDED_CALL_STATES
 
@@ -93,9 +92,9 @@ class CallCompletion:
             except JournalError:
                 continue
             except Exception as error:  # noqa: BLE001 - other calls must not suffer
-                _get_logger().exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
+                _get_logger().exception("the end of a call was not handled", call=uuid, error=type(error).__name__)
             return
-        _get_logger().error("the end of a call was not acted on: nothing is known of it", call=uuid)
+        _get_logger().error("the end of a call was not handled: the call is unknown", call=uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         for effect in finished_call.held_effects:
@@ -104,7 +103,7 @@ class CallCompletion:
             finished_call.record.to
         )
         turn = (
-            await run_missed_call_steps(flow, finished_call.record, self._job_runner.run_job) if flow is not None else None
+            await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         )
         for effect in turn.effects if turn is not None else ():
             self._effect_handler.queue_effect(effect)
@@ -136,10 +135,12 @@ class CallCompletion:
                 for effect in await self._journal.list_held_effects(
                     time.time() - MAX_VOICEMAIL_HOLD_SECONDS, _MAX_EFFECTS_PER_SWEEP
                 ):
-                    _get_logger().warning("the end of a call was not reported: its voicemail is told without a recording")
+                    _get_logger().warning(
+                        "Opentact did not report the end of a call: the voicemail is reported without its recording"
+                    )
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:
-                _get_logger().warning("what waits for the end of calls cannot be found", reason=str(error))
+                _get_logger().warning("the effects that wait for the end of calls cannot be read", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)
 
 

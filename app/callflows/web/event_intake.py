@@ -91,7 +91,7 @@ class EventIntake:
             self._unhandled_count += 1
             if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
                 _get_logger().error(
-                    "too much is reported at once: reports are only remembered", count=self._unhandled_count
+                    "too many events at once: events are stored without actions", count=self._unhandled_count
                 )
             return
         self._recent_keys.add(platform_event.key)
@@ -140,7 +140,7 @@ class EventIntake:
 
 def _log_handler_failure(platform_event: PlatformEvent, error: Exception) -> None:
     _get_logger().error(
-        "what was reported was not acted on", kind=platform_event.kind, error=type(error).__name__, exc_info=error
+        "an event was stored but not handled", kind=platform_event.kind, error=type(error).__name__, exc_info=error
     )
 
 

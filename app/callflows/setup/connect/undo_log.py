@@ -134,8 +134,8 @@ class UndoLog:
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be read: {error.strerror}") from None
         except ValidationError:
-            fix = "restore it, or remove it: then what was there before connect is known no more"
-            raise SettingsError(f"{self.path} is not what connect wrote; {fix}") from None
+            fix = "restore the file, or remove it; without it, callflows cannot restore the state before connect"
+            raise SettingsError(f"{self.path} is damaged; {fix}") from None
 
     def save(self) -> None:
         """Write the file atomically; delete an empty one. Raises SettingsError."""
@@ -145,21 +145,21 @@ class UndoLog:
         try:
             self._write_file(self.entries.model_dump_json(indent=2).encode())
         except OSError as error:
-            said = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
-            raise SettingsError(f"{said}; make CALLFLOWS_DATA a folder that can be written") from None
+            message = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
+            raise SettingsError(f"{message}; make the folder CALLFLOWS_DATA writable") from None
 
     def _write_file(self, content: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, made = tempfile.mkstemp(prefix=f".{UNDO_LOG_FILE_NAME}.", dir=self.path.parent)
+        handle, temporary_file = tempfile.mkstemp(prefix=f".{UNDO_LOG_FILE_NAME}.", dir=self.path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(handle)
-            Path(made).replace(self.path)
+            Path(temporary_file).replace(self.path)
         except BaseException:
             with contextlib.suppress(OSError):
-                Path(made).unlink()
+                Path(temporary_file).unlink()
             raise
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
