@@ -17,12 +17,11 @@ MAX_FIELD_CHARACTERS: Final = 256
 
 
 def clean_field(value: object) -> str:
-    """Convert a field of a request to clean text of at most ``MAX_FIELD_CHARACTERS``; lists, objects and null become ""."""
+    """Convert a text or an integer to clean text of at most ``MAX_FIELD_CHARACTERS``; any other value becomes ""."""
     if isinstance(value, str):
         return clean_text(value[:MAX_FIELD_CHARACTERS])
-    if value is None or isinstance(value, (dict, list)):
-        return ""
-    return str(value).lower()[:MAX_FIELD_CHARACTERS]
+    # Opentact writes numbers as integers in some places, as in "tn": 12015550123.
+    return str(value)[:MAX_FIELD_CHARACTERS] if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 XML_FORBIDDEN_CHARACTERS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

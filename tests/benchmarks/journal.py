@@ -56,7 +56,7 @@ NOBODY = CallFilter(number="+12015550188", limit=50)
 def make_bare_rows(reports: Sequence[PlatformEvent]) -> list[tuple[Any, ...]]:
     """Rows of the bare table."""
     return [
-        (h.key, h.kind, h.call["uuid"], h.occurred_at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports
+        (h.key, h.kind, h.call_uuid, h.occurred_at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports
     ]
 
 

@@ -16,6 +16,7 @@ from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
+from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
 from callflows.telephony.turn import Turn
 
@@ -70,7 +71,9 @@ def kept(tmp_path, monkeypatch):
     ring(1795428100.0, call="two", **{"from": "anonymous"})
     ring(NOW - 60, call="three", to="12015550124", **{"from": "=cmd()"})
     raw = {"type": "call_state", "call": DESTROYED}
-    event = PlatformEvent("call_state", "k", 1795428009.2, raw, "CallSCA in - destroyed", "destroyed", 10, DESTROYED)
+    event = PlatformEvent(
+        "call_state", "k", 1795428009.2, raw, "CallSCA in - destroyed", "destroyed", 10, CallEntity(DESTROYED)
+    )
     store.write_entries(build_journal_entries(event, describe_decisions))
     store.close()
     return tmp_path
@@ -196,7 +199,8 @@ def test_a_time_that_is_in_no_year_breaks_nothing(odd):
     store.open()
     store.write_entries(
         build_journal_entries(
-            PlatformEvent("call_state", "odd", -62135600000.0, {"call": call}, "odd", "live", call=call), describe_decisions
+            PlatformEvent("call_state", "odd", -62135600000.0, {"call": call}, "odd", "live", call=CallEntity(call)),
+            describe_decisions,
         )
     )
     store.close()
@@ -213,9 +217,16 @@ def test_a_story_says_nothing_twice():
     again = {"type": "call_state", "payload": DESTROYED}
     record = {"uuid": "r", "url": "https://records.invalid/r.wav"}
     for happened in (
-        PlatformEvent("call_state", "k2", 1795428009.3, again, "another way", "destroyed", 10, DESTROYED, source="webhook"),
         PlatformEvent(
-            "call_record", "k3", 1795428009.4, {"payload": record}, "recorded", call={**DESTROYED, "records": [record]}
+            "call_state", "k2", 1795428009.3, again, "another way", "destroyed", 10, CallEntity(DESTROYED), source="webhook"
+        ),
+        PlatformEvent(
+            "call_record",
+            "k3",
+            1795428009.4,
+            {"payload": record},
+            "recorded",
+            call=CallEntity({**DESTROYED, "records": [record]}),
         ),
     ):
         store.write_entries(build_journal_entries(happened, describe_decisions))

@@ -19,6 +19,7 @@ from callflows.flows.messages.text_message import (
     split_message_words,
 )
 from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.telephony.message_entity import MessageEntity
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{say: Hello.}]}\n"
@@ -269,9 +270,11 @@ def test_a_text_that_only_begins_with_stop_does_not_get_its_confirmation():
 
 def test_a_message_is_read_as_opentact_tells_of_it():
     entity = {"type": "smsi", "uuid": "u", "from": "12015550999", "to": 12015550123, "message": "Hi", "state": "success"}
-    read = parse_text_message({**entity, "automated": True}, DAY)
+    read = parse_text_message(MessageEntity({**entity, "automated": True}), DAY)
     assert (read.sender, read.number, read.text, read.automated) == (ME, "+12015550123", "Hi", True)
-    least = parse_text_message({"state": "created", "from": "72345", "to": "12015550123", "message": None}, DAY)
+    least = parse_text_message(
+        MessageEntity({"state": "created", "from": "72345", "to": "12015550123", "message": None}), DAY
+    )
     assert (least.type, least.state, least.sender, least.text, least.automated) == ("smsi", "created", "72345", "", False)
 
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callflows.telephony.events import PlatformEvent
+from callflows.opentact.event_parser import parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from callflows.telephony.events import PlatformEvent
 
 SAMPLES = Path(__file__).parent / "samples"
 CALLER, NUMBER = "+12015550999", "+12015550123"
@@ -27,17 +29,8 @@ def load_sample(name: str) -> dict[str, Any]:
 
 
 def build_platform_event(raw: dict[str, Any], source: str = "wss") -> PlatformEvent:
-    """A report in either envelope, as the reader of events makes it."""
-    payload = raw.get("payload") if isinstance(raw.get("payload"), dict) else {}
-    old = "timestamp" in raw
-    call = raw.get("call") or payload.get("call") or (payload if raw["type"] == "call_state" and old else {})
-    sms = payload if raw["type"] == "sms" else {}
-    state = payload.get("state") or call.get("state") or sms.get("state") or ""
-    at = datetime.fromisoformat(raw.get("timestamp") or raw["created_on"]).timestamp()
-    key = raw.get("uuid") or f"{raw['type']}/{call.get('uuid') or sms.get('uuid')}/{state}/{raw['timestamp']}"
-    seconds = None if old else payload.get("duration")
-    step = raw.get("call_flow") or payload.get("command") or {}
-    return PlatformEvent(raw["type"], key, at, raw, raw.get("message", ""), state, seconds, call, step, sms, source)
+    """A report in either envelope, as the product reads it."""
+    return parse_event(raw, datetime.fromtimestamp(START, UTC), source)
 
 
 def load_sample_events() -> list[PlatformEvent]:

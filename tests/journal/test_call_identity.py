@@ -8,6 +8,7 @@ import pytest
 from sample_events import CALL, START, build_platform_event, load_sample
 from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items, write_one_by_one
 
+from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.events import PlatformEvent
 
@@ -93,16 +94,18 @@ def test_a_turn_with_a_uuid_takes_no_call_of_the_same_caller_that_began_minutes_
 
 def test_a_report_without_a_uuid_that_a_call_begins_is_of_no_call_before_it(store):
     begins = PlatformEvent("call_state", "hook-2", AGAIN, {}, state="ringing", source="webhook")
-    begins = begins._replace(call={"from": "+12015550999", "to": "12015550123"})
+    begins = begins._replace(call=CallEntity({"from": "+12015550999", "to": "12015550123"}))
     write_one_by_one(store, [build_answered_request(START), begins, build_answered_request(AGAIN + 1)])
     assert [row["turns"] for row in list_log_rows(store)] == [1, 1]
     assert list_log_rows(store)[0]["state"] == "ringing"
 
 
 def test_a_report_without_a_uuid_is_of_no_call_that_was_over_long_before(store):
-    over = {**INIT.call, "hangup_on": "2026-02-19T16:25:00Z"}
+    over = CallEntity({**INIT.call.raw, "hangup_on": "2026-02-19T16:25:00Z"})
     late = PlatformEvent("call_state", "hook-3", START + 900, {}, state="live", source="webhook")
-    write_one_by_one(store, [INIT._replace(call=over), late._replace(call={"from": "+12015550999", "to": "12015550123"})])
+    write_one_by_one(
+        store, [INIT._replace(call=over), late._replace(call=CallEntity({"from": "+12015550999", "to": "12015550123"}))]
+    )
     assert len(list_ids(store)) == 2
 
 
@@ -128,7 +131,7 @@ def test_callers_who_withhold_their_number_are_never_taken_for_one_another(store
     first, second = (build_answered_request(START + late, **{"from": "anonymous"}) for late in (0, 2))
     write_one_by_one(store, [first, second])
     assert len(list_ids(store)) == 2
-    nobody = {**INIT.call, "from": "anonymous", "uuid": "one"}
+    nobody = CallEntity({**INIT.call.raw, "from": "anonymous", "uuid": "one"})
     write_items(store, INIT._replace(call=nobody))
     assert len(list_ids(store)) == 3
 
@@ -136,7 +139,10 @@ def test_callers_who_withhold_their_number_are_never_taken_for_one_another(store
 def test_one_caller_who_withholds_the_number_is_found_again(store):
     write_one_by_one(
         store,
-        [build_answered_request(START, **{"from": "anonymous"}), INIT._replace(call={**INIT.call, "from": "anonymous"})],
+        [
+            build_answered_request(START, **{"from": "anonymous"}),
+            INIT._replace(call=CallEntity({**INIT.call.raw, "from": "anonymous"})),
+        ],
     )
     assert list_ids(store) == [CALL]
 
@@ -144,7 +150,8 @@ def test_one_caller_who_withholds_the_number_is_found_again(store):
 def test_a_webhook_without_a_uuid_is_of_the_call_that_goes_on(store):
     webhook = PlatformEvent("call_state", "hook-1", START + 20, {"state": "hangup"}, state="hangup", source="webhook")
     write_one_by_one(
-        store, [build_answered_request(START), webhook._replace(call={"from": "+12015550999", "to": "12015550123"})]
+        store,
+        [build_answered_request(START), webhook._replace(call=CallEntity({"from": "+12015550999", "to": "12015550123"}))],
     )
     (row,) = list_log_rows(store)
     assert (row["state"], row["turns"]) == ("hangup", 1)

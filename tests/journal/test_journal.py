@@ -15,7 +15,6 @@ from store_helpers import build_answered_request, describe_nothing, list_ids, li
 from callflows.errors import JournalError, JournalUnavailableError
 from callflows.journal import journal as journal_module
 from callflows.journal.journal import Journal
-from callflows.journal.journal_store import CallFilter
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
 from waiting import run_bounded, wait_until
@@ -84,15 +83,13 @@ def test_many_who_record_at_once_share_a_transaction(journal, there):
     assert len(list_ids(there)) == 100
 
 
-def test_calls_and_stories_are_asked_for_without_waiting_in_the_loop(journal):
+def test_a_finished_call_is_asked_for_without_waiting_in_the_loop(journal):
     async def ask():
-        await journal.record_now(build_platform_event(load_sample("event-2024-call-live")))
-        listed = await journal.list_calls(CallFilter())
-        return listed, await journal.load_story(CALL), await journal.load_story("none")
+        await journal.record_now(build_platform_event(load_sample("event-2024-call-destroyed")))
+        return await journal.load_finished_call(CALL), await journal.load_finished_call("none")
 
-    listed, story, none = run_bounded(ask())
-    assert [row["id"] for row in listed] == [CALL]
-    assert story["call"]["state"] == "live"
+    finished, none = run_bounded(ask())
+    assert (finished.record.uuid, finished.record.duration_seconds) == (CALL, 10)
     assert none is None
 
 

@@ -12,6 +12,8 @@ from store_helpers import build_answered_request, list_log_rows, load_call_story
 from temporary_databases import create_database
 
 from callflows.journal.sql_store import SqlStore
+from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.events import extract_executed_step
 
 LEG = "1c7091a5-ba1f-46a2-bf06-b1137cb60002"
 _numbers = itertools.count()
@@ -19,10 +21,10 @@ _numbers = itertools.count()
 
 def renamed(happened, suffix):
     """A report of calls of its own, so that examples share a database."""
-    call = {**happened.call, "uuid": f"{happened.call['uuid']}{suffix}"}
+    call = {**happened.call.raw, "uuid": f"{happened.call.uuid}{suffix}"}
     if "parent" in call:
         call["parent"] = {**call["parent"], "uuid": f"{call['parent']['uuid']}{suffix}"}
-    return happened._replace(key=f"{happened.key}{suffix}", call=call)
+    return happened._replace(key=f"{happened.key}{suffix}", call=CallEntity(call))
 
 
 REPORTS = [r for r in load_sample_events() if r.call]
@@ -113,8 +115,8 @@ def test_what_a_search_finds_of_what_was_reported_anyway_is_not_told_twice(store
         build_platform_event(load_sample("event-2024-call-destroyed")),
     )
     write_items(store, step, end)
-    before = [len(load_call_story(store, one.call["uuid"])["story"]) for one in (step, end)]
-    name = step.command["name"]
+    before = [len(load_call_story(store, one.call.uuid)["story"]) for one in (step, end)]
+    name = extract_executed_step(step.raw)["name"]
     write_items(
         store,
         step._replace(
@@ -122,9 +124,9 @@ def test_what_a_search_finds_of_what_was_reported_anyway_is_not_told_twice(store
         ),
     )
     write_items(store, end._replace(key="b", occurred_at=end.occurred_at + 90, source="search"))
-    assert [len(load_call_story(store, one.call["uuid"])["story"]) for one in (step, end)] == before
+    assert [len(load_call_story(store, one.call.uuid)["story"]) for one in (step, end)] == before
     write_items(store, step._replace(key="c", source="search", raw={"payload": {"command": {"name": "Other"}}}))
-    assert len(load_call_story(store, step.call["uuid"])["story"]) == before[0] + 1
+    assert len(load_call_story(store, step.call.uuid)["story"]) == before[0] + 1
 
 
 def test_what_opentact_executed_is_told_with_the_turn_whose_document_it_was(store):

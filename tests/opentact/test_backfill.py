@@ -10,6 +10,7 @@ from fake_opentact import NOW, FakeOpentact, error_answer, load_event_sample, ru
 
 from callflows.errors import OpentactAuthenticationError, OpentactUnavailableError
 from callflows.opentact.backfill import BACKFILL_LOOK_BACK, EventBackfill
+from callflows.telephony.events import extract_executed_step
 
 SINCE, UNTIL = NOW - timedelta(minutes=10), NOW
 APP = "app-1"
@@ -66,15 +67,15 @@ def test_a_call_that_began_before_the_gap_and_ended_in_it_is_found(platform):
     ended = call(created_on=at(-60), init_on=at(-60), answer_on=at(-59), destroy_on=at(-5))
     platform.routes["POST /call/search"] = success_answer([ended])
     (event,) = found(platform)
-    assert (event.type, event.found_by_search, event.state, event.call.uuid, event.call_seconds) == (
+    assert (event.kind, event.found_by_search, event.state, event.call.uuid, event.call_seconds) == (
         "call_state",
         True,
         "destroyed",
         "c",
         61.0,
     )
-    assert event.occurred_at == NOW - timedelta(minutes=5)
-    assert [*event.call.state_times] == ["init", "answer", "destroy"]
+    assert event.occurred_at == (NOW - timedelta(minutes=5)).timestamp()
+    assert [*event.call.moments] == ["init", "answer", "destroy"]
 
 
 def test_a_call_that_was_over_before_the_gap_is_none_of_it(platform):
@@ -102,7 +103,7 @@ def test_a_message_is_found(platform):
         [message, {**message, "uuid": "old", "created_on": at(-30), "modified_on": at(-29)}]
     )
     (event,) = found(platform)
-    assert (event.type, event.message.message, event.state) == ("sms", "OPEN", "success")
+    assert (event.kind, event.sms.text, event.state) == ("sms", "OPEN", "success")
 
 
 @pytest.mark.parametrize("named", [{"uuid": "c", "state": "destroyed"}, "c"])
@@ -119,15 +120,16 @@ def test_an_executed_element_is_found_with_its_call(platform, named):
         [element, {**element, "name": "Say"}, {**element, "created_on": at(-40)}]
     )
     dial, say = found(platform)
-    assert (dial.type, dial.call_uuid, dial.execution.name, dial.execution.success) == ("call_flow", "c", "Dial", False)
-    assert dial.execution.response == "busy"
+    assert (dial.kind, dial.call_uuid) == ("call_flow", "c")
+    step = extract_executed_step(dial.raw)
+    assert (step["name"], step["success"], step["response"]) == ("Dial", False, "busy")
     assert dial.key != say.key
 
 
 def test_what_has_no_moment_may_have_happened_then(platform):
     platform.routes[f"POST /sip/app/{APP}/logs"] = success_answer([{"name": "Say", "success": True}])
     (event,) = found(platform)
-    assert (event.execution.name, event.occurred_at) == ("Say", UNTIL)
+    assert (extract_executed_step(event.raw)["name"], event.occurred_at) == ("Say", UNTIL.timestamp())
 
 
 def test_what_an_account_cannot_search_is_said_and_the_rest_is_found(platform):
@@ -137,7 +139,7 @@ def test_what_an_account_cannot_search_is_said_and_the_rest_is_found(platform):
     )
     with structlog.testing.capture_logs() as lines:
         (event,) = found(platform)
-    assert event.type == "sms"
+    assert event.kind == "sms"
     assert [line["type"] for line in lines] == ["call_state"]
 
 
@@ -148,7 +150,7 @@ def test_where_masks_are_refused_the_search_is_done_without_them(platform):
         error_answer(400, "created_on_from: unknown") if len(asked.body) > 2 else success_answer(rows)
     )
     (event,) = found(platform)
-    assert event.message.uuid == "m"
+    assert event.sms.uuid == "m"
 
 
 @pytest.mark.parametrize(

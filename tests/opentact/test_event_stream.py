@@ -77,7 +77,7 @@ def come(platform, count, **given):
 
 
 def types_of(found):
-    return [event.type for event in found]
+    return [event.kind for event in found]
 
 
 # Connected
@@ -383,7 +383,7 @@ def test_a_peer_that_answers_no_ping_is_dead_without_waiting_for_tcp(platform):
         async with listening(platform, beat=beat) as events, contextlib.aclosing(aiter(events)) as stream:
             async for event in stream:
                 found.append(event)
-                if event.type == "call_state":
+                if event.kind == "call_state":
                     break
             seen.set()
             return found, dataclasses.replace(events.health)
@@ -407,7 +407,7 @@ class Filling:
         if isinstance(answer, Exception):
             raise answer
         for said in answer:
-            yield parse_event(said, until, found_by_search=True)
+            yield parse_event(said, until, "search")
 
 
 def test_a_gap_is_filled_in_from_what_was_heard_last(platform):

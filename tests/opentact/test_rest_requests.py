@@ -9,7 +9,9 @@ from fake_opentact import FakeOpentact, run_with_platform, success_answer
 
 from callflows.errors import OpentactError, OutboundRequestError
 from callflows.opentact.messages_api import MAX_OPENTACT_SMS_CHARACTERS, create_sms_sender
-from callflows.opentact.rest_records import OpentactApp, OpentactCall, OpentactLease, OpentactMessage, OpentactRecord
+from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
+from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.message_entity import MessageEntity
 from callflows.telephony.ports import Effect
 
 XML = b"<?xml version='1.0'?><Response><Hangup/></Response>"
@@ -253,12 +255,12 @@ def test_a_record_keeps_what_it_does_not_know_and_what_it_cannot_read():
 @pytest.mark.parametrize("tn", [13125550168, "13125550168", {"tn": 13125550168}])
 def test_a_number_is_read_in_every_form(tn):
     assert OpentactLease.model_validate({"tn": tn}).number == "+13125550168"
-    assert OpentactCall.model_validate({"tn": tn}).number == "+13125550168"
+    assert CallEntity({"tn": tn}).to == "13125550168"
 
 
-@pytest.mark.parametrize("kind", [OpentactApp, OpentactCall, OpentactLease, OpentactMessage, OpentactRecord])
+@pytest.mark.parametrize("kind", [OpentactApp, CallEntity, OpentactLease, MessageEntity, OpentactRecord])
 def test_a_record_of_nothing_is_a_record(kind):
-    assert kind.model_validate({}).uuid == ""
+    assert kind.from_raw({}).uuid == ""
     assert OpentactLease.model_validate({"tn": None, "sip_control_app": None}).app_uuid == ""
 
 

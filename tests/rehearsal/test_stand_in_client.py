@@ -14,14 +14,14 @@ from callflows.opentact.rest_api import OpentactClient
 from waiting import run_bounded, wait_until_async
 
 if TYPE_CHECKING:
-    from callflows.opentact.event_parser import OpentactEvent
+    from callflows.telephony.events import PlatformEvent
 
 PASSWORD = {"email": "owner@example.com", "password": "a-password"}
 
 
-def over(events: list[OpentactEvent]) -> set[str]:
+def over(events: list[PlatformEvent]) -> set[str]:
     """The calls of which it is known that they are over."""
-    return {event.call_uuid for event in events if event.type == "call_state" and event.state == "destroyed"}
+    return {event.call_uuid for event in events if event.kind == "call_state" and event.state == "destroyed"}
 
 
 @pytest.mark.parametrize("shown", [{"token": TOKEN}, PASSWORD], ids=["token", "password"])
@@ -51,8 +51,8 @@ def test_our_client_sets_up_an_app_and_a_number(shown):
 @pytest.mark.parametrize("listing", ["bare", "envelope"])
 @pytest.mark.parametrize("envelope", ["2022", "2024"])
 def test_our_client_hears_what_happens_and_finds_what_it_missed(envelope, listing):
-    async def heard() -> list[OpentactEvent]:
-        events: list[OpentactEvent] = []
+    async def heard() -> list[PlatformEvent]:
+        events: list[PlatformEvent] = []
         async with (
             run_harness(envelope=envelope, listing=listing, pace=100) as it,
             OpentactClient(url=it.server.rest_url, requests_per_second=100, **PASSWORD) as opentact,
@@ -60,7 +60,7 @@ def test_our_client_hears_what_happens_and_finds_what_it_missed(envelope, listin
             await it.store_document(SAY.format("Hello"))
             listening = EventStream(opentact, it.events_url)
 
-            async def keep(event: OpentactEvent) -> None:
+            async def keep(event: PlatformEvent) -> None:
                 events.append(event)
 
             task = asyncio.create_task(listening.run(keep))
@@ -80,4 +80,4 @@ def test_our_client_hears_what_happens_and_finds_what_it_missed(envelope, listin
 
     events = run_bounded(heard())
     assert len(over(events)) == 2
-    assert {event.type for event in events if event.found_by_search} >= {"call_state"}
+    assert {event.kind for event in events if event.found_by_search} >= {"call_state"}

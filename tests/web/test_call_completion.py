@@ -75,7 +75,7 @@ def ours(tmp_path, there):
 
 async def known(ours):
     """The call, as it was answered and ended."""
-    ours.journal.record_soon(build_answered_request(END.occurred_at - 60, call=END.call["uuid"]))
+    ours.journal.record_soon(build_answered_request(END.occurred_at - 60, call=END.call.uuid))
     await ours.journal.record_now(END)
     await wait_until_async(lambda: ours.journal.count_results()["written"] >= 2, "two written rows")
 
@@ -122,7 +122,7 @@ def test_it_is_acted_on_when_the_database_is_back(ours, there):
 def test_a_call_of_which_nothing_is_known_is_asked_for_again_and_said_in_the_end(ours):
     async def work():
         await ours.journal.record_now(
-            build_platform_event(load_sample("event-2024-call-live"))._replace(call={}, key="other")
+            build_platform_event(load_sample("event-2024-call-live"))._replace(call=None, key="other")
         )
         ending = ours.replica()
         await ending.handle_event(END)
@@ -131,7 +131,7 @@ def test_a_call_of_which_nothing_is_known_is_asked_for_again_and_said_in_the_end
     with structlog.testing.capture_logs() as lines:
         run_bounded(work())
     assert ours.waited == [SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS]
-    assert [line["call"] for line in lines if line["log_level"] == "error"] == [END.call["uuid"]]
+    assert [line["call"] for line in lines if line["log_level"] == "error"] == [END.call.uuid]
     assert ours.texts() == []
 
 

@@ -10,7 +10,9 @@ from in_process_server import DESK, KEY, SAMPLES, InProcessServer, list_spoken_t
 
 from callflows.errors import OpentactNotFoundError, OpentactRateLimitError, OpentactUnavailableError
 from callflows.language import from_xml
+from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import PlatformEvent
+from callflows.telephony.message_entity import MessageEntity
 from callflows.web import call_pushing as pushing_module
 from callflows.web.call_pushing import MAX_PARKED_SECONDS, PUSH_RETRY_SECONDS, CallPusher
 from waiting import run_bounded
@@ -22,7 +24,7 @@ BASE = "https://calls.example.com"
 
 
 def reported(state="init", **fields):
-    return PlatformEvent("call_state", f"key-{state}", 0.0, {}, state=state, call={**CALL, **fields})
+    return PlatformEvent("call_state", f"key-{state}", 0.0, {}, state=state, call=CallEntity({**CALL, **fields}))
 
 
 class Platform:
@@ -86,7 +88,7 @@ def test_of_several_replicas_one_answers(tmp_path):
         reported(direction="out"),
         reported(parent={"uuid": "another"}),
         reported(uuid=None),
-        PlatformEvent("sms", "m", 0.0, {}, sms={"uuid": "m"}),
+        PlatformEvent("sms", "m", 0.0, {}, sms=MessageEntity({"uuid": "m"})),
     ],
     ids=["over already", "outbound", "a leg", "no uuid", "a message"],
 )

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from in_process_server import LOCAL_ADDRESS, SAMPLES, build_settings
 
 from callflows.errors import JournalError
-from callflows.journal.journal import create_journal
+from callflows.journal.call_story import build_call_log_row
 from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
 from callflows.web.webhook_door import create_webhook_router
@@ -63,7 +64,7 @@ def test_a_state_comes_by_post_with_the_whole_call():
     assert (reply.status_code, reply.json()) == (200, {"success": True})
     (report,) = written.reports
     assert (report.kind, report.state, report.source) == ("call_state", "live", "webhook")
-    assert report.call["uuid"] == CALL["uuid"]
+    assert report.call.uuid == CALL["uuid"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_state_comes_by_get_with_nothing_but_numbers():
     written = Written()
     assert told(written, "/webhook?state=hangup&from=%2B12015550999&to=12015550123", method="GET").status_code == 200
     (report,) = written.reports
-    assert (report.state, report.call["from"], report.call["to"]) == ("hangup", "+12015550999", "12015550123")
+    assert (report.state, report.call.from_, report.call.to) == ("hangup", "+12015550999", "12015550123")
 
 
 @pytest.mark.parametrize("form", ["json", "form", "multipart", "files", "query"])
@@ -106,7 +107,7 @@ def test_a_message_comes_as_json_form_or_query(form):
     assert told(written, "/sms", **more).status_code == 200
     (report,) = written.reports
     assert report.kind == "sms"
-    assert {name: report.sms[name] for name in said} == said
+    assert {name: report.sms.raw[name] for name in said} == said
 
 
 def test_an_event_in_its_envelope_is_taken_as_it_is():
@@ -118,14 +119,14 @@ def test_an_event_in_its_envelope_is_taken_as_it_is():
         "payload": {"uuid": "m1", "message": "Hi"},
     }
     assert told(written, "/sms", json=event).status_code == 200
-    assert written.reports[0].sms["uuid"] == "m1"
+    assert written.reports[0].sms.uuid == "m1"
 
 
 def test_an_event_in_a_form_has_its_payload_as_json():
     written = Written()
     parts = {"type": (None, "sms"), "uuid": (None, "e1"), "payload": (None, json.dumps({"uuid": "m1", "message": "{1}"}))}
     assert told(written, "/sms", files=parts).status_code == 200
-    assert (written.reports[0].key, written.reports[0].sms["message"]) == ("e1", "{1}")
+    assert (written.reports[0].key, written.reports[0].sms.text) == ("e1", "{1}")
 
 
 def test_a_list_is_its_envelopes_and_entities_in_order():
@@ -207,12 +208,10 @@ def test_what_was_acknowledged_is_in_the_call_log(tmp_path):
 
     assert run_bounded(run()) == [200, 200, 200]
 
-    async def read():
-        journal = create_journal(build_settings(flows=tmp_path, data=tmp_path / "data"), lambda _turn: [])
-        journal._store.open()  # noqa: SLF001 - as its thread does
-        return await journal.list_calls(CallFilter())
-
-    (row,) = run_bounded(read())
+    store = SqlStore(f"sqlite:///{tmp_path}/data/callflows.db")
+    store.open()
+    (row,) = map(build_call_log_row, store.list_calls(CallFilter()))
+    store.close()
     assert (row["id"], row["state"]) == (CALL["uuid"], "hangup")
 
 

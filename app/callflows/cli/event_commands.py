@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,9 @@ import typer
 from callflows.cli.cli_options import TableFormat, load_command_settings, print_notice
 
 if TYPE_CHECKING:
-    from callflows.opentact.event_parser import OpentactEvent
     from callflows.opentact.event_stream import EventStream
     from callflows.settings import Settings
+    from callflows.telephony.events import PlatformEvent
 
 
 def events(
@@ -61,25 +62,30 @@ async def _print_events(stream: EventStream, event_types: frozenset[str], count:
     async with contextlib.aclosing(aiter(stream)) as events:
         left = count
         async for event in events:
-            if event.type in event_types or (not event_types and event.type != "auth"):
+            if event.kind in event_types or (not event_types and event.kind != "auth"):
                 print(_format_event_line(event) if output is TableFormat.text else _format_event_json(event), flush=True)
                 left = None if left is None else left - 1
                 if left == 0:
                     return
 
 
-def _format_event_line(event: OpentactEvent) -> str:
+def _find_event_time(event: PlatformEvent) -> datetime:
+    return datetime.fromtimestamp(event.occurred_at, UTC)
+
+
+def _format_event_line(event: PlatformEvent) -> str:
     """Return one line of text without terminal control characters."""
-    content = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
+    content = event.message or " ".join(filter(None, (event.state, event.sms.text if event.sms is not None else "")))
     origin = "(found by search)" if event.found_by_search else ""
-    line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {content}  {origin}"
+    moment = _find_event_time(event).isoformat(" ", "milliseconds")
+    line = f"{moment}  {event.kind:<10}  {event.call_uuid}  {content}  {origin}"
     return "".join(sign if sign.isprintable() else " " for sign in line).rstrip()
 
 
-def _format_event_json(event: OpentactEvent) -> str:
+def _format_event_json(event: PlatformEvent) -> str:
     row = {
-        "type": event.type,
-        "at": event.occurred_at.isoformat(),
+        "type": event.kind,
+        "at": _find_event_time(event).isoformat(),
         "key": event.key,
         "state": event.state,
         "call": event.call_uuid,

@@ -9,8 +9,8 @@ from callflows.cli.cli_options import load_command_settings, print_notice
 
 if TYPE_CHECKING:
     from callflows.journal.journal_store import JournalRow, StoredCall
-    from callflows.opentact.event_parser import OpentactEvent
     from callflows.settings import Settings
+    from callflows.telephony.events import PlatformEvent
 
 
 _REQUEST_TIMEOUT_SECONDS: Final = 4.0
@@ -41,19 +41,20 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
         why = str(error) or f"no answer within {_REQUEST_TIMEOUT_SECONDS:g} s"
         print_notice(f"callflows: Opentact did not return the list of executed commands: {' '.join(why.split())}")
         return []
-    entries = [entry for event in events for entry in build_journal_entries(event.to_platform_event(), lambda _turn: [])]
+    entries = [entry for event in events for entry in build_journal_entries(event, lambda _turn: [])]
     return [row for table, row in entries if table == "events"]
 
 
-async def _fetch_execution_events(settings: Settings, call_story: StoredCall) -> list[OpentactEvent]:
+async def _fetch_execution_events(settings: Settings, call_story: StoredCall) -> list[PlatformEvent]:
     import asyncio
     from datetime import UTC, datetime, timedelta
 
+    from callflows.journal.journal_store import find_call_end
     from callflows.opentact import OpentactClient
     from callflows.opentact.backfill import EventBackfill
 
     call = call_story.call
-    ended = call["destroy"] or call["hangup"] or call["finished"]
+    ended = find_call_end(call)
     began = datetime.fromtimestamp(call["started"], UTC)
     until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=_ASSUMED_CALL_SECONDS)
     around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)

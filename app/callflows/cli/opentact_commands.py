@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callflows.opentact.rest_api import OpentactClient
-    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactMessage, OpentactVoice
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactVoice
     from callflows.settings import Settings
+    from callflows.telephony.message_entity import MessageEntity
 
 
 FEATURES_OPTION = Annotated[str, typer.Option(help="Features that the number must have, separated by commas.")]
@@ -185,9 +186,9 @@ def list_messages_command(
     """List text messages, newest first."""
     which: Literal["", "in", "out"] = "" if direction is None else direction.value
 
-    def columns(message: OpentactMessage) -> Sequence[object]:
-        at = message.created_on.isoformat(" ", "seconds") if message.created_on else ""
-        return at, message.type, message.from_, message.to, message.state, message.message
+    def columns(message: MessageEntity) -> Sequence[object]:
+        at = message.created_at.isoformat(" ", "seconds") if message.created_at else ""
+        return at, message.type, message.from_, message.to, message.state, message.text
 
     messages = run_with_client(
         lambda client: collect_rows(client.messages.search_messages(which, order={"created_on": "DESC"}), limit, output)

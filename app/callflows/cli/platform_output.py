@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from callflows.errors import OpentactError
+    from callflows.opentact.pagination import RestRecord
     from callflows.opentact.rest_api import OpentactClient
-    from callflows.opentact.rest_records import OpentactRecord
 
     _ReplyT = TypeVar("_ReplyT")
-    _RecordT = TypeVar("_RecordT", bound=OpentactRecord)
+    _RecordT = TypeVar("_RecordT", bound=RestRecord)
 
 
 _DEFAULT_TEXT_ROWS: Final = 50
@@ -63,9 +63,7 @@ async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output:
     return collected_rows
 
 
-def print_records(
-    records: Sequence[OpentactRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat
-) -> None:
+def print_records(records: Sequence[RestRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat) -> None:
     """Print records in columns, or as JSON with all fields of Opentact."""
     if output is TableFormat.json:
         print(json.dumps([record.raw for record in records], ensure_ascii=False, indent=2))

@@ -7,7 +7,6 @@ webhook id, so that a receiver can recognize duplicates.
 from __future__ import annotations
 
 import base64
-import email.utils
 import hashlib
 import hmac
 import json
@@ -16,13 +15,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.http_limits import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     import httpx
 
-    from callflows.effects.guarded_http import GuardedClient, HTTPAnswer
+    from callflows.effects.guarded_http import GuardedClient
     from callflows.telephony.ports import Effect
 
 
@@ -99,7 +99,8 @@ class WebhookSender:
             return "", 0.0
         if answer.status < _FIRST_SERVER_ERROR and answer.status not in _RETRYABLE_STATUSES:
             raise OutboundRequestError(_describe_final_status(answer.status))
-        return f"status {answer.status}", self._parse_retry_after(answer)
+        after = parse_retry_after(answer.headers.get("retry-after", ""), self._clock())
+        return f"status {answer.status}", after or 0.0
 
     def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
         at = str(int(self._clock()))
@@ -113,16 +114,6 @@ class WebhookSender:
         if self._signing_keys:
             headers["webhook-signature"] = b" ".join(_sign_webhook(key, webhook_id, at, body) for key in self._signing_keys)
         return headers
-
-    def _parse_retry_after(self, answer: HTTPAnswer) -> float:
-        """Return the seconds of a Retry-After header, which contains a number or a date; 0 if absent or invalid."""
-        header = answer.headers.get("retry-after", "").strip()
-        if header.isascii() and header.isdecimal():
-            return float(header[:12])
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - self._clock())
-        except (TypeError, ValueError, OverflowError):
-            return 0.0
 
 
 def make_webhook_id(key: str) -> str:

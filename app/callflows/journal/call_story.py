@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
+from callflows.journal.journal_store import find_call_end
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.language import from_xml
 from callflows.language.element import walk_elements
+from callflows.telephony.call_record import round_up_seconds
+from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,7 +47,7 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
         "started": format_moment(call["started"]),
         "answered": format_moment(call["answer"]),
         "ended": format_moment(ended),
-        "seconds": _compute_call_seconds(call, call["destroy"] or call["finished"] or ended),
+        "seconds": _compute_call_seconds(call, find_call_end(call)),
         "cause": number,
         "cause_text": text,
         "outcome": remove_rank(call["outcome"]),
@@ -55,7 +58,7 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
 
 def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
     """Return the duration in whole seconds, rounded up like Opentact; at least Opentact's own figure."""
-    lasted = math.ceil(round(ended - call["started"], 3)) if ended is not None and call["started"] is not None else None
+    lasted = round_up_seconds(ended - call["started"]) if ended is not None and call["started"] is not None else None
     known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
     return max(known) if known else None
 
@@ -187,20 +190,6 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
         turn = _find_turn_number(path, event["at"], turns)
         said |= {"turn": turn} if turn else {}
     return {**said, "raw": raw}
-
-
-def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the executed command of an event. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
-
-    If this object has a ``command`` of its own (2024, and the log of an app), the fields of that command, such as the path,
-    are added.
-    """
-    payload = raw.get("payload")
-    for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None, raw.get("step")):
-        if isinstance(found, dict):
-            own = found.get("command")
-            return {**own, **found} if isinstance(own, dict) else found
-    return {}
 
 
 def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:

@@ -14,15 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_story import build_call_log_row, build_call_story, extract_executed_step
+from callflows.journal.call_story import build_call_log_row
+from callflows.journal.journal_store import find_call_end
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedLeg, ReportedRecording
-from callflows.telephony.ports import Effect
+from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedRecording, build_call_record
+from callflows.telephony.events import extract_executed_step
+from callflows.telephony.ports import Effect, OptOutRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.journal.journal_store import CallFilter, JournalRow, JournalStore, StoredCall, StoredLease
+    from callflows.journal.journal_store import JournalRow, JournalStore, StoredCall, StoredLease
 
 
 _ResultT = TypeVar("_ResultT")
@@ -52,15 +54,6 @@ class JournalQueries:
         # A slow database must not block the default thread pool.
         return await asyncio.get_running_loop().run_in_executor(self._query_threads, functools.partial(query, *arguments))
 
-    async def list_calls(self, call_filter: CallFilter) -> list[dict[str, Any]]:
-        """Return rows of the call log, newest first. Raises JournalUnavailableError."""
-        return await self._run_query(lambda: [build_call_log_row(call) for call in self._store.list_calls(call_filter)])
-
-    async def load_story(self, call_id: str) -> dict[str, Any] | None:
-        """Return a call's story; None if the id is unknown. Raises JournalUnavailableError."""
-        told = await self._run_query(self._store.load_call, call_id)
-        return None if told is None else build_call_story(told)
-
     async def claim_key(self, kind: str, key: str) -> bool:
         """Claim a key. Return whether this is the first claim, across processes and restarts.
 
@@ -82,13 +75,13 @@ class JournalQueries:
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=True))
+        request = OptOutRequest(timestamp, opts_out=True)
+        return await self._run_query(self._store.store_opt_out, number, other_party, request)
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(
-            functools.partial(self._store.store_opt_out, number, other_party, timestamp, out=False)
-        )
+        request = OptOutRequest(timestamp, opts_out=False)
+        return await self._run_query(self._store.store_opt_out, number, other_party, request)
 
     async def load_finished_call(self, call_id: str) -> FinishedCall | None:
         """Load a call's flow, its record and its held voicemail effects. Raises JournalUnavailableError."""
@@ -120,16 +113,15 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
-    over = call["destroy"] or call["hangup"] or call["finished"] or call["started"] or 0.0
-    return CallRecord(
+    return build_call_record(
         uuid=call["id"],
         from_=call["caller"] or "",
         to=call["number"] or "",
-        ended_at=over,
-        duration_seconds=build_call_log_row(call)["seconds"] or 0,
-        legs=tuple(ReportedLeg(leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
-        recordings=tuple(_read_recordings(stored)),
-        tags=tuple(_find_tags(stored.events)),
+        ended_at=find_call_end(call) or call["started"] or 0.0,
+        seconds=build_call_log_row(call)["seconds"] or 0,
+        legs=((leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
+        recordings=_read_recordings(stored),
+        tags=(_find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),
     )
@@ -158,15 +150,8 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
         )
 
 
-def _find_tags(events: Iterable[JournalRow]) -> Iterable[str]:
-    """Yield the tags of the executed elements. platform: an element's own tag, or in its attributes."""
-    for event in events:
-        tag = _find_tag(extract_executed_step(json.loads(event["raw"])))
-        if tag:
-            yield tag
-
-
 def _find_tag(fields: Mapping[str, Any]) -> str:
+    """Return the tag of an executed element. platform: the element's own tag, or in its attributes."""
     for part in (fields, fields.get("element"), fields.get("attributes"), fields.get("command")):
         if isinstance(part, dict) and isinstance(part.get("tag"), str):
             return str(part["tag"])

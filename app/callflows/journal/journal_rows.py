@@ -9,7 +9,6 @@ import hashlib
 import json
 import uuid
 import zlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -27,23 +26,27 @@ from callflows.journal.redaction import (
     may_keep_digits,
 )
 from callflows.journal.state_order import (
-    CALL_STATE_RANKS,
     EFFECT_RESULT_RANKS,
     MESSAGE_STATE_RANKS,
     OUTCOME_RANKS,
     add_rank,
     rank_hangup_cause,
+    remove_rank,
 )
+from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
+from callflows.telephony.call_record import round_up_seconds
+from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
-from callflows.telephony.events import CALL_STATE_TIME_FIELDS, AnsweredRequest, PlatformEvent
+from callflows.telephony.events import AnsweredRequest, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
-from callflows.text import clean_text
+from callflows.text import clean_field, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.journal.journal_store import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
+    from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.turn import Turn
 
     DescribeDecisions = Callable[[Turn], list[dict[str, Any]]]
@@ -54,10 +57,6 @@ _BLANK_ROWS: Final = {
 }
 _MAX_COLUMN_CHARACTERS: Final = 1_000
 """Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
-_FIELDS_BY_STATE: Final = {**CALL_STATE_TIME_FIELDS, "": "finished_on"}
-_CALL_MOMENTS: Final = tuple((field.removesuffix("_on"), field, state) for state, field in _FIELDS_BY_STATE.items())
-"""(column, field of a call entity, state reached by a call with this field)."""
-_BEGINNING_STATES: Final = frozenset({"init", "online", "ringing"})
 PROVISIONAL_ID_PREFIX: Final = "~"
 """Prefix of the id of a call whose uuid is unknown."""
 
@@ -176,101 +175,97 @@ def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
     """Build the rows of an event: the event, and the call, legs, recordings or message in the event."""
     entity = platform_event.call
     entries: list[JournalEntry] = []
-    row = _build_call_row(entity, platform_event.occurred_at, platform_event) if entity else {"id": None}
-    call = row["id"]
-    if call is not None:
-        entries = [
-            ("calls", row),
-            *_build_relative_entries(entity, row, platform_event.occurred_at),
-            *_build_recording_entries(entity.get("records"), call, platform_event.occurred_at),
-        ]
-    if platform_event.sms:
-        entries.append(("messages", _build_message_row(platform_event)))
+    call = None
+    if entity is not None:
+        row = _build_reported_call_row(entity, platform_event)
+        call = row["id"]
+        if call is not None:
+            entries = [
+                ("calls", row),
+                *_build_relative_entries(entity, row, platform_event.occurred_at),
+                *(
+                    ("recordings", _build_recording_row(recording, call, platform_event.occurred_at))
+                    for recording in entity.recordings
+                ),
+            ]
+    if platform_event.sms is not None:
+        entries.append(("messages", _build_message_row(platform_event.sms, platform_event)))
     if "record" in platform_event.kind or "transcript" in platform_event.kind:
         entries.append(_build_recording_event_entry(platform_event, call))
     raw = mask_event_secrets(_dump_json(platform_event.raw))
     event = {
-        "key": _clean_text(platform_event.key) or "",
-        "kind": _clean_text(platform_event.kind) or "",
+        "key": _clean_column(platform_event.key),
+        "kind": _clean_column(platform_event.kind),
         "call": call,
         "at": platform_event.occurred_at,
-        "state": _clean_text(platform_event.state) or "",
-        "message": _clean_text(mask_credentials(platform_event.message)) or "",
+        "state": _clean_column(platform_event.state),
+        "message": _clean_column(mask_credentials(platform_event.message)),
         "source": platform_event.source,
         "raw": raw,
     }
     return [*entries, ("events", event)]
 
 
-def _build_call_row(entity: Mapping[str, Any], at: float, platform_event: PlatformEvent | None = None) -> JournalRow:
-    """Build a call row from a call entity. The entity's moments imply states as well; ``at`` is the time of the report.
+def _build_reported_call_row(entity: CallEntity, platform_event: PlatformEvent) -> JournalRow:
+    """Build the row of an event's call.
 
     Without a uuid the id is provisional, or None if the entity has neither caller nor number.
     """
-    row: JournalRow = {**_BLANK_ROWS["calls"]}
-    states = [_clean_text(entity.get("state")) or ""]
-    if platform_event is not None and platform_event.kind == "call_state":
-        states.append(platform_event.state)
-    for column, field, state in _CALL_MOMENTS:
-        written = entity.get(field)
-        if written is not None:
-            row[column] = moment = _parse_moment(written)
-            if moment is not None:
-                states.append(state)
-    state = states[0] if len(states) == 1 else max(states, key=_rank_state)
-    app, number = entity.get("sip_control_app"), entity.get("tn")
-    direction = _clean_text(entity.get("direction"))
-    row["id"] = _clean_text(entity.get("uuid"))
-    row["direction"] = direction
-    row["caller"] = parse_caller_number(_clean_text(entity.get("from")) or "") or None
-    row["number"] = _normalize_number(entity.get("to") or (number.get("tn") if isinstance(number, dict) else None))
-    row["app"] = _clean_text(app.get("uuid")) if isinstance(app, dict) else None
-    row["attestation"] = _normalize_attestation(entity.get("stir_shaken_attest_level"))
-    row["state"] = add_rank(CALL_STATE_RANKS, state)
-    row["cause"] = rank_hangup_cause(state, entity.get("q850_cause"), _clean_text(entity.get("q850_cause_string")))
-    row["seconds"] = platform_event.call_seconds if platform_event is not None else None
-    created = _parse_moment(entity.get("created_on"))
-    known = [moment for moment in (created, row["init"], row["ring"]) if moment is not None]
-    row["started"] = min(known) if known else at
-    if row["id"] is None and platform_event is not None and (row["caller"] or row["number"]):
+    states = [platform_event.state] if platform_event.kind == "call_state" else []
+    row = _build_call_row(entity, platform_event.occurred_at, states)
+    if platform_event.call_seconds is not None:
+        row["seconds"] = round_up_seconds(platform_event.call_seconds)
+    if row["id"] is None and (row["caller"] or row["number"]):
         key = hashlib.blake2b(platform_event.key.encode("utf-8", "replace"), digest_size=16).hexdigest()
-        goes_on = PROVISIONAL_BEGINS if state in _BEGINNING_STATES else PROVISIONAL_CONTINUES
+        begins = remove_rank(row["state"]) in BEGINNING_CALL_STATES
         row |= {
             "id": f"{PROVISIONAL_ID_PREFIX}{key}",
-            "provisional": goes_on,
+            "provisional": PROVISIONAL_BEGINS if begins else PROVISIONAL_CONTINUES,
             "started": platform_event.occurred_at,
-            "direction": direction or "in",
+            "direction": row["direction"] or "in",
         }
     return row
 
 
-def _build_relative_entries(entity: Mapping[str, Any], row: JournalRow, at: float) -> list[JournalEntry]:
+def _build_call_row(entity: CallEntity, at: float, more_states: Sequence[str] = ()) -> JournalRow:
+    """Build a call row from a call entity. ``at`` is the time of the report.
+
+    The state is the latest of the entity's state, the states implied by the entity's moments, and ``more_states``.
+    """
+    moments = {name: moment.timestamp() for name, moment in entity.moments.items()}
+    state = max([entity.state, *(STATE_OF_MOMENT[name] for name in moments), *more_states], key=rank_call_state)
+    created = entity.created_at
+    known = [moment for moment in (moments.get("init"), moments.get("ring")) if moment is not None]
+    if created is not None:
+        known.append(created.timestamp())
+    return {
+        **_BLANK_ROWS["calls"],
+        **moments,
+        "id": entity.uuid or None,
+        "direction": entity.direction or None,
+        "caller": parse_caller_number(entity.from_) or None,
+        "number": _normalize_number(entity.to),
+        "app": entity.app_uuid or None,
+        "attestation": _normalize_attestation(entity.attestation),
+        "state": add_rank(CALL_STATE_RANKS, state),
+        "cause": rank_hangup_cause(state, entity.q850_cause, entity.q850_cause_text),
+        "started": min(known) if known else at,
+    }
+
+
+def _build_relative_entries(entity: CallEntity, row: JournalRow, at: float) -> list[JournalEntry]:
     """Build rows of the parent call and of the legs, and set ``parent`` in the row."""
-    found: list[JournalEntry] = []
-    parent = entity.get("parent")
-    if isinstance(parent, dict) and _clean_text(parent.get("uuid")):
-        found.append(("calls", _build_call_row(parent, at)))
-        row["parent"] = found[-1][1]["id"]
-    elif isinstance(parent, str) and parent:
-        row["parent"] = _clean_text(parent)
-    children = entity.get("children")
-    legs = [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
-    return [
-        *found,
-        *(("calls", {**_build_call_row(leg, at), "parent": row["id"]}) for leg in legs if _clean_text(leg.get("uuid"))),
-    ]
-
-
-def _build_recording_entries(records: object, call: str | None, at: float) -> list[JournalEntry]:
-    """Build rows of the recordings in a call entity. The format is undocumented, so ``raw`` keeps every field."""
-    listed = [record for record in records if isinstance(record, dict)] if isinstance(records, list) else []
-    return [("recordings", _build_recording_row(record, call, at)) for record in listed]
+    row["parent"] = entity.parent_uuid or None
+    parent = entity.parent
+    relatives = [_build_call_row(parent, at)] if parent is not None and parent.uuid else []
+    relatives += [{**_build_call_row(leg, at), "parent": row["id"]} for leg in entity.children if leg.uuid]
+    return [("calls", relative) for relative in relatives]
 
 
 def _build_recording_row(record: Mapping[str, Any], call: str | None, at: float) -> JournalRow:
     raw = mask_event_secrets(_dump_json(dict(sorted(record.items()))))
-    id_ = _clean_text(record.get("uuid")) or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest()
-    return {"id": id_, "call": call, "at": at, "url": _clean_text(record.get("url")), "raw": raw}
+    id_ = clean_field(record.get("uuid")) or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest()
+    return {"id": id_, "call": call, "at": at, "url": _clean_column(record.get("url")) or None, "raw": raw}
 
 
 def _build_recording_event_entry(platform_event: PlatformEvent, call: str | None) -> JournalEntry:
@@ -280,64 +275,41 @@ def _build_recording_event_entry(platform_event: PlatformEvent, call: str | None
     row = _build_recording_row(about, call, platform_event.occurred_at)
     if "transcript" not in platform_event.kind:
         return "recordings", row
-    said = _clean_text(about.get("text")) or _clean_text(about.get("transcript"))
+    said = _clean_column(about.get("text")) or _clean_column(about.get("transcript")) or None
     del row["url"]
     return "transcripts", {**row, "text": said}
 
 
-def _build_message_row(platform_event: PlatformEvent) -> JournalRow:
-    """Build a message row. platform: ``smso`` is sent, ``smsi`` and ``smsr`` are received."""
-    sms = platform_event.sms
-    delivered = sms.get("delivered")
+def _build_message_row(sms: MessageEntity, platform_event: PlatformEvent) -> JournalRow:
+    created = sms.created_at
     return {
         **_BLANK_ROWS["messages"],
-        "id": _clean_text(sms.get("uuid")) or platform_event.key,
-        "thread": _clean_text(sms.get("thread")),
-        "direction": "out" if sms.get("type") == "smso" else "in" if sms.get("type") in ("smsi", "smsr") else None,
-        "sender": _normalize_number(sms.get("from")),
-        "recipient": _normalize_number(sms.get("to")),
-        "text": clean_text(str(sms.get("message") or "")) or None,
-        "at": _parse_moment(sms.get("created_on")) or platform_event.occurred_at,
-        "state": add_rank(MESSAGE_STATE_RANKS, _clean_text(sms.get("state")) or ""),
-        "delivered": int(delivered) if isinstance(delivered, bool) else None,
-        "reason": _clean_text(sms.get("reason")),
+        "id": sms.uuid or platform_event.key,
+        "thread": sms.thread or None,
+        "direction": sms.direction or None,
+        "sender": _normalize_number(sms.from_),
+        "recipient": _normalize_number(sms.to),
+        "text": sms.text or None,
+        "at": created.timestamp() if created is not None else platform_event.occurred_at,
+        "state": add_rank(MESSAGE_STATE_RANKS, sms.state),
+        "delivered": int(sms.delivered) if sms.delivered is not None else None,
+        "reason": sms.reason or None,
     }
 
 
-def _rank_state(state: str) -> str:
-    return CALL_STATE_RANKS.get(state, "0")
-
-
-def _normalize_number(value: object) -> str | None:
-    """Return a number in E.164, or the cleaned text if the text is not a number."""
-    text = _clean_text(value)
+def _normalize_number(text: str | None) -> str | None:
+    """Return a number in E.164, or the text if the text is not a number."""
     return (parse_e164(text) or text) if text else None
 
 
-def _normalize_attestation(value: object) -> str | None:
-    level = parse_attestation(value) if isinstance(value, str) else UNKNOWN_VALUE
+def _normalize_attestation(text: str | None) -> str | None:
+    level = parse_attestation(text or "")
     return None if level == UNKNOWN_VALUE else level
 
 
-def _clean_text(value: object) -> str | None:
-    if isinstance(value, str):
-        return (
-            value
-            if len(value) <= _MAX_COLUMN_CHARACTERS and value.isprintable()
-            else clean_text(value[:_MAX_COLUMN_CHARACTERS])
-        ) or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _parse_moment(value: object) -> float | None:
-    """Parse a time of Opentact to seconds since 1970; a time without a zone is UTC. None if invalid."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+def _clean_column(value: object) -> str:
+    """Return a text for a column; any other value is an empty text."""
+    return clean_text(value[:_MAX_COLUMN_CHARACTERS]) if isinstance(value, str) else ""
 
 
 def _dump_json(value: object) -> str:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from callflows.telephony.ports import OptOutRequest
+
 
 JournalRow: TypeAlias = "dict[str, Any]"
 JournalEntry: TypeAlias = "tuple[str, JournalRow]"
@@ -50,6 +52,12 @@ class StoredCall(NamedTuple):
     effects: Sequence[JournalRow]
 
 
+def find_call_end(call: JournalRow) -> float | None:
+    """Return the last reported moment of the end of a call; None if no end is reported."""
+    end: float | None = call["destroy"] or call["finished"] or call["hangup"]
+    return end
+
+
 class JournalStore(Protocol):
     """Stores the journal. Every method blocks on the database and raises JournalUnavailableError during an outage."""
 
@@ -77,11 +85,8 @@ class JournalStore(Protocol):
     def is_opted_out(self, number: str, other: str) -> bool:
         """Report whether messages from one of our numbers to another number are forbidden."""
 
-    def store_opt_out(self, number: str, other: str, at: float, *, out: bool) -> bool:
-        """Store a STOP or START. Return whether the opt-out changed.
-
-        The latest request wins; of two at the same moment, the STOP.
-        """
+    def store_opt_out(self, number: str, other: str, request: OptOutRequest) -> bool:
+        """Store a STOP or START if the request replaces the stored one. Return whether the opt-out changed."""
 
     def list_held_effects(self, kind: str, before: float, limit: int) -> Sequence[JournalRow]:
         """Return effects of a kind that were requested before a moment and have no result yet."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
+from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
@@ -58,7 +60,7 @@ _IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)
 _TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgresql_where": _IS_TOP_CALL}
 _HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
 _IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
-_IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < "51")
+_IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE])
 
 
 Index("calls_started", CALLS_TABLE.c.started, **_TOP_CALL_INDEX)

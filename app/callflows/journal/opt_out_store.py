@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from callflows.journal.journal_tables import OPT_OUTS_TABLE
 from callflows.journal.upserts import INSERT_BY_DIALECT
+from callflows.telephony.ports import NO_OPT_OUT_REQUEST, OptOutRequest
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,21 +23,19 @@ def query_opt_out(connection: Connection, number: str, other: str) -> bool:
     return bool(found)
 
 
-def store_opt_out(connection: Connection, number: str, other: str, at: float, *, out: bool) -> bool:
-    """Store a STOP or START unless a later request is stored already. Return whether the opt-out changed.
-
-    Of two requests at the same moment, the STOP wins.
-    """
+def store_opt_out(connection: Connection, number: str, other: str, request: OptOutRequest) -> bool:
+    """Store a STOP or START if the request replaces the stored one. Return whether the opt-out changed."""
     pair = _digest_pair(number, other)
-    last = connection.execute(
+    stored = connection.execute(
         select(OPT_OUTS_TABLE.c.at, OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == pair)
     ).first()
-    at_last, was = (last[0], bool(last[1])) if last is not None else (float("-inf"), False)
-    if (at, out) <= (at_last, was):
+    latest = OptOutRequest(stored[0], bool(stored[1])) if stored is not None else NO_OPT_OUT_REQUEST
+    if not request.replaces(latest):
         return False
-    new = INSERT_BY_DIALECT[connection.dialect.name](OPT_OUTS_TABLE).values(pair=pair, at=at, out=int(out))
-    connection.execute(new.on_conflict_do_update(index_elements=["pair"], set_={"at": at, "out": int(out)}))
-    return out != was
+    values = {"at": request.timestamp, "out": int(request.opts_out)}
+    new = INSERT_BY_DIALECT[connection.dialect.name](OPT_OUTS_TABLE).values(pair=pair, **values)
+    connection.execute(new.on_conflict_do_update(index_elements=["pair"], set_=values))
+    return request.opts_out != latest.opts_out
 
 
 def _digest_pair(number: str, other: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from callflows.journal.journal_store import StoredCall
+from callflows.journal.journal_store import StoredCall, find_call_end
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     EFFECTS_TABLE,
@@ -16,7 +16,8 @@ from callflows.journal.journal_tables import (
     TRANSCRIPTS_TABLE,
     TURNS_TABLE,
 )
-from callflows.journal.state_order import CALL_STATE_RANKS, OUTCOME_RANKS, add_rank
+from callflows.journal.state_order import OUTCOME_RANKS, add_rank
+from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +58,8 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
             yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
-        if call_filter.state != "destroyed":
-            yield CALLS_TABLE.c.state < "51"  # lets the database use the index calls_going
+        if call_filter.state != LAST_CALL_STATE:
+            yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
     if call_filter.since is not None:
         yield CALLS_TABLE.c.started >= call_filter.since
     if call_filter.until is not None:
@@ -99,7 +100,7 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
 
 def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow]:
     """Return messages between the call's two numbers until an hour after the call."""
-    ended = call["destroy"] or call["hangup"] or call["finished"] or call["started"]
+    ended = find_call_end(call) or call["started"]
     both = [call["caller"], call["number"]]
     if not all(both):
         return []

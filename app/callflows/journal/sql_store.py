@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
     from callflows.journal.journal_store import CallFilter, JournalEntry, JournalRow, StoredCall
+    from callflows.telephony.ports import OptOutRequest
 
 
 _LOCK_TIMEOUT_SECONDS: Final = 5
@@ -144,13 +145,10 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return opt_out_store.query_opt_out(connection, number, other)
 
-    def store_opt_out(self, number: str, other: str, at: float, *, out: bool) -> bool:
-        """Store a STOP or START. Return whether the opt-out changed.
-
-        The latest request wins; of two at the same moment, the STOP.
-        """
+    def store_opt_out(self, number: str, other: str, request: OptOutRequest) -> bool:
+        """Store a STOP or START if the request replaces the stored one. Return whether the opt-out changed."""
         with self._open_write_connection() as connection:
-            return opt_out_store.store_opt_out(connection, number, other, at, out=out)
+            return opt_out_store.store_opt_out(connection, number, other, request)
 
     def list_held_effects(self, kind: str, before: float, limit: int) -> Sequence[JournalRow]:
         """Return effects of a kind that were requested before a moment and have no result yet."""

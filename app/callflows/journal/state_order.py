@@ -1,17 +1,15 @@
 """Ranked texts: a state after its rank, so that the greater text is the later state.
 
-``20 ringing`` is less than ``31 live``. An unknown state gets the lowest rank and is stored.
-platform: the states of calls are init, ringing, live, hangup, destroyed (2024) and online, offline (2021).
+``20 ringing`` is less than ``31 live``. An unknown state gets the lowest rank and is stored. The ranks of call states
+are in ``telephony/call_states.py``.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-CALL_STATE_RANKS: Final = {
-    "online": "10", "init": "11", "ringing": "20", "answered": "30", "live": "31", "bridged": "32", "hangup": "40",
-    "offline": "50", "destroyed": "51",
-}  # fmt: skip
+from callflows.telephony.call_states import UNKNOWN_STATE_RANK, rank_call_state
+
 OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
 MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
 EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "refused": "4", "sent": "5"}
@@ -19,7 +17,7 @@ EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "fa
 
 def add_rank(ranks: dict[str, str], text: str) -> str | None:
     """Put the rank in front of a text; return None for an empty text."""
-    return f"{ranks.get(text, '0')} {text}" if text else None
+    return f"{ranks.get(text, UNKNOWN_STATE_RANK)} {text}" if text else None
 
 
 def remove_rank(ranked_text: str | None) -> str:
@@ -30,7 +28,7 @@ def rank_hangup_cause(state: str, code: object, text: object) -> str | None:
     """Combine a hangup cause (Q.850 number and name) with the rank of the reporting state."""
     if code is None and not text:
         return None
-    return f"{CALL_STATE_RANKS.get(state, '0')} {'' if code is None else code} {text or ''}"
+    return f"{rank_call_state(state)} {'' if code is None else code} {text or ''}"
 
 
 def split_hangup_cause(ranked_text: str | None) -> tuple[int | None, str]:

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from callflows.errors import OpentactAuthenticationError, OpentactError, OpentactRateLimitError, OpentactUnavailableError
-from callflows.opentact.event_parser import OpentactEvent, parse_event
-from callflows.opentact.rest_records import OpentactCall, OpentactRecord
+from callflows.opentact.event_parser import parse_event
+from callflows.telephony.call_entity import CallEntity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from callflows.opentact.pagination import RestRecord
     from callflows.opentact.rest_api import OpentactClient
+    from callflows.telephony.events import PlatformEvent
 
-    _SearchFunction: TypeAlias = Callable[..., AsyncIterator[OpentactRecord]]
+    _SearchFunction: TypeAlias = Callable[..., AsyncIterator[RestRecord]]
 
 
 BACKFILL_LOOK_BACK: Final = timedelta(hours=4)
 """Searches filter by creation time only, so a call active in a gap may have been created this long before the gap."""
 _MASK_REJECTION_STATUSES: Final = (400, 422)
-_FINAL_CALL_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
 MAX_BACKFILL_ROWS: Final = 20_000
 """Limit of rows read from one search."""
 
@@ -34,7 +35,7 @@ class EventBackfill:
     def __init__(self, opentact: OpentactClient) -> None:
         self._opentact = opentact
 
-    async def __call__(self, since: datetime, until: datetime) -> AsyncIterator[OpentactEvent]:
+    async def __call__(self, since: datetime, until: datetime) -> AsyncIterator[PlatformEvent]:
         """Iterate over the events of a period: calls live or changed in the period, executed elements, and messages.
 
         Searches unavailable to this account are logged and skipped. Raises OpentactError if a later attempt may succeed.
@@ -52,7 +53,7 @@ class EventBackfill:
                 if _was_active_between(record, since, until):
                     yield _build_search_event(kind, record, until)
 
-    async def find_executions(self, call_uuid: str, app_uuid: str, since: datetime, until: datetime) -> list[OpentactEvent]:
+    async def find_executions(self, call_uuid: str, app_uuid: str, since: datetime, until: datetime) -> list[PlatformEvent]:
         """Return the executed elements of a call.
 
         ``app_uuid`` is the id of the call's SIP Control App, or empty to search all apps. Raises OpentactError.
@@ -64,7 +65,7 @@ class EventBackfill:
 
     async def _search_with_fallback(
         self, event_type: str, search: _SearchFunction, mask_attempts: list[dict[str, Any]]
-    ) -> AsyncIterator[OpentactRecord]:
+    ) -> AsyncIterator[RestRecord]:
         """Iterate over search results; if Opentact rejects the masks, try the next ones."""
         for masks in mask_attempts:
             try:
@@ -79,11 +80,11 @@ class EventBackfill:
             else:
                 return
 
-    async def _iterate_live_calls(self) -> AsyncIterator[OpentactRecord]:
+    async def _iterate_live_calls(self) -> AsyncIterator[RestRecord]:
         for call in await self._opentact.calls.list_live():
             yield call
 
-    async def _iterate_executions(self, **masks: Any) -> AsyncIterator[OpentactRecord]:  # noqa: ANN401 - masks
+    async def _iterate_executions(self, **masks: Any) -> AsyncIterator[RestRecord]:  # noqa: ANN401 - masks
         for app in await self._opentact.apps.list_all():
             if app.uuid:
                 async for executed in self._opentact.apps.search_executions(app.uuid, **masks):
@@ -103,30 +104,29 @@ def _format_opentact_time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _was_active_between(record: OpentactRecord, since: datetime, until: datetime) -> bool:
+def _was_active_between(record: RestRecord, since: datetime, until: datetime) -> bool:
     """Return whether a record was live or has a timestamp in the period; a record without timestamps counts as active."""
-    moments = [moment for name, moment in record if name.endswith("_on") and isinstance(moment, datetime)]
-    live = isinstance(record, OpentactCall) and not (
-        record.destroy_on or record.finished_on or record.state in _FINAL_CALL_STATES
-    )
-    return live or not moments or any(since <= moment <= until for moment in moments)
+    if isinstance(record, CallEntity) and not record.is_over:
+        return True
+    moments = record.list_timestamps()
+    return not moments or any(since <= moment <= until for moment in moments)
 
 
-def _build_search_event(event_type: str, record: OpentactRecord, until: datetime) -> OpentactEvent:
+def _build_search_event(event_type: str, record: RestRecord, until: datetime) -> PlatformEvent:
     """Build an event in the envelope of 2022.
 
     Its time is the record's latest timestamp, so that every search returns the same event key.
     """
     payload = dict(record.raw)
-    moments = [moment for name, moment in record if name.endswith("_on") and isinstance(moment, datetime)]
+    moments = record.list_timestamps()
     if event_type == "call_flow":
         call = payload.pop("call", None)
         payload = {"command": payload, "call": call if isinstance(call, dict) else {"uuid": call}}
     at = {"timestamp": _format_opentact_time(max(moments))} if moments else {}
-    return parse_event({**at, "type": event_type, "payload": payload}, until, found_by_search=True)
+    return parse_event({**at, "type": event_type, "payload": payload}, until, "search")
 
 
-async def _limit_rows(rows: AsyncIterator[OpentactRecord]) -> AsyncIterator[OpentactRecord]:
+async def _limit_rows(rows: AsyncIterator[RestRecord]) -> AsyncIterator[RestRecord]:
     seen = 0
     async for row in rows:
         seen += 1

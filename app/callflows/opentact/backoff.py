@@ -7,7 +7,6 @@ import dataclasses
 import random
 import time
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -41,15 +40,3 @@ class BackoffClock:
         """
         whole = min(MAX_BACKOFF_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(attempt, _MAX_DOUBLINGS))
         return whole * (1 - self.random_fraction() / 2)
-
-    def parse_retry_after(self, retry_after: str) -> float | None:
-        """Return the seconds of a ``Retry-After`` header (a number or a date), or None if the header is invalid."""
-        said = retry_after.strip()
-        if said.isascii() and said.isdigit():
-            return float(said)
-        try:
-            until = parsedate_to_datetime(said)
-        except (ValueError, TypeError):
-            return None
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        return max(0.0, (until - self.now()).total_seconds())

@@ -8,7 +8,8 @@ from callflows.opentact import rest_paths
 from callflows.opentact.numbers_api import format_number_integer
 from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, parse_record, search_records
 from callflows.opentact.rest_client import RestClient, RestRequest, request_undocumented
-from callflows.opentact.rest_records import OpentactCall, OpentactRecord
+from callflows.opentact.rest_records import OpentactRecord
+from callflows.telephony.call_entity import CallEntity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -45,25 +46,25 @@ class CallsApi:
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def list_live(self) -> list[OpentactCall]:
+    async def list_live(self) -> list[CallEntity]:
         """Return the live calls (API description)."""
-        return await fetch_list(self._rest, OpentactCall, rest_paths.LIVE_CALLS_PATH)
+        return await fetch_list(self._rest, CallEntity, rest_paths.LIVE_CALLS_PATH)
 
-    async def get_call(self, uuid: str) -> OpentactCall:
+    async def get_call(self, uuid: str) -> CallEntity:
         """Return one call of an app (API description)."""
         request = RestRequest("GET", rest_paths.APP_CALL_PATH, {"uuid": uuid}, is_safe=True)
-        return parse_record(OpentactCall, await self._rest.send_request(request), request)
+        return parse_record(CallEntity, await self._rest.send_request(request), request)
 
-    def search_app_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactCall]:  # noqa: ANN401 - Opentact's own
+    def search_app_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[CallEntity]:  # noqa: ANN401 - Opentact's own
         """Iterate over calls of apps (API description); ``masks`` are search filters."""
-        return search_records(self._rest, OpentactCall, rest_paths.APP_CALL_SEARCH_PATH, masks, take=take)
+        return search_records(self._rest, CallEntity, rest_paths.APP_CALL_SEARCH_PATH, masks, take=take)
 
-    def search_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[OpentactCall]:  # noqa: ANN401 - Opentact's own
+    def search_calls(self, *, take: int = MAX_PAGE_ROWS, **masks: Any) -> AsyncIterator[CallEntity]:  # noqa: ANN401 - Opentact's own
         """Iterate over calls of the account.
 
         Masks: ``direction, tn, created_on_from, created_on_to`` (source: a customer's program).
         """
-        return search_records(self._rest, OpentactCall, rest_paths.CALL_SEARCH_PATH, masks, take=take)
+        return search_records(self._rest, CallEntity, rest_paths.CALL_SEARCH_PATH, masks, take=take)
 
     async def push_document(self, uuid: str, document: bytes) -> object:
         """Let a live call continue with a document.

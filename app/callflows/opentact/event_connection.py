@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from callflows.opentact.access_tokens import AccessToken
-    from callflows.opentact.event_parser import OpentactEvent
+    from callflows.telephony.events import PlatformEvent
 
 
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
@@ -106,14 +106,14 @@ async def receive_frame(socket: ClientConnection) -> bytes:
         raise EventConnectionLostError(describe_connection_error(error)) from None
 
 
-def is_token_accepted(event: OpentactEvent) -> bool:
+def is_token_accepted(event: PlatformEvent) -> bool:
     """Return whether an ``auth`` event reports success."""
     payload = event.raw.get("payload")
     inner = payload.get("success") if isinstance(payload, dict) else None
     for said in (event.raw.get("success"), inner):
         if isinstance(said, bool):
             return said
-    text = event.text.lower()
+    text = event.message.lower()
     return _AUTH_SUCCESS_TEXT in text or ("success" in text and not any(word in text for word in _AUTH_FAILURE_WORDS))
 
 

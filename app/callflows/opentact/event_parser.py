@@ -6,28 +6,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from callflows.opentact.rest_records import ElementExecution, OpentactCall, OpentactMessage, UtcDatetime
-from callflows.telephony.events import PlatformEvent
+from callflows.telephony.call_entity import CallEntity, parse_call_duration
+from callflows.telephony.events import PlatformEvent, extract_executed_step
+from callflows.telephony.message_entity import MessageEntity
+from callflows.telephony.platform_entity import parse_platform_time
+from callflows.text import clean_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 
-_MAX_CALL_SECONDS: Final = 10.0**9
-"""Longest plausible call. NaN and infinity fail the comparison, too."""
 UNKNOWN_EVENT_TYPE: Final = "unknown"
 """Type of an event without a type."""
-_DATETIME_ADAPTER: Final[TypeAdapter[datetime]] = TypeAdapter(UtcDatetime)
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 """NUL and lone surrogates: valid in JSON, but rejected by databases and files."""
 
@@ -36,127 +32,68 @@ class MalformedFrameError(ValueError):
     """A frame without events: invalid JSON, or no JSON object."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OpentactEvent:
-    """An event of Opentact, either delivered or found by search.
-
-    ``occurred_at`` is Opentact's timestamp, or else the time of arrival. ``key`` is the same for every delivery of one
-    event. ``text`` is Opentact's own message. ``call_seconds`` is the call's duration. ``raw`` contains the whole event.
-    ``found_by_search`` marks events found after a gap.
-    """
-
-    type: str
-    occurred_at: datetime
-    key: str
-    text: str = ""
-    state: str = ""
-    call: OpentactCall | None = None
-    call_seconds: float | None = None
-    execution: ElementExecution | None = None
-    message: OpentactMessage | None = None
-    balance: float | None = None
-    raw: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    found_by_search: bool = False
-
-    @property
-    def call_uuid(self) -> str:
-        """The call's id, or an empty text."""
-        return self.call.uuid if self.call is not None else ""
-
-    def to_platform_event(self, source: str = "") -> PlatformEvent:
-        """Convert to the journal's type; ``source`` replaces the delivery channel (``wss`` or ``search``)."""
-        entity = _find_call_entity(self.raw, self.type)
-        return PlatformEvent(
-            kind=self.type,
-            key=self.key,
-            occurred_at=self.occurred_at.timestamp(),
-            raw=self.raw,
-            message=self.text,
-            state=self.state,
-            call_seconds=_round_up_seconds(self.call_seconds),
-            call=entity,
-            command=self.execution.raw if self.execution is not None else {},
-            sms=self.message.raw if self.message is not None else {},
-            source=source or ("search" if self.found_by_search else "wss"),
-        )
-
-
-def _round_up_seconds(seconds: float | None) -> int | None:
-    """Return whole seconds, rounded up as Opentact does; None for implausible values."""
-    return math.ceil(seconds) if seconds is not None and abs(seconds) <= _MAX_CALL_SECONDS else None
-
-
-def parse_frame(frame: str | bytes, received_at: datetime) -> list[OpentactEvent]:
+def parse_frame(frame: str | bytes, received_at: datetime) -> list[PlatformEvent]:
     """Return the events of a frame: one object or a list of objects. Raises MalformedFrameError."""
     try:
-        said = json.loads(frame)
+        rows = json.loads(frame)
     except (ValueError, RecursionError) as error:
         raise MalformedFrameError(f"it is no JSON: {type(error).__name__}") from None
-    rows = said if isinstance(said, list) else [said]
+    return parse_events(rows if isinstance(rows, list) else [rows], received_at)
+
+
+def parse_events(rows: list[Any], received_at: datetime, source: str = "wss") -> list[PlatformEvent]:
+    """Return the events of several objects. Raises MalformedFrameError."""
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise MalformedFrameError("it is no object")
     try:
-        return [parse_event(_replace_unstorable(row), received_at) for row in rows]
+        return [parse_event(_replace_unstorable(row), received_at, source) for row in rows]
     except RecursionError:
         raise MalformedFrameError("it is nested too deeply") from None
 
 
-def parse_event(raw: Mapping[str, Any], received_at: datetime, *, found_by_search: bool = False) -> OpentactEvent:
+def parse_event(raw: Mapping[str, Any], received_at: datetime, source: str = "wss") -> PlatformEvent:
     """Parse an envelope of either year; the content never causes an error."""
     old = "timestamp" in raw and "created_on" not in raw
     payload = raw.get("payload")
     parts = payload if isinstance(payload, dict) else {}
     kind = raw["type"] if isinstance(raw.get("type"), str) and raw["type"] else UNKNOWN_EVENT_TYPE
-    at = parse_opentact_time(raw.get("timestamp" if old else "created_on")) or parse_opentact_time(raw.get("modified_on"))
-    call = _parse_call(raw, kind)
-    message = _parse_message(raw, parts, kind)
-    flow = raw.get("call_flow") if isinstance(raw.get("call_flow"), dict) else parts.get("command")
-    executed = ElementExecution.model_validate(flow) if kind == "call_flow" and isinstance(flow, dict) else None
-    state = next((s for s in (parts.get("state"), getattr(call, "state", ""), getattr(message, "state", "")) if s), "")
-    return OpentactEvent(
-        type=kind,
-        occurred_at=at or received_at,
-        key=_build_event_key(raw, kind, call, message, executed),
-        text=raw["message"] if isinstance(raw.get("message"), str) else "",
-        state=str(state),
-        call=call,
-        call_seconds=_measure_call_seconds(call, at, parts, is_envelope_2022=old, found_by_search=found_by_search),
-        execution=executed,
-        message=message,
-        balance=_parse_amount(payload) if kind == "balance" else None,
+    at = parse_platform_time(raw.get("timestamp" if old else "created_on")) or parse_platform_time(raw.get("modified_on"))
+    call = _find_call_entity(raw, parts, kind)
+    sms = _find_message_entity(raw, parts, kind)
+    entity = sms or call
+    return PlatformEvent(
+        kind=kind,
+        key=_build_event_key(raw, kind, entity),
+        occurred_at=(at or received_at).timestamp(),
         raw=raw,
-        found_by_search=found_by_search,
+        message=raw["message"] if isinstance(raw.get("message"), str) else "",
+        state=clean_field(parts.get("state")) or (call.state if call else "") or (sms.state if sms else ""),
+        call_seconds=_measure_call_seconds(call, at, parts, is_envelope_2022=old, found_by_search=source == "search"),
+        call=call,
+        sms=sms,
+        source=source,
     )
 
 
-def _parse_call(raw: Mapping[str, Any], event_type: str) -> OpentactCall | None:
-    entity = _find_call_entity(raw, event_type)
-    return OpentactCall.model_validate(entity) if entity else None
+def _find_call_entity(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> CallEntity | None:
+    """Return the call: beside the payload (2024), in the payload, or the payload itself (2022)."""
+    for part in (raw.get("call"), payload.get("call")):
+        if isinstance(part, dict):
+            return CallEntity(part) if part else None
+    return CallEntity(payload) if event_type == "call_state" and ("uuid" in payload or "from" in payload) else None
 
 
-def _find_call_entity(raw: Mapping[str, Any], event_type: str) -> Mapping[str, Any]:
-    """Return the call: beside the payload (2024), in the payload, or the payload itself (2022); else an empty mapping."""
-    payload = raw.get("payload")
-    parts = payload if isinstance(payload, dict) else {}
-    for said in (raw.get("call"), parts.get("call")):
-        if isinstance(said, dict):
-            return said
-    return parts if event_type == "call_state" and ("uuid" in parts or "from" in parts) else {}
-
-
-def _parse_message(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> OpentactMessage | None:
+def _find_message_entity(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> MessageEntity | None:
     """Return the text message.
 
     The 2024 envelope does not document its place, so several places are tried.
     """
-    if event_type != "sms":
-        return None
-    said = next((s for s in (raw.get("sms"), payload.get("sms"), payload) if isinstance(s, dict) and s), None)
-    return OpentactMessage.model_validate(said) if said is not None else None
+    places = (raw.get("sms"), payload.get("sms"), payload) if event_type == "sms" else ()
+    return next((MessageEntity(part) for part in places if isinstance(part, dict) and part), None)
 
 
 def _measure_call_seconds(
-    call: OpentactCall | None,
+    call: CallEntity | None,
     occurred_at: datetime | None,
     payload: Mapping[str, Any],
     *,
@@ -173,47 +110,25 @@ def _measure_call_seconds(
         return call.duration_seconds()
     if is_envelope_2022:
         return call.duration_seconds(occurred_at, assume_milliseconds=True)
-    return _parse_amount(payload.get("duration")) if call.duration is None else call.duration
+    return parse_call_duration(payload.get("duration")) if call.duration is None else call.duration
 
 
-def _parse_amount(payload: object) -> float | None:
-    said = payload.get("balance", payload.get("amount")) if isinstance(payload, dict) else payload
-    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
-        return None
-    try:
-        return float(said)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _build_event_key(
-    raw: Mapping[str, Any],
-    event_type: str,
-    call: OpentactCall | None,
-    message: OpentactMessage | None,
-    execution: ElementExecution | None,
-) -> str:
+def _build_event_key(raw: Mapping[str, Any], event_type: str, entity: CallEntity | MessageEntity | None) -> str:
     """Return the uuid of a 2024 event; else type, entity, state and time; else a hash of the whole event."""
     if "timestamp" not in raw and isinstance(raw.get("uuid"), str) and raw["uuid"]:
         return str(raw["uuid"])
-    entity = message or call
     at = raw.get("timestamp")
     if entity is None or not entity.uuid or not isinstance(at, (str, int, float)):
         canonical = json.dumps(raw, sort_keys=True, default=str)
         return f"{event_type}/{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
-    delivered = f":{message.delivered}" if message is not None and message.delivered is not None else ""
-    path = f":{execution.uuid or execution.path or execution.name}" if execution is not None else ""
-    return f"{event_type}/{entity.uuid}/{entity.state}{delivered}{path}/{at}"
-
-
-def parse_opentact_time(value: object) -> datetime | None:
-    """Parse a timestamp of Opentact; return None if invalid."""
-    if value is None:
-        return None
-    try:
-        return _DATETIME_ADAPTER.validate_python(value)
-    except (ValidationError, OverflowError):
-        return None
+    delivered = entity.delivered if isinstance(entity, MessageEntity) else None
+    parts = [entity.state]
+    if delivered is not None:
+        parts.append(str(delivered))
+    step = extract_executed_step(raw) if event_type == "call_flow" else {}
+    if step:
+        parts.append(next((name for name in map(clean_field, map(step.get, ("uuid", "path", "name"))) if name), ""))
+    return f"{event_type}/{entity.uuid}/{':'.join(parts)}/{at}"
 
 
 def _replace_unstorable(value: Any) -> Any:  # noqa: ANN401 - JSON

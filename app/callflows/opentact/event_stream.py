@@ -26,9 +26,10 @@ from callflows.opentact.event_connection import (
     open_event_connection,
     receive_frame,
 )
-from callflows.opentact.event_parser import MalformedFrameError, OpentactEvent, parse_frame
+from callflows.opentact.event_parser import MalformedFrameError, parse_frame
 from callflows.opentact.subscriptions_api import SubscriptionKeeper
 from callflows.settings import require_encrypted_url
+from callflows.telephony.events import PlatformEvent
 from callflows.telephony.phone_numbers import mask_numbers_in_text
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from callflows.opentact.access_tokens import AccessToken
     from callflows.opentact.rest_api import OpentactClient
 
-    BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[OpentactEvent]]
-    _EventQueue: TypeAlias = asyncio.Queue[OpentactEvent | asyncio.Event]
+    BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[PlatformEvent]]
+    _EventQueue: TypeAlias = asyncio.Queue[PlatformEvent | asyncio.Event]
     """Events, and marks that are set when all before them is taken."""
 
 
@@ -116,7 +117,7 @@ class EventStream:
         self._session_count = 0
         self.health = EventStreamHealth(missing_since=complete_until, gaps=1 if complete_until is not None else 0)
 
-    async def run(self, on_event: Callable[[OpentactEvent], Awaitable[None]]) -> None:
+    async def run(self, on_event: Callable[[PlatformEvent], Awaitable[None]]) -> None:
         """Pass every event to ``on_event``, forever. An exception of ``on_event`` is logged and does not end the stream."""
         async with contextlib.aclosing(aiter(self)) as events:
             async for event in events:
@@ -124,7 +125,7 @@ class EventStream:
                     await on_event(event)
                 except Exception as error:  # noqa: BLE001 - the next event must still be handled
                     _get_logger().error(
-                        "an event was not taken", type=event.type, key=event.key, error=type(error).__name__
+                        "an event was not taken", type=event.kind, key=event.key, error=type(error).__name__
                     )
 
     @property
@@ -132,7 +133,7 @@ class EventStream:
         """The moment up to which all events were handled; None before the first connection without a start moment."""
         return self.health.missing_since or self._last_frame_at
 
-    async def __aiter__(self) -> AsyncGenerator[OpentactEvent, None]:
+    async def __aiter__(self) -> AsyncGenerator[PlatformEvent, None]:
         """Iterate over events forever.
 
         Raises EventConnectionLostError if the connecting task ended; Opentact cannot cause this.
@@ -142,7 +143,7 @@ class EventStream:
         try:
             while True:
                 found = await _take_event(queue, connecting)
-                if isinstance(found, OpentactEvent):
+                if isinstance(found, PlatformEvent):
                     yield found
                 else:
                     found.set()
@@ -201,10 +202,10 @@ class EventStream:
                 while True:
                     for event in await self._receive_events(socket):
                         await queue.put(event)
-                        if event.type == "auth":
+                        if event.kind == "auth":
                             if is_token_accepted(event):
                                 return
-                            raise EventTokenRejectedError(event.text or "the token is not accepted")
+                            raise EventTokenRejectedError(event.message or "the token is not accepted")
         except TimeoutError:
             raise EventTokenRejectedError(f"no answer to the token within {self._timeouts.auth_seconds:g} s") from None
         except EventConnectionLostError as lost:
@@ -219,7 +220,7 @@ class EventStream:
         except EventConnectionLostError as lost:
             return str(lost)
 
-    async def _receive_events(self, socket: ClientConnection) -> list[OpentactEvent]:
+    async def _receive_events(self, socket: ClientConnection) -> list[PlatformEvent]:
         """Return the events of the next frame. Raises EventConnectionLostError.
 
         A malformed frame is counted and logged, and returns no events.
@@ -245,16 +246,16 @@ class EventStream:
         while True:
             wait = SUBSCRIPTION_CHECK_SECONDS
             try:
-                ensured = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
+                refused = await self._subscription_keeper.ensure_subscriptions(self._clock.now())
             except OpentactError as error:
                 wait = self._clock.backoff_seconds(attempt)
                 attempt += 1
                 _get_logger().warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
-                for kind in {*ensured.refusal_reasons} - {*self.health.refused}:
-                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=ensured.refusal_reasons[kind])
-                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in ensured.refusal_reasons.items()}
+                for kind in {*refused} - {*self.health.refused}:
+                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=refused[kind])
+                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in refused.items()}
             await self._clock.sleep(wait)
 
     async def _backfill_gap(self, queue: _EventQueue) -> None:
@@ -306,7 +307,7 @@ class EventStream:
         return "".join(sign if sign.isprintable() else " " for sign in self._opentact.redact(said))[:500]
 
 
-async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> OpentactEvent | asyncio.Event:
+async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> PlatformEvent | asyncio.Event:
     """Return the next queue item. Raises EventConnectionLostError if the task that fills the queue has ended."""
     if queue.empty():
         getting = asyncio.create_task(queue.get())

@@ -9,7 +9,8 @@ from callflows.opentact import rest_paths
 from callflows.opentact.numbers_api import format_lease_key, format_number_digits
 from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, parse_record, search_records
 from callflows.opentact.rest_client import RestClient, RestRequest, request_undocumented
-from callflows.opentact.rest_records import OpentactMessage, OpentactRecord
+from callflows.opentact.rest_records import OpentactRecord
+from callflows.telephony.message_entity import MessageEntity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,7 +43,7 @@ class MessagesApi:
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def send_message(self, from_: str, to: str, text: str, **fields: Any) -> OpentactMessage:  # noqa: ANN401 - Opentact's own
+    async def send_message(self, from_: str, to: str, text: str, **fields: Any) -> MessageEntity:  # noqa: ANN401 - Opentact's own
         """Send one message, once (documented).
 
         The optional field ``custom_callback_url`` is the URL for delivery reports.
@@ -54,7 +55,7 @@ class MessagesApi:
             **fields,
         }
         request = RestRequest("POST", rest_paths.MESSAGES_PATH, body=body)
-        return parse_record(OpentactMessage, await self._rest.send_request(request) or {}, request)
+        return parse_record(MessageEntity, await self._rest.send_request(request) or {}, request)
 
     def search_messages(
         self,
@@ -62,9 +63,9 @@ class MessagesApi:
         *,
         take: int = MAX_PAGE_ROWS,
         **masks: Any,  # noqa: ANN401 - Opentact's own
-    ) -> AsyncIterator[OpentactMessage]:
+    ) -> AsyncIterator[MessageEntity]:
         """Iterate over received (``in``), sent (``out``) or all messages; ``masks`` are search filters."""
-        return search_records(self._rest, OpentactMessage, rest_paths.MESSAGE_SEARCH_PATHS[direction], masks, take=take)
+        return search_records(self._rest, MessageEntity, rest_paths.MESSAGE_SEARCH_PATHS[direction], masks, take=take)
 
     async def list_profiles(self) -> list[OpentactRecord]:
         """Return the messaging profiles, with ``callback_url`` and the alternative ``callback_url2``."""

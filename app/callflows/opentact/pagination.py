@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
 from callflows.errors import OpentactResponseError
 from callflows.opentact.rest_answers import parse_rows
 from callflows.opentact.rest_client import RestClient, RestRequest
-from callflows.opentact.rest_records import OpentactRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
 
 
-_PageRecordT = TypeVar("_PageRecordT", bound=OpentactRecord)
+class RestRecord(Protocol):
+    """A record of an answer: an ``OpentactRecord``, a call or a message. ``raw`` is the object exactly as received."""
+
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a record. Raises pydantic's ValidationError."""
+
+    @property
+    def raw(self) -> Mapping[str, Any]: ...
+
+    def list_timestamps(self) -> list[datetime]:
+        """Return all known timestamps of the record."""
+
+
+_PageRecordT = TypeVar("_PageRecordT", bound=RestRecord)
 MAX_PAGE_ROWS: Final = 100
 """Limit of rows in a page (documented: 1-100)."""
 
@@ -25,7 +39,7 @@ def parse_record(record_type: type[_PageRecordT], payload: object, request: Rest
     if not isinstance(payload, dict):
         raise OpentactResponseError("the answer does not describe anything", request=str(request))
     try:
-        return record_type.model_validate(payload)
+        return record_type.from_raw(payload)
     except ValidationError:
         raise OpentactResponseError("the answer cannot be read", request=str(request)) from None
 

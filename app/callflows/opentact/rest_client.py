@@ -22,6 +22,7 @@ from callflows.errors import (
     OpentactUndocumentedError,
     SettingsError,
 )
+from callflows.http_limits import parse_retry_after
 from callflows.opentact import rest_paths
 from callflows.opentact.access_tokens import AccessToken, TokenProvider
 from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
@@ -172,14 +173,17 @@ class RestClient:
         try:
             return parse_payload(status, body, str(request), self.token_provider.redact)
         except OpentactRateLimitError as error:
-            error.retry_after = self.clock.parse_retry_after(headers.get("retry-after", ""))
+            error.retry_after = self._parse_retry_after(headers)
             raise
         except OpentactUnavailableError as error:
             raise self._mark_outcome_unknown(request, error) from None
 
+    def _parse_retry_after(self, headers: httpx.Headers) -> float | None:
+        return parse_retry_after(headers.get("retry-after", ""), self.clock.now().timestamp())
+
     def _pause_requests(self, headers: httpx.Headers) -> None:
         """Delay all requests for the time of Opentact's ``Retry-After``."""
-        wait = self.clock.parse_retry_after(headers.get("retry-after", ""))
+        wait = self._parse_retry_after(headers)
         self._paused_until = self.clock.monotonic() + min(wait or 0.0, MAX_BACKOFF_SECONDS)
 
     def _mark_outcome_unknown(self, request: RestRequest, error: OpentactUnavailableError) -> OpentactUnavailableError:

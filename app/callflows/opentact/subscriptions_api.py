@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,7 @@ from callflows.opentact.rest_client import RestClient, RestRequest
 from callflows.opentact.rest_records import OpentactSubscription
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 WEBSOCKET_CHANNEL: Final = "wss"
@@ -46,14 +45,6 @@ class SubscriptionsApi:
         await self._rest.send_request(RestRequest("DELETE", rest_paths.SUBSCRIPTION_PATH, {"uuid": uuid}))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SubscriptionOutcome:
-    """Newly subscribed types, and refused types with the reason."""
-
-    new_types: tuple[str, ...] = ()
-    refusal_reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
 class SubscriptionKeeper:
     """Keeps event types subscribed permanently.
 
@@ -66,10 +57,13 @@ class SubscriptionKeeper:
         self._types = tuple(dict.fromkeys(types))
         self._creation_times: dict[str, datetime] = {}
 
-    async def ensure_subscriptions(self, now: datetime) -> SubscriptionOutcome:
-        """Subscribe to missing, inactive or expiring types. Raises OpentactError if a later attempt may succeed."""
+    async def ensure_subscriptions(self, now: datetime) -> dict[str, str]:
+        """Subscribe to missing, inactive or expiring types; return the refused types, each with the reason.
+
+        Raises OpentactError if a later attempt may succeed.
+        """
         if not self._types:
-            return SubscriptionOutcome()
+            return {}
         there = [found for found in await self._api.list_all() if found.channel == WEBSOCKET_CHANNEL]
         lasting = {found.type for found in there if found.is_active and _is_lasting(found, now)}
         recent = {
@@ -77,7 +71,7 @@ class SubscriptionKeeper:
             for found in there
             if now - self._creation_times.get(found.type, _DISTANT_PAST) < SUBSCRIPTION_RENEWAL_MARGIN
         }
-        made, refused = [], {}
+        refused = {}
         for kind in self._types:
             if kind not in lasting | recent:
                 try:
@@ -88,8 +82,7 @@ class SubscriptionKeeper:
                     refused[kind] = str(error)
                 else:
                     self._creation_times[kind] = now
-                    made.append(kind)
-        return SubscriptionOutcome(tuple(made), refused)
+        return refused
 
     async def _create_or_replace(self, event_type: str, now: datetime, old_uuids: list[str]) -> None:
         """Create a subscription; on a conflict delete the old ones first."""

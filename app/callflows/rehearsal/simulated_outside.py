@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
     CallRecord,
-    ReportedLeg,
     ReportedRecording,
+    build_call_record,
     complete_voicemail_effect,
 )
 from callflows.telephony.ports import LookupResult, normalize_party
@@ -36,20 +36,20 @@ def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
     """Build the record of a finished call, as Opentact would report the call."""
     steps = call.transcript.steps
     legs = [
-        ReportedLeg(str(to), was_answered=step.get("result") == "answered" and to == step.get("by", to))
+        (str(to), step.get("result") == "answered" and to == step.get("by", to))
         for step in steps
         if step["verb"] == "Dial"
         for to in step["to"]
     ]
-    return CallRecord(
+    return build_call_record(
         uuid=call.phone_call.id,
         from_=call.phone_call.from_,
         to=call.phone_call.to,
         ended_at=call.clock.now().timestamp(),
-        duration_seconds=round(call.elapsed_seconds),
-        legs=tuple(legs),
-        recordings=tuple(ReportedRecording(seconds=round(seconds), tag=tag) for tag, seconds in call.recordings.items()),
-        tags=tuple(str(step["tag"]) for step in steps if step.get("tag")),
+        seconds=call.elapsed_seconds,
+        legs=legs,
+        recordings=[ReportedRecording(seconds=round(seconds), tag=tag) for tag, seconds in call.recordings.items()],
+        tags=[str(step.get("tag") or "") for step in steps],
         caller_name=call.phone_call.caller_name,
         calls_today=calls_today,
     )

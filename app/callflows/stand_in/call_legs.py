@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from callflows.stand_in.entity_store import format_platform_time
 from callflows.stand_in.event_delivery import OutgoingEvent
-from callflows.telephony.events import CALL_STATE_TIME_FIELDS
+from callflows.telephony.call_states import CALL_STATE_TIME_FIELDS, ENDED_CALL_STATES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,7 +61,7 @@ class StandInLeg:
 
     @property
     def is_over(self) -> bool:
-        return self.state in ("hangup", "destroyed")
+        return self.state in ENDED_CALL_STATES
 
     def duration_seconds(self, at: datetime | None = None) -> float:
         """Return the seconds until hang-up, else until ``at``, else until the last change."""

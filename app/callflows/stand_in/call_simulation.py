@@ -15,6 +15,7 @@ from callflows.rehearsal.transcript import PlatformRequest
 from callflows.stand_in import stand_in_rules
 from callflows.stand_in.call_reporting import parse_app_timeout
 from callflows.stand_in.entity_store import format_platform_time
+from callflows.telephony.call_states import ENDED_CALL_STATES
 
 if TYPE_CHECKING:
     from callflows.rehearsal.call_parties import CalledParties
@@ -37,7 +38,7 @@ class StandInPhoneCall(PhoneCall):
     def build_entity(self) -> dict[str, Any]:
         """Return the entity as the documentation composes it."""
         created = format_platform_time(self.started_at)
-        over = self.state in ("hangup", "destroyed")
+        over = self.state in ENDED_CALL_STATES
         named = {"cid_name": self.caller_name} if self.caller_name else {}
         switch = {"uuid": self.entity_parts["meta"], "callstate": "RINGING", "state": "CS_ROUTING", **named}
         entity: dict[str, Any] = {

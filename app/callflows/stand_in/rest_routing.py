@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.routing import Route
 
+from callflows.http_limits import read_limited_body
 from callflows.settings import is_loopback_host
 from callflows.stand_in import stand_in_rules
 from callflows.stand_in.response_envelopes import (
@@ -48,7 +49,9 @@ async def parse_rest_body(request: Request, model: type[BodyT]) -> BodyT:
 
 async def parse_rest_json(request: Request) -> dict[str, Any]:
     """Parse a JSON object; an empty body counts as an empty object. Raises RestRefusal."""
-    raw = await _read_body(request)
+    raw = await read_limited_body(request.stream(), MAX_STAND_IN_BODY_BYTES)
+    if raw is None:
+        raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     try:
         given = json.loads(raw or b"{}")
     except (ValueError, RecursionError):
@@ -76,15 +79,6 @@ async def parse_rest_file(request: Request) -> bytes:
             "is required" if len(raw) <= MAX_STAND_IN_BODY_BYTES else f"has over {MAX_STAND_IN_BODY_BYTES} bytes",
             "",
         )
-    return raw
-
-
-async def _read_body(request: Request) -> bytes:
-    raw = b""
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MAX_STAND_IN_BODY_BYTES:
-            raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     return raw
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Final
 
+from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from callflows.telephony.ports import Effect
 
 
@@ -72,6 +76,44 @@ class CallRecord:
         turn.earlier_values = Variables({"ended": seen})
         turn.reset_progress()
         return turn
+
+
+def build_call_record(  # noqa: PLR0913 - a record has as many fields
+    *,
+    uuid: str,
+    from_: str,
+    to: str,
+    ended_at: float,
+    seconds: float,
+    legs: Iterable[tuple[str, bool]],
+    recordings: Iterable[ReportedRecording],
+    tags: Iterable[str],
+    caller_name: str,
+    calls_today: int,
+) -> CallRecord:
+    """Build the record of a finished call from what the journal or a rehearsal knows.
+
+    Numbers may have any spelling; ``seconds`` is the exact duration. ``legs`` are targets, and whether each was answered;
+    empty ``tags`` are left out.
+    """
+    return CallRecord(
+        uuid=uuid,
+        from_=parse_caller_number(from_),
+        to=parse_e164(to) or to,
+        ended_at=ended_at,
+        duration_seconds=round_up_seconds(seconds),
+        legs=tuple(ReportedLeg(target, was_answered) for target, was_answered in legs),
+        recordings=tuple(recordings),
+        tags=tuple(filter(None, tags)),
+        caller_name=caller_name,
+        calls_today=calls_today,
+    )
+
+
+def round_up_seconds(seconds: float) -> int:
+    """Return the duration of a call in whole seconds, rounded up as Opentact does."""
+    # The error of a float must not add a whole second.
+    return math.ceil(round(seconds, 3))
 
 
 def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from callflows.telephony.call_entity import CallEntity
+    from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.ports import Effect
     from callflows.telephony.turn import Turn
 
@@ -48,32 +50,20 @@ class AnsweredRequest(NamedTuple):
     turn: Turn | None
 
 
-# Events of Opentact: the event parsers create them from every envelope, the journal stores them.
-
-
-NO_ENTITY: Final[Mapping[str, Any]] = {}
-CALL_STATE_TIME_FIELDS: Final = {
-    "init": "init_on",
-    "ringing": "ring_on",
-    "live": "answer_on",
-    "hangup": "hangup_on",
-    "destroyed": "destroy_on",
-}
-"""The states of a call in order, each with the timestamp field of the call entity (platform: field names)."""
+NO_PAYLOAD: Final[Mapping[str, Any]] = {}
 
 
 class PlatformEvent(NamedTuple):
-    """One event of Opentact.
+    """One event of Opentact, from any envelope and channel.
 
     ``kind`` is the event's ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or a type not known
     yet). ``key`` identifies the event across repeated deliveries and sources (websocket, webhook, search): the uuid of a
     2024 event; for a 2022 event the type and the entity's uuid, state and timestamp as one text. ``occurred_at`` is
     Opentact's time in seconds since 1970, or the time of arrival if the event has none.
 
-    The entities are mappings with Opentact's own names and time texts, empty if absent: ``call``; ``command``, the executed
-    command of the call's document (``call_flow``: ``name, success, reason, path`` and similar); ``sms``. ``state`` is the
-    state of the reported entity. ``call_seconds`` is the call's duration in whole seconds, whatever unit the envelope uses.
-    ``raw`` is the complete event. ``source`` is ``wss, webhook, sms`` or ``search``.
+    ``message`` is Opentact's own sentence about the event. ``state`` is the state of the reported entity, ``call`` or
+    ``sms``. ``call_seconds`` is the call's duration in seconds, whatever unit the envelope uses. ``raw`` is the complete
+    event. ``source`` is ``wss``, ``webhook``, or ``search`` for an event found after a gap.
     """
 
     kind: str
@@ -82,11 +72,33 @@ class PlatformEvent(NamedTuple):
     raw: Mapping[str, Any]
     message: str = ""
     state: str = ""
-    call_seconds: int | None = None
-    call: Mapping[str, Any] = NO_ENTITY
-    command: Mapping[str, Any] = NO_ENTITY
-    sms: Mapping[str, Any] = NO_ENTITY
+    call_seconds: float | None = None
+    call: CallEntity | None = None
+    sms: MessageEntity | None = None
     source: str = "wss"
+
+    @property
+    def call_uuid(self) -> str:
+        """The call's id, or an empty text."""
+        return self.call.uuid if self.call is not None else ""
+
+    @property
+    def found_by_search(self) -> bool:
+        return self.source == "search"
+
+
+def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the executed command of an event. platform: under ``call_flow`` (2024) or ``payload.command`` (2022).
+
+    If this object has a ``command`` of its own (2024, and the log of an app), the fields of that command, such as the path,
+    are added.
+    """
+    payload = raw.get("payload")
+    for found in (raw.get("call_flow"), payload.get("command") if isinstance(payload, dict) else None):
+        if isinstance(found, dict):
+            own = found.get("command")
+            return {**own, **found} if isinstance(own, dict) else found
+    return {}
 
 
 class EffectResult(NamedTuple):
@@ -102,4 +114,4 @@ class EffectResult(NamedTuple):
     result: str
     reason: str = ""
     call: str = ""
-    payload: Mapping[str, Any] = NO_ENTITY
+    payload: Mapping[str, Any] = NO_PAYLOAD

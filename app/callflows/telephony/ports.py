@@ -6,7 +6,7 @@ Flows only request effects. The server executes them; a rehearsal records them.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from callflows.telephony.phone_numbers import parse_e164
 
@@ -18,9 +18,8 @@ class OptOutRegistry(Protocol):
     """Stores pairs of numbers with an opt-out.
 
     ``number`` is ours, ``other_party`` is the other side; both are normalized by ``normalize_party``. ``timestamp`` is the
-    time of the request in seconds since 1970. The latest request of a pair counts, whatever the order of arrival and the
-    number of repetitions; of two requests at the same moment STOP counts. A request that cannot be stored permanently
-    raises: a STOP that is not stored must not be confirmed.
+    time of the request in seconds since 1970. The request of a pair that ``OptOutRequest.replaces`` all others counts. A
+    request that cannot be stored permanently raises: a STOP that is not stored must not be confirmed.
     """
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
@@ -33,27 +32,46 @@ class OptOutRegistry(Protocol):
         """Allow messages again; return whether the state changed."""
 
 
+class OptOutRequest(NamedTuple):
+    """A STOP (``opts_out``) or START of a pair of numbers; ``timestamp`` is in seconds since 1970."""
+
+    timestamp: float
+    opts_out: bool
+
+    def replaces(self, other: OptOutRequest) -> bool:
+        """Return whether this request counts and the other does not.
+
+        The latest request counts, whatever the order of arrival and the number of repetitions; of two requests at the same
+        moment STOP counts.
+        """
+        return self > other
+
+
+NO_OPT_OUT_REQUEST: Final = OptOutRequest(float("-inf"), opts_out=False)
+"""The state of a pair without a request."""
+
+
 class InMemoryOptOuts:
     """An ``OptOutRegistry`` in the memory of this process."""
 
     def __init__(self) -> None:
-        self._latest_requests: dict[tuple[str, str], tuple[float, bool]] = {}
+        self._latest_requests: dict[tuple[str, str], OptOutRequest] = {}
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
-        return self._latest_requests.get((number, other_party), (0.0, False))[1]
+        return self._latest_requests.get((number, other_party), NO_OPT_OUT_REQUEST).opts_out
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
-        return self._record_request(number, other_party, timestamp, opts_out=True)
+        return self._record_request(number, other_party, OptOutRequest(timestamp, opts_out=True))
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
-        return self._record_request(number, other_party, timestamp, opts_out=False)
+        return self._record_request(number, other_party, OptOutRequest(timestamp, opts_out=False))
 
-    def _record_request(self, number: str, other_party: str, timestamp: float, *, opts_out: bool) -> bool:
-        last, was = self._latest_requests.get((number, other_party), (float("-inf"), False))
-        if (timestamp, opts_out) <= (last, was):
+    def _record_request(self, number: str, other_party: str, request: OptOutRequest) -> bool:
+        latest = self._latest_requests.get((number, other_party), NO_OPT_OUT_REQUEST)
+        if not request.replaces(latest):
             return False
-        self._latest_requests[number, other_party] = (timestamp, opts_out)
-        return opts_out != was
+        self._latest_requests[number, other_party] = request
+        return request.opts_out != latest.opts_out
 
 
 class InMemoryIdempotencyStore:

@@ -10,6 +10,7 @@ import structlog
 
 from callflows.errors import JournalError
 from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
+from callflows.telephony.call_states import ENDED_CALL_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, EffectHandler, LookupRequest, LookupResult
 
 
-CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
-"""States of a finished call."""
 SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
 MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
@@ -68,9 +67,9 @@ class CallCompletion:
     async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Complete an inbound call at its end, once for all replicas."""
         call = platform_event.call
-        uuid = str(call.get("uuid") or "")
-        if not uuid or platform_event.state not in CALL_END_STATES or call.get("direction") != "in" or call.get("parent"):
+        if call is None or not call.uuid or not call.is_inbound_call or platform_event.state not in ENDED_CALL_STATES:
             return
+        uuid = call.uuid
         if uuid not in self._completing_calls:
             task = asyncio.create_task(self._complete_when_settled(uuid))
             self._completing_calls[uuid] = min(platform_event.occurred_at, time.time()), task

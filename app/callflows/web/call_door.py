@@ -9,6 +9,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.requests import ClientDisconnect, Request
+
+from callflows.http_limits import read_limited_body
 from callflows.web.answer_engine import STATUS_OK, DeferredTurn, refuse_request
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES, parse_query_fields
 
@@ -47,7 +50,7 @@ class CallDoor:
             return
         began = time.perf_counter()
         engine, method = self._engine, scope["method"]
-        body = await self._read_body(receive) if method not in ("GET", "HEAD") else b""
+        body = await self._read_body(scope, receive) if method not in ("GET", "HEAD") else b""
         fields: dict[str, str] = {}
         try:
             fields = parse_query_fields(scope["query_string"])
@@ -63,22 +66,12 @@ class CallDoor:
         await send({"type": "http.response.body", "body": document if method != "HEAD" else b""})
         engine.record(began, (method, scope["path"], scope["query_string"]), fields, reply)
 
-    async def _read_body(self, receive: AsgiReceive) -> bytes:
+    async def _read_body(self, scope: AsgiScope, receive: AsgiReceive) -> bytes:
         """Return the body; an empty body if the real one is late or too long."""
-        parts: list[bytes] = []
-        size = 0
         try:
             async with asyncio.timeout(self._engine.deadline):
-                while True:
-                    message = await receive()
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if message["type"] != "http.request" or size > MAX_REQUEST_BODY_BYTES:
-                        return b""
-                    parts.append(part)
-                    if not message.get("more_body"):
-                        return b"".join(parts)
-        except TimeoutError:
+                return await read_limited_body(Request(scope, receive).stream(), MAX_REQUEST_BODY_BYTES) or b""
+        except (TimeoutError, ClientDisconnect):
             return b""
 
     def answer_request(self, scope: Mapping[str, Any], fields: dict[str, str], body: bytes) -> CallReply | DeferredTurn:

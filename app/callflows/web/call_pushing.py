@@ -15,18 +15,18 @@ import structlog
 
 from callflows.errors import OpentactRateLimitError, OpentactUnavailableError
 from callflows.recent_keys import RecentKeys
+from callflows.telephony.call_states import FIRST_REPORTED_STATES
 from callflows.web.answer_engine import STATUS_OK, DeferredTurn
-from callflows.web.request_fields import parse_posted_call
+from callflows.web.request_fields import build_call_fields
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from callflows.telephony.call_entity import CallEntity
     from callflows.telephony.events import PlatformEvent
     from callflows.web.answer_engine import AnswerEngine
 
 
-FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
-"""States in the first event of a call."""
 PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays in seconds between attempts to post a document."""
 MAX_PARKED_SECONDS: Final = 25.0
@@ -58,20 +58,21 @@ class CallPusher:
     async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Push a document on the first event of an inbound call; never raises."""
         call = platform_event.call
-        uuid = str(call.get("uuid") or "")
-        inbound = call.get("direction") == "in" and not call.get("parent")
-        if not uuid or not inbound or platform_event.state not in FIRST_CALL_STATES or not self._recent_calls.add(uuid):
+        if call is None or not call.uuid or not call.is_inbound_call or platform_event.state not in FIRST_REPORTED_STATES:
+            return
+        if not self._recent_calls.add(call.uuid):
             return
         try:
-            if await self._claim_key("push", uuid):
-                await self._answer_call(uuid, json.dumps(dict(call)).encode())
+            if await self._claim_key("push", call.uuid):
+                await self._answer_call(call)
         except Exception as error:
             log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
-            log.exception("a call did not get its document", call=uuid, error=type(error).__name__)
+            log.exception("a call did not get its document", call=call.uuid, error=type(error).__name__)
 
-    async def _answer_call(self, uuid: str, body: bytes) -> None:
+    async def _answer_call(self, call: CallEntity) -> None:
         began = time.perf_counter()
-        fields, _ = parse_posted_call(body)
+        fields = build_call_fields(call)
+        body = json.dumps(dict(call.raw)).encode()
         try:
             reply = self._engine.start_call(fields, body, lambda: self._base_url)
             if isinstance(reply, DeferredTurn):
@@ -83,7 +84,7 @@ class CallPusher:
         answered = time.perf_counter()
         try:
             async with asyncio.timeout(MAX_PARKED_SECONDS):
-                await self._push_with_retries(uuid, document)
+                await self._push_with_retries(call.uuid, document)
         except Exception as error:
             reply = self._engine.mark_undelivered(reply, error)
             raise

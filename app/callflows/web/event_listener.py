@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from callflows.journal.journal import Journal
     from callflows.opentact import OpentactClient
-    from callflows.opentact.event_parser import OpentactEvent
     from callflows.settings import Settings
     from callflows.telephony.events import PlatformEvent
 
@@ -126,7 +125,7 @@ class EventListener:
         self._event_stream = events = EventStream(
             self._opentact, self._settings.opentact_events_url, types=types, complete_until=last
         )
-        listening = asyncio.create_task(events.run(self._on_event))
+        listening = asyncio.create_task(events.run(self._handle_event))
         try:
             while ours := await self._hold_lease():
                 if listening.done() or (not known and await self._load_complete_until()):
@@ -165,9 +164,6 @@ class EventListener:
             now,
             max(unfinished, now - MAX_MARK_LAG_SECONDS) if unfinished is not None else now,
         )
-
-    async def _on_event(self, event: OpentactEvent) -> None:
-        await self._handle_event(event.to_platform_event())
 
 
 def identify_host() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callflows.flows.messages.text_message import INBOUND_MESSAGE_TYPE, parse_text_message
+from callflows.flows.messages.text_message import parse_text_message
+from callflows.telephony.message_entity import INBOUND_MESSAGE_TYPE, OUTBOUND_MESSAGE_TYPE
 from callflows.telephony.ports import normalize_party
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from callflows.flows.messages.message_inbox import InboxResult, MessageInbox
     from callflows.flows.messages.text_message import TextMessage
     from callflows.telephony.events import PlatformEvent
+    from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.ports import EffectHandler
 
 
@@ -37,10 +39,10 @@ class InboundSms:
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Handle a text message; ignore other events. Raises the inbox's errors, so that the event can be retried."""
-        if not platform_event.sms:
+        if platform_event.sms is None:
             return
         message = parse_text_message(
-            {**platform_event.sms, "type": self._find_message_type(platform_event)}, platform_event.occurred_at
+            platform_event.sms, platform_event.occurred_at, self._find_message_type(platform_event.sms)
         )
         taken = await self._inbox.handle_message(message)
         if self._record_result is not None:
@@ -48,8 +50,7 @@ class InboundSms:
         for effect in taken.effects:
             self._effect_handler.queue_effect(effect)
 
-    def _find_message_type(self, platform_event: PlatformEvent) -> str:
+    def _find_message_type(self, sms: MessageEntity) -> str:
         """Return the message type; derive a missing type from the sender. platform 1.5 has no type."""
-        named = str(platform_event.sms.get("type") or "")
-        ours = self._get_flow_book().has_exact_claim(normalize_party(str(platform_event.sms.get("from") or "")))
-        return named or ("smso" if ours else INBOUND_MESSAGE_TYPE)
+        ours = self._get_flow_book().has_exact_claim(normalize_party(sms.from_))
+        return sms.type or (OUTBOUND_MESSAGE_TYPE if ours else INBOUND_MESSAGE_TYPE)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
-from callflows.text import MAX_FIELD_CHARACTERS, clean_field, clean_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+from callflows.telephony.call_entity import CallEntity
+from callflows.text import MAX_FIELD_CHARACTERS, clean_text
 
 MAX_REQUEST_BODY_BYTES: Final = 256_000
 """Maximum size of a body in bytes; Opentact's bodies have a few thousand."""
@@ -52,22 +49,20 @@ def parse_posted_call(body: bytes) -> tuple[dict[str, str], bool | None]:
         return {}, None
     if not isinstance(data, dict):
         return {}, None
-    if isinstance(data.get("call"), dict):
-        data = data["call"]
-    meta, app, number = (_get_object(data, key) for key in ("meta", "sip_control_app", "tn"))
-    answers = app.get("auto_answer")
+    part = data.get("call")
+    call = CallEntity(part if isinstance(part, dict) else data)
+    return build_call_fields(call), call.auto_answer
+
+
+def build_call_fields(call: CallEntity) -> dict[str, str]:
+    """Return the fields of a turn that a call entity contains."""
     fields = {
-        "from": clean_field(data.get("from")),
-        "to": clean_field(data.get("to")) or clean_field(number.get("tn")),
-        "call": clean_field(data.get("uuid")),
-        "sca": clean_field(app.get("uuid")),
-        "started": clean_field(data.get("created_on")),
-        "name": clean_field(meta.get("cid_name")),
-        "attestation": clean_field(data.get("stir_shaken_attest_level")),
+        "from": call.from_,
+        "to": call.to,
+        "call": call.uuid,
+        "sca": call.app_uuid,
+        "started": call.created_text,
+        "name": call.caller_name,
+        "attestation": call.attestation,
     }
-    return {name: value for name, value in fields.items() if value}, answers if isinstance(answers, bool) else None
-
-
-def _get_object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    part = data.get(key)
-    return part if isinstance(part, dict) else {}
+    return {name: value for name, value in fields.items() if value}

@@ -18,8 +18,8 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from callflows.errors import JournalError
-from callflows.opentact.event_parser import MalformedFrameError, parse_frame, parse_opentact_time
-from callflows.telephony.events import CALL_STATE_TIME_FIELDS
+from callflows.http_limits import read_limited_body
+from callflows.opentact.event_parser import MalformedFrameError, parse_events
 from callflows.web.problem_details import create_problem_response
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
@@ -85,7 +85,7 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
     refusal = trust.explain_refusal(request.scope, request.query_params.get("token", ""))
     if refusal:
         return create_problem_response(403, refusal)
-    body = await _read_body(request)
+    body = await read_limited_body(request.stream(), MAX_REQUEST_BODY_BYTES)
     if body is None:
         return create_problem_response(413, f"the body has over {MAX_REQUEST_BODY_BYTES} bytes")
     try:
@@ -103,16 +103,6 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
     return JSONResponse({"success": True})
 
 
-async def _read_body(request: Request) -> bytes | None:
-    """Return the body; None if the body is too long."""
-    read = b""
-    async for part in request.stream():
-        read += part
-        if len(read) > MAX_REQUEST_BODY_BYTES:
-            return None
-    return read
-
-
 def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[PlatformEvent]:
     """Parse the events of a request: JSON, form or query; one or a list; envelopes or bare entities.
 
@@ -127,12 +117,11 @@ def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[Pla
         rows = [body_data if _is_envelope(body_data) else _wrap_entity({**asked, **body_data}, asked, kind, now)]
     else:
         rows = [row if _is_envelope(row) else _wrap_entity({**row}, {}, kind, now) for row in body_data]
-    reports = [event.to_platform_event("webhook") for event in parse_frame(json.dumps(rows), now)]
     return [
         report._replace(occurred_at=_find_state_moment(report, now))
         if report.message.endswith(_BARE_ENTITY_SUFFIX)
         else report
-        for report in reports
+        for report in parse_events(rows, now, "webhook")
     ]
 
 
@@ -141,14 +130,9 @@ def _find_state_moment(platform_event: PlatformEvent, now: datetime) -> float:
 
     platform: ``modified_on`` stays the same through all states, so the field is not used here.
     """
-    if platform_event.kind != "call_state":
+    if platform_event.kind != "call_state" or platform_event.call is None:
         return platform_event.occurred_at
-    call = platform_event.call
-    own = call.get(CALL_STATE_TIME_FIELDS.get(platform_event.state, "")) or (
-        call.get("created_on") if platform_event.state == "init" else None
-    )
-    moment = parse_opentact_time(own)
-    return moment.timestamp() if moment is not None else now.timestamp()
+    return (platform_event.call.find_state_time(platform_event.state) or now).timestamp()
 
 
 def _parse_body(content_type: str, body: bytes) -> dict[str, Any] | list[dict[str, Any]]:

@@ -16,13 +16,12 @@ from callflows.flows.decisions import describe_decisions
 from callflows.flows.messages.message_rules import MessageRules
 from callflows.flows.messages.reply_limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
 from callflows.flows.messages.text_message import (
-    ARRIVED_MESSAGE_STATE,
-    INBOUND_MESSAGE_TYPE,
     can_receive_replies,
     detect_carrier_keyword,
 )
 from callflows.recent_keys import RecentKeys
 from callflows.sandbox.job_runner import run_until_resolved
+from callflows.telephony.message_entity import ARRIVED_MESSAGE_STATE, INBOUND_MESSAGE_TYPE
 from callflows.telephony.phone_numbers import mask_number
 
 if TYPE_CHECKING:

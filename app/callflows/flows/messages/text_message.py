@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from callflows.telephony.message_entity import ARRIVED_MESSAGE_STATE, INBOUND_MESSAGE_TYPE
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.telephony.ports import normalize_party
 from callflows.telephony.turn import Turn, Variables
@@ -16,11 +17,9 @@ from callflows.text import clean_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from callflows.telephony.message_entity import MessageEntity
 
-INBOUND_MESSAGE_TYPE: Final = "smsi"
-"""The type of inbound messages. ``smso`` are outbound; ``smsr`` is not documented."""
-ARRIVED_MESSAGE_STATE: Final = "success"
-"""The state of a message that has arrived completely."""
+
 _MAX_TEXT_CHARACTERS: Final = 5_000
 """Further characters of a text are ignored."""
 _SAME_MESSAGE_SECONDS: Final = 60
@@ -98,21 +97,20 @@ class TextMessage:
         return turn
 
 
-def parse_text_message(entity: Mapping[str, Any], received_at: float) -> TextMessage:
-    """Parse a message from an entity of Opentact, in an event or a callback.
+def parse_text_message(entity: MessageEntity, received_at: float, message_type: str = INBOUND_MESSAGE_TYPE) -> TextMessage:
+    """Make a message from an entity of Opentact, in an event or a callback.
 
-    platform: a callback has at least ``state, from, to, message``; a message without type counts as inbound.
+    platform: a callback has at least ``state, from, to, message``, so ``message_type`` is for a message without type.
     """
-    said = {name: str(entity.get(name) or "") for name in ("uuid", "from", "to", "message", "type", "state")}
     return TextMessage(
-        uuid=said["uuid"],
-        from_=said["from"],
-        to=said["to"],
-        text=said["message"],
+        uuid=entity.uuid,
+        from_=entity.from_,
+        to=entity.to,
+        text=entity.text,
         received_at=received_at,
-        type=said["type"] or INBOUND_MESSAGE_TYPE,
-        state=said["state"],
-        automated=entity.get("automated") is True or str(entity.get("automated")).lower() in ("true", "1"),
+        type=entity.type or message_type,
+        state=entity.state,
+        automated=entity.automated,
     )
 
 

@@ -176,7 +176,7 @@ async def _authenticate_websocket(url: str, token: AccessToken) -> None:
             except EventConnectionLostError as lost:
                 raise EventTokenRejectedError(f"{lost}, after callflows sent the token") from None
             for event in events:
-                if event.type == "auth" and not is_token_accepted(event):
-                    raise EventTokenRejectedError(event.text or "the token is not accepted")
-                if event.type == "auth":
+                if event.kind == "auth" and not is_token_accepted(event):
+                    raise EventTokenRejectedError(event.message or "the token is not accepted")
+                if event.kind == "auth":
                     return
