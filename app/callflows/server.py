@@ -102,7 +102,9 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
         )
     )
     app.include_router(create_sound_router(BEEP_URL_PATH))
-    app.include_router(create_webhook_router(installation.trust, installation.event_intake.store_then_act))
+    app.include_router(
+        create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
+    )
     return CallDoor(app, installation.engine, installation.trust)
 
 
@@ -380,7 +382,7 @@ async def open_rehearsal_engine(
             record_answer=stage.record_answer,
         )
         rest = FastAPI(openapi_url=None)
-        rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events))
+        rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events, settings.deadline_ms / 1000))
         if any(flow.needs_worker for flow in book.flows.values()):
             await workshop.start()  # as in a live server: a rehearsed call must not wait for a process to start
         yield CallDoor(rest, engine, RequestTrust(here))

@@ -55,9 +55,7 @@ NOBODY = CallFilter(number="+12015550188", limit=50)
 
 def make_bare_rows(reports: Sequence[PlatformEvent]) -> list[tuple[Any, ...]]:
     """Rows of the bare table."""
-    return [
-        (h.key, h.kind, h.call_uuid, h.occurred_at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports
-    ]
+    return [(h.key, h.kind, h.call_uuid, h.occurred_at, h.state, h.message, h.source, json.dumps(h.raw)) for h in reports]
 
 
 def open_bare_sqlite(file: str) -> Callable[[Sequence[PlatformEvent]], None]:

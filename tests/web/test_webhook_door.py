@@ -38,7 +38,7 @@ class Written:
 
 def told(written, path, *, method="POST", client=LOCAL_ADDRESS, token=(), **more):
     app = FastAPI()
-    app.include_router(create_webhook_router(RequestTrust(build_settings(token=token)), written))
+    app.include_router(create_webhook_router(RequestTrust(build_settings(token=token)), written, body_seconds=2.0))
 
     async def ask():
         transport = httpx.ASGITransport(app=app, client=(client, 1))

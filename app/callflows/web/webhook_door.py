@@ -5,6 +5,7 @@ A webhook is acknowledged only after its events are safely stored.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
+from starlette.requests import ClientDisconnect
 
 from callflows.errors import JournalError
 from callflows.http_limits import read_limited_body
@@ -57,13 +59,16 @@ _WEBHOOK_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_webhook_router(trust: RequestTrust, take_events: TakeEvents) -> APIRouter:
-    """Serve ``/webhook`` and ``/sms``. ``take_events`` stores events, and raises JournalError on failure."""
+def create_webhook_router(trust: RequestTrust, take_events: TakeEvents, body_seconds: float) -> APIRouter:
+    """Serve ``/webhook`` and ``/sms``. ``take_events`` stores events, and raises JournalError on failure.
+
+    A body must come within ``body_seconds``.
+    """
     router = APIRouter()
 
     def add_routes(path: str, summary: str, kind: str) -> None:
         async def receive_events(request: Request) -> Response:
-            return await _handle_webhook(request, trust, take_events, kind)
+            return await _handle_webhook(request, trust, take_events, kind, body_seconds)
 
         for method in ("GET", "POST"):  # one route each, because an operation in the API description needs its own name
             router.add_api_route(
@@ -81,11 +86,19 @@ def create_webhook_router(trust: RequestTrust, take_events: TakeEvents) -> APIRo
     return router
 
 
-async def _handle_webhook(request: Request, trust: RequestTrust, take_events: TakeEvents, kind: str) -> Response:
+async def _handle_webhook(
+    request: Request, trust: RequestTrust, take_events: TakeEvents, kind: str, body_seconds: float
+) -> Response:
     refusal = trust.explain_refusal(request.scope, request.query_params.get("token", ""))
     if refusal:
         return create_problem_response(403, refusal)
-    body = await read_limited_body(request.stream(), MAX_REQUEST_BODY_BYTES)
+    try:
+        async with asyncio.timeout(body_seconds):
+            body = await read_limited_body(request.stream(), MAX_REQUEST_BODY_BYTES)
+    except TimeoutError:
+        return create_problem_response(408, f"the body did not come within {body_seconds:g} s")
+    except ClientDisconnect:
+        return create_problem_response(400, "the connection ended before the body did")
     if body is None:
         return create_problem_response(413, f"the body has over {MAX_REQUEST_BODY_BYTES} bytes")
     try:
