@@ -10,9 +10,8 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import structlog
-
 from callflows.errors import OutboundRequestError, RecipientOptedOutError
+from callflows.log import get_logger
 from callflows.telephony.events import EffectResult
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, IdempotencyStore
 
 
+_LOG: Final = get_logger("effects")
 MAX_OUTBOX_EFFECTS: Final = 1_000
 """Effects that may be queued, running or waiting for a retry.
 
@@ -106,7 +106,7 @@ class EffectOutbox:
                 return
             self._last_drop_log = now
             lost, self._unreported_drops = self._unreported_drops, 0
-        _get_outbox_logger().error("effects dropped: too many wait", count=lost)
+        _LOG.error("effects dropped: too many wait", count=lost)
 
     def start(self) -> None:
         """Start executing in the running event loop."""
@@ -142,7 +142,7 @@ class EffectOutbox:
                 return "repeated", "it was done before"
             await self._run_effect(effect)
         except RecipientOptedOutError as error:
-            _get_outbox_logger().warning(f"{effect.kind} refused", reason=str(error))
+            _LOG.warning(f"{effect.kind} refused", reason=str(error))
             return "refused", str(error)
         except OutboundRequestError as error:
             reason = str(error)
@@ -152,11 +152,9 @@ class EffectOutbox:
             reason = f"it broke: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
-            _get_outbox_logger().error(
-                f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds
-            )
+            _LOG.error(f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds)
             return "failed", reason
-        _get_outbox_logger().info(f"{effect.kind} sent", host=_find_target_host(effect), seconds=seconds)
+        _LOG.info(f"{effect.kind} sent", host=_find_target_host(effect), seconds=seconds)
         return "sent", ""
 
     async def _claim_keys(self, effect: Effect) -> bool:
@@ -168,9 +166,7 @@ class EffectOutbox:
                 if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
         except Exception as error:  # noqa: BLE001 - better sent twice than never
-            _get_outbox_logger().error(
-                "what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__
-            )
+            _LOG.error("what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__)
             return True
         return True
 
@@ -202,7 +198,7 @@ class EffectOutbox:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
         if lost:
-            _get_outbox_logger().error("effects dropped: the server stops", count=len(lost))
+            _LOG.error("effects dropped: the server stops", count=len(lost))
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
         """Return the number of results by kind and result (``sent, failed, refused, dropped, repeated``)."""
@@ -221,8 +217,3 @@ def _find_target_host(effect: Effect) -> str:
         return urlsplit(str(effect.payload.get("url", ""))).hostname or effect.kind
     except ValueError:
         return effect.kind
-
-
-def _get_outbox_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
-    return log

@@ -13,9 +13,8 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
-import structlog
-
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.log import get_logger
 from callflows.telephony.ports import LookupResult
 from callflows.text import clean_text
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import LookupRequest
 
 
+_LOG: Final = get_logger("effects")
 MAX_LOOKUP_ANSWER_BYTES: Final = 65_536
 """Bytes of an answer after decompression."""
 MAX_LOOKUP_ANSWER_DEPTH: Final = 32
@@ -77,7 +77,7 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     except OutboundRequestError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
-        structlog.get_logger("callflows.effects").error("lookup broke", place=request.step_path, error=type(error).__name__)
+        _LOG.error("lookup broke", place=request.step_path, error=type(error).__name__)
         reason = "it broke"
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
 

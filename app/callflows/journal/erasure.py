@@ -14,7 +14,6 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from sqlalchemy import delete, exists, select, tuple_, update
 
 from callflows.errors import JournalError
@@ -29,6 +28,7 @@ from callflows.journal.journal_tables import (
     TRANSCRIPTS_TABLE,
     TURNS_TABLE,
 )
+from callflows.log import get_logger
 from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from callflows.journal.spool import Spool
 
 
+_LOG: Final = get_logger("journal")
 FORGOTTEN_TEXT: Final = "forgotten"
 """Replacement of an erased number."""
 _ERASURE_BATCH: Final = 500
@@ -271,4 +272,4 @@ class Retention:
                     if self._stopping.wait(_ERASURE_PAUSE_SECONDS):
                         break
             if erased:
-                structlog.get_logger("callflows.journal").info("what was too old is erased", rows=erased, days=self._days)
+                _LOG.info("what was too old is erased", rows=erased, days=self._days)

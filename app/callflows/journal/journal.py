@@ -15,13 +15,12 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import structlog
-
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
 from callflows.journal.cpu_budget import CpuBudget
 from callflows.journal.erasure import Retention
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
+from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
+_LOG: Final = get_logger("journal")
 __all__ = ["Journal", "create_journal"]
 
 
@@ -203,7 +203,7 @@ class Journal(JournalQueries):
             if self._has_spooled_entries:
                 self._drain_spool()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
-            _get_logger().exception("the journal broke", error=type(error).__name__)
+            _LOG.exception("the journal broke", error=type(error).__name__)
             self._discard_batch(error)
         finally:
             self._log_dropped_items()
@@ -235,7 +235,7 @@ class Journal(JournalQueries):
             self._batch.append(_PendingWrite(build_journal_entries(item, self._describe_decisions), completion))
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._counts["refused"] += 1
-            _get_logger().exception("something cannot be remembered", error=type(error).__name__)
+            _LOG.exception("something cannot be remembered", error=type(error).__name__)
             _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
 
     def _write_batch(self) -> bool:
@@ -296,7 +296,7 @@ class Journal(JournalQueries):
     def _log_refusal(self, error: Exception) -> None:
         self._counts["refused"] += 1
         ours = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError, ArithmeticError)) else None
-        _get_logger().error("the database refuses something for good", reason=str(error), exc_info=ours)
+        _LOG.error("the database refuses something for good", reason=str(error), exc_info=ours)
 
     def _is_store_reachable(self) -> bool:
         """Report whether the database is writable. After an outage, spooled entries are written first."""
@@ -317,7 +317,7 @@ class Journal(JournalQueries):
             self._mark_store_gone(error)
             return False
         if self._outage_reason:
-            _get_logger().info("the journal is written to its database")
+            _LOG.info("the journal is written to its database")
         self._outage_reason, self._has_spooled_entries = "", False
         return True
 
@@ -360,17 +360,12 @@ class Journal(JournalQueries):
         now = time.monotonic()
         if now - self._last_error_at >= _LOG_INTERVAL_SECONDS:
             self._last_error_at = now
-            _get_logger().error(event, dropped=self._counts["dropped"], **fields)
+            _LOG.error(event, dropped=self._counts["dropped"], **fields)
 
 
 def _settle_completion(completion: _Completion | None, error: Exception | None = None) -> None:
     if completion is not None and completion.set_running_or_notify_cancel():
         completion.set_exception(error) if error else completion.set_result(None)
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.journal")
-    return log
 
 
 class StoreOpener:

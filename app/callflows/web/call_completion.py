@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from callflows.errors import JournalError
 from callflows.flows.messages.missed_calls import run_missed_call_steps
+from callflows.log import get_logger
 from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, EffectHandler, LookupRequest, LookupResult
 
 
+_LOG: Final = get_logger("calls")
 CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
 """States of a finished call."""
 SETTLE_SECONDS: Final = 5.0
@@ -94,9 +94,9 @@ class CallCompletion:
             except JournalError:
                 continue
             except Exception as error:  # noqa: BLE001 - other calls must not suffer
-                _get_logger().exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
+                _LOG.exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
             return
-        _get_logger().error("the end of a call was not acted on: nothing is known of it", call=uuid)
+        _LOG.error("the end of a call was not acted on: nothing is known of it", call=uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         for effect in finished_call.held_effects:
@@ -137,13 +137,8 @@ class CallCompletion:
                 for effect in await self._journal.list_held_effects(
                     time.time() - MAX_VOICEMAIL_HOLD_SECONDS, _MAX_EFFECTS_PER_SWEEP
                 ):
-                    _get_logger().warning("the end of a call was not reported: its voicemail is told without a recording")
+                    _LOG.warning("the end of a call was not reported: its voicemail is told without a recording")
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:
-                _get_logger().warning("what waits for the end of calls cannot be found", reason=str(error))
+                _LOG.warning("what waits for the end of calls cannot be found", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.ending")
-    return log

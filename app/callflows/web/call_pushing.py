@@ -11,9 +11,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from callflows.errors import OpentactRateLimitError, OpentactUnavailableError
+from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
 from callflows.web.answer_engine import STATUS_OK, DeferredTurn
 from callflows.web.request_fields import parse_posted_call
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from callflows.web.answer_engine import AnswerEngine
 
 
+_LOG: Final = get_logger("calls")
 FIRST_CALL_STATES: Final = frozenset({"init", "ringing", "online", "live"})
 """States in the first event of a call."""
 PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -65,9 +65,8 @@ class CallPusher:
         try:
             if await self._claim_key("push", uuid):
                 await self._answer_call(uuid, json.dumps(dict(call)).encode())
-        except Exception as error:
-            log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
-            log.exception("a call did not get its document", call=uuid, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - other calls must not suffer
+            _LOG.exception("a call did not get its document", call=uuid, error=type(error).__name__)
 
     async def _answer_call(self, uuid: str, body: bytes) -> None:
         began = time.perf_counter()
