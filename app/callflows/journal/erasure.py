@@ -245,6 +245,7 @@ _SECONDS_PER_DAY: Final = 86_400.0
 class Retention:
     """Erases calls older than a number of days, in a daemon thread."""
 
+    # No BackgroundThread: a stop must not begin another erasure, and ends the pauses within one.
     def __init__(self, store: JournalStore, days: int) -> None:
         self._store = store
         self._days = days

@@ -15,6 +15,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
 from callflows.journal.cpu_budget import CpuBudget
 from callflows.journal.erasure import Retention
@@ -99,50 +100,39 @@ class Journal(JournalQueries):
         self._spool = spool
         self._describe_decisions = describe_decisions
         self._retention = Retention(store, retention_days) if retention_days is not None else None
-        self._waiting_events: collections.deque[
-            tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]
-        ] = collections.deque()
-        self._waiting_turns: collections.deque[AnsweredRequest] = collections.deque()
+        self._waiting_events: BoundedQueue[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]] = (
+            BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
+        )
+        self._waiting_turns: BoundedQueue[AnsweredRequest] = BoundedQueue(MAX_WAITING_TURNS)
         self._cpu_budget: CpuBudget
-        self._turn_capacity = MAX_WAITING_TURNS
         self._batch: list[_PendingWrite] = []
         self._counts: collections.Counter[str] = collections.Counter()
-        self._dropped_count = 0
         self._last_error_at = float("-inf")
         self._store_opener = StoreOpener(store)
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
         self._has_spooled_entries = True
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
 
     def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
         """Queue an item, or drop the item if the queue is full; never waits and never raises."""
-        if isinstance(item, AnsweredRequest):
-            taken = len(self._waiting_turns) < self._turn_capacity
-            if taken:
-                self._waiting_turns.append(item)
-                if len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
-                    self._wake.set()
-        else:
-            taken = len(self._waiting_events) < MAX_WAITING_EVENTS_IN_JOURNAL
-            if taken:
-                self._waiting_events.append((item, None))
-        self._dropped_count += not taken
+        if not isinstance(item, AnsweredRequest):
+            self._waiting_events.add((item, None))
+        elif self._waiting_turns.add(item) and len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
+            self._writer.wake()
 
     async def record_now(self, *events: PlatformEvent) -> None:
         """Write events; the events are on the disk on return. Raises JournalError if a write is not confirmed."""
+        room = self._waiting_events.capacity - len(self._waiting_events)
+        waiting = [_Completion() for _ in events]
         if (
-            self._thread is None
-            or self._stopping.is_set()
-            or len(self._waiting_events) + len(events) > MAX_WAITING_EVENTS_IN_JOURNAL
+            not self._writer.is_running
+            or len(events) > room
+            or not all(map(self._waiting_events.add, zip(events, waiting, strict=True)))
         ):
             raise JournalError("nothing can be written now")
-        waiting = [_Completion() for _ in events]
-        self._waiting_events.extend(zip(events, waiting, strict=True))
-        self._wake.set()
+        self._writer.wake()
         try:
             async with asyncio.timeout(_RECORD_TIMEOUT_SECONDS):
                 await asyncio.gather(*map(asyncio.wrap_future, waiting))
@@ -155,19 +145,15 @@ class Journal(JournalQueries):
         Call this in the thread that answers calls: the CPU budget measures that thread.
         """
         self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
-        self._thread = threading.Thread(target=self._run_writer, name="journal", daemon=True)
-        self._thread.start()
+        self._writer.start()
         if self._retention is not None:
             self._retention.start()
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Write all waiting items, and stop."""
-        self._stopping.set()
-        self._wake.set()
+        self._writer.stop(grace_seconds)
         if self._retention is not None:
             self._retention.stop()
-        if self._thread is not None:
-            self._thread.join(timeout=grace_seconds)
         self._query_threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
@@ -177,23 +163,21 @@ class Journal(JournalQueries):
             "database": "gone" if self._outage_reason else "ok",
             "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch),
             "spooled_bytes": self._spool.size_bytes,
-            "dropped": self._counts["dropped"] + self._dropped_count,
+            "dropped": self._counts["dropped"] + self._count_new_drops(),
         }
 
     def count_results(self) -> Mapping[str, int]:
         """Count items: ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
         return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
 
-    def _run_writer(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(JOURNAL_PAUSE_SECONDS)
-            self._wake.clear()
-            self._write_waiting_items()
-        self._retry_at = 0.0
-        self._write_waiting_items()
+    def _count_new_drops(self) -> int:
+        """Count the dropped items that the writer has not reported yet."""
+        return self._waiting_events.dropped_count + self._waiting_turns.dropped_count
 
     def _write_waiting_items(self) -> None:
         """Write all due items, as far as possible."""
+        if self._writer.is_stopping:
+            self._retry_at = 0.0  # the last chance: the database is tried at once
         try:
             while (due := self._are_turns_due()) or self._waiting_events or self._batch:
                 with self._cpu_budget if due else contextlib.nullcontext():
@@ -217,18 +201,19 @@ class Journal(JournalQueries):
 
     def _are_turns_due(self) -> bool:
         """Report whether turns may be written now, within the CPU budget."""
-        if not self._waiting_turns or self._stopping.is_set():
+        if not self._waiting_turns or self._writer.is_stopping:
             return bool(self._waiting_turns)
         left = self._cpu_budget.has_budget()
-        self._turn_capacity = MAX_WAITING_TURNS_WHEN_BUSY if self._cpu_budget.is_busy else MAX_WAITING_TURNS
+        busy = self._cpu_budget.is_busy
+        self._waiting_turns.capacity = MAX_WAITING_TURNS_WHEN_BUSY if busy else MAX_WAITING_TURNS
         return left
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
-        while self._waiting_events and len(self._batch) < MAX_JOURNAL_BATCH:
-            self._add_to_batch(*self._waiting_events.popleft())
-        for _ in range(min(len(self._waiting_turns), max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
-            self._add_to_batch(self._waiting_turns.popleft(), None)
+        for event, completion in self._waiting_events.take(MAX_JOURNAL_BATCH - len(self._batch)):
+            self._add_to_batch(event, completion)
+        for turn in self._waiting_turns.take(min(max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
+            self._add_to_batch(turn, None)
 
     def _add_to_batch(self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None) -> None:
         try:
@@ -328,7 +313,7 @@ class Journal(JournalQueries):
             _FIRST_OPEN_WAIT_SECONDS
             if first
             else _LAST_OPEN_WAIT_SECONDS
-            if self._stopping.is_set()
+            if self._writer.is_stopping
             else _OPEN_WAIT_SECONDS
         )
 
@@ -351,8 +336,8 @@ class Journal(JournalQueries):
         self._outage_reason = str(error) or type(error).__name__
 
     def _log_dropped_items(self) -> None:
-        if self._dropped_count:
-            lost, self._dropped_count = self._dropped_count, 0
+        lost = self._waiting_events.take_dropped_count() + self._waiting_turns.take_dropped_count()
+        if lost:
             self._counts["dropped"] += lost
             self._log_error("the journal dropped what happened: too much waits", count=lost)
 
