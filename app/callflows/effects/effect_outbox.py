@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from callflows.errors import OutboundRequestError, RecipientOptedOutError
 from callflows.log import get_logger
+from callflows.recent_keys import RecentKeys
 from callflows.telephony.events import EffectResult
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class EffectOutbox:
         self._lock = threading.Lock()
         self._queue: collections.deque[Effect] = collections.deque()
         self._effects_per_host: collections.Counter[str] = collections.Counter()
-        self._recent_keys: dict[tuple[str, str], float] = {}
+        self._recent_keys = RecentKeys(MAX_REMEMBERED_EFFECT_KEYS, EFFECT_KEY_MEMORY_SECONDS)
         self._result_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._unreported_drops = 0
         self._last_drop_log = float("-inf")
@@ -83,20 +84,12 @@ class EffectOutbox:
 
     def _find_refusal(self, effect: Effect) -> str:
         """Return ``repeated`` or ``dropped`` for an effect to refuse, else "" and remember its key."""
-        now = time.monotonic()
-        key = (effect.kind, effect.key)
-        if any(
-            now - self._recent_keys.get((effect.kind, known), float("-inf")) < EFFECT_KEY_MEMORY_SECONDS
-            for known in _list_effect_keys(effect)
-        ):
+        if any((effect.kind, key) in self._recent_keys for key in _list_effect_keys(effect)):
             return "repeated"
         host = self._effects_per_host[_find_target_host(effect)]
         if self._is_closed or self._effects_per_host.total() >= MAX_OUTBOX_EFFECTS or host >= MAX_OUTBOX_EFFECTS // 2:
             return "dropped"
-        self._recent_keys.pop(key, None)
-        self._recent_keys[key] = now
-        if len(self._recent_keys) > MAX_REMEMBERED_EFFECT_KEYS:
-            del self._recent_keys[next(iter(self._recent_keys))]
+        self._recent_keys.add((effect.kind, effect.key))
         return ""
 
     def _log_dropped(self) -> None:
