@@ -336,7 +336,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Erase a number: its calls and messages, and every mention of it in what else is remembered."""
-    from callflows.journal.erasure import forget_number
+    from callflows.journal.retention import forget_number
     from callflows.journal.spool import Spool
     from callflows.telephony.phone_numbers import mask_number, parse_caller_number
 

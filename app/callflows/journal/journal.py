@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
 from callflows.journal.cpu_budget import CpuBudget
-from callflows.journal.erasure import Retention
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.retention import Retention
 from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from callflows.journal.journal_store import JournalEntry, JournalStore
+    from callflows.journal.journal_store import JournalEntry
     from callflows.journal.spool import Spool
+    from callflows.journal.sql_store import SqlStore
     from callflows.settings import Settings
     from callflows.telephony.events import EffectResult, PlatformEvent
     from callflows.telephony.turn import Turn
@@ -90,7 +91,7 @@ class Journal(JournalQueries):
 
     def __init__(
         self,
-        store: JournalStore,
+        store: SqlStore,
         spool: Spool,
         describe_decisions: Callable[[Turn], list[dict[str, Any]]],
         retention_days: int | None = None,
@@ -356,7 +357,7 @@ def _settle_completion(completion: _Completion | None, error: Exception | None =
 class StoreOpener:
     """Opens a store in a daemon thread, so that a database that hangs does not block the journal's writer."""
 
-    def __init__(self, store: JournalStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._opening: Future[None] | None = None
 
