@@ -7,7 +7,17 @@ import pytest
 from code_figures import ROOT, SourceFile, import_graph, largest_circle, read_source_files
 
 LAYERS = (
-    {"atomic_files", "background_work", "errors", "log", "probe_tokens", "recent_keys", "settings", "text"},
+    {
+        "atomic_files",
+        "background_work",
+        "errors",
+        "log",
+        "outbound_http",
+        "probe_tokens",
+        "recent_keys",
+        "settings",
+        "text",
+    },
     {"language", "telephony"},
     {"sandbox"},
     {"flows"},

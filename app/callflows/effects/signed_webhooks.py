@@ -7,7 +7,6 @@ webhook id, so that a receiver can recognize duplicates.
 from __future__ import annotations
 
 import base64
-import email.utils
 import hashlib
 import hmac
 import json
@@ -16,13 +15,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT, parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     import httpx
 
-    from callflows.effects.guarded_http import GuardedClient, HTTPAnswer
+    from callflows.effects.guarded_http import GuardedClient
     from callflows.telephony.ports import Effect
 
 
@@ -31,8 +31,6 @@ WEBHOOK_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0)
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
 """Seconds: a server with a longer Retry-After gets no further attempt."""
 _ATTEMPT_SECONDS: Final = 10.0
-_MAX_ANSWER_BYTES: Final = 65_536
-_MAX_PAYLOAD_BYTES: Final = 262_144
 _RETRYABLE_STATUSES: Final = frozenset({408, 409, 425, 429})
 _STATUS_GONE: Final = 410
 _FIRST_SERVER_ERROR: Final = 500
@@ -89,7 +87,7 @@ class WebhookSender:
             async with client.get_host_semaphore(url.host):
                 headers = self._build_headers(webhook_id, body)
                 answer = await client.send_request(
-                    "POST", url, headers, body, max_bytes=_MAX_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
+                    "POST", url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
                 )
         except BlockedRequestError:
             raise
@@ -99,13 +97,13 @@ class WebhookSender:
             return "", 0.0
         if answer.status < _FIRST_SERVER_ERROR and answer.status not in _RETRYABLE_STATUSES:
             raise OutboundRequestError(_describe_final_status(answer.status))
-        return f"status {answer.status}", self._parse_retry_after(answer)
+        return f"status {answer.status}", parse_retry_after(answer.headers.get("retry-after", ""), self._clock()) or 0.0
 
     def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
         at = str(int(self._clock()))
         headers = {
             "content-type": b"application/json",
-            "user-agent": b"callflows",
+            "user-agent": USER_AGENT.encode(),
             "accept-encoding": b"identity",
             "webhook-id": webhook_id.encode(),
             "webhook-timestamp": at.encode(),
@@ -113,16 +111,6 @@ class WebhookSender:
         if self._signing_keys:
             headers["webhook-signature"] = b" ".join(_sign_webhook(key, webhook_id, at, body) for key in self._signing_keys)
         return headers
-
-    def _parse_retry_after(self, answer: HTTPAnswer) -> float:
-        """Return the seconds of a Retry-After header, which contains a number or a date; 0 if absent or invalid."""
-        said = answer.headers.get("retry-after", "").strip()
-        if said.isascii() and said.isdecimal():
-            return float(said[:12])
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - self._clock())
-        except (TypeError, ValueError, OverflowError):
-            return 0.0
 
 
 def make_webhook_id(key: str) -> str:
@@ -135,8 +123,8 @@ def _encode_payload(body: object) -> bytes:
         written = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
         raise BlockedRequestError("its payload is no JSON") from None
-    if len(written) > _MAX_PAYLOAD_BYTES:
-        raise BlockedRequestError(f"its payload is larger than {_MAX_PAYLOAD_BYTES} bytes")
+    if len(written) > MAX_OUTBOUND_BODY_BYTES:
+        raise BlockedRequestError(f"its payload is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
     return written
 
 

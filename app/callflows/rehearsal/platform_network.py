@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
+from callflows.outbound_http import read_at_most
+
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-MAX_REPLY_BYTES: Final = 1_000_000
-"""Largest accepted reply, in bytes."""
 MAX_REPLY_REDIRECTS: Final = 5
 NETWORK_DISABLED_ERROR: Final = "a rehearsal does not reach other servers (--real does)"
 LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.invalid"
@@ -98,11 +99,9 @@ class HttpNetwork:
                 self._http.stream(method, url, content=body, headers=headers, timeout=timeout_seconds) as answer,
             ):
                 status, onward = answer.status_code, answer.next_request
-                async for part in answer.aiter_bytes():
-                    read += part
-                    if len(read) > MAX_REPLY_BYTES:
-                        read, error = b"", f"the answer has over {MAX_REPLY_BYTES} bytes"
-                        break
+                read, is_complete = await read_at_most(answer.aiter_bytes(), MAX_DOCUMENT_BYTES)
+                if not is_complete:
+                    read, error = b"", f"the answer has over {MAX_DOCUMENT_BYTES} bytes"
         except (httpx.TimeoutException, TimeoutError):
             status, error = 0, f"there was no answer within {timeout_seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:

@@ -7,13 +7,13 @@ import dataclasses
 import ssl
 import time
 from datetime import datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from callflows.errors import OutboundRequestError
+from callflows.outbound_http import get_versioned_user_agent, read_at_most
 from callflows.settings import is_loopback_host
 
 if TYPE_CHECKING:
@@ -45,27 +45,18 @@ async def probe_url(
         timeout=timeout_seconds,
         follow_redirects=False,
         trust_env=not is_loopback_host(urlsplit(url).hostname or ""),
-        headers={"user-agent": f"callflows/{version('callflows')}"},
+        headers={"user-agent": get_versioned_user_agent()},
     )
     began = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds), client, client.stream(method, url, params=query or None) as response:
-            body = await _read_response_start(response)
+            body, _ = await read_at_most(response.aiter_bytes(), MAX_PROBE_RESPONSE_BYTES)
     except (TimeoutError, httpx.TimeoutException):
         raise OutboundRequestError(f"no answer within {timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
         raise OutboundRequestError(_describe_probe_error(error)) from None
     took = time.monotonic() - began
     return ProbeReply(response.status_code, response.headers, body, took, datetime.now().astimezone().timestamp())
-
-
-async def _read_response_start(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_PROBE_RESPONSE_BYTES:
-            break
-    return bytes(body[:MAX_PROBE_RESPONSE_BYTES])
 
 
 def _describe_probe_error(error: BaseException) -> str:
