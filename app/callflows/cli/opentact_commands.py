@@ -31,6 +31,7 @@ from callflows.cli.platform_output import (
     print_records,
     run_with_client,
 )
+from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +146,7 @@ def list_numbers_command(limit: ROW_LIMIT_OPTION = None, output: TABLE_FORMAT_OP
 )
 def send_message_command(
     to: Annotated[str, typer.Argument(help="To whom.")],
-    text: Annotated[str, typer.Argument(help="What, in 1 to 918 characters.")],
+    text: Annotated[str, typer.Argument(help=f"What, in 1 to {MAX_SMS_CHARACTERS} characters.")],
     sender: Annotated[str, typer.Option("--from", help="From which of the account's numbers.")],
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,

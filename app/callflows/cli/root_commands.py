@@ -76,7 +76,7 @@ class ProblemFormat(StrEnum):
 def serve(
     flows: FLOWS_OPTION = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on; else the setting, 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting, 8000.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer; else the setting, 1.")] = None,
 ) -> None:
     """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""

@@ -27,7 +27,7 @@ from callflows.opentact.event_connection import (
 )
 from callflows.opentact.event_parser import MalformedFrameError, OpentactEvent, parse_frame
 from callflows.opentact.subscriptions_api import SubscriptionKeeper
-from callflows.settings import require_encrypted_url
+from callflows.settings import OPENTACT_EVENTS_URL, require_encrypted_url
 from callflows.telephony.phone_numbers import mask_numbers_in_text
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 
 _LOG: Final = get_logger("opentact")
-DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
 DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
 """The only known subscription type besides ``auth``; ``call_state``, ``call_flow``, ``sms`` arrive without one."""
 BACKFILL_OVERLAP: Final = timedelta(seconds=60)
@@ -94,7 +93,7 @@ class EventStream:
     def __init__(
         self,
         opentact: OpentactClient,
-        url: str = DEFAULT_EVENTS_URL,
+        url: str = OPENTACT_EVENTS_URL,
         *,
         types: Sequence[str] = DEFAULT_SUBSCRIPTION_TYPES,
         complete_until: datetime | None = None,

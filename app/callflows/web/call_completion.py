@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.errors import JournalError
 from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.log import get_logger
-from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
+from callflows.telephony.call_record import MAX_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,8 +27,6 @@ CALL_END_STATES: Final = frozenset({"hangup", "destroyed", "offline"})
 """States of a finished call."""
 SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
-MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
-"""Maximum wait in seconds for the end of a call; afterwards the voicemail is sent without a recording."""
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
@@ -134,9 +132,7 @@ class CallCompletion:
         await self._sleep(SETTLE_SECONDS)  # the tables may still have to be created
         while True:
             try:
-                for effect in await self._journal.list_held_effects(
-                    time.time() - MAX_VOICEMAIL_HOLD_SECONDS, _MAX_EFFECTS_PER_SWEEP
-                ):
+                for effect in await self._journal.list_held_effects(time.time() - MAX_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP):
                     _LOG.warning("the end of a call was not reported: its voicemail is told without a recording")
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:
