@@ -11,6 +11,7 @@ LAYERS = (
         "atomic_files",
         "background_work",
         "errors",
+        "http_limits",
         "log",
         "outbound_http",
         "probe_tokens",

@@ -49,12 +49,12 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
 
     from callflows.opentact import OpentactClient
     from callflows.opentact.backfill import EventBackfill
-    from callflows.telephony.call_record import MAX_CALL_SECONDS
+    from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 
     call = call_story.call
     ended = call["destroy"] or call["hangup"] or call["finished"]
     began = datetime.fromtimestamp(call["started"], UTC)
-    until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=MAX_CALL_SECONDS)
+    until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=LONGEST_CALL_SECONDS)
     around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)
     async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), OpentactClient.from_settings(settings) as client:
         return await EventBackfill(client).find_executions(call["id"], call["app"] or "", began - around, until + around)

@@ -15,7 +15,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
-from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT, parse_retry_after
+from callflows.http_limits import parse_retry_after
+from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

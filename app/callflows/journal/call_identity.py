@@ -21,7 +21,7 @@ from callflows.journal.journal_tables import (
     TURNS_TABLE,
 )
 from callflows.journal.upserts import merge_rows
-from callflows.telephony.call_record import MAX_CALL_SECONDS
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,7 +129,7 @@ def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
     if row["provisional"] == PROVISIONAL_BEGINS:
         return abs(late) <= SAME_CALL_WINDOW_SECONDS and not (other["hangup"] and other["hangup"] < row["started"])
     over = other["hangup"] and other["hangup"] + SAME_CALL_WINDOW_SECONDS < row["started"]
-    return -SAME_CALL_WINDOW_SECONDS <= late <= MAX_CALL_SECONDS and other["direction"] == "in" and not over
+    return -SAME_CALL_WINDOW_SECONDS <= late <= LONGEST_CALL_SECONDS and other["direction"] == "in" and not over
 
 
 def _query_candidate_calls(connection: Connection, rows: list[JournalRow]) -> list[JournalRow]:
@@ -142,7 +142,9 @@ def _build_candidate_conditions(rows: list[JournalRow]) -> Iterator[ColumnElemen
     """Yield SQL conditions for the candidates of some rows: start, caller and number."""
     at = [row["started"] for row in rows]
     before = (
-        MAX_CALL_SECONDS if any(row["provisional"] == PROVISIONAL_CONTINUES for row in rows) else SAME_CALL_WINDOW_SECONDS
+        LONGEST_CALL_SECONDS
+        if any(row["provisional"] == PROVISIONAL_CONTINUES for row in rows)
+        else SAME_CALL_WINDOW_SECONDS
     )
     yield CALLS_TABLE.c.started.between(min(at) - before, max(at) + SAME_CALL_WINDOW_SECONDS)
     for column in (CALLS_TABLE.c.caller, CALLS_TABLE.c.number):

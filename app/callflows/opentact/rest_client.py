@@ -21,12 +21,13 @@ from callflows.errors import (
     OpentactUndocumentedError,
     SettingsError,
 )
+from callflows.http_limits import read_limited_body
 from callflows.opentact import rest_paths
 from callflows.opentact.access_tokens import AccessToken, TokenProvider
 from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
 from callflows.opentact.rest_answers import parse_payload
 from callflows.opentact.rest_paths import AUTH_PATH
-from callflows.outbound_http import get_versioned_user_agent, read_at_most
+from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host, require_encrypted_url
 
 if TYPE_CHECKING:
@@ -240,8 +241,8 @@ class RestClient:
 
 
 async def _read_response_body(response: httpx.Response, request: RestRequest) -> bytes:
-    body, is_complete = await read_at_most(response.aiter_bytes(), MAX_REST_RESPONSE_BYTES)
-    if not is_complete:
+    body = await read_limited_body(response.aiter_bytes(), MAX_REST_RESPONSE_BYTES)
+    if body is None:
         raise OpentactResponseError(f"the answer is larger than {MAX_REST_RESPONSE_BYTES} bytes", request=str(request))
     return body
 

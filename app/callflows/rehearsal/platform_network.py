@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from callflows.http_limits import read_limited_body
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
-from callflows.outbound_http import read_at_most
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -99,9 +99,8 @@ class HttpNetwork:
                 self._http.stream(method, url, content=body, headers=headers, timeout=timeout_seconds) as answer,
             ):
                 status, onward = answer.status_code, answer.next_request
-                read, is_complete = await read_at_most(answer.aiter_bytes(), MAX_DOCUMENT_BYTES)
-                if not is_complete:
-                    read, error = b"", f"the answer has over {MAX_DOCUMENT_BYTES} bytes"
+                whole = await read_limited_body(answer.aiter_bytes(), MAX_DOCUMENT_BYTES)
+                read, error = whole or b"", f"the answer has over {MAX_DOCUMENT_BYTES} bytes" if whole is None else ""
         except (httpx.TimeoutException, TimeoutError):
             status, error = 0, f"there was no answer within {timeout_seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:

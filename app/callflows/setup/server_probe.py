@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from callflows.errors import OutboundRequestError
-from callflows.outbound_http import get_versioned_user_agent, read_at_most
+from callflows.http_limits import read_limited_body
+from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 """Time limit of one request."""
 MAX_PROBE_RESPONSE_BYTES: Final = 64_000
-"""Only the start of a response is read."""
+"""A larger response is not ours, and counts as an empty one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def probe_url(
     began = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds), client, client.stream(method, url, params=query or None) as response:
-            body, _ = await read_at_most(response.aiter_bytes(), MAX_PROBE_RESPONSE_BYTES)
+            body = await read_limited_body(response.aiter_bytes(), MAX_PROBE_RESPONSE_BYTES) or b""
     except (TimeoutError, httpx.TimeoutException):
         raise OutboundRequestError(f"no answer within {timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.errors import JournalError
 from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.log import get_logger
-from callflows.telephony.call_record import MAX_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -132,7 +132,9 @@ class CallCompletion:
         await self._sleep(SETTLE_SECONDS)  # the tables may still have to be created
         while True:
             try:
-                for effect in await self._journal.list_held_effects(time.time() - MAX_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP):
+                for effect in await self._journal.list_held_effects(
+                    time.time() - LONGEST_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP
+                ):
                     _LOG.warning("the end of a call was not reported: its voicemail is told without a recording")
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:

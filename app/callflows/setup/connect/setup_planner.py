@@ -26,7 +26,7 @@ from callflows.setup.connect.setup_steps import (
     build_refusal_note,
 )
 from callflows.setup.setting_text import format_setting
-from callflows.telephony.call_record import MAX_CALL_MINUTES
+from callflows.telephony.call_record import LONGEST_CALL_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _plan_app(desired: DesiredSetup, current: CurrentSetup) -> Iterator[SetupSte
     app = current.app
     if app is None:
         product, name = _select_product(desired, current)
-        fields = {MAX_CALL_LENGTH_FIELD: MAX_CALL_MINUTES} | {
+        fields = {MAX_CALL_LENGTH_FIELD: LONGEST_CALL_MINUTES} | {
             field: value for field, value in desired.fields.items() if value is not None
         }
         yield CreateAppStep(desired.app or DEFAULT_APP_NAME, product, name, fields, tuple(app.uuid for app in current.apps))

@@ -23,7 +23,7 @@ from callflows.setup.connect.desired_setup import (
 from callflows.setup.doctor.account_checks import CONNECT_COMMAND
 from callflows.setup.doctor.doctor_runner import DoctorFinding
 from callflows.setup.setting_text import format_setting
-from callflows.telephony.call_record import MAX_CALL_MINUTES
+from callflows.telephony.call_record import LONGEST_CALL_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -144,7 +144,7 @@ async def diagnose_call_length(_settings: Settings, account: DoctorAccount) -> l
         DoctorFinding(
             "warning",
             f"{said}: one that hangs costs money without end",
-            f"{CONNECT_COMMAND} --max-minutes {MAX_CALL_MINUTES}",
+            f"{CONNECT_COMMAND} --max-minutes {LONGEST_CALL_MINUTES}",
         )
     ]
 
