@@ -44,12 +44,12 @@ def read_blocks(text: str) -> list[CodeBlock]:
     """Return the code blocks of a page in their order."""
     return [
         CodeBlock(
-            found[2],
-            found[3] or "",
-            re.sub(rf"^{found[1]}", "", found[4], flags=re.MULTILINE),
-            text.count("\n", 0, found.start()) + 1,
+            match[2],
+            match[3] or "",
+            re.sub(rf"^{match[1]}", "", match[4], flags=re.MULTILINE),
+            text.count("\n", 0, match.start()) + 1,
         )
-        for found in _FENCE.finditer(text)
+        for match in _FENCE.finditer(text)
     ]
 
 

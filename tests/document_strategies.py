@@ -105,13 +105,15 @@ def _make_attributes(cls: type[Element], dialect: Dialect) -> st.SearchStrategy[
 
 def _drop_excess_children(cls: type[Element], children: Iterable[Element]) -> list[Element]:
     """Without those that may stand once and stood already, and without second branches for the same keys."""
-    kept: list[Element] = []
+    kept_children: list[Element] = []
     for child in children:
-        once = type(child) in cls.spec.at_most_once and any(type(other) is type(child) for other in kept)
-        same = type(child) is DTMF and any(other.attributes.get("value") == child.attributes["value"] for other in kept)
+        once = type(child) in cls.spec.at_most_once and any(type(other) is type(child) for other in kept_children)
+        same = type(child) is DTMF and any(
+            other.attributes.get("value") == child.attributes["value"] for other in kept_children
+        )
         if not once and not same:
-            kept.append(child)
-    return kept
+            kept_children.append(child)
+    return kept_children
 
 
 def _make_children(cls: type[Element], dialect: Dialect, depth: int) -> st.SearchStrategy[list[Element]]:

@@ -33,9 +33,9 @@ def read_accepted_document(dialect: str, name: str) -> str:
 
 def read_refused_document(name: str) -> RefusedDocument:
     head, _, document = (DOCUMENTS_FOLDER / "refused" / f"{name}.txt").read_text(encoding="utf-8").partition("\n")
-    found = _HEAD_PATTERN.fullmatch(head)
-    assert found, f"{name}: the first line is not `line N: <Element> attribute: reason` but {head!r}"
-    return RefusedDocument(document.encode(), int(found["line"]), found["element"] or "", found["attribute"] or "")
+    match = _HEAD_PATTERN.fullmatch(head)
+    assert match, f"{name}: the first line is not `line N: <Element> attribute: reason` but {head!r}"
+    return RefusedDocument(document.encode(), int(match["line"]), match["element"] or "", match["attribute"] or "")
 
 
 def indent_document(document: bytes) -> str:

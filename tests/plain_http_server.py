@@ -8,6 +8,8 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from waiting import join_thread
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -46,7 +48,7 @@ class StaticPageServer:
 
 @contextlib.contextmanager
 def serve_pages(pages: Mapping[str, StaticPage | str | bytes]) -> Iterator[StaticPageServer]:
-    there = StaticPageServer(pages)
+    page_server = StaticPageServer(pages)
 
     class PageHandler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -55,10 +57,10 @@ def serve_pages(pages: Mapping[str, StaticPage | str | bytes]) -> Iterator[Stati
         def send_page(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            there.requests.append(ReceivedHTTPRequest(self.command, self.path, body, headers))
-            page = there.find_page(urlsplit(self.path).path)
+            page_server.requests.append(ReceivedHTTPRequest(self.command, self.path, body, headers))
+            page = page_server.find_page(urlsplit(self.path).path)
             if page.delay_seconds:
-                there.closing.wait(page.delay_seconds)
+                page_server.closing.wait(page.delay_seconds)
             content = page.document.encode() if isinstance(page.document, str) else page.document
             with contextlib.suppress(ConnectionError):
                 self.send_response(page.status)
@@ -79,11 +81,11 @@ def serve_pages(pages: Mapping[str, StaticPage | str | bytes]) -> Iterator[Stati
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    there.url = f"http://127.0.0.1:{server.server_address[1]}"
+    page_server.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield there
+        yield page_server
     finally:
-        there.closing.set()
+        page_server.closing.set()
         server.shutdown()
         server.server_close()
-        thread.join()
+        join_thread(thread)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from callflows.background_work import BackgroundThread, BoundedQueue
+from waiting import join_thread, wait_until
 
 LONG = 600.0
 
@@ -43,7 +44,7 @@ def test_nothing_is_lost_between_many_threads_and_the_one_that_takes():
     for adder in adders:
         adder.start()
     for adder in adders:
-        adder.join()
+        join_thread(adder)
     thread.stop(10)
     assert len(taken) == 20_000
 
@@ -80,8 +81,7 @@ def test_a_stop_acts_exactly_one_last_time_and_says_so(wakes):
     assert thread.is_running
     for count in range(wakes):
         thread.wake()
-        while len(last_runs) == count:
-            time.sleep(0.001)
+        wait_until(lambda count=count: len(last_runs) > count, "the run after the wake")
     thread.stop(10)
     assert last_runs == [False] * wakes + [True]
     assert not thread.is_running

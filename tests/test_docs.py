@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
@@ -17,9 +15,9 @@ import yaml
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from callflows.flows.authoring.flow_reference import FILE_KEY_RULES, load_example, render_flow_reference
-from callflows.flows.checks.check_runner import check_paths
 from callflows.flows.checks.rule_table import CHECK_RULES
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
 from callflows.flows.tickets import TicketSigner
@@ -31,6 +29,8 @@ from doc_pages import DOCS, ROOT, is_output, list_pages, read_blocks, run_consol
 
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command
+
+from waiting import run_bounded, run_process
 
 PAGES = list_pages()
 OPTIONS = CompilerOptions(TicketSigner([b"docs"]), "Sorry.")
@@ -51,7 +51,7 @@ def check_and_run(file: Path) -> None:
     """Fail if the file has a problem, warnings included, or if one of its scenarios fails."""
     assert [str(problem) for problem in check_paths([file], OPTIONS, extra_check=check_scenarios)] == []
     (folder,) = load_scenario_folders([file], OPTIONS)
-    for ran in asyncio.run(run_scenarios(folder, folder.cases, Settings())):
+    for ran in run_bounded(run_scenarios(folder, folder.cases, Settings())):
         assert ran.has_passed, "\n".join(format_failed_scenario(ran))
 
 
@@ -113,7 +113,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)  # a copy, because the site is written beside the file
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    built = run_process(command, cwd=tmp_path)
     assert built.returncode == 0, built.stdout + built.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ import callflows
 from callflows import language
 from callflows.flows.python_flow import flow
 from callflows.telephony.turn import Turn
+from waiting import run_process
 
 
 def test_everything_of_the_language_and_what_a_python_flow_needs_is_there():
@@ -34,7 +34,7 @@ def test_a_name_that_is_not_there_is_an_import_error():
 
 def test_the_pytest_plugin_loads_nothing_of_callflows_before_it_is_used():
     code = "import sys, callflows.testing.pytest_plugin; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 - ours
+    loaded = run_process([sys.executable, "-c", code], check=True).stdout.split()
     assert [name for name in loaded if name.startswith("callflows")] == [
         "callflows",
         "callflows.testing",

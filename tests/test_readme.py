@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import os
 import re
 import shlex
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +17,8 @@ from lxml import etree
 
 from callflows.flows.authoring.diagram import build_flow_diagram
 from callflows.flows.authoring.svg_drawing import render_svg
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.tickets import TicketSigner
@@ -30,6 +28,8 @@ from callflows.telephony.turn import Turn
 from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
+from waiting import run_bounded, run_process
 
 ROOT = Path(__file__).parent.parent
 FILES = {
@@ -78,12 +78,13 @@ def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
     file = tmp_path / "readme.py"
     file.write_text(block)
     command = [sys.executable, "-m", "mypy", "--strict", str(file)]
-    checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)  # noqa: S603 - our own
+    checked = run_process(command, cwd=ROOT)
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_test_of_a_flow_passes(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_test_of_a_flow_passes(monkeypatch, tmp_path):
+    copy_shipped_flows(tmp_path)
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(PYTHON["test"], "rehearsal.md", "exec"), names)  # noqa: S102 - the page's own code
     names["test_nobody_in_sales_means_a_message"]()
@@ -94,18 +95,17 @@ def test_the_scenario_passes_on_the_flow_file_above_it(tmp_path):
     file.write_text(blocks("yaml")[0] + blocks("yaml")[1], encoding="utf-8")
     assert check_paths([file], OPTIONS, extra_check=check_scenarios) == []
     (folder,) = load_scenario_folders([file], OPTIONS)
-    (ran,) = asyncio.run(run_scenarios(folder, folder.cases, Settings()))
+    (ran,) = run_bounded(run_scenarios(folder, folder.cases, Settings()))
     assert ran.has_passed, "\n".join(format_failed_scenario(ran))
 
 
-def test_the_commands_that_test_flows_run_as_they_stand():
+def test_the_commands_that_test_flows_run_as_they_stand(tmp_path):
+    copy_shipped_flows(tmp_path)
     section = README.partition("## Test your flows")[2].partition("```sh\n")[2].partition("```")[0]
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 3
     for command in commands:
-        done = subprocess.run(  # noqa: S603 - ours
-            [sys.executable, "-m", "callflows.cli", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = run_process([sys.executable, "-m", "callflows.cli", *command[1:]], cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -116,7 +116,7 @@ def test_the_program_answers_a_call(tmp_path):
     turn = Turn({"from": "+12015550999", "to": "12015550124"}, get_base_url=lambda: "https://calls.example.com")
     with pytest.raises(NeedsResult) as pending:
         flow.answer("start", turn)
-    turn.deferred_results.append(asyncio.run(pending.value.job.run()))
+    turn.deferred_results.append(run_bounded(pending.value.job.run()))
     turn.reset_progress()
     document = flow.answer("start", turn).decode()
     assert "<Say>Welcome.</Say>" in document
@@ -142,8 +142,8 @@ def test_the_problem_shown_is_the_one_that_check_says(tmp_path):
     assert blocks("text")[0].strip() == str(problem).replace(str(file), "callflows/acme.yaml")
 
 
-def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday():
-    flow = load_flow_folder(ROOT / "callflows", OPTIONS).book.find_answering_flow("+12015550123")
+def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday(tmp_path):
+    flow = load_flow_folder(copy_shipped_flows(tmp_path), OPTIONS).book.find_answering_flow("+12015550123")
     assert flow is not None
     turn = Turn(
         {"from": "+12015550999", "to": "12015550123"},
@@ -166,23 +166,23 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
     for command in commands:
         run = [sys.executable, "-m", "callflows.cli", *command[1:]]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        done = run_process(run, cwd=tmp_path, env=env)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "callflows" / "acme.yaml").is_file()
 
 
-def test_the_call_shown_is_the_one_that_the_command_rings():
+def test_the_call_shown_is_the_one_that_the_command_rings(tmp_path):
+    copy_shipped_flows(tmp_path)
     section = README.partition("## Ring it")[2].partition("\n## ")[0]
     (command,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "text"))
     run = [sys.executable, "-m", "callflows.cli", *shlex.split(command)[1:]]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = run_process(run, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == shown
 
 
 def test_the_picture_is_that_of_the_shipped_front_desk():
-    file = ROOT / "callflows" / "front-desk.yaml"
-    diagram = build_flow_diagram("front-desk", file.read_bytes(), ProblemReport(str(file)))
+    diagram = build_flow_diagram("front-desk", FRONT_DESK_FILE.read_bytes(), ProblemReport(str(FRONT_DESK_FILE)))
     assert diagram is not None
 
     def texts(picture: str) -> list[str]:

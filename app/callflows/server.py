@@ -18,13 +18,12 @@ from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
 from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -77,16 +76,23 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     log = LogWriter()
     mask = NumberMask(load_secret_keys(settings)[0])
     configure_logging(log, settings.log_format, mask)
-    house = Installation(settings, library or load_flow_library(settings), log, mask)
-    house.log_warnings()
-    app = FastAPI(title="callflows", lifespan=house.run_lifespan, description="Answers the calls of numbers on Opentact.")
+    installation = Installation(settings, library or load_flow_library(settings), log, mask)
+    installation.log_warnings()
+    app = FastAPI(
+        title="callflows", lifespan=installation.run_lifespan, description="Answers the calls of numbers on Opentact."
+    )
     install_problem_handlers(app)
     app.include_router(
-        create_status_router(lambda: house.library.loaded_flows, house.get_status, house.trust, house.answer_metrics)
+        create_status_router(
+            lambda: installation.library.loaded_flows,
+            installation.get_status,
+            installation.trust,
+            installation.answer_metrics,
+        )
     )
     app.include_router(create_sound_router(BEEP_URL_PATH))
-    app.include_router(create_webhook_router(house.trust, house.event_intake.store_then_act))
-    return CallDoor(app, house.engine, house.trust)
+    app.include_router(create_webhook_router(installation.trust, installation.event_intake.store_then_act))
+    return CallDoor(app, installation.engine, installation.trust)
 
 
 class Installation:
@@ -167,18 +173,18 @@ class Installation:
         also = self.answer_metrics.add_gauge
         also(
             "callflows_effects",
-            "Effects and lookups, by what became of them",
+            "Effects and lookups, by their result",
             ["kind", "result"],
             self._live_effects.count_results,
         )
         also(
             "callflows_workers",
-            "What workers were asked, and what became of them",
+            "Requests to workers, by their result",
             ["state"],
             self._job_runner.worker_counts,
         )
         also(
-            "callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.count_results
+            "callflows_journal", "Events and answers, by their result in the journal", ["state"], self.journal.count_results
         )
 
     def log_warnings(self) -> None:
@@ -188,9 +194,9 @@ class Installation:
         for strange in find_unknown_settings():
             _LOG.warning(strange)
         if not settings.token:
-            _LOG.warning("no CALLFLOWS_TOKEN is set: only this machine is answered")
+            _LOG.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
-            _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
+            _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
         """Return the status of the journal and of the event connection."""
@@ -297,15 +303,15 @@ async def open_rehearsal_engine(
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await run_missed_call_steps(book.flows[flow], call, workshop.run_job)
+        return await book.flows[flow].run_missed_call_steps(call, workshop.run_job)
 
     def create_event_handler() -> EventHandler:
-        own, done, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
+        opt_outs, idempotency_keys, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
         inbox = MessageInbox(
             lambda: book,
             create_automatic_replies(settings),
-            optouts=own,
-            deduplication=done,
+            optouts=opt_outs,
+            deduplication=idempotency_keys,
             run_job=workshop.run_job,
             clock=clock,
             quiet=True,
@@ -377,12 +383,12 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
     """Log the problems of the flows; after a reload, only problems that are new since ``before``."""
     known = set(before.problems) if before else set()
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
-    for found in (*loaded.problems, *between):
-        if found not in known:
-            (_LOG.error if found.severity == "error" else _LOG.warning)(str(found))
+    for problem in (*loaded.problems, *between):
+        if problem not in known:
+            (_LOG.error if problem.severity == "error" else _LOG.warning)(str(problem))
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
-            _LOG.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)
+            _LOG.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)
     states = loaded.state_counts
     flows = states["live"] + states["stale"]
     _LOG.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))

@@ -53,59 +53,64 @@ class Settings(BaseSettings):
     )
 
     flows: Path = Field(Path("callflows"), description="the folder of the flow files")
-    data: Path = Field(Path("data"), description="the folder of what is kept: the secret key, the journal")
+    data: Path = Field(Path("data"), description="the folder of stored data: the secret key, the journal")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
-    workers: int = Field(1, ge=1, le=64, description="processes that answer")
+    workers: int = Field(1, ge=1, le=64, description="processes that answer calls")
     sandbox_processes: int = Field(
-        8, ge=2, le=64, description="processes at most, for each of WORKERS, that run templates and Python flows"
+        8, ge=2, le=64, description="maximum processes for templates and Python flows, for each of the WORKERS"
     )
     public_url: str = Field("", description="where Opentact reaches the server; unset: the request's own scheme and host")
-    token: SecretList = Field((), description="what a request must bring as ?token=…; several are separated by commas")
-    secret_keys: SecretList = Field(
-        (), description="keys that sign tickets, the newest first; unset: made once and kept in data"
+    token: SecretList = Field(
+        (), description="the secret that each request needs as ?token=…; separate several with commas"
     )
-    dialect: Literal["reference", "classic"] = Field("reference", description="the XML dialect of flows that name none")
-    trusted_proxies: NetworkList = Field((), description="proxies whose X-Forwarded-… headers are believed")
-    allowed_sources: NetworkList = Field((), description="addresses that may ask /call; empty: any")
-    private_lookups: NetworkList = Field((), description="networks of yours that lookups and notify may reach")
-    notify_key: SecretList = Field((), description="keys (whsec_…) that sign what notify sends; unset: it is not signed")
-    deadline_ms: int = Field(2000, ge=50, le=60_000, description="how long an answer, or a request's body, may take")
+    secret_keys: SecretList = Field(
+        (), description="keys that sign tickets, newest first; unset: one is created and stored in data"
+    )
+    dialect: Literal["reference", "classic"] = Field(
+        "reference", description="the XML dialect of flows without a dialect of their own"
+    )
+    trusted_proxies: NetworkList = Field((), description="proxies whose X-Forwarded-… headers are trusted")
+    allowed_sources: NetworkList = Field((), description="addresses that may request /call; empty: any")
+    private_lookups: NetworkList = Field((), description="private networks that lookups and notify may reach")
+    notify_key: SecretList = Field((), description="keys (whsec_…) that sign the webhooks of notify; unset: no signature")
+    deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
     dial_regions: RegionList = Field(
-        (), description="countries that computed targets may be in, whatever a file allows; empty: any"
+        (), description="countries of allowed computed targets, also if a file allows more; empty: any"
     )
     opentact_url: str = Field(OPENTACT_REST_URL, description="Opentact's REST API")
-    opentact_token: SecretStr = Field(SecretStr(""), description="an API token of Opentact's portal")
-    opentact_email: str = Field("", description="the email of an Opentact user, who can renew tokens")
-    opentact_password: SecretStr = Field(SecretStr(""), description="that user's password")
+    opentact_token: SecretStr = Field(SecretStr(""), description="an API token from Opentact's portal")
+    opentact_email: str = Field("", description="the email of an Opentact user, to renew tokens")
+    opentact_password: SecretStr = Field(SecretStr(""), description="the password of that user")
     opentact_events_url: str = Field(OPENTACT_EVENTS_URL, description="Opentact's event websocket")
     event_types: EventTypeList = Field(
         ("call_record",),
-        description="events to subscribe to; what else is known (call_state, call_flow, sms) comes without asking",
+        description="events to subscribe to; call_state, call_flow and sms come without a subscription",
     )
     control: Literal["answer", "push"] = Field(
-        "answer", description="answer: Opentact asks the call-control URL; push: documents are posted to calls it reports"
+        "answer",
+        description="answer: Opentact requests the call-control URL; push: callflows posts documents to reported calls",
     )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
-        description="what a caller hears when a number is not known, or a flow breaks and has no fallback",
+        description="spoken if no flow has the number, or if a flow without a fallback fails",
     )
     message_stopped: str = Field(
         "You will get no more messages from this number. Reply START to get them again.",
-        description="what confirms a STOP by text message, where the flow has no text of its own",
+        description="the answer to the text message STOP, if the flow has none of its own",
     )
     message_started: str = Field(
         "You will get messages from this number again. Reply STOP to end them.",
-        description="what confirms a START by text message, where the flow has no text of its own",
+        description="the answer to the text message START, if the flow has none of its own",
     )
     message_help: str = Field(
         "Reply STOP to get no more messages from this number.",
-        description="what answers a HELP by text message, where the flow has no text of its own",
+        description="the answer to the text message HELP, if the flow has none of its own",
     )
-    log_format: Literal["json", "text"] = Field("json", description="how log lines look")
+    log_format: Literal["json", "text"] = Field("json", description="the format of log lines")
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="where calls are remembered, sqlite:///file or postgresql://…; unset: callflows.db in data",
+        description="the database of the call log, sqlite:///file or postgresql://…; unset: callflows.db in data",
     )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
@@ -113,7 +118,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_public_url(cls, url: str) -> str:
         if url and not _PUBLIC_URL_PATTERN.fullmatch(url):
-            raise ValueError("must be https:// or http://, a host and perhaps a path, without a query")
+            raise ValueError("must be https:// or http://, a host and an optional path, without a query")
         return url.rstrip("/")
 
     @field_validator("opentact_url")
@@ -130,7 +135,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_opentact_token(cls, token: SecretStr) -> SecretStr:
         if not re.fullmatch("[!-~]*", token.get_secret_value()):
-            raise ValueError("must be letters, digits and signs, without blanks")
+            raise ValueError("must contain only letters, digits and signs, no spaces")
         return token
 
     @field_validator("database_url")
@@ -149,25 +154,25 @@ class Settings(BaseSettings):
     @classmethod
     def _check_apology(cls, text: str) -> str:
         if not text.strip():
-            raise ValueError("must say something: a caller who hears silence thinks that the line is dead")
+            raise ValueError("must not be empty: a caller who hears silence thinks that the line is dead")
         if XML_FORBIDDEN_CHARACTERS.search(text):
-            raise ValueError("holds a character that XML forbids")
+            raise ValueError("contains a character that XML forbids")
         return text
 
     @field_validator("message_stopped", "message_started", "message_help")
     @classmethod
     def _check_message_text(cls, text: str) -> str:
         if not text.strip():
-            raise ValueError("must say something: whoever writes STOP, START or HELP is answered")
+            raise ValueError("must not be empty: the sender of STOP, START or HELP needs an answer")
         if len(text) > MAX_SMS_CHARACTERS:
-            raise ValueError(f"must have at most {MAX_SMS_CHARACTERS} characters, as all text messages")
+            raise ValueError(f"must have at most {MAX_SMS_CHARACTERS} characters, like every text message")
         return text
 
     @field_validator("notify_key")
     @classmethod
     def _check_notify_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(_WEBHOOK_KEY_PATTERN.fullmatch(key.get_secret_value()) for key in keys):
-            raise ValueError("must be whsec_ and 24 to 64 random bytes in base64, as Standard Webhooks wants keys")
+            raise ValueError("must be whsec_ and 24 to 64 random bytes in base64, as Standard Webhooks requires")
         return keys
 
     @field_validator("token", "secret_keys")
@@ -187,13 +192,13 @@ def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) ->
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError("is no URL") from None
+        raise ValueError("is not a URL") from None
     odd = parts.query or parts.fragment or parts.username is not None or not _OPENTACT_URL_PATTERN.fullmatch(url)
     if parts.scheme not in (encrypted_scheme, plain_scheme) or not host or odd:
-        raise ValueError(f"must be {encrypted_scheme}://, a host and perhaps a path, without a user, a query or blanks")
+        raise ValueError(f"must be {encrypted_scheme}://, a host and an optional path, without a user, a query or spaces")
     if parts.scheme == plain_scheme and not is_loopback_host(host):
         raise ValueError(
-            f"must begin with {encrypted_scheme}:// unless it is on this machine: a token would be readable on its way"
+            f"must begin with {encrypted_scheme}:// unless it is on this machine: others could read the token on its way"
         )
     return url.rstrip("/")
 
@@ -225,21 +230,21 @@ def find_unknown_settings() -> list[str]:
     known = [f"CALLFLOWS_{name.upper()}" for name in Settings.model_fields]
     named = {*dotenv.dotenv_values(".env"), *os.environ}
     strange = sorted(name for name in named if name.startswith("CALLFLOWS_") and name.removesuffix("_FILE") not in known)
-    return [f"{name} is no setting; {format_suggestion(name, known)}".rstrip("; ") for name in strange]
+    return [f"{name} is not a setting; {format_suggestion(name, known)}".rstrip("; ") for name in strange]
 
 
 def _read_setting_files() -> dict[str, Any]:
     """Read the settings with a file in ``CALLFLOWS_<NAME>_FILE``. Raises SettingsError."""
     named = {**dotenv.dotenv_values(".env"), **os.environ}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in Settings.model_fields:
         variable = f"CALLFLOWS_{name.upper()}_FILE"
         path = named.get(variable)
         if path:
             try:
-                found[name] = Path(path).read_text(encoding="utf-8").strip()
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(f"{variable}: {error}") from None
-            if not found[name]:
+            if not values[name]:
                 raise SettingsError(f"{variable}: {path} is empty")
-    return found
+    return values

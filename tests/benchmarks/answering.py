@@ -37,9 +37,9 @@ LABELS = {"constant": "a constant Starlette route", "twilio": "FastAPI with twil
 @contextlib.contextmanager
 def run_server(target: list[str]) -> Iterator[int]:
     """A uvicorn of one process on the first core; gives its port."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", *target, "--port", str(port), "--no-access-log", "--log-level", "warning"]
     given = {
         "CALLFLOWS_TOKEN": "benchmark",
@@ -81,7 +81,9 @@ def measure_rate(port: int) -> float:
 
 def measure_memory(port: int) -> float:
     """MB that the process that listens on a port has in memory."""
-    listening = subprocess.run(["ss", "-ltnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    listening = subprocess.run(
+        ["ss", "-ltnp", f"sport = :{port}"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     pid = re.search(r"pid=(\d+)", listening)[1]
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
@@ -92,8 +94,8 @@ def main() -> None:
         sys.exit("wrk is not installed (Debian: apt-get install wrk)")
     with contextlib.ExitStack() as stack:
         ports = {name: stack.enter_context(run_server(target)) for name, target in APPS.items()}
-        asked = f"http://127.0.0.1:{ports['callflows']}/call?token=benchmark&from=%2B12015550999&to=12015550123"
-        with urllib.request.urlopen(asked) as answer:
+        call_url = f"http://127.0.0.1:{ports['callflows']}/call?token=benchmark&from=%2B12015550999&to=12015550123"
+        with urllib.request.urlopen(call_url) as answer:
             document = answer.read()
         assert b"<Gather" in document, document
         print(f"the front desk answers with {len(document)} bytes")

@@ -122,8 +122,8 @@ def measure_ingest(kind: str) -> None:
                 measured.append((measure_rate(bare, reports, batch), measure_rate(ours, reports, batch)))
         ratios = sorted(mine / loop for loop, mine in measured)
         loop, mine = (statistics.median(column) for column in zip(*measured, strict=True))
-        said = f"{statistics.median(ratios):.2f} of a bare loop ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        print(f"{kind}, batches of {batch}: {said}; {mine:,.0f} beside {loop:,.0f} reports a second", flush=True)
+        summary = f"{statistics.median(ratios):.2f} of a bare loop ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"{kind}, batches of {batch}: {summary}; {mine:,.0f} beside {loop:,.0f} reports a second", flush=True)
 
 
 def measure_call_log(kind: str, events: int) -> None:
@@ -141,11 +141,12 @@ def measure_call_log(kind: str, events: int) -> None:
             empty, full = (statistics.median(column) for column in zip(*both, strict=True))
             print(f"  calls {says}: {full:.2f} s, of an empty journal {empty:.2f} s", flush=True)
         store = SqlStore(url)
-        for says, wanted in (("the newest", CallFilter(limit=50)), ("of a number that nobody rang", NOBODY)):
+        for says, call_filter in (("the newest", CallFilter(limit=50)), ("of a number that nobody rang", NOBODY)):
             began = time.perf_counter()
-            found = len([*store.list_calls(wanted)])
+            row_count = len([*store.list_calls(call_filter)])
             print(
-                f"  the question alone, {says}: {found} calls in {(time.perf_counter() - began) * 1000:.1f} ms", flush=True
+                f"  the question alone, {says}: {row_count} calls in {(time.perf_counter() - began) * 1000:.1f} ms",
+                flush=True,
             )
         store.close()
 
@@ -154,7 +155,8 @@ def time_command(url: str, *arguments: str) -> float:
     """Seconds that a whole command takes."""
     command = [sys.executable, "-m", "callflows.cli", "log", *arguments]
     began = time.perf_counter()
-    subprocess.run(command, env={**os.environ, "CALLFLOWS_DATABASE_URL": url}, check=True, capture_output=True)
+    environment = {**os.environ, "CALLFLOWS_DATABASE_URL": url}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
     return time.perf_counter() - began
 
 

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.tickets import TicketSigner
 
@@ -72,9 +72,9 @@ def measure_peak_memory() -> float:
 
 def measure_loading(folder: Path, files: int) -> dict[str, float]:
     """Load, look up, edit."""
-    empty, made = measure_peak_memory(), []
-    figures = {"load": time_work(lambda: made.append(FlowLibrary(folder, OPTIONS, settle_seconds=0)))}
-    library = made[0]
+    empty, books = measure_peak_memory(), []
+    figures = {"load": time_work(lambda: books.append(FlowLibrary(folder, OPTIONS, settle_seconds=0)))}
+    library = books[0]
     assert not library.loaded_flows.problems, library.loaded_flows.problems[:3]
     figures["memory"] = measure_peak_memory() - empty
     asked = [f"+1{random.randrange(2_000_000_000, 2_000_000_000 + files * NUMBERS)}" for _ in range(LOOKUPS)]  # noqa: S311
@@ -107,8 +107,8 @@ def measure_in_processes(folder: Path, files: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     for what in ("load", "check"):
         command = [sys.executable, __file__, what, str(folder), str(files)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
-        figures |= json.loads(done.stdout)
+        process = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
+        figures |= json.loads(process.stdout)
     return figures
 
 
@@ -120,20 +120,20 @@ def main() -> None:
         return
     sizes = [*map(int, sys.argv[1:3])] or [1_000, 10_000]
     with tempfile.TemporaryDirectory() as made:
-        found = []
+        measurements = []
         for size in sizes:
             folder = Path(made) / str(size)
             folder.mkdir()
             for shop in range(size):
                 write_flow_file(folder, shop)
             rounds = [measure_in_processes(folder, size) for _ in range(ROUNDS)]
-            found.append({name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]})
-    few, many = found
+            measurements.append({name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]})
+    few, many = measurements
     print(f"{sizes[1]} files / {sizes[0]} files, {NUMBERS} numbers each:")
     for name in ("load", "check", "memory"):
         print(f"  {name}: {many[name] / few[name]:.1f} (linear: {sizes[1] / sizes[0]:.1f})")
     print(f"  look-up: {many['look-up'] / few['look-up']:.2f} (that of a bare dict: {many['dict'] / few['dict']:.2f})")
-    for size, figures in zip(sizes, found, strict=True):
+    for size, figures in zip(sizes, measurements, strict=True):
         edit, look, check_ = (figures["load"] / figures[name] for name in ("edit", "look", "check"))
         print(f"{size} files: load / edit: {edit:.0f}, load / idle look: {look:.0f}, check / load: {1 / check_:.2f}")
         print(f"  here: {figures['load'] / size * 1000:.2f} ms and {figures['memory'] / size * 1024:.0f} KiB a file")

@@ -26,7 +26,9 @@ def time_scenarios(folder: Path, flow: dict[str, object], scenarios: int) -> flo
     many = [{**tests[index % len(tests)], "name": f"{index}"} for index in range(scenarios)]
     (folder / "front-desk.yaml").write_text(yaml.safe_dump({**flow, "tests": many}, sort_keys=False))
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "callflows.cli", "test", str(folder), "--coverage"], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "callflows.cli", "test", str(folder), "--coverage"], check=True, cwd=ROOT, timeout=600
+    )
     return time.perf_counter() - began
 
 
@@ -34,8 +36,8 @@ def main() -> None:
     """Print the seconds and the ratio."""
     text = (ROOT / "callflows" / "front-desk.yaml").read_text()
     flow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - texts, as flow files have them
-    with tempfile.TemporaryDirectory() as made:
-        _, one, few, many = (time_scenarios(Path(made), flow, size) for size in SIZES)
+    with tempfile.TemporaryDirectory() as folder:
+        _, one, few, many = (time_scenarios(Path(folder), flow, size) for size in SIZES)
     print(f"{SIZES[3]} scenarios: {many:.1f} s; {SIZES[3]} / {SIZES[2]}: {(many - one) / (few - one):.1f} (linear: 4.0)")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from callflows.cli import main
+from waiting import run_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,5 @@ def run_command(*arguments: str) -> CommandResult:
 def run_command_process(*arguments: str, folder: Path, **environment: str) -> CommandResult:
     """A command in a process of its own."""
     command = [sys.executable, "-m", "callflows.cli", *arguments]
-    done = subprocess.run(  # noqa: S603 - our own
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    return CommandResult(done.returncode, done.stdout, done.stderr)
+    process = run_process(command, cwd=folder, env=environment)
+    return CommandResult(process.returncode, process.stdout, process.stderr)

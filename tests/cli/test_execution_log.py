@@ -1,4 +1,4 @@
-"""``callflows log CALL`` tells what Opentact executed, where the installation has an account."""
+"""``callflows log CALL`` also shows the commands that Opentact executed, if there is an account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
-from test_with_stand_in import in_a_thread
+from test_connect_with_stand_in import in_a_thread
+
+from waiting import wait_until
 
 NUMBER = "+12015550123"
 DOCUMENT = (
@@ -51,8 +53,9 @@ def test_what_was_executed_is_told_with_its_place_and_the_turn(here, known):
         httpx.post(f"{there.rest_url}/sip/app/call/flow/{app['uuid']}", files={"file": DOCUMENT}, **rest)
         calls = f"{there.url}/stand-in/calls"
         rung = httpx.post(calls, json={"to": NUMBER, "keys": "1"}, trust_env=False).json()
-        while not httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"]:
-            time.sleep(0.01)
+        wait_until(
+            lambda: httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"], "the end of the simulated call"
+        )
         here("CALLFLOWS_OPENTACT_URL", there.rest_url)
         here("CALLFLOWS_OPENTACT_TOKEN", there.platform.options.token)
         remember(rung["uuid"], app["uuid"] if known else "")
@@ -74,7 +77,9 @@ def test_where_opentact_does_not_answer_that_is_a_line_and_the_story_is_told(her
         done = run_command("log", "one")
     assert done.code == 0
     assert "asked" in done.out
-    assert done.err.splitlines() == ["callflows: Opentact does not tell what it executed: no answer within 4 s"]
+    assert done.err.splitlines() == [
+        "callflows: Opentact did not return the list of executed commands: no answer within 4 s"
+    ]
 
 
 def test_a_call_that_only_we_know_is_not_asked_for(here):

@@ -43,7 +43,7 @@ def test_an_override_is_written_said_and_taken_back(folder):
     assert "office" in (folder / "overrides.yaml").read_text()
     assert run_command("check", str(folder)).code == 0
     done = run_command("override", "desk", "office", "normal", "--flows", str(folder))
-    assert (done.code, done.out) == (0, "1 override(s) taken back\n")
+    assert (done.code, done.out) == (0, "1 override(s) removed\n")
 
 
 def test_nothing_is_left_of_overrides_that_are_taken_back(folder):
@@ -62,11 +62,11 @@ def test_nothing_is_left_of_overrides_that_are_taken_back(folder):
         (("dask", "office", "closed", "--until", "2h"), "did you mean 'desk'?"),
         (("desk", "ofice", "closed", "--until", "2h"), "did you mean 'office'?"),
         (("plain", "office", "closed", "--until", "2h"), "it has none"),
-        (("desk", "office", "closed"), "until when?"),
+        (("desk", "office", "closed"), "the end is missing"),
         (("desk", "office", "closed", "--until", "soon"), "is no time to end at"),
     ],
 )
-def test_an_override_that_cannot_be_is_refused_with_the_mend(folder, words, said):
+def test_an_override_that_cannot_be_is_refused_with_the_fix(folder, words, said):
     done = run_command("override", *words, "--flows", str(folder))
     assert (done.code, done.out) == (2, "")
     assert said in done.err

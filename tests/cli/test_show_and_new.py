@@ -1,9 +1,8 @@
-"""``callflows new`` begins a flow that is right at once; ``callflows show`` draws it."""
+"""``callflows new`` writes a flow without problems; ``callflows show`` draws it."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from command_runner import run_command
 from lxml import etree
 
 from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
+from waiting import run_process
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_what_is_in_the_way_is_one_line_and_exit_code_2():
         (["acme", "--template", "clinic"], "is there already"),
         (["other", "--template", "clinic", "--number", "+12015550123"], "answered already, by callflows/acme.yaml"),
         (["other", "--template", "clinc"], "did you mean 'clinic'?"),
-        (["--template", "clinic"], "which name"),
+        (["--template", "clinic"], "the name of the new flow is missing"),
     ]:
         done = run_command("new", *arguments)
         assert done.code == 2
@@ -103,4 +103,4 @@ def test_the_list_of_commands_does_not_load_what_draws():
         f"import sys, callflows.cli, callflows.flows.authoring.diagram; sys.exit(any(m in sys.modules for m in {modules}))"
     )
     root = Path(__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0  # noqa: S603 - our own
+    assert run_process([sys.executable, "-c", script], cwd=root).returncode == 0

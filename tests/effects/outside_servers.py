@@ -50,12 +50,12 @@ class OutsideServer:
         self._tasks.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                asked = await self._read_request(reader)
-                self.requests.append(asked)
+                request = await self._read_request(reader)
+                self.requests.append(request)
                 if inspect.iscoroutinefunction(self.answer):
-                    await self.answer(asked, writer)
+                    await self.answer(request, writer)
                 else:
-                    writer.write(self.answer(asked))
+                    writer.write(self.answer(request))
                 await writer.drain()
         writer.close()
         self._tasks.discard(task)
@@ -128,12 +128,3 @@ async def run_live_effects(
         yield live
     finally:
         await live.stop(0)
-
-
-def run_within_minute(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine gives, in a loop of its own; never longer than a minute."""
-
-    async def run_with_timeout() -> Any:
-        return await asyncio.wait_for(coroutine, 60)
-
-    return asyncio.run(run_with_timeout())

@@ -6,15 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions as in_words
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
+from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.tickets import TicketSigner
 from callflows.language import Extensions, Response, Say, from_xml
 from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.ports import LookupRequest, LookupResult
 from callflows.telephony.turn import Turn, Variables
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from callflows.errors import Problem
     from callflows.flows.flow import Flow
+    from callflows.sandbox.deferred_jobs import WorkerJob
 
 BASE_URL = "https://flows.test"
 SIGNER = TicketSigner([b"a key of the tests"])
@@ -45,9 +48,9 @@ def compile_text(
 ) -> CompilationResult:
     """A flow file of this text; where a defect of ours is found instead of an author's, the test fails here."""
     options = CompilerOptions(SIGNER, APOLOGY, dialect, Extensions.from_declarations(extensions or {}))  # type: ignore[arg-type]
-    made = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
-    assert "defect" not in [problem.rule for problem in made.problems], made.problems
-    return CompilationResult(made.flow, made.problems)
+    compiled = compile_flow("acme", text if isinstance(text, bytes) else text.encode(), "acme.yaml", options)
+    assert "defect" not in [problem.rule for problem in compiled.problems], compiled.problems
+    return CompilationResult(compiled.flow, compiled.problems)
 
 
 def compile_valid_flow(text: str, dialect: str = "reference", extensions: dict[str, dict[str, str]] | None = None) -> Flow:
@@ -94,10 +97,20 @@ def answer_node(
         except NeedsResult as pending:
             job = pending.job
             nobody = LookupResult(None, ok=False, reason="nobody answers")
-            turn.deferred_results.append(
-                (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else job.run()
-            )
+            try:
+                turn.deferred_results.append(
+                    (lookup_answers or {}).get(job.url, nobody) if isinstance(job, LookupRequest) else run_job_now(job)
+                )
+            except Exception as error:
+                pending.add_notes_to(error)
+                raise
             turn.reset_progress()
+
+
+def run_job_now(job: WorkerJob) -> Any:
+    """The result of a job, run here instead of in a sandbox."""
+    result = job.run()
+    return run_bounded(result) if hasattr(result, "__await__") else result
 
 
 ALL_EXTENSIONS = Extensions.from_declarations(
@@ -134,13 +147,13 @@ def _read_entry(node: str, ticket: str) -> NodeEntry:
 
 def iterate_documents(flow: Flow, **request_fields: Any) -> Iterator[tuple[str, NodeEntry, str]]:
     """Every document that a call can come to, by following every signed URL."""
-    seen: set[tuple[str, NodeEntry]] = set()
+    visited: set[tuple[str, NodeEntry]] = set()
     left = [(START_NODE, NodeEntry())]
     while left:
         node, entry = left.pop()
-        if (node, entry) in seen:
+        if (node, entry) in visited:
             continue
-        seen.add((node, entry))
+        visited.add((node, entry))
         xml = answer_as_xml(flow, node, make_turn(**request_fields), entry)
         left += find_signed_targets(xml)
         yield node, entry, xml
@@ -177,9 +190,9 @@ class Conversation:
         from_xml(raw, extensions=ALL_EXTENSIONS)
         self.xml = raw.decode().partition("<Response>")[2].removesuffix("</Response>")
         self.effects += self.turn.effects
-        told = in_words(self.turn)
-        json.dumps(told)
-        self.trail += told
+        words = in_words(self.turn)
+        json.dumps(words)
+        self.trail += words
 
     @property
     def spoken_texts(self) -> list[str]:
@@ -199,7 +212,7 @@ class Conversation:
     @property
     def urls(self) -> list[str]:
         """Every signed URL of the document, in order."""
-        return [found[0].strip('"') for found in _SIGNED_URL.finditer(self.xml)]
+        return [match[0].strip('"') for match in _SIGNED_URL.finditer(self.xml)]
 
     def press_keys(self, digits: str, at: int = 0) -> Conversation:
         """Digits are pressed at the document's Gather of that index; nothing where it is silent."""

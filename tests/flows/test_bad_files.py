@@ -1,4 +1,4 @@
-"""Files that are wrong, each with exactly what must be said of it: its first lines, or ``messages.txt`` beside several."""
+"""Each wrong file gives exactly the messages in its first lines, or in ``messages.txt`` beside several files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text
 
-from callflows.flows.checks.check_runner import check_paths
-from callflows.flows.compiler.flow_compiler import CompilerOptions, compile_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.check_runner import check_paths
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))

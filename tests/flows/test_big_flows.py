@@ -1,4 +1,4 @@
-"""Flows of hundreds of nodes: no document grows without bound, and a call gets through all of it."""
+"""Flows of hundreds of nodes: documents stay bounded, and a call reaches all nodes."""
 
 from __future__ import annotations
 

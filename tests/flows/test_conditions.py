@@ -1,4 +1,4 @@
-"""What ``when`` may ask, and what it is told."""
+"""The values that ``when`` can use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions and texts: what they mean, and what hostile values do to them (nothing)."""
+"""The meaning of conditions and texts, also with hostile values."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Attributes that Opentact has and its documentation lost: the author declares them."""
+"""Authors declare attributes that Opentact accepts but does not document."""
 
 from __future__ import annotations
 
 import pytest
 from flow_harness import APOLOGY, SIGNER, answer_as_xml, compile_text, compile_valid_flow, make_flow_text, request_document
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import load_extensions, load_flow_folder
 
 DECLARED = {"Dial": {"callerId": "text"}, "Curl": {"headers": "text"}, "Say": {"wait": "ms"}}

@@ -1,4 +1,4 @@
-"""Nodes that lead to nodes: in one document where it can be, by signed URLs where it cannot."""
+"""Nodes lead to nodes: within one document if possible, otherwise by signed URLs."""
 
 from __future__ import annotations
 

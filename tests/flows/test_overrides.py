@@ -1,4 +1,4 @@
-"""Dated exceptions: their file, which people edit too, and the ends that people name."""
+"""Dated exceptions of opening hours: their file, which people also edit, and their ends."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from callflows.flows.hours.overrides import (
 )
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.flows.source.positions import ProblemReport
+from waiting import kill_process, wait_until
 
 NEW_YORK = ZoneInfo("America/New_York")
 HAVANA = ZoneInfo("America/Havana")
@@ -271,9 +272,17 @@ def test_many_commands_at_once_lose_nothing_and_a_reader_never_sees_half(tmp_pat
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(one), NOW.isoformat()], cwd=root)  # noqa: S603 - ours
         for one in range(4)
     ]
-    while any(process.poll() is None for process in started):
+
+    def have_all_ended() -> bool:
         if (tmp_path / "overrides.yaml").exists():
             assert read((tmp_path / "overrides.yaml").read_text(), None)[1] == []
+        return all(process.poll() is not None for process in started)
+
+    try:
+        wait_until(have_all_ended, "the end of four processes")
+    finally:
+        for process in started:
+            kill_process(process)
     assert [process.returncode for process in started] == [0] * 4
     found, _ = read((tmp_path / "overrides.yaml").read_text(), None)
     assert {(one.flow, one.hours) for one in found} == {(f"flow{one}", f"h{n}") for one in range(4) for n in range(10)}
@@ -352,7 +361,7 @@ def test_an_end_is_named_as_people_name_it(text, until):
         "24.12.2026",
     ],
 )
-def test_what_is_no_end_is_refused_with_the_mend(text):
+def test_what_is_no_end_is_refused_with_the_fix(text):
     with pytest.raises(ValueError, match=r"18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"):
         parse_override_end(text, NOW, NEW_YORK)
 

@@ -301,7 +301,7 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
         ("- goto: {node: start, nod: x}", "did you mean 'node'?"),
     ],
 )
-def test_a_step_of_another_shape_is_an_error_with_the_mend(steps, said):
+def test_a_step_of_another_shape_is_an_error_with_the_fix(steps, said):
     problems = compile_text(make_flow_text(steps)).problems
     assert said in str(problems[0])
     assert problems[0].line == 5

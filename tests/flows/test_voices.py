@@ -1,4 +1,4 @@
-"""What a caller hears is said in the voice of the file, of the word, or of the say."""
+"""The voice of a prompt comes from the file, the step, or the say."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from waiting import MAX_WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -23,9 +25,9 @@ class CuttableProxy:
         self.is_forwarding = threading.Event()
         """Not set: what is sent waits."""
         self.is_forwarding.set()
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = int(found.getsockname()[1])
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
 
     def start_listening(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=16)
@@ -35,7 +37,7 @@ class CuttableProxy:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                self.is_forwarding.wait()
+                self.is_forwarding.wait(MAX_WAIT_SECONDS)
                 far = socket.create_connection(self._target)
                 self._sockets += [near, far]
                 for one, other in ((near, far), (far, near)):
@@ -44,7 +46,7 @@ class CuttableProxy:
     def _forward_bytes(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while some := source.recv(65536):
-                self.is_forwarding.wait()
+                self.is_forwarding.wait(MAX_WAIT_SECONDS)
                 target.sendall(some)
         for end in (source, target):
             with contextlib.suppress(OSError):
@@ -103,8 +105,8 @@ class BreakableDatabase:
 
 @contextlib.contextmanager
 def open_breakable_database(url: str, folder: Path) -> Iterator[BreakableDatabase]:
-    made = BreakableDatabase(url, folder)
+    database = BreakableDatabase(url, folder)
     try:
-        yield made
+        yield database
     finally:
-        made.close()
+        database.close()

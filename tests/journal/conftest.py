@@ -24,21 +24,21 @@ def url(request, tmp_path, why_not) -> Iterator[str]:
     """An empty database of either kind."""
     if request.param == "postgresql" and why_not:
         pytest.skip(why_not)
-    with create_database(request.param, tmp_path) as found:
-        yield found
+    with create_database(request.param, tmp_path) as database_url:
+        yield database_url
 
 
 @pytest.fixture
 def engine(url) -> Iterator[Engine]:
     """Another way into the same database, to look at what is there."""
-    made = create_engine(parse_database_url(url))
-    yield made
-    made.dispose()
+    sql_engine = create_engine(parse_database_url(url))
+    yield sql_engine
+    sql_engine.dispose()
 
 
 @pytest.fixture
 def store(url) -> Iterator[SqlStore]:
-    made = SqlStore(url)
-    made.open()
-    yield made
-    made.close()
+    sql_store = SqlStore(url)
+    sql_store.open()
+    yield sql_store
+    sql_store.close()

@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 from breakable_database import open_breakable_database
 from sample_events import build_platform_event, generate_platform_events, load_sample
@@ -39,6 +39,7 @@ from temporary_databases import DATABASE_KINDS, create_database, explain_unreach
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore, parse_database_url
+from waiting import join_thread, kill_process, run_bounded, run_process, stop_process, wait_for_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ RECORDED_PER_SECOND = 100
 """… and those a second that are recorded, each acknowledged by a line."""
 CALLS_PER_SECOND = 50
 """Callers a second."""
+MAX_SEND_SECONDS = 600
+"""A sender that nobody kills ends after this time."""
 MIN_ACKNOWLEDGED = 20
 """Reports that are acknowledged before the time begins after which the worst happens."""
 DISK_BYTES = 8 * 2**20
@@ -101,16 +104,24 @@ class OutageFigures(NamedTuple):
         return f"{webhooks}, acknowledged and missing {self.missing_count}; {calls}, in the log {self.calls_in_log:,}"
 
 
-async def send_reports(url: str, folder: str) -> None:
-    """In the process that is killed: remember and record, and say of each when it was."""
+async def send_reports(url: str, folder: str, parent: int) -> None:
+    """In the process that is killed: remember and record, and print the time of each report.
+
+    Ends if its parent ends, or after MAX_SEND_SECONDS.
+    """
     journal = Journal(SqlStore(url), Spool(Path(folder)), lambda _turn: [])
     journal.start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
     init = load_sample("event-2024-call-init")
 
+    end = time.monotonic() + MAX_SEND_SECONDS
+
+    def is_awaited() -> bool:
+        return os.getppid() == parent and time.monotonic() < end
+
     async def record_reports() -> None:
         number = 0
-        while True:
+        while is_awaited():
             await journal.record_now(build_platform_event({**init, "uuid": f"recorded-{number}"}))
             say.write(f"recorded-{number} {time.time()}\n")
             number += 1
@@ -118,41 +129,54 @@ async def send_reports(url: str, folder: str) -> None:
 
     recording = asyncio.create_task(record_reports())
     began = time.monotonic()
-    for count, happened in enumerate(generate_platform_events(REMEMBERED_PER_SECOND * 600), 1):
+    for count, happened in enumerate(generate_platform_events(REMEMBERED_PER_SECOND * MAX_SEND_SECONDS), 1):
+        if not is_awaited():
+            break
         journal.record_soon(happened)
         say.write(f"{happened.key} {time.time()}\n")
         ahead = count / REMEMBERED_PER_SECOND - (time.monotonic() - began)
         if ahead > 0:
             await asyncio.sleep(ahead)
     await recording
+    journal.stop()
 
 
 def measure_kill(url: str, folder: Path, seconds: float) -> KillFigures:
     """Start a sender, kill it, start again, and count."""
-    command = [sys.executable, __file__, "--send", url, str(folder)]
-    said = folder / "said"
-    with said.open("w") as out:
-        sender = subprocess.Popen(command, stdout=out)  # noqa: S603 - this file
-        while said.read_text().count("recorded") < MIN_ACKNOWLEDGED:
-            time.sleep(0.05)
-        time.sleep(seconds)
-        sender.send_signal(signal.SIGKILL)
-        ended = time.time()
-        sender.wait()
-    again = Journal(SqlStore(url), Spool(folder), lambda _turn: [])
-    again.start()
-    while again.get_status()["database"] != "ok" or again.get_status()["spooled_bytes"]:
-        time.sleep(0.01)
-    again.stop()
-    return _build_kill_figures(said, _query_keys(url, "SELECT key FROM events"), ended)
+    command = [sys.executable, __file__, "--send", url, str(folder), str(os.getpid())]
+    output, log = folder / "output", folder / "log"
+    with output.open("w") as out, log.open("w") as errors:
+        sender = subprocess.Popen(command, stdout=out, stderr=errors)  # noqa: S603 - this file
+        try:
+            wait_until(
+                lambda: output.read_text().count("recorded") >= MIN_ACKNOWLEDGED,
+                f"{MIN_ACKNOWLEDGED} acknowledged reports",
+                process=sender,
+                log=log,
+            )
+            time.sleep(seconds)
+            sender.kill()
+            ended = time.time()
+        finally:
+            kill_process(sender)
+    journal = Journal(SqlStore(url), Spool(folder), lambda _turn: [])
+    journal.start()
+    try:
+        wait_until(
+            lambda: journal.get_status()["database"] == "ok" and not journal.get_status()["spooled_bytes"],
+            "the journal to write its spool",
+        )
+    finally:
+        journal.stop()
+    return _build_kill_figures(output, _query_keys(url, "SELECT key FROM events"), ended)
 
 
 def _query_keys(url: str, query: str) -> set[str]:
     engine = create_engine(parse_database_url(url))
     with engine.connect() as connection:
-        found = {key for (key,) in connection.exec_driver_sql(query)}
+        keys = {key for (key,) in connection.exec_driver_sql(query)}
     engine.dispose()
-    return found
+    return keys
 
 
 def _build_kill_figures(output_file: Path, stored_keys: set[str], killed_at: float) -> KillFigures:
@@ -171,18 +195,23 @@ def _build_kill_figures(output_file: Path, stored_keys: set[str], killed_at: flo
 
 def measure_database_outage(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Take a server's database away for some seconds, and count."""
-    with open_breakable_database(url, folder) as there:
+    with open_breakable_database(url, folder) as database:
         return measure_outage(
-            there.url, folder / "data", folder, seconds, lambda _pid: there.take_away(), lambda _pid: there.bring_back()
+            database.url,
+            folder / "data",
+            folder,
+            seconds,
+            lambda _pid: database.take_away(),
+            lambda _pid: database.bring_back(),
         )
 
 
 def measure_full_disk(url: str, folder: Path, seconds: float) -> OutageFigures:
     """Fill a server's disk for some seconds, and count."""
-    with mount_small_disk(folder / "disk") as full, open_breakable_database(url, folder) as there:
-        with_it = there if url.startswith("postgres") else None
-        mine = there.url if with_it else f"sqlite:///{full.folder}/journal.db"
-        return measure_outage(mine, full.folder, folder, seconds, *_combine_faults(full, with_it))
+    with mount_small_disk(folder / "disk") as disk, open_breakable_database(url, folder) as database:
+        cut_database = database if url.startswith("postgres") else None
+        own_url = database.url if cut_database else f"sqlite:///{disk.folder}/journal.db"
+        return measure_outage(own_url, disk.folder, folder, seconds, *_combine_faults(disk, cut_database))
 
 
 def _combine_faults(
@@ -227,12 +256,12 @@ class FillableDisk:
 def mount_small_disk(folder: Path) -> Iterator[FillableDisk]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0  # noqa: S603 - as root only
+    mounted = os.geteuid() == 0 and run_process(mount).returncode == 0
     try:
         yield FillableDisk(folder, mounted=mounted)
     finally:
         if mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=False)  # noqa: S603, S607 - what was mounted here
+            run_process(["umount", "-l", str(folder)])
 
 
 def measure_outage(
@@ -241,16 +270,22 @@ def measure_outage(
     """Tell and ask a server while something goes away and comes back, and count."""
     with run_server(url, data, folder) as (process, base):
         with run_clients(base) as (webhooks, calls):
-            while sum(status == httpx.codes.OK for _, status in webhooks) < MIN_ACKNOWLEDGED:
-                time.sleep(0.05)
+            wait_until(
+                lambda: sum(status == httpx.codes.OK for _, status in webhooks) >= MIN_ACKNOWLEDGED,
+                f"{MIN_ACKNOWLEDGED} acknowledged webhooks",
+                process=process,
+            )
             time.sleep(seconds)
             start_fault(process.pid)
             time.sleep(seconds)
-            gone = httpx.get(f"{base}/readyz").json()["journal"]["database"] == "gone"
+            gone = _read_journal_status(base)["database"] == "gone"
             end_fault(process.pid)
             time.sleep(seconds)
-        while any(httpx.get(f"{base}/readyz").json()["journal"][name] for name in ("waiting", "spooled_bytes")):
-            time.sleep(0.05)
+        wait_until(
+            lambda: not any(_read_journal_status(base)[name] for name in ("waiting", "spooled_bytes")),
+            "the journal to write its spool",
+            process=process,
+        )
     acknowledged = {key for key, status in webhooks if status == httpx.codes.OK}
     return OutageFigures(
         len(webhooks),
@@ -270,9 +305,9 @@ def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.
     """A server of one flow: its process, and its URL."""
     (folder / "callflows").mkdir()
     (folder / "callflows" / "desk.yaml").write_text(FLOW, encoding="utf-8")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
     environment |= {"CALLFLOWS_DATABASE_URL": url, "CALLFLOWS_DATA": str(data)}
     command = [sys.executable, "-m", "callflows.cli", "serve", "--port", port]
@@ -280,16 +315,18 @@ def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.
     process = subprocess.Popen(command, cwd=folder, env=environment, **quiet)  # noqa: S603 - our own server
     base = f"http://127.0.0.1:{port}"
     try:
-        while True:
-            assert process.poll() is None, "the server ended"
-            with contextlib.suppress(httpx.TransportError, KeyError):
-                if httpx.get(f"{base}/readyz").json()["journal"]["database"] == "ok":
-                    break
-            time.sleep(0.05)
+        wait_for_server(process, f"{base}/healthz")
+        wait_until(
+            lambda: _read_journal_status(base).get("database") == "ok", "the database of the journal", process=process
+        )
         yield process, base
     finally:
-        process.terminate()
-        process.wait()
+        stop_process(process)
+
+
+def _read_journal_status(base: str) -> dict[str, Any]:
+    status: dict[str, Any] = httpx.get(f"{base}/readyz", timeout=10).json().get("journal", {})
+    return status
 
 
 @contextlib.contextmanager
@@ -319,8 +356,8 @@ def run_clients(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[s
                 number += 1
 
     threads = [
-        threading.Thread(target=run_client, args=given)
-        for given in ((send_webhook, RECORDED_PER_SECOND), (send_call, CALLS_PER_SECOND))
+        threading.Thread(target=run_client, args=arguments)
+        for arguments in ((send_webhook, RECORDED_PER_SECOND), (send_call, CALLS_PER_SECOND))
     ]
     for thread in threads:
         thread.start()
@@ -329,7 +366,7 @@ def run_clients(base: str) -> Iterator[tuple[list[tuple[str, int]], list[tuple[s
     finally:
         over.set()
         for thread in threads:
-            thread.join()
+            join_thread(thread)
 
 
 MEASUREMENTS: dict[str, Callable[[str, Path, float], KillFigures | OutageFigures]] = {
@@ -342,10 +379,10 @@ MEASUREMENTS: dict[str, Callable[[str, Path, float], KillFigures | OutageFigures
 def main() -> None:
     """Print the figures of each database."""
     if sys.argv[1:2] == ["--send"]:
-        asyncio.run(send_reports(*sys.argv[2:4]))
+        run_bounded(send_reports(*sys.argv[2:4], int(sys.argv[4])), MAX_SEND_SECONDS + 60)
         return
     chosen = [name for name in MEASUREMENTS if name in sys.argv[1:]] or [*MEASUREMENTS]
-    seconds = next((float(said) for said in sys.argv[1:] if said not in MEASUREMENTS), 5.0)
+    seconds = next((float(argument) for argument in sys.argv[1:] if argument not in MEASUREMENTS), 5.0)
     why = explain_unreachable()
     for fault in chosen:
         for kind in DATABASE_KINDS[: 1 if why else 2]:

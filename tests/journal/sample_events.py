@@ -22,8 +22,8 @@ SECONDS_BETWEEN_CALLS = 7
 
 
 def load_sample(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    sample: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return sample
 
 
 def build_platform_event(raw: dict[str, Any], source: str = "wss") -> PlatformEvent:

@@ -38,9 +38,9 @@ def list_ids(store: SqlStore, **criteria: Any) -> list[str]:
 
 
 def load_call_story(store: SqlStore, call: str) -> dict[str, Any]:
-    told = store.load_call(call)
-    assert told is not None, f"there is no call {call}"
-    return build_call_story(told)
+    rows = store.load_call(call)
+    assert rows is not None, f"there is no call {call}"
+    return build_call_story(rows)
 
 
 def build_answered_request(at: float, path: str = "/call", **extra_fields: str) -> AnsweredRequest:

@@ -18,6 +18,7 @@ from callflows.journal.journal import Journal
 from callflows.journal.journal_store import CallFilter
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
+from waiting import run_bounded, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
 def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never became so"
-        time.sleep(0.01)
+    wait_until(true, "the journal", seconds=seconds)
 
 
 @pytest.fixture
@@ -74,7 +72,7 @@ def test_what_is_recorded_is_there_when_that_returns(journal, there):
     async def record():
         await journal.record_now(*generate_platform_events(5))
 
-    asyncio.run(record())
+    run_bounded(record())
     assert list_ids(there) == ["call-0"]
 
 
@@ -82,7 +80,7 @@ def test_many_who_record_at_once_share_a_transaction(journal, there):
     async def record():
         await asyncio.gather(*(journal.record_now(happened) for happened in generate_platform_events(500)))
 
-    asyncio.run(record())
+    run_bounded(record())
     assert len(list_ids(there)) == 100
 
 
@@ -92,7 +90,7 @@ def test_calls_and_stories_are_asked_for_without_waiting_in_the_loop(journal):
         listed = await journal.list_calls(CallFilter())
         return listed, await journal.load_story(CALL), await journal.load_story("none")
 
-    listed, story, none = asyncio.run(ask())
+    listed, story, none = run_bounded(ask())
     assert [row["id"] for row in listed] == [CALL]
     assert story["call"]["state"] == "live"
     assert none is None
@@ -105,7 +103,7 @@ def test_something_is_done_once_and_leases_are_held(journal):
         return first, [await journal.hold_lease("events", name, 60.0) for name in ("one", "two")]
 
     until(lambda: journal.get_status()["database"] == "ok")
-    assert asyncio.run(ask()) == ([True, False], [True, False])
+    assert run_bounded(ask()) == ([True, False], [True, False])
 
 
 def test_with_the_database_gone_what_happens_waits_in_files_and_is_written_in_order_when_it_is_back(
@@ -116,7 +114,7 @@ def test_with_the_database_gone_what_happens_waits_in_files_and_is_written_in_or
     away.take_away()
     for number in range(50):
         journal.record_soon(build_answered_request(START + number, call=f"during-{number}"))
-        asyncio.run(
+        run_bounded(
             journal.record_now(build_platform_event({**load_sample("event-2024-call-init"), "uuid": f"event-{number}"}))
         )
     written(journal, 101)
@@ -145,7 +143,7 @@ def test_a_database_that_never_answers_is_gone_and_nobody_waits_for_it_twice(awa
         with pytest.raises(JournalUnavailableError):
             await journal.claim_key("sms", "key")
 
-    asyncio.run(record())
+    run_bounded(record())
     assert (journal.get_status()["database"], spool.size_bytes > 0, journal.count_results()["spooled"]) == (
         "gone",
         True,
@@ -160,7 +158,7 @@ def test_with_no_database_at_the_start_calls_are_remembered_all_the_same(away, s
     away.take_away()
     journal = Journal(SqlStore(away.url), spool, describe_nothing)
     journal.start()
-    asyncio.run(journal.record_now(*generate_platform_events(5)))
+    run_bounded(journal.record_now(*generate_platform_events(5)))
     journal.stop()
     away.bring_back()
     again = Journal(SqlStore(away.url), spool, describe_nothing)
@@ -182,7 +180,7 @@ def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_the
     journal.start()
     journal.record_soon(build_answered_request(START, call="waits"))
     with pytest.raises(JournalError, match="No space left"):
-        asyncio.run(journal.record_now(*generate_platform_events(1)))
+        run_bounded(journal.record_now(*generate_platform_events(1)))
     assert journal.get_status()["waiting"] == 1
     full.unlink()
     written(journal, 1)
@@ -202,23 +200,23 @@ def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypat
     assert journal.count_results() == {"written": 0, "spooled": 0, "refused": 0, "dropped": 15}
     assert journal.get_status()["waiting"] == 10
     with pytest.raises(JournalError, match="more than 100 bytes"):
-        asyncio.run(journal.record_now(*generate_platform_events(1)))
+        run_bounded(journal.record_now(*generate_platform_events(1)))
     journal.stop()
 
 
 def test_a_journal_that_was_not_started_acknowledges_nothing(away, spool):
     journal = Journal(SqlStore(away.url), spool, describe_nothing)
     with pytest.raises(JournalError):
-        asyncio.run(journal.record_now(*generate_platform_events(1)))
+        run_bounded(journal.record_now(*generate_platform_events(1)))
 
 
 def test_one_thing_that_cannot_be_kept_keeps_nothing_else_from_it(journal, there):
     fine, broken = generate_platform_events(2)
     journal.record_soon(fine)
     with pytest.raises(JournalError):
-        asyncio.run(journal.record_now(broken._replace(occurred_at=None)))
+        run_bounded(journal.record_now(broken._replace(occurred_at=None)))
     with pytest.raises(JournalError):
-        asyncio.run(journal.record_now(broken._replace(raw=lambda: None, call=5)))
+        run_bounded(journal.record_now(broken._replace(raw=lambda: None, call=5)))
     written(journal, 1)
     assert list_ids(there) == ["call-0"]
     assert journal.count_results()["refused"] == 2
@@ -279,7 +277,7 @@ def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
     journal = Journal(store, spool, describe_nothing, retention_days=30)
     journal.start()
     now = time.time()
-    asyncio.run(journal.record_now(*generate_platform_events(5)))
+    run_bounded(journal.record_now(*generate_platform_events(5)))
     journal.record_soon(build_answered_request(now, call="young"))
     until(lambda: list_ids(store) == ["young"])
     journal.stop()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 
 import pytest
 
 from callflows.telephony.ports import InMemoryOptOuts
+from waiting import run_bounded
 
 OURS, THEIRS = "+12015550123", "+12015550999"
 
@@ -39,7 +39,7 @@ def said(opt_outs, *what):
         changes = [await getattr(opt_outs, how)(OURS, THEIRS, at) for how, at in what]
         return changes, await opt_outs.is_opted_out(OURS, THEIRS)
 
-    return asyncio.run(run())
+    return run_bounded(run())
 
 
 def test_nobody_is_opted_out_who_did_not_say_so(opt_outs):
@@ -59,7 +59,7 @@ def test_the_latest_counts_in_whatever_order_it_comes_and_of_two_at_once_the_sto
 def test_a_pair_is_that_of_both_numbers(opt_outs):
     said(opt_outs, ("opt_out", 1.0))
     pairs = [(OURS, "+12015550998"), ("+12015550124", THEIRS), (THEIRS, OURS)]
-    assert not any(asyncio.run(opt_outs.is_opted_out(*pair)) for pair in pairs)
+    assert not any(run_bounded(opt_outs.is_opted_out(*pair)) for pair in pairs)
 
 
 def test_whatever_the_order_the_end_is_the_same(store):

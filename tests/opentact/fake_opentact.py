@@ -16,6 +16,7 @@ from websockets.asyncio.server import serve
 
 from callflows.opentact import OpentactClient
 from callflows.opentact.backoff import BackoffClock
+from waiting import join_thread, run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -98,10 +99,10 @@ class FakeOpentact:
         return f"ws://127.0.0.1:{self.events_port}/wss"
 
     def count_requests(self, request: str) -> int:
-        return sum(f"{asked.method} {asked.path}" == request for asked in self.requests)
+        return sum(f"{received.method} {received.path}" == request for received in self.requests)
 
     def bodies(self, request: str) -> list[Any]:
-        return [asked.body for asked in self.requests if f"{asked.method} {asked.path}" == request]
+        return [received.body for received in self.requests if f"{received.method} {received.path}" == request]
 
     def accept_only(self, token: str = TOKEN) -> None:
         """Accept this token and the newest JWT."""
@@ -131,9 +132,9 @@ class FakeOpentact:
         self._tasks.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                asked = await _read_request(reader)
-                self.requests.append(asked)
-                answer = self.answer_request(asked)
+                received = await _read_request(reader)
+                self.requests.append(received)
+                answer = self.answer_request(received)
                 if answer.hangs:
                     await asyncio.sleep(FOREVER_SECONDS)
                 if answer.breaks:
@@ -179,12 +180,12 @@ class FakeOpentact:
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
         thread.start()
-        assert ready.wait(30)
+        assert ready.wait(30), "the imitation of Opentact did not start"
         try:
             yield self
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(30)
+            join_thread(thread)
             loop.close()
 
 
@@ -233,21 +234,6 @@ def create_client(platform: FakeOpentact, token: str = TOKEN, **given: Any) -> O
     return OpentactClient(token, **fields)
 
 
-def run_coroutine(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine gives, in a loop of its own; never longer than a minute."""
-
-    async def bounded() -> Any:
-        return await asyncio.wait_for(work, 60)
-
-    return asyncio.run(bounded())
-
-
-async def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for something to have happened."""
-    while not condition():  # noqa: ASYNC110 - it happens where there is no event to wait for
-        await asyncio.sleep(0.01)
-
-
 def run_with_platform(
     platform: FakeOpentact, work: Callable[[OpentactClient], Coroutine[Any, Any, Any]], token: str = TOKEN, **given: Any
 ) -> Any:
@@ -257,4 +243,4 @@ def run_with_platform(
         async with platform.run_servers(), create_client(platform, token, **given) as opentact:
             return await work(opentact)
 
-    return run_coroutine(one())
+    return run_bounded(one())

@@ -49,18 +49,18 @@ class HoursSchedule:
 
     def find_open_wall_times(self, first: date, last: date) -> set[datetime]:
         """All that a wall clock shows from the first day to the last while it is open by the calendar."""
-        found = set()
+        open_times = set()
         day = first - ONE_DAY
         while day <= last:
             for begins, ends in self.find_windows(day):
                 clock = datetime.fromisoformat(f"{day} {begins}")
                 while True:
-                    found.add(clock)
+                    open_times.add(clock)
                     clock += ONE_MINUTE
                     if f"{clock:%H:%M}" == ends or (ends == "24:00" and f"{clock:%H:%M}" == "00:00"):
                         break
             day += ONE_DAY
-        return found
+        return open_times
 
     def to_flow_file(self) -> dict[str, object]:
         """As an author has it in a flow file, read."""
@@ -172,12 +172,12 @@ def _compare_schedule(schedule: HoursSchedule, zone: ZoneInfo) -> tuple[int, int
     for index, is_open in enumerate(oracle.is_open):
         while ahead[0] is not None and ahead[0] <= index:
             ahead = [ahead[1], next(later, None)]
-        found = hours.at_moment(oracle.moment_at(index), zone, overrides)
-        right = found.open is is_open
+        state = hours.at_moment(oracle.moment_at(index), zone, overrides)
+        right = state.open is is_open
         if ahead[1] is not None and (index % 3 == 0 or index in around):
             first, second = oracle.moment_at(ahead[0] or 0), oracle.moment_at(ahead[1])
             opening, closing = (second, first) if is_open else (first, second)
-            right = right and (_to_utc(found.next_opening), _to_utc(found.next_closing)) == (opening, closing)
+            right = right and (_to_utc(state.next_opening), _to_utc(state.next_closing)) == (opening, closing)
         wrong += not right
     return len(oracle.is_open), wrong
 

@@ -9,17 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import httpx
 import uvicorn
 
 from callflows import server
 from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
 from callflows.rehearsal.platform_network import HttpNetwork
@@ -27,14 +24,16 @@ from callflows.rehearsal.rehearsed_call import LOCAL_ENGINE_URL, Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
 from callflows.settings import Settings
 from callflows.web.answer_engine import AnswerEngine
+from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
+from waiting import join_thread, kill_process, wait_for_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from callflows.rehearsal.transcript import Transcript
 
-REPOSITORY_ROOT = Path(__file__).parents[2]
 TICKET_SIGNER = TicketSigner([b"a key of the tests"])
 SHIPPED_FLOWS = "shipped"
 NUMBER = "+12015550123"
@@ -45,7 +44,7 @@ _VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?
 def prepare_flows(template: str, folder: Path) -> Path:
     """A folder with one flow: of a template, or that which is shipped."""
     if template == SHIPPED_FLOWS:
-        return REPOSITORY_ROOT / "callflows"
+        return copy_shipped_flows(folder)
     create_flow(folder, "acme", template, "", {})
     return folder
 
@@ -74,17 +73,15 @@ def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "refer
 
     with mock.patch.object(server, "AnswerEngine", make_engine):
         app = server.create_app(make_settings(flows, dialect, data=data, workers=1))
-    here = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
-    thread = threading.Thread(target=here.run)
+    live_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=live_server.run)
     thread.start()
     try:
-        while not here.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{here.servers[0].sockets[0].getsockname()[1]}"
+        wait_until(lambda: live_server.started or not thread.is_alive(), "the start of a server")
+        yield f"http://127.0.0.1:{live_server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        here.should_exit = True
-        thread.join()
+        live_server.should_exit = True
+        join_thread(thread)
 
 
 @contextlib.contextmanager
@@ -99,16 +96,10 @@ def run_server_process(flows: Path, folder: Path) -> Iterator[tuple[str, subproc
         serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            assert serving.poll() is None, (folder / "log").read_text()
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK:
-                    break
-            time.sleep(0.1)
+        wait_for_server(serving, f"{url}/healthz", folder / "log")
         yield url, serving
     finally:
-        serving.kill()
-        serving.wait()
+        kill_process(serving)
 
 
 async def ring_flow(
@@ -122,11 +113,11 @@ async def ring_flow(
 
 def strip_volatile_parts(transcript: Transcript) -> dict[str, Any]:
     """A transcript without what differs from call to call: ids, tickets, hosts, milliseconds, and our nodes."""
-    told = transcript.to_json()
-    for step in told["steps"]:
+    call_data = transcript.to_json()
+    for step in call_data["steps"]:
         step.pop("node", None)
-    for asked in told["requests"]:
-        del asked["ms"], asked["trail"]
-        asked["url"] = asked["url"].partition("&call=")[0]
-    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(told, ensure_ascii=False)))
+    for request in call_data["requests"]:
+        del request["ms"], request["trail"]
+        request["url"] = request["url"].partition("&call=")[0]
+    plain: dict[str, Any] = json.loads(_VOLATILE_PARTS.sub("", json.dumps(call_data, ensure_ascii=False)))
     return plain

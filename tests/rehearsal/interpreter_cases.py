@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import re
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from callflows.rehearsal.platform_network import NetworkReply
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from callflows.rehearsal.call_parties import ActionWindow, CallerAction
@@ -128,16 +128,16 @@ def _parse_action(part: str) -> Any:
 def play_case(case: InterpreterCase, *, strict: bool = False) -> tuple[Transcript, list[str]]:
     """The call, and the rules that decided."""
     line = build_interpreter(case, strict=strict)
-    transcript = asyncio.run(line.run_from_document(case.document))
+    transcript = run_bounded(line.run_from_document(case.document))
     return transcript, [*line.rules.applied_rules]
 
 
 def render_transcript(transcript: Transcript) -> str:
     """A transcript in short: a line a step with what it did, the requests, the end."""
     lines = [f"{step['at']:g} {step['path'] or step['verb']}{_render_details(step)}" for step in transcript.steps]
-    for asked in transcript.requests[1:]:
-        wrong = f" ({asked.error})" if asked.error else ""
-        lines.append(f"> {asked.method} {asked.url}".rstrip() + f" {asked.status}{wrong}")
+    for request in transcript.requests[1:]:
+        wrong = f" ({request.error})" if request.error else ""
+        lines.append(f"> {request.method} {request.url}".rstrip() + f" {request.status}{wrong}")
     wrong = f": {transcript.error}" if transcript.error else ""
     return "\n".join([*lines, f"{transcript.seconds:g} {transcript.outcome}{wrong}"]) + "\n"
 

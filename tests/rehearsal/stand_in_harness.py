@@ -13,9 +13,10 @@ import websockets
 
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.stand_in.stand_in_server import run_stand_in
+from waiting import wait_until_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
     from callflows.stand_in.stand_in_server import StandInServer
 
@@ -28,15 +29,6 @@ MENU = """<Response><Answer tag="lifted"/><Say>Press 1.</Say><Gather dtmf_length
 <DTMF value="2"><Record tag="message" asr="true"><Pause length="4000" dtmf_stop="#"/></Record></DTMF>
 <Error><Hangup tag="silent"/></Error></Gather></Response>"""
 SAY = "<Response><Say>{}</Say><Hangup/></Response>"
-
-
-def run_bounded(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine gives, in a loop of its own; never longer than a minute."""
-
-    async def wait_bounded() -> Any:
-        return await asyncio.wait_for(work, 60)
-
-    return asyncio.run(wait_bounded())
 
 
 class StandInHarness:
@@ -56,9 +48,9 @@ class StandInHarness:
         """What REST gives; a test that is refused by mistake fails here."""
         reply = await self.request_rest(method, path, body, **more)
         assert reply.is_success, reply.text
-        said = reply.json()
-        assert said["success"] is True
-        return said["payload"]
+        answer = reply.json()
+        assert answer["success"] is True
+        return answer["payload"]
 
     async def search_rows(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """The rows of a search."""
@@ -74,8 +66,8 @@ class StandInHarness:
         """A call from beginning to end: its transcript."""
         reply = await self.request_control("POST", "/calls", {"to": NUMBER, "wait": True, **given})
         assert reply.status_code == 200, reply.text
-        told: dict[str, Any] = reply.json()
-        return told
+        transcript: dict[str, Any] = reply.json()
+        return transcript
 
     async def start_call(self, **given: Any) -> str:
         """A call that begins: its id."""
@@ -85,9 +77,12 @@ class StandInHarness:
 
     async def wait_until_over(self, uuid: str) -> dict[str, Any]:
         """The transcript of a call, once it is over."""
-        while not (told := (await self.request_control("GET", f"/calls/{uuid}")).json())["over"]:  # noqa: ASYNC110 - a server is waited for
-            await asyncio.sleep(0.01)
-        return dict(told)
+
+        async def read_finished_call() -> dict[str, Any] | None:
+            call: dict[str, Any] = (await self.request_control("GET", f"/calls/{uuid}")).json()
+            return call if call["over"] else None
+
+        return await wait_until_async(read_finished_call, f"the end of the call {uuid}")
 
     async def inject_faults(self, **faults: Any) -> None:
         """Have faults."""
@@ -144,9 +139,9 @@ async def run_harness(*, number: str = NUMBER, url: str = "", **options: Any) ->
     pointed = StandInNumber(
         number=number, url=url, method=options.pop("method", "POST"), webhook=options.pop("webhook", "")
     )
-    given = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
+    options_with_defaults = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
     async with (
-        run_stand_in(StandInOptions(**given)) as served,
+        run_stand_in(StandInOptions(**options_with_defaults)) as served,
         httpx.AsyncClient(headers={"x-auth-token": TOKEN}, trust_env=False, timeout=30) as http,
     ):
         yield StandInHarness(served, http)
@@ -167,9 +162,12 @@ class CustomerServer:
 
     async def wait_for_requests(self, count: int, path: str) -> list[dict[str, Any]]:
         """What a path was asked, once it was that often."""
-        while len(asked := [row for row in self.requests if row["path"] == path]) < count:  # noqa: ASYNC110 - a server is waited for
-            await asyncio.sleep(0.01)
-        return asked
+
+        def find_rows() -> list[dict[str, Any]]:
+            return [row for row in self.requests if row["path"] == path]
+
+        await wait_until_async(lambda: len(find_rows()) >= count, f"{count} requests for {path}")
+        return find_rows()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
@@ -199,8 +197,7 @@ async def serve_app(app: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", timeout_graceful_shutdown=1)
     server = EmbeddedServer(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - a server is waited for
-        await asyncio.sleep(0.005)
+    await wait_until_async(lambda: server.started or task.done(), "the start of a server")
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
@@ -211,7 +208,7 @@ async def serve_app(app: Any) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def run_customer_server() -> AsyncIterator[CustomerServer]:
     """A customer's server that listens."""
-    made = CustomerServer()
-    async with serve_app(made) as url:
-        made.url = url
-        yield made
+    customer_server = CustomerServer()
+    async with serve_app(customer_server) as url:
+        customer_server.url = url
+        yield customer_server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
 from callflows.web.request_fields import parse_posted_call, parse_query_fields
 from plain_http_server import StaticPage, serve_pages
+from waiting import run_bounded
 
 END = "<Response><Hangup/></Response>"
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -29,7 +29,7 @@ def rung(there, document, path="/call", keys="1", **given):
         async with HttpNetwork(allow_external=True) as web:
             return await Rehearsal(url=f"{there.url}{path}", **fields).run(web)
 
-    told = asyncio.run(ring())
+    told = run_bounded(ring())
     return told, there.requests
 
 

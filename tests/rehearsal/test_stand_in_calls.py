@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_in_harness import MENU, NUMBER, SAY, run_bounded, run_customer_server, run_harness, serve_app
+from stand_in_harness import MENU, NUMBER, SAY, run_customer_server, run_harness, serve_app
 
 from callflows.server import create_app
 from callflows.settings import Settings
+from waiting import run_bounded, wait_until_async
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DESK = """
@@ -339,8 +340,8 @@ def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_name
     ("given", "status", "said"),
     [
         ({"to": "+12015550100"}, 404, "+12015550100"),
-        ({"to": NUMBER, "keys": "12x"}, 400, "are no keys"),
-        ({"to": NUMBER, "callee": "sing"}, 400, "nothing that a callee does"),
+        ({"to": NUMBER, "keys": "12x"}, 400, "are not keys"),
+        ({"to": NUMBER, "callee": "sing"}, 400, "not an action of a callee"),
         ({"to": NUMBER, "pace": 0}, 400, "params.pace"),
         ({"to": NUMBER, "talks": 1e300}, 400, "params.talks"),
         ({"to": NUMBER, "kees": "1"}, 400, "params.kees"),
@@ -449,10 +450,14 @@ def test_a_batch_rings_its_numbers_with_its_document():
             body = {"outbound_voice_profile": profile["uuid"], "phones": [12015550188, "12015550189"]}
             more = {"xml": SAY.format("Pay"), "tn_lease": lease["uuid"]}
             made = await it.request_payload("POST", "/batch", {**body, **more})
-            while (now := await it.request_payload("GET", f"/batch/{made['uuid']}"))["state"] != "finished":  # noqa: ASYNC110 - a server is waited for
-                await asyncio.sleep(0.01)
+
+            async def read_finished_batch() -> dict[str, Any] | None:
+                batch: dict[str, Any] = await it.request_payload("GET", f"/batch/{made['uuid']}")
+                return batch if batch["state"] == "finished" else None
+
+            finished = await wait_until_async(read_finished_batch, "the end of the batch")
             await listener.wait_for_event(lambda event: event["message"].endswith("12015550189 - destroyed"))
-            return made, now["items"], listener.events_of_type("call_state")
+            return made, finished["items"], listener.events_of_type("call_state")
 
     made, items, events = run_bounded(rung())
     assert (made["type"], made["state"]) == ("call_xml", "created")

@@ -7,10 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stand_in_harness import SAY, TOKEN, run_bounded, run_harness
+from stand_in_harness import SAY, TOKEN, run_harness
 
 from callflows.opentact.event_stream import EventStream
 from callflows.opentact.rest_api import OpentactClient
+from waiting import run_bounded, wait_until_async
 
 if TYPE_CHECKING:
     from callflows.opentact.event_parser import OpentactEvent
@@ -63,13 +64,14 @@ def test_our_client_hears_what_happens_and_finds_what_it_missed(envelope, listin
                 events.append(event)
 
             task = asyncio.create_task(listening.run(keep))
-            while not listening.health.connected:  # noqa: ASYNC110 - a client is waited for
-                await asyncio.sleep(0.01)
+            await wait_until_async(lambda: listening.health.connected, "the connection of the event stream")
             await it.ring_and_wait()
             await it.inject_faults(drop_next=1)
             await it.ring_and_wait(**{"from": "+12015550777"})
-            while len(over(events)) < 2 or not any(event.found_by_search for event in events):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
+            await wait_until_async(
+                lambda: len(over(events)) >= 2 and any(event.found_by_search for event in events),
+                "the end of two calls, one of them found by a search",
+            )
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import websockets
-from stand_in_harness import MENU, SAY, TOKEN, run_bounded, run_customer_server, run_harness
+from stand_in_harness import MENU, SAY, TOKEN, run_customer_server, run_harness
+
+from waiting import run_bounded
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "events"
 STATES = ["init", "ringing", "live", "hangup", "destroyed"]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import websockets
-from stand_in_harness import SAY, run_bounded, run_harness
+from stand_in_harness import SAY, run_harness
+
+from waiting import run_bounded
 
 HELLO = SAY.format("Hello")
 CALLER = ["init", "ringing", "live", "hangup", "destroyed"]

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from stand_in_harness import NUMBER, TOKEN, run_bounded, run_customer_server, run_harness
+from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness
+
+from waiting import run_bounded
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 APP = {"name": "Front desk", "product": 1, "class4_ingress_trunk_settings": {}, "class4_egress_trunk_settings": {}}

@@ -68,8 +68,8 @@ class FakeAccount(FakeOpentact):
         return json.loads(json.dumps([self.apps, self.leases, self.subscriptions, self.documents, self.profiles]))
 
     def find_holder(self, number: str) -> str | None:
-        found = next(row for row in self.leases.values() if row["tn"]["tn"] == int(number.lstrip("+")))
-        return found["sip_control_app"]
+        lease = next(row for row in self.leases.values() if row["tn"]["tn"] == int(number.lstrip("+")))
+        return lease["sip_control_app"]
 
     def answer_request(self, http_request: ReceivedRequest) -> CannedAnswer:
         request = f"{http_request.method} {http_request.path}"
@@ -80,10 +80,10 @@ class FakeAccount(FakeOpentact):
             if (broken := self.breaks(http_request)) is not None:
                 return broken
             self.changes.append(request)
-        found = self._answer_account_request(http_request)
+        answer = self._answer_account_request(http_request)
         if changes and any(re.fullmatch(pattern, request) for pattern in self.lost):
             return CannedAnswer(breaks=True)
-        return found
+        return answer
 
     def _answer_account_request(self, http_request: ReceivedRequest) -> CannedAnswer:
         match [http_request.method, *http_request.path.strip("/").split("/")]:

@@ -7,10 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
-import httpx
+from waiting import stop_process, wait_for_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def find_free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -35,21 +34,7 @@ def run_server_process(folder: Path, flow: str, **settings: str) -> Iterator[str
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
     try:
-        _await_server(process, f"http://127.0.0.1:{port}/healthz", folder / "log")
+        wait_for_server(process, f"http://127.0.0.1:{port}/healthz", folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-        process.kill()
-        process.wait()
-
-
-def _await_server(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(400):
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(url, trust_env=False, timeout=5)
-            return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+        stop_process(process)

@@ -1,4 +1,4 @@
-"""``callflows doctor``: each fault is found, said, and told how to fix."""
+"""``callflows doctor`` finds each fault, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from cli.command_runner import run_command
 from opentact.fake_opentact import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
 from setup.fake_account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
 from setup.server_process import find_free_port, run_server_process
+from waiting import join_thread, run_bounded
 
 FLOW = DESK_FLOW.replace(", rest", "")
 
@@ -97,7 +98,7 @@ def test_offline_asks_nobody(account):
 
 
 @pytest.mark.usefixtures("account")
-def test_for_people_there_is_a_line_each_and_the_mend_below(monkeypatch):
+def test_for_people_there_is_a_line_each_and_the_fix_below(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_TOKEN", "short")
     done = run_command("doctor", "--offline")
     assert done.code == 1
@@ -115,14 +116,14 @@ def test_for_people_there_is_a_line_each_and_the_mend_below(monkeypatch):
     [
         ({"TOKEN": ""}, "token", "error", "not set"),
         ({"TOKEN": "short"}, "token", "error", "has 5 characters"),
-        ({"TOKEN": "changeme-changeme-changeme"}, "token", "error", "words that everybody tries"),
+        ({"TOKEN": "changeme-changeme-changeme"}, "token", "error", "words that attackers try"),
         ({"TOKEN": "abcabcabcabcabcabcabcabc"}, "token", "error", "repeats itself"),
-        ({"TOKEN": "abcdefghijklmnopqrstuvwxyz"}, "token", "error", "equal steps"),
+        ({"TOKEN": "abcdefghijklmnopqrstuvwxyz"}, "token", "error", "counts up or down"),
         ({"TOKEN": f"{OUR_TOKEN},short"}, "token", "error", "token 2 of 2"),
         ({"PUBLIC_URL": ""}, "public-url", "error", "not set"),
-        ({"PUBLIC_URL": "http://calls.example.com"}, "public-url", "error", "not TLS"),
+        ({"PUBLIC_URL": "http://calls.example.com"}, "public-url", "error", "does not use TLS"),
         ({"PUBLIC_URL": "http://127.0.0.1:1"}, "public-url", "warning", "this machine"),
-        ({"PUBLIC_URL": "https://calls.example.com"}, "public-url", "ok", "is TLS"),
+        ({"PUBLIC_URL": "https://calls.example.com"}, "public-url", "ok", "uses TLS"),
         ({"WORKERS": "4"}, "secret-keys", "warning", "4 workers"),
         ({"PUBLIC_URL": "https://calls.example.com"}, "proxies", "warning", "TRUSTED_PROXIES is empty"),
         (
@@ -132,10 +133,10 @@ def test_for_people_there_is_a_line_each_and_the_mend_below(monkeypatch):
             "ALLOWED_SOURCES",
         ),
         ({"PUBLIC_URL": "https://x.example.com", "TRUSTED_PROXIES": "10.0.0.0/8"}, "proxies", "ok", "1 network"),
-        ({"TOKNE": "x"}, "settings", "warning", "CALLFLOWS_TOKNE is no setting"),
+        ({"TOKNE": "x"}, "settings", "warning", "CALLFLOWS_TOKNE is not a setting"),
         ({"FLOWS": "nowhere"}, "flows", "error", "no such folder"),
         ({"DATA": "callflows/desk.yaml"}, "data", "error", "cannot be"),
-        ({"DATA": "callflows/desk.yaml/x"}, "data", "error", "cannot be made"),
+        ({"DATA": "callflows/desk.yaml/x"}, "data", "error", "cannot be created"),
         ({"DATABASE_URL": "postgresql://nobody:pw-of-it@127.0.0.1:9/x"}, "database", "error", "cannot be written"),
         ({"DATABASE_URL": "sqlite:///callflows/desk.yaml"}, "database", "error", "cannot be written"),
     ],
@@ -167,7 +168,7 @@ def test_a_disk_that_is_nearly_full_is_said(tmp_path, free, level):
 def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(tmp_path):
     settings = Settings(data=tmp_path)
     file = tmp_path / "callflows.db"
-    assert "is made when the server starts" in next(local_checks.diagnose_database(settings)).found
+    assert "is created when the server starts" in next(local_checks.diagnose_database(settings)).found
     assert not file.exists()
     file.touch()
     assert "is empty" in next(local_checks.diagnose_database(settings)).found
@@ -219,17 +220,17 @@ def given(change):
             "error",
             "https://old.example.com/x?key=…",
         ),
-        (given({"call_flow_url": None}), "app", "error", "asks nothing"),
+        (given({"call_flow_url": None}), "app", "error", "requests nothing"),
         (given({"call_flow_method": "GET"}), "app", "warning", "only with POST"),
         (given({"is_active": False}), "app", "error", "not active"),
-        (given({"webhook_url": None}), "app", "warning", "tells the states of calls to nothing"),
+        (given({"webhook_url": None}), "app", "warning", "sends call states to nothing"),
         (lambda account: account.apps.clear(), "app", "error", "no app of the account"),
         (given({"call_flow_request_timeout": None}), "timeout", "error", "without end"),
         (given({"call_flow_request_timeout": 0}), "timeout", "error", "turns it off"),
         (given({"call_flow_request_timeout": 10_001}), "timeout", "warning", "10,001 ms"),
         (given({"call_flow_request_timeout": 2_000}), "timeout", "error", "gives up before"),
-        (lambda account: app(account).pop("call_flow_request_timeout"), "timeout", "warning", "does not tell"),
-        (given({"max_call_length_min": None}), "call-length", "warning", "not bounded"),
+        (lambda account: app(account).pop("call_flow_request_timeout"), "timeout", "warning", "does not report"),
+        (given({"max_call_length_min": None}), "call-length", "warning", "not limited"),
         (lambda account: account.leases.clear(), "numbers", "error", "is not a number of the account"),
         (lambda account: one_lease(account).update(sip_control_app=None), "numbers", "error", "belongs to no app"),
         (
@@ -239,7 +240,7 @@ def given(change):
             "belongs to the app 'other'",
         ),
         (lambda account: one_lease(account).update(sip_connection="trunk-1"), "numbers", "error", "SIP connection trunk-1"),
-        (lambda account: account.add_lease(THIRD_NUMBER, app(account)["uuid"]), "numbers", "error", "no flow claims it"),
+        (lambda account: account.add_lease(THIRD_NUMBER, app(account)["uuid"]), "numbers", "error", "no flow claims"),
         (lambda account: account.subscriptions.clear(), "subscriptions", "error", "there is no subscription"),
         (lambda account: one_subscription(account).update(is_active=False), "subscriptions", "error", "not active"),
         (
@@ -252,7 +253,7 @@ def given(change):
             lambda account: one_subscription(account).update(expired_on="2026-01-01T00:00:00Z"),
             "subscriptions",
             "warning",
-            "not documented",
+            "does not document",
         ),
         (
             lambda account: one_subscription(account).update(
@@ -263,7 +264,7 @@ def given(change):
             "ends on",
         ),
         (lambda account: account.sessions.__setitem__(0, refusing), "events", "error", "failed auth"),
-        (lambda account: account.sessions.__setitem__(0, hanging_up), "events", "error", "after it was shown the token"),
+        (lambda account: account.sessions.__setitem__(0, hanging_up), "events", "error", "after callflows sent the token"),
         (lambda account: setattr(account, "accepts", lambda _: False), "credentials", "error", "CALLFLOWS_OPENTACT_TOKEN"),
         (
             lambda account: account.routes.update({"GET /sip/app": error_answer(402, "no money")}),
@@ -352,7 +353,7 @@ def test_without_credentials_all_that_needs_them_says_where_to_look(monkeypatch)
     results = examined()
     assert worst(results, "credentials")["level"] == "error"
     for check in ("app", "timeout", "numbers", "subscriptions", "events"):
-        assert worst(results, check)["found"] == "it cannot be told: see credentials"
+        assert worst(results, check)["found"] == "not checked: first fix credentials"
 
 
 def test_an_opentact_that_is_not_there_is_an_error_and_the_rest_is_told(account, monkeypatch):
@@ -390,7 +391,7 @@ def test_a_server_that_does_not_answer_is_said_with_where_to_look(monkeypatch, s
 @pytest.mark.usefixtures("account")
 def test_an_app_with_another_token_than_the_settings_is_said(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_TOKEN", "another-token-that-nobody-can-guess-9")
-    assert "with a token that is none of these" in worst(examined(), "app")["found"]
+    assert "with a token that is not in CALLFLOWS_TOKEN" in worst(examined(), "app")["found"]
 
 
 @pytest.mark.parametrize("rest", ["-and-more", ""])
@@ -431,7 +432,7 @@ def somebody():
     thread.start()
     yield served
     served.shutdown()
-    thread.join()
+    join_thread(thread)
     served.server_close()
 
 
@@ -439,10 +440,10 @@ def somebody():
 def test_somebody_elses_server_at_the_public_url_is_said(monkeypatch, somebody):
     monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", f"http://127.0.0.1:{somebody.server_port}")
     results = examined()
-    assert "something else answers there" in worst(results, "reachable")["found"]
-    assert "is answered with 200" in worst(results, "closed")["found"]
+    assert "another server answers there" in worst(results, "reachable")["found"]
+    assert "with status 200" in worst(results, "closed")["found"]
     monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", f"http://127.0.0.1:{somebody.server_port}/moved")
-    assert "sends on elsewhere" in worst(examined(), "reachable")["found"]
+    assert "redirects to another URL" in worst(examined(), "reachable")["found"]
 
 
 def test_a_certificate_that_is_not_valid_is_said(somebody, tmp_path):
@@ -451,7 +452,7 @@ def test_a_certificate_that_is_not_valid_is_said(somebody, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     somebody.socket = context.wrap_socket(somebody.socket, server_side=True)
-    why = asyncio.run(explain_unreachable_server(f"https://127.0.0.1:{somebody.server_port}"))
+    why = run_bounded(explain_unreachable_server(f"https://127.0.0.1:{somebody.server_port}"))
     assert "certificate is not valid" in why
 
 
@@ -498,7 +499,7 @@ def test_a_check_that_breaks_or_hangs_is_reported_and_takes_no_other_with_it():
         DoctorCheck("refused", refused),
         DoctorCheck("fine", fine),
     ]
-    results = {result.check: result for result in asyncio.run(run_doctor_checks(checks))}
+    results = {result.check: result for result in run_bounded(run_doctor_checks(checks))}
     assert {name: result.level for name, result in results.items()} == {
         "broken": "error",
         "slow": "error",
@@ -521,5 +522,5 @@ def test_what_several_checks_ask_is_asked_once_also_where_it_fails():
         once = SharedFetch(ask)
         return await asyncio.gather(once(), once(), return_exceptions=True)
 
-    assert [type(found) for found in asyncio.run(both())] == [SettingsError, SettingsError]
+    assert [type(found) for found in run_bounded(both())] == [SettingsError, SettingsError]
     assert asked == [1]

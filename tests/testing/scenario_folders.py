@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.tickets import TicketSigner
 from callflows.settings import Settings
 from callflows.testing.flow_coverage import describe_coverage_point, measure_coverage
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def write_scenario_folder(path: Path, **files: str) -> ScenarioFolder:
 
 def run_folder(folder: ScenarioFolder) -> list[ScenarioResult]:
     """Its scenarios, run."""
-    return asyncio.run(run_scenarios(folder, folder.cases, TEST_SETTINGS))
+    return run_bounded(run_scenarios(folder, folder.cases, TEST_SETTINGS))
 
 
 def run_scenario_file(path: Path, text: str) -> list[ScenarioResult]:
@@ -43,7 +43,7 @@ def run_scenario_file(path: Path, text: str) -> list[ScenarioResult]:
 def find_missing_points(path: Path, text: str) -> list[str]:
     """What the scenarios of one file do not reach."""
     folder = write_scenario_folder(path, acme=text)
-    (one,) = measure_coverage(folder.tested_flows, [done.transcript for done in run_folder(folder)])
+    (one,) = measure_coverage(folder.tested_flows, [result.transcript for result in run_folder(folder)])
     return [describe_coverage_point(spot) for spot in sorted(one.missing_points, key=lambda spot: (spot.line, spot.column))]
 
 

@@ -1,4 +1,4 @@
-"""Scenarios in flow files: what they say, what is wrong with them, and how one that fails is told."""
+"""Scenarios in flow files: their meaning, their problems, and the report of failures."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def test_what_is_expected_and_happens_is_fine(scenario, tmp_path):
         ("dial: support", "the next Dial has to ['+12015550188', 'ann@acme.sip.opentact.org']"),
         ("dial: +12015550188", "the next Dial has to ['+12015550188', 'ann@acme.sip.opentact.org']"),
         ("voicemail", "there is no Record in the call"),
-        ("outcome: caller-hung-up", "it was hung-up"),
-        ("nodes: [start, support]", "they were start, sales"),
-        ("not: [say: Press 1]", "it happened"),
-        ("not: dial", "it happened"),
+        ("outcome: caller-hung-up", "the outcome was hung-up"),
+        ("nodes: [start, support]", "the nodes were start, sales"),
+        ("not: [say: Press 1]", "the call has this step"),
+        ("not: dial", "the call has this step"),
         ("hangup: done", "the next Hangup has tag None"),
     ],
 )
@@ -106,17 +106,17 @@ def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tm
     ran_ = verdict(tmp_path, f"{OPEN}    keys: '1,#'\n    expect: [say: Press 1, say: Goodbye, dial: sales]\n")
     lines = [*format_failed_scenario(ran_)]
     arrow = next(index for index, line in enumerate(lines) if line.startswith("  ->"))
-    assert lines[arrow].endswith("expected from here on: say: Goodbye")
+    assert lines[arrow].endswith("expected after this: say: Goodbye")
     assert lines[arrow - 1].startswith("  ok")
     assert "“Press 1 or 2.”" in lines[arrow - 1]
     assert "keys 1 (matched)" in lines[arrow + 1]
-    assert any("did not get to: press #" in line for line in lines)
+    assert any("had no chance to: press #" in line for line in lines)
 
 
 def test_order_matters_and_what_came_too_early_is_said(tmp_path):
     ran_ = verdict(tmp_path, f"{OPEN}    keys: 1\n    expect: [dial: sales, say: Welcome]\n")
     assert ran_.mismatch is not None
-    assert ran_.mismatch.reason == "it happened, but before what is expected above it"
+    assert ran_.mismatch.reason == "this step came before the expected step above it"
 
 
 def test_the_clock_is_that_of_the_file_unless_it_carries_an_offset(tmp_path):
@@ -148,20 +148,20 @@ def test_a_flow_that_does_not_ask_the_time_needs_no_moment(tmp_path):
     ("scenario", "rule", "says"),
     [
         ("    expects: []\n", "unknown-key", "did you mean 'expect'?"),
-        ("    keys: 1x\n", "test-script", "'1x' are no keys"),
+        ("    keys: 1x\n", "test-script", "'1x' are not keys"),
         ("    keys: [{wai: 2s}]\n", "test-script", "did you mean 'wait'?"),
         ("    callee: bussy\n", "test-script", "did you mean 'busy'?"),
-        ("    callee: [answer, {sales: never}]\n", "test-script", "'never' is nothing that a callee does"),
+        ("    callee: [answer, {sales: never}]\n", "test-script", "'never' is not an action of a callee"),
         ("    attestation: D\n", "value", "attestation"),
         ("    calls_today: 0\n", "value", "calls_today"),
         ("    to: sales\n", "number", "'sales' is not a number"),
-        ("    at: tomorrow\n", "value", "'tomorrow' is no moment"),
+        ("    at: tomorrow\n", "value", "'tomorrow' is not a time"),
         ("    expect: [sey: Hello]\n", "unknown-key", "did you mean 'say'?"),
         ("    expect: [say: Hello, {say: a, dial: b}]\n", "shape", "an expectation is one word"),
         ("    expect: [say: {txt: Hello}]\n", "unknown-key", "did you mean 'text'?"),
-        ("    expect: [say: /(/]\n", "value", "is no regular expression"),
+        ("    expect: [say: /(/]\n", "value", "is not a regular expression"),
         ("    expect: [outcome: hangup]\n", "value", "did you mean 'hung-up'?"),
-        ("    expect: [not: [outcome: ended]]\n", "unknown-key", "outcome is no step"),
+        ("    expect: [not: [outcome: ended]]\n", "unknown-key", "outcome is not a step"),
         ("    expect: Hello\n", "shape", "expect: must be a list"),
         ("    expect: [dial: slaes]\n", "dial-target", "did you mean 'sales'?"),
         ("    expect: [nodes: [start, mesage]]\n", "unknown-node", "did you mean 'message'?"),

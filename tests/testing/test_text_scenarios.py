@@ -1,4 +1,4 @@
-"""Text messages in scenarios: taken by the inbox that is live, and what it does is expected."""
+"""Text messages in scenarios, handled by the real inbox."""
 
 from __future__ import annotations
 
@@ -91,11 +91,13 @@ def test_a_difference_is_marked_in_what_happened(tmp_path):
     shown = [*format_failed_scenario(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
     assert "expected reply: We are open: the next sms has text" in shown[1]
     assert shown[2].startswith("  ok   0:00  +12015550999 writes to +12015550123: “STOP” (stopped)")
-    assert shown[3] == "  ->       expected from here on: reply: We are open"
+    assert shown[3] == "  ->       expected after this: reply: We are open"
     assert shown[4].startswith("       0:00  reply to +12015550999: “")
-    assert shown[5].startswith("       1:00  +12015550999 writes to +12015550123: “hours” (matched, and nothing is done)")
-    assert shown[6] == "       1:00  reply refused: it said STOP, and wants no messages from this number"
-    assert shown[7] == "       1:00  no more texts come"
+    assert shown[5].startswith(
+        "       1:00  +12015550999 writes to +12015550123: “hours” (matched, and no rule has an action)"
+    )
+    assert shown[6] == "       1:00  reply refused: the recipient sent STOP and gets no messages from this number"
+    assert shown[7] == "       1:00  no more text messages"
 
 
 def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
@@ -106,12 +108,12 @@ def test_one_conversation_is_not_that_of_another_scenario(tmp_path):
 @pytest.mark.parametrize(
     ("scenario", "says"),
     [
-        ("keys: 1, text: hours", "keys: a text message has none"),
-        ("text: hours, expect: [say: Hello]", "nothing of a text is say"),
-        ("expect: [reply: Hello]", "reply is of texts, and this is a call"),
-        ("expect: [not: {reply: Hello}]", "reply is of texts, and this is a call"),
-        ("text: hours, expect: [not: [say: Hello]]", "nothing of a text is say"),
-        ("text: []", "there is no text"),
+        ("keys: 1, text: hours", "keys: a text message has no such key"),
+        ("text: hours, expect: [say: Hello]", "a text message has no say"),
+        ("expect: [reply: Hello]", "reply is only for text messages, and this scenario is a call"),
+        ("expect: [not: {reply: Hello}]", "reply is only for text messages, and this scenario is a call"),
+        ("text: hours, expect: [not: [say: Hello]]", "a text message has no say"),
+        ("text: []", "the text message is missing"),
         ("text: [{txt: hours}]", "did you mean 'text'?"),
         ("text: [{text: hours, after: 3}]", "did you mean 3s?"),
     ],
@@ -122,7 +124,7 @@ def test_what_fits_no_text_or_no_call_is_told(scenario, says, tmp_path):
 
 
 def test_a_text_from_a_number_of_ours_is_taken_by_no_flow_and_says_so(tmp_path):
-    assert verdict(tmp_path, "text: hours, from: +12015550123").failure == "no flow took the text: own-number"
+    assert verdict(tmp_path, "text: hours, from: +12015550123").failure == "no flow handled the text message: own-number"
 
 
 def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import re
@@ -14,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
@@ -28,6 +27,7 @@ from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.call_door import CallDoor
 from callflows.web.log_lines import configure_logging, create_line_renderer
 from callflows.web.request_trust import RequestTrust
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -168,7 +168,7 @@ async def _answer_not_found(_scope: Any, _receive: Any, send: Any) -> None:
 
 def send_request(app: Any, path: str, *, method: str = "GET", client: str = LOCAL_ADDRESS, **more: Any) -> httpx.Response:
     """One request to an ASGI app."""
-    return asyncio.run(_send_request(app, path, method, client, more))
+    return run_bounded(_send_request(app, path, method, client, more))
 
 
 async def _send_request(app: Any, path: str, method: str, client: str, more: dict[str, Any]) -> httpx.Response:
@@ -200,7 +200,7 @@ def send_asgi_request(
         "scheme": "http",
         **scope,
     }
-    asyncio.run(app(whole, receive or receive_empty_body, send))
+    run_bounded(app(whole, receive or receive_empty_body, send))
     start, *parts = sent
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     return start["status"], headers, b"".join(part["body"] for part in parts)

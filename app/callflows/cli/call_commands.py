@@ -54,37 +54,43 @@ class CallMethodOption(StrEnum):
 
 
 def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number that is rung, as +12015550123.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number to call, as +12015550123.")],
     caller: Annotated[
-        str, typer.Option("--from", metavar="NUMBER", help="Who rings: a number, a SIP user; empty: withheld.")
+        str,
+        typer.Option("--from", metavar="NUMBER", help="The caller: a number or a SIP user; empty for an anonymous caller."),
     ] = "+12015550999",
-    name: Annotated[str, typer.Option(help="The caller's name, as the network tells it.")] = "",
+    name: Annotated[str, typer.Option(help="The caller's name, as the network sends it.")] = "",
     keys: Annotated[
         str | None,
         typer.Option(
-            help='Keys, as 1,2#: a comma waits to be asked; "" presses none; hangup, hangup 3s. Else a terminal asks.'
+            help='Keys to press, as 1,2#; a comma waits for the next prompt, "" presses nothing, hangup or '
+            "hangup 3s ends the call. Default: ask."
         ),
     ] = None,
-    at: Annotated[str, typer.Option(help='The moment, as "2026-12-25 10:00", on the flow\'s clock; else now.')] = "",
+    at: Annotated[
+        str, typer.Option(help='The time of the call, as "2026-12-25 10:00", on the flow\'s clock. Default: now.')
+    ] = "",
     callee: Annotated[
         CalleeOption | None,
-        typer.Option(help="What those who are dialled do; else a terminal asks, and they answer where there is none."),
+        typer.Option(help="What the called people do. Default: ask on a terminal, else answer."),
     ] = None,
     attestation: Annotated[
-        AttestationLevelOption | None, typer.Option(help="The caller's STIR/SHAKEN level; else none is told.")
+        AttestationLevelOption | None, typer.Option(help="The caller's STIR/SHAKEN level. Default: none is sent.")
     ] = None,
-    url: Annotated[str, typer.Option(help="A call-control URL elsewhere, with its token.")] = "",
-    via: Annotated[str, typer.Option(help="A stand-in that rings, as http://127.0.0.1:8100.")] = "",
-    method: Annotated[CallMethodOption, typer.Option(help="How the call-control URL is asked.")] = CallMethodOption.POST,
+    url: Annotated[str, typer.Option(help="The call-control URL of another server, with its token.")] = "",
+    via: Annotated[str, typer.Option(help="The stand-in that places the call, as http://127.0.0.1:8100.")] = "",
+    method: Annotated[
+        CallMethodOption, typer.Option(help="The HTTP method of requests to the call-control URL.")
+    ] = CallMethodOption.POST,
     zone: ZONE_OPTION = "",
     trace: Annotated[bool, typer.Option("--trace", help="Show requests, decisions and documents.")] = False,  # noqa: FBT002
-    aloud: Annotated[bool, typer.Option("--say", help="Speak what is said (needs espeak-ng).")] = False,  # noqa: FBT002
-    real: Annotated[bool, typer.Option("--real", help="Really look up, notify and send.")] = False,  # noqa: FBT002
+    aloud: Annotated[bool, typer.Option("--say", help="Speak the prompts aloud (needs espeak-ng).")] = False,  # noqa: FBT002
+    real: Annotated[bool, typer.Option("--real", help="Really look up, and really send webhooks and texts.")] = False,  # noqa: FBT002
     strict: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--strict-platform", help="Refuse to go on where it depends on what is not documented.")
+        bool, typer.Option("--strict-platform", help="Stop the call if it depends on undocumented behaviour of Opentact.")
     ] = False,
-    record: Annotated[bool, typer.Option("--record", help="Print the call as a scenario to paste.")] = False,  # noqa: FBT002
-    output: Annotated[TableFormat, typer.Option("--format", help="How the call is told.")] = TableFormat.text,
+    record: Annotated[bool, typer.Option("--record", help="Print the call as a scenario for a flow file.")] = False,  # noqa: FBT002
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Ring a flow: a caller in the terminal, with no phone, no account, and no effects."""
@@ -94,38 +100,45 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     screen = CallScreen(SpeechSynthesizer.find_installed() if aloud else None, is_quiet=output is TableFormat.json)
     if via:
         asked = {"to": number, "from": caller, "keys": keys or "", "callee": callee or "answer", "name": name}
-        told = ring_via_stand_in(via, {**asked, "attestation": attestation or "", "method": method.value})
-        screen.show_transcript(told)
+        transcript = ring_via_stand_in(via, {**asked, "attestation": attestation or "", "method": method.value})
+        screen.show_transcript(transcript)
     else:
         rehearsal = build_rehearsal(settings, number, caller, keys or "", callee or "answer", strict=strict)
         rehearsal.name, rehearsal.attestation = name, attestation.value if attestation else ""
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
         rehearsal.zone = parse_zone_option(zone)
         _attach_terminal(rehearsal, screen, is_interactive=keys is None and sys.stdin.isatty(), callee=callee)
-        told, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
+        transcript, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
     if screen.is_quiet:
-        print(escape_terminal_controls(json.dumps(told.to_json(), ensure_ascii=False, indent=2)))
-    screen.show_end(told, shows_trace=trace)
-    if told.requests and told.requests[0].method == "POST" and told.requests[0].status in POST_REJECTION_STATUSES:
-        print_notice("callflows: the server does not take POST; to ask it by GET, as an app in Opentact may: --method GET")
+        print(escape_terminal_controls(json.dumps(transcript.to_json(), ensure_ascii=False, indent=2)))
+    screen.show_end(transcript, shows_trace=trace)
+    if (
+        transcript.requests
+        and transcript.requests[0].method == "POST"
+        and transcript.requests[0].status in POST_REJECTION_STATUSES
+    ):
+        print_notice("callflows: the server does not accept POST; if the app in Opentact uses GET, add --method GET")
     if record:
-        screen.print_scenario(told, rehearsal, clock)
-    wrong = told.outcome in ("loop", "error") or any(request.error for request in told.requests)
+        screen.print_scenario(transcript, rehearsal, clock)
+    wrong = transcript.outcome in ("loop", "error") or any(request.error for request in transcript.requests)
     raise typer.Exit(1 if wrong else 0)
 
 
 def _reject_conflicting_options(*, at: str, url: str, via: str, zone: str, record: bool) -> None:
     if zone and via:
-        exit_with_notice("callflows: --zone is that of the platform, which --via has: callflows stand-in --zone", 2)
+        exit_with_notice(
+            "callflows: with --via, the stand-in has the time zone: set it there, with callflows stand-in --zone", 2
+        )
     if at and (url or via):
         other = "--url" if url else "--via"
         exit_with_notice(
-            f"callflows: --at sets the clock of our own engine, and {other} rings another: leave one of the two out", 2
+            f"callflows: --at sets the clock of the local engine, but {other} calls another server: use only one",
+            2,
         )
     if url and via:
-        exit_with_notice("callflows: --url and --via: name the one that is to be asked", 2)
+        exit_with_notice("callflows: --url and --via exclude each other: leave out one of the two", 2)
     if record and (url or via):
-        exit_with_notice("callflows: --record is for flows of ours: a server elsewhere has no scenarios", 2)
+        exit_with_notice("callflows: --record works only with local flow files, without --url and --via", 2)
 
 
 def _reject_unknown_parties(number: str, caller: str, *, is_remote: bool) -> None:

@@ -14,16 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.loader.folder_loader import ProgressCallback
     from callflows.settings import Settings
 
 
 FLOWS_OPTION = Annotated[
-    Path | None, typer.Option("--flows", metavar="DIR", help="The folder of the flow files; else the setting, ./callflows.")
+    Path | None,
+    typer.Option(
+        "--flows",
+        metavar="DIR",
+        help="The folder of the flow files. Default: the setting CALLFLOWS_FLOWS, else ./callflows.",
+    ),
 ]
 ZONE_OPTION = Annotated[
-    str, typer.Option("--zone", metavar="ZONE", help="The zone of native Schedule, as America/New_York; else UTC.")
+    str,
+    typer.Option("--zone", metavar="ZONE", help="The time zone of the verb Schedule, as America/New_York. Default: UTC."),
 ]
 _PROGRESS_BAR_THRESHOLD: Final = 200
 """Number of files from which a progress bar is shown."""
@@ -48,13 +54,13 @@ def parse_zone_option(text: str) -> ZoneInfo | None:
     from zoneinfo import ZoneInfo, available_timezones
 
     if text and text not in available_timezones():
-        exit_with_notice(f"callflows: --zone: {text!r} is no time zone: write it as America/New_York", 2)
+        exit_with_notice(f"callflows: --zone: {text!r} is not a time zone: write it as America/New_York", 2)
     return ZoneInfo(text) if text else None
 
 
 def build_command_options(settings: Settings) -> CompilerOptions:
     """Return compiler options for commands without real calls: the key of the tickets is a fixed text."""
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.tickets import TicketSigner
 
     regions = frozenset(settings.dial_regions) or None
@@ -97,9 +103,9 @@ def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
     if is_confirmed:
         return
     if not sys.stdin.isatty():
-        exit_with_notice("callflows: nothing was done: there is nobody to ask; say --yes to do it", 2)
-    if not typer.confirm("Do it?", err=True):
-        exit_with_notice("callflows: nothing was done", 1)
+        exit_with_notice("callflows: nothing was changed: without a terminal, nobody can confirm; add --yes", 2)
+    if not typer.confirm("Continue?", err=True):
+        exit_with_notice("callflows: nothing was changed", 1)
 
 
 def print_notice(text: str) -> None:

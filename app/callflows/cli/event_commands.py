@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def events(
-    types: Annotated[str, typer.Option(help="Only these, with commas, as call_state,sms.")] = "",
-    count: Annotated[int | None, typer.Option(min=1, help="End after as many.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after as long.")] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How they are shown: json is one a line.")] = (
-        TableFormat.text
-    ),
+    types: Annotated[str, typer.Option(help="Only events of these types, separated by commas, as call_state,sms.")] = "",
+    count: Annotated[int | None, typer.Option(min=1, help="End after this number of events.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after this time.")] = None,
+    output: Annotated[
+        TableFormat, typer.Option("--format", help="The output format; json prints one event on each line.")
+    ] = (TableFormat.text),
 ) -> None:
     """Print Opentact's events as they come; what a broken connection missed is searched for."""
     import asyncio
@@ -58,9 +58,9 @@ async def _print_live_events(
 
 
 async def _print_events(stream: EventStream, event_types: frozenset[str], count: int | None, output: TableFormat) -> None:
-    async with contextlib.aclosing(aiter(stream)) as found:
+    async with contextlib.aclosing(aiter(stream)) as events:
         left = count
-        async for event in found:
+        async for event in events:
             if event.type in event_types or (not event_types and event.type != "auth"):
                 print(_format_event_line(event) if output is TableFormat.text else _format_event_json(event), flush=True)
                 left = None if left is None else left - 1
@@ -70,9 +70,9 @@ async def _print_events(stream: EventStream, event_types: frozenset[str], count:
 
 def _format_event_line(event: OpentactEvent) -> str:
     """Return one line of text without terminal control characters."""
-    said = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
-    found = "(found by search)" if event.found_by_search else ""
-    line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {said}  {found}"
+    content = event.text or " ".join(filter(None, (event.state, getattr(event.message, "message", ""))))
+    origin = "(found by search)" if event.found_by_search else ""
+    line = f"{event.occurred_at.isoformat(' ', 'milliseconds')}  {event.type:<10}  {event.call_uuid}  {content}  {origin}"
     return "".join(sign if sign.isprintable() else " " for sign in line).rstrip()
 
 

@@ -37,7 +37,7 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
         events = asyncio.run(_fetch_execution_events(settings, call_story))
     except (OpentactError, SettingsError, TimeoutError) as error:
         why = str(error) or f"no answer within {_REQUEST_TIMEOUT_SECONDS:g} s"
-        print_notice(f"callflows: Opentact does not tell what it executed: {' '.join(why.split())}")
+        print_notice(f"callflows: Opentact did not return the list of executed commands: {' '.join(why.split())}")
         return []
     entries = [entry for event in events for entry in build_journal_entries(event.to_platform_event(), lambda _turn: [])]
     return [row for table, row in entries if table == "events"]

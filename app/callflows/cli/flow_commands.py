@@ -32,9 +32,9 @@ class PictureFormat(StrEnum):
 
 
 def show(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name, or its file.")],
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.")],
     flows: FLOWS_OPTION = None,
-    output: Annotated[PictureFormat, typer.Option("--format", help="How it is shown.")] = PictureFormat.text,
+    output: Annotated[PictureFormat, typer.Option("--format", help="The output format.")] = PictureFormat.text,
 ) -> None:
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
     from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
@@ -60,12 +60,14 @@ def find_flow_file(flow: str, folder: Path) -> Path:
 
     suffixes = (".yaml", ".yml", ".py")
     named = [Path(flow)] if Path(flow).suffix in suffixes else [folder / f"{flow}{suffix}" for suffix in suffixes]
-    found = next((file for file in named if file.is_file()), None)
-    if found is None:
-        there = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
-        near = format_suggestion(flow, there) or (f"there are {', '.join(there[:20])}" if there else "see --flows")
+    flow_file = next((file for file in named if file.is_file()), None)
+    if flow_file is None:
+        flow_names = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
+        near = format_suggestion(flow, flow_names) or (
+            f"there are {', '.join(flow_names[:20])}" if flow_names else "see --flows"
+        )
         _exit_with_usage_error(f"there is no flow {flow!r} in {folder}/ ({near})")
-    return found
+    return flow_file
 
 
 def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
@@ -76,8 +78,8 @@ def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
     try:
         text = file.read_bytes()
         if file.suffix == ".py":
-            made = build_program_diagram(file, text.decode("utf-8-sig"))
-            return (None, [made]) if isinstance(made, Problem) else (made, [])
+            diagram = build_program_diagram(file, text.decode("utf-8-sig"))
+            return (None, [diagram]) if isinstance(diagram, Problem) else (diagram, [])
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         return None, [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {why}")]
@@ -86,13 +88,13 @@ def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
 
 
 def new(
-    name: Annotated[str | None, typer.Argument(help="The flow's name, which is its file's.")] = None,
-    template: Annotated[str | None, typer.Option(help="One of those that are listed without it.")] = None,
-    number: Annotated[str, typer.Option(help="The number it answers, as +12015550123.")] = "",
+    name: Annotated[str | None, typer.Argument(help="The name of the flow, and of its file.")] = None,
+    template: Annotated[str | None, typer.Option(help="The template to copy; callflows new lists them.")] = None,
+    number: Annotated[str, typer.Option(help="The number that the flow answers, as +12015550123.")] = "",
     flows: FLOWS_OPTION = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file of this name.")] = False,  # noqa: FBT002 - an option
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of this name.")] = False,  # noqa: FBT002 - an option
     listed: Annotated[bool, typer.Option("--list", help="List the templates.")] = False,  # noqa: FBT002 - an option
-    output: Annotated[TableFormat, typer.Option("--format", help="How it is said.")] = TableFormat.text,
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
 ) -> None:
     """Begin a flow from a template; without --template the templates are listed."""
     import json
@@ -100,13 +102,15 @@ def new(
     from callflows.flows.authoring.gallery.flow_templates import create_flow, load_flow_templates
 
     if listed or template is None:
-        rows = [{"name": found.name, "says": found.summary} for found in load_flow_templates().values()]
+        rows = [
+            {"name": flow_template.name, "says": flow_template.summary} for flow_template in load_flow_templates().values()
+        ]
         width = max(len(row["name"]) for row in rows)
         lines = [f"{row['name']:<{width}}  {row['says']}" for row in rows]
         print(json.dumps(rows, ensure_ascii=False, indent=2) if output is TableFormat.json else "\n".join(lines))
         return
     if name is None:
-        _exit_with_usage_error("which name shall the flow have? As: callflows new acme --template front-desk")
+        _exit_with_usage_error("the name of the new flow is missing: write callflows new acme --template front-desk")
     settings = load_command_settings(flows=flows)
     begun = create_flow(settings.flows, str(name), template, number, _load_claimed_numbers(settings), force=force)
     if output is TableFormat.json:
@@ -116,18 +120,20 @@ def new(
     where = f" --flows {flows}" if flows is not None else ""
     for file in (begun.file, *begun.other_files):
         print(f"written: {file}")
-    print(f"It answers {begun.number}. What is yours to change has a comment: number, hours, whom to ring. Then:")
+    print(
+        f"The flow answers {begun.number}. Comments mark what you should change: number, hours, people to call. Then run:"
+    )
     print(f"  callflows check {begun.file} --strict\n  callflows test {begun.file}\n  callflows show {name}{where}")
     print(f"  callflows numbers{where}\n  callflows serve{where}")
 
 
 def export(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name, or its file.")],
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.")],
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Print a flow as one static document that Opentact can keep, or every reason why it cannot be one."""
     from callflows.errors import FlowFileError
-    from callflows.flows.compiler.static_export import compile_static_document
+    from callflows.flows.static_export import compile_static_document
 
     settings = load_command_settings(flows=flows)
     try:
@@ -146,10 +152,12 @@ class HoursState(StrEnum):
 
 
 def override(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="A flow's name.")],
-    hours: Annotated[str, typer.Argument(metavar="HOURS", help="The name of its opening hours.")],
-    state: Annotated[HoursState, typer.Argument(help="What they are until then; normal takes overrides back.")],
-    until: Annotated[str, typer.Option(help='As "2026-12-24 18:00", 18:00, a date, 2h; on the flow\'s clock.')] = "",
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow.")],
+    hours: Annotated[str, typer.Argument(metavar="HOURS", help="The name of the opening hours.")],
+    state: Annotated[HoursState, typer.Argument(help="The state until then; normal removes overrides.")],
+    until: Annotated[
+        str, typer.Option(help='The end: "2026-12-24 18:00", 18:00, a date or 2h, on the flow\'s clock.')
+    ] = "",
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Open or close a flow's hours until a moment; it holds at once, and ends by itself."""
@@ -172,11 +180,11 @@ def override(
     now = datetime.now(UTC)
     try:
         if state is HoursState.normal:
-            print(f"{cancel_overrides(settings.flows, flow, hours, now)} override(s) taken back")
+            print(f"{cancel_overrides(settings.flows, flow, hours, now)} override(s) removed")
             return
         end = parse_override_end(until, now, known[flow].zone) if until else None
         if end is None:
-            _exit_with_usage_error('until when? As --until "2026-12-24 18:00", --until 18:00 or --until 2h')
+            _exit_with_usage_error('the end is missing: add --until "2026-12-24 18:00", --until 18:00 or --until 2h')
         else:
             add_override(settings.flows, HoursOverride(flow, hours, state is HoursState.open, None, end), now)
             print(

@@ -19,8 +19,8 @@ class DialectOption(StrEnum):
 
 
 def verbs(
-    verb: Annotated[str | None, typer.Argument(help="A verb, as Say or record_start.")] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+    verb: Annotated[str | None, typer.Argument(help="The name of a verb, as Say or record_start.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
 ) -> None:
     """Show the language's reference: every verb, or one with its attributes, evidence and dialects."""
     import json
@@ -42,23 +42,23 @@ schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)
 @schema_app.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")
 def print_xml_schema(
     flows: FLOWS_OPTION = None,
-    dialect: Annotated[DialectOption | None, typer.Option(help="The dialect; else that of the settings.")] = None,
+    dialect: Annotated[DialectOption | None, typer.Option(help="The dialect. Default: the setting.")] = None,
 ) -> None:
-    """Print the XML Schema of a dialect; on standard error what XSD 1.0 cannot say of it."""
+    """Print the XML Schema of a dialect; standard error lists the rules that XSD 1.0 cannot express."""
     from callflows.flows.loader.folder_loader import load_extensions
     from callflows.language.verb_reference import XSD_LIMITATIONS, render_xsd
 
     settings = load_command_settings(flows=flows, dialect=dialect and dialect.value)
     extensions, problems = load_extensions(settings.flows)
     print(render_xsd(settings.dialect, extensions))
-    print_notice("XSD 1.0 cannot say, and `callflows check FILE.xml` does:")
+    print_notice("XSD 1.0 cannot express these rules; `callflows check FILE.xml` checks them:")
     for line in [*XSD_LIMITATIONS, *map(str, problems)]:
         print_notice(f"- {line}")
 
 
 @schema_app.command("flow", epilog="Example: callflows schema flow > callflows.schema.json")
 def print_flow_schema(flows: FLOWS_OPTION = None) -> None:
-    """Print the JSON Schema of flow files, for editors; on standard error what JSON Schema cannot say of them."""
+    """Print the JSON Schema of flow files, for editors; standard error lists the rules that JSON Schema cannot express."""
     import json
 
     from callflows.flows.authoring.flow_schema import SCHEMA_LIMITATIONS, build_flow_schema
@@ -66,7 +66,7 @@ def print_flow_schema(flows: FLOWS_OPTION = None) -> None:
 
     extensions, problems = load_extensions(load_command_settings(flows=flows).flows)
     print(json.dumps(build_flow_schema(extensions), indent=1))
-    print_notice("JSON Schema cannot say, and `callflows check` does:")
+    print_notice("JSON Schema cannot express these rules; `callflows check` checks them:")
     for line in [*SCHEMA_LIMITATIONS, *map(str, problems)]:
         print_notice(f"- {line}")
 

@@ -38,22 +38,24 @@ class LogFormat(StrEnum):
 
 def log(  # noqa: PLR0913, PLR0917 - an option each
     call: Annotated[
-        str | None, typer.Argument(help="The id of a call, or how only it begins: tell its whole story.")
+        str | None, typer.Argument(help="The id of a call, or the first characters of it: show everything about this call.")
     ] = None,
     number: Annotated[str, typer.Option(help="Calls to this number.")] = "",
     from_: Annotated[str, typer.Option("--from", help="Calls of this caller.")] = "",
     flow: Annotated[str, typer.Option(help="Calls that this flow answered.")] = "",
-    outcome: Annotated[str, typer.Option(help="What we answered: answered, fallback, or unknown-number.")] = "",
-    state: Annotated[str, typer.Option(help="What Opentact reported last: live, destroyed, …")] = "",
-    since: Annotated[str, typer.Option(help="A moment (2026-11-23, 2026-11-23T10:00Z), or how long ago: 2h, 7d.")] = "",
-    until: Annotated[str, typer.Option(help="As above; what began then is not shown.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="How many; else 50 for people, and all for programs.")] = None,
-    mask: Annotated[
-        str, typer.Option("--masked", metavar="NUMBER", help="Print how the server's log writes a number.")
+    outcome: Annotated[str, typer.Option(help="Calls with this answer: answered, fallback, or unknown-number.")] = "",
+    state: Annotated[str, typer.Option(help="Calls that Opentact last reported in this state: live, destroyed, …")] = "",
+    since: Annotated[
+        str, typer.Option(help="Calls since this time (2026-11-23, 2026-11-23T10:00Z), or since so long ago: 2h, 7d.")
     ] = "",
-    documents: Annotated[bool, typer.Option("--documents", help="Show the documents in a story.")] = False,  # noqa: FBT002
-    scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario to paste.")] = False,  # noqa: FBT002
-    output: Annotated[LogFormat, typer.Option("--format", help="How calls are shown.")] = LogFormat.text,
+    until: Annotated[str, typer.Option(help="Calls before this time, written as for --since.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Calls at most. Default: 50 as text, all as JSON.")] = None,
+    mask: Annotated[
+        str, typer.Option("--masked", metavar="NUMBER", help="Print a number as the server's log writes it.")
+    ] = "",
+    documents: Annotated[bool, typer.Option("--documents", help="Show the documents of the call.")] = False,  # noqa: FBT002
+    scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario for a flow file.")] = False,  # noqa: FBT002
+    output: Annotated[LogFormat, typer.Option("--format", help="The output format.")] = LogFormat.text,
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
 
@@ -75,7 +77,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
         _print_scenario(store, call) if scenario else _print_story(store, call, output, shows_documents=documents)
         return
     if scenario:
-        exit_with_notice("callflows: --as-scenario: of which call? As: callflows log CALL --as-scenario", 2)
+        exit_with_notice("callflows: --as-scenario needs the id of a call: callflows log CALL --as-scenario", 2)
     most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
     moments = _parse_moment(since, "--since"), _parse_moment(until, "--until")
     wanted = CallFilter(_normalize_number(number), _normalize_number(from_), flow, outcome, state, *moments, limit=most)
@@ -104,7 +106,7 @@ def _open_store() -> SqlStore | None:
 
     store = SqlStore(load_command_settings().journal_url)
     if store.sqlite_file is not None and not store.sqlite_file.exists():
-        print_notice(f"no call was remembered yet: there is no {store.sqlite_file}")
+        print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
         return None
     try:
         store.open()
@@ -115,7 +117,7 @@ def _open_store() -> SqlStore | None:
 
 def _require_known_value(value: str, known: Iterable[str], option: str) -> None:
     if value and value not in known:
-        exit_with_notice(f"callflows: {option}: {value!r} is none: use {', '.join(known)}", 2)
+        exit_with_notice(f"callflows: {option}: {value!r} is not valid: use {', '.join(known)}", 2)
 
 
 def _normalize_number(text: str) -> str:
@@ -138,7 +140,8 @@ def _parse_moment(text: str, option: str) -> float | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         exit_with_notice(
-            f"callflows: {option}: {text!r} is no moment: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d ago", 2
+            f"callflows: {option}: {text!r} is not a time: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d for so long ago",
+            2,
         )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
@@ -196,21 +199,23 @@ def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
     from callflows.journal.call_story import add_execution_log, build_call_story
 
-    told = store.load_call(_complete_call_id(store, call)) if store is not None else None
-    if told is None:
-        exit_with_notice(f"callflows: no call {call!r} is remembered: callflows log lists them", 1)
-    return build_call_story(add_execution_log(told, fetch_execution_rows(told)))
+    call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
+    if call_rows is None:
+        exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
+    return build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)))
 
 
 def _complete_call_id(store: SqlStore, call: str) -> str:
     """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
-    found = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
-    if call in found or not found:
+    call_ids = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
+    if call in call_ids or not call_ids:
         return call
-    if len(found) > 1:
-        more = ", …" if len(found) > _MAX_ID_CANDIDATES else ""
-        exit_with_notice(f"callflows: {call!r} may be any of {', '.join(found[:_MAX_ID_CANDIDATES])}{more}", 2)
-    return found[0]
+    if len(call_ids) > 1:
+        more = ", …" if len(call_ids) > _MAX_ID_CANDIDATES else ""
+        exit_with_notice(
+            f"callflows: {call!r} is the beginning of several ids: {', '.join(call_ids[:_MAX_ID_CANDIDATES])}{more}", 2
+        )
+    return call_ids[0]
 
 
 def _print_scenario(store: SqlStore | None, call: str) -> None:
@@ -224,9 +229,9 @@ def _print_scenario(store: SqlStore | None, call: str) -> None:
 
     rehearsal, unknown, hours = build_replay(_load_story(store, call))
     supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
-    told, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
+    transcript, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
     print_notice("rehearsed again with the flows as they are now")
-    print(record_scenario(told, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
+    print(record_scenario(transcript, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
 
 
 def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_documents: bool) -> None:
@@ -237,7 +242,7 @@ def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_
         for line in _format_story(story, shows_documents=shows_documents):
             print(line)
     elif output is LogFormat.csv:
-        exit_with_notice("callflows: a story is no table: take --format json, jsonl or text", 2)
+        exit_with_notice("callflows: one call cannot be printed as a table: use --format json, jsonl or text", 2)
     elif output is LogFormat.jsonl:
         _print_json_lines(story["story"])
     else:
@@ -261,16 +266,16 @@ def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[s
 
 def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Skip entries already told in another form, such as a repeated state, or the report of a recording."""
-    seen: set[tuple[Any, ...]] = set()
+    printed_entries: set[tuple[Any, ...]] = set()
     whats = {entry["what"] for entry in story}
     elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
     for entry in story:
         kind = entry.get("kind", "") if entry["what"] == "reported" else ""
-        told: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
+        identity: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
         if kind == "call_state":
-            told = (kind, entry["call"], entry["state"] or entry["message"])
-        if told not in seen and not any(word in kind for word in elsewhere):
-            seen.add(told)
+            identity = (kind, entry["call"], entry["state"] or entry["message"])
+        if identity not in printed_entries and not any(word in kind for word in elsewhere):
+            printed_entries.add(identity)
             yield entry
 
 
@@ -333,24 +338,24 @@ def _indent_document(document: str) -> list[str]:
 
 def forget(
     number: Annotated[str, typer.Argument(help="A number, or the login name of a SIP user.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Erase a number: its calls and messages, and every mention of it in what else is remembered."""
+    """Erase a number: its calls and messages, and every other mention of it in the records."""
     from callflows.journal.retention import forget_number
     from callflows.journal.spool import Spool
     from callflows.telephony.phone_numbers import mask_number, parse_caller_number
 
     if not parse_caller_number(number):
-        exit_with_notice(f"callflows: {number!r} is no number, and nobody's name", 2)
+        exit_with_notice(f"callflows: {number!r} is neither a number nor the login name of a SIP user", 2)
     store = _open_store()
     if store is None:
         return
     if not yes and not sys.stdin.isatty():
-        exit_with_notice("callflows: nothing was done: there is nobody to ask; --yes answers", 2)
+        exit_with_notice("callflows: nothing was erased: without a terminal, nobody can confirm; add --yes", 2)
     if not yes:
-        typer.confirm(f"Erase all that is remembered of {number}? It cannot be brought back.", abort=True)
+        typer.confirm(f"Erase all records of {number}? They cannot be restored.", abort=True)
     with show_progress("looking") as on_progress:
         looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
-        found = forget_number(store, Spool(load_command_settings().data), number, looked)
-    rows = ", ".join(f"{count} in {table}" for table, count in sorted(found.items()))
-    print(f"{mask_number(parse_caller_number(number))} is forgotten: {rows or 'nothing was remembered of it'}")
+        erased_counts = forget_number(store, Spool(load_command_settings().data), number, looked)
+    rows = ", ".join(f"{count} in {table}" for table, count in sorted(erased_counts.items()))
+    print(f"{mask_number(parse_caller_number(number))} is erased: {rows or 'there were no records'}")

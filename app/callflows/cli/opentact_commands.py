@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from callflows.settings import Settings
 
 
-FEATURES_OPTION = Annotated[str, typer.Option(help="What it must be able to do, with commas.")]
-opentact_app = typer.Typer(help="The platform itself: numbers, messages, apps, voices, calls.", no_args_is_help=True)
+FEATURES_OPTION = Annotated[str, typer.Option(help="Features that the number must have, separated by commas.")]
+opentact_app = typer.Typer(help="Use your Opentact account: numbers, messages, apps, voices, calls.", no_args_is_help=True)
 numbers_app = typer.Typer(help="Search, order, release and list numbers.", no_args_is_help=True)
 messages_app = typer.Typer(help="Send and list text messages.", no_args_is_help=True)
 
@@ -60,7 +60,7 @@ def search_numbers_command(
     city: Annotated[str, typer.Option(help="The city.")] = "",
     rate_center: Annotated[str, typer.Option(help="The rate center.")] = "",
     npa: Annotated[str, typer.Option(help="The area code, as 201.")] = "",
-    pattern: Annotated[str, typer.Option(help="A pattern that Opentact understands, as 1201555*.")] = "",
+    pattern: Annotated[str, typer.Option(help="A pattern, as 1201555*.")] = "",
     features: FEATURES_OPTION = "voice,sms",
     limit: Annotated[int, typer.Option(min=1, help="Numbers at most.")] = 20,
     output: TABLE_FORMAT_OPTION = TableFormat.text,
@@ -77,20 +77,20 @@ def search_numbers_command(
         pattern=pattern,
         features=features.split(","),
     )
-    found = run_with_client(
+    numbers = run_with_client(
         lambda client: collect_rows(client.numbers.search_available(take=min(limit, 100), **mask), limit, output)
     )
     beside = ("city", "rate_center", "state", "features")
-    print_records(found, lambda tn: (tn.number or tn.tn, *format_record_fields(tn.raw, beside)), output)
-    if not found:
-        exit_with_notice("no number fits: ask for less", 1)
+    print_records(numbers, lambda tn: (tn.number or tn.tn, *format_record_fields(tn.raw, beside)), output)
+    if not numbers:
+        exit_with_notice("no number matches: leave out some conditions", 1)
 
 
 @numbers_app.command("order", epilog="Example: callflows opentact numbers order +12015550123")
 def order_numbers_command(
-    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="The numbers, as search shows them.")],
+    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="The numbers to order, as search shows them.")],
     features: FEATURES_OPTION = "voice,sms",
-    autorenew: Annotated[bool, typer.Option(help="Whether they are kept when their time is over.")] = True,  # noqa: FBT002 - an option
+    autorenew: Annotated[bool, typer.Option(help="Renew the numbers when their term ends.")] = True,  # noqa: FBT002 - an option
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
@@ -101,7 +101,7 @@ def order_numbers_command(
     order = run_with_client(
         lambda client: client.numbers.order_numbers(ordered, features=features.split(","), autorenew=autorenew)
     )
-    print_records([order], lambda made: ("ordered", made.uuid, *format_record_fields(made.raw, ("state",))), output)
+    print_records([order], lambda record: ("ordered", record.uuid, *format_record_fields(record.raw, ("state",))), output)
 
 
 @numbers_app.command("release", epilog="Example: callflows opentact numbers release +12015550123")
@@ -109,7 +109,7 @@ def release_numbers_command(
     numbers: Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers of the account.")],
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Give numbers back, for ever."""
+    """Release numbers. They are lost for ever."""
     released = [*dict.fromkeys(map(parse_number_argument, numbers))]
 
     async def fetch_leases(client: OpentactClient) -> list[OpentactLease]:
@@ -122,7 +122,7 @@ def release_numbers_command(
 
     leases = run_with_client(fetch_leases)
     plan = [
-        f"release {number}{f', which app {lease.app_uuid} answers' if lease.app_uuid else ''}; somebody else may get it"
+        f"release {number}{f', answered by the app {lease.app_uuid}' if lease.app_uuid else ''}; others may order it then"
         for number, lease in zip(released, leases, strict=True)
     ]
     confirm_plan(plan, is_confirmed=yes)
@@ -132,22 +132,22 @@ def release_numbers_command(
 @numbers_app.command("list", epilog="Example: callflows opentact numbers list --format json")
 def list_numbers_command(limit: ROW_LIMIT_OPTION = None, output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
     """List the account's numbers, and the app that answers each."""
-    found = run_with_client(lambda client: collect_rows(client.numbers.search_leases(), limit, output))
+    leases = run_with_client(lambda client: collect_rows(client.numbers.search_leases(), limit, output))
 
     def columns(lease: OpentactLease) -> Sequence[object]:
         name = getattr(lease.sip_control_app, "name", "")
         return lease.number, lease.uuid, "renewed" if lease.autorenew else "", name or lease.app_uuid
 
-    print_records(found, columns, output)
+    print_records(leases, columns, output)
 
 
 @messages_app.command(
     "send", epilog='Example: callflows opentact messages send +12015550999 "Come in." --from +12015550123'
 )
 def send_message_command(
-    to: Annotated[str, typer.Argument(help="To whom.")],
-    text: Annotated[str, typer.Argument(help=f"What, in 1 to {MAX_SMS_CHARACTERS} characters.")],
-    sender: Annotated[str, typer.Option("--from", help="From which of the account's numbers.")],
+    to: Annotated[str, typer.Argument(help="The recipient.")],
+    text: Annotated[str, typer.Argument(help=f"The text, 1 to {MAX_SMS_CHARACTERS} characters.")],
+    sender: Annotated[str, typer.Option("--from", help="The sender: a number of the account.")],
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
@@ -177,28 +177,30 @@ class MessageDirectionOption(StrEnum):
 
 @messages_app.command("list", epilog="Example: callflows opentact messages list --direction in --limit 10")
 def list_messages_command(
-    direction: Annotated[MessageDirectionOption | None, typer.Option(help="Received or sent; else both.")] = None,
+    direction: Annotated[
+        MessageDirectionOption | None, typer.Option(help="in for received messages, out for sent ones. Default: both.")
+    ] = None,
     limit: ROW_LIMIT_OPTION = None,
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """List text messages, the newest first."""
+    """List text messages, newest first."""
     which: Literal["", "in", "out"] = "" if direction is None else direction.value
 
     def columns(message: OpentactMessage) -> Sequence[object]:
         at = message.created_on.isoformat(" ", "seconds") if message.created_on else ""
         return at, message.type, message.from_, message.to, message.state, message.message
 
-    found = run_with_client(
+    messages = run_with_client(
         lambda client: collect_rows(client.messages.search_messages(which, order={"created_on": "DESC"}), limit, output)
     )
-    print_records(found, columns, output)
-    if not found:
+    print_records(messages, columns, output)
+    if not messages:
         print_notice("there are no messages")
 
 
 @opentact_app.command(epilog="Example: callflows opentact apps --format json")
 def apps(output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
-    """List the SIP Control Apps and the URLs that they ask; what follows a URL's ? may be a secret, and is left out."""
+    """List the SIP Control Apps and their URLs, without the query after ?, which may contain a secret."""
 
     def columns(app: OpentactApp) -> Sequence[object]:
         url, asked, _ = (app.call_flow_url or "").partition("?")
@@ -211,12 +213,12 @@ def apps(output: TABLE_FORMAT_OPTION = TableFormat.text) -> None:
 
 @opentact_app.command(epilog="Example: callflows opentact voices --lang en-US")
 def voices(
-    lang: Annotated[str, typer.Option(help="Only those of a language, as en or en-US.")] = "",
+    lang: Annotated[str, typer.Option(help="Only voices of this language, as en or en-US.")] = "",
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """List the voices that Say can have."""
-    found = run_with_client(lambda client: client.list_voices())
-    fitting = [voice for voice in found if f"{voice.code}-".lower().startswith(f"{lang}-".lower() if lang else "")]
+    """List the voices for Say."""
+    voice_records = run_with_client(lambda client: client.list_voices())
+    fitting = [voice for voice in voice_records if f"{voice.code}-".lower().startswith(f"{lang}-".lower() if lang else "")]
 
     def columns(voice: OpentactVoice) -> Sequence[object]:
         return voice.code, voice.name, voice.gender, voice.type
@@ -231,12 +233,12 @@ _BATCH_EXAMPLE = "callflows opentact batch +12015550999 --flow reminder --profil
 
 
 def batch(
-    phones: Annotated[list[str] | None, typer.Argument(metavar="NUMBER…", help="Whom to call.")] = None,
+    phones: Annotated[list[str] | None, typer.Argument(metavar="NUMBER…", help="The numbers to call.")] = None,
     profile: Annotated[str, typer.Option(help="The id of the outbound voice profile.")] = "",
-    sender: Annotated[str, typer.Option("--from", help="The number of the account that they see.")] = "",
-    flow: Annotated[str, typer.Option(help="A flow that can be one static document.")] = "",
-    xml: Annotated[Path | None, typer.Option(help="Or an XML document.")] = None,
-    file: Annotated[Path | None, typer.Option("--numbers", help="A file of numbers, one a line.")] = None,
+    sender: Annotated[str, typer.Option("--from", help="The caller ID: a number of the account.")] = "",
+    flow: Annotated[str, typer.Option(help="The flow to play; it must be the same for every call.")] = "",
+    xml: Annotated[Path | None, typer.Option(help="The XML document to play, instead of a flow.")] = None,
+    file: Annotated[Path | None, typer.Option("--numbers", help="A file with one number on each line.")] = None,
     flows: FLOWS_OPTION = None,
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
@@ -252,19 +254,19 @@ def batch(
         )
     ]
     if not called:
-        exit_with_notice("callflows: whom to call? Name numbers, or a file of them by --numbers", 2)
+        exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
     few = ", ".join(called[:_MAX_SHOWN_NUMBERS])
     more = f" and {len(called) - _MAX_SHOWN_NUMBERS} more" if len(called) > _MAX_SHOWN_NUMBERS else ""
     lease = run_with_client(lambda client: client.numbers.get_lease(sender))
     if not lease.uuid:
-        exit_with_notice(f"callflows: Opentact does not say which lease {sender} has", 1)
+        exit_with_notice(f"callflows: Opentact did not return the lease of {sender}", 1)
     plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {flow or xml}; this costs money"]
     confirm_plan(plan, is_confirmed=yes)
-    made = run_with_client(
+    created_batch = run_with_client(
         lambda client: client.outbound_calls.call_numbers(profile, called, document.decode(), lease.uuid)
     )
     print_records(
-        [made], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output
+        [created_batch], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output
     )
 
 
@@ -291,7 +293,7 @@ _MAX_SHOWN_NUMBERS: Final = 5
 def export_static_document(flow: str, settings: Settings) -> bytes:
     """Return the static document of a flow; exit with code 1 if the flow cannot be static."""
     from callflows.errors import FlowFileError
-    from callflows.flows.compiler.static_export import compile_static_document
+    from callflows.flows.static_export import compile_static_document
 
     try:
         return compile_static_document(find_flow_file(flow, settings.flows), build_command_options(settings))

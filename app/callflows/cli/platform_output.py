@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _DEFAULT_TEXT_ROWS: Final = 50
 """Default row limit of text output."""
-TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")]
+TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="The output format.")]
 ROW_LIMIT_OPTION = Annotated[
-    int | None, typer.Option(min=1, help=f"Rows at most; else {_DEFAULT_TEXT_ROWS} as text, and all as JSON.")
+    int | None, typer.Option(min=1, help=f"Rows at most. Default: {_DEFAULT_TEXT_ROWS} as text, all as JSON.")
 ]
-YES_OPTION = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+YES_OPTION = Annotated[bool, typer.Option("--yes", help="Continue without asking.")]
 
 
 def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
@@ -54,13 +54,13 @@ def _exit_with_refusal(error: OpentactError) -> NoReturn:
 async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output: TableFormat) -> list[_RecordT]:
     """Return rows up to the limit; print a notice if there are more."""
     most = limit or (_DEFAULT_TEXT_ROWS if output is TableFormat.text else None)
-    found: list[_RecordT] = []
+    collected_rows: list[_RecordT] = []
     async for row in rows:
-        if most is not None and len(found) == most:
+        if most is not None and len(collected_rows) == most:
             print_notice(f"there are more: --limit {2 * most}")
             break
-        found.append(row)
-    return found
+        collected_rows.append(row)
+    return collected_rows
 
 
 def print_records(
@@ -77,10 +77,10 @@ def parse_number_argument(text: str) -> str:
     """Return a number argument in E.164; exit with code 2 if invalid."""
     from callflows.telephony.phone_numbers import parse_e164
 
-    found = parse_e164(text)
-    if not found:
-        exit_with_notice(f"callflows: {text!r} is no number: write it as +12015550123", 2)
-    return found
+    number = parse_e164(text)
+    if not number:
+        exit_with_notice(f"callflows: {text!r} is not a number: write it as +12015550123", 2)
+    return number
 
 
 def format_record_fields(raw: dict[str, Any], names: Sequence[str]) -> list[str]:

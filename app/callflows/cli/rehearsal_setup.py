@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from callflows.effects.live_effects import LiveEffects
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.suppositions import Suppositions
     from callflows.rehearsal.platform_network import PlatformNetwork
@@ -131,7 +131,9 @@ def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
 
     moment = parse_start_moment(at.strip(), zone or UTC)
     if moment is None:
-        exit_with_notice(f'callflows: --at: {at!r} is no moment: write it as "2026-12-25 10:00", or with an offset', 2)
+        exit_with_notice(
+            f'callflows: --at: {at!r} is not a time: write it as "2026-12-25 10:00", or with an offset from UTC', 2
+        )
     return moment
 
 
@@ -148,10 +150,12 @@ def ring_via_stand_in(stand_in_url: str, call_request: dict[str, Any]) -> Transc
             timeout=_STAND_IN_CALL_TIMEOUT_SECONDS,
             trust_env=False,
         )
-        told = answer.json()
+        answer_data = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        exit_with_notice(f"callflows: --via {stand_in_url}: {error}: is a stand-in there? As: callflows stand-in", 2)
-    if answer.is_error or "outcome" not in told:
-        reason = told.get("message") or told.get("detail") or f"the status is {answer.status_code}"
+        exit_with_notice(
+            f"callflows: --via {stand_in_url}: {error}: is a stand-in running there? Start one with callflows stand-in", 2
+        )
+    if answer.is_error or "outcome" not in answer_data:
+        reason = answer_data.get("message") or answer_data.get("detail") or f"the status is {answer.status_code}"
         exit_with_notice(f"callflows: --via {stand_in_url}: {reason}", 2)
-    return Transcript.from_json(told)
+    return Transcript.from_json(answer_data)

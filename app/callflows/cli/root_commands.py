@@ -75,11 +75,11 @@ class ProblemFormat(StrEnum):
 @root_app.command(epilog="Example: callflows serve --port 8080")
 def serve(
     flows: FLOWS_OPTION = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on; else the setting, 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; else the setting.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer; else the setting, 1.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: the setting.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. Default: the setting.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer calls. Default: the setting.")] = None,
 ) -> None:
-    """Serve the flows: set the URL that it prints as remote call control URL in Opentact."""
+    """Answer calls with the flows. In Opentact, enter the printed URL as remote call control URL."""
     import uvicorn
 
     settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
@@ -122,7 +122,7 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
     print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
     print_notice(f"  remote call control URL: {url}/call{token}")
-    print_notice(f"  what a caller would get: curl '{asked}'")
+    print_notice(f"  try it, as a call would: curl '{asked}'")
     if loaded and loaded.problems:
         print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
 
@@ -130,17 +130,17 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
 @root_app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them; else --flows.")
+        list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them. Default: --flows.")
     ] = None,
     flows: FLOWS_OPTION = None,
-    output: Annotated[ProblemFormat, typer.Option("--format", help="How problems are shown.")] = ProblemFormat.text,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,  # noqa: FBT002 - an option
+    output: Annotated[ProblemFormat, typer.Option("--format", help="The output format.")] = ProblemFormat.text,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also if there are only warnings.")] = False,  # noqa: FBT002 - an option
     explain: Annotated[
-        str | None, typer.Option(metavar="RULE", help="Explain a rule by its name, as unused; all lists them.")
+        str | None, typer.Option(metavar="RULE", help="Explain the rule of this name, as unused; all explains every rule.")
     ] = None,
 ) -> None:
-    """Say all that is wrong with flow files and XML documents: where, what, and the fix."""
-    from callflows.flows.checks.check_runner import check_paths
+    """Check flow files and XML documents. Prints each problem with its place and its fix."""
+    from callflows.flows.loader.check_runner import check_paths
     from callflows.testing.scenario_reader import check_scenarios
 
     if explain is not None:
@@ -207,7 +207,7 @@ def _escape_github_text(text: str) -> str:
 @root_app.command(epilog="Example: callflows numbers --format json")
 def numbers(
     flows: FLOWS_OPTION = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How rows are shown.")] = TableFormat.text,
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
 ) -> None:
     """List every number and the flow that answers it."""
     import json

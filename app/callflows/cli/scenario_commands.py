@@ -31,17 +31,19 @@ _DEFAULT_EXPLORE_SECONDS: Final = 60.0
 
 
 def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
-    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, or folders of them; else --flows.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, or folders of them. Default: --flows.")] = None,
     only: Annotated[
-        str, typer.Option("-k", "--only", metavar="PATTERN", help="Only scenarios whose flow or name has this.")
+        str, typer.Option("-k", "--only", metavar="PATTERN", help="Only scenarios whose flow or name contains this text.")
     ] = "",
-    coverage: Annotated[bool, typer.Option("--coverage", help="Say which nodes, branches and rules none reached.")] = False,  # noqa: FBT002
-    explore: Annotated[bool, typer.Option("--explore", help="Let callers at random loose on every flow.")] = False,  # noqa: FBT002
-    examples: Annotated[int, typer.Option(min=1, help="Callers at random for each flow.")] = _DEFAULT_EXAMPLES,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long exploring may take in all.")] = _DEFAULT_EXPLORE_SECONDS,
-    seed: Annotated[int, typer.Option(help="Another seed: other callers. The same seed: the same.")] = 0,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write results as JUnit has them.")] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How results are shown.")] = TableFormat.text,
+    coverage: Annotated[bool, typer.Option("--coverage", help="List nodes, branches and rules never reached.")] = False,  # noqa: FBT002
+    explore: Annotated[bool, typer.Option("--explore", help="Call every flow with random callers.")] = False,  # noqa: FBT002
+    examples: Annotated[int, typer.Option(min=1, help="Random callers for each flow.")] = _DEFAULT_EXAMPLES,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="The time limit for all random callers together.")
+    ] = _DEFAULT_EXPLORE_SECONDS,
+    seed: Annotated[int, typer.Option(help="Seed of the random callers; the same seed repeats a run.")] = 0,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a JUnit XML file.")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Run the scenarios of calls and texts that stand under tests in flow files: no phone, no account, no effects."""
@@ -51,22 +53,24 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     errors = [str(problem) for folder in folders for problem in folder.errors]
     results = [ran for folder in folders for ran in _run_scenarios(folder, only, settings)]
     if only and not results:
-        exit_with_notice(f"callflows: no scenario has {only!r} in its name, or in that of its flow", 2)
-    found = _measure_coverage(folders, results) if coverage else []
+        exit_with_notice(f"callflows: no scenario or flow has {only!r} in its name", 2)
+    coverage_rows = _measure_coverage(folders, results) if coverage else []
     explored = _explore_flows(folders, settings, examples, seconds, seed) if explore else []
     if junit is not None:
         _write_junit(results, junit, errors)
     if output is TableFormat.json:
         print(
             json.dumps(
-                _build_test_json(results, found, explored, with_coverage=coverage, is_exploring=explore, errors=errors),
+                _build_test_json(
+                    results, coverage_rows, explored, with_coverage=coverage, is_exploring=explore, errors=errors
+                ),
                 indent=2,
             )
         )
     else:
         for problem in problems:
             print_notice(str(problem))
-        _print_test_results(results, found, explored, is_exploring=explore)
+        _print_test_results(results, coverage_rows, explored, is_exploring=explore)
     wrong = bool(errors) or any(one.fault for one in explored) or not all(ran.has_passed for ran in results)
     raise typer.Exit(1 if wrong else 0)
 
@@ -133,12 +137,12 @@ def _print_test_results(
     width = max((len(one.file) for one in explored), default=0)
     for one in explored:
         none = "  (no number leads to it, or there was no time)" if not one.caller_count else ""
-        print(f"{one.file:<{width}}  {one.caller_count:>4} caller(s) at random{none}")
+        print(f"{one.file:<{width}}  {one.caller_count:>4} random caller(s){none}")
     faults = [one.fault for one in explored if one.fault is not None]
     for fault in faults:
         print(f"\n{fault.file}: {fault.flow}: {fault.wrong}\n\n{fault.scenario}")
     wrong = sum(not ran.has_passed for ran in results)
-    callers = f"; {sum(one.caller_count for one in explored)} caller(s) at random, {len(faults)} flow(s) went wrong"
+    callers = f"; {sum(one.caller_count for one in explored)} random caller(s), {len(faults)} flow(s) went wrong"
     print_notice(f"{len(results)} scenario(s), {wrong} failed{callers if is_exploring else ''}")
 
 
@@ -153,8 +157,8 @@ def _build_test_json(
 ) -> dict[str, Any]:
     from callflows.testing.scenario_report import build_coverage_data, build_result_data
 
-    made: dict[str, Any] = {"scenarios": [build_result_data(ran) for ran in results], "errors": errors}
-    made |= {"coverage": build_coverage_data(coverage_rows)} if with_coverage else {}
+    report: dict[str, Any] = {"scenarios": [build_result_data(ran) for ran in results], "errors": errors}
+    report |= {"coverage": build_coverage_data(coverage_rows)} if with_coverage else {}
     faults = [one.fault._asdict() for one in explored if one.fault is not None]
     callers = [{"flow": one.flow, "file": one.file, "callers": one.caller_count} for one in explored]
-    return made | ({"explored": faults, "callers": callers} if is_exploring else {})
+    return report | ({"explored": faults, "callers": callers} if is_exploring else {})

@@ -31,27 +31,32 @@ if TYPE_CHECKING:
 
 def connect(  # noqa: PLR0913, PLR0917 - an option each
     flows: FLOWS_OPTION = None,
-    app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; made where it is missing.")] = "",
+    app: Annotated[
+        str, typer.Option(metavar="NAME|UUID", help="The SIP Control App; connect creates it if it is missing.")
+    ] = "",
     product: Annotated[
         str,
         typer.Option(
-            help="The product that a new app is made of, by its name or number. Only where Opentact offers several: "
-            "then it lists them."
+            help="The product of a new app: its name or number. Needed only if Opentact offers several; "
+            "then connect lists them."
         ),
     ] = "",
     take: Annotated[  # noqa: FBT002 - an option
         bool,
         typer.Option(
             "--take",
-            help="Numbers that another app or SIP connection has are taken from it. Without, they stay there and are said.",
+            help="Take numbers from other apps and SIP connections. Without it, connect only lists these numbers.",
         ),
     ] = False,
     max_minutes: Annotated[
-        int, typer.Option(min=0, max=10_080, help="Minutes that a call may last; a new app has 240, another what it has.")
+        int,
+        typer.Option(
+            min=0, max=10_080, help="Maximum minutes of a call. Default: 240 for a new app; unchanged for an existing app."
+        ),
     ] = 0,
-    static: Annotated[str, typer.Option(metavar="FLOW", help="Have Opentact keep this flow's static document.")] = "",
-    remove: Annotated[bool, typer.Option("--remove", help="Restore what was there before.")] = False,  # noqa: FBT002 - an option
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,  # noqa: FBT002 - an option
+    static: Annotated[str, typer.Option(metavar="FLOW", help="Store the static document of this flow at Opentact.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Restore the state before connect.")] = False,  # noqa: FBT002 - an option
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,  # noqa: FBT002 - an option
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
@@ -121,7 +126,9 @@ def _print_plan(plan: SetupPlan, output: TableFormat) -> None:
         print_notice(str(note))
     if not plan.steps:
         print_notice(
-            "nothing to do: Opentact is as it should be" if plan.is_complete else "nothing can be done before that is fixed"
+            "nothing to do: Opentact is set up correctly"
+            if plan.is_complete
+            else "nothing can be changed before this is fixed"
         )
 
 
@@ -142,16 +149,18 @@ def _execute_plan(plan: SetupPlan, undo_log: UndoLog, *, yes: bool) -> bool:
     from callflows.setup.connect.setup_plan import execute_plan
 
     confirm_plan([], is_confirmed=yes)
-    done: list[str] = []
+    done_lines: list[str] = []
 
     def on_done(line: str) -> None:
-        done.append(line)
+        done_lines.append(line)
         print_notice(f"done: {line}")
 
     try:
         notes = run_with_client(lambda client: execute_plan(plan, client, undo_log, lambda step: on_done(step.lines[0])))
     except typer.Exit:
-        print_notice(f"{len(done)} of {len(plan.steps)} steps are done; run it again to go on, or with --remove to go back")
+        print_notice(
+            f"{len(done_lines)} of {len(plan.steps)} steps are done; run it again to continue, or add --remove to undo"
+        )
         raise
     for note in notes:
         print_notice(str(note))
@@ -160,8 +169,10 @@ def _execute_plan(plan: SetupPlan, undo_log: UndoLog, *, yes: bool) -> bool:
 
 def doctor(
     flows: FLOWS_OPTION = None,
-    app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App that shall ask this server.")] = "",
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: settings, disk and flow files only.")] = False,  # noqa: FBT002 - an option
+    app: Annotated[str, typer.Option(metavar="NAME|UUID", help="The SIP Control App that should use this server.")] = "",
+    offline: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--offline", help="Check only settings, disk and flow files, without any request.")
+    ] = False,
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Say what is wrong with this installation, and the fix. Exit 1 where something is wrong; warnings may be as meant."""
@@ -200,8 +211,8 @@ def _print_doctor_results(results: list[DoctorResult]) -> None:
     for result in results:
         level = f"{result.level:<7}"
         level = typer.style(level, fg=colours[result.level]) if coloured else level
-        found = "".join(sign if sign.isprintable() else " " for sign in result.found)
-        print(f"{level}  {result.check:<{width}}  {found}")
+        finding_text = "".join(sign if sign.isprintable() else " " for sign in result.found)
+        print(f"{level}  {result.check:<{width}}  {finding_text}")
         if result.fix and result.level != "ok":
             print(f"{'':7}  {'':{width}}  → {result.fix}")
     wrong, doubtful = (sum(result.level == level for result in results) for level in ("error", "warning"))

@@ -49,43 +49,49 @@ class StandInMethodOption(StrEnum):
 
 
 NUMBERS_OPTION = Annotated[
-    list[str] | None, typer.Option("--number", metavar="NUMBER", help="A number that it has, as +12015550123; repeatable.")
+    list[str] | None,
+    typer.Option("--number", metavar="NUMBER", help="A number of the account, as +12015550123; repeatable."),
 ]
 FAULTS_OPTION = Annotated[
-    list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the beginning, as fail_share=0.1.")
+    list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the start on, as fail_share=0.1.")
 ]
 STRICT_PLATFORM_OPTION = Annotated[
-    bool, typer.Option("--strict-platform", help="Refuse what depends on what is not documented.")
+    bool,
+    typer.Option("--strict-platform", help="Refuse requests and calls that depend on undocumented behaviour of Opentact."),
 ]
 
 
 def stand_in_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     number: NUMBERS_OPTION = None,
     url: Annotated[
-        str, typer.Option(help="The call-control URL of its numbers; without one, calls wait for pushed XML.")
+        str, typer.Option(help="The call-control URL of the numbers. Without it, calls wait for pushed XML.")
     ] = "",
-    method: Annotated[StandInMethodOption, typer.Option(help="How that URL is asked.")] = StandInMethodOption.POST,
-    webhook: Annotated[str, typer.Option(help="The state webhook of its numbers.")] = "",
+    method: Annotated[
+        StandInMethodOption, typer.Option(help="The HTTP method of requests to the call-control URL.")
+    ] = StandInMethodOption.POST,
+    webhook: Annotated[str, typer.Option(help="The URL that gets a webhook for each call state.")] = "",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8100,
-    pace: Annotated[float, typer.Option(min=0.01, max=100_000, help="How many times quicker calls run.")] = 20.0,
+    pace: Annotated[
+        float, typer.Option(min=0.01, max=100_000, help="The speed of calls, as a multiple of real time.")
+    ] = 20.0,
     envelope: Annotated[
-        EnvelopeOption, typer.Option(help="How events are written; both are documented.")
+        EnvelopeOption, typer.Option(help="The format of events; both are documented.")
     ] = EnvelopeOption.of_2024,
     subscriptions: Annotated[
-        SubscriptionListingOption | None, typer.Option(help="How event subscriptions are listed.")
+        SubscriptionListingOption | None, typer.Option(help="The format of the list of event subscriptions.")
     ] = None,
-    email: Annotated[str, typer.Option(help="Whose account it is.")] = "owner@example.com",
-    password: Annotated[str, typer.Option(help="For GET /auth.")] = "",
-    token: Annotated[str, typer.Option(help="A token as the portal makes them.")] = "",
-    token_life: Annotated[int, typer.Option(min=1, help="Seconds that a token of GET /auth is valid.")] = 24 * 3600,
-    balance: Annotated[float, typer.Option(help="What the account has.")] = 100.0,
-    seed: Annotated[str, typer.Option(help="Make identities and chance repeatable.")] = "",
+    email: Annotated[str, typer.Option(help="The email of the account.")] = "owner@example.com",
+    password: Annotated[str, typer.Option(help="The password for GET /auth.")] = "",
+    token: Annotated[str, typer.Option(help="The API token, as the portal creates one.")] = "",
+    token_life: Annotated[int, typer.Option(min=1, help="Seconds for which a token of GET /auth is valid.")] = 24 * 3600,
+    balance: Annotated[float, typer.Option(help="The balance of the account.")] = 100.0,
+    seed: Annotated[str, typer.Option(help="Seed for ids and random faults; the same seed repeats them.")] = "",
     zone: ZONE_OPTION = "",
     fault: FAULTS_OPTION = None,
     strict: STRICT_PLATFORM_OPTION = False,  # noqa: FBT002 - an option
-    rules: Annotated[bool, typer.Option("--rules", help="Print what it does where nothing is documented.")] = False,  # noqa: FBT002
-    output: Annotated[TableFormat, typer.Option("--format", help="How --rules are printed.")] = TableFormat.text,
+    rules: Annotated[bool, typer.Option("--rules", help="Print the assumptions about undocumented behaviour.")] = False,  # noqa: FBT002
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format of --rules.")] = TableFormat.text,
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Imitate Opentact on this machine: REST, events, numbers, callers, and faults on demand."""
@@ -111,7 +117,7 @@ def stand_in_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads
     try:
         asyncio.run(_serve_until_signal(options, host, port))
     except OSError as error:
-        exit_with_notice(f"callflows: {host}:{port}: {error.strerror} (another port? --port 8101)", 2)
+        exit_with_notice(f"callflows: {host}:{port}: {error.strerror} (choose another port: --port 8101)", 2)
 
 
 def _print_rules(output: TableFormat) -> None:
@@ -150,11 +156,11 @@ def _build_stand_in_options(numbers: list[str], number_settings: dict[str, Any],
             TypeAdapter(WebUrl).validate_python(number_settings[name] or "http://nowhere.invalid")
         except ValidationError:
             exit_with_notice(
-                f"callflows: --{name}: {number_settings[name]!r} is no URL: write it as http://127.0.0.1:8000/call", 2
+                f"callflows: --{name}: {number_settings[name]!r} is not a URL: write it as http://127.0.0.1:8000/call", 2
             )
     for number in numbers:
         if not parse_e164(number):
-            exit_with_notice(f"callflows: --number: {number!r} is no number: write it as +12015550123", 2)
+            exit_with_notice(f"callflows: --number: {number!r} is not a number: write it as +12015550123", 2)
     unique = dict.fromkeys(parse_e164(number) for number in numbers)
     return StandInOptions(numbers=tuple(StandInNumber(number=number, **number_settings) for number in unique), **options)
 
@@ -198,15 +204,16 @@ async def _serve_until_signal(options: StandInOptions, host: str, port: int) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, over.set)
-    async with run_stand_in(options, host=host, port=port) as there:
-        _print_greeting(there, options)
+    async with run_stand_in(options, host=host, port=port) as server:
+        _print_greeting(server, options)
         await over.wait()
 
 
 def _print_greeting(server: StandInServer, options: StandInOptions) -> None:
     """Print a disclaimer on the first line, then URLs, numbers and usage."""
     print_notice(
-        "This is an imitation of Opentact made from its documentation, not Opentact; where that is silent: --rules"
+        "This is an imitation of Opentact from its documentation, not Opentact itself. "
+        "--rules lists the assumptions about undocumented behaviour."
     )
     print_notice(
         f"  REST    {server.rest_url}   (GET /auth: {options.email} {options.password}; or the token {options.token})"
@@ -216,5 +223,5 @@ def _print_greeting(server: StandInServer, options: StandInOptions) -> None:
         answered = number.url or "calls wait until XML is pushed"
         print_notice(f"  {number.number}   {answered}")
     first = options.numbers[0].number if options.numbers else "+12015550123"
-    missing = "" if options.numbers else "   (once it has that number: --number, or POST /order)"
-    print_notice(f"  ring it: callflows call {first} --via {server.url}{missing}")
+    missing = "" if options.numbers else "   (first give the account this number: --number, or POST /order)"
+    print_notice(f"  call it: callflows call {first} --via {server.url}{missing}")

@@ -31,7 +31,7 @@ _TERMINAL_CONTROL_PATTERN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u20
 
 def escape_terminal_controls(text: str) -> str:
     """Escape terminal control and text direction characters in JSON."""
-    return _TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _TERMINAL_CONTROL_PATTERN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class CallScreen:
@@ -181,8 +181,8 @@ class SpeechSynthesizer:
 
     def _speak_as(self, text: str, voice: str) -> bool:
         command: list[Any] = [self._program, "-v", voice, "--stdin"]
-        done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - espeak-ng
-        return done.returncode == 0
+        process = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - espeak-ng
+        return process.returncode == 0
 
 
 _MAX_READ_BYTES: Final = 4096

@@ -92,7 +92,7 @@ class AddressGuard:
         if _NUMERIC_LABEL.fullmatch(last):
             raise BlockedRequestError("its host is an address in an unusual spelling")
         if len(host) > _MAX_HOST_NAME_CHARACTERS or not _HOST_NAME.fullmatch(host.removesuffix(".")):
-            raise BlockedRequestError("its host is no name")
+            raise BlockedRequestError("its host is not a valid name")
         return None
 
     async def resolve_allowed(self, host: str) -> list[str]:
@@ -104,10 +104,12 @@ class AddressGuard:
         if address is not None:
             return [str(address)]
         try:
-            found = await self._resolve_host(host)
+            resolved_addresses = await self._resolve_host(host)
         except (OSError, UnicodeError):
             raise OutboundRequestError("its host has no address") from None
-        addresses = [address for address in map(_parse_address, found[:_MAX_ADDRESSES_PER_NAME]) if address is not None]
+        addresses = [
+            address for address in map(_parse_address, resolved_addresses[:_MAX_ADDRESSES_PER_NAME]) if address is not None
+        ]
         if not addresses:
             raise OutboundRequestError("its host has no address")
         return [*map(str, self._keep_allowed(addresses))]
@@ -170,7 +172,7 @@ class HostResolver:
             if len(self._pending_queries) >= _MAX_PENDING_NAMES:
                 raise OSError("too many names are being resolved")
             asking = self._pending_queries[host] = asyncio.create_task(self._query_in_thread(host))
-            asking.add_done_callback(lambda done: self._forget_query(host, done))
+            asking.add_done_callback(lambda future: self._forget_query(host, future))
         return await asyncio.shield(asking)
 
     def _forget_query(self, host: str, task: asyncio.Task[Sequence[str]]) -> None:
@@ -187,15 +189,15 @@ class HostResolver:
 
     def _run_query(self, host: str, answer: concurrent.futures.Future[Sequence[str]]) -> None:
         try:
-            found = self._query(host)
+            addresses = self._query(host)
         except Exception as error:  # noqa: BLE001 - raised again in the waiting task
             with contextlib.suppress(concurrent.futures.InvalidStateError):  # the waiter was cancelled
                 answer.set_exception(OSError(str(error)))
         else:
             with contextlib.suppress(concurrent.futures.InvalidStateError):
-                answer.set_result(found)
+                answer.set_result(addresses)
 
 
 def _query_system_resolver(host: str) -> Sequence[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [*dict.fromkeys(str(address[0]) for *_, address in found)]
+    records = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [*dict.fromkeys(str(address[0]) for *_, address in records)]

@@ -132,7 +132,7 @@ class EffectOutbox:
         reason = ""
         try:
             if not await self._claim_keys(effect):
-                return "repeated", "it was done before"
+                return "repeated", "it was sent before"
             await self._run_effect(effect)
         except RecipientOptedOutError as error:
             _LOG.warning(f"{effect.kind} refused", reason=str(error))
@@ -140,9 +140,9 @@ class EffectOutbox:
         except OutboundRequestError as error:
             reason = str(error)
         except TimeoutError:
-            reason = "it was not done in time"
+            reason = "it was not sent in time"
         except Exception as error:  # noqa: BLE001 - one broken effect must not affect others
-            reason = f"it broke: {type(error).__name__}"
+            reason = f"it failed: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
             _LOG.error(f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds)
@@ -159,7 +159,7 @@ class EffectOutbox:
                 if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
         except Exception as error:  # noqa: BLE001 - better sent twice than never
-            _LOG.error("what was done before cannot be found out", kind=effect.kind, reason=type(error).__name__)
+            _LOG.error("earlier results cannot be read", kind=effect.kind, reason=type(error).__name__)
             return True
         return True
 

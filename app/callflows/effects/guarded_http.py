@@ -81,9 +81,9 @@ class GuardedClient:
         if url.scheme not in {"http", "https"}:
             raise BlockedRequestError("its URL is neither http nor https")
         if url.userinfo:
-            raise BlockedRequestError("its URL has a user or a password in it; they belong into a header")
+            raise BlockedRequestError("its URL has a user or a password in it; send them in a header")
         if url.port is not None and not 0 < url.port <= _MAX_PORT:
-            raise BlockedRequestError("its URL has no port that can be asked")
+            raise BlockedRequestError("its URL has an invalid port")
         host = url.raw_host.decode("ascii")
         self._guard.check_host(host)
         return url.copy_with(host=host.removesuffix("."), fragment=None)
@@ -109,20 +109,20 @@ class GuardedClient:
             raise OutboundRequestError(_UNTRUSTED_MESSAGE) from None
         except httpx.ConnectError as error:
             raise OutboundRequestError(
-                _UNTRUSTED_MESSAGE if _is_tls_error(error) else "it cannot be connected to"
+                _UNTRUSTED_MESSAGE if _is_tls_error(error) else "no connection is possible"
             ) from None
         except httpx.LocalProtocolError:
-            raise BlockedRequestError("the request is no HTTP") from None
+            raise BlockedRequestError("the request is not valid HTTP") from None
         except (httpx.HTTPError, httpx.StreamError):
-            raise OutboundRequestError("the answer broke off, or is no HTTP") from None
+            raise OutboundRequestError("the answer broke off, or is not valid HTTP") from None
 
     async def _send_and_read(
         self, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes, max_bytes: int
     ) -> HTTPAnswer:
         # HTTP requires a Content-Length for these methods even if the body is empty.
         content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
-        told = [(name.encode("ascii"), value) for name, value in headers.items()]
-        async with self._client.stream(method, url, headers=told, content=content) as response:
+        encoded_headers = [(name.encode("ascii"), value) for name, value in headers.items()]
+        async with self._client.stream(method, url, headers=encoded_headers, content=content) as response:
             answer = HTTPAnswer(response.status_code, response.headers, b"")
             if not answer.is_success:
                 return answer
@@ -133,7 +133,7 @@ class GuardedClient:
         await self._client.aclose()
 
 
-_UNTRUSTED_MESSAGE: Final = "its certificate is not trusted, or it cannot speak TLS"
+_UNTRUSTED_MESSAGE: Final = "its certificate is not trusted, or it does not support TLS"
 
 
 def _is_tls_error(error: BaseException) -> bool:
@@ -148,7 +148,7 @@ def _is_tls_error(error: BaseException) -> bool:
 async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytes:
     """Read and decompress a body of at most ``max_bytes``; size is limited on the wire and in memory against zip bombs."""
     if encoding.strip().lower() not in {"", "identity", "gzip", "x-gzip"}:
-        raise OutboundRequestError("the answer is compressed in a way that was not asked for")
+        raise OutboundRequestError("the answer has an unsupported compression")
     unzip = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding.lower() else None
     body, received = bytearray(), 0
     async for chunk in chunks:
@@ -156,11 +156,11 @@ async def _read_body(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int
         try:
             body += unzip.decompress(chunk, max_bytes + 1 - len(body)) if unzip else chunk
         except zlib.error:
-            raise OutboundRequestError("the answer is compressed wrongly") from None
+            raise OutboundRequestError("the compression of the answer is invalid") from None
         if len(body) > max_bytes or received > 2 * max_bytes:
             raise OutboundRequestError(f"the answer is larger than {max_bytes} bytes")
     if unzip and received and not unzip.eof:
-        raise OutboundRequestError("the answer is compressed wrongly")
+        raise OutboundRequestError("the compression of the answer is invalid")
     return bytes(body)
 
 
@@ -188,7 +188,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
-        raise BlockedRequestError("it is no server of the network")
+        raise BlockedRequestError("it is not a network server")
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)

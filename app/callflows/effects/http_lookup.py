@@ -75,8 +75,8 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     except OutboundRequestError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
-        _LOG.error("lookup broke", place=request.step_path, error=type(error).__name__)
-        reason = "it broke"
+        _LOG.error("lookup failed unexpectedly", place=request.step_path, error=type(error).__name__)
+        reason = "it failed"
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
 
 
@@ -84,24 +84,24 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
     """Send the request and follow redirects; return the last answer."""
     method, url = request.method.upper(), client.parse_url(request.url)
     if method not in _ALLOWED_METHODS:
-        raise BlockedRequestError("its method is none of GET, HEAD, POST, PUT, PATCH, DELETE")
+        raise BlockedRequestError("its method is not GET, HEAD, POST, PUT, PATCH or DELETE")
     body, headers = _encode_body(request), _build_headers(request)
     for _ in range(_MAX_REDIRECTS + 1):
         async with client.get_host_semaphore(url.host):
             answer = await client.send_request(
                 method, url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
             )
-        there = _find_redirect_target(client, url, answer)
-        if there is None:
+        target = _find_redirect_target(client, url, answer)
+        if target is None:
             return answer
         if method not in {"GET", "HEAD"} and answer.status in {301, 302, 303}:
             method, body = "GET", b""
             headers.pop("content-type", None)
-        if not _is_same_server(url, there):
+        if not _is_same_server(url, target):
             headers = _make_default_headers()  # the author's headers may contain credentials of the first server
             if body:
-                raise OutboundRequestError("it redirects what it was sent to another server")
-        url = there
+                raise OutboundRequestError("it redirects a request with a body to another server")
+        url = target
     raise OutboundRequestError(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
@@ -110,14 +110,14 @@ def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAns
     if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
         return None
     try:
-        there = client.parse_url(urljoin(str(url), answer.headers["location"]))
+        target = client.parse_url(urljoin(str(url), answer.headers["location"]))
     except BlockedRequestError as refused:
-        raise BlockedRequestError(f"it redirects, and {refused}") from None
+        raise BlockedRequestError(f"it redirects, but {refused}") from None
     except ValueError:
-        raise BlockedRequestError("it redirects, and its URL cannot be read") from None
-    if url.scheme == "https" and there.scheme == "http":
+        raise BlockedRequestError("it redirects to a URL that cannot be read") from None
+    if url.scheme == "https" and target.scheme == "http":
         raise BlockedRequestError("it redirects from https to http")
-    return there
+    return target
 
 
 def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:
@@ -143,9 +143,9 @@ def _build_headers(request: LookupRequest) -> dict[str, bytes]:
         headers["content-type"] = b"application/json" if request.body[:1] in "{[" else b"text/plain; charset=utf-8"
     for name, value in request.headers:
         if not _HEADER_NAME_PATTERN.fullmatch(name) or not _HEADER_VALUE_PATTERN.fullmatch(value):
-            raise BlockedRequestError("one of its headers has characters that headers cannot have")
+            raise BlockedRequestError("one of its headers contains invalid characters")
         if name.lower() in _CONNECTION_HEADERS:
-            raise BlockedRequestError(f"the header {name} is not the author's to say")
+            raise BlockedRequestError(f"callflows sets the header {name} itself")
         headers[name.lower()] = value.strip().encode("utf-8", "replace")
     return headers
 
@@ -153,7 +153,7 @@ def _build_headers(request: LookupRequest) -> dict[str, bytes]:
 def _encode_body(request: LookupRequest) -> bytes:
     body = request.body.encode("utf-8", "replace")
     if len(body) > MAX_OUTBOUND_BODY_BYTES:
-        raise BlockedRequestError(f"what it is to be sent is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
+        raise BlockedRequestError(f"the body of the request is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
     return body
 
 
@@ -188,7 +188,7 @@ def _parse_json(body: bytes) -> object:
     except RecursionError:
         raise OutboundRequestError(_TOO_DEEP_MESSAGE) from None
     except ValueError:
-        raise _InvalidJSONError("the answer is no JSON") from None
+        raise _InvalidJSONError("the answer is not JSON") from None
     return _clean_json(value, MAX_LOOKUP_ANSWER_DEPTH)
 
 

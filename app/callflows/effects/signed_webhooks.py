@@ -123,7 +123,7 @@ def _encode_payload(body: object) -> bytes:
     try:
         written = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
-        raise BlockedRequestError("its payload is no JSON") from None
+        raise BlockedRequestError("its payload is not JSON") from None
     if len(written) > MAX_OUTBOUND_BODY_BYTES:
         raise BlockedRequestError(f"its payload is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
     return written
@@ -131,9 +131,9 @@ def _encode_payload(body: object) -> bytes:
 
 def _describe_final_status(status: int) -> str:
     if status == _STATUS_GONE:
-        return "status 410: nobody wants it any more"
+        return "status 410: the receiver wants no more webhooks"
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's class of redirects
-        return f"status {status}: it redirects; name the URL that it redirects to"
+        return f"status {status}: it redirects; use the URL of the redirect instead"
     return f"status {status}"
 
 
@@ -143,5 +143,5 @@ def _decode_key(key: str) -> bytes:
 
 def _sign_webhook(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> bytes:
     """Sign id, timestamp and body: a ``v1`` signature (HMAC-SHA256) of Standard Webhooks."""
-    made = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256")
-    return b"v1," + base64.b64encode(made)
+    signature = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256")
+    return b"v1," + base64.b64encode(signature)

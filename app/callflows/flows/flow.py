@@ -7,6 +7,7 @@ conditions between sequences of fragments.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import TYPE_CHECKING
 
 from callflows.errors import FlowFileError, LanguageError, Problem
@@ -14,6 +15,7 @@ from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLO
 from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry, NumberClaim
 from callflows.language import Answer, Hangup, Response, Say, to_xml
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
+from callflows.sandbox.job_runner import run_until_resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from callflows.flows.messages.message_rules import MessageRules
     from callflows.flows.messages.missed_calls import MissedCallSteps
     from callflows.language.verb_table import Dialect
+    from callflows.sandbox.job_runner import RunJob
+    from callflows.telephony.call_record import CallRecord
     from callflows.telephony.turn import Turn
 
 
@@ -82,6 +86,19 @@ class Flow:
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
         return document
+
+    async def run_missed_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
+        """Return the turn with the effects and the trail of a missed call; None if the flow has no such steps.
+
+        Also returns None if the call was not missed. Repeated runs give the same idempotency keys. Raises the errors of
+        ``run_until_resolved``.
+        """
+        if self.missed_calls is None or not call.was_missed:
+            return None
+        turn = call.make_turn()
+        turn.zone, turn.resolve = self.zone, self.resolve
+        await run_until_resolved(partial(self.missed_calls.run_steps, turn), turn, run_job, self.name)
+        return turn
 
     def _prepare_fragments(self, node: str, entry: NodeEntry) -> tuple[Fragment, ...]:
         """Prepare a document's fragments on first use, because most documents are never requested."""

@@ -41,13 +41,20 @@ class PythonFlow:
     """A flow of Python functions. Created by ``flow``."""
 
     def __init__(
-        self, name: str, numbers: Sequence[str], timezone: str, dialect: Dialect | None, fallback: Response | None
+        self,
+        name: str,
+        numbers: Sequence[str],
+        timezone: str,
+        dialect: Dialect | None,
+        fallback: Response | None,
+        dial_policy: Mapping[str, Sequence[str]],
     ) -> None:
         self.name = name
         self.numbers = tuple(numbers)
         self.timezone = timezone
         self.dialect = dialect
         self.fallback = fallback
+        self.dial_policy = dial_policy
         self.nodes: dict[str, NodeFunction] = {}
 
     def node(self, function: NodeFunction) -> NodeFunction:
@@ -71,11 +78,13 @@ def flow(
     timezone: str = "",
     dialect: Dialect | None = None,
     fallback: Response | None = None,
+    dial_policy: Mapping[str, Sequence[str]] | None = None,
 ) -> PythonFlow:
     """Declare a flow in the file ``callflows/<name>.py``.
 
     ``numbers`` has the same form as in a flow file. ``fallback`` is served if anything goes wrong. Every call begins at the
-    node ``start``. Raises PythonFlowError for arguments of a wrong type.
+    node ``start``. ``dial_policy`` has the keys of a flow file, as ``{"regions": ["US"]}``: a target that is not
+    written out in the file is rung only if the policy allows it. Raises PythonFlowError for arguments of a wrong type.
     """
     if isinstance(numbers, str) or not all(isinstance(number, str) for number in numbers):
         raise PythonFlowError('numbers is a list of texts, as ["+12015550123"]')
@@ -83,7 +92,10 @@ def flow(
         raise PythonFlowError(f"dialect must be reference or classic, not {dialect!r}")
     if not isinstance(name, str) or not isinstance(timezone, str):
         raise PythonFlowError("name and timezone are texts")
-    return PythonFlow(name, numbers, timezone, dialect, fallback)
+    policy = dial_policy or {}
+    if not isinstance(policy, dict) or not all(isinstance(words, list | tuple) for words in policy.values()):
+        raise PythonFlowError('dial_policy is a mapping of lists, as {"regions": ["US", "CA"]}')
+    return PythonFlow(name, numbers, timezone, dialect, fallback, policy)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -188,7 +200,8 @@ def _describe_source(request: Mapping[str, Any]) -> dict[str, Any]:
     except BaseException as error:  # noqa: BLE001 - an author's file may raise anything
         return {"error": f"{type(error).__name__}: {error}", "line": _find_error_line(error, request["file"])}
     nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009
-    told = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone, "dialect": program.dialect}
+    told: dict[str, Any] = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone}
+    told |= {"dialect": program.dialect, "dial_policy": program.dial_policy}
     return {**told, "nodes": nodes, "fallback": fallback}
 
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
-    from callflows.flows.flow import Flow
     from callflows.language import Dialect
-    from callflows.telephony.turn import Turn
 
 
 _SUPPOSED_ROW_REASON: Final = "supposed"
@@ -27,7 +25,7 @@ _MAX_PREFIX_DIGITS: Final = 15
 class Suppositions:
     """``hours`` pairs names with open (True) or closed for the day of the call. ``lists`` pairs names with more callers.
 
-    A node in ``failing_nodes`` raises SimulatedNodeFailure if a call requests the node.
+    A call that requests a node in ``failing_nodes`` gets the answer to a failure.
     """
 
     dialect: Dialect | None = None
@@ -46,16 +44,6 @@ class Suppositions:
         until = datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo)
         return (HoursOverride(flow_name, name, is_open, None, until),)
 
-    def with_failing_nodes(self, flow: Flow) -> Flow:
-        """Return a flow with failing nodes. A call that requests such a node gets the engine's answer to a failure."""
-        if not self.failing_nodes:
-            return flow
-        broken = {
-            node: dict.fromkeys(entries, (_fail_node,)) if node.partition(".")[0] in self.failing_nodes else entries
-            for node, entries in flow.documents.items()
-        }
-        return dataclasses.replace(flow, documents=broken, _prepared_fragments={})
-
     def with_supposed_callers(self, caller_list: CallerList) -> CallerList:
         """Return a caller list that also contains the supposed callers."""
         more = [normalize_list_entry(written) for written in dict(self.lists).get(caller_list.name, ())]
@@ -68,14 +56,6 @@ class Suppositions:
             {**caller_list.prefixes, **{entry[1:-1]: row for entry in more if entry[-1:] == "*"}},
             row if ANONYMOUS_LIST_ENTRY in more else caller_list.anonymous_row,
         )
-
-
-class SimulatedNodeFailure(Exception):
-    """A node fails because the scenario says so."""
-
-
-def _fail_node(_turn: Turn) -> str:
-    raise SimulatedNodeFailure("the scenario says that it breaks")
 
 
 def normalize_list_entry(entry: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.steps.collect_step import CollectStep
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
@@ -66,7 +68,7 @@ def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *
         return False
     if turn.resolve is None:
         return answered  # a Python flow, which has no secret steps
-    collected = [decision for decision in decisions if decision["word"] == "collect"]
+    collected = [decision for decision in decisions if decision["word"] == CollectStep.step_key]
     shown = [str(decision["detail"].get("digits", "")) for decision in collected if "detail" in decision]
     return bool(shown) and REDACTION_MASK not in shown
 

@@ -6,13 +6,14 @@ The row is derived from the class (see ``verbs``): the types of ``*content`` are
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Required, Self, Union, get_args, get_origin, get_type_hints
 
 from callflows.errors import VerbBuildError
 from callflows.language.value_kinds import LOOSE_KIND
-from callflows.language.verb_table import DIALECTS, AttributeSpec, Dialect, ElementSpec, Evidence
+from callflows.language.verb_table import DIALECTS, AttributeSpec, Dialect, Evidence
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -23,6 +24,40 @@ MAX_ELEMENT_DEPTH: Final = 100
 """Maximum nesting of elements; a deeper document is refused (probably a flow that calls itself)."""
 _set_field: Final = object.__setattr__
 _EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ElementSpec:
+    """An element of the table. ``positional_attribute`` is the attribute given by a plain text."""
+
+    name: str
+    description: str
+    source: str
+    evidence: Evidence
+    dialects: tuple[Dialect, ...]
+    tag_variants: tuple[str, ...]
+    attributes: Mapping[str, AttributeSpec]
+    positional_attribute: AttributeSpec | None
+    positional_name: str
+    allowed_children: frozenset[type[Element]]
+    at_most_once: frozenset[type[Element]]
+    required_children: frozenset[type[Element]]
+    limits_child_counts: bool
+    """True if the number of children of some class must be checked."""
+    leading_children: frozenset[type[Element]]
+    """Children that are always placed first, in whatever order given."""
+    required_attributes: tuple[str, ...]
+    default_attributes: tuple[tuple[str, str], ...]
+    """Attributes that are always written, with default values."""
+    value_checks: Mapping[str, Callable[[object], object]]
+    """By attribute, the check of a Python value."""
+    check_whole: Callable[[Any], None] | None
+    """Check of the whole element beyond the types of its parts. Raises VerbBuildError."""
+
+    @property
+    def allowed_children_text(self) -> str:
+        """Names of the allowed children, for messages."""
+        return ", ".join(sorted(cls.__name__ for cls in self.allowed_children)) or "nothing"
 
 
 class Element:

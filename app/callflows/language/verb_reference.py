@@ -23,10 +23,10 @@ from callflows.language.dialects import (
     ElementSpelling,
     Extensions,
 )
-from callflows.language.element import Element
+from callflows.language.element import Element, ElementSpec
 from callflows.language.value_kinds import NUMBER_KIND, SIP_KIND, ValueKind
 from callflows.language.verb_examples import render_verb_example
-from callflows.language.verb_table import DIALECTS, AttributeSpec, Dialect, ElementSpec
+from callflows.language.verb_table import DIALECTS, AttributeSpec, Dialect
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, ELEMENT_SPECS, Command, Default, Gather, To
 from callflows.language.xml_writer import escape_attribute, escape_text
 

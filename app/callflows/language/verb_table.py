@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from callflows.language.element import Element
     from callflows.language.value_kinds import ValueKind
 
 
@@ -85,37 +84,3 @@ class AttributeDeclaration:
             text_role=self.text_role,
             is_positional=self.is_positional,
         )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ElementSpec:
-    """An element of the table. ``positional_attribute`` is the attribute given by a plain text."""
-
-    name: str
-    description: str
-    source: str
-    evidence: Evidence
-    dialects: tuple[Dialect, ...]
-    tag_variants: tuple[str, ...]
-    attributes: Mapping[str, AttributeSpec]
-    positional_attribute: AttributeSpec | None
-    positional_name: str
-    allowed_children: frozenset[type[Element]]
-    at_most_once: frozenset[type[Element]]
-    required_children: frozenset[type[Element]]
-    limits_child_counts: bool
-    """True if the number of children of some class must be checked."""
-    leading_children: frozenset[type[Element]]
-    """Children that are always placed first, in whatever order given."""
-    required_attributes: tuple[str, ...]
-    default_attributes: tuple[tuple[str, str], ...]
-    """Attributes that are always written, with default values."""
-    value_checks: Mapping[str, Callable[[object], object]]
-    """By attribute, the check of a Python value."""
-    check_whole: Callable[[Any], None] | None
-    """Check of the whole element beyond the types of its parts. Raises VerbBuildError."""
-
-    @property
-    def allowed_children_text(self) -> str:
-        """Names of the allowed children, for messages."""
-        return ", ".join(sorted(cls.__name__ for cls in self.allowed_children)) or "nothing"

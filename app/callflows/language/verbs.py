@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Final, Required, TypeAlias, TypedDict, Unpack, final
 
 from callflows.errors import VerbBuildError
-from callflows.language.element import Element, build_element_table
+from callflows.language.element import Element, ElementSpec, build_element_table
 from callflows.language.value_kinds import (
     BooleanValue,
     CountValue,
@@ -40,7 +40,7 @@ from callflows.language.value_kinds import (
     URLValue,
     VoiceTypeValue,
 )
-from callflows.language.verb_table import AttributeDeclaration, ElementSpec, Evidence
+from callflows.language.verb_table import AttributeDeclaration, Evidence
 
 documented_attribute: Final = partial(AttributeDeclaration, Evidence.DOCUMENTED)
 observed_attribute: Final = partial(AttributeDeclaration, Evidence.OBSERVED)

@@ -5,6 +5,7 @@ All verbs share this state; the module itself knows no verb.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -77,7 +78,7 @@ class CallObserver(Protocol):
         """Report a finished command; ``reason`` explains a failure and is empty on success."""
 
 
-class CallState:
+class CallState(abc.ABC):
     """The platform's side of one call."""
 
     def __init__(  # noqa: PLR0913 - the parts of a call, all passed by keyword
@@ -124,6 +125,14 @@ class CallState:
         self.current_path = ""
         """Path of the current command."""
         self._last_document: tuple[bytes, Response] | None = None
+
+    @abc.abstractmethod
+    async def run_command(self, command: Any, path: str) -> None:  # noqa: ANN401 - any verb
+        """Run one verb."""
+
+    @abc.abstractmethod
+    async def run_branch(self, element: Element, path: str) -> None:
+        """Run the verbs in an element."""
 
     @property
     def elapsed_seconds(self) -> float:
@@ -186,7 +195,7 @@ class CallState:
             if url == urls[-1]:
                 break
         places = [url.partition("://")[2].partition("/")[2] or url or "the document" for url in way[:_MAX_LOOP_PLACES]]
-        return f"they lead round, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
+        return f"they lead in a circle, {' -> '.join(places)} (a loop?)" if len(way) > 1 else f"in {places[0]} (a loop?)"
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass on the call's clock.

@@ -11,7 +11,7 @@ from callflows.rehearsal.call_state import CommandFailure, DocumentReplacement, 
 if TYPE_CHECKING:
     from callflows.language import Dialect, Gather
     from callflows.language.element import Element
-    from callflows.rehearsal.interpreter import Interpreter
+    from callflows.rehearsal.call_state import CallState
 
 
 NO_INPUT_REASON: Final = "nothing was entered"
@@ -20,7 +20,7 @@ NO_INPUT_REASON: Final = "nothing was entered"
 class GatherExecution:
     """One run of a Gather."""
 
-    def __init__(self, call: Interpreter, gather: Gather, path: str, dialect: Dialect) -> None:
+    def __init__(self, call: CallState, gather: Gather, path: str, dialect: Dialect) -> None:
         self._call = call
         self._gather = gather
         self._path = path

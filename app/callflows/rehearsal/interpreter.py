@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 MAX_CALL_DOCUMENTS: Final = 200
 """Number of documents after which a call counts as a loop."""
-UNDOCUMENTED_FAILURE_NOTE: Final = "what a caller meets then is not documented, silence at the worst"
+UNDOCUMENTED_FAILURE_NOTE: Final = "Opentact does not document what the caller hears then, perhaps silence"
 
 
 def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
@@ -105,16 +105,6 @@ class Interpreter(CallState):
             return document
 
         return await self._run_call(use_document)
-
-    async def run_parked(self) -> Transcript:
-        """Run a parked call, which waits for a pushed document."""
-        return await self._run_call(self._wait_for_document)
-
-    async def _wait_for_document(self) -> bytes:
-        await self.clock.sleep(undocumented_rules.PARKED_CALL_SECONDS, self.wake_event)
-        if self.pushed_documents.empty():
-            raise CallEnd("ended", f"no document was pushed within {undocumented_rules.PARKED_CALL_SECONDS:.0f} s")
-        return self.take_pushed_document()
 
     async def _run_call(self, fetch_first: Any) -> Transcript:  # noqa: ANN401 - returns the first document
         transcript = self.transcript
@@ -288,6 +278,6 @@ class Interpreter(CallState):
                 await verb_execution.execute_hang_up(self, command, path)
             case Redirect():
                 self.rules.apply_rule(undocumented_rules.REDIRECT_RULE)
-                raise CommandFailure("only the name of Redirect is known")
+                raise CommandFailure("the documentation of Redirect has only its name")
             case _:
                 assert_never(command)

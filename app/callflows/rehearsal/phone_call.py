@@ -72,8 +72,8 @@ class PhoneCall:
         platform 1.2: dtmf, from, tn, state, sca, call.
         """
         dtmf = [("dtmf", digits)] if digits is not None else []
-        told = [("from", self.from_), ("tn", self.to), ("state", "live"), ("sca", self.app_uuid), ("call", self.id)]
-        return [*dtmf, *told, *([("tag", tag)] if tag else []), *self.meta_variables.items()]
+        query_fields = [("from", self.from_), ("tn", self.to), ("state", "live"), ("sca", self.app_uuid), ("call", self.id)]
+        return [*dtmf, *query_fields, *([("tag", tag)] if tag else []), *self.meta_variables.items()]
 
     def classic_query_fields(self, code: str, attempts: int) -> list[tuple[str, str]]:
         """Return the query fields of a classic Gather callback. platform 1.3: code (an integer), attempts, success."""

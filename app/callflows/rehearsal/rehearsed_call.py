@@ -118,7 +118,7 @@ class Rehearsal:
         """Post the texts to our engine, as Opentact does. platform 1.5: the message callback."""
         for index, text in enumerate(self.texts):
             await call.clock.sleep(text.delay if index else 0.0)
-            told = {
+            step_fields = {
                 "uuid": str(uuid.uuid4()),
                 "type": "smsi",
                 "state": "success",
@@ -127,7 +127,9 @@ class Rehearsal:
                 "message": text.text,
                 "modified_on": call.clock.now().isoformat(),
             }
-            reply = await call.send_request("POST", f"{LOCAL_ENGINE_ORIGIN}/sms", json.dumps(told).encode(), self.timeout)
+            reply = await call.send_request(
+                "POST", f"{LOCAL_ENGINE_ORIGIN}/sms", json.dumps(step_fields).encode(), self.timeout
+            )
             if reply.status != REPLY_STATUS_OK:
                 call.transcript.outcome, call.transcript.error = "error", reply.error or f"the status is {reply.status}"
                 return call.transcript

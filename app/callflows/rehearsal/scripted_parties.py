@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callflows.errors import ScenarioError
 from callflows.language.value_kinds import parse_duration
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _KEYS_PATTERN: Final = re.compile("[0-9*#]*")
 _HANG_UP_PATTERN: Final = re.compile("hang-?up(.*)")
-CalleeBehaviour: TypeAlias = Literal["answer", "busy", "no-answer"]
 CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 
@@ -85,7 +84,7 @@ def _parse_action(group: str) -> ScriptedAction:
     if hangs_up:
         return ScriptedHangUp(_parse_seconds("hangup", hangs_up[1]) if hangs_up[1] else None)
     if not _KEYS_PATTERN.fullmatch(group):
-        raise ScenarioError(f"keys: {group!r} are no keys", "use 0-9, * and #, a comma to wait, or hangup")
+        raise ScenarioError(f"keys: {group!r} are not keys", "use 0-9, * and #, a comma to wait, or hangup")
     return ScriptedPress(group)
 
 
@@ -97,7 +96,7 @@ def _parse_timed_actions(part: Mapping[Any, Any]) -> Sequence[ScriptedAction]:
         return [ScriptedHangUp(_parse_seconds("hangup", part["hangup"]))]
     if set(part) != {"wait"}:
         near = format_suggestion(str(next(iter(part), "")), ["wait", "press", "hangup"]) or "as {wait: 20s}"
-        raise ScenarioError(f"keys: {part!r} is nothing that a caller does", near)
+        raise ScenarioError(f"keys: {part!r} is not an action of a caller", near)
     return [ScriptedWait(_parse_seconds("wait", part["wait"]))]
 
 
@@ -188,8 +187,8 @@ def _parse_behaviour(word: object) -> str:
     """Convert a spelling of a behaviour to its standard form. Raises ScenarioError."""
     known = {**dict.fromkeys(("answer", "answers", "answered"), "answer"), "busy": "busy"}
     known |= dict.fromkeys(("no-answer", "no_answer", "noanswer"), "no-answer")
-    found = known.get(str(word))
-    if found is None:
+    behaviour = known.get(str(word))
+    if behaviour is None:
         near = format_suggestion(str(word), CALLEE_BEHAVIOURS) or f"use {', '.join(CALLEE_BEHAVIOURS)}"
-        raise ScenarioError(f"callee: {word!r} is nothing that a callee does", near)
-    return found
+        raise ScenarioError(f"callee: {word!r} is not an action of a callee", near)
+    return behaviour

@@ -98,7 +98,7 @@ class InboundTextResult(Protocol):
         """The flow's turn, if a flow ran."""
 
 
-OPTED_OUT_REASON: Final = "it said STOP, and wants no messages from this number"
+OPTED_OUT_REASON: Final = "the recipient sent STOP and gets no messages from this number"
 """Reason of a refused text message."""
 FAILED_LOOKUP_ANSWER: Final = "fails"
 """Fixture answer that makes a lookup fail."""
@@ -138,12 +138,15 @@ class SimulatedOutside:
         """Return the answer of ``real_effects`` if set, else the fixture's answer; otherwise the lookup fails."""
         scene = _CURRENT_FIXTURE.get()
         if self._real_effects is not None:
-            found = await self._real_effects.run_lookup(request)
+            lookup_result = await self._real_effects.run_lookup(request)
         else:
-            found = _fixture_answer(scene.lookups, request)
-        result = {"result": "found" if found.ok else "failed", **({"reason": found.reason} if found.reason else {})}
+            lookup_result = _fixture_answer(scene.lookups, request)
+        result = {
+            "result": "found" if lookup_result.ok else "failed",
+            **({"reason": lookup_result.reason} if lookup_result.reason else {}),
+        }
         scene.call.add_step("lookup", "", url=request.url, method=request.method, into=request.variable, **result)
-        return found
+        return lookup_result
 
     def queue_effect(self, effect: Effect) -> None:
         """Record an effect; hold a voicemail notice until the end of the call and refuse texts to an opted-out caller."""
@@ -211,8 +214,8 @@ class SimulatedOutside:
         asked.error = clean_text(result.detail) or ("" if result.flow else result.outcome)
         scene.text_sender = message.sender
         ignored = {} if result.effects else {"ignored": True}
-        said = {"from": message.sender, "to": message.number, "text": message.text}
-        scene.call.add_step("text", "", **said, result=result.outcome, **ignored)
+        step_fields = {"from": message.sender, "to": message.number, "text": message.text}
+        scene.call.add_step("text", "", **step_fields, result=result.outcome, **ignored)
         if result.turn is not None:
             self._record_turn(result.flow, result.turn)
 
@@ -277,4 +280,4 @@ def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> Lookup
             if value == FAILED_LOOKUP_ANSWER:
                 return LookupResult(None, ok=False, reason="the scenario says so")
             return LookupResult(value, ok=True, status=200)
-    return LookupResult(None, ok=False, reason="nothing is asked in a rehearsal")
+    return LookupResult(None, ok=False, reason="a rehearsal makes no real lookups")

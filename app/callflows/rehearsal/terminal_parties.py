@@ -36,7 +36,7 @@ class TerminalCaller:
         """Prompt the person for an action; sounds always play to the end."""
         if window.kind == "sound":
             return None
-        prompt = "keys" if window.kind == "keys" else f"{window.verb.lower()}: Enter goes on"
+        prompt = "keys" if window.kind == "keys" else f"{window.verb.lower()}: press Enter to continue"
         while True:
             try:
                 line = (await self._read_line(prompt)).strip().lower().replace(" ", "")

@@ -21,9 +21,9 @@ OUTCOME_DESCRIPTIONS: Final = {
     "hung-up": "hung up",
     "caller-hung-up": "the caller hung up",
     "ended": "the document ended without Hangup, and the call with it",
-    "texted": "no more texts come",
-    "loop": "it never ends",
-    "error": "it went wrong",
+    "texted": "no more text messages",
+    "loop": "the call never ends",
+    "error": "the call failed",
 }
 _MAX_TEXT_CHARACTERS: Final = 2_000
 _MAX_DOCUMENT_LINES: Final = 100
@@ -79,7 +79,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
         case "Hangup":
             return f"hangs up{_format_tag(step)}"
         case "text":
-            nothing = ", and nothing is done" if step.get("ignored") else ""
+            nothing = ", and no rule has an action" if step.get("ignored") else ""
             sender, recipient = sanitize_for_terminal(step["from"]), sanitize_for_terminal(step["to"])
             text = sanitize_for_terminal(step["text"])
             return f"{sender} writes to {recipient}: “{text}” ({step['result']}{nothing})"
@@ -169,10 +169,10 @@ def _indent_document(document: str) -> list[str]:
 def _format_decision(decision: dict[str, Any]) -> str:
     values = ", ".join(f"{name} = {_format_value(value)}" for name, value in decision["values"].items())
     detail = f"  {_format_value(decision['detail'])}" if decision.get("detail") else ""
-    seen = f"  [{values}]" if values else ""
+    values_text = f"  [{values}]" if values else ""
     where = f"{decision['node']}/{decision['step']}"
     rule = sanitize_for_terminal(decision["rule"])
-    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{seen}{detail}"
+    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{values_text}{detail}"
 
 
 def _format_value(value: object) -> str:

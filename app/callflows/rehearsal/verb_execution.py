@@ -40,17 +40,17 @@ if TYPE_CHECKING:
         Tone,
     )
     from callflows.language.element import Element
-    from callflows.rehearsal.interpreter import Interpreter
+    from callflows.rehearsal.call_state import CallState
     from callflows.rehearsal.phone_call import PhoneCall
 
 
 def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
     """Compare a field of the call with a value; ignore case and a leading plus. reference: Call."""
-    found = phone_call.get_field(str(condition.attributes["field"]))
+    field_value = phone_call.get_field(str(condition.attributes["field"]))
     wanted = parse_loose_value(str(condition.attributes["value"]))
-    if wanted is None or found is None:
-        return wanted is found
-    return str(found).lstrip("+").lower() == str(condition.attributes["value"]).strip().lstrip("+").lower()
+    if wanted is None or field_value is None:
+        return wanted is field_value
+    return str(field_value).lstrip("+").lower() == str(condition.attributes["value"]).strip().lstrip("+").lower()
 
 
 def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
@@ -79,14 +79,14 @@ def matches_schedule(now: datetime, zone: ZoneInfo | None, condition: Schedule) 
 # Execution of the verbs
 
 
-async def execute_answer(call: Interpreter, command: Answer, path: str) -> None:
+async def execute_answer(call: CallState, command: Answer, path: str) -> None:
     """Answer the line, then wait for the delay."""
     await call.announce_step("Answer", path, **tag_fields(command))
     await call.answer_line()
     await call.pass_time("Answer", path, _attribute_seconds(command, "delay", 0.0))
 
 
-async def execute_say(call: Interpreter, command: Say, path: str) -> None:
+async def execute_say(call: CallState, command: Say, path: str) -> None:
     text = str(command.attributes.get("text", ""))
     voice = {name: command.attributes[name] for name in ("lang", "gender") if name in command.attributes}
     await call.announce_step(
@@ -95,7 +95,7 @@ async def execute_say(call: Interpreter, command: Say, path: str) -> None:
     await call.pass_time("Say", path, len(text) * undocumented_rules.SPEECH_SECONDS_PER_CHARACTER * _loop_count(command))
 
 
-async def execute_play(call: Interpreter, command: Play, path: str) -> None:
+async def execute_play(call: CallState, command: Play, path: str) -> None:
     """Play a sound or a recording of this call. Raises CommandFailure if the recording does not exist."""
     recording = command.attributes.get("record")
     if recording is None:
@@ -111,7 +111,7 @@ async def execute_play(call: Interpreter, command: Play, path: str) -> None:
     await call.pass_time("Play", path, call.recordings[recording] * _loop_count(command))
 
 
-async def execute_pause(call: Interpreter, command: Pause, path: str) -> None:
+async def execute_pause(call: CallState, command: Pause, path: str) -> None:
     """Wait in silence; the stop key ends the pause, other keys stay buffered for the next Gather."""
     length, stop = _attribute_seconds(command, "length", 1.0), str(command.attributes.get("dtmf_stop", ""))
     began = call.elapsed_seconds
@@ -131,7 +131,7 @@ async def execute_pause(call: Interpreter, command: Pause, path: str) -> None:
             step["seconds"] = round(call.elapsed_seconds - began, 3)
 
 
-async def _wait_for_stop_key(call: Interpreter, path: str, until: float, stop_key: str) -> bool:
+async def _wait_for_stop_key(call: CallState, path: str, until: float, stop_key: str) -> bool:
     """Return whether the caller pressed the stop key in time."""
     while True:
         before, key, after = call.key_buffer.partition(stop_key)
@@ -144,7 +144,7 @@ async def _wait_for_stop_key(call: Interpreter, path: str, until: float, stop_ke
         call.key_buffer += pressed
 
 
-async def execute_tone(call: Interpreter, command: Tone, path: str) -> None:
+async def execute_tone(call: CallState, command: Tone, path: str) -> None:
     """Play a tone for the repeated cadence, but at most until the timeout."""
     longest = _attribute_seconds(command, "timeout", undocumented_rules.TONE_VERB_SECONDS)
     cadence = _attribute_seconds(command, "don", 0.0) + _attribute_seconds(command, "doff", 0.0)
@@ -153,7 +153,7 @@ async def execute_tone(call: Interpreter, command: Tone, path: str) -> None:
     await call.pass_time("Tone", path, min(longest, cadence * _loop_count(command)) if cadence else longest)
 
 
-async def execute_hold(call: Interpreter, command: Hold, path: str) -> None:
+async def execute_hold(call: CallState, command: Hold, path: str) -> None:
     """Hold the call until the timeout, a pushed document or a hang-up."""
     call.rules.apply_rule(undocumented_rules.HOLD_RULE)
     longest = _attribute_seconds(command, "timeout", undocumented_rules.HOLD_VERB_SECONDS)
@@ -165,7 +165,7 @@ async def execute_hold(call: Interpreter, command: Hold, path: str) -> None:
         step["seconds"] = round(call.elapsed_seconds - began, 3)
 
 
-async def execute_hang_up(call: Interpreter, command: Hangup | Reject, path: str) -> None:
+async def execute_hang_up(call: CallState, command: Hangup | Reject, path: str) -> None:
     """Raises CallEnd."""
     if isinstance(command, Reject):
         call.rules.apply_rule(undocumented_rules.REJECT_RULE)
@@ -173,7 +173,7 @@ async def execute_hang_up(call: Interpreter, command: Hangup | Reject, path: str
     raise CallEnd("hung-up")
 
 
-async def execute_record(call: Interpreter, command: Record, path: str) -> None:
+async def execute_record(call: CallState, command: Record, path: str) -> None:
     """Record while the commands inside run."""
     tag = str(command.attributes.get("tag", ""))
     longest = _attribute_seconds(command, "timeout", float("inf"))
@@ -193,7 +193,7 @@ async def execute_record(call: Interpreter, command: Record, path: str) -> None:
         step["seconds"] = round(seconds, 3)
 
 
-async def execute_recording_control(call: Interpreter, command: RecordStart | RecordStop | RecordWait, path: str) -> None:
+async def execute_recording_control(call: CallState, command: RecordStart | RecordStop | RecordWait, path: str) -> None:
     """Start, stop or wait for a recording. Raises CommandFailure if no recording has this tag."""
     call.rules.apply_rule(undocumented_rules.RECORDING_CONTROL_RULE)
     tag = str(command.attributes.get("tag", ""))
@@ -214,7 +214,7 @@ async def execute_recording_control(call: Interpreter, command: RecordStart | Re
     step["seconds"] = round(call.recordings[tag], 3)
 
 
-async def execute_dial(call: Interpreter, command: Dial, path: str) -> None:
+async def execute_dial(call: CallState, command: Dial, path: str) -> None:
     """Ring all targets and bridge the first to answer. Raises CommandFailure if no target answers."""
     if not call.is_answered:
         call.rules.apply_rule(undocumented_rules.DIAL_UNANSWERED_RULE)
@@ -248,7 +248,7 @@ async def execute_dial(call: Interpreter, command: Dial, path: str) -> None:
         step["seconds"] = round(call.elapsed_seconds - began, 3)
 
 
-async def execute_callback(call: Interpreter, command: Callback, path: str) -> None:
+async def execute_callback(call: CallState, command: Callback, path: str) -> None:
     """Fetch the next document. Raises DocumentReplacement, or CommandFailure without a document."""
     tag = str(command.attributes.get("tag", ""))
     url, method = (
@@ -262,7 +262,7 @@ async def execute_callback(call: Interpreter, command: Callback, path: str) -> N
     )
 
 
-async def execute_curl(call: Interpreter, command: Curl, path: str) -> None:
+async def execute_curl(call: CallState, command: Curl, path: str) -> None:
     """Send a request and ignore the content of the reply. Raises CommandFailure for an error or a status other than 2xx."""
     call.rules.apply_rule(undocumented_rules.CURL_RULE)
     url, method = str(command.attributes["url"]), str(command.attributes.get("method", "GET"))
@@ -276,7 +276,7 @@ async def execute_curl(call: Interpreter, command: Curl, path: str) -> None:
     step["result"] = "asked"
 
 
-async def execute_condition(call: Interpreter, command: Call | Geo | Schedule, path: str) -> None:
+async def execute_condition(call: CallState, command: Call | Geo | Schedule, path: str) -> None:
     """Run the commands inside if the condition holds."""
     if isinstance(command, Call):
         holds = matches_call_field(call.phone_call, command)
@@ -291,14 +291,14 @@ async def execute_condition(call: Interpreter, command: Call | Geo | Schedule, p
         await call.run_branch(command, path)
 
 
-def store_meta_variable(call: Interpreter, command: Meta) -> None:
+def store_meta_variable(call: CallState, command: Meta) -> None:
     """Store a variable for the URLs of later requests."""
     call.phone_call.meta_variables[str(command.attributes["name"])] = str(command.attributes.get("value", ""))
 
 
 def _attribute_seconds(command: Element, name: str, default: float) -> float:
-    found = command.attributes.get(name)
-    return default if found is None else float(found) / 1000
+    attribute = command.attributes.get(name)
+    return default if attribute is None else float(attribute) / 1000
 
 
 def _loop_count(command: Element) -> int:
@@ -309,7 +309,7 @@ def _loop_fields(command: Element) -> dict[str, Any]:
     return {"loop": _loop_count(command)} if _loop_count(command) > 1 else {}
 
 
-def _unanswered_fields(call: Interpreter) -> dict[str, Any]:
+def _unanswered_fields(call: CallState) -> dict[str, Any]:
     """Mark a sound before the line is answered: the documentation does not say whether a caller hears early sounds."""
     return {} if call.is_answered else {"unanswered": True}
 

@@ -31,6 +31,11 @@ class NeedsResult(Exception):
         super().__init__(type(job).__name__)
         self.job = job
 
+    def add_notes_to(self, error: Exception) -> None:
+        """Add what is known of the place that needs the job to the error of the job, for the log."""
+        for note in getattr(self, "__notes__", ()):
+            error.add_note(note)
+
 
 def get_job_result(turn: Turn, job: DeferredJob) -> Any:  # noqa: ANN401 - JSON data, or a LookupResult
     """Return the result of a job. Raises NeedsResult if the job has not run yet."""

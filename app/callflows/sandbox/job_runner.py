@@ -49,7 +49,7 @@ async def run_until_resolved(
     while True:
         if pending_job is not None:
             if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
-                raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} things done")
+                raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
             turn.deferred_results.append(await run_job(pending_job, deadline, flow_name))
             turn.reset_progress()
         try:

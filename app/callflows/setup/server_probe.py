@@ -67,10 +67,14 @@ def _describe_probe_error(error: BaseException) -> str:
         if isinstance(inner, ssl.SSLCertVerificationError):
             return f"its TLS certificate is not valid: {inner.verify_message}"
         if isinstance(inner, ssl.SSLError):
-            return f"TLS fails: {inner.reason or 'it speaks something else'}"
+            return f"TLS fails: {inner.reason or 'the server does not speak TLS'}"
         inner = inner.__cause__ or inner.__context__
-    said = "".join(sign if sign.isprintable() else " " for sign in str(error))
-    return f"it cannot be connected to ({said})" if isinstance(error, httpx.ConnectError) else said or type(error).__name__
+    description = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    return (
+        f"no connection is possible ({description})"
+        if isinstance(error, httpx.ConnectError)
+        else description or type(error).__name__
+    )
 
 
 async def explain_unreachable_server(public_url: str, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:
@@ -80,7 +84,7 @@ async def explain_unreachable_server(public_url: str, timeout_seconds: float = P
     except OutboundRequestError as error:
         return str(error)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - HTTP status classes
-        return f"it sends on elsewhere ({reply.status})"
+        return f"it redirects to another URL ({reply.status})"
     if reply.status != httpx.codes.OK or b'"status"' not in reply.body:
-        return f"something else answers there, with {reply.status}"
+        return f"another server answers there, with status {reply.status}"
     return ""

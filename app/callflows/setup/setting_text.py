@@ -20,8 +20,8 @@ def format_setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = "".join(sign if sign.isprintable() else " " for sign in str(value))
-    found = _URL_PATTERN.fullmatch(text)
-    return text if found is None else f"{found[1]}{found[2]}{_QUERY_VALUE_PATTERN.sub('=…', found[3] or '')}"
+    match = _URL_PATTERN.fullmatch(text)
+    return text if match is None else f"{match[1]}{match[2]}{_QUERY_VALUE_PATTERN.sub('=…', match[3] or '')}"
 
 
 def format_setting_change(before: object, after: object) -> str:

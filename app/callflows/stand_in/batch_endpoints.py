@@ -57,9 +57,9 @@ async def _run_batch(platform: StandInPlatform, calls: CallRegistry, row: Entity
             live = calls.start_batch_call(lease, phone, row["xml"].encode(), item["uuid"])
             item.update(state="calling", call=live.leg.uuid)
             if live.task is not None:
-                told = await live.task
+                transcript = await live.task
                 answered_ = "live" in live.leg.state_times
-                item.update(state="success" if answered_ else "failed", outcome=told.outcome, reason=told.error)
+                item.update(state="success" if answered_ else "failed", outcome=transcript.outcome, reason=transcript.error)
 
     row["state"] = "running"
     async with asyncio.TaskGroup() as group:

@@ -86,31 +86,31 @@ class StandInLeg:
 
         The payload contains only the time of the current state; the duration is in seconds, rounded up.
         """
-        said = self._common_fields(math.ceil(self.duration_seconds()))
+        payload = self._common_fields(math.ceil(self.duration_seconds()))
         if self.state in self.state_times:
-            said[CALL_STATE_TIME_FIELDS[self.state]] = format_platform_time(self.state_times[self.state])
+            payload[CALL_STATE_TIME_FIELDS[self.state]] = format_platform_time(self.state_times[self.state])
         if self.cause:
-            said |= {"q850_cause": self.cause[0], "q850_cause_string": self.cause[1]}
+            payload |= {"q850_cause": self.cause[0], "q850_cause_string": self.cause[1]}
         call_state, channel_state = _FREESWITCH_STATES[self.state]
         if self.is_over and self.direction == "out" and "live" not in self.state_times:
             call_state, channel_state = "DOWN", "CS_CONSUME_MEDIA"
-        return said | {"freeswitch_call_state": call_state, "freeswitch_channel_state": channel_state}
+        return payload | {"freeswitch_call_state": call_state, "freeswitch_channel_state": channel_state}
 
     def build_payload(self, year: EnvelopeYear) -> EventPayload:
         return self.build_2022_payload() if year == "2022" else self.build_2024_payload()
 
     def _common_fields(self, duration: int) -> EventPayload:
-        made = {
+        times = {
             "created_on": format_platform_time(self.created_at),
             "modified_on": format_platform_time(self.modified_at or self.created_at),
         }
         who = {"uuid": self.uuid, "direction": self.direction, "from": self.from_, "to": self.to, "duration": duration}
-        said: dict[str, Any] = {**who, "type": "CallSCA", **made, "stir_shaken_attest_level": self.attestation}
+        fields: dict[str, Any] = {**who, "type": "CallSCA", **times, "stir_shaken_attest_level": self.attestation}
         whose = {"tn": self.tn, "sip_control_app": self.app, "batch_item": self.batch_item}
-        said |= {name: part for name, part in whose.items() if part is not None}
+        fields |= {name: part for name, part in whose.items() if part is not None}
         if self.parent is not None:
-            said["parent"] = self.parent.build_summary()
-        return said | {"account": self.account, "state": self.state}
+            fields["parent"] = self.parent.build_summary()
+        return fields | {"account": self.account, "state": self.state}
 
     def _state_fields(self) -> EventPayload:
         """Return the times of all states; null for states not reached."""
@@ -127,9 +127,9 @@ class StandInLeg:
     def build_summary(self) -> EventPayload:
         """Return the short form that dialled legs contain as ``parent``."""
         who = {"type": "CallSCA", "uuid": self.uuid, "state": self.state, "direction": self.direction}
-        made = {"duration": math.ceil(self.duration_seconds()), "created_on": format_platform_time(self.created_at)}
+        times = {"duration": math.ceil(self.duration_seconds()), "created_on": format_platform_time(self.created_at)}
         whole = {name: value for name, value in self._state_fields().items() if name != "state_end"}
-        return {**who, "from": self.from_, "to": self.to, **made, **whole}
+        return {**who, "from": self.from_, "to": self.to, **times, **whole}
 
 
 def build_state_event(leg: StandInLeg) -> OutgoingEvent:

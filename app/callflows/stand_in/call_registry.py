@@ -71,10 +71,10 @@ class CallRegistry:
 
     def get_leg(self, uuid: str) -> StandInLeg:
         """Return a leg of any call. Raises RestRefusal (404)."""
-        found = next((leg for leg in self.iterate_legs() if leg.uuid == uuid), None)
-        if found is None:
+        matching_leg = next((leg for leg in self.iterate_legs() if leg.uuid == uuid), None)
+        if matching_leg is None:
             raise not_found_refusal("Call")
-        return found
+        return matching_leg
 
     def push_document(self, uuid: str, document: bytes) -> StandInLeg:
         """Push XML to a live call. Raises RestRefusal. platform 2.3."""

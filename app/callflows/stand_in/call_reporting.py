@@ -78,8 +78,8 @@ class CallReporter:
         """Log and broadcast a finished command."""
         tag = element.attributes.get("tag")
         name, success = element.spec.name, not reason
-        said = reason or ("Call answered" if name == "Answer" else "Success")
-        command = {"name": name, "success": success, "reason": said, **({"tag": tag} if tag else {})}
+        description = reason or ("Call answered" if name == "Answer" else "Success")
+        command = {"name": name, "success": success, "reason": description, **({"tag": tag} if tag else {})}
         if isinstance(element, Dial):
             self._end_legs()
         self._leg.logs.append({"name": name, "success": success})
@@ -166,13 +166,15 @@ class CallReporter:
     def _log_command(self, command: EntityRow, path: str) -> None:
         """Add an element to the log of the app. platform 5: name, success, command, response, call."""
         at = format_platform_time(self.call.clock.now())
-        made = {"uuid": self._ids.next_uuid(), "created_on": at, "modified_on": at}
-        done = {"name": command["name"], "success": command["success"], "command": {**command, "path": path}}
+        row_fields = {"uuid": self._ids.next_uuid(), "created_on": at, "modified_on": at}
+        command_fields = {"name": command["name"], "success": command["success"], "command": {**command, "path": path}}
         call = {"uuid": self._leg.uuid}
         state = "success" if command["success"] else "failed"
         response = {"reason": command["reason"]}
         app = self._leg.app["uuid"] if self._leg.app else ""
-        self._platform.logs.append({**made, **done, "response": response, "state": state, "call": call, "app": app})
+        self._platform.logs.append(
+            {**row_fields, **command_fields, "response": response, "state": state, "call": call, "app": app}
+        )
 
     def _report_recording(self, tag: str, seconds: float, *, asr: bool = False) -> None:
         """Report an available recording, with a transcript if requested."""

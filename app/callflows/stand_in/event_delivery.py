@@ -163,8 +163,8 @@ def build_event_envelope(
     """Return the complete event. The envelope of 2022 has no UUID."""
     if year == "2022":
         beside = event.extra_2022
-        said = {"timestamp": at, "message": event.message_2022 or event.message, "type": event.type}
-        return {**said, **beside, "payload": event.payload_2022}
+        envelope = {"timestamp": at, "message": event.message_2022 or event.message, "type": event.type}
+        return {**envelope, **beside, "payload": event.payload_2022}
     return {
         "uuid": uuid,
         "created_on": at,

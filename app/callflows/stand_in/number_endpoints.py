@@ -95,11 +95,11 @@ def _matches_pattern(row: EntityRow, body: NumberSearchBody) -> bool:
 def _order_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
         given = await parse_rest_body(request, OrderBody)
-        there = {row["tn"] for row in list_orderable_numbers()}
+        orderable_numbers = {row["tn"] for row in list_orderable_numbers()}
         for item in given.items:
             if platform.leases.find_by_number(item.tn) is not None:
                 raise RestRefusal(409, f"TN {item.tn} is leased already")
-            if int(item.tn) not in there:
+            if int(item.tn) not in orderable_numbers:
                 raise not_found_refusal(f"TN {item.tn}")
         cost = len(given.items) * stand_in_rules.COST_PER_NUMBER
         platform.account.check_balance(cost)

@@ -16,10 +16,10 @@ from callflows.text import MAX_SMS_CHARACTERS
 
 
 def _parse_digits(value: object) -> str:
-    found = parse_e164(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    if not found:
+    number = parse_e164(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not number:
         raise ValueError("invalid integer number")
-    return found.lstrip("+")
+    return number.lstrip("+")
 
 
 def _check_url(url: str) -> str:

@@ -34,18 +34,18 @@ class RestRefusal(Exception):
 
     def build_response(self) -> JSONResponse:
         """Return the platform's error envelope."""
-        said: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
+        envelope: dict[str, Any] = {"success": False, "message": self.message, "status": self.status}
         if self.fields is not None:
-            said |= {"meta": "", "fields": self.fields}
-        return JSONResponse(said, self.status, headers=self.headers)
+            envelope |= {"meta": "", "fields": self.fields}
+        return JSONResponse(envelope, self.status, headers=self.headers)
 
     def build_problem_response(self) -> JSONResponse:
         """Return problem details (RFC 9457) for the stand-in's own endpoints, naming every wrong field."""
         named = [f"{path.removeprefix('params.')}: {field['message']}" for path, field in (self.fields or {}).items()]
-        said = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
-        said["detail"] = "; ".join(named) or self.message
+        problem = {"type": "about:blank", "title": HTTPStatus(self.status).phrase, "status": self.status}
+        problem["detail"] = "; ".join(named) or self.message
         beside = {"fields": self.fields} if self.fields else {}
-        return JSONResponse(said | beside, self.status, self.headers, "application/problem+json")
+        return JSONResponse(problem | beside, self.status, self.headers, "application/problem+json")
 
 
 def success_response(payload: object, status: int = 200, **extra_fields: object) -> JSONResponse:
@@ -60,10 +60,10 @@ def field_refusal(name: str, message: str, value: object) -> RestRefusal:
 def validation_refusal(error: ValidationError) -> RestRefusal:
     """Return the refusal (400) of all fields that pydantic rejected."""
     fields = {}
-    for found in error.errors(include_url=False, include_context=False):
-        path = ".".join(map(str, found["loc"])) or "body"
-        value = found["input"] if isinstance(found["input"], (str, int, float, bool, type(None))) else ""
-        fields[f"params.{path}"] = {"message": found["msg"], "value": value}
+    for field_error in error.errors(include_url=False, include_context=False):
+        path = ".".join(map(str, field_error["loc"])) or "body"
+        value = field_error["input"] if isinstance(field_error["input"], (str, int, float, bool, type(None))) else ""
+        fields[f"params.{path}"] = {"message": field_error["msg"], "value": value}
     return RestRefusal(400, "Validation failed", fields)
 
 

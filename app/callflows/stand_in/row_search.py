@@ -95,10 +95,10 @@ def _check_field(parameter: str, name: str, fields: Collection[str]) -> None:
 def _matches_mask(row: EntityRow, name: str, mask: object, fields: Collection[str]) -> bool:
     span = _RANGE_FIELD.fullmatch(name)
     if span and name not in fields:
-        there, bound = _parse_time(span[1], _field_value(row, span[1])), _parse_time(name, mask)
-        if there is None or bound is None:
+        field_time, bound = _parse_time(span[1], _field_value(row, span[1])), _parse_time(name, mask)
+        if field_time is None or bound is None:
             return False
-        return there >= bound if span[2] == "from" else there <= bound
+        return field_time >= bound if span[2] == "from" else field_time <= bound
     value = _field_value(row, name)
     if isinstance(value, bool) or isinstance(mask, bool):
         return value is mask or str(value).lower() == str(mask).lower()

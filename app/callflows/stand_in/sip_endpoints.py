@@ -37,8 +37,8 @@ def make_sip_routes(platform: StandInPlatform, rest: RestRouter) -> list[Route]:
     def find_domain(key: str) -> EntityRow:
         """Find a domain by name or UUID."""
         name = key.lower().removesuffix(".opentact.org").removesuffix(".sip")
-        found = next((row for row in platform.domains if row["domain"] in (name, key)), None)
-        return found or platform.domains.get_row(key)
+        domain = next((row for row in platform.domains if row["domain"] in (name, key)), None)
+        return domain or platform.domains.get_row(key)
 
     def check_domain(fields: EntityRow) -> None:
         if any(row["domain"] == fields.get("domain") for row in platform.domains):

@@ -35,8 +35,8 @@ INVENTORY_PLACES: Final = (
 
 def build_tn_row(number: int) -> EntityRow:
     """Return a number in the format of calls and leases."""
-    made = current_platform_time()
-    return {"created_on": made, "modified_on": made, "tn": number, "deleted_on": None}
+    created_at = current_platform_time()
+    return {"created_on": created_at, "modified_on": created_at, "tn": number, "deleted_on": None}
 
 
 def list_orderable_numbers() -> Iterator[EntityRow]:
@@ -72,8 +72,8 @@ class NumberLeases:
 
     def get_lease(self, key: str) -> EntityRow:
         """Return a lease by UUID, or by number in any spelling. Raises RestRefusal (404)."""
-        found = self.find_by_number(key)
-        return found if found is not None else self.table.get_row(key)
+        lease = self.find_by_number(key)
+        return lease if lease is not None else self.table.get_row(key)
 
     def find_by_number(self, number: str) -> EntityRow | None:
         """Return the lease of a number; None if the account does not have the number."""

@@ -96,15 +96,15 @@ async def run_stand_in(
     options: StandInOptions | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[StandInServer]:
     """Run a stand-in in the current event loop; port 0 selects a free port."""
-    made = StandInServer(options)
+    stand_in = StandInServer(options)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
         address = listening.getsockname()
-        made.url = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"
+        stand_in.url = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"
         server = _EmbeddedServer(
             uvicorn.Config(
-                made.app,
-                ws=make_websocket_protocol(made.platform),
+                stand_in.app,
+                ws=make_websocket_protocol(stand_in.platform),
                 ws_ping_interval=None,
                 lifespan="off",
                 access_log=False,
@@ -118,9 +118,9 @@ async def run_stand_in(
         try:
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn only sets an attribute
                 await asyncio.sleep(0.005)
-            yield made
+            yield stand_in
         finally:
-            await made.platform.close()
+            await stand_in.platform.close()
             server.should_exit = True
             await serving
 
@@ -137,10 +137,10 @@ class _EmbeddedServer(uvicorn.Server):
 def _parse_number(number: str) -> int:
     from callflows.telephony.phone_numbers import parse_e164  # noqa: PLC0415
 
-    found = parse_e164(number)
-    if not found:
+    parsed = parse_e164(number)
+    if not parsed:
         raise RestRefusal(400, f"{number!r} is no number: write it as +12015550123")
-    return int(found.lstrip("+"))
+    return int(parsed.lstrip("+"))
 
 
 async def _handle_refusal(request: Request, error: Exception) -> Response:

@@ -75,9 +75,8 @@ class ExpectedOutcome(NamedTuple):
     def explain_mismatch(self, call: Transcript) -> str:
         """Return the actual outcome if different, otherwise an empty text."""
         if self.outcome != call.outcome or (self.during and self.during not in call.interrupted_verbs):
-            return (
-                f"it was {call.outcome}{f' during {call.interrupted_verbs[-1].lower()}' if call.interrupted_verbs else ''}"
-            )
+            during = f" during {call.interrupted_verbs[-1].lower()}" if call.interrupted_verbs else ""
+            return f"the outcome was {call.outcome}{during}"
         return ""
 
 
@@ -95,13 +94,13 @@ class Expectations:
         fitted: list[int] = []
         for expected in self.steps:
             begin = fitted[-1] + 1 if fitted else 0
-            found = next((i for i in range(begin, len(call.steps)) if expected.matches_step(call.steps[i])), None)
-            if found is None:
+            index = next((i for i in range(begin, len(call.steps)) if expected.matches_step(call.steps[i])), None)
+            if index is None:
                 why = _explain_missing_step(expected, call.steps, begin)
                 return ExpectationMismatch(
                     expected.source_text, expected.line, expected.column, why, begin - 1, tuple(fitted)
                 )
-            fitted.append(found)
+            fitted.append(index)
         return next(self._check_whole_call(call, tuple(fitted)), None)
 
     def _check_whole_call(self, call: Transcript, matched_steps: tuple[int, ...]) -> Iterator[ExpectationMismatch]:
@@ -109,7 +108,7 @@ class Expectations:
             index = next((i for i, step in enumerate(call.steps) if one.matches_step(step)), None)
             if index is not None:
                 yield ExpectationMismatch(
-                    f"not {one.source_text}", one.line, one.column, "it happened", index - 1, matched_steps
+                    f"not {one.source_text}", one.line, one.column, "the call has this step", index - 1, matched_steps
                 )
         if self.outcome is not None and (wrong := self.outcome.explain_mismatch(call)):
             yield ExpectationMismatch(
@@ -118,7 +117,7 @@ class Expectations:
         if self.nodes is not None and self.nodes[0] != call.nodes:
             nodes, line, column = self.nodes
             yield ExpectationMismatch(
-                f"nodes: {', '.join(nodes)}", line, column, f"they were {', '.join(call.nodes)}", None, matched_steps
+                f"nodes: {', '.join(nodes)}", line, column, f"the nodes were {', '.join(call.nodes)}", None, matched_steps
             )
 
 
@@ -126,10 +125,10 @@ def _explain_missing_step(expected_step: ExpectedStep, steps: Sequence[Transcrip
     """Explain why no step matched, with the values of the most similar step."""
     before = next((i for i in range(begin) if expected_step.matches_step(steps[i])), None)
     if before is not None:
-        return "it happened, but before what is expected above it"
+        return "this step came before the expected step above it"
     alike = [step for step in steps[begin:] if step["verb"] == expected_step.verb]
     if not alike:
-        place = "after that" if begin else "at all" if _is_text_rehearsal(steps) else "in the call"
+        place = "after that step" if begin else "at all" if _is_text_rehearsal(steps) else "in the call"
         return f"there is no {expected_step.verb} {place}"
     nearest = max(alike, key=lambda step: _measure_likeness(expected_step.source_text, step))
     wrong = [field for field, look in expected_step.matchers if not look(nearest.get(field))]
@@ -156,24 +155,26 @@ def parse_expectations(
     entries: Sequence[Any], path: SourcePath, report: ProblemReport, flow_names: FlowNames, *, texts: bool = False
 ) -> Expectations:
     """Read the expectations of a call, or of text messages if ``texts`` is true; report all errors."""
-    made = Expectations()
+    expectations = Expectations()
     for index, one in enumerate(entries):
         here: SourcePath = (*path, index)
         word, value = _parse_word(one, here, report, texts=texts)
         place = report.get_position(here)
         if word == "outcome":
-            made.outcome = _parse_outcome(value, (*here, word), report)._replace(line=place.line, column=place.column)
+            expectations.outcome = _parse_outcome(value, (*here, word), report)._replace(
+                line=place.line, column=place.column
+            )
         elif word == "nodes":
-            made.nodes = _parse_nodes(value, (*here, word), report, flow_names), place.line, place.column
+            expectations.nodes = _parse_nodes(value, (*here, word), report, flow_names), place.line, place.column
         elif word == "not":
             for number, part in enumerate(_as_list(value)):
                 within = (*here, word, number) if isinstance(value, list) else (*here, word)
                 _add_expected_step(
-                    made.forbidden_steps, _parse_word(part, within, report, texts=texts), within, report, flow_names
+                    expectations.forbidden_steps, _parse_word(part, within, report, texts=texts), within, report, flow_names
                 )
         elif word:
-            _add_expected_step(made.steps, (word, value), here, report, flow_names)
-    return made
+            _add_expected_step(expectations.steps, (word, value), here, report, flow_names)
+    return expectations
 
 
 def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> ExpectedOutcome:
@@ -183,20 +184,25 @@ def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> Ex
     how = str(given.get("is", CALLER_HUNG_UP if during else ""))
     for key in given:
         if key not in ("is", "during"):
-            report.error((*path, key), "unknown-key", f"outcome: there is no {key!r}", "it has is and during", key=True)
+            report.error(
+                (*path, key), "unknown-key", f"outcome: there is no {key!r}", "outcome has the keys is and during", key=True
+            )
     if how not in CALL_OUTCOMES:
         near = format_suggestion(how, CALL_OUTCOMES) or f"there are {', '.join(CALL_OUTCOMES)}"
         here = (*path, "is") if isinstance(value, dict) and "is" in value else path
-        report.error(here, "value", f"outcome: no call ends as {how!r}", near)
+        report.error(here, "value", f"outcome: {how!r} is not the end of a call", near)
     if during and (during not in INTERRUPTIBLE_WORDS or how != CALLER_HUNG_UP):
         near = format_suggestion(during, INTERRUPTIBLE_WORDS) or f"there are {', '.join(INTERRUPTIBLE_WORDS)}"
-        said = (
-            f"outcome: nobody hangs up during {during!r}"
+        message = (
+            f"outcome: callers cannot hang up during {during!r}"
             if during not in INTERRUPTIBLE_WORDS
-            else f"outcome: {how} is during nothing"
+            else f"outcome: {how} has no during"
         )
         report.error(
-            (*path, "during"), "value", said, near if during not in INTERRUPTIBLE_WORDS else f"as is: {CALLER_HUNG_UP}"
+            (*path, "during"),
+            "value",
+            message,
+            near if during not in INTERRUPTIBLE_WORDS else f"write is: {CALLER_HUNG_UP}",
         )
     return ExpectedOutcome(
         _format_expectation("outcome", value),
@@ -216,7 +222,7 @@ def _add_expected_step(
 ) -> None:
     word, value = word_and_value
     if word in WHOLE_CALL_WORDS:
-        report.error(path, "unknown-key", f"not: {word} is no step", f"there are {', '.join(EXPECTATION_WORDS)}")
+        report.error(path, "unknown-key", f"not: {word} is not a step", f"there are {', '.join(EXPECTATION_WORDS)}")
     elif word:
         known, place = EXPECTATION_WORDS[word], report.get_position(path)
         looks = tuple(_build_matchers(word, known, value, (*path, word), report, flow_names))
@@ -237,11 +243,16 @@ def _parse_word(entry: object, path: SourcePath, report: ProblemReport, *, texts
         report.error((*path, word), "unknown-key", f"expect: there is no {word!r}", near, key=True)
         return "", None
     if texts and word not in ("not", *WORDS_OF_TEXTS):
-        said = f"expect: nothing of a text is {word}"
-        report.error(path, "test-text", said, f"there are {', '.join(WORDS_OF_TEXTS)}")
+        message = f"expect: a text message has no {word}"
+        report.error(path, "test-text", message, f"there are {', '.join(WORDS_OF_TEXTS)}")
         return "", None
     if not texts and word in WORDS_OF_TEXTS_ONLY:
-        report.error(path, "test-text", f"expect: {word} is of texts, and this is a call", "name it: text: hours")
+        report.error(
+            path,
+            "test-text",
+            f"expect: {word} is only for text messages, and this scenario is a call",
+            "add the text message: text: hours",
+        )
         return "", None
     return str(word), value
 
@@ -279,17 +290,19 @@ def _match_text(expected_text: str, path: SourcePath, report: ProblemReport, *, 
         try:
             pattern = re.compile(regular[1])
         except re.error as error:
-            report.error(path, "value", f"{expected_text} is no regular expression: {error}", "write \\ before ( [ . * + ?")
+            report.error(
+                path, "value", f"{expected_text} is not a regular expression: {error}", "write \\ before ( [ . * + ?"
+            )
             return lambda _found: False
-        return lambda found: found is not None and pattern.search(_normalize_text(found)) is not None
+        return lambda actual: actual is not None and pattern.search(_normalize_text(actual)) is not None
     folded = _normalize_text(expected_text)
     if allow_part:
-        return lambda found: folded in _normalize_text(found)
+        return lambda actual: folded in _normalize_text(actual)
     return _match_same_text(folded)
 
 
 def _match_same_text(expected_text: str) -> FieldMatcher:
-    return lambda found: normalize_target(_normalize_text(found)) == normalize_target(expected_text)
+    return lambda actual: normalize_target(_normalize_text(actual)) == normalize_target(expected_text)
 
 
 def _normalize_text(value: object) -> str:
@@ -302,21 +315,21 @@ def _match_targets(
     """Match exactly these targets in any order, or, for a group, some of the members: in turn, each rings alone."""
     if isinstance(expected_targets, str) and expected_targets in flow_names.groups:
         members = {normalize_target(one) for one in flow_names.groups[expected_targets]}
-        return lambda found: bool(found) and {normalize_target(one) for one in found} <= members
+        return lambda actual: bool(actual) and {normalize_target(one) for one in actual} <= members
     for target in map(str, _as_list(expected_targets)):
         if not (parse_e164(target) or TARGET_KIND.accepts(target)):
             near = (
                 format_suggestion(target, [*flow_names.groups])
                 or "a number as +12015550188, ann@acme.sip.opentact.org, or a group"
             )
-            report.error(path, "dial-target", f"dial: {target!r} is nobody that can be rung", near)
+            report.error(path, "dial-target", f"dial: {target!r} is not a dial target", near)
     exactly = {normalize_target(str(one)) for one in _as_list(expected_targets)}
-    return lambda found: {normalize_target(one) for one in found or ()} == exactly
+    return lambda actual: {normalize_target(one) for one in actual or ()} == exactly
 
 
 def _match_group_member(group: Sequence[str]) -> FieldMatcher:
     members = {normalize_target(one) for one in group}
-    return lambda found: normalize_target(str(found)) in members
+    return lambda actual: normalize_target(str(actual)) in members
 
 
 def _parse_nodes(value: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> list[str]:

@@ -84,19 +84,19 @@ def explore_flows(
     ]
     todo = [(folder, flow, number) for folder, flow, number in right if number]
     explored = [ExplorationResult(flow.name, flow.file, 0) for _, flow, number in right if not number]
-    for done, (folder, flow, number) in enumerate(todo):
-        told = on_progress and partial(_report_progress, on_progress, done * examples, len(todo) * examples)
+    for position, (folder, flow, number) in enumerate(todo):
+        report_progress = on_progress and partial(_report_progress, on_progress, position * examples, len(todo) * examples)
         with asyncio.Runner() as runner:
             stage = serve_folder(folder, settings)
             network = runner.run(stage.__aenter__())
             try:
-                exploring = _FlowExplorer(folder, flow, number, runner, network, told)
+                exploring = _FlowExplorer(folder, flow, number, runner, network, report_progress)
                 fault = exploring.find_fault(examples, seconds / len(todo), seed)
             finally:
                 runner.run(stage.__aexit__(None, None, None))
         explored.append(ExplorationResult(flow.name, flow.file, exploring.caller_count, fault))
-        if told is not None:
-            told(examples)
+        if report_progress is not None:
+            report_progress(examples)
     return explored
 
 
@@ -183,10 +183,10 @@ class _FlowExplorer:
     def _build_fault(self) -> ExplorationFault | None:
         if self._shortest_failure is None:
             return None
-        _, said, harm, call = self._shortest_failure
+        _, scenario, harm, call = self._shortest_failure
         shown: dict[str, Any] = {"name": harm.description.partition(":")[0]}
         shown |= {"to": self._number} if choose_flow_number(self._flow) != self._number else {}
-        shown |= {key: value for key, value in said.items() if key != "name"}
+        shown |= {key: value for key, value in scenario.items() if key != "name"}
         shown |= {"expect": [*harm.expect]} if harm.expect else {}
         return ExplorationFault(
             self._flow.name, self._flow.file, harm.description, format_scenario(shown), [*format_transcript(call)]

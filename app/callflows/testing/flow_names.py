@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
+from callflows.flows.steps.lookup_step import LookupStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
         members = group.get("to") if isinstance(group, dict) else group
         groups[name] = tuple(map(str, members if isinstance(members, list) else [members]))
     steps = walk_mappings(given.get("nodes"))
-    kept = [step["into"] for word, step in steps if word == "lookup" and isinstance(step.get("into"), str)]
+    kept = [step["into"] for word, step in steps if word == LookupStep.step_key and isinstance(step.get("into"), str)]
     return FlowNames(
         groups=groups,
         nodes=tuple(_as_mapping(given.get("nodes"))) or nodes,

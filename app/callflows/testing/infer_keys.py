@@ -57,21 +57,21 @@ def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
 
 def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
     """Return whether a request comes from a Gather, with or without keys, and not from a Callback."""
-    told = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
-    return any(name in ("dtmf", "code") for name, _ in told)
+    query_fields = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
+    return any(name in ("dtmf", "code") for name, _ in query_fields)
 
 
 def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> str:
     keys = str(request_entry["pressed"])
     if keys.strip("0123456789*#"):
-        raise _UnknownKeys(f"what was pressed before turn {turn_number} is secret")
+        raise _UnknownKeys(f"the keys pressed before turn {turn_number} are secret")
     return keys
 
 
 def is_same_target(target: str, rung_party: str) -> bool:
     """Return whether Opentact rang this target. Opentact may report only the part before the ``@``."""
-    wanted, found = normalize_target(target), normalize_target(rung_party)
-    return bool(found) and found in (wanted, wanted.partition("@")[0])
+    wanted, party = normalize_target(target), normalize_target(rung_party)
+    return bool(party) and party in (wanted, wanted.partition("@")[0])
 
 
 def find_dial_targets(element: Element) -> Iterator[str]:
@@ -136,7 +136,7 @@ class _DocumentTrace:
         }
         taken = self._find_executed_branch(branches)
         if taken is None or branches[taken].spec.name == "Default":
-            raise _UnknownKeys(f"what was pressed at {path} of the document of turn {self._turn_number} is not known")
+            raise _UnknownKeys(f"the keys pressed at {path} of the document of turn {self._turn_number} are unknown")
         branch = branches[taken]
         self._acts.append(ScriptedPress(str(branch.attributes.get("value", "")) if branch.spec.name == "DTMF" else ""))
         return self._walk_commands(branch.children, f"{taken}.")
@@ -175,5 +175,5 @@ class _DocumentTrace:
                 is_same_target(t, rung) and took for t in find_dial_targets(command) for rung, took in self._legs
             )
             if not answered and any(isinstance(inner, Gather) for _, inner in walk_elements(part)):
-                raise _UnknownKeys(f"whether {here} of the document of turn {self._turn_number} ran is not known")
+                raise _UnknownKeys(f"it is unknown if {here} of the document of turn {self._turn_number} ran")
         return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callflows.flows.compiler.flow_compiler import make_flow_compiler
 from callflows.flows.coverage_points import NODE_EXIT_POINT
+from callflows.flows.flow_compilation import read_flow
 from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.phone_numbers import normalize_target, parse_caller_number
 from callflows.testing.scenario_runner import find_call_failure
@@ -14,7 +14,7 @@ from callflows.testing.scenario_runner import find_call_failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.flow import Flow
     from callflows.rehearsal.transcript import Transcript, TranscriptStep
@@ -35,11 +35,11 @@ class CallInvariants:
 
     def __init__(self, flow: Flow, options: CompilerOptions) -> None:
         self._flow = flow
-        compiler = None
+        source = None
         if Path(flow.file).suffix != ".py":
-            compiler = make_flow_compiler(flow.name, Path(flow.file).read_bytes(), ProblemReport(flow.file), options)
-        self._policy: DialPolicy | None = compiler.dial_policy if compiler is not None else None
-        self._is_line_answered = compiler is None or compiler.flow_file.auto_answer != "false"
+            source = read_flow(flow.name, Path(flow.file).read_bytes(), ProblemReport(flow.file), options)
+        self._policy: DialPolicy | None = source.dial_policy if source is not None else None
+        self._is_line_answered = source is None or source.flow_file.auto_answer != "false"
         self._literal_targets = {normalize_target(claim.number) for claim in flow.literal_targets}
 
     def find_violation(self, call: Transcript, *, answers_itself: bool) -> InvariantViolation | None:
@@ -57,7 +57,7 @@ class CallInvariants:
         if call.outcome == "caller-hung-up" or any(step["verb"] in _AUDIBLE_VERBS for step in call.steps):
             return None
         meant = call.outcome == "hung-up" and not (call.covered_points and call.covered_points[-1].what == NODE_EXIT_POINT)
-        return None if meant else InvariantViolation("dead air: the call ends, and the caller has heard nothing", ("say",))
+        return None if meant else InvariantViolation("dead air: the call ends before the caller hears anything", ("say",))
 
     def _find_forbidden_target(self, call: Transcript) -> InvariantViolation | None:
         """Report a target that the file does not name and the dial policy forbids. Texts to the caller are allowed."""
@@ -77,9 +77,9 @@ class CallInvariants:
 
 
 def _find_unheard_audio(call: Transcript) -> InvariantViolation | None:
-    said: Any = next((step for step in call.steps if step.get("unanswered")), None)
-    wrong = "dead air: something is played before the line is answered: nobody may hear it"
-    return None if said is None else InvariantViolation(wrong, ("answer",))
+    unheard_step: Any = next((step for step in call.steps if step.get("unanswered")), None)
+    wrong = "dead air: a prompt is played before the call is answered, so the caller may not hear it"
+    return None if unheard_step is None else InvariantViolation(wrong, ("answer",))
 
 
 def _list_step_targets(step: TranscriptStep) -> list[str]:

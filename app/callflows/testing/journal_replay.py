@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.errors import CallflowsError
+from callflows.flows.steps.lookup_step import LookupStep
 from callflows.language import from_xml
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
@@ -55,7 +56,10 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
         caller=ScriptedCaller(acts),
         callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
         lookups={
-            name: value for entry in decided if entry["word"] == "lookup" for name, value in _read_lookup_result(entry)
+            name: value
+            for entry in decided
+            if entry["word"] == LookupStep.step_key
+            for name, value in _read_lookup_result(entry)
         },
         calls_today=int(calls) if str(calls).isdecimal() else 1,
         method=asked[0]["method"] if asked and asked[0]["method"] in ("GET", "POST") else "POST",
@@ -65,22 +69,24 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
 
 def _collect_hours_states(decisions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the state of the hours, if the same in all decisions of the call."""
-    found: dict[str, set[str]] = {}
+    states_by_hours: dict[str, set[str]] = {}
     for entry in decisions:
         for name, value in entry["values"].items():
             if name.startswith("hours."):
-                found.setdefault(name.split(".")[1], set()).add(str(value).partition(":")[0])
-    return {name: states.pop() for name, states in found.items() if len(states) == 1 and states <= {"open", "closed"}}
+                states_by_hours.setdefault(name.split(".")[1], set()).add(str(value).partition(":")[0])
+    return {
+        name: states.pop() for name, states in states_by_hours.items() if len(states) == 1 and states <= {"open", "closed"}
+    }
 
 
 def _collect_dial_targets(story: Mapping[str, Any]) -> list[str]:
     """Return the targets of all dials in the documents of the call."""
-    found: dict[str, None] = {}
+    targets: dict[str, None] = {}
     for entry in story["story"]:
         if entry["what"] == "answered":
             with contextlib.suppress(CallflowsError):
-                found |= dict.fromkeys(find_dial_targets(from_xml(entry["document"].encode())))
-    return [*found]
+                targets |= dict.fromkeys(find_dial_targets(from_xml(entry["document"].encode())))
+    return [*targets]
 
 
 def _infer_callee_behaviour(leg: Mapping[str, Any]) -> str:
@@ -92,5 +98,5 @@ def _infer_callee_behaviour(leg: Mapping[str, Any]) -> str:
 def _read_lookup_result(decision: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return name and result of a lookup; the rule of the decision is ``name = METHOD url``."""
     name = str(decision["rule"]).partition(" = ")[0]
-    found = decision["outcome"] == "found"
-    return [(name, decision.get("detail", {}).get("result") if found else FAILED_LOOKUP_ANSWER)]
+    was_found = decision["outcome"] == "found"
+    return [(name, decision.get("detail", {}).get("result") if was_found else FAILED_LOOKUP_ANSWER)]

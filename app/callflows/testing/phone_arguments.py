@@ -14,7 +14,9 @@ def explain_invalid_number(number_text: str) -> str:
     if lacks_country_code(number_text):
         return f"{MISSING_COUNTRY_CODE_MESSAGE.format(repr(number_text))}: {suggest_country_code(number_text)}"
     return (
-        "" if parse_e164(number_text) else f"{number_text!r} is no number: write it with its country code, as +12015550123"
+        ""
+        if parse_e164(number_text)
+        else f"{number_text!r} is not a number: write it with its country code, as +12015550123"
     )
 
 
@@ -31,7 +33,8 @@ def explain_invalid_caller(caller_text: str) -> str:
     ):
         return "" if not lacks_country_code(address) else explain_invalid_number(address)
     return (
-        f"{caller_text!r} is nobody who can ring: write a number as +12015550999, a SIP user as ann, or nothing: withheld"
+        f"{caller_text!r} is not a caller: write a number as +12015550999, a SIP user as ann, "
+        "or an empty text for an anonymous caller"
     )
 
 

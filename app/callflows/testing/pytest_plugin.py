@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", name="rehearse")
 def provide_rehearse() -> Callable[..., RehearsedCall]:
-    """Return a function that rings a number: ``rehearse("+12015550123", keys="1")``; ``flows=`` names another folder."""
+    """Return a function that calls a number: ``rehearse("+12015550123", keys="1")``; ``flows=`` names another folder."""
     from callflows.settings import load_settings  # noqa: PLC0415 - only if the fixture is used
     from callflows.testing.rehearsal_phone import rehearse as ring  # noqa: PLC0415 - slow to import
 

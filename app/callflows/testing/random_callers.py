@@ -73,8 +73,8 @@ def build_caller_strategy(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
         optional["calls_today"] = st.sampled_from((1, 2, 5, 11, 100))
     kept = collect_flow_names(data).lookup_names
     if kept:
-        found = {into: _build_lookup_strategy(into, text) for into in kept}
-        optional["lookups"] = st.fixed_dictionaries({}, optional=found)
+        lookups = {into: _build_lookup_strategy(into, text) for into in kept}
+        optional["lookups"] = st.fixed_dictionaries({}, optional=lookups)
     return st.fixed_dictionaries(fixed, optional=optional)
 
 

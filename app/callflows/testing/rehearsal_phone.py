@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callflows.errors import FlowFileError, ScenarioError
-from callflows.flows.compiler.flow_compiler import CompilerOptions
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import list_flow_files
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.scenario_shape import Scenario
@@ -147,11 +147,11 @@ class RehearsalPhone:
             number if number.startswith("+") else f"+{number}"
         )
         if flow is None:
-            raise ScenarioError(f"no flow answers {number}", "callflows numbers lists those that are")
-        there = read_flow_names(flow)
-        case = _build_case(flow, number, scenario_keys, there)
+            raise ScenarioError(f"no flow answers {number}", "callflows numbers lists the answered numbers")
+        flow_names = read_flow_names(flow)
+        case = _build_case(flow, number, scenario_keys, flow_names)
         transcript = _ring_case(self._scenario_folder, case, self._settings)
-        call = RehearsedCall(transcript, there)
+        call = RehearsedCall(transcript, flow_names)
         wrong = find_call_failure(transcript, flow.name, case.suppositions.failing_nodes)
         if wrong:
             raise AssertionError(f"{wrong}\n{call}")

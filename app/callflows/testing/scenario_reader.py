@@ -106,20 +106,30 @@ def check_scenarios(flow: Flow) -> list[Problem]:
 def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iterator[ScenarioCase]:
     tests = data["tests"]
     if not isinstance(tests, list):
-        report.error(("tests",), "shape", "tests: must be a list of scenarios", "begin each with - name: what it shows")
+        report.error(
+            ("tests",),
+            "shape",
+            "tests: must be a list of scenarios",
+            "begin each scenario with - name: followed by what it shows",
+        )
         return
-    there = collect_flow_names(data)
+    flow_names = collect_flow_names(data)
     named: dict[str, int] = {}
     for index, given in enumerate(tests):
         path: SourcePath = ("tests", index)
         known = len(report.problems)
-        said = validate_shape(Scenario, given, path, report)
-        if said is None:
+        scenario = validate_shape(Scenario, given, path, report)
+        if scenario is None:
             continue
-        if said.name in named and said.name != UNREADABLE_TEXT:
-            report.error((*path, "name"), "test-name", f"name: line {named[said.name]} is named so already", "name it anew")
-        named[said.name] = report.get_position(path).line
-        case = build_scenario_case(flow, said, path, report, there)
+        if scenario.name in named and scenario.name != UNREADABLE_TEXT:
+            report.error(
+                (*path, "name"),
+                "test-name",
+                f"name: the scenario in line {named[scenario.name]} has the same name",
+                "choose another name",
+            )
+        named[scenario.name] = report.get_position(path).line
+        case = build_scenario_case(flow, scenario, path, report, flow_names)
         if len(report.problems) == known or all(one.severity == "warning" for one in report.problems[known:]):
             yield case
 
@@ -144,8 +154,8 @@ def build_scenario_case(
         report.error((*path, "from"), "number", f"from: {wrong}")
     _check_lookup_names(scenario, path, report, flow_names)
     if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
-        fix = "as at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
-        report.warning(path, "test-time", f"the flow asks what time it is, and {scenario.name!r} has no at", fix)
+        fix = "write at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
+        report.warning(path, "test-time", f"the flow depends on the time, but {scenario.name!r} has no at", fix)
     return ScenarioCase(
         flow=flow.name,
         file=flow.file,
@@ -171,16 +181,18 @@ def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemRe
     if scenario.text is None:
         return ()
     for key in sorted(_CALL_ONLY_KEYS & scenario.model_fields_set):
-        report.error((*path, key), "test-text", f"{key}: a text message has none", "take it out, or the text", key=True)
-    made = []
+        report.error(
+            (*path, key), "test-text", f"{key}: a text message has no such key", "remove this key, or remove text", key=True
+        )
+    texts = []
     for index, one in enumerate(scenario.text if isinstance(scenario.text, list) else [scenario.text]):
         here: SourcePath = (*path, "text", index) if isinstance(scenario.text, list) else (*path, "text")
         written = validate_shape(ScenarioText, one if isinstance(one, dict) else {"text": one}, here, report)
         if written is not None:
-            made.append(RehearsedText(written.text, written.from_, written.after / 1000))
-    if not made and not report.has_errors:
-        report.error((*path, "text"), "test-text", "text: there is no text", "as text: hours")
-    return tuple(made)
+            texts.append(RehearsedText(written.text, written.from_, written.after / 1000))
+    if not texts and not report.has_errors:
+        report.error((*path, "text"), "test-text", "text: the text message is missing", "write text: hours")
+    return tuple(texts)
 
 
 def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
@@ -191,19 +203,21 @@ def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemRepo
                 near = format_suggestion(name, known) or (
                     f"there are {', '.join(known)}" if known else f"the file has no {key}"
                 )
-                report.error((*path, key, name), "unknown-key", f"{key}: nothing is named {name!r}", near, key=True)
+                report.error((*path, key, name), "unknown-key", f"{key}: there is no {name!r} in the file", near, key=True)
     for name, listed in scenario.lists.items():
         for index, written in enumerate(listed):
             if not normalize_list_entry(written):
                 listed_at = (*path, "lists", name, index)
                 here = listed_at if listed_at in report.positions else listed_at[:-1]
-                report.error(here, "number", f"lists: {written!r} is nobody", "as +12015550123, +1201* or anonymous")
+                report.error(
+                    here, "number", f"lists: {written!r} is not a caller", "write +12015550123, +1201* or anonymous"
+                )
     for index, node in enumerate(scenario.breaks):
         if node not in flow_names.nodes:
             near = format_suggestion(node, flow_names.nodes) or f"there are {', '.join(flow_names.nodes)}"
             listed_at = (*path, "breaks", index)
             here = listed_at if listed_at in report.positions else listed_at[:-1]
-            report.error(here, "unknown-node", f"breaks: no node is named {node!r}", near)
+            report.error(here, "unknown-node", f"breaks: there is no node {node!r}", near)
     return Suppositions(
         scenario.dialect,
         tuple(sorted((name, state == "open") for name, state in scenario.hours.items())),
@@ -219,7 +233,7 @@ def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemRep
             near = format_suggestion(name, flow_names.lookup_names) or (
                 f"there are {', '.join(flow_names.lookup_names)}" if flow_names.lookup_names else ""
             )
-            message = f"lookups: nothing is looked up into {name!r}"
+            message = f"lookups: no lookup of the flow has into: {name}"
             report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
 
 
@@ -229,10 +243,10 @@ def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: A
         return [_expand_callee_groups(one, flow_names) for one in callee]
     if not isinstance(callee, dict):
         return callee
-    made: dict[Any, Any] = {}
+    expanded: dict[Any, Any] = {}
     for name, word in callee.items():
-        made |= dict.fromkeys(flow_names.expand_group(name), word)
-    return made
+        expanded |= dict.fromkeys(flow_names.expand_group(name), word)
+    return expanded
 
 
 def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: ProblemReport) -> str:
@@ -240,11 +254,11 @@ def _choose_number(flow: Flow, scenario: Scenario, path: SourcePath, report: Pro
     if scenario.to:
         number = parse_e164(scenario.to)
         if not number:
-            report.error((*path, "to"), "number", f"to: {scenario.to!r} is not a number", "as +12015550123")
+            report.error((*path, "to"), "number", f"to: {scenario.to!r} is not a number", "write +12015550123")
         return number
     number = choose_flow_number(flow)
     if not number:
-        report.error(path, "test-number", "the flow has no number of its own", "say which is rung, as to: +12015550123")
+        report.error(path, "test-number", "the flow has no number of its own", "add the called number: to: +12015550123")
     return number
 
 
@@ -265,5 +279,7 @@ def _parse_moment(moment_text: str, zone: tzinfo, path: SourcePath, report: Prob
         return usual
     moment = parse_start_moment(moment_text.strip(), zone)
     if moment is None:
-        report.error(path, "value", f"at: {moment_text!r} is no moment", "as 2026-12-25 10:00, or with an offset")
+        report.error(
+            path, "value", f"at: {moment_text!r} is not a time", "write 2026-12-25 10:00, or add an offset from UTC"
+        )
     return moment or usual

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from callflows.flows.steps.lookup_step import LookupStep
 from callflows.rehearsal.transcript import HANG_UP_ACTION
 
 if TYPE_CHECKING:
@@ -40,19 +41,19 @@ def record_scenario(
     ``hours_states`` become the ``hours`` of the scenario. If the keys are unknown from ``unknown_from`` on, a comment
     says so, and the scenario does not expect an outcome or nodes.
     """
-    said: dict[str, Any] = {"name": name or _name_scenario(transcript)}
+    scenario: dict[str, Any] = {"name": name or _name_scenario(transcript)}
     if transcript.started_at is not None:
-        said["at"] = _format_moment(transcript, zone)
-    said |= {"from": rehearsal.caller_id or "anonymous", "to": transcript.number}
+        scenario["at"] = _format_moment(transcript, zone)
+    scenario |= {"from": rehearsal.caller_id or "anonymous", "to": transcript.number}
     given = {"caller_name": rehearsal.name, "attestation": rehearsal.attestation}
-    said |= {key: value for key, value in given.items() if value}
-    said |= {"keys": keys} if (keys := _script_keys(transcript.caller_actions)) else {}
-    said |= {"callee": callee} if (callee := _script_callees(transcript.steps)) else {}
-    said |= {"lookups": lookups} if (lookups := _collect_lookups(transcript, rehearsal.lookups)) else {}
-    said |= {"hours": dict(hours_states)} if hours_states else {}
-    said |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
-    said |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
-    text = format_scenario({**said, "expect": [*_list_expectations(transcript, is_whole_call=not unknown_from)]})
+    scenario |= {key: value for key, value in given.items() if value}
+    scenario |= {"keys": keys} if (keys := _script_keys(transcript.caller_actions)) else {}
+    scenario |= {"callee": callee} if (callee := _script_callees(transcript.steps)) else {}
+    scenario |= {"lookups": lookups} if (lookups := _collect_lookups(transcript, rehearsal.lookups)) else {}
+    scenario |= {"hours": dict(hours_states)} if hours_states else {}
+    scenario |= {"calls_today": rehearsal.calls_today} if rehearsal.calls_today != 1 else {}
+    scenario |= {"answers_itself": rehearsal.answers_itself} if rehearsal.answers_itself is not None else {}
+    text = format_scenario({**scenario, "expect": [*_list_expectations(transcript, is_whole_call=not unknown_from)]})
     return f"  # keys: ? {unknown_from}; this scenario hangs up there\n{text}" if unknown_from else text
 
 
@@ -113,12 +114,12 @@ def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a 
 
 def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lookup results of the rehearsal, completed from the trail."""
-    found = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
-    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == "lookup"):
+    lookups = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
+    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == LookupStep.step_key):
         into = decision["rule"].partition(" = ")[0]
-        if into not in found and decision["outcome"] == "found":
-            found[into] = decision["detail"]["result"]
-    return found
+        if into not in lookups and decision["outcome"] == "found":
+            lookups[into] = decision["detail"]["result"]
+    return lookups
 
 
 def _list_expectations(call: Transcript, *, is_whole_call: bool = True) -> Iterator[Any]:

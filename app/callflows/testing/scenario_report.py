@@ -26,14 +26,14 @@ def format_failed_scenario(result: ScenarioResult) -> Iterator[str]:
         yield f"  {case.file}:{missed.line}:{missed.column}: expected {missed.expected_text}: {missed.reason}"
     yield from _format_call(result)
     if result.remaining_acts:
-        yield f"  the caller did not get to: {', '.join(result.remaining_acts)}"
+        yield f"  the caller had no chance to: {', '.join(result.remaining_acts)}"
 
 
 def _format_call(result: ScenarioResult) -> Iterator[str]:
     """Format the call. ``ok`` marks matched steps; an arrow marks the place of the first difference."""
     missed = result.mismatch
     after = missed.after_step if missed is not None else None
-    arrow = f"  ->       expected from here on: {missed.expected_text}" if missed is not None else ""
+    arrow = f"  ->       expected after this: {missed.expected_text}" if missed is not None else ""
     if after == -1:
         yield arrow
     mark = "->" if missed is not None and after is None else "  "
@@ -52,13 +52,17 @@ def _format_call(result: ScenarioResult) -> Iterator[str]:
 def build_result_data(result: ScenarioResult) -> dict[str, Any]:
     """Return a result as JSON data; only a failed scenario contains the call."""
     case, missed = result.case, result.mismatch
-    made: dict[str, Any] = {"flow": case.flow, "name": case.name, "file": case.file, "line": case.line}
-    made |= {"passed": result.has_passed, "seconds": round(result.transcript.seconds, 1), "nodes": result.transcript.nodes}
+    result_data: dict[str, Any] = {"flow": case.flow, "name": case.name, "file": case.file, "line": case.line}
+    result_data |= {
+        "passed": result.has_passed,
+        "seconds": round(result.transcript.seconds, 1),
+        "nodes": result.transcript.nodes,
+    }
     if result.has_passed:
-        return made
+        return result_data
     place = {"line": missed.line, "column": missed.column} if missed is not None else {}
     said_of = {"expected": missed.expected_text, **place, "why": missed.reason} if missed is not None else None
-    return made | {"wrong": result.failure, "missed": said_of, "call": result.transcript.to_json()}
+    return result_data | {"wrong": result.failure, "missed": said_of, "call": result.transcript.to_json()}
 
 
 def build_coverage_data(coverage: Iterable[FlowCoverage]) -> list[dict[str, Any]]:
@@ -93,8 +97,8 @@ def write_junit_report(results: Sequence[ScenarioResult], file: Path, errors: Se
 
 def _add_junit_case(suite: ET.Element, result: ScenarioResult) -> None:
     case = result.case
-    made = ET.SubElement(suite, "testcase", classname=case.flow, name=clean_text(case.name), time="0", file=case.file)
-    made.set("line", str(case.line))
+    element = ET.SubElement(suite, "testcase", classname=case.flow, name=clean_text(case.name), time="0", file=case.file)
+    element.set("line", str(case.line))
     if not result.has_passed:
         text = [clean_text(line) for line in format_failed_scenario(result)]
-        ET.SubElement(made, "failure", message=text[1].strip()).text = "\n".join(text)
+        ET.SubElement(element, "failure", message=text[1].strip()).text = "\n".join(text)

@@ -18,7 +18,7 @@ from callflows.flows.loader.folder_loader import (
     load_flow_files,
     load_folder_options,
 )
-from callflows.flows.suppositions import NO_SUPPOSITIONS, SimulatedNodeFailure
+from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.server import open_rehearsal_engine
 from callflows.testing.scenario_reader import read_scenario_cases
@@ -26,7 +26,7 @@ from callflows.testing.scenario_reader import read_scenario_cases
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import ProgressCallback
     from callflows.flows.suppositions import Suppositions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from callflows.rehearsal.rehearsed_call import Rehearsal
     from callflows.rehearsal.transcript import Transcript
     from callflows.settings import Settings
+    from callflows.telephony.turn import Turn
     from callflows.testing.expectations import ExpectationMismatch
     from callflows.testing.scenario_reader import ScenarioCase
 
@@ -67,7 +68,7 @@ class ScenarioFolder:
         key = (case.flow, case.suppositions)
         if key not in self.supposed_books:
             self.supposed_books[key] = self.loaded_flows.book.with_flows(
-                {case.flow: case.suppositions.with_failing_nodes(self._compile_supposed_flow(case))}
+                {case.flow: make_nodes_fail(self._compile_supposed_flow(case), case.suppositions.failing_nodes)}
             )
         return self.supposed_books[key]
 
@@ -75,10 +76,10 @@ class ScenarioFolder:
         """Return the scenario's flow, compiled again unless only failing nodes are supposed."""
         if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
             return self.loaded_flows.book.flows[case.flow]
-        made = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
-        if made.flow is None:
-            raise FlowFileError([problem for problem in made.problems if problem.severity == "error"])
-        return made.flow
+        compiled = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
+        if compiled.flow is None:
+            raise FlowFileError([problem for problem in compiled.problems if problem.severity == "error"])
+        return compiled.flow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,15 +128,17 @@ def _load_scenario_folder(
     flows = tuple(
         flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
     )
-    found = [problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files]
+    folder_problems = [
+        problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files
+    ]
     cases: list[ScenarioCase] = []
     for flow in flows:
         of_flow, wrong = read_scenario_cases(flow)
-        found += wrong
+        folder_problems += wrong
         cases += of_flow if not flow.problems else []
-    made = ScenarioFolder(loaded, for_all, flows, (), ())
-    possible = [case for case in cases if _is_possible_case(case, made, found)]
-    return dataclasses.replace(made, cases=tuple(possible), problems=tuple(found))
+    scenario_folder = ScenarioFolder(loaded, for_all, flows, (), ())
+    possible = [case for case in cases if _is_possible_case(case, scenario_folder, folder_problems)]
+    return dataclasses.replace(scenario_folder, cases=tuple(possible), problems=tuple(folder_problems))
 
 
 def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
@@ -144,15 +147,15 @@ def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list
         folder.book_for_case(case)
     except FlowFileError as error:
         first = error.problems[0]
-        said = f"the flow cannot be so, as line {first.line} says: {first.message}"
-        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", said, first.fix))
+        message = f"the flow has an error under the suppositions of the scenario, in line {first.line}: {first.message}"
+        problems.append(Problem(case.file, case.line, case.column, "error", "test-supposed", message, first.fix))
         return False
     return True
 
 
 def _describe_wrong_path(path: Path) -> Problem:
-    said = "there is no such file or folder" if not path.exists() else "it is no flow file (.yaml, .py)"
-    return Problem(str(path), 1, 1, "error", "no-file", said)
+    description = "there is no such file or folder" if not path.exists() else "it is not a flow file (.yaml, .py)"
+    return Problem(str(path), 1, 1, "error", "no-file", description)
 
 
 @contextlib.asynccontextmanager
@@ -179,15 +182,15 @@ async def run_scenarios(
     """Run scenarios and return the results in the same order."""
     cases = [*cases]
     gate = asyncio.Semaphore(MAX_CONCURRENT_SCENARIOS)
-    done = 0
+    finished_count = 0
 
     async def run_when_free(case: ScenarioCase, network: PlatformNetwork) -> ScenarioResult:
-        nonlocal done
+        nonlocal finished_count
         async with gate:
             ran = await _run_case(case, folder, network)
-        done += 1
+        finished_count += 1
         if on_progress is not None:
-            on_progress(done, len(cases))
+            on_progress(finished_count, len(cases))
         return ran
 
     books: dict[int, tuple[FlowBook, list[ScenarioCase]]] = {}
@@ -215,6 +218,25 @@ async def _run_case(case: ScenarioCase, folder: ScenarioFolder, network: Platfor
     )
 
 
+class SimulatedNodeFailure(Exception):
+    """A node fails because the scenario says so."""
+
+
+def make_nodes_fail(flow: Flow, failing_nodes: Sequence[str]) -> Flow:
+    """Return a flow with failing nodes. A call that requests such a node gets the engine's answer to a failure."""
+    if not failing_nodes:
+        return flow
+    documents = {
+        node: dict.fromkeys(entries, (_fail_node,)) if node.partition(".")[0] in failing_nodes else entries
+        for node, entries in flow.documents.items()
+    }
+    return dataclasses.replace(flow, documents=documents, _prepared_fragments={})
+
+
+def _fail_node(_turn: Turn) -> str:
+    raise SimulatedNodeFailure("the scenario says that it breaks")
+
+
 _SUPPOSED_FAILURE_PREFIX: Final = f"fallback: {SimulatedNodeFailure.__name__}:"
 
 
@@ -224,7 +246,7 @@ def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequenc
     With ``breaking_nodes``, the simulated failure of a node must happen, and its fallback is no failure of the call.
     """
     if transcript.outcome == "texted" and not transcript.flow:
-        return f"no flow took the text: {transcript.requests[-1].error}"
+        return f"no flow handled the text message: {transcript.requests[-1].error}"
     if transcript.flow != flow:
         return f"the call was answered by {transcript.flow!r}" if transcript.flow else "no flow answered the call"
     fallen = [asked for asked in transcript.requests if asked.outcome not in ("", "answered")]
@@ -232,10 +254,11 @@ def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequenc
         (asked for asked in fallen if not (breaking_nodes and asked.error.startswith(_SUPPOSED_FAILURE_PREFIX))), None
     )
     if breaking_nodes and not fallen:
-        return f"nothing broke: no document of {' or '.join(breaking_nodes)} was asked for (inside another none breaks)"
+        nodes = " or ".join(breaking_nodes)
+        return f"breaks: the call never requested a document of {nodes} (a node inside another document cannot break)"
     if fell is not None:
-        what = "the text could not be taken:" if transcript.outcome == "texted" else "the caller got the"
+        what = "the text message was not handled:" if transcript.outcome == "texted" else "the caller got the"
         return f"{what} {fell.error}"
     if transcript.outcome in ("error", "loop"):
-        return f"{'it went wrong' if transcript.outcome == 'error' else 'it never ends'}: {transcript.error}"
+        return f"{'the call failed' if transcript.outcome == 'error' else 'the call never ends'}: {transcript.error}"
     return ""

@@ -88,10 +88,10 @@ class AnswerEngine:
         ``began`` is a value of ``time.perf_counter``, ``request`` contains method, path and query.
         """
         status, document, outcome, turn = reply
-        told = fields.get
-        number = told("to") or told("tn", "")
+        get_field = fields.get
+        number = get_field("to") or get_field("tn", "")
         took, now = time.perf_counter() - began, time.time()
-        self._answer_metrics.add((now, took, outcome, told("from", ""), number, told("call", "")))
+        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
         if self._record_answer is not None:
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, document, outcome, turn))
         for effect in outcome.effects:
@@ -177,9 +177,7 @@ class AnswerEngine:
         if remembered is None:
             node = node.partition(".")[0]  # branch numbers may differ between versions
         if flow is None or node not in flow.documents:
-            return self._answer_with_fallback(
-                name, node, LookupError(f"there is no node {node} in a flow {name} any more"), turn
-            )
+            return self._answer_with_fallback(name, node, LookupError(f"the flow {name} has no node {node} any more"), turn)
         step, attempt, answered, *given = state.get("e", (0, 0, 1))
         entry = (
             NodeEntry(step, attempt, bool(answered), bool(given)) if remembered else NodeEntry(line_answered=bool(answered))
@@ -211,7 +209,7 @@ def _build_fallback_outcome(flow: str, node: str, error: Exception) -> AnswerOut
         flow,
         node,
         cause=cause,
-        detail=str(error)[:_MAX_ERROR_CHARACTERS],
+        detail=", ".join([str(error), *getattr(error, "__notes__", ())])[:_MAX_ERROR_CHARACTERS],
         trace=trace[-_MAX_ERROR_CHARACTERS * 20 :],
     )
 

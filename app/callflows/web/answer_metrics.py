@@ -100,8 +100,8 @@ class AnswerMetrics:
                 self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
 
     def _record_batch(self, batch: Sequence[AnswerSample]) -> None:
-        for said, count in collections.Counter(answered[2][:4] for answered in batch).items():
-            flow, kind, cause = said[1], said[0], said[3]
+        for labels, count in collections.Counter(answered[2][:4] for answered in batch).items():
+            flow, kind, cause = labels[1], labels[0], labels[3]
             self._answer_counts[flow, kind] += count
             if kind == "fallback":
                 self._fallback_counts[flow, cause] += count

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import JournalError
-from callflows.flows.messages.missed_calls import run_missed_call_steps
 from callflows.log import get_logger
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
 
@@ -92,9 +91,9 @@ class CallCompletion:
             except JournalError:
                 continue
             except Exception as error:  # noqa: BLE001 - other calls must not suffer
-                _LOG.exception("the end of a call was not acted on", call=uuid, error=type(error).__name__)
+                _LOG.exception("the end of a call was not handled", call=uuid, error=type(error).__name__)
             return
-        _LOG.error("the end of a call was not acted on: nothing is known of it", call=uuid)
+        _LOG.error("the end of a call was not handled: the call is unknown", call=uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         for effect in finished_call.held_effects:
@@ -103,7 +102,7 @@ class CallCompletion:
             finished_call.record.to
         )
         turn = (
-            await run_missed_call_steps(flow, finished_call.record, self._job_runner.run_job) if flow is not None else None
+            await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         )
         for effect in turn.effects if turn is not None else ():
             self._effect_handler.queue_effect(effect)
@@ -135,8 +134,10 @@ class CallCompletion:
                 for effect in await self._journal.list_held_effects(
                     time.time() - LONGEST_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP
                 ):
-                    _LOG.warning("the end of a call was not reported: its voicemail is told without a recording")
+                    _LOG.warning(
+                        "Opentact did not report the end of a call: the voicemail is reported without its recording"
+                    )
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:
-                _LOG.warning("what waits for the end of calls cannot be found", reason=str(error))
+                _LOG.warning("the effects that wait for the end of calls cannot be read", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)

@@ -90,7 +90,7 @@ class EventIntake:
         if len(self._handler_tasks) - self._retrying_count >= MAX_EVENTS_IN_PROGRESS:
             self._unhandled_count += 1
             if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
-                _LOG.error("too much is reported at once: reports are only remembered", count=self._unhandled_count)
+                _LOG.error("too many events at once: events are stored without actions", count=self._unhandled_count)
             return
         self._recent_keys.add(platform_event.key)
         task = asyncio.create_task(self._run_handlers(platform_event, handlers))
@@ -137,4 +137,4 @@ class EventIntake:
 
 
 def _log_handler_failure(platform_event: PlatformEvent, error: Exception) -> None:
-    _LOG.error("what was reported was not acted on", kind=platform_event.kind, error=type(error).__name__, exc_info=error)
+    _LOG.error("an event was stored but not handled", kind=platform_event.kind, error=type(error).__name__, exc_info=error)

@@ -84,7 +84,7 @@ class EventListener:
     def get_status(self) -> dict[str, Any]:
         """Return the connection's health; without the lease, a status that names another listener."""
         if self._event_stream is None:
-            return {"connected": False, "problem": "another process of this installation listens"}
+            return {"connected": False, "problem": "another process of this installation receives the events"}
         return self._event_stream.health.as_json()
 
     async def _run_listener(self) -> None:
@@ -95,7 +95,7 @@ class EventListener:
                 else:
                     self._complete_until = None
             except Exception as error:  # noqa: BLE001 - every error leads to a new attempt
-                _LOG.exception("listening broke", error=type(error).__name__)
+                _LOG.exception("the event listener failed", error=type(error).__name__)
             await asyncio.sleep(EVENT_LEASE_SECONDS / 3)
 
     async def _hold_lease(self) -> bool:
@@ -142,7 +142,7 @@ class EventListener:
             if known:
                 self._complete_until = events.complete_until
         if not ours:
-            _LOG.info("another process listens to events now")
+            _LOG.info("another process receives the events now")
 
     async def _load_complete_until(self) -> bool:
         """Load the mark unless this process knows the mark. Return False if the database is unavailable."""
@@ -172,11 +172,11 @@ class EventListener:
 
 def identify_host() -> str:
     """Return a digest of hostname, hardware address, boot id and PID namespace; process ids are unique within."""
-    told = [socket.gethostname(), str(uuid.getnode())]
+    identifiers = [socket.gethostname(), str(uuid.getnode())]
     with contextlib.suppress(OSError):
-        told.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        told.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
-    return hashlib.blake2b("\0".join(told).encode(), digest_size=8).hexdigest()
+        identifiers.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        identifiers.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\0".join(identifiers).encode(), digest_size=8).hexdigest()
 
 
 def _is_process_running(pid: int) -> bool:

@@ -22,7 +22,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
-        return create_problem_response(500, "Something broke; the log says what.")
+        return create_problem_response(500, "The server failed; see its log.")
 
 
 def create_problem_response(status: int, detail: str) -> Response:

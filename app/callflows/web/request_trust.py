@@ -61,7 +61,7 @@ class RequestTrust:
     def _explain_not_local(self, scope: Mapping[str, Any]) -> str:
         address = _parse_address((scope.get("client") or ("",))[0])
         if address is None or not address.is_loopback:
-            return "no token is configured, so only this machine is answered: set CALLFLOWS_TOKEN"
+            return "no token is configured, so the server answers only this machine: set CALLFLOWS_TOKEN"
         if any(name in _PROXY_HEADERS for name, _ in scope["headers"]):
             return "no token is configured, and the request came through a proxy: set CALLFLOWS_TOKEN"
         return ""
@@ -129,8 +129,8 @@ def _strip_port(text: str) -> str:
 
 def find_header(scope: Mapping[str, Any], name: bytes) -> str:
     """Return a header's value: the last of repeated headers, empty if absent."""
-    found = b""
+    header_value = b""
     for key, value in scope["headers"]:
         if key == name:
-            found = value
-    return found.decode("latin-1")
+            header_value = value
+    return header_value.decode("latin-1")

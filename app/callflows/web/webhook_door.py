@@ -73,11 +73,11 @@ async def _handle_webhook(request: Request, trust: RequestTrust, take_events: Ta
     except MalformedFrameError as error:
         return create_problem_response(400, str(error))
     if len(reports) > MAX_EVENTS_PER_WEBHOOK:
-        return create_problem_response(413, f"over {MAX_EVENTS_PER_WEBHOOK} events are told at once")
+        return create_problem_response(413, f"over {MAX_EVENTS_PER_WEBHOOK} events in one request")
     try:
         await take_events(*reports)
     except JournalError as error:
-        answer = create_problem_response(503, f"it is not written yet: {error}")
+        answer = create_problem_response(503, f"the event is not stored yet: {error}")
         answer.headers["retry-after"] = "5"
         return answer
     return JSONResponse({"success": True})
@@ -99,14 +99,14 @@ def _parse_platform_events(request: Request, body: bytes, kind: str) -> list[Pla
     Raises MalformedFrameError.
     """
     asked = {name: value for name, value in request.query_params.items() if name not in _QUERY_CREDENTIALS}
-    said = _parse_body(request.headers.get("content-type", ""), body)
-    if not said and (isinstance(said, list) or not asked):
-        raise MalformedFrameError("nothing is said: neither in the query nor in a body")
+    body_data = _parse_body(request.headers.get("content-type", ""), body)
+    if not body_data and (isinstance(body_data, list) or not asked):
+        raise MalformedFrameError("the request is empty: it has neither a query nor a body")
     now = datetime.now(UTC)
-    if isinstance(said, dict):
-        rows = [said if _is_envelope(said) else _wrap_entity({**asked, **said}, asked, kind, now)]
+    if isinstance(body_data, dict):
+        rows = [body_data if _is_envelope(body_data) else _wrap_entity({**asked, **body_data}, asked, kind, now)]
     else:
-        rows = [row if _is_envelope(row) else _wrap_entity({**row}, {}, kind, now) for row in said]
+        rows = [row if _is_envelope(row) else _wrap_entity({**row}, {}, kind, now) for row in body_data]
     reports = [event.to_platform_event("webhook") for event in parse_frame(json.dumps(rows), now)]
     return [
         report._replace(occurred_at=_find_state_moment(report, now))
@@ -139,16 +139,16 @@ def _parse_body(content_type: str, body: bytes) -> dict[str, Any] | list[dict[st
     if "x-www-form-urlencoded" in content_type.lower():
         return _decode_object_fields(_parse_urlencoded(body))
     try:
-        said = json.loads(body)
+        body_data = json.loads(body)
     except (ValueError, RecursionError):
         torn = "json" in content_type.lower() or body.lstrip()[:1] in (b"{", b"[")
         form_of = _parse_urlencoded(body) if b"=" in body and not torn else {}
         if form_of:
             return _decode_object_fields(form_of)
         raise MalformedFrameError("the body is neither JSON nor a form") from None
-    if not all(isinstance(row, dict) for row in (said if isinstance(said, list) else [said])):
-        raise MalformedFrameError("the body is no object, and no list of objects")
-    return said  # type: ignore[no-any-return]  # checked above
+    if not all(isinstance(row, dict) for row in (body_data if isinstance(body_data, list) else [body_data])):
+        raise MalformedFrameError("the body is neither an object nor a list of objects")
+    return body_data  # type: ignore[no-any-return]  # checked above
 
 
 def _parse_urlencoded(body: bytes) -> dict[str, str]:
@@ -157,29 +157,31 @@ def _parse_urlencoded(body: bytes) -> dict[str, str]:
 
 def _parse_multipart(content_type: str, body: bytes) -> dict[str, str]:
     """Return the parts by name, including files. Raises MalformedFrameError."""
-    said: dict[str, str] = {}
+    form_fields: dict[str, str] = {}
 
     def add_field(part: Field) -> None:
-        said[(part.field_name or b"").decode("utf-8", "replace")] = (part.value or b"").decode("utf-8", "replace")
+        form_fields[(part.field_name or b"").decode("utf-8", "replace")] = (part.value or b"").decode("utf-8", "replace")
 
     def add_file(part: File) -> None:
         part.file_object.seek(0)
-        said[(part.field_name or b"").decode("utf-8", "replace")] = part.file_object.read().decode("utf-8", "replace")
+        form_fields[(part.field_name or b"").decode("utf-8", "replace")] = part.file_object.read().decode(
+            "utf-8", "replace"
+        )
 
     try:
         parse_form({"Content-Type": content_type.encode("latin-1")}, io.BytesIO(body), add_field, add_file)
     except (FormParserError, ValueError) as error:
         raise MalformedFrameError(f"the form cannot be read: {error}") from None
-    return said
+    return form_fields
 
 
 def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
     """Decode the JSON text of the fields that contain an object."""
-    said: dict[str, Any] = dict(form)
+    decoded: dict[str, Any] = dict(form)
     for name in _OBJECT_FIELDS & form.keys():
         with contextlib.suppress(ValueError, RecursionError):
-            said[name] = json.loads(form[name])
-    return said
+            decoded[name] = json.loads(form[name])
+    return decoded
 
 
 def _is_envelope(body: Mapping[str, Any]) -> bool:

@@ -15,8 +15,8 @@ from callflows.flows.checks.rule_table import CHECK_RULES
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.source.flow_file import FlowFile
+from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.scenario_shape import Scenario
-from callflows.flows.steps.dial_step import HuntGroup
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.value_kinds import DURATION_PATTERN, MILLISECONDS_KIND

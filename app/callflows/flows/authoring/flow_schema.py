@@ -21,10 +21,12 @@ from callflows.flows.authoring.value_schemas import (
 )
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
+from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
 from callflows.flows.hours.hours_reader import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
 from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
+from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.scenario_shape import (
     CALL_OUTCOMES,
     EXPECTATION_WORDS,
@@ -32,10 +34,8 @@ from callflows.flows.source.scenario_shape import (
     Scenario,
     ScenarioText,
 )
-from callflows.flows.steps.attribute_values import VOICE_ATTRIBUTES
-from callflows.flows.steps.dial_step import HuntGroup
-from callflows.flows.steps.lookup_notify_sms import WebhookNotice
-from callflows.flows.steps.step_base import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
+from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
+from callflows.flows.steps.notify_step import WebhookNotice
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
 from callflows.flows.steps.verb_steps import CHILD_KEYS, PROMPT_STEPS, find_plain_attribute
 from callflows.language.dialects import NO_EXTENSIONS
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
     from callflows.flows.steps.step_base import WordStep
     from callflows.language.dialects import Extensions
-    from callflows.language.element import Element
+    from callflows.language.element import Element, ElementSpec
     from callflows.language.value_kinds import ValueKind
-    from callflows.language.verb_table import AttributeSpec, ElementSpec
+    from callflows.language.verb_table import AttributeSpec
 
 
 _ANY_VALUE: Final[JsonSchema] = {}

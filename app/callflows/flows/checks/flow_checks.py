@@ -8,44 +8,41 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
 from callflows.flows.entry_points import START_NODE
-from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.yaml_source import iterate_texts
-from callflows.text import find_nearest
+from callflows.flows.steps.step_table import step_brings_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
-    from callflows.flows.source.positions import ProblemReport, SourcePath
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
+    from callflows.flows.source.positions import SourcePath
 
 
-def check_flow(compiler: FlowCompiler) -> None:
+def check_flow(flow: CompilingFlow) -> None:
     """Report probable mistakes in a flow.
 
     If the flow already has errors, the checks skip names that an error leaves uncertain.
     """
-    _check_unused_names(compiler, UncertainNames(compiler))
-    _check_country_codes(compiler)
-    _check_silent_nodes(compiler)
-    if not compiler.flow_file.template:
-        _check_hours_not_asked(compiler, UncertainNames(compiler))
-        _check_attestation(compiler)
+    _check_unused_names(flow, UncertainNames(flow))
+    _check_country_codes(flow)
+    _check_silent_nodes(flow)
+    if not flow.flow_file.template:
+        _check_hours_not_asked(flow, UncertainNames(flow))
+        _check_attestation(flow)
 
 
 class UncertainNames:
     """Names that an error leaves uncertain; all names if an error lost a part of the file."""
 
-    def __init__(self, compiler: FlowCompiler) -> None:
-        errors = [problem for problem in compiler.report.problems if problem.severity == "error"]
+    def __init__(self, flow: CompilingFlow) -> None:
+        errors = [problem for problem in flow.report.problems if problem.severity == "error"]
         self._suggested_names = {
             name for problem in errors for name in _SUGGESTED_NAME.findall(f"{problem.message} {problem.fix}")
         }
-        self._is_text_lost = any(problem.rule in _RULES_OF_LOST_TEXT for problem in errors) or compiler.report.has_error_at(
+        self._is_text_lost = any(problem.rule in _RULES_OF_LOST_TEXT for problem in errors) or flow.report.has_error_at(
             ("template",)
         )
         self._texts: list[str] = []
         if errors:
-            file = compiler.flow_file
+            file = flow.flow_file
             self._texts = [*iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback])]
 
     def is_uncertain(self, name: str) -> bool:
@@ -67,83 +64,68 @@ _RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
 """Rules for parts of a file that are not read at all."""
 
 
-def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
-    """Report invalid node names and a missing start node; return whether the start node exists."""
-    for node in nodes:
-        if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(node):
-            message = f"{node!r} cannot be a node's name"
-            report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
-    if START_NODE not in nodes:
-        near = find_nearest(START_NODE, nodes, 0.75)
-        fix = f"every flow begins at start{f': rename {near!r}' if near else ''}"
-        report.error(("nodes",), "no-start", f"no node is named {START_NODE!r}", fix, key=True)
-    return START_NODE in nodes
-
-
-def check_flow_graph(compiler: FlowCompiler) -> None:
+def check_flow_graph(flow: CompilingFlow) -> None:
     """Report unreachable nodes, silent loops, and settings missing from the file."""
-    _check_loops(compiler)
-    check_ticket_sizes(compiler)
-    report, file = compiler.report, compiler.flow_file
-    doubted = UncertainNames(compiler)
+    _check_loops(flow)
+    check_ticket_sizes(flow)
+    report, file = flow.report, flow.flow_file
+    doubted = UncertainNames(flow)
     for node in (
-        compiler.flow_graph.find_unreachable_nodes(START_NODE)
-        if START_NODE in file.nodes and not compiler.flow_graph.is_incomplete
-        else ()
+        flow.graph.find_unreachable_nodes(START_NODE) if START_NODE in file.nodes and not flow.graph.is_incomplete else ()
     ):
         if node in file.nodes and not doubted.is_uncertain(node):
             message = f"nothing leads to the node {node!r}"
             report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
-    if compiler.dialect == "classic" and file.auto_answer == "true":
+    if flow.dialect == "classic" and file.auto_answer == "true":
         message = "auto_answer: the classic dialect has no Answer, so none is written"
         fix = "let the app answer by itself, or use the reference dialect"
         report.warning(("auto_answer",), "dialect", message, fix)
-    for path, node in compiler.flow_graph.menu_targets.items():
-        collects = any(isinstance(step, dict) and "collect" in step for step in file.nodes.get(node) or ())
-        if "digits" in compiler.flow_graph.used_names.get(node, ()) and not collects:
+    for path, node in flow.graph.menu_targets.items():
+        collects = any(step_brings_digits(step) for step in file.nodes.get(node) or ())
+        if "digits" in flow.graph.used_names.get(node, ()) and not collects:
             message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
             report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")
-    if compiler.flow_graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
+    if flow.graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
         message, fix = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
-        report.warning(compiler.flow_graph.first_time_use, "no-timezone", message, fix)
+        report.warning(flow.graph.first_time_use, "no-timezone", message, fix)
 
 
-def _check_loops(compiler: FlowCompiler) -> None:
-    silent = compiler.flow_graph.find_silent_loops()
+def _check_loops(flow: CompilingFlow) -> None:
+    silent = flow.graph.find_silent_loops()
     for node in silent:
         message = f"the node {node!r} leads round to itself, and the caller hears silence"
         fix = "say or ask something on the way round"
-        compiler.report.error(("nodes", node), "silent-loop", message, fix, key=True)
-    for node in compiler.flow_graph.find_nonwaiting_loops():
-        if node not in silent and node in compiler.flow_file.nodes:
+        flow.report.error(("nodes", node), "silent-loop", message, fix, key=True)
+    for node in flow.graph.find_nonwaiting_loops():
+        if node not in silent and node in flow.flow_file.nodes:
             message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
             fix = "give it a way out: a menu, or a goto"
-            compiler.report.warning(("nodes", node), "endless-loop", message, fix, key=True)
+            flow.report.warning(("nodes", node), "endless-loop", message, fix, key=True)
 
 
-def _check_unused_names(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
+def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:
     """Report hours, lists, variables and groups that are defined but never used."""
-    asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
+    asked = {name for names in flow.graph.used_names.values() for name in names}
     for kind in ("hours", "lists", "variables"):
-        for name in getattr(compiler.flow_file, kind) if kind not in asked else ():
+        for name in getattr(flow.flow_file, kind) if kind not in asked else ():
             if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
-                _warn_unused(compiler, kind, name, f"{kind}.{name}")
-    for name in compiler.flow_file.groups.keys() - compiler.used_groups:
+                _warn_unused(flow, kind, name, f"{kind}.{name}")
+    for name in flow.flow_file.groups.keys() - flow.used_groups:
         if not uncertain_names.is_mentioned(name):
-            _warn_unused(compiler, "groups", name, f"dial: {name}")
+            _warn_unused(flow, "groups", name, f"dial: {name}")
 
 
-def _warn_unused(compiler: FlowCompiler, kind: str, name: str, use: str) -> None:
+def _warn_unused(flow: CompilingFlow, kind: str, name: str, use: str) -> None:
     message = f"{kind}: nothing uses {name!r}"
-    compiler.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
+    flow.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
 
 
-def _check_country_codes(compiler: FlowCompiler) -> None:
+def _check_country_codes(flow: CompilingFlow) -> None:
     """Report numbers without country code."""
-    for index, written in enumerate(compiler.flow_file.numbers):
-        path: SourcePath = ("numbers", index) if ("numbers", index) in compiler.report.positions else ("numbers",)
+    for index, written in enumerate(flow.flow_file.numbers):
+        path: SourcePath = ("numbers", index) if ("numbers", index) in flow.report.positions else ("numbers",)
         if lacks_country_code(written):
-            compiler.report.warning(
+            flow.report.warning(
                 path,
                 "number-country",
                 f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
@@ -151,31 +133,31 @@ def _check_country_codes(compiler: FlowCompiler) -> None:
             )
 
 
-def _check_silent_nodes(compiler: FlowCompiler) -> None:
+def _check_silent_nodes(flow: CompilingFlow) -> None:
     """Report nodes in which a call may end before the caller hears anything."""
     silent = {START_NODE}
     left = [START_NODE]
     while left:
-        new = compiler.flow_graph.silent_edges[left.pop()] - silent
+        new = flow.graph.silent_edges[left.pop()] - silent
         silent |= new
         left += new
-    for node, steps in compiler.flow_file.nodes.items():
+    for node, steps in flow.flow_file.nodes.items():
         if not steps:
             message, fix = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
-        elif node in silent & compiler.nodes_ending_unheard:
+        elif node in silent & flow.nodes_ending_unheard:
             message = f"the node {node!r} comes to its end, and the caller has heard nothing"
             fix = "say something, or go on at a node, where no condition holds"
         else:
             continue
         fix += "; hangup as the last step says that it is meant"
-        compiler.report.warning(("nodes", node), "says-nothing", message, fix, key=True)
+        flow.report.warning(("nodes", node), "says-nothing", message, fix, key=True)
 
 
-def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNames) -> None:
+def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:
     """Report opening hours that are used without a check of ``open``."""
-    asked = {name for names in compiler.flow_graph.used_names.values() for name in names}
-    sources = "\n".join(iterate_texts([compiler.flow_file.nodes, compiler.flow_file.messages, compiler.flow_file.missed]))
-    for name in compiler.flow_context.hours:
+    asked = {name for names in flow.graph.used_names.values() for name in names}
+    sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.missed]))
+    for name in flow.context.hours:
         opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
         if (
             f"hours.{name}" in asked
@@ -184,14 +166,14 @@ def _check_hours_not_asked(compiler: FlowCompiler, uncertain_names: UncertainNam
         ):
             message = f"hours: nothing asks whether {name} is open, so that callers fare alike when it is closed"
             fix = f"as - when: not hours.{name}.open, and below it goto: closed"
-            compiler.report.warning(("hours", name), "hours-not-asked", message, fix, key=True)
+            flow.report.warning(("hours", name), "hours-not-asked", message, fix, key=True)
 
 
-def _check_attestation(compiler: FlowCompiler) -> None:
+def _check_attestation(flow: CompilingFlow) -> None:
     """Report the use of ``call.attestation`` without a case for ``unknown``."""
-    path = compiler.flow_graph.first_attestation_use
-    if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(compiler.flow_file.nodes)):
+    path = flow.graph.first_attestation_use
+    if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(flow.flow_file.nodes)):
         return
     message = "call.attestation is unknown where Opentact does not tell it: never with GET"
     fix = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
-    compiler.report.warning(path, "attestation", message, fix)
+    flow.report.warning(path, "attestation", message, fix)

@@ -22,124 +22,124 @@ class CheckRule(NamedTuple):
 
 FILE_RULES: Final[Mapping[str, CheckRule]] = {
     "comment-in-text": CheckRule(
-        "YAML takes what follows a space and # for a comment: callers hear half a sentence.",
+        "YAML reads text after a space and # as a comment: callers hear half a sentence.",
         'Quote the text: say: "Dial #1 now".',
     ),
     "defect": CheckRule(
-        "The file made callflows itself fail: the flow is not served, its callers hear the apology.",
-        "Report it, with the file; taking out what was changed last is a way round.",
+        "callflows itself failed on this file: the flow is not served, and its callers hear the apology.",
+        "Report the problem with the file; until it is solved, undo the last change of the file.",
     ),
     "document": CheckRule(
-        "An XML document is not one that Opentact reads: the caller would hear an error, or nothing.",
-        "Fix the place that is named; callflows verbs NAME shows what an element takes.",
+        "Opentact cannot read this XML document: the caller would hear an error, or nothing.",
+        "Fix the place in the message; callflows verbs NAME shows the attributes and children of an element.",
     ),
     "expression": CheckRule(
-        "A condition or a value is not an expression, or names what there is not: it could not be decided.",
+        "A condition or value is not a valid expression, or uses an unknown name: callflows cannot evaluate it.",
         'Write it without braces and with names that exist: when: caller.region == "US" and not hours.office.open.',
     ),
     "extension": CheckRule(
-        "extensions.yaml declares an element or a kind that there is not: the attribute would be refused in every flow.",
-        "Declare it as Dial: {callerId: text}; callflows verbs lists the elements.",
+        "extensions.yaml names an unknown element or kind: every flow with the attribute would be refused.",
+        "Write Dial: {callerId: text}; callflows verbs lists the elements.",
     ),
     "file-name": CheckRule(
-        "A file's name is its flow's name, and this one cannot stand in a URL.",
-        "Rename it with letters, digits, - and _: front-desk.yaml.",
+        "The name of a file is the name of its flow, and this name cannot be part of a URL.",
+        "Rename the file with letters, digits, - and _: front-desk.yaml.",
     ),
     "key-lost": CheckRule(
-        "A # at the beginning of a line is a comment to YAML: the choice is not there, and the key does nothing.",
+        "YAML reads a line that begins with # as a comment: the menu does not have this key.",
         "Write hash: keys: {hash: menu}.",
     ),
     "key-twice": CheckRule(
-        "A key is given twice; YAML would take the second in silence, and the first is lost.",
-        "Take one of the two out, or rename it; star and * are one key, as are hash and #.",
+        "A key appears twice: YAML would use only the second, and the first is lost.",
+        "Remove or rename one of the two; star and * are the same key, and so are hash and #.",
     ),
     "missing-key": CheckRule(
-        "Something that is needed is not there: the flow could not answer.",
-        "Add the key that is named; a flow needs nodes: {start: [{say: Hello.}]}.",
+        "A required key is missing: the flow could not answer.",
+        "Add the key in the message; a flow needs nodes: {start: [{say: Hello.}]}.",
     ),
     "name-twice": CheckRule(
-        "Two files have one name, as acme.yaml and acme.yml: only the first is served.",
+        "Two files have the same name, as acme.yaml and acme.yml: only the first is served.",
         "Rename one of the two.",
     ),
     "no-file": CheckRule(
-        "There is nothing to check here, or nothing that can be: a mistake in the path would pass for a check.",
+        "There is no file to check here: the path may be wrong.",
         "Name flow files (.yaml, .py), documents (.xml), or a folder of them.",
     ),
     "no-folder": CheckRule(
-        "The folder of the flow files is not there: no call could be answered.",
+        "The folder of the flow files does not exist: no call could be answered.",
         "Set CALLFLOWS_FLOWS or --flows to the folder.",
     ),
     "override": CheckRule(
-        "A line of overrides.yaml names a flow, hours, a state or a time that there is not: the exception would not hold.",
+        "A line of overrides.yaml has an unknown flow, hours, state or time: the exception would have no effect.",
         "Write - {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00}.",
     ),
     "python": CheckRule(
-        "A flow that is a Python program does not run, or makes no flow: its callers hear the apology.",
-        'Run the file with python; it must make one flow of its own name: acme = flow("acme", numbers=[…]).',
+        "A Python flow does not run, or creates no flow: its callers hear the apology.",
+        'Run the file with python; it must create one flow with the name of the file: acme = flow("acme", numbers=[…]).',
     ),
     "shape": CheckRule(
-        "Something has another shape than what stands here: a list where a mapping is needed, a text where steps are.",
-        "Begin each step with - and indent what belongs to it: - menu:, and below it prompt: and keys:.",
+        "A value has the wrong shape, as a list instead of a mapping, or a text instead of steps.",
+        "Begin each step with - and indent its keys: - menu:, and below it prompt: and keys:.",
     ),
     "template": CheckRule(
-        "A text with braces cannot be read, or names what there is not: it could not be spoken.",
-        "Use names that exist: {{ caller.name }}, {{ hours.office.next_opening | spoken }}.",
+        "A text with braces has a mistake, or uses an unknown name: the text could not be spoken.",
+        "Use known names: {{ caller.name }}, {{ hours.office.next_opening | spoken }}.",
     ),
     "template-file": CheckRule(
         "The XML template of a flow cannot be read: the flow could not answer.",
-        "Name a file beside the flow file: template: acme.xml.j2.",
+        "Put the file beside the flow file, and name it: template: acme.xml.j2.",
     ),
     "test-name": CheckRule(
-        "Two scenarios have one name: when one of them fails, nobody knows which.",
-        "Name each by what it shows: - name: on Sundays it says when it opens.",
+        "Two scenarios have the same name: if one of them fails, nobody knows which.",
+        "Give each a name of its own: - name: on Sundays callers hear when the office opens.",
     ),
     "test-number": CheckRule(
-        "A flow answers the rest of all numbers, and a scenario does not say which is rung: there is no call to rehearse.",
-        "Say it in the scenario: to: +12015550123.",
+        "A flow has no exact number, and a scenario has no called number: there is no call to rehearse.",
+        "Add the number to the scenario: to: +12015550123.",
     ),
     "test-script": CheckRule(
-        "What a scenario has its caller or callees do is nothing that they can do: the scenario is not run.",
+        "A scenario has an unknown action of its caller or its callees: the scenario is not run.",
         'Write keys: "1,2#" (a comma waits), or [1, {wait: 20s}, hangup]; callee: answer, busy or no-answer.',
     ),
     "test-supposed": CheckRule(
-        "A scenario supposes a dialect in which the flow cannot be written: `callflows test` says so, there is no call.",
-        "Fix what the message says of the flow, or take the dialect out of the scenario.",
+        "A scenario uses a dialect that cannot express the flow: `callflows test` reports it and makes no call.",
+        "Fix the problem of the flow in the message, or remove the dialect from the scenario.",
     ),
     "test-text": CheckRule(
-        "A scenario of a text message has or expects what only calls have, or the other way round: it shows nothing.",
-        "Take the text out where a call is meant, or what is of calls where a text is.",
+        "A scenario of a text message uses keys that only calls have, or the other way round: it tests nothing.",
+        "For a call, remove text; for a text message, remove the keys of calls.",
     ),
     "test-time": CheckRule(
-        "The flow asks what time it is, and a scenario does not say when it rings: it tests a Wednesday at ten only.",
-        "Say it: at: 2026-11-23 10:00, on the clock of the file.",
+        "The flow depends on the time, but a scenario has no time: it tests only a call on a Wednesday at ten.",
+        "Add at: 2026-11-23 10:00, in the time zone of the file.",
     ),
     "text": CheckRule(
-        "A text holds a character that no XML document may hold: Opentact would refuse the whole document.",
-        "Take the character out; it is often pasted from a web page or an old program.",
+        "A text contains a character that XML forbids: Opentact would refuse the whole document.",
+        "Remove the character; it often comes from a web page or an old program.",
     ),
     "undocumented": CheckRule(
-        "A document uses what no page of Opentact's reference describes: it may not do what you expect.",
-        "Try it with a real call, or use what callflows verbs marks as documented.",
+        "A document uses something that Opentact does not document: it may not do what you expect.",
+        "Try it with a real call, or use only parts that callflows verbs marks as documented.",
     ),
     "unknown-key": CheckRule(
-        "A key is misspelt, or does not belong here: what it says would be passed over.",
-        "Use one of the keys that the message names: greeting, not greting.",
+        "A key is misspelt, or does not belong here: it would have no effect.",
+        "Use one of the keys in the message: greeting, not greting.",
     ),
     "unreadable": CheckRule(
-        "A file is there and cannot be read: the flow could not be loaded.",
-        "Let the server's user read it: chmod a+r acme.yaml.",
+        "The file exists but cannot be read: the flow could not be loaded.",
+        "Give the server's user permission to read it: chmod a+r acme.yaml.",
     ),
     "unused": CheckRule(
-        "A group, a list, hours or a variable is named and never used: what it is for does not happen.",
-        "Use it, as dial: sales, caller in lists.spam, hours.office.open, {{ variables.name }}; or take it out.",
+        "A group, a list, hours or a variable is defined but never used: it has no effect.",
+        "Use it, as dial: sales, caller in lists.spam, hours.office.open, {{ variables.name }}; or remove it.",
     ),
     "value": CheckRule(
-        "A value is none of those that may stand here, as a duration without its unit.",
-        "Write what the message asks for: timeout: 25s, not 25.",
+        "A value is not allowed here, as a duration without a unit.",
+        "Write a value as the message says: timeout: 25s, not 25.",
     ),
     "yaml": CheckRule(
-        "The file is not YAML, or YAML would read it in another way than it looks.",
-        'Indent with spaces; quote texts that begin with {{ or hold ": ": say: "Please note: we are closed.".',
+        "The file is not valid YAML, or YAML would read it differently from how it looks.",
+        'Indent with spaces; quote texts that begin with {{ or contain ": ": say: "Please note: we are closed.".',
     ),
 }
 
@@ -149,47 +149,47 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
 
 HOURS_RULES: Final[Mapping[str, CheckRule]] = {
     "hours-contradiction": CheckRule(
-        "A date is closed and open at once; open wins, and callers are let in on a day off.",
-        "Take the date out of one of the two.",
+        "A date is both closed and open: open wins, and callers get through on a day off.",
+        "Remove the date from one of the two.",
     ),
     "hours-date": CheckRule(
-        "A date cannot be read: the exception would not hold, and callers get the hours of the week.",
+        "A date cannot be read: the exception would have no effect, and the weekly hours would apply.",
         'Write closed: [2026-12-24], or open: {2026-12-19: "10:00-16:00"}.',
     ),
     "hours-day": CheckRule(
-        "A day cannot be read: its hours would not hold.",
+        "A day cannot be read: its hours would have no effect.",
         "Write mon-fri: 09:00-17:00; days are mon, tue, wed, thu, fri, sat, sun and daily.",
     ),
     "hours-holidays": CheckRule(
-        "The holidays of this place are not known, or not for long: callers are let in on a day off.",
-        "Write a country or a part of one: holidays: US-NJ; or name the days under closed.",
+        "The holidays of this place are unknown, or known for few years only: callers get through on a day off.",
+        "Write a country or a part of one: holidays: US-NJ; or list the days under closed.",
     ),
     "hours-never": CheckRule(
-        "These hours have no window at all: every caller is told that it is closed.",
-        "Name days and windows: mon-fri: 09:00-17:00.",
+        "These hours have no opening times: they are always closed.",
+        "Write days and times: mon-fri: 09:00-17:00.",
     ),
     "hours-not-asked": CheckRule(
-        "Hours are spoken of, but nothing asks whether it is open: who calls at night fares as who calls at noon.",
-        "Send callers elsewhere when it is closed: - {when: not hours.office.open, goto: closed}.",
+        "A text mentions the hours, but no step checks them: calls at night are treated like calls at noon.",
+        "Send callers to another node outside these hours: - {when: not hours.office.open, goto: closed}.",
     ),
     "hours-overlap": CheckRule(
-        "Two windows of one day overlap: one of them is probably not what was meant.",
-        "Let the second begin where the first ends: mon: 09:00-12:30, 13:30-18:00.",
+        "Two opening times of one day overlap: one of them is probably wrong.",
+        "Start the second after the end of the first: mon: 09:00-12:30, 13:30-18:00.",
     ),
     "hours-twice": CheckRule(
-        "A day or a date stands twice: it is not clear which of its windows hold.",
-        "Let each day stand once: mon-thu: 09:00-17:00 and fri: 09:00-14:00.",
+        "A day or a date appears twice: it is unclear which opening times apply.",
+        "Write each day once: mon-thu: 09:00-17:00 and fri: 09:00-14:00.",
     ),
     "hours-window": CheckRule(
-        "A window cannot be read or never opens: callers would be told that it is closed.",
-        "Write 09:00-12:30, 13:30-18:00 on a clock of 24 hours; 22:00-02:00 goes over midnight.",
+        "An opening time cannot be read, or never opens: these hours would be closed then.",
+        "Write 09:00-12:30, 13:30-18:00 on a 24-hour clock; 22:00-02:00 passes midnight.",
     ),
     "no-timezone": CheckRule(
-        "A flow asks for the time and names no zone: it is UTC, and the flow closes hours too early or too late.",
-        "Name the zone: timezone: America/New_York.",
+        "A flow depends on the time but has no time zone: it uses UTC, and opens and closes at the wrong hours.",
+        "Add timezone: America/New_York.",
     ),
     "timezone": CheckRule(
-        "There is no such zone: opening hours could not be told.",
+        "There is no such time zone: opening hours cannot be computed.",
         "Write one of the IANA names: timezone: America/New_York, Europe/Berlin.",
     ),
 }
@@ -200,92 +200,92 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     "attestation": CheckRule(
-        "call.attestation is asked, and is unknown wherever Opentact does not tell it, as with GET: the condition fails.",
-        'Set POST in Opentact and say what holds then: when: call.attestation in ["C", "unknown"].',
+        "call.attestation is unknown if Opentact does not send it, as with GET: then the condition is false.",
+        'Set POST in Opentact, and handle the value unknown: when: call.attestation in ["C", "unknown"].',
     ),
     "calls-today": CheckRule(
-        "Several workers count each caller's calls for themselves: a limit on caller.calls_today lets more calls through.",
+        "Each worker counts the calls of a caller separately: a limit on caller.calls_today lets more calls through.",
         "Serve with one worker (CALLFLOWS_WORKERS=1), or divide the limit by the workers.",
     ),
     "dial": CheckRule(
-        "A dial says two different things of when nobody answers, and only one of them could happen.",
+        "A dial has two different reactions if nobody answers, and only one of them could happen.",
         "Keep one of the two: no_answer: voicemail, or error: with steps.",
     ),
     "dial-doubtful": CheckRule(
-        "A number that is rung or written to is premium-rate, satellite, an emergency number, or none that exists.",
-        "Write the number that is meant, with its country code: +12015550188.",
+        "A number in a dial or text message is premium-rate, satellite, an emergency number, or does not exist.",
+        "Write the right number, with its country code: +12015550188.",
     ),
     "dial-own": CheckRule(
-        "A number that is rung is answered by these flows themselves: the caller may go round, and each round is paid for.",
-        "Go on inside a flow with goto: sales, or ring a number of a person.",
+        "These flows themselves answer a dialled number: the caller may go in a circle, and each round costs money.",
+        "Continue inside a flow with goto: sales, or dial the number of a person.",
     ),
     "dial-policy": CheckRule(
-        "dial_policy names a country, a type, a number or a host that there is not: it would allow other calls than meant.",
+        "dial_policy has an unknown country, type, number or host: it would allow the wrong calls.",
         'Write dial_policy: {regions: [US, CA], types: [mobile], allow: ["+4930*"], sip_hosts: [acme.sip.opentact.org]}.',
     ),
     "dial-policy-closed": CheckRule(
-        "A target is worked out from the call, and dial_policy allows none: nobody is ever rung, callers go to no_answer.",
-        "Say which countries may be rung: dial_policy: {regions: [US]}.",
+        "A dial target is computed from the call, but dial_policy allows none: callers always go to no_answer.",
+        "Allow the countries of the targets: dial_policy: {regions: [US]}.",
     ),
     "dial-policy-spans": CheckRule(
-        "The file's own prefix lies in several countries and so tells none: targets that are worked out are refused.",
-        "Say which countries may be rung: dial_policy: {regions: [US, CA]}.",
+        "The file's own prefix covers several countries, so the country is unclear: computed dial targets are refused.",
+        "Allow the countries of the targets: dial_policy: {regions: [US, CA]}.",
     ),
     "dial-policy-wide": CheckRule(
         "A prefix under allow covers several countries, as +1 covers Jamaica: callers could choose expensive numbers.",
-        "Write a longer prefix, as +1201*, or name the regions instead.",
+        "Write a longer prefix, as +1201*, or list the regions instead.",
     ),
     "dial-target": CheckRule(
-        "Whom to ring is neither a number, nor a SIP address, nor a group of the file: nobody would be rung.",
-        "Write a number as +12015550188, an address as ann@acme.sip.opentact.org, or a name under groups.",
+        "A dial target is neither a number, nor a SIP address, nor a group of the file: nobody would be called.",
+        "Write a number as +12015550188, an address as ann@acme.sip.opentact.org, or the name of a group under groups.",
     ),
     "dial-then-goto": CheckRule(
-        "What follows a dial runs after a conversation too: whoever has been served is sent to voicemail.",
-        "Name it in the dial, if it is meant for when nobody answers: dial: {to: sales, no_answer: voicemail}.",
+        "The steps after a dial also run after a conversation: callers who talked to somebody go to voicemail too.",
+        "If the step is only for unanswered calls, name its node in the dial: dial: {to: sales, no_answer: voicemail}.",
     ),
     "list-empty": CheckRule(
-        "A list has no rows: nobody is in it, and who should be screened gets through.",
-        "Put numbers into the file, or take the list out.",
+        "A list has no rows: no caller is in it, and callers that it should screen get through.",
+        "Put numbers into the file, or remove the list.",
     ),
     "list-missing": CheckRule(
-        "The file of a list is not there: nobody could be screened by it.",
-        "Name a file beside the flow file, or in a folder below: lists: {spam: lists/spam.csv}.",
+        "The file of a list does not exist: the list could screen no caller.",
+        "Put the file beside the flow file or in a folder below, and name it: lists: {spam: lists/spam.csv}.",
     ),
     "list-row": CheckRule(
-        "A row of a list cannot be read, and would not count: its caller gets through.",
+        "A row of a list cannot be read and has no effect: its caller gets through.",
         "Write number or prefix*, reason, until: +12015550123, spam, 2026-12-24.",
     ),
     "list-row-country": CheckRule(
-        "A number without a plus is taken for one of another country: 2015550123 is in Egypt.",
-        "Write it with its plus and country code: +12015550123.",
+        "A number without a plus is read as a number of another country: 2015550123 is in Egypt.",
+        "Write the number with plus and country code: +12015550123.",
     ),
     "list-row-twice": CheckRule(
-        "A number is in a list twice: of two reasons or dates only one can count.",
-        "Take one of the two rows out.",
+        "A number is in a list twice: only one of the two reasons or dates can apply.",
+        "Remove one of the two rows.",
     ),
     "list-stale": CheckRule(
-        "All rows of a list have expired: nobody is in it any more, and who was screened gets through.",
-        "Renew the rows, or take the list out.",
+        "All rows of a list have expired: callers that it screened get through now.",
+        "Renew the rows, or remove the list.",
     ),
     "list-unreadable": CheckRule(
-        "The file of a list cannot be read as CSV: nobody could be screened by it.",
-        "Save it as CSV in UTF-8; a quote that opens must close.",
+        "The file of a list cannot be read as CSV: the list could screen no caller.",
+        "Save it as CSV in UTF-8; each opening quote needs a closing one.",
     ),
     "no-numbers": CheckRule(
-        "A flow claims no number: it is loaded, and no call ever comes to it.",
-        "Write numbers: +12015550123, a prefix as +1201*, or rest for all that no other file claims.",
+        "A flow claims no number: no call ever reaches it.",
+        "Write numbers: +12015550123, a prefix as +1201*, or rest for all numbers that no other file claims.",
     ),
     "number": CheckRule(
-        "A number cannot be read: calls to it, or messages, would get nowhere.",
-        "Write it with its country code: +12015550123; under numbers also a prefix as +1201*, or rest.",
+        "A number cannot be read: calls and messages to it would not arrive.",
+        "Write the number with its country code: +12015550123; under numbers also a prefix as +1201*, or rest.",
     ),
     "number-claimed-twice": CheckRule(
-        "Two flows claim one number; only the first would answer it.",
-        "Take it out of one of the two; a longer prefix may stand beside a shorter one.",
+        "Two flows claim the same number: only the first would answer it.",
+        "Remove it from one of the two; a longer prefix beside a shorter one is allowed.",
     ),
     "number-country": CheckRule(
-        "A number without a plus is taken for one of another country: 2015550123 is in Egypt, and no call comes to it.",
-        "Write it with its plus and country code: +12015550123.",
+        "A number without a plus is read as a number of another country: 2015550123 is in Egypt, and gets no calls.",
+        "Write the number with plus and country code: +12015550123.",
     ),
 }
 
@@ -295,32 +295,32 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
 
 MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
     "keyword-twice": CheckRule(
-        "A word opens two rules on texts, and the first has no when: the second is never met by it.",
-        "Let each word stand once, or give the first rule a when: - {keyword: hours, when: hours.office.open, reply: …}.",
+        "Two rules on texts have the same keyword, and the first has no when: the second never applies to it.",
+        "Use each keyword once, or give the first rule a when: - {keyword: hours, when: hours.office.open, reply: …}.",
     ),
     "message-else": CheckRule(
-        "The rules on texts end without one for all others: who writes anything else hears nothing, and nobody is told.",
-        "End with a rule without keyword and when: - reply: We call you back; or - ignore: true, if that is meant.",
+        "The rules on texts have no last rule for other texts: their senders get no answer, and nobody is notified.",
+        "End with a rule without keyword and when: - reply: We call you back; or - ignore: true, if no answer is wanted.",
     ),
     "message-keyword": CheckRule(
-        "A keyword is not one word, or one that ends all messages, as carriers want it: the rule would not do as it says.",
-        "Write one word, or a list: keyword: [hours, open]; beside cancel, end, quit or revoke list stop, or take others.",
+        "A keyword is not a single word, or carriers reserve it for ending all messages: the rule would not work.",
+        "Write one word, or a list: keyword: [hours, open]; with cancel, end, quit or revoke also list stop.",
     ),
     "message-loop": CheckRule(
-        "Texts are sent on to a number that these flows answer themselves: they would go in circles, and are not sent.",
-        "Name the number of a person: forward: +12015550188.",
+        "Texts are forwarded to a number that these flows answer themselves: they would go in a circle.",
+        "Forward to the number of a person: forward: +12015550188.",
     ),
     "message-text": CheckRule(
-        "A text message is empty, or longer than Opentact takes (918 characters): nobody would get it.",
+        "A text message is empty, or longer than Opentact allows (918 characters): nobody would get it.",
         "Write a text of 1 to 918 characters: reply: We are open until six.",
     ),
     "message-unreached": CheckRule(
-        "A rule on texts stands after one that every text meets: no text ever gets to it.",
+        "A rule on texts comes after a rule that matches every text: it never applies.",
         "Put the rule without keyword and when last.",
     ),
     "missed": CheckRule(
-        "A step under missed needs a call, and these are done when it has ended: nobody would hear it.",
-        "Use sms and notify, with a when if need be: missed: [{when: ended.rang, sms: Sorry that we missed you.}].",
+        "A step under missed needs a call, but these steps run after its end: nobody would hear it.",
+        "Use only sms and notify, with a when if needed: missed: [{when: ended.rang, sms: Sorry that we missed you.}].",
     ),
 }
 
@@ -330,112 +330,112 @@ MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
 
 CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "after-the-end": CheckRule(
-        "A step stands after one that ends the node or leads elsewhere: no caller ever gets to it.",
-        "Move it before the goto or hangup, or give that a when: - {when: caller.anonymous, goto: closed}.",
+        "A step comes after one that ends the node or leads to another node: no caller ever reaches it.",
+        "Move it before the goto or hangup, or give the goto or hangup a when: - {when: caller.anonymous, goto: closed}.",
     ),
     "audio-url": CheckRule(
-        "A sound's name ends in neither .mp3 nor .wav; Opentact plays those only, and callers would hear nothing.",
-        "Name a file of these kinds: play: https://example.com/welcome.mp3.",
+        "The name of a sound does not end in .mp3 or .wav: Opentact plays only these, and callers would hear nothing.",
+        "Use an .mp3 or .wav file: play: https://example.com/welcome.mp3.",
     ),
     "comparison": CheckRule(
-        "Something is compared with what it can never be: the branch is never taken, or the condition breaks each call.",
-        'Compare it with a value that it can have: now.weekday == "mon", now.hour < 9 without quotes.',
+        "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
+        'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
     ),
     "constant-condition": CheckRule(
-        "A condition always comes out alike: every caller is sent the same way, or the step is never done.",
-        "Ask for what changes: hours.office.open, not hours.office; caller in lists.spam, not lists.spam.",
+        "A condition always has the same result: every caller goes the same way, or the step never runs.",
+        "Test a value that changes: hours.office.open, not hours.office; caller in lists.spam, not lists.spam.",
     ),
     "dialect": CheckRule(
-        "The dialect of XML that is written does not have this: it could not be done, or would be passed over.",
-        "Write it another way, or set dialect: reference (or classic) in the file.",
+        "The XML dialect of the flow cannot express this: it would fail, or have no effect.",
+        "Write it differently, or set dialect: reference (or classic) in the file.",
     ),
     "digits-empty": CheckRule(
-        "Digits are what a request brings. What a key of a menu leads to stands in the menu's document: there are none.",
-        "Lead each key to a node of its own, or ask with collect: {into: choice, digits: 1}, and use choice.",
+        "digits is empty in the node behind a menu key: Opentact matches the key itself, and sends no digits.",
+        "Lead each key to a node of its own, or use collect: {into: choice, digits: 1}, and then choice.",
     ),
     "empty-text": CheckRule(
-        "A text that is spoken is empty: callers hear nothing where they wait for something.",
-        "Write what is to be said, or take the step out.",
+        "A spoken text is empty: callers hear silence.",
+        "Write the text, or remove the step.",
     ),
     "endless-loop": CheckRule(
-        "A node leads round to itself and asks nobody anything: a caller hears the same for ever, and is billed for it.",
-        "Ask on the way round (menu, collect, dial), or lead out of it with a goto.",
+        "A node leads back to itself without a question: the caller hears the same for ever; the call costs money.",
+        "Ask the caller in between (menu, collect, dial), or leave the circle with a goto.",
     ),
     "fallback-not-static": CheckRule(
-        "The fallback is what callers hear when all else fails: it cannot need the call, a node or another server.",
-        "Say what is to be said, without braces: fallback: [{say: Please call again later.}].",
+        "Callers hear the fallback if everything else fails: it must not depend on the call, a node or another server.",
+        "Write a plain text, without braces: fallback: [{say: Please call again later.}].",
     ),
     "key-lengths": CheckRule(
-        "Some keys of a menu are longer than others: after a short one the caller waits, or must press a key to end it.",
-        "Make them equally long, or say in the prompt how to end: press 1 and hash.",
+        "Some keys of a menu are longer than others: after a short one, the caller must wait or press a stop key.",
+        "Make them equally long, or tell callers in the prompt how to end: press 1 and hash.",
     ),
     "key-shadowed": CheckRule(
-        "One key of a menu begins another, as 1 begins 12: who presses the short one is kept waiting.",
-        "Let no key begin another: 1 and 22, not 1 and 12.",
+        "One key of a menu is the beginning of another, as 1 of 12: after the short one, the caller must wait.",
+        "Choose keys that do not begin with another key: 1 and 22, not 1 and 12.",
     ),
     "leading-zeros": CheckRule(
-        "The classic dialect tells digits as a number: of a range 0042 comes as 42; of four digits 42 and # count as 0042.",
-        'Ask for digits that no zero begins: match: "[1-9][0-9]*"; or take a fixed number, to which zeros are added.',
+        "The classic dialect sends digits as a number: of a range, 0042 arrives as 42; of four digits, 42# counts as 0042.",
+        'Ask for digits that do not begin with zero: match: "[1-9][0-9]*"; or a fixed number, which adds zeros.',
     ),
     "menu": CheckRule(
-        "A menu has no key that can be chosen, or one that means two things: callers could not choose.",
-        "Give it keys: {1: sales, 2: support}, and a stop key that is none of them.",
+        "A menu has no usable key, or one key with two meanings: callers could not choose.",
+        "Give it keys: {1: sales, 2: support}, and a different stop key.",
     ),
     "no-start": CheckRule(
-        "A flow has no node named start, with which every call begins.",
+        "A flow has no node start, but every call begins there.",
         "Name the first node start: nodes: {start: [{say: Hello.}]}.",
     ),
     "no-way-out": CheckRule(
-        "A caller who presses nothing is hung up on without a word, after the last attempt.",
-        "Lead on: menu: {…, otherwise: voicemail}, or let a say follow.",
+        "After the last attempt, the call ends without a word for a caller who presses nothing.",
+        "Add a way out: menu: {…, otherwise: voicemail}, or a say after the menu.",
     ),
     "node-name": CheckRule(
-        "A node's name cannot stand in a URL.",
+        "The name of a node cannot be part of a URL.",
         "Use letters, digits, - and _: after-hours.",
     ),
     "not-static": CheckRule(
-        "The flow cannot be one static document: something in it is different from call to call, or is fetched.",
-        "Keep it on this server; only what is the same for every call can be kept by Opentact.",
+        "The flow cannot be one static document: a part of it differs between calls, or comes from a server.",
+        "Serve it from this server; Opentact can store only a flow that is the same for every call.",
     ),
     "prompt-key": CheckRule(
-        "A prompt tells the caller to press a key that the menu does not have: who obeys is told that it is no choice.",
-        "Add the key, or say the right one: keys: {1: sales, 2: support}.",
+        "A prompt mentions a key that the menu does not have: callers who press it hear that it is invalid.",
+        "Add the key, or correct the prompt: keys: {1: sales, 2: support}.",
     ),
     "says-nothing": CheckRule(
-        "A call may end though nothing was said: the caller hears silence, and does not know why.",
-        "Say something, or lead on, where no condition holds; write hangup as the last step if silence is meant.",
+        "A call may end without a word: the caller hears silence and does not know why.",
+        "Add a say or goto for the case that no condition is true; write hangup as last step if silence is intended.",
     ),
     "silent-loop": CheckRule(
-        "A node leads round to itself without a word: the caller hears silence until one of the two hangs up.",
-        "Say or ask something on the way round.",
+        "A node leads back to itself without a word: the caller hears silence until the call ends.",
+        "Add a say or a question in between.",
     ),
     "ticket-too-big": CheckRule(
-        "What was set, collected or looked up travels in signed URLs, at most 2048 bytes; beyond it is the fallback.",
-        "Put what stays the same under variables:. Known is only what is written out, and the number of digits.",
+        "Values from set, collect and lookup travel in signed URLs; above 2048 bytes, callers get the fallback.",
+        "Move fixed values to variables:. The check knows only literal values and the number of digits.",
     ),
     "too-deep": CheckRule(
-        "A document has too many elements inside each other: a reader may refuse it, and the caller would hear nothing.",
-        "Make two nodes of it; a `goto` to a node of its own is fetched where it must be.",
+        "The elements of a document are nested too deeply: Opentact may refuse it, and the caller would hear nothing.",
+        "Split the node in two, with a `goto` from one to the other.",
     ),
     "too-long": CheckRule(
-        "A document grows longer than Opentact can be trusted to take: the call could fail.",
-        "Make its texts shorter, or two nodes of it.",
+        "A document becomes longer than Opentact may accept: the call could fail.",
+        "Shorten its texts, or split the node in two.",
     ),
     "unknown-node": CheckRule(
-        "Something leads to a node that there is not: the call could not go on.",
-        "Name a node of this file, or write it under nodes.",
+        "A step leads to an unknown node: the call could not continue.",
+        "Use a node of this file, or add the node under nodes.",
     ),
     "unknown-step": CheckRule(
-        "A step is neither a word of flows nor a verb: it could not be done.",
-        "Use one that there is: callflows verbs lists the verbs; goto, menu, collect, voicemail are words.",
+        "A step is neither a flow step nor a verb of Opentact: it has no meaning.",
+        "Use a known step: goto, menu, collect, voicemail and others, or a verb; callflows verbs lists the verbs.",
     ),
     "unreachable-node": CheckRule(
-        "Nothing leads to a node: no caller ever gets to it.",
-        "Lead to it with a goto, a key or no_answer; or take it out.",
+        "No step leads to a node: no caller ever reaches it.",
+        "Lead to it with a goto, a key or no_answer; or remove it.",
     ),
     "verb": CheckRule(
-        "A verb is put together in a way that Opentact does not know: it would refuse the document.",
-        "Give it the attributes and children that it takes: callflows verbs NAME shows them.",
+        "A verb has attributes or children that Opentact does not know: Opentact would refuse the document.",
+        "Use its allowed attributes and children: callflows verbs NAME shows them.",
     ),
 }
 CHECK_RULES: Final[Mapping[str, CheckRule]] = dict(

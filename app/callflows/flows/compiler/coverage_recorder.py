@@ -24,7 +24,7 @@ class CoverageRecorder:
     def coverage_points(self) -> tuple[CoveragePoint, ...]:
         return tuple(self._points)
 
-    def make_comment(self, node: str, label: str, path: SourcePath, *, key: bool) -> str:
+    def make_comment(self, node: str, _step_index: int, label: str, path: SourcePath, key: bool) -> str:  # noqa: FBT001 - a CommentMaker
         """Return a coverage comment for a document; an empty text if coverage is off."""
         if not self._enabled:
             return ""

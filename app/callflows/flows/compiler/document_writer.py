@@ -6,6 +6,7 @@ the language checks every step, and no rendered text can change the structure of
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +16,12 @@ from callflows.flows.compiler.fragments import (
     DOCUMENT_PROLOGUE,
     ActionFragment,
     ConditionalFragment,
+    PlacedHole,
+    StepPlace,
     all_fragments_constant,
 )
 from callflows.flows.compiler.line_answering import make_must_answer_condition
+from callflows.flows.compiler.progress import NOTHING_YET, Progress
 from callflows.flows.decisions import DecisionOrigin
 from callflows.language import (
     Answer,
@@ -39,13 +43,15 @@ from callflows.language import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.line_answering import RememberedCondition
     from callflows.flows.source.positions import SourcePath
-    from callflows.language import Dialect
     from callflows.language.verbs import Command
     from callflows.telephony.turn import Turn
+
+    CommentMaker = Callable[[str, int, str, SourcePath, bool], str]
+    """Makes a coverage comment from the node, the step's index, the label, the path, and True for the path's key."""
 
 
 _VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
@@ -58,29 +64,28 @@ _PLACEHOLDER: Final = re.compile(
 
 
 class DocumentWriter:
-    """Collects fragments, and tracks properties of the document.
-
-    ``is_static``: no part may depend on a call (the fallback). ``step_index`` is the index of the current step in the node.
-    """
+    """Collects the fragments of a document, or of a branch, and tracks the call's progress through the verbs."""
 
     def __init__(
-        self, flow_compiler: FlowCompiler, node: str, *, line_answered: bool = False, is_static: bool = False
+        self,
+        flow: CompilingFlow,
+        node: str,
+        make_coverage_comment: CommentMaker,
+        *,
+        progress: Progress = NOTHING_YET,
+        is_static: bool = False,
     ) -> None:
-        self.flow_compiler = flow_compiler
+        """``is_static``: no part may depend on a call (the fallback)."""
+        self._flow = flow
+        self._make_coverage_comment = make_coverage_comment
         self.node = node
-        self.line_answered = line_answered
         self.is_static = is_static
         self.step_index = 0
+        """Index of the current step in the node."""
+        self.step_key = ""
+        """Key of the current step."""
         self.fragments: list[Fragment] = []
-        self.terminates = False
-        self.is_silent = True
-        """True until the caller hears something or the call waits for somebody."""
-        self.only_answers_or_ends = True
-        """True if the document only answers the line or ends the call."""
-        self.has_waited = False
-        """True if the call has waited for the caller or for a dialled person."""
-        self.is_at_document_start = True
-        """True if the call is at this point when the document is rendered: no audio and no waiting before."""
+        self.progress = progress
         self.has_actions = False
         """True if actions run while the document is rendered."""
         self.dynamic_reasons: dict[SourcePath, str] = {}
@@ -89,17 +94,25 @@ class DocumentWriter:
         """Conditions under which the line is already answered."""
         self.size = 0
         self.depth = 1
-        self._placeholder_values: list[Hole | tuple[Fragment, ...]] = []
+        self._placeholder_values: list[PlacedHole | tuple[Fragment, ...]] = []
+
+    def make_branch(self, progress: Progress) -> DocumentWriter:
+        """Return an empty writer for a branch that begins here."""
+        branch = DocumentWriter(
+            self._flow, self.node, self._make_coverage_comment, progress=progress, is_static=self.is_static
+        )
+        branch.step_index, branch.step_key = self.step_index, self.step_key
+        branch.answering_conditions = [*self.answering_conditions]
+        return branch
 
     @property
-    def dialect(self) -> Dialect:
-        return self.flow_compiler.dialect
+    def place(self) -> StepPlace:
+        """The current step, which fragments name as their origin."""
+        return StepPlace(self.node, self.step_index, self.step_key)
 
-    def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
-        self.flow_compiler.report.error(path, rule, message, fix, key=key, line=line)
-
-    def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
-        self.flow_compiler.report.warning(path, rule, message, fix, key=key)
+    def end(self) -> None:
+        """Mark the end of the document: the following steps are never reached from here."""
+        self.progress = dataclasses.replace(self.progress, ends=True)
 
     # Fragments
 
@@ -117,45 +130,36 @@ class DocumentWriter:
         self.dynamic_reasons |= other.dynamic_reasons
 
     def absorb_sequence(self, other: DocumentWriter) -> None:
-        """Add the properties of fragments that every call passes, in addition to ``absorb_branch``."""
+        """Add the properties and the progress of fragments that every call passes."""
         self.absorb_branch(other)
-        self.is_silent, self.is_at_document_start = (
-            self.is_silent and other.is_silent,
-            self.is_at_document_start and other.is_at_document_start,
-        )
-        self.only_answers_or_ends = self.only_answers_or_ends and other.only_answers_or_ends
-        self.has_waited = self.has_waited or other.has_waited
+        self.progress = self.progress.then(other.progress)
 
     def insert_shared_fragments(self, other: DocumentWriter) -> None:
         """Add fragments that may occur several times in the document."""
         self.fragments += (
-            other.fragments
-            if all_fragments_constant(other.fragments)
-            else [self.flow_compiler.share_branch(other.fragments)]
+            other.fragments if all_fragments_constant(other.fragments) else [self._flow.share_branch(other.fragments)]
         )
         self.absorb_sequence(other)
 
     def add_action(self, action: Callable[[Turn], None], path: SourcePath, reason: str) -> None:
         """Run an action while the document is rendered. ``reason`` tells why the document depends on the call."""
-        self.fragments.append(ActionFragment(action))
+        self.fragments.append(ActionFragment(action, self.place))
         self.has_actions = True
         self.dynamic_reasons.setdefault(path, reason)
 
     def add_pure_action(self, action: Callable[[Turn], None]) -> None:
         """Run an action without lasting effect. The action may run before the call reaches this step."""
-        self.fragments.append(ActionFragment(action))
+        self.fragments.append(ActionFragment(action, self.place))
 
     def make_decision_origin(self, word: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
         """Return the origin of a decision in the current step, for the trail."""
-        return DecisionOrigin(
-            self.node, self.step_index, word, rule, frozenset(used_names), self.flow_compiler.secret_names
-        )
+        return DecisionOrigin(self.node, self.step_index, word, rule, frozenset(used_names), self._flow.secret_names)
 
     # Coverage points
 
     def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
         """Return a coverage comment for this place. The comment is empty in documents for live calls."""
-        return self.flow_compiler.coverage_recorder.make_comment(self.node, label, path, key=key)
+        return self._make_coverage_comment(self.node, self.step_index, label, path, key)
 
     def write_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> None:
         """Write a coverage comment in a document for a rehearsal. The comment does not count as size."""
@@ -172,7 +176,7 @@ class DocumentWriter:
 
     def add_placeholder(self, hole: Hole) -> str:
         """Return a placeholder for the output of ``hole``."""
-        self._placeholder_values.append(hole)
+        self._placeholder_values.append(PlacedHole(hole, self.place))
         return f"\ufdd0{len(self._placeholder_values) - 1}\ufdd1"
 
     def add_url_placeholder(self, hole: Hole) -> str:
@@ -202,26 +206,31 @@ class DocumentWriter:
             if isinstance(element, _VERBS_NEEDING_ANSWER):
                 self.ensure_answered()
             try:
-                written = to_xml(Response(element), self.dialect, extensions=self.flow_compiler.options.extensions).decode()
+                written = to_xml(Response(element), self._flow.dialect, extensions=self._flow.options.extensions).decode()
             except DialectError as error:
-                self.error(path, "dialect", error.reason, "write it in the other dialect, or without it")
+                self._flow.report.error(path, "dialect", error.reason, "write it in the other dialect, or without it")
                 continue
             except LanguageError as error:
-                self.error(path, "verb", str(error))
+                self._flow.report.error(path, "verb", str(error))
                 continue
-            if self.is_static or not self.flow_compiler.report.has_errors:
+            if self.is_static or not self._flow.report.has_errors:
                 self._split_at_placeholders(written[len(DOCUMENT_PROLOGUE) : -len(DOCUMENT_EPILOGUE)])
             self._track_verb(element)
         self._placeholder_values.clear()
 
     def _track_verb(self, element: Command) -> None:
         self.depth = max(self.depth, element.depth)
-        heard = isinstance(element, _AUDIBLE_VERBS)
-        self.is_silent, self.is_at_document_start = self.is_silent and not heard, self.is_at_document_start and not heard
-        self.only_answers_or_ends = self.only_answers_or_ends and isinstance(element, (Answer, Hangup))
-        self.has_waited = self.has_waited or isinstance(element, _WAITING_VERBS)
-        self.line_answered = self.line_answered or isinstance(element, Answer)
-        self.terminates = self.terminates or isinstance(element, (Hangup, Callback))
+        is_audible = isinstance(element, _AUDIBLE_VERBS)
+        self.progress = self.progress.then(
+            Progress(
+                ends=isinstance(element, (Hangup, Callback)),
+                answered=isinstance(element, Answer),
+                heard=is_audible,
+                waited=isinstance(element, _WAITING_VERBS),
+                moved_on=is_audible,
+                did_more=not isinstance(element, (Answer, Hangup)),
+            )
+        )
 
     def _split_at_placeholders(self, xml: str) -> None:
         at = 0
@@ -229,7 +238,7 @@ class DocumentWriter:
             self._add_text(xml[at : mark.start()])
             hole = self._placeholder_values[int(mark[1] or mark[2] or mark[3])]
             if isinstance(hole, tuple):
-                self.fragments += hole if all_fragments_constant(hole) else [self.flow_compiler.share_branch(hole)]
+                self.fragments += hole if all_fragments_constant(hole) else [self._flow.share_branch(hole)]
             else:
                 self.add_fragment(hole, 64, 1)
             at = mark.end()
@@ -245,13 +254,13 @@ class DocumentWriter:
         Writes no verb in the classic dialect or with ``auto_answer: false``. With ``auto`` the app may answer itself, so
         the verb is conditional, except in a standalone document.
         """
-        if self.line_answered:
+        if self.progress.answered:
             return
-        self.line_answered = True
-        mode = self.flow_compiler.flow_file.auto_answer
-        if self.dialect == "classic" or mode == "false":
+        self.progress = dataclasses.replace(self.progress, answered=True)
+        mode = self._flow.flow_file.auto_answer
+        if self._flow.dialect == "classic" or mode == "false":
             return
-        always = mode == "true" or self.flow_compiler.options.standalone
+        always = mode == "true" or self._flow.options.standalone
         if self.is_static or (always and not self.answering_conditions):
             self._add_text("<Answer/>")
         else:

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from callflows.flows.compiler.document_writer import DocumentWriter
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.language import Hangup, Say
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
+    from callflows.flows.compiler.context import FlowNodes
 
 
 FALLBACK_NODE: Final = "fallback:"
 """Node name of the fallback's steps. No call can go to this node."""
 
 
-def compile_fallback(flow_compiler: FlowCompiler) -> NodeCompiler:
+def compile_fallback(nodes: FlowNodes) -> DocumentWriter:
     """Compile the file's fallback, or the apology of the settings if the file has no valid fallback."""
-    run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
-    known = len(flow_compiler.report.problems)
-    run.compile_steps(flow_compiler.flow_file.fallback, ("fallback",))
-    if flow_compiler.flow_file.fallback and run.only_answers_or_ends:
+    flow = nodes.flow
+    document = _compile_fallback_steps(nodes)
+    if not document.fragments:
+        document.write_verbs(Say(flow.options.apology))
+    elif flow.flow_file.fallback:
+        document.fragments.insert(0, document.make_coverage_comment("is served", ("fallback",), key=True))
+    if not document.progress.ends:
+        document.write_verbs(Hangup())
+    return document
+
+
+def _compile_fallback_steps(nodes: FlowNodes) -> DocumentWriter:
+    """Compile the steps of the file's fallback. The document is empty if the steps have errors."""
+    flow = nodes.flow
+    document = _make_static_document(flow)
+    problem_count = len(flow.report.problems)
+    NodeCompiler(nodes, document, flow.expression_compiler).compile_steps(flow.flow_file.fallback, ("fallback",))
+    if flow.flow_file.fallback and not document.progress.did_more:
         message = "when something goes wrong, callers hear nothing"
         fix = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
-        flow_compiler.report.warning(("fallback",), "says-nothing", message, fix, key=True)
-    if not run.fragments or any(problem.severity == "error" for problem in flow_compiler.report.problems[known:]):
-        run = NodeCompiler(flow_compiler, FALLBACK_NODE, is_static=True)
-        run.write_verbs(Say(flow_compiler.options.apology))
-    elif flow_compiler.flow_file.fallback:
-        run.fragments.insert(0, run.make_coverage_comment("is served", ("fallback",), key=True))
-    if not run.terminates:
-        run.write_verbs(Hangup())
-    return run
+        flow.report.warning(("fallback",), "says-nothing", message, fix, key=True)
+    has_errors = any(problem.severity == "error" for problem in flow.report.problems[problem_count:])
+    return _make_static_document(flow) if has_errors else document
+
+
+def _make_static_document(flow: CompilingFlow) -> DocumentWriter:
+    return DocumentWriter(flow, FALLBACK_NODE, flow.coverage_recorder.make_comment, is_static=True)

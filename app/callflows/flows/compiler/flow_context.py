@@ -10,18 +10,17 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.steps.attribute_values import read_voice_attributes
-from callflows.flows.steps.dial_step import HuntGroup
-from callflows.flows.steps.step_base import check_value_name
+from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING, MissingValue
-from callflows.text import find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from callflows.errors import Problem
@@ -237,48 +236,3 @@ def _read_cached_list(
     report.positions[()] = place
     made = read_caller_list(name, file, report, (), datetime.combine(day, datetime.min.time(), UTC))
     return made, tuple(report.problems)
-
-
-class StoredNames:
-    """Names under which a file's steps store values, and the secret names among these."""
-
-    def __init__(self, nodes: Mapping[str, Any]) -> None:
-        names: set[str] = set()
-        secrets: set[str] = set()
-        sets: list[tuple[str, str]] = []
-        for word, value in _iterate_storing_steps(nodes):
-            name = value.get("into" if "into" in value else find_nearest("into", value, 0.75))
-            if word == "set":
-                sets += [(name, source) for name, source in value.items() if isinstance(source, str)]
-            elif isinstance(name, str):
-                names.add(name)
-                secrets |= {name, "digits"} if str(value.get("secret", "")).lower() in _TRUE_WORDS else set()
-        self.names = frozenset(names | {name for name, _ in sets})
-        self.secret_names = frozenset(_find_tainted_names(secrets, sets))
-
-
-_STORING_STEPS: Final = ("set", "collect", "lookup")
-_TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
-
-
-def _iterate_storing_steps(value: object) -> Iterator[tuple[str, Any]]:
-    """Yield every step that stores a value, at any depth in a node."""
-    if isinstance(value, list):
-        for part in value:
-            yield from _iterate_storing_steps(part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            if isinstance(part, dict):
-                word = key if key in _STORING_STEPS or "into" not in part else "collect"
-                yield from [(word, part)] if word in _STORING_STEPS else []
-            yield from _iterate_storing_steps(part)
-
-
-def _find_tainted_names(secrets: set[str], sets: Iterable[tuple[str, str]]) -> set[str]:
-    """Return the secret names, including every name computed from a secret."""
-    listed = [*sets]
-    while True:
-        more = {name for name, source in listed if name not in secrets and secrets & {*_IDENTIFIER.findall(source)}}
-        if not more:
-            return secrets
-        secrets |= more

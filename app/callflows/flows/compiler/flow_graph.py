@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
-from typing import TYPE_CHECKING, Final, NamedTuple
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.ticket_links import StoredValueEstimate
     from callflows.flows.source.positions import SourcePath
 
 
@@ -31,6 +32,26 @@ REQUEST_FIELDS_BY_NAME: Final = {
     "number.region": "to",
 }
 """Request fields that a later request may not repeat, by the name that uses the field."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredValueEstimate:
+    """Estimate of a stored value. ``json_text`` is sample JSON, not longer than the value may be.
+
+    The step ``stored_at_step`` of a node stores the value; ``first_carrying_step`` is the first step that may carry the
+    value.
+    """
+
+    name: str
+    json_text: str
+    node: str
+    stored_at_step: int
+    first_carrying_step: int
+    path: SourcePath
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - plain data
+        return json.loads(self.json_text)
 
 
 class StepEdge(NamedTuple):

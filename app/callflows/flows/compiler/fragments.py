@@ -9,22 +9,42 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from callflows.flows.decisions import DecisionOrigin
 from callflows.language.xml_writer import XML_DECLARATION
 from callflows.telephony.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from callflows.flows.decisions import DecisionOrigin
-
 
 DOCUMENT_PROLOGUE: Final = f"{XML_DECLARATION}<Response>"
 DOCUMENT_EPILOGUE: Final = "</Response>"
 Hole: TypeAlias = Callable[[Turn], str]
 """Returns escaped XML for a turn."""
-Fragment: TypeAlias = "str | Hole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
+Fragment: TypeAlias = (
+    "str | Hole | PlacedHole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
+)
+
+
+class StepPlace(NamedTuple):
+    """The step that a fragment comes from: the node, the step's index in the node, and the step's key in the file."""
+
+    node: str
+    step_index: int
+    step_key: str
+
+    def __str__(self) -> str:
+        return f"step {self.step_index + 1} ({self.step_key}) of node {self.node}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlacedHole:
+    """A hole with the step that it comes from. Equal texts of several steps share one hole, with the place of the first."""
+
+    render: Hole
+    place: StepPlace = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +67,7 @@ class ActionFragment:
     """An action during rendering, such as setting a value or a lookup. Renders no text."""
 
     action: Callable[[Turn], None]
+    place: StepPlace
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +80,12 @@ class BranchFragment:
 class InterpolatedFragment:
     """Texts and holes in a row. A hole that occurs several times is called once."""
 
-    __slots__ = ("_holes", "_select_parts", "_texts")
+    __slots__ = ("_holes", "_places", "_select_parts", "_texts")
 
-    def __init__(self, fragments: Sequence[str | Hole]) -> None:
-        row = merge_adjacent_texts(fragments)
+    def __init__(self, fragments: Sequence[str | Hole | PlacedHole]) -> None:
+        placed = [piece for piece in fragments if isinstance(piece, PlacedHole)]
+        self._places = {hole.render: hole.place for hole in reversed(placed)}
+        row = merge_adjacent_texts(piece.render if isinstance(piece, PlacedHole) else piece for piece in fragments)
         texts = [*dict.fromkeys(piece for piece in row if isinstance(piece, str))]
         holes = [*dict.fromkeys(piece for piece in row if not isinstance(piece, str))]
         parts: list[Fragment] = [*texts, *holes]
@@ -72,7 +95,14 @@ class InterpolatedFragment:
         self._select_parts: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
     def render(self, turn: Turn, out: list[str]) -> None:
-        out += self._select_parts((*self._texts, *[hole(turn) for hole in self._holes]))
+        rendered: list[str] = []
+        try:
+            for hole in self._holes:
+                rendered.append(hole(turn))  # noqa: PERF401 - the number of rendered holes tells which hole failed
+        except Exception as error:
+            _add_place(error, self._places.get(self._holes[len(rendered)]))
+            raise
+        out += self._select_parts((*self._texts, *rendered))
 
 
 def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]) -> bool:
@@ -81,7 +111,7 @@ def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]
         if type(piece) is InterpolatedFragment:
             piece.render(turn, out)
         elif type(piece) is ConditionalFragment:
-            holds = piece.condition(turn)
+            holds = _run_for_step(piece.condition, turn, piece.origin)
             if piece.origin is not None:
                 turn.trail.append((piece.origin, bool(holds), turn.values, None))
             if not holds:
@@ -94,10 +124,26 @@ def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]
             render_fragments(piece.fragments, turn, out)
             turn.values = values
         elif type(piece) is ActionFragment:
-            piece.action(turn)
+            _run_for_step(piece.action, turn, piece.place)
         else:
             out.append(piece)  # type: ignore[arg-type]
     return False
+
+
+def _run_for_step(run: Callable[[Turn], object], turn: Turn, origin: StepPlace | DecisionOrigin | None) -> object:
+    """Run a part of a step for a turn. An error names the step."""
+    try:
+        return run(turn)
+    except Exception as error:
+        place = StepPlace(origin.node, origin.step, origin.word) if isinstance(origin, DecisionOrigin) else origin
+        _add_place(error, place)
+        raise
+
+
+def _add_place(error: Exception, place: StepPlace | None) -> None:
+    """Add the step to an error, for the log, or to a NeedsResult, for the error of its job. The innermost place counts."""
+    if place is not None and not getattr(error, "__notes__", None):
+        error.add_note(str(place))
 
 
 def all_fragments_constant(fragments: Sequence[Fragment]) -> bool:
@@ -119,7 +165,7 @@ def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
 def prepare_fragments(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
     """Prepare fragments for ``render_fragments``: texts and holes in a row become one InterpolatedFragment."""
     made: list[Fragment] = []
-    row: list[str | Hole] = []
+    row: list[str | Hole | PlacedHole] = []
     for piece in _flatten_fragments(fragments):
         if isinstance(piece, ConditionalFragment | BranchFragment | ActionFragment):
             made += [*_interpolate_row(row), piece]
@@ -134,7 +180,7 @@ def _make_conditional_hole(condition: Callable[[Turn], object], text: str) -> Ho
     return lambda turn: text if condition(turn) else ""
 
 
-def _interpolate_row(row: Sequence[str | Hole]) -> list[Fragment]:
+def _interpolate_row(row: Sequence[str | Hole | PlacedHole]) -> list[Fragment]:
     if all(isinstance(piece, str) for piece in row):
         return [*merge_adjacent_texts(row)]
     return [InterpolatedFragment(row)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from callflows.flows.compiler.flow_graph import StepEdge
+from callflows.flows.compiler.flow_graph import StepEdge, StoredValueEstimate
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
 from callflows.flows.compiler.line_answering import RememberedCondition, make_answered_condition
+from callflows.flows.compiler.progress import INSIDE_VERB
 from callflows.flows.compiler.text_compiler import TextCompiler
-from callflows.flows.compiler.ticket_links import StoredValueEstimate
 from callflows.flows.coverage_points import strip_coverage_comments
 from callflows.flows.entry_points import NodeEntry
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
@@ -28,8 +29,11 @@ from callflows.text import find_nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
-    from callflows.flows.source.positions import SourcePath
+    from callflows.flows.compiler.context import FlowNodes, StepContext
+    from callflows.flows.compiler.document_writer import DocumentWriter
+    from callflows.flows.decisions import DecisionOrigin
+    from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
+    from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.telephony.turn import Turn
 
 
@@ -39,25 +43,25 @@ DOCUMENT_BREAK_BYTES: Final = 60_000
 """If a step ends beyond this size, the rest of the node is fetched."""
 
 
-class NodeCompiler(TextCompiler):
-    """Compiles steps.
-
-    ``inside_branch``: inside a verb's branch, to which no request can return. ``attempt`` and ``has_digits`` come from the
-    compiled entry and apply to the entry's first step.
-    """
+class NodeCompiler:
+    """Compiles the steps of a node, or of a branch inside a verb. Each step writes to the document through this object."""
 
     def __init__(
         self,
-        flow_compiler: FlowCompiler,
-        node: str,
+        nodes: FlowNodes,
+        document: DocumentWriter,
+        expression_compiler: ExpressionCompiler,
         *,
-        line_answered: bool = False,
-        is_static: bool = False,
         inside_branch: bool = False,
     ) -> None:
-        super().__init__(flow_compiler, node, line_answered=line_answered, is_static=is_static)
+        """``inside_branch``: inside a verb's branch, to which no request can return."""
+        self.nodes = nodes
+        self.flow = nodes.flow
+        self.document = document
+        self.texts = TextCompiler(self.flow, document, expression_compiler)
         self.inside_branch = inside_branch
         self.attempt = 0
+        """Number of times the caller was asked before. Applies to the entry's first step, as ``has_digits`` does."""
         self.has_digits = False
         self.always_reached = True
         """True if every call that gets here passes the compiled steps."""
@@ -65,35 +69,37 @@ class NodeCompiler(TextCompiler):
         """True if another entry contains the following steps."""
         self.next_step_key = ""
         """Key of the following step; empty after the last step."""
-        if inside_branch:
-            self.is_silent = self.is_at_document_start = False
-            self.has_waited = True
+
+    @property
+    def node(self) -> str:
+        return self.document.node
+
+    @property
+    def step_index(self) -> int:
+        return self.document.step_index
+
+    @property
+    def is_static(self) -> bool:
+        return self.document.is_static
+
+    @property
+    def report(self) -> ProblemReport:
+        return self.flow.report
 
     def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
         """Return an empty compiler for a verb's branch, or with ``inside_branch=False`` for a step with a condition."""
-        made = type(self)(
-            self.flow_compiler,
-            self.node,
-            line_answered=self.line_answered if line_answered is None else line_answered,
-            is_static=self.is_static,
-            inside_branch=self.inside_branch or inside_branch,
+        inside = self.inside_branch or inside_branch
+        progress = dataclasses.replace(
+            INSIDE_VERB if inside else self.document.progress,
+            ends=False,
+            answered=self.document.progress.answered if line_answered is None else line_answered,
         )
-        made.step_index, made.attempt, made.has_digits, made.always_reached = (
-            self.step_index,
-            self.attempt,
-            self.has_digits,
-            False,
+        branch = type(self)(
+            self.nodes, self.document.make_branch(progress), self.texts.expression_compiler, inside_branch=inside
         )
-        made.next_step_key = self.next_step_key if not inside_branch else ""
-        if not inside_branch:
-            made.inside_branch, made.is_silent, made.is_at_document_start, made.has_waited = (
-                self.inside_branch,
-                self.is_silent,
-                self.is_at_document_start,
-                self.has_waited,
-            )
-        made.answering_conditions = [*self.answering_conditions]
-        return made
+        branch.attempt, branch.has_digits, branch.always_reached = self.attempt, self.has_digits, False
+        branch.next_step_key = self.next_step_key if not inside_branch else ""
+        return branch
 
     # Steps
 
@@ -105,67 +111,67 @@ class NodeCompiler(TextCompiler):
                 continue
             here = (*path, index)
             self.next_step_key = find_step_key(steps[index + 1]) if index + 1 < len(steps) else "?" * self.inside_branch
-            if self.terminates:
+            if self.document.progress.ends:
                 if self.continues_elsewhere:
                     return
                 self._report_unreachable_step(step, here)
                 continue
             if not self.inside_branch:
                 at_entry = entry if entry and index == first else NodeEntry()
-                self.step_index, self.attempt, self.has_digits = index, at_entry.attempt, at_entry.has_digits
+                self.document.step_index, self.attempt, self.has_digits = index, at_entry.attempt, at_entry.has_digits
                 if not self.is_static and self._needs_own_document(step):
                     self._continue_in_own_document(index)
                     return
-            self._compile_step(step, here)
+            self.compile_step(step, here)
 
     def _report_unreachable_step(self, step: object, path: SourcePath) -> None:
         """Report an unreachable step, and further problems in the step."""
-        self.error(path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it")
+        self.report.error(
+            path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it"
+        )
         self._check_ignored_step(step, path)
 
     def _check_ignored_step(self, step: object, path: SourcePath) -> None:
         """Report problems in a step without writing the step."""
         aside = self.make_branch(inside_branch=False)
-        aside.step_index, aside.attempt, aside.has_digits = (
-            int(path[-1]) if not self.inside_branch else self.step_index,
-            0,
-            False,
-        )
-        aside.is_silent, aside.has_waited = False, True
-        with self.flow_compiler.report.suppress_warnings():
-            aside._compile_step(step, path)  # noqa: SLF001 - the same class
+        aside.document.step_index = self.step_index if self.inside_branch else int(path[-1])
+        aside.attempt, aside.has_digits = 0, False
+        aside.document.progress = dataclasses.replace(aside.document.progress, heard=True, waited=True)
+        with self.report.suppress_warnings():
+            aside.compile_step(step, path)
 
     def _continue_in_own_document(self, step_index: int) -> None:
         """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
-        if self.answering_conditions and not self.line_answered:
-            done = self.make_branch(line_answered=True, inside_branch=False)
-            done.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
-            self.fragments.append(
+        if self.document.answering_conditions and not self.document.progress.answered:
+            answered = self.make_branch(line_answered=True, inside_branch=False)
+            answered.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
+            self.document.fragments.append(
                 ConditionalFragment(
-                    make_answered_condition(self.answering_conditions),
-                    merge_adjacent_texts(done.fragments),
+                    make_answered_condition(self.document.answering_conditions),
+                    merge_adjacent_texts(answered.document.fragments),
                     terminates=True,
                 )
             )
-            self.absorb_branch(done)
-        self.write_fetch(self.node, NodeEntry(step_index, line_answered=self.line_answered))
+            self.document.absorb_branch(answered.document)
+        self.write_fetch(self.node, NodeEntry(step_index, line_answered=self.document.progress.answered))
         self.continues_elsewhere = True
 
     def _needs_own_document(self, step: object) -> bool:
         """Return True if a step belongs in a separate document, rendered when the call arrives."""
-        return (not self.is_at_document_start and step_runs_on_arrival(step)) or self.size > DOCUMENT_BREAK_BYTES
+        return (self.document.progress.moved_on and step_runs_on_arrival(step)) or self.document.size > DOCUMENT_BREAK_BYTES
 
-    def _compile_step(self, step: object, path: SourcePath) -> None:
+    def compile_step(self, step: object, path: SourcePath) -> None:
+        """Compile one step. Reports problems."""
         word, value, when = parse_flow_step(step, path, self)
         if word:
-            report = self.flow_compiler.report
+            report = self.report
             with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
                 self._compile_step_with_condition(word, value, when, path)
         else:
             self._check_ambiguous_step(step, path)
             if when is not None:
-                self.compile_condition(when, (*path, "when"), "when")
-        if self.flow_compiler.report.has_error_at(path):
+                self.texts.compile_condition(when, (*path, "when"), "when")
+        if self.report.has_error_at(path):
             self._assume_worst_of_step(step)
 
     def _check_ambiguous_step(self, step: object, path: SourcePath) -> None:
@@ -180,67 +186,73 @@ class NodeCompiler(TextCompiler):
 
     def _assume_worst_of_step(self, step: object) -> None:
         """Assume audio, waiting, and edges to all nodes named in the step, because an invalid step has unknown effects."""
-        self.is_silent = self.only_answers_or_ends = False
-        self.has_waited = True
-        self.flow_compiler.flow_graph.edges[self.node].update(self.flow_compiler.nodes.keys() & {*iterate_texts(step)})
+        self.document.progress = dataclasses.replace(self.document.progress, heard=True, waited=True, did_more=True)
+        self.flow.graph.edges[self.node].update(self.flow.node_sources.keys() & {*iterate_texts(step)})
 
     def _compile_step_with_condition(
         self,
-        word: str,
+        step_key: str,
         value: Any,  # noqa: ANN401 - dicts, lists and texts
         when: str | None,
         path: SourcePath,
     ) -> None:
         if when is None or (not self.inside_branch and self.attempt):
-            STEP_COMPILERS[word](value, (*path, word), self)
+            self._run_step_compiler(step_key, value, path)
             return
-        condition = self.compile_condition(when, (*path, "when"), "when")
-        under = self.make_branch(inside_branch=False)
-        under.write_coverage_comment("holds", (*path, "when"))
-        STEP_COMPILERS[word](value, (*path, word), under)
+        condition = self.texts.compile_condition(when, (*path, "when"), "when")
+        branch = self.make_branch(inside_branch=False)
+        branch.document.write_coverage_comment("holds", (*path, "when"))
+        branch._run_step_compiler(step_key, value, path)  # noqa: SLF001 - the same class
         if condition is None:
             return
-        answers = under.line_answered and not self.line_answered and not under.terminates
-        once = RememberedCondition(condition.evaluate) if answers else None
-        other = self.make_coverage_comment("does not hold", (*path, "when"))
-        self.write_conditional(once or condition.evaluate, under, ("when", when, condition.used_names), other)
-        if once is not None:
-            self.answering_conditions.append(once)
+        progress = branch.document.progress
+        answers = progress.answered and not self.document.progress.answered and not progress.ends
+        remembered = RememberedCondition(condition.evaluate) if answers else None
+        origin = self.document.make_decision_origin("when", when, condition.used_names)
+        else_text = self.document.make_coverage_comment("does not hold", (*path, "when"))
+        self.write_conditional(remembered or condition.evaluate, branch, origin, else_text)
+        if remembered is not None:
+            self.document.answering_conditions.append(remembered)
+
+    def _run_step_compiler(self, step_key: str, value: Any, path: SourcePath) -> None:  # noqa: ANN401 - dicts, lists and texts
+        outer_key, self.document.step_key = self.document.step_key, step_key
+        STEP_COMPILERS[step_key](value, (*path, step_key), self)
+        self.document.step_key = outer_key
 
     def write_conditional(
-        self,
-        condition: Callable[[Turn], object],
-        branch: NodeCompiler,
-        decision: tuple[str, str, frozenset[str]],
-        else_text: str = "",
+        self, condition: Callable[[Turn], object], branch: StepContext, origin: DecisionOrigin, else_text: str = ""
     ) -> None:
-        """Write a branch that runs if a condition holds. ``decision`` is the step key, the source and the used names.
-
-        ``else_text`` is written if the condition does not hold.
-        """
-        mark = self.make_decision_origin(*decision)
-        self.fragments.append(
+        """Write a branch that runs if a condition holds. ``else_text`` is written if the condition does not hold."""
+        self.document.fragments.append(
             ConditionalFragment(
                 condition,
-                merge_adjacent_texts(branch.fragments),
-                branch.terminates,
-                mark,
+                merge_adjacent_texts(branch.document.fragments),
+                branch.document.progress.ends,
+                origin,
                 merge_adjacent_texts([else_text]),
             )
         )
-        self.absorb_branch(branch)
-        if not branch.terminates:
-            self.is_at_document_start = self.is_at_document_start and branch.is_at_document_start
+        self.document.absorb_branch(branch.document)
+        self.document.progress = branch.document.progress.either(self.document.progress)
 
-    def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> NodeCompiler:
+    def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> Self:
         """Compile the steps of a verb's branch. Steps that must run on arrival are fetched when the call arrives."""
         branch = self.make_branch(line_answered=line_answered)
         if steps_need_own_node(steps) and not self.is_static:
             after = None if self.inside_branch else (self.node, self.step_index + 1)
-            branch.write_goto(self.flow_compiler.add_branch_node(self.node, steps, path, after), path)
+            branch.write_goto(self.add_branch_node(steps, path, after), path)
         else:
             branch.compile_steps(steps, path)
         return branch
+
+    def add_branch_node(
+        self, steps: Sequence[Any], path: SourcePath, continuation: tuple[str, int] | None, *, always_fetched: bool = False
+    ) -> str:
+        """Add a node with the steps of a branch, and return the node's name.
+
+        ``continuation`` is the (node, step) after the branch. A node with ``always_fetched`` is never placed inline.
+        """
+        return self.nodes.add_branch_node(self.node, steps, path, continuation, always_fetched=always_fetched)
 
     def record_stored_value(self, name: str, sample: object, path: SourcePath, first_carrying_step: int) -> None:
         """Record an estimate of a stored value.
@@ -248,10 +260,10 @@ class NodeCompiler(TextCompiler):
         ``first_carrying_step`` is the first step with a ticket that may carry the value.
         """
         if self.always_reached:
-            self.flow_compiler.flow_graph.store_steps[name].add((self.node, self.step_index))
+            self.flow.graph.store_steps[name].add((self.node, self.step_index))
         if sample is not None:
             written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
-            self.flow_compiler.ticket_links.stored_values.append(
+            self.flow.ticket_links.stored_values.append(
                 StoredValueEstimate(name, written, self.node, self.step_index, first_carrying_step, path)
             )
 
@@ -259,72 +271,70 @@ class NodeCompiler(TextCompiler):
 
     def write_goto(self, node: str, path: SourcePath) -> None:
         """End here and continue at a node, placed inline or fetched."""
-        self.terminates = True
         if self.is_static:
+            self.document.end()
             fix = "say what is to be said, and hang up"
-            self.error(path, "fallback-not-static", "the fallback cannot go to a node", fix)
+            self.report.error(path, "fallback-not-static", "the fallback cannot go to a node", fix)
             return
         if not self.check_target_node(node, path):
+            self.document.end()
             return
-        if self.is_silent:
-            self.flow_compiler.flow_graph.silent_edges[self.node].add(node)
-        if not self.has_waited:
-            self.flow_compiler.flow_graph.nonwaiting_edges[self.node].add(node)
-        self._write_transfer(node, NodeEntry(line_answered=self.line_answered))
+        if not self.document.progress.heard:
+            self.flow.graph.silent_edges[self.node].add(node)
+        if not self.document.progress.waited:
+            self.flow.graph.nonwaiting_edges[self.node].add(node)
+        self._write_transfer(node, NodeEntry(line_answered=self.document.progress.answered))
 
     def write_resume(self, step_index: int) -> None:
         """End here and continue at a later step of this node."""
-        self.terminates = True
-        self._write_transfer(self.node, NodeEntry(step_index, line_answered=self.line_answered))
+        self._write_transfer(self.node, NodeEntry(step_index, line_answered=self.document.progress.answered))
 
     def write_continuation(self, node: str, step_index: int) -> None:
         """End here and continue at a step of another node, to which these steps belong."""
-        self.terminates = True
-        self._write_transfer(node, NodeEntry(step_index, line_answered=self.line_answered))
+        self._write_transfer(node, NodeEntry(step_index, line_answered=self.document.progress.answered))
 
     def _write_transfer(self, node: str, entry: NodeEntry) -> None:
-        self.flow_compiler.flow_graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))
-        if self.answering_conditions and not self.line_answered:
-            self.ensure_answered()
+        self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))
+        if self.document.answering_conditions and not self.document.progress.answered:
+            self.document.ensure_answered()
             entry = entry._replace(line_answered=True)
-        inlined = self.flow_compiler.compile_inline_node(node, entry)
-        if inlined is None or (inlined.has_actions and not self.is_at_document_start):
+        inlined = self.nodes.compile_inline_node(node, entry)
+        if inlined is None or (inlined.has_actions and self.document.progress.moved_on):
             self.write_fetch(node, entry)
         else:
-            self.insert_shared_fragments(inlined)
+            self.document.insert_shared_fragments(inlined)
 
     def check_target_node(self, node: str, path: SourcePath) -> bool:
         """Return True if the node exists, and record the edge. Reports an unknown node."""
-        nodes = self.flow_compiler.nodes
+        nodes = self.flow.node_sources
         if node == UNREADABLE_TEXT:
-            self.flow_compiler.flow_graph.is_incomplete = True
+            self.flow.graph.is_incomplete = True
             return False
         if node not in nodes:
             near = find_nearest(node, nodes)
-            fix = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow_compiler.flow_file.nodes)}"
-            self.error(path, "unknown-node", f"no node is named {node!r}", fix)
-            self.flow_compiler.flow_graph.edges[self.node].update([near] if near else [])
+            fix = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow.flow_file.nodes)}"
+            self.report.error(path, "unknown-node", f"no node is named {node!r}", fix)
+            self.flow.graph.edges[self.node].update([near] if near else [])
             return False
-        self.flow_compiler.flow_graph.edges[self.node].add(node)
+        self.flow.graph.edges[self.node].add(node)
         return True
 
     def write_fetch(self, node: str, entry: NodeEntry) -> None:
         """Continue in a separate document, or with the fallback if the document cannot be fetched."""
         url = self.add_document_url_placeholder(node, entry)
-        sorry = Error(self.add_fragments_placeholder([self.render_fallback()]))
-        self.write_verbs(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT_MS))
-        self.terminates = True
+        sorry = Error(self.document.add_fragments_placeholder([self.render_fallback()]))
+        self.document.write_verbs(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT_MS))
 
     def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
         """Return a placeholder for the signed URL of a document."""
-        self.flow_compiler.flow_graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
-        self.dynamic_reasons.setdefault(
+        self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
+        self.document.dynamic_reasons.setdefault(
             ("nodes", self.node, self.step_index), f"it goes on at {node!r} in a document of its own"
         )
-        return self.add_url_placeholder(self.flow_compiler.make_url_hole(node, entry))
+        return self.document.add_url_placeholder(self.flow.make_url_hole(node, entry))
 
     def render_fallback(self) -> str:
         """Return the fallback as part of a document, without ``<Answer/>`` if the line is answered."""
-        fallback = self.flow_compiler.fallback_xml
-        answers = self.line_answered and strip_coverage_comments(fallback).startswith("<Answer/>")
+        fallback = self.flow.fallback_xml
+        answers = self.document.progress.answered and strip_coverage_comments(fallback).startswith("<Answer/>")
         return fallback.replace("<Answer/>", "", 1) if answers else fallback

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow, render_apology
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
 
@@ -32,6 +33,8 @@ _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 
 def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions) -> Flow | None:
     """Compile a Python file to a Flow. Reports an error and returns None for an invalid file."""
+    from callflows.flows.dial_policy.target_policy import read_dial_policy  # noqa: PLC0415 - heavy
+
     try:
         source = text.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -48,7 +51,18 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
     version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
-    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options)
+    numbers = tuple(read_number_claims([*told["numbers"]], report))
+    policy_report = ProblemReport(str(file))
+    policy = read_dial_policy(
+        told["dial_policy"], (), policy_report, [claim.number for claim in numbers], options.dial_regions
+    )
+    for problem in policy_report.problems:
+        (report.error if problem.severity == "error" else report.warning)(
+            (), problem.rule, f"dial_policy: {problem.message}", problem.fix
+        )
+    literal_texts = find_texts_in_program(source)
+    guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
+    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard)
     entries = (NodeEntry(), NodeEntry(line_answered=True))
     return Flow(
         name=name,
@@ -56,7 +70,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         version=version,
         dialect=dialect,
         zone=find_timezone(told["timezone"], (), report),
-        claims=tuple(read_number_claims([*told["numbers"]], report)),
+        claims=numbers,
         documents={node: dict.fromkeys(entries, (partial(program.render_document, node),)) for node in told["nodes"]},
         fallback=told["fallback"].encode() or render_apology(options.apology, dialect),
         needs_worker=True,
@@ -74,6 +88,7 @@ class _PythonFlowRunner(NamedTuple):
     zone: str
     dialect: Dialect
     options: CompilerOptions
+    guard: TargetGuard
 
     def render_document(self, node: str, turn: Turn) -> str:
         """Return the content of a node's Response. Raises NeedsResult if the node has not run yet."""
@@ -90,7 +105,8 @@ class _PythonFlowRunner(NamedTuple):
             timestamp=turn.timestamp,
             zone=self.zone,
         )
-        return _sign_urls(self.name, get_job_result(turn, step), self.version, turn, self.options)
+        content = _sign_urls(self.name, get_job_result(turn, step), self.version, turn, self.options)
+        return self.guard.guard_document(content, turn, node)
 
 
 def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: Turn, options: CompilerOptions) -> str:

@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import ExpressionError, VerbBuildError
-from callflows.flows.compiler.document_writer import DocumentWriter
 from callflows.language import Meta, Say
 from callflows.language.value_kinds import URL_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
+    from callflows.flows.compiler.document_writer import DocumentWriter
     from callflows.flows.expressions.condition_lint import ConditionProblem
     from callflows.flows.expressions.jinja_compiler import CompiledCondition, CompiledText, ExpressionCompiler
     from callflows.flows.source.positions import SourcePath
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
 _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
-class TextCompiler(DocumentWriter):
-    """A document writer for texts and conditions that may change from call to call."""
+class TextCompiler:
+    """Compiles texts and conditions for a document. A text that changes from call to call becomes a placeholder."""
 
-    lang = ""
-    """Language of the current text, if it differs from the file's language."""
-
-    @property
-    def expression_compiler(self) -> ExpressionCompiler:
-        return self.flow_compiler.expression_compiler
+    def __init__(self, flow: CompilingFlow, document: DocumentWriter, expression_compiler: ExpressionCompiler) -> None:
+        self._flow = flow
+        self._document = document
+        self.expression_compiler = expression_compiler
+        self.lang = ""
+        """Language of the current text, if it differs from the file's language."""
 
     def build_say(self, text: str, path: SourcePath, voice: Mapping[str, str] | None = None) -> Say:
         """Build a Say in the file's voice. Attributes in ``voice`` override the file's voice."""
-        spoken = {**self.flow_compiler.voice, **(voice or {})}
+        spoken = {**self._flow.voice, **(voice or {})}
         self.warn_if_empty(text, path)
         self.lang = spoken.get("lang", "")
         written = self.compile_complete_text(text, path)
@@ -42,8 +43,8 @@ class TextCompiler(DocumentWriter):
 
     def warn_if_empty(self, text: object, path: SourcePath) -> None:
         """Warn about an empty text."""
-        if isinstance(text, str) and not text.strip() and not self.flow_compiler.report.get_position(path).cutting_comment:
-            self.warning(
+        if isinstance(text, str) and not text.strip() and not self._flow.report.get_position(path).cutting_comment:
+            self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
             )
 
@@ -52,12 +53,12 @@ class TextCompiler(DocumentWriter):
         made = []
         for name, value in values.items():
             if not isinstance(value, str):
-                self.error((*path, name), "value", f"meta: {name}: must be a text")
+                self._flow.report.error((*path, name), "value", f"meta: {name}: must be a text")
                 continue
             try:
                 made.append(Meta(self.compile_complete_text(value, (*path, name)), name=name))
             except VerbBuildError as error:
-                self.error((*path, name), "value", f"meta: {error}")
+                self._flow.report.error((*path, name), "value", f"meta: {error}")
         return made
 
     def compile_complete_text(self, text: str, path: SourcePath, *, url: bool = False) -> str:
@@ -67,10 +68,10 @@ class TextCompiler(DocumentWriter):
 
     def check_not_cut(self, path: SourcePath) -> None:
         """Report a text that a YAML comment cut short."""
-        cut = self.flow_compiler.report.get_position(path).cutting_comment
+        cut = self._flow.report.get_position(path).cutting_comment
         if cut:
             said = f"YAML takes {cut!r} for a comment and the text ends before it"
-            self.error(path, "comment-in-text", said, "quote the text")
+            self._flow.report.error(path, "comment-in-text", said, "quote the text")
 
     def compile_verb_text(self, source: str, path: SourcePath, *, url: bool = False) -> str:
         """Return a constant text, or a placeholder for a text that changes from call to call."""
@@ -79,39 +80,41 @@ class TextCompiler(DocumentWriter):
             return source if url else ""
         if text.constant_text is not None:
             return text.constant_text
-        hole = self.flow_compiler.share_hole(text, url=url, lang=self.lang)
+        hole = self._flow.share_hole(text, url=url, lang=self.lang)
         if not url:
-            return self.add_placeholder(hole)
+            return self._document.add_placeholder(hole)
         try:
             URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
         except ValueError as error:
-            self.error(path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded")
-        return self.add_url_placeholder(hole)
+            self._flow.report.error(
+                path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded"
+            )
+        return self._document.add_url_placeholder(hole)
 
     def compile_text(self, source: str, path: SourcePath, *, url: bool = False) -> CompiledText | None:
         """Compile an author's text. Reports an error and returns None for an invalid text."""
         try:
             text = self.expression_compiler.compile_text(source, url=url, lang=self.lang)
         except ExpressionError as error:
-            self.error(path, "template", str(error), error.fix, line=error.line)
+            self._flow.report.error(path, "template", str(error), error.fix, line=error.line)
             return None
         if text.constant_text is None:
-            if self.is_static:
+            if self._document.is_static:
                 said = "the fallback needs nothing but itself, and this text needs the call"
-                self.error(path, "fallback-not-static", said)
+                self._flow.report.error(path, "fallback-not-static", said)
             self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
         return text
 
     def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
         """Compile an author's expression. Reports an error and returns None for an invalid expression."""
-        if self.is_static:
+        if self._document.is_static:
             said = "the fallback needs nothing but itself, and this condition needs the call"
-            self.error(path, "fallback-not-static", said)
+            self._flow.report.error(path, "fallback-not-static", said)
         try:
             made = self.expression_compiler.compile_condition(source)
         except ExpressionError as error:
-            self.error(path, "expression", f"{key}: {error}", error.fix)
+            self._flow.report.error(path, "expression", f"{key}: {error}", error.fix)
             return None
         self.record_used_names(made, path, f"the condition asks for {_join_names(made.used_names)}")
         self._report_condition_problems(
@@ -121,12 +124,14 @@ class TextCompiler(DocumentWriter):
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:
-            (self.error if severity == "error" else self.warning)(path, rule, f"{key}{message}", fix)
+            (self._flow.report.error if severity == "error" else self._flow.report.warning)(
+                path, rule, f"{key}{message}", fix
+            )
 
     def record_used_names(self, compiled: CompiledCondition | CompiledText, path: SourcePath, reason: str) -> None:
         """Record the names used by this node."""
-        self.dynamic_reasons.setdefault(path, reason)
-        self.flow_compiler.flow_graph.record_used_names(self.node, compiled.used_names, path)
+        self._document.dynamic_reasons.setdefault(path, reason)
+        self._flow.graph.record_used_names(self._document.node, compiled.used_names, path)
 
 
 def _join_names(names: Iterable[str]) -> str:

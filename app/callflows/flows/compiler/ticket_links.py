@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.entry_points import NodeEntry
@@ -14,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from callflows.flows.compiler.flow_graph import FlowGraph
+    from callflows.flows.compiler.flow_graph import FlowGraph, StoredValueEstimate
     from callflows.flows.compiler.fragments import Hole
-    from callflows.flows.source.positions import SourcePath
     from callflows.flows.tickets import TicketSigner
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
@@ -24,26 +21,6 @@ if TYPE_CHECKING:
 
 _CLASSIC_CARRIED_FIELDS: Final = ("call", "from", "to")
 """Request fields that a classic Gather's callback lacks: the call ID, the caller and the called number."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoredValueEstimate:
-    """Estimate of a stored value. ``json_text`` is sample JSON, not longer than the value may be.
-
-    The step ``stored_at_step`` of a node stores the value; ``first_carrying_step`` is the first step that may carry the
-    value.
-    """
-
-    name: str
-    json_text: str
-    node: str
-    stored_at_step: int
-    first_carrying_step: int
-    path: SourcePath
-
-    @property
-    def value(self) -> Any:  # noqa: ANN401 - plain data
-        return json.loads(self.json_text)
 
 
 class TicketLinks:

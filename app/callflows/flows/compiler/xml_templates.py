@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ExpressionError
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
-from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.compiler.target_guard import TargetGuard, find_targets_in_template, has_computed_targets
+from callflows.flows.entry_points import START_NODE, NodeEntry, NumberClaim
 from callflows.flows.expressions.expression_scope import make_scope_reader
 from callflows.flows.expressions.jinja_rendering import format_plain_text
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.fragments import Fragment
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
@@ -67,13 +68,11 @@ def _read_template_file(file: Path, name: str) -> str:
     return source.decode("utf-8-sig")
 
 
-def compile_template_documents(
-    flow_compiler: FlowCompiler, folder: Path
-) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
+def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """Compile the only node of a template. Reports an error and returns an empty mapping for an invalid template."""
-    report, name = flow_compiler.report, flow_compiler.flow_file.template
+    report, name = flow.report, flow.flow_file.template
     file = folder / name
-    flow_compiler.dependencies.add(file)
+    flow.dependencies.add(file)
     try:
         source = _read_template_file(file, name)
     except (OSError, ValueError) as error:
@@ -81,19 +80,20 @@ def compile_template_documents(
         report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")
         return {}
     try:
-        uses = flow_compiler.expression_compiler.check_template(source, {TEMPLATE_URL_NAME: {}})
+        tree, uses = flow.expression_compiler.read_template(source, {TEMPLATE_URL_NAME: {}})
     except ExpressionError as error:
         report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
         return {}
-    flow_compiler.flow_graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
-    flow_compiler.extend_version(source)
+    flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
+    flow.extend_version(source)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
-    link = flow_compiler.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
-    dialect, extensions, lang = (
-        flow_compiler.dialect,
-        flow_compiler.options.extensions,
-        flow_compiler.voice.get("lang", "en-US"),
-    )
+    link = flow.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
+    dialect, extensions, lang = flow.dialect, flow.options.extensions, flow.voice.get("lang", "en-US")
+    if has_computed_targets(tree):
+        flow.record_computed_target(("template",))
+    literal_targets = find_targets_in_template(tree)
+    flow.template_targets = tuple(NumberClaim(number, str(file), line, 1) for number, line in literal_targets.items())
+    guard = TargetGuard(flow.dial_policy, literal_targets, dialect, extensions) if "<Dial" in source else None
 
     def render_template(turn: Turn) -> str:
         seen: dict[str, Any] = {LANGUAGE_KEY: lang}
@@ -102,8 +102,8 @@ def compile_template_documents(
         seen["digits"] = turn.entered_digits
         if link is not None:
             seen[TEMPLATE_URL_NAME] = link(turn)
-        made: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
-        return made
+        content: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
+        return content if guard is None else guard.guard_document(content, turn)
 
     entries = (NodeEntry(), NodeEntry(line_answered=True))
     return {START_NODE: dict.fromkeys(entries, (render_template,))}

@@ -1,6 +1,6 @@
 """Finds doubtful conditions: comparisons with impossible values, and conditions with a constant outcome.
 
-If a condition uses only names with few values (an hour, a weekday, ``open``), all combinations of values are evaluated.
+If a condition uses one name with few values (an hour, a weekday, ``open``), all values are tried.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[
     found = find_condition_outcomes(node)
     if found is None:
         return
-    names, came = found
+    name, came = found
     if not came:
         fix = "compare numbers with numbers, texts with texts"
         yield ConditionProblem("error", "comparison", "what is compared here has no order", fix)
@@ -241,4 +241,4 @@ def _lint_outcomes(node: nodes.Node, accepted_outcome: bool | None) -> Iterator[
         always = next(iter(came))
         fix = "did you mean or?" if isinstance(node, nodes.And) and not always else ""
         fix = "did you mean and?" if isinstance(node, nodes.Or) and always else fix
-        yield _make_constant_problem(always, f"a condition on {' and '.join(names)}" if names else "this", fix)
+        yield _make_constant_problem(always, f"a condition on {name}" if name else "this", fix)

@@ -1,10 +1,8 @@
-"""Evaluates a condition for all combinations of values, if the condition uses only names with few values."""
+"""Evaluates a condition for all values of its name, if the condition uses one name and the name has few values."""
 
 from __future__ import annotations
 
 import bisect
-import itertools
-import math
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,21 +31,19 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),
 }
 """Names with few values, and all their values."""
-_MAX_COMBINATIONS: Final = 20_000
-"""Conditions with more combinations of values are not evaluated."""
 
 
-def find_condition_outcomes(node: nodes.Node) -> tuple[list[str], set[bool]] | None:
-    """Return the names in a condition and its possible outcomes.
+def find_condition_outcomes(node: nodes.Node) -> tuple[str, set[bool]] | None:
+    """Return the name in a condition (empty for none) and the possible outcomes.
 
-    The set of outcomes is empty if the condition raises TypeError. Returns None if the names have too many values or the
-    form of the condition is rare.
+    The set of outcomes is empty if the condition raises TypeError. Returns None if the condition uses several names, if the
+    name has too many values, or if the form of the condition is rare.
     """
     names = _find_dotted_names(node)
-    values = [_boundary_times(node) if name == "now.time" else possible_values_of(name) for name in names]
-    count = math.prod(len(known) if known is not None else _MAX_COMBINATIONS + 1 for known in values)
-    holds = build_value_function(node) if count <= _MAX_COMBINATIONS else None
-    return None if holds is None else (names, _evaluate_combinations(holds, names, [known or () for known in values]))
+    name = next(iter(names), "")
+    values = _boundary_times(node) if name == "now.time" else possible_values_of(name) if names else (None,)
+    evaluate = build_value_function(node) if values is not None and len(names) <= 1 else None
+    return None if evaluate is None else (name, _evaluate_values(evaluate, name, values or ()))
 
 
 def dotted_name_of(node: nodes.Node) -> str:
@@ -99,25 +95,18 @@ class _SimulatedHours:
         self.open = is_open
 
 
-def _evaluate_combinations(
-    evaluate: Callable[[Turn], Any], names: Sequence[str], values: Sequence[Sequence[Any]]
-) -> set[bool]:
-    """Return the outcomes over all combinations; empty if a comparison raises TypeError."""
-    came: set[bool] = set()
-    seen: Any = types.SimpleNamespace(values={}, hours={})
-    for group in ("now", "caller", "call"):
-        setattr(seen, group, types.SimpleNamespace())
-    for tried in itertools.product(*values):
-        for name, value in zip(names, tried, strict=True):
-            root, _, field = name.partition(".")
-            if root in NAMED_SCOPE_ROOTS:
-                seen.hours[field.removesuffix(".open")] = _SimulatedHours(is_open=value)
-            else:
-                setattr(getattr(seen, root), field, value)
+def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequence[Any]) -> set[bool]:
+    """Return the outcomes for all values of a name; empty if a comparison raises TypeError."""
+    outcomes: set[bool] = set()
+    root, _, field = name.partition(".")
+    for value in values:
+        if root in NAMED_SCOPE_ROOTS:
+            known: dict[str, Any] = {root: {field.removesuffix(".open"): _SimulatedHours(is_open=value)}}
+        else:
+            known = {root: types.SimpleNamespace(**{field: value})} if name else {}
+        turn: Any = types.SimpleNamespace(**{"values": {}, **known})
         try:
-            came.add(bool(evaluate(seen)))
+            outcomes.add(bool(evaluate(turn)))
         except TypeError:
             return set()
-        if len(came) > 1:
-            break
-    return came
+    return outcomes

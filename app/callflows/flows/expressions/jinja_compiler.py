@@ -162,16 +162,17 @@ class ExpressionCompiler:
         constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
         return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree))
 
-    def check_template(self, source: str, extra_scope: ExpressionScope) -> frozenset[str]:
-        """Return the names that an XML template uses; ``extra_scope`` extends the scope. Raises ExpressionError.
+    def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
+        """Return an XML template's tree and the names that it uses. Raises ExpressionError.
+
+        ``extra_scope`` extends the scope.
 
         A template may define and call its own macros, but cannot include other templates.
         """
         try:
             tree = self._environment.parse(source)
-            return ScopeChecker({**self._scope, **extra_scope}, self._environment).check_names(
-                tree, TEMPLATE_FETCHING_NODES
-            )
+            scope = {**self._scope, **extra_scope}
+            return tree, ScopeChecker(scope, self._environment).check_names(tree, TEMPLATE_FETCHING_NODES)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not a template", line=error.lineno) from None
         except RecursionError:

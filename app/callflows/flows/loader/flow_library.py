@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from callflows.flows.compiler.flow_compiler import compile_flow
 from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
+from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
@@ -36,8 +36,9 @@ from callflows.flows.loader.folder_loader import (
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
-    from callflows.flows.compiler.flow_compiler import CompilerOptions, FlowCompilation
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
+    from callflows.flows.flow_compilation import FlowCompilation
     from callflows.flows.loader.folder_loader import ProgressCallback
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.errors import LanguageError, Problem
-from callflows.flows.compiler.flow_compiler import FlowCompilation, compile_flow
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
+from callflows.flows.flow_compilation import FlowCompilation, compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES, read_yaml
@@ -23,7 +23,7 @@ from callflows.language.verbs import ELEMENT_CLASSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from callflows.flows.compiler.flow_compiler import CompilerOptions
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.hours.overrides import ActiveOverrides
 

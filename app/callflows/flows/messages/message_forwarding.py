@@ -35,7 +35,7 @@ def compile_forwards(
         target = written.strip()
         if "{{" in target or "{%" in target:
             yield from _forward_to_computed(compiler, target, here, index)
-        elif target in compiler.flow_compiler.groups:
+        elif target in compiler.flow.groups:
             for member, (number, place) in enumerate(_find_group_numbers(compiler, target, here)):
                 forward_numbers[place] = number
                 yield _forward_to_number(compiler, number, f"{index}.{member}")
@@ -43,36 +43,36 @@ def compile_forwards(
             forward_numbers[here] = target
             yield _forward_to_number(compiler, parse_e164(target), str(index))
         else:
-            near = format_suggestion(target, [*compiler.flow_compiler.groups]) or _FORWARD_TARGET_FIX
-            compiler.error(here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near)
+            near = format_suggestion(target, [*compiler.flow.groups]) or _FORWARD_TARGET_FIX
+            compiler.report.error(
+                here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near
+            )
 
 
 def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) -> list[tuple[str, SourcePath]]:
     """Return the numbers of a group, with their positions; report members without a number."""
-    compiler.flow_compiler.used_groups.add(group)
+    compiler.flow.used_groups.add(group)
     found = []
-    members = compiler.flow_compiler.groups[group].to
+    members = compiler.flow.groups[group].to
     for index, member in enumerate(members):
         listed: SourcePath = ("groups", group, "to", index)
-        place = listed if listed in compiler.flow_compiler.report.positions else ("groups", group, index)
+        place = listed if listed in compiler.report.positions else ("groups", group, index)
         if parse_e164(member):
-            found.append(
-                (parse_e164(member), place if place in compiler.flow_compiler.report.positions else ("groups", group))
-            )
+            found.append((parse_e164(member), place if place in compiler.report.positions else ("groups", group)))
         elif member != UNREADABLE_TEXT:
             said = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
-            compiler.warning(path, "number", said, "name the numbers instead of the group")
+            compiler.report.warning(path, "number", said, "name the numbers instead of the group")
     if not found and UNREADABLE_TEXT not in members:
-        compiler.error(path, "number", f"forward: there is no number in the group {group!r}", _FORWARD_TARGET_FIX)
+        compiler.report.error(path, "number", f"forward: there is no number in the group {group!r}", _FORWARD_TARGET_FIX)
     return found
 
 
 def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -> MessageAction:
     """Forward to a literal number, without a check of the dial policy."""
     mark, place, flow = (
-        compiler.make_decision_origin("forward", number),
+        compiler.document.make_decision_origin("forward", number),
         f"{compiler.step_index}/forward/{target_index}",
-        compiler.flow_compiler.name,
+        compiler.flow.name,
     )
     return lambda _turn, message: iter(
         [make_text_effect(flow, message, place, mark, format_forwarded_text(message), to=number)]
@@ -81,19 +81,19 @@ def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -
 
 def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, index: int) -> Iterator[MessageAction]:
     """Forward to a computed number, if the file's dial policy allows the number."""
-    text = compiler.compile_text(source, path)
+    text = compiler.texts.compile_text(source, path)
     if text is None:
         return
-    compiler.flow_compiler.record_computed_target(path)
-    policy = compiler.flow_compiler.dial_policy
+    compiler.flow.record_computed_target(path)
+    policy = compiler.flow.dial_policy
     for outcome, what in (("caused", "forward"), ("refused", "forward refused")):
-        compiler.flow_compiler.coverage_recorder.record_decision(
+        compiler.flow.coverage_recorder.record_decision(
             (compiler.node, compiler.step_index, "forward", outcome), what, path
         )
     mark, place, flow = (
-        compiler.make_decision_origin("forward", source, text.used_names),
+        compiler.document.make_decision_origin("forward", source, text.used_names),
         f"{compiler.step_index}/forward/{index}",
-        compiler.flow_compiler.name,
+        compiler.flow.name,
     )
 
     def forward_message(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:

@@ -183,7 +183,7 @@ class MessageInbox:
         if confirms and not consent_changed:
             return "it is confirmed already"
         if not confirms and await self._optouts.is_opted_out(message.number, to):
-            return "it said STOP, and wants no messages from this number"
+            return "the recipient sent STOP and gets no messages from this number"
         kind = message.sender if request.is_forward else "stop" if confirms else "reply"
         bounds = FORWARD_LIMITS if request.is_forward else REPLY_LIMITS
         talk = (message.number, to, kind)

@@ -16,7 +16,7 @@ from callflows.flows.source.source_values import (
     TextList,
     schema_reference,
 )
-from callflows.flows.steps.lookup_notify_sms import truncate_sms_text
+from callflows.flows.steps.sms_step import truncate_sms_text
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.telephony.ports import Effect
 

@@ -17,18 +17,21 @@ from callflows.flows.messages.message_rules import (
     describe_rule_condition,
     make_text_effect,
 )
-from callflows.flows.messages.rule_compiler import RuleCompiler
+from callflows.flows.messages.rule_compiler import make_rule_compiler
 from callflows.flows.messages.text_message import STOP_WORDS, UNAMBIGUOUS_KEYWORDS, split_message_words
 from callflows.flows.source.flow_file import build_number_claims
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.steps.lookup_notify_sms import WebhookNotice, check_sms_length, compile_data, compile_url
+from callflows.flows.steps.dial_step import DialStep
+from callflows.flows.steps.effect_data import compile_data, compile_url
+from callflows.flows.steps.notify_step import WebhookNotice
+from callflows.flows.steps.sms_step import SmsStep, check_sms_length
 from callflows.flows.steps.step_table import STEP_COMPILERS
 from callflows.telephony.ports import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.expressions.jinja_compiler import CompiledCondition
     from callflows.flows.messages.message_rules import MessageAction
@@ -47,31 +50,33 @@ MESSAGE_SCOPE: Final[ExpressionScope] = {
 _KEYWORD_NAMES: Final = frozenset({"message.keyword"})
 
 
-def compile_message_rules(compiler: FlowCompiler) -> MessageRules:
+def compile_message_rules(nodes: FlowNodes) -> MessageRules:
     """Compile the rules of a file and report their problems."""
-    reading = _MessageRulesReader(compiler)
-    ways = [
-        way
-        for index, given in enumerate(compiler.flow_file.messages)
-        if (way := reading.read_rule(index, given)) is not None
+    flow = nodes.flow
+    reader = _MessageRulesReader(nodes)
+    rules = [
+        rule
+        for index, source in enumerate(flow.flow_file.messages)
+        if (rule := reader.read_rule(index, source)) is not None
     ]
-    if compiler.flow_file.messages and not (reading.catches_all or reading.may_catch_all):
+    if flow.flow_file.messages and not (reader.catches_all or reader.may_catch_all):
         message = "messages: a text that meets none of the rules is answered by nothing"
         fix = "end with a rule without keyword and when, as - ignore: true"
-        compiler.report.warning(("messages",), "message-else", message, fix, key=True)
-    none = None
-    if compiler.flow_file.messages and not reading.catches_all:
-        none = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), compiler.secret_names)
-        compiler.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
-    forwards = build_number_claims(reading.forward_numbers, compiler.report)
-    return MessageRules(compiler.name, tuple(ways), forwards, reading.rule_compiler.expression_compiler.needs_worker, none)
+        flow.report.warning(("messages",), "message-else", message, fix, key=True)
+    no_match_mark = None
+    if flow.flow_file.messages and not reader.catches_all:
+        no_match_mark = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), flow.secret_names)
+        flow.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
+    forwards = build_number_claims(reader.forward_numbers, flow.report)
+    needs_worker = reader.compiler.texts.expression_compiler.needs_worker
+    return MessageRules(flow.name, tuple(rules), forwards, needs_worker, no_match_mark)
 
 
 class _MessageRulesReader:
     """Reads the rules in order, because an earlier rule can make a later one unreachable."""
 
-    def __init__(self, compiler: FlowCompiler) -> None:
-        self.rule_compiler = RuleCompiler.with_scope(compiler, MESSAGES_NODE, MESSAGE_SCOPE)
+    def __init__(self, nodes: FlowNodes) -> None:
+        self.compiler = make_rule_compiler(nodes, MESSAGES_NODE, MESSAGE_SCOPE)
         self.forward_numbers: dict[SourcePath, str] = {}
         self.catches_all = False
         self.may_catch_all = False
@@ -82,29 +87,27 @@ class _MessageRulesReader:
     def read_rule(self, index: int, data: object) -> CompiledMessageRule | None:
         """Compile a rule; return None, with an error, if the data is not a valid rule."""
         path: SourcePath = ("messages", index)
-        self.rule_compiler.step_index = index
+        self.compiler.document.step_index = index
         if not isinstance(data, dict):
-            self.rule_compiler.error(
+            self.compiler.report.error(
                 path, "shape", "messages: a rule is keyword, when and what is done", "as - reply: Thank you."
             )
             self.may_catch_all = True
             return None
         self._report_step_keys(data, path)
         known = {key: value for key, value in data.items() if key in MessageRule.model_fields or key not in STEP_COMPILERS}
-        rule: MessageRule | None = validate_shape(MessageRule, known, path, self.rule_compiler.flow_compiler.report)
+        rule: MessageRule | None = validate_shape(MessageRule, known, path, self.compiler.report)
         if rule is None:
             self.may_catch_all = True
             return None
         keywords = self._read_keywords(rule, path)
-        condition = self.rule_compiler.compile_condition(rule.when, (*path, "when"), "when") if rule.when else None
-        right = data.keys() <= MessageRule.model_fields.keys() and not self.rule_compiler.flow_compiler.report.has_error_at(
-            path
-        )
+        condition = self.compiler.texts.compile_condition(rule.when, (*path, "when"), "when") if rule.when else None
+        right = data.keys() <= MessageRule.model_fields.keys() and not self.compiler.report.has_error_at(path)
         self._check_reachable(rule, keywords, path, is_valid=right)
         if right:
             self._check_actions(rule, path)
         acts = [*self._compile_actions(rule, path)]
-        noted, said = self.rule_compiler.flow_compiler.coverage_recorder, describe_rule_condition(data, keywords)
+        noted, said = self.compiler.flow.coverage_recorder, describe_rule_condition(data, keywords)
         noted.record_decision((MESSAGES_NODE, index, "rule", True), f"rule {said}", path)
         if condition is not None and not keywords:
             noted.record_decision((MESSAGES_NODE, index, "rule", False), f"rule {said} does not hold", path)
@@ -112,7 +115,7 @@ class _MessageRulesReader:
             index=index,
             keywords=frozenset(keywords),
             condition=condition.evaluate if condition is not None else None,
-            mark=self.rule_compiler.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
+            mark=self.compiler.document.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
             actions=tuple(acts),
             has_reply=rule.reply is not None,
             ignores_message=rule.ignore,
@@ -123,9 +126,11 @@ class _MessageRulesReader:
         for key in data:
             if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
-                near = {"sms": "did you mean 'reply'?", "dial": "did you mean 'forward'?"}.get(str(key), "")
+                near = {SmsStep.step_key: "did you mean 'reply'?", DialStep.step_key: "did you mean 'forward'?"}.get(
+                    str(key), ""
+                )
                 fix = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
-                self.rule_compiler.error((*path, key), "unknown-key", message, fix, key=True)
+                self.compiler.report.error((*path, key), "unknown-key", message, fix, key=True)
 
     def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
         """Return the normalized keywords; report invalid and repeated ones."""
@@ -135,10 +140,10 @@ class _MessageRulesReader:
             words = split_message_words(written)
             if len(words) != 1:
                 fix = f"several are a list: [{', '.join(words)}]" if words else "as hours"
-                self.rule_compiler.error(here, "message-keyword", f"keyword: {written!r} is not one word", fix)
+                self.compiler.report.error(here, "message-keyword", f"keyword: {written!r} is not one word", fix)
             elif words[0] in self._rules_by_keyword or words[0] in made:
                 said = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
-                self.rule_compiler.error(
+                self.compiler.report.error(
                     here, "keyword-twice", said, "take it out of one of the two, or give the first a when"
                 )
             else:
@@ -147,7 +152,7 @@ class _MessageRulesReader:
         if plain:
             word = next(word for word in made if word in STOP_WORDS)
             message = f"keyword: a text of nothing but {word!r} ends all messages to its sender, as carriers want it"
-            self.rule_compiler.warning(
+            self.compiler.report.warning(
                 (*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another"
             )
         return made
@@ -159,9 +164,9 @@ class _MessageRulesReader:
         """
         if self.catches_all and not {*keywords} & UNAMBIGUOUS_KEYWORDS:
             fix = "put the rule without keyword and when last"
-            self.rule_compiler.error(path, "message-unreached", "messages: no text ever gets to this rule", fix)
+            self.compiler.report.error(path, "message-unreached", "messages: no text ever gets to this rule", fix)
         if not rule.when:
-            self._rules_by_keyword |= dict.fromkeys(keywords, self.rule_compiler.step_index)
+            self._rules_by_keyword |= dict.fromkeys(keywords, self.compiler.step_index)
             self.catches_all = self.catches_all or (is_valid and not rule.keyword)
             self.may_catch_all = self.may_catch_all or not is_valid
 
@@ -172,55 +177,53 @@ class _MessageRulesReader:
         does = [key for key in MESSAGE_ACTIONS if key in rule.model_fields_set and (key != "ignore" or rule.ignore)]
         if not does:
             fix = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
-            self.rule_compiler.error(path, "missing-key", "messages: this rule does nothing", fix)
+            self.compiler.report.error(path, "missing-key", "messages: this rule does nothing", fix)
         elif rule.ignore and len(does) > 1:
             said = f"messages: ignore and {does[0]} cannot both be meant"
-            self.rule_compiler.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
+            self.compiler.report.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
 
     def _compile_actions(self, rule: MessageRule, path: SourcePath) -> Iterator[MessageAction]:
         if rule.reply is not None:
             yield from self._compile_reply(rule.reply, (*path, "reply"))
         if rule.forward:
             yield from compile_forwards(
-                self.rule_compiler, rule.forward, (*path, "forward"), self.forward_numbers, self._locate_item
+                self.compiler, rule.forward, (*path, "forward"), self.forward_numbers, self._locate_item
             )
         if rule.notify is not None:
             yield from self._compile_notify(rule.notify, (*path, "notify"))
 
     def _compile_reply(self, source: str, path: SourcePath) -> Iterator[MessageAction]:
-        run = self.rule_compiler
-        run.check_not_cut(path)
-        text = run.compile_text(source, path)
+        self.compiler.texts.check_not_cut(path)
+        text = self.compiler.texts.compile_text(source, path)
         if text is None:
             return
         if text.constant_text is not None:
-            check_sms_length(text.constant_text, run, path, "reply")
+            check_sms_length(text.constant_text, self.compiler, path, "reply")
         mark, place, flow = (
-            run.make_decision_origin("reply", source, text.used_names),
-            f"{run.step_index}/reply",
-            run.flow_compiler.name,
+            self.compiler.document.make_decision_origin("reply", source, text.used_names),
+            f"{self.compiler.step_index}/reply",
+            self.compiler.flow.name,
         )
         yield lambda turn, message: iter([make_text_effect(flow, message, place, mark, text.render_plain(turn))])
 
     def _compile_notify(self, data_or_url: object, path: SourcePath) -> Iterator[MessageAction]:
-        run = self.rule_compiler
         notice = validate_shape(
             WebhookNotice,
             data_or_url if isinstance(data_or_url, dict) else {"url": data_or_url},
             path,
-            run.flow_compiler.report,
+            self.compiler.report,
         )
         if notice is None:
             return
         inside = isinstance(data_or_url, dict)
-        url = compile_url(notice.url, run, (*path, "url") if inside else path)
-        data = compile_data(notice.payload, run, (*path, "payload"))
+        url = compile_url(notice.url, self.compiler, (*path, "url") if inside else path)
+        data = compile_data(notice.payload, self.compiler, (*path, "payload"))
         if url is None:
             return
         mark, step, flow = (
-            run.make_decision_origin("notify", notice.url.partition("?")[0]),
-            run.step_index,
-            run.flow_compiler.name,
+            self.compiler.document.make_decision_origin("notify", notice.url.partition("?")[0]),
+            self.compiler.step_index,
+            self.compiler.flow.name,
         )
 
         def notify(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
@@ -239,7 +242,7 @@ class _MessageRulesReader:
     def _locate_item(self, path: SourcePath, index: int) -> SourcePath:
         """Return the position of an item, or of the value itself if the value is not a list."""
         listed = (*path, index)
-        return listed if listed in self.rule_compiler.flow_compiler.report.positions else path
+        return listed if listed in self.compiler.report.positions else path
 
 
 def _message_for_webhook(message: TextMessage) -> dict[str, Any]:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from callflows.flows.compiler.fragments import merge_adjacent_texts, prepare_fragments, render_fragments
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
-from callflows.flows.messages.rule_compiler import RuleCompiler
-from callflows.flows.steps.step_table import STEP_COMPILERS
-from callflows.sandbox.job_runner import run_until_resolved
+from callflows.flows.messages.rule_compiler import make_rule_compiler
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.context import FlowNodes
     from callflows.flows.compiler.fragments import Fragment
     from callflows.flows.expressions.expression_scope import ExpressionScope
-    from callflows.flows.flow import Flow
-    from callflows.sandbox.job_runner import RunJob
-    from callflows.telephony.call_record import CallRecord
+    from callflows.flows.source.positions import ProblemReport
     from callflows.telephony.turn import Turn
 
 
 MISSED_NODE: Final = "missed:"
 """Node name of the steps in the decision trail. The colon prevents a clash with real nodes."""
-MISSED_STEP_NAMES: Final = ("sms", "notify")
+MISSED_STEP_NAMES: Final = tuple(name for name, cls in WORD_STEPS.items() if cls.is_possible_after_call)
 """The steps possible after a call."""
 MISSED_SCOPE: Final[ExpressionScope] = {
     **{name: seen for name, seen in CALL_SCOPE.items() if name != "digits"},
@@ -47,21 +43,7 @@ class MissedCallSteps:
         render_fragments(self._fragments, turn, [])
 
 
-async def run_missed_call_steps(flow: Flow, call: CallRecord, run_job: RunJob) -> Turn | None:
-    """Return the turn with the effects and the trail of a missed call; None if the flow has no such steps.
-
-    Also returns None if the call was not missed. Repeated runs give the same idempotency keys. Raises the errors of
-    ``run_until_resolved``.
-    """
-    if flow.missed_calls is None or not call.was_missed:
-        return None
-    turn = call.make_turn()
-    turn.zone, turn.resolve = flow.zone, flow.resolve
-    await run_until_resolved(partial(flow.missed_calls.run_steps, turn), turn, run_job, flow.name)
-    return turn
-
-
-def _check_step_after_call(step: object, index: int, compiler: FlowCompiler) -> bool:
+def _check_step_after_call(step: object, index: int, report: ProblemReport) -> bool:
     """Return whether a step is possible after a call; report a problem if not."""
     strange = [
         key
@@ -70,28 +52,27 @@ def _check_step_after_call(step: object, index: int, compiler: FlowCompiler) -> 
     ]
     for key in strange:
         message = f"missed: the call is over, and {key!r} cannot be done any more"
-        compiler.report.error(
+        report.error(
             ("missed", index, str(key)), "missed", message, f"there are {' and '.join(MISSED_STEP_NAMES)}", key=True
         )
     return not strange
 
 
-def compile_missed_steps(compiler: FlowCompiler) -> MissedCallSteps | None:
+def compile_missed_steps(nodes: FlowNodes) -> MissedCallSteps | None:
     """Compile the steps of a file and report their problems; None if the file has no such steps."""
-    steps = compiler.flow_file.missed
-    if not steps:
+    flow = nodes.flow
+    if not flow.flow_file.missed:
         return None
-    beside = RuleCompiler.with_scope(compiler, MISSED_NODE, MISSED_SCOPE)
-    for index, step in enumerate(steps):
-        beside.step_index = index
-        if _check_step_after_call(step, index, compiler):
-            beside.compile_rule_step(step, ("missed", index))
+    compiler = make_rule_compiler(nodes, MISSED_NODE, MISSED_SCOPE)
+    for index, step in enumerate(flow.flow_file.missed):
+        compiler.document.step_index = index
+        if _check_step_after_call(step, index, flow.report):
+            compiler.compile_step(step, ("missed", index))
             if isinstance(step, dict) and "when" not in step:
                 word = next(iter(step), "")
-                compiler.coverage_recorder.record_decision((MISSED_NODE, index, word, "caused"), word, ("missed", index))
-    counts = "caller.calls_today" in compiler.flow_graph.used_names[MISSED_NODE]
+                flow.coverage_recorder.record_decision((MISSED_NODE, index, word, "caused"), word, ("missed", index))
     return MissedCallSteps(
-        prepare_fragments(merge_adjacent_texts(beside.fragments)),
-        needs_worker=beside.expression_compiler.needs_worker,
-        uses_call_count=counts,
+        prepare_fragments(merge_adjacent_texts(compiler.document.fragments)),
+        needs_worker=compiler.texts.expression_compiler.needs_worker,
+        uses_call_count="caller.calls_today" in flow.graph.used_names[MISSED_NODE],
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
+from callflows.flows.compiler.document_writer import DocumentWriter
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
+from callflows.flows.steps.sms_step import SmsStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.flow_compiler import FlowCompiler
+    from callflows.flows.compiler.context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.source.positions import SourcePath
 
@@ -18,43 +20,24 @@ if TYPE_CHECKING:
 _DECISIONS_OF_COMMENTS: Final[Mapping[str, tuple[str, object]]] = {
     "holds": ("when", True),
     "does not hold": ("when", False),
-    "refused": ("sms", "refused"),
-    "sent": ("sms", "caused"),
+    "refused": (SmsStep.step_key, "refused"),
+    "sent": (SmsStep.step_key, "caused"),
 }
 """Word and outcome in the trail, by the label of a coverage comment."""
 
 
-class RuleCompiler(NodeCompiler):
-    """A NodeCompiler with its own scope."""
+def make_rule_compiler(nodes: FlowNodes, node: str, scope: ExpressionScope) -> NodeCompiler:
+    """Return a compiler with its own scope.
 
-    own_prompts: ExpressionCompiler | None = None
+    ``node`` is a key of the file with a colon, because no real node has such a name.
+    """
+    flow = nodes.flow
 
-    @classmethod
-    def with_scope(cls, compiler: FlowCompiler, node: str, scope: ExpressionScope) -> Self:
-        """Return an empty compiler. ``node`` is a key of the file with a colon, because no real node has such a name."""
-        made = cls(compiler, node)
-        made.own_prompts = ExpressionCompiler({**scope, **compiler.flow_context.scope}, compiler.voice.get("lang", "en-US"))
-        return made
-
-    @property
-    def expression_compiler(self) -> ExpressionCompiler:
-        """Return the expression compiler of this scope."""
-        return self.own_prompts or self.flow_compiler.expression_compiler
-
-    def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
-        """Return a branch, as ``NodeCompiler`` does, with the same scope."""
-        made = super().make_branch(line_answered=line_answered, inside_branch=inside_branch)
-        made.own_prompts = self.own_prompts
-        return made
-
-    def make_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> str:
-        """Return "" and record a coverage point: no document is written, and the trail reports conditions."""
+    def record_coverage_point(node: str, step_index: int, label: str, path: SourcePath, key: bool) -> str:  # noqa: FBT001 - a CommentMaker
+        """Record a coverage point, and return no comment: no document is written, and the trail reports conditions."""
         if label in _DECISIONS_OF_COMMENTS:
-            word, outcome = _DECISIONS_OF_COMMENTS[label]
-            self.flow_compiler.coverage_recorder.record_decision(
-                (self.node, self.step_index, word, outcome), label, path, key=key
-            )
+            flow.coverage_recorder.record_decision((node, step_index, *_DECISIONS_OF_COMMENTS[label]), label, path, key=key)
         return ""
 
-    def compile_rule_step(self, step: object, path: SourcePath) -> None:
-        self._compile_step(step, path)
+    expression_compiler = ExpressionCompiler({**scope, **flow.context.scope}, flow.voice.get("lang", "en-US"))
+    return NodeCompiler(nodes, DocumentWriter(flow, node, record_coverage_point), expression_compiler)

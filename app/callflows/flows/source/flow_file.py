@@ -16,7 +16,7 @@ from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
 
@@ -186,3 +186,16 @@ def _suggest_timezone(name: str) -> str:
         cities.setdefault(zone.rpartition("/")[2], zone)
     near = cities.get(find_nearest(city, cities, 0.8), "")
     return f"did you mean {near!r}?" if near else ""
+
+
+def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
+    """Report invalid node names and a missing start node; return whether the start node exists."""
+    for node in nodes:
+        if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(node):
+            message = f"{node!r} cannot be a node's name"
+            report.error(("nodes", node), "node-name", message, "use letters, digits, - and _", key=True)
+    if START_NODE not in nodes:
+        near = find_nearest(START_NODE, nodes, 0.75)
+        fix = f"every flow begins at start{f': rename {near!r}' if near else ''}"
+        report.error(("nodes",), "no-start", f"no node is named {START_NODE!r}", fix, key=True)
+    return START_NODE in nodes

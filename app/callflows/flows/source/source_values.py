@@ -71,5 +71,7 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Further words for booleans."""
+TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
+"""Texts that mean true, in lower case."""
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
 """Words for keys that need quotes in YAML."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import pydantic
@@ -13,17 +14,20 @@ from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import DurationMs, NodeName, NonEmptyTextList
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.goto_step import GotoStep
+from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
+from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
 from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import Fragment
-    from callflows.flows.compiler.node_compiler import NodeCompiler
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.source.positions import SourcePath
@@ -37,16 +41,6 @@ PLACEHOLDER_HOST: Final = ".invalid"
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
-class HuntGroup(pydantic.BaseModel):
-    """A hunt group of a file: whom to ring, and how."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
-    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
-    ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
-
-
 class LiteralTarget(NamedTuple):
     """A target written out by the author."""
 
@@ -56,6 +50,7 @@ class LiteralTarget(NamedTuple):
 class DialStep(WordStep):
     """Ring people."""
 
+    step_key: ClassVar[str] = "dial"
     caller_hears: ClassVar[str] = (
         "The ringing tone, then the person who answers. If nobody answers, the steps of `no_answer` (or `error`). "
         "After the conversation the call goes on with the next step."
@@ -82,33 +77,61 @@ class DialStep(WordStep):
     error: StepList | None = pydantic.Field(None, description="The steps if nobody answers, instead of no_answer.")
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
-    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - as WordStep has it
+        """Describe the targets of a dial, in which order they ring, and for how long."""
+        keys = mapping_of(value) or {"to": value}
+        to = keys.get("to")
+        targets = [summarize_value(target) for target in (to if isinstance(to, list) else [to])]
+        whom = [
+            f"{target} ({summarize_list(_members_of_group(groups[target]))})" if target in groups else target
+            for target in targets
+        ]
+        sources = (keys, *(mapping_of(groups.get(target)) for target in targets))
+        how = {key: next((source[key] for source in sources if key in source), "") for key in ("ring", "timeout")}
+        ring = {"in-turn": "in turn", "at-once": "at once"}.get(summarize_value(how["ring"]), "")
+        record = "recorded" if is_true_text(keys.get("record")) else ""
+        return ", ".join(filter(None, [f"dial {', '.join(whom)}", ring, summarize_value(how["timeout"]), record]))
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        keys = mapping_of(value)
+        if no_answer := keys.get("no_answer"):
+            yield StepWay("no answer", no_answer)
+        if error := keys.get("error"):
+            yield StepWay("no answer", steps=error)
+
+    def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the Dial. With ``in-turn``, the Error of each Dial contains the Dial of the next target."""
-        groups = [compiler.flow_compiler.groups[name] for name in self.to if name in compiler.flow_compiler.groups]
-        targets = [*self._iterate_targets(compiler, path)]
+        groups = [context.flow.groups[name] for name in self.to if name in context.flow.groups]
+        targets = [*self._iterate_targets(context, path)]
         ring = self.ring or next((group.ring for group in groups), "at-once")
-        nobody = self._compile_no_answer(compiler, path)
+        nobody = self._compile_no_answer(context, path)
         if not targets:
             return
-        if nobody is None and not compiler.is_static and compiler.next_step_key in ("goto", "voicemail"):
+        if (
+            nobody is None
+            and not context.is_static
+            and context.next_step_key in (GotoStep.step_key, VoicemailStep.step_key)
+        ):
             message = (
-                f"the {compiler.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
+                f"the {context.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
             )
-            compiler.warning(
+            context.report.warning(
                 path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True
             )
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
-        if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not compiler.is_static:
-            nobody, targets = self._compile_remaining_targets(compiler, path, timeout), targets[:MAX_TARGETS_IN_TURN]
+        if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
+            nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         for target in targets:
             if isinstance(target, ComputedTarget):
-                compiler.add_pure_action(target.decide_target)
-        self._compile_round(compiler, path, rounds, nobody, timeout)
+                context.document.add_pure_action(target.decide_target)
+        self._compile_round(context, path, rounds, nobody, timeout)
 
-    def _compile_remaining_targets(self, compiler: NodeCompiler, path: SourcePath, timeout: int | None) -> NodeCompiler:
+    def _compile_remaining_targets(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
         """Compile the targets after the first MAX_TARGETS_IN_TURN into a separate document, because depth is limited."""
-        everybody = [member for name in self.to for member in self._group_members(compiler, name)]
+        everybody = [member for name in self.to for member in self._group_members(context, name)]
         rest: dict[str, Any] = {
             "to": everybody[MAX_TARGETS_IN_TURN:],
             "ring": "in-turn",
@@ -118,119 +141,133 @@ class DialStep(WordStep):
         rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
         rest |= {"error": self.error} if self.error is not None else {}
         rest |= {"record": "true"} if self.record else {}
-        after = None if compiler.inside_branch else (compiler.node, compiler.step_index + 1)
-        given = {"dial": {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}}
-        branch = compiler.make_branch()
+        after = None if context.inside_branch else (context.node, context.step_index + 1)
+        given = {
+            self.step_key: {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}
+        }
+        branch = context.make_branch()
         branch.write_goto(
-            compiler.flow_compiler.add_branch_node(
-                compiler.node, [given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True
-            ),
+            context.add_branch_node([given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True),
             path,
         )
         return branch
 
-    def _group_members(self, compiler: NodeCompiler, name: str) -> list[str]:
-        group = compiler.flow_compiler.groups.get(name)
+    def _group_members(self, context: StepContext, name: str) -> list[str]:
+        group = context.flow.groups.get(name)
         return [name] if group is None else group.to
 
     def _compile_round(
         self,
-        compiler: NodeCompiler,
+        context: StepContext,
         path: SourcePath,
         target_rounds: Sequence[Sequence[LiteralTarget | ComputedTarget]],
-        no_answer_branch: NodeCompiler | None,
+        no_answer_branch: StepContext | None,
         timeout: int | None,
     ) -> None:
         """Ring the targets of the first round. If no target answers, ring the next rounds."""
         missed = no_answer_branch
         if target_rounds[1:]:
-            missed = compiler.make_branch()
+            missed = context.make_branch()
             self._compile_round(missed, path, target_rounds[1:], no_answer_branch, timeout)
-        ringing = compiler.make_branch(inside_branch=False)
+        ringing = context.make_branch(inside_branch=False)
         targets = [
             target.to
             if isinstance(target, LiteralTarget)
-            else ringing.add_target_placeholder([target.make_fragment(compiler.dialect)])
+            else ringing.document.add_target_placeholder([target.make_fragment(context.flow.dialect)])
             for target in target_rounds[0]
         ]
-        inside = [Error(ringing.embed_branch(missed))] if missed is not None and missed.fragments else []
-        if self.record and compiler.dialect == "reference":
-            ringing.ensure_answered()
-        ringing.write_coverage_comment(DIAL_POINT if target_rounds[1:] else LAST_DIAL_POINT, path)
-        ringing.write_verbs(self._build_dial(ringing, targets, inside, path, timeout), path=path)
+        inside = (
+            [Error(ringing.document.embed_branch(missed.document))]
+            if missed is not None and missed.document.fragments
+            else []
+        )
+        if self.record and context.flow.dialect == "reference":
+            ringing.document.ensure_answered()
+        ringing.document.write_coverage_comment(DIAL_POINT if target_rounds[1:] else LAST_DIAL_POINT, path)
+        ringing.document.write_verbs(self._build_dial(ringing, targets, inside, path, timeout), path=path)
         computed = [target for target in target_rounds[0] if isinstance(target, ComputedTarget)]
         if len(computed) < len(target_rounds[0]):
-            compiler.fragments += ringing.fragments
-            compiler.absorb_sequence(ringing)
+            context.document.fragments += ringing.document.fragments
+            context.document.absorb_sequence(ringing.document)
             return
-        compiler.fragments.append(
-            ConditionalFragment(_any_target_allowed(computed), merge_adjacent_texts(ringing.fragments), terminates=False)
+        context.document.fragments.append(
+            ConditionalFragment(
+                _any_target_allowed(computed), merge_adjacent_texts(ringing.document.fragments), terminates=False
+            )
         )
-        compiler.absorb_sequence(ringing)
+        is_answered = context.document.progress.answered
+        context.document.absorb_sequence(ringing.document)
+        # the line is answered for a recording only if a target is rung
+        context.document.progress = dataclasses.replace(context.document.progress, answered=is_answered)
         otherwise = merge_adjacent_texts(
-            [compiler.make_coverage_comment("refused", path), *(missed.fragments if missed is not None else [])]
+            [
+                context.document.make_coverage_comment("refused", path),
+                *(missed.document.fragments if missed is not None else []),
+            ]
         )
         if otherwise:
-            compiler.fragments.append(
-                ConditionalFragment(_no_target_allowed(computed), otherwise, missed is not None and missed.terminates)
+            context.document.fragments.append(
+                ConditionalFragment(
+                    _no_target_allowed(computed), otherwise, missed is not None and missed.document.progress.ends
+                )
             )
 
-    def _iterate_targets(self, compiler: NodeCompiler, path: SourcePath) -> Iterator[LiteralTarget | ComputedTarget]:
+    def _iterate_targets(self, context: StepContext, path: SourcePath) -> Iterator[LiteralTarget | ComputedTarget]:
         for index, target in enumerate(self.to):
             where: SourcePath = (*path, "to", index)
-            group = compiler.flow_compiler.groups.get(target)
+            group = context.flow.groups.get(target)
             if group is None:
-                yield from self._read_target(compiler, where, target)
+                yield from self._read_target(context, where, target)
                 continue
-            compiler.flow_compiler.used_groups.add(target)
+            context.flow.used_groups.add(target)
             for place, member in enumerate(group.to):
                 listed: SourcePath = ("groups", target, place)
-                within = listed if listed in compiler.flow_compiler.report.positions else ("groups", target, "to", place)
-                yield from self._read_target(compiler, within, member)
+                within = listed if listed in context.report.positions else ("groups", target, "to", place)
+                yield from self._read_target(context, within, member)
 
     def _read_target(
-        self, compiler: NodeCompiler, where: SourcePath, target: str
+        self, context: StepContext, where: SourcePath, target: str
     ) -> Iterator[LiteralTarget | ComputedTarget]:
         if target == UNREADABLE_TEXT:
             return
         if "{{" in target or "{%" in target:
-            text = compiler.compile_text(target, where)
+            text = context.texts.compile_text(target, where)
             if text is not None and text.constant_text is None:
-                mark = compiler.make_decision_origin("dial", target, text.used_names)
-                compiler.flow_compiler.record_computed_target(where)
-                yield ComputedTarget(text.render_plain, compiler.flow_compiler.dial_policy, mark)
+                mark = context.document.make_decision_origin(self.step_key, target, text.used_names)
+                context.flow.record_computed_target(where)
+                yield ComputedTarget(text.render_plain, context.flow.dial_policy, mark)
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
             fix = "write it with its country code, as +12015550188; an extension of yours is fine"
-            compiler.warning(where, "dial-target", message, fix)
+            context.report.warning(where, "dial-target", message, fix)
         if target.strip().endswith(PLACEHOLDER_HOST):
-            compiler.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
+            context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return
         try:
             made = LiteralTarget(To(target.strip()))
         except VerbBuildError as error:
             number = f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
-            near = number or format_suggestion(target, compiler.flow_compiler.groups) or _TARGET_FIX
-            compiler.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
+            near = number or format_suggestion(target, context.flow.groups) or _TARGET_FIX
+            context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
-        compiler.flow_compiler.record_literal_target(target.strip(), where)
+        context.flow.record_literal_target(target.strip(), where)
         yield made
 
-    def _compile_no_answer(self, compiler: NodeCompiler, path: SourcePath) -> NodeCompiler | None:
+    def _compile_no_answer(self, context: StepContext, path: SourcePath) -> StepContext | None:
         """Compile the branch for a call without an answer."""
         if self.no_answer and self.error is not None:
-            compiler.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
+            context.report.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
         if not self.no_answer and self.error is None:
             return None
         if not self.no_answer:
-            return compiler.compile_branch(self.error or [], (*path, "error"))
-        nobody = compiler.make_branch()
+            return context.compile_branch(self.error or [], (*path, "error"))
+        nobody = context.make_branch()
         nobody.write_goto(self.no_answer, (*path, "no_answer"))
         return nobody
 
     def _build_dial(
-        self, compiler: NodeCompiler, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
+        self, context: StepContext, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
     ) -> Dial | Record:
         given: dict[str, Any] = {}
         if timeout is not None:
@@ -238,20 +275,24 @@ class DialStep(WordStep):
         if self.extra:
             given["extra"] = self.extra
         if self.tag:
-            given["tag"] = compiler.compile_complete_text(self.tag, (*path, "tag"))
-        if self.record and compiler.dialect == "classic":
+            given["tag"] = context.texts.compile_complete_text(self.tag, (*path, "tag"))
+        if self.record and context.flow.dialect == "classic":
             given["record"] = "record-from-answer"
-        dial = Dial(*targets, *inside, *compiler.build_metas(self.meta, (*path, "meta")), **given)
-        return Record(dial, tag="conversation") if self.record and compiler.dialect == "reference" else dial
+        dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **given)
+        return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
 
 
-def check_hunt_group(name: str, compiler: NodeCompiler) -> None:
+def check_hunt_group(name: str, context: StepContext) -> None:
     """Report problems in the targets of a hunt group."""
-    used, dials = {*compiler.flow_compiler.used_groups}, {**compiler.flow_compiler.literal_targets}
-    for _ in DialStep(to=[name])._iterate_targets(compiler, ()):  # noqa: SLF001 - the same module
+    used, dials = {*context.flow.used_groups}, {**context.flow.literal_targets}
+    for _ in DialStep(to=[name])._iterate_targets(context, ()):  # noqa: SLF001 - the same module
         pass
     # a check is no use: undo the records of reading the targets
-    compiler.flow_compiler.used_groups, compiler.flow_compiler.literal_targets = used, dials
+    context.flow.used_groups, context.flow.literal_targets = used, dials
+
+
+def _members_of_group(group: object) -> object:
+    return group.get("to") if isinstance(group, dict) else group
 
 
 class ComputedTarget:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callflows.flows.decisions import DecisionOrigin
-    from callflows.flows.steps.menu_and_collect import CollectStep
     from callflows.telephony.turn import Turn
 
 
@@ -64,18 +63,30 @@ class DigitMatchJob:
         return re.fullmatch(self.pattern, self.digits) is not None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class DigitRule:
+    """The digits that a caller is asked for: ``least`` to ``most`` digits that match ``pattern``, ended by ``stop_key``."""
+
+    value_name: str
+    least: int
+    most: int
+    stop_key: str
+    pattern: str
+    is_secret: bool = False
+
+
 class DigitReader:
     """Reads and classifies the digits of a request."""
 
-    def __init__(self, step: CollectStep, mark: DecisionOrigin, *, classic: bool) -> None:
-        self._step = step
+    def __init__(self, rule: DigitRule, mark: DecisionOrigin, *, classic: bool) -> None:
+        self._rule = rule
         self._mark = mark
-        self._fullmatch = re.compile(step.match).fullmatch if step.match and _is_quick_pattern(step.match) else None
-        self._padded_length = step.digits[1] if classic and step.digits[0] == step.digits[1] else 0
+        self._fullmatch = re.compile(rule.pattern).fullmatch if rule.pattern and _is_quick_pattern(rule.pattern) else None
+        self._padded_length = rule.most if classic and rule.least == rule.most else 0
 
     def read_digits(self, turn: Turn) -> str:
         """Return the digits without the stop key. In the classic dialect, lost leading zeros are restored."""
-        pressed = turn.entered_digits.removesuffix(self._step.stop) if self._step.stop else turn.entered_digits
+        pressed = turn.entered_digits.removesuffix(self._rule.stop_key) if self._rule.stop_key else turn.entered_digits
         if turn.request_fields.get("success") == "false":
             return ""
         return pressed.zfill(self._padded_length) if pressed.isdecimal() else pressed
@@ -90,14 +101,13 @@ class DigitReader:
     def _classify_digits(self, turn: Turn, digits: str) -> str:
         if not digits:
             return "no-input"
-        least, most = self._step.digits
-        fits = least <= len(digits) <= most and digits.isascii() and digits.isdecimal()
+        fits = self._rule.least <= len(digits) <= self._rule.most and digits.isascii() and digits.isdecimal()
         return "fine" if fits and self._matches_pattern(turn, digits) else "no-match"
 
     def _matches_pattern(self, turn: Turn, digits: str) -> bool:
         if self._fullmatch is not None:
             return self._fullmatch(digits) is not None
-        return not self._step.match or bool(get_job_result(turn, DigitMatchJob(self._step.match, digits)))
+        return not self._rule.pattern or bool(get_job_result(turn, DigitMatchJob(self._rule.pattern, digits)))
 
     def make_outcome_condition(self, outcome: str) -> Callable[[Turn], bool]:
         """Return a condition that holds for this outcome and records the decision in the trail."""
@@ -113,9 +123,9 @@ class DigitReader:
     def store_digits(self, turn: Turn) -> None:
         """Store the digits under the step's name and under ``digits``."""
         digits = self.read_digits(turn)
-        turn.values = Variables({**turn.values, self._step.into: digits, "digits": digits})
+        turn.values = Variables({**turn.values, self._rule.value_name: digits, "digits": digits})
         self._record_decision(turn, "fine")
 
     def _record_decision(self, turn: Turn, outcome: str) -> None:
-        shown = MASKED_VALUE if self._step.secret else self.read_digits(turn)
+        shown = MASKED_VALUE if self._rule.is_secret else self.read_digits(turn)
         turn.trail.append((self._mark, outcome, turn.values, {"digits": shown} if outcome != "no-input" else None))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 
@@ -25,7 +25,7 @@ _NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 
 def check_menu_prompts(
-    compiler: NodeCompiler, path: SourcePath, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str
+    context: StepContext, path: SourcePath, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str
 ) -> None:
     """Warn about texts that tell the caller to press a key missing in the menu.
 
@@ -38,8 +38,8 @@ def check_menu_prompts(
             for key in _find_mentioned_keys(text):
                 if key not in (*known, stop):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
-                    place = here if here in compiler.flow_compiler.report.positions else (*path, name)
-                    compiler.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
+                    place = here if here in context.report.positions else (*path, name)
+                    context.report.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
 
 
 def _find_mentioned_keys(text: str) -> Iterator[str]:

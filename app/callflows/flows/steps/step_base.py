@@ -1,51 +1,53 @@
-"""Base classes of the word steps, and the names of values."""
+"""Base classes of the word steps."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pydantic
 
 from callflows.errors import VerbBuildError
-from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
-from callflows.flows.expressions.expression_scope import CALL_SCOPE
-from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY, validate_shape
 from callflows.flows.source.source_values import schema_reference
-from callflows.flows.steps.attribute_values import read_attribute_value, read_voice_attributes
+from callflows.flows.source.voice_attributes import read_voice_attributes
+from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.text import find_nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.steps.step_summary import StepWay
     from callflows.language import Say
 
 
-VALUE_NAME_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
-RESERVED_VALUE_NAMES: Final = frozenset(
-    {*CALL_SCOPE, *NAMED_SCOPE_ROOTS, "true", "false", "none", "and", "or", "not", "in", "is", "if", "else"}
-)
-"""Names with a meaning of their own in flows."""
+class StoredValue(NamedTuple):
+    """A value that a step stores. ``expression`` is its source, if it is computed from other values."""
+
+    name: str
+    expression: str = ""
+    is_secret: bool = False
 
 
-def check_value_name(value: object) -> object:
-    """Return a valid name for a value. Raises ValueError otherwise."""
-    if not isinstance(value, str) or not VALUE_NAME_PATTERN.fullmatch(value):
-        raise ValueError(f"must be a name of letters, digits and _, not {value!r}")
-    if value in RESERVED_VALUE_NAMES:
-        raise ValueError(f"{value!r} is a name that flows have already")
-    return value
+def find_into_name(keys: Mapping[str, Any]) -> str:
+    """Return the name under ``into``, also if that key is misspelt; an empty text if there is none."""
+    name = keys.get("into" if "into" in keys else find_nearest("into", keys, MIN_SPELLING_SIMILARITY))
+    return name if isinstance(name, str) else ""
 
 
-ValueName = Annotated[str, pydantic.BeforeValidator(check_value_name), schema_reference("name")]
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """Return a mapping of a file; an empty one for any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 class WordStep(pydantic.BaseModel):
     """A step with a word of flows. ``plain_key`` is the key for a value without keys."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    step_key: ClassVar[str]
+    """The word in a flow file. Nowhere else is the word written out."""
     plain_key: ClassVar[str] = ""
     instead: ClassVar[Mapping[str, Any]] = {}
     """Replacements for required keys that could not be read."""
@@ -55,6 +57,10 @@ class WordStep(pydantic.BaseModel):
     """True if the value is taken unchanged, under ``plain_key``."""
     resumes_call: ClassVar[bool] = False
     """True if a request returns to the step."""
+    brings_digits: ClassVar[bool] = False
+    """True if the step sets ``digits``."""
+    is_possible_after_call: ClassVar[bool] = False
+    """True if the step may stand under ``missed``, when the call is over."""
     caller_hears: ClassVar[str] = ""
     """Text for the reference of flow files: the caller's experience during the step."""
     check_rules: ClassVar[tuple[str, ...]] = ()
@@ -65,8 +71,26 @@ class WordStep(pydantic.BaseModel):
         """Return True if the step must run when the call arrives, not before."""
         return False
 
-    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
-        """Compile the step: write verbs and fragments to ``compiler``."""
+    @classmethod
+    def list_stored_values(cls, _keys: Mapping[str, Any]) -> Iterable[StoredValue]:
+        """Return the values that the step stores. ``keys`` are the step's keys in the file, perhaps with mistakes."""
+        return ()
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - any YAML value
+        """Describe the step in a few words, for pictures. An empty text: the step is no more than its ways.
+
+        ``groups`` are the hunt groups of the file.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def list_ways(cls, _value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - any YAML value
+        """Return the ways that lead on from the step, for pictures."""
+        return ()
+
+    def compile_step(self, context: StepContext, path: SourcePath) -> None:
+        """Compile the step: write verbs and fragments to ``context``."""
 
 
 class SpokenStep(WordStep):
@@ -76,47 +100,38 @@ class SpokenStep(WordStep):
         {}, description="The voice of this step's texts, if it differs from the file's, for example {lang: es-US}."
     )
 
-    def build_say(self, compiler: NodeCompiler, path: SourcePath, text: str, text_path: SourcePath) -> Say:
+    def build_say(self, context: StepContext, path: SourcePath, text: str, text_path: SourcePath) -> Say:
         """Build a Say in the step's voice. ``text_path`` is the path of the text."""
-        return compiler.build_say(text, text_path, self.read_voice(compiler, path))
+        return context.texts.build_say(text, text_path, self.read_voice(context, path))
 
-    def read_voice(self, compiler: NodeCompiler, path: SourcePath) -> dict[str, str]:
-        return read_voice_attributes(self.voice, (*path, "voice"), compiler.flow_compiler.report)
+    def read_voice(self, context: StepContext, path: SourcePath) -> dict[str, str]:
+        return read_voice_attributes(self.voice, (*path, "voice"), context.report)
 
 
-def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401
+def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
     """Parse the value with the word's class, then compile the step."""
     if cls.takes_raw_value or not isinstance(value, dict):
         if not cls.plain_key:
-            compiler.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
+            context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
             return
         key = (cls.plain_key,)
-        compiler.flow_compiler.report.alias_position(path, (*path, *key), len(value) if isinstance(value, list) else 0)
+        context.report.alias_position(path, (*path, *key), len(value) if isinstance(value, list) else 0)
         value = {cls.plain_key: value}
-    declared = compiler.flow_compiler.options.extensions.kinds.get(cls.verb, {})
+    declared = context.flow.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():
         given = {
-            key: read_attribute_value(declared[key], key, part, (*path, key), compiler)
+            key: read_attribute_value(declared[key], key, part, (*path, key), context)
             for key, part in value.items()
             if key in declared
         }
         extra = {key: declared[key].format_value(part) for key, part in given.items() if part is not None}
         value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
-    report = compiler.flow_compiler.report
+    report = context.report
     made = validate_shape(cls, value, path, report)
     if made is None:
         return
     with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
         try:
-            made.compile_step(compiler, path)
+            made.compile_step(context, path)
         except VerbBuildError as error:
-            compiler.error(path, "verb", str(error))
-
-
-def pick_attempt_text(
-    compiler: NodeCompiler, path: SourcePath, key: str, texts: list[str], attempt: int
-) -> tuple[str, SourcePath]:
-    """Return the text for an attempt, and the text's path. The last text serves all further attempts."""
-    index = min(attempt, len(texts)) - 1
-    listed: SourcePath = (*path, key, index)
-    return texts[index], listed if listed in compiler.flow_compiler.report.positions else (*path, key)
+            context.report.error(path, "verb", str(error))

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
+from callflows.flows.steps.choose_step import ChooseStep
+from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.dial_step import DialStep
-from callflows.flows.steps.goto_choose_set import ChooseStep, GotoStep, SetStep
-from callflows.flows.steps.lookup_notify_sms import LookupStep, NotifyStep, SmsStep
-from callflows.flows.steps.menu_and_collect import CollectStep, MenuStep
+from callflows.flows.steps.goto_step import GotoStep
+from callflows.flows.steps.lookup_step import LookupStep
+from callflows.flows.steps.menu_step import MenuStep
+from callflows.flows.steps.notify_step import NotifyStep
+from callflows.flows.steps.set_step import SetStep
+from callflows.flows.steps.sms_step import SmsStep
 from callflows.flows.steps.step_base import WordStep, compile_word_step
 from callflows.flows.steps.verb_steps import compile_verb_step
 from callflows.flows.steps.voicemail_step import VoicemailStep
@@ -21,11 +26,11 @@ from callflows.text import find_nearest, format_suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 
-StepCompiler: TypeAlias = "Callable[[Any, SourcePath, NodeCompiler], None]"
+StepCompiler: TypeAlias = "Callable[[Any, SourcePath, StepContext], None]"
 
 
 def step_key_of_element(name: str) -> str:
@@ -36,17 +41,21 @@ def step_key_of_element(name: str) -> str:
 _EMPTY_STEP_KEYS: Final = ("", "~", "null")
 _ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
 WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
-    "goto": GotoStep,
-    "choose": ChooseStep,
-    "set": SetStep,
-    "menu": MenuStep,
-    "collect": CollectStep,
-    "dial": DialStep,
-    "voicemail": VoicemailStep,
-    "lookup": LookupStep,
-    "sms": SmsStep,
-    "notify": NotifyStep,
+    cls.step_key: cls
+    for cls in (
+        GotoStep,
+        ChooseStep,
+        SetStep,
+        MenuStep,
+        CollectStep,
+        DialStep,
+        VoicemailStep,
+        LookupStep,
+        SmsStep,
+        NotifyStep,
+    )
 }
+"""The words of flows, in the order of the reference."""
 STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
     **{
         step_key_of_element(name): partial(compile_verb_step, cls)
@@ -58,21 +67,21 @@ STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
 """All steps by key. A word of flows wins over a verb of the same name."""
 
 
-def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> tuple[str, Any, str | None]:
+def parse_flow_step(step: object, path: SourcePath, context: StepContext) -> tuple[str, Any, str | None]:
     """Return a step's key, value and condition. The key is empty if the step has no clear key.
 
     Reports problems. For a misspelt key the right key is returned, so that the value is checked too.
     """
     if isinstance(step, str):
         step = {step: ""}
-        compiler.flow_compiler.report.key_positions[*path, *step] = compiler.flow_compiler.report.get_position(path)
+        context.report.key_positions[*path, *step] = context.report.get_position(path)
     if not isinstance(step, dict):
-        compiler.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
+        context.report.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
         return "", None, None
-    step = _correct_when_spelling(step, path, compiler)
+    step = _correct_when_spelling(step, path, context)
     when = step.get("when")
     if when is not None and not isinstance(when, str):
-        compiler.error((*path, "when"), "shape", "when: must be an expression")
+        context.report.error((*path, "when"), "shape", "when: must be an expression")
         when = None
     words = [key for key in step if key != "when"]
     if len(words) != 1:
@@ -84,32 +93,34 @@ def parse_flow_step(step: object, path: SourcePath, compiler: NodeCompiler) -> t
         fix = (
             "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
         )
-        compiler.error(path, "shape", said, fix)
+        context.report.error(path, "shape", said, fix)
         return "", None, when
     word = words[0]
     if step[word] is UNREADABLE_VALUE:
         return "", None, when
     if word in _EMPTY_STEP_KEYS:
-        compiler.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
+        context.report.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
         return "", None, when
     if word not in STEP_COMPILERS:
         first = word.replace(":", " ").partition(" ")[0]
         meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
         near = meant or format_suggestion(word, STEP_COMPILERS) or f"there are {', '.join(STEP_COMPILERS)}"
-        compiler.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
+        context.report.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
         right = find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
-        compiler.flow_compiler.report.alias_subtree((*path, word), (*path, right))
+        context.report.alias_subtree((*path, word), (*path, right))
         return right if step[word] else "", step[word], when
     return word, step[word], when
 
 
-def _correct_when_spelling(step: dict[str, Any], path: SourcePath, compiler: NodeCompiler) -> dict[str, Any]:
+def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: StepContext) -> dict[str, Any]:
     """Correct a misspelt ``when``, and report the misspelling."""
     strange = "" if "when" in step or len(step) == 1 else find_nearest("when", step, MIN_SPELLING_SIMILARITY)
     if not strange or strange in STEP_COMPILERS:
         return step
-    compiler.error((*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True)
-    compiler.flow_compiler.report.alias_subtree((*path, strange), (*path, "when"))
+    context.report.error(
+        (*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True
+    )
+    context.report.alias_subtree((*path, strange), (*path, "when"))
     return {"when" if key == strange else key: value for key, value in step.items()}
 
 
@@ -121,6 +132,11 @@ def find_step_key(step: object) -> str:
 def step_runs_on_arrival(step: object) -> bool:
     """Return True if a step must run when the call arrives, not before."""
     return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
+
+
+def step_brings_digits(step: object) -> bool:
+    """Return True if a step sets ``digits``."""
+    return any(word in WORD_STEPS and WORD_STEPS[word].brings_digits for word, _ in _step_items(step))
 
 
 def steps_need_own_node(steps: object) -> bool:

@@ -13,14 +13,15 @@ from callflows.flows.coverage_points import CONDITION_POINT
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
 from callflows.language.value_kinds import URL_KIND
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
 from callflows.text import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
 
@@ -36,56 +37,56 @@ _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", 
 """Coverage labels for the Error of verbs that a caller or another server can make fail."""
 
 
-def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, compiler: NodeCompiler) -> None:  # noqa: ANN401
-    keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, compiler)
+def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
+    keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, context)
     if keys is None:
         return
     inside: list[Element] = []
-    given: dict[str, Any] = {**compiler.flow_compiler.voice} if cls is Say else {}
+    given: dict[str, Any] = {**context.flow.voice} if cls is Say else {}
     for written, part in keys.items():
-        key = _correct_attribute_key(cls, written, keys, path, compiler)
+        key = _correct_attribute_key(cls, written, keys, path, context)
         if key in CHILD_KEYS:
-            inside += _compile_children(cls, key, part, (*path, key), compiler)
+            inside += _compile_children(cls, key, part, (*path, key), context)
         else:
-            compiler.lang = str(keys.get("lang", "")) if cls is Say else ""
-            _read_attribute(cls, key, part, (*path, key), compiler, given)
-            compiler.lang = ""
+            context.texts.lang = str(keys.get("lang", "")) if cls is Say else ""
+            _read_attribute(cls, key, part, (*path, key), context, given)
+            context.texts.lang = ""
     if cls is Say:
-        compiler.warn_if_empty(keys.get("text"), (*path, "text"))
+        context.texts.warn_if_empty(keys.get("text"), (*path, "text"))
     if cls is Play:
-        _check_sound_url(keys.get("url"), (*path, "url"), compiler)
+        _check_sound_url(keys.get("url"), (*path, "url"), context)
     try:
         made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
     except VerbBuildError as error:
         if not any(part is None for part in given.values()):
-            compiler.error(path, "verb", str(error))
+            context.report.error(path, "verb", str(error))
         return
     if cls in (Call, Geo, Schedule):
-        compiler.write_coverage_comment(CONDITION_POINT, path)
-    compiler.write_verbs(made, path=path)
+        context.document.write_coverage_comment(CONDITION_POINT, path)
+    context.document.write_verbs(made, path=path)
 
 
 def _correct_attribute_key(
-    cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, compiler: NodeCompiler
+    cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, context: StepContext
 ) -> str:
     """Correct a misspelt key of a verb, and report the misspelling."""
     known = [*cls.spec.attributes, *CHILD_KEYS]
-    declared = key in known or compiler.flow_compiler.options.extensions.find_kind(cls.spec.name, key) is not None
+    declared = key in known or context.flow.options.extensions.find_kind(cls.spec.name, key) is not None
     right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
     if not right or right in keys:
         return key
     fix = f"did you mean {right!r}?"
-    compiler.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", fix, key=True)
-    compiler.flow_compiler.report.alias_subtree((*path, key), (*path, right))
+    context.report.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", fix, key=True)
+    context.report.alias_subtree((*path, key), (*path, right))
     return right
 
 
-def _check_sound_url(url: object, path: SourcePath, compiler: NodeCompiler) -> None:
+def _check_sound_url(url: object, path: SourcePath, context: StepContext) -> None:
     """Warn if the file name in a URL has no ending of a sound that Opentact plays."""
     file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
     if file and not file.endswith(SOUND_FILE_SUFFIXES):
         said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
-        compiler.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
+        context.report.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
 
 
 def find_plain_attribute(cls: type[Element]) -> str:
@@ -97,16 +98,16 @@ def _expand_plain_value(
     cls: type[Element],
     value: Any,  # noqa: ANN401
     path: SourcePath,
-    compiler: NodeCompiler,
+    context: StepContext,
 ) -> dict[str, Any] | None:
     """Convert a plain value to a verb's keys. Reports an error and returns None if the verb takes no plain value."""
-    report = compiler.flow_compiler.report
+    report = context.report
     name = find_plain_attribute(cls)
     if not value and (report.get_position(path).cutting_comment or report.has_error_at(path)):
-        compiler.compile_complete_text("", path)
+        context.texts.compile_complete_text("", path)
         return None
     if value and not name:
-        compiler.error(
+        context.report.error(
             path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.spec.attributes, *CHILD_KEYS])}"
         )
         return None
@@ -119,21 +120,21 @@ def _read_attribute(
     key: str,
     part: Any,  # noqa: ANN401 - YAML data
     path: SourcePath,
-    compiler: NodeCompiler,
+    context: StepContext,
     attributes: dict[str, Any],
 ) -> None:
     """Read one of the verb's own attributes, or an attribute declared by the author."""
     row = cls.spec
-    declared = compiler.flow_compiler.options.extensions.find_kind(row.name, key)
+    declared = context.flow.options.extensions.find_kind(row.name, key)
     if key in row.attributes:
-        attributes[key] = read_attribute_value(row.attributes[key].kind, key, part, path, compiler)
+        attributes[key] = read_attribute_value(row.attributes[key].kind, key, part, path, context)
     elif declared is not None:
-        taken = read_attribute_value(declared, key, part, path, compiler)
+        taken = read_attribute_value(declared, key, part, path, context)
         attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}
     else:
         known = [*row.attributes, *CHILD_KEYS]
         near = format_suggestion(key, known) or f"it has {', '.join(known)}"
-        compiler.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
+        context.report.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
 
 def _compile_children(
@@ -141,42 +142,42 @@ def _compile_children(
     key: str,
     value: Any,  # noqa: ANN401
     path: SourcePath,
-    compiler: NodeCompiler,
+    context: StepContext,
 ) -> list[Element]:
     """Compile the children of a verb under one of CHILD_KEYS."""
     if key == "meta":
         if isinstance(value, dict):
-            return [*compiler.build_metas(value, path)]
-        compiler.error(path, "shape", "meta: must be a mapping of names and values")
+            return [*context.texts.build_metas(value, path)]
+        context.report.error(path, "shape", "meta: must be a mapping of names and values")
         return []
     if key in ("dtmf", "default") and cls is not Gather:
-        compiler.error(path, "shape", f"{key}: stands in a gather only", key=True)
+        context.report.error(path, "shape", f"{key}: stands in a gather only", key=True)
         return []
     if key == "dtmf":
-        return _compile_dtmf_branches(value, path, compiler)
+        return _compile_dtmf_branches(value, path, context)
     if not isinstance(value, list):
-        compiler.error(path, "shape", f"{key}: must be a list of steps", "begin each line with -")
+        context.report.error(path, "shape", f"{key}: must be a list of steps", "begin each line with -")
         return []
     if key == "do":
-        return _compile_commands(cls, value, path, compiler)
-    branch = compiler.compile_branch(
-        value, path, line_answered=compiler.line_answered or cls in (Gather, Record, Say, Play, Tone)
+        return _compile_commands(cls, value, path, context)
+    branch = context.compile_branch(
+        value, path, line_answered=context.document.progress.answered or cls in (Gather, Record, Say, Play, Tone)
     )
-    if not branch.fragments:
+    if not branch.document.fragments:
         return []
     what = "no-match" if key == "default" else _ERROR_BRANCH_LABELS.get(cls, "")
     inside = (
-        compiler.prepend_coverage_comment(what, path, compiler.embed_branch(branch))
+        context.document.prepend_coverage_comment(what, path, context.document.embed_branch(branch.document))
         if what
-        else [compiler.embed_branch(branch)]
+        else [context.document.embed_branch(branch.document)]
     )
     return [(Default if key == "default" else Error)(*inside)]
 
 
-def _compile_dtmf_branches(value: Any, path: SourcePath, compiler: NodeCompiler) -> list[Element]:  # noqa: ANN401
+def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -> list[Element]:  # noqa: ANN401
     """Compile ``dtmf: {1: [steps], hash: [steps]}``."""
     if not isinstance(value, dict):
-        compiler.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
+        context.report.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
         return []
     made: list[Element] = []
     for written, steps in value.items():
@@ -184,39 +185,66 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, compiler: NodeCompiler)
         try:
             keys = str(parse_dtmf_keys(written))
         except ValueError as error:
-            compiler.error(here, "value", f"dtmf: {error}", key=True)
+            context.report.error(here, "value", f"dtmf: {error}", key=True)
             continue
         if not isinstance(steps, list):
-            compiler.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
+            context.report.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
-        branch = compiler.compile_branch(steps, here, line_answered=True)
-        inside = [compiler.embed_branch(branch)] if branch.fragments else []
-        made.append(DTMF(*compiler.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
+        branch = context.compile_branch(steps, here, line_answered=True)
+        inside = [context.document.embed_branch(branch.document)] if branch.document.fragments else []
+        made.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
     return made
 
 
-def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
+def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:
     """Compile ``do: [steps]``, the commands in a verb."""
     if Say not in cls.spec.allowed_children:
-        compiler.error(path, "shape", f"do: <{cls.spec.name}> holds no commands", key=True)
+        context.report.error(path, "shape", f"do: <{cls.spec.name}> holds no commands", key=True)
         return []
     if cls is Gather:
-        return _compile_prompts(value, path, compiler)
-    branch = compiler.compile_branch(value, path, line_answered=compiler.line_answered or cls is Record)
-    return [compiler.embed_branch(branch)] if branch.fragments else []
+        return _compile_prompts(value, path, context)
+    branch = context.compile_branch(value, path, line_answered=context.document.progress.answered or cls is Record)
+    return [context.document.embed_branch(branch.document)] if branch.document.fragments else []
 
 
-def _compile_prompts(value: list[Any], path: SourcePath, compiler: NodeCompiler) -> list[Element]:
+def _compile_prompts(value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:
     """Compile a gather's ``do``: prompts before the Gather, or in the classic dialect inside the Gather."""
     for index, step in enumerate(value):
         wrong = [key for key in (step if isinstance(step, dict) else {step: ""}) if key not in PROMPT_STEPS]
         if wrong:
             message = f"do: {wrong[0]!r} is no prompt, and nothing else may stand in a gather"
-            compiler.error((*path, index), "shape", message, f"there are {', '.join(PROMPT_STEPS)}")
-    compiler.ensure_answered()
-    branch = compiler.make_branch()
+            context.report.error((*path, index), "shape", message, f"there are {', '.join(PROMPT_STEPS)}")
+    context.document.ensure_answered()
+    branch = context.make_branch()
     branch.compile_steps(value, path)
-    if compiler.dialect == "classic":
-        return [compiler.embed_branch(branch)] if branch.fragments else []
-    compiler.insert_shared_fragments(branch)
+    if context.flow.dialect == "classic":
+        return [context.document.embed_branch(branch.document)] if branch.document.fragments else []
+    context.document.insert_shared_fragments(branch.document)
     return []
+
+
+# Pictures
+
+
+def summarize_verb(step_key: str, value: Any, keys: Mapping[str, Any]) -> str:  # noqa: ANN401 - any YAML value
+    """Describe a verb's step in a few words. ``keys`` are the keys of the value, if it has keys."""
+    if step_key == "say":
+        return f"say {quote_text(keys.get('text', value))}"
+    if step_key == "hangup":
+        tag = summarize_value(keys.get("tag"))
+        return f"hang up ({tag})" if tag else "hang up"
+    own = [f"{key} {summarize_value(part)}" for key, part in keys.items() if isinstance(part, str)]
+    return " ".join(filter(None, [step_key.replace("_", " "), summarize_value(value) or ", ".join(own)]))
+
+
+def list_verb_ways(step_key: str, keys: Mapping[str, Any]) -> Iterator[StepWay]:
+    """Return the ways that lead on from a verb's step, in the order of CHILD_KEYS."""
+    if isinstance(keys.get("do"), list):
+        yield StepWay("", steps=keys["do"])
+    branches = keys.get("dtmf")
+    for key, steps in branches.items() if isinstance(branches, dict) else ():
+        yield StepWay(summarize_key(key), steps=steps)
+    is_gather = step_key == "gather"
+    if is_gather:
+        yield StepWay("another key", steps=keys.get("default"))
+    yield StepWay("no key" if is_gather else "error", steps=keys.get("error"))

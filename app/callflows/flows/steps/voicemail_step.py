@@ -8,12 +8,15 @@ import pydantic
 
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import DurationMs, SingleKey, schema_reference
-from callflows.flows.steps.lookup_notify_sms import WebhookNotice, compile_webhook
-from callflows.flows.steps.step_base import SpokenStep
+from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
+from callflows.flows.steps.step_base import SpokenStep, mapping_of
+from callflows.flows.steps.step_summary import quote_text
 from callflows.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.node_compiler import NodeCompiler
+    from collections.abc import Mapping
+
+    from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 
@@ -26,6 +29,7 @@ BEEP_URL_PATH: Final = "/media/beep.wav"
 class VoicemailStep(SpokenStep):
     """Take a message."""
 
+    step_key: ClassVar[str] = "voicemail"
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
     check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template")
     plain_key: ClassVar[str] = "greeting"
@@ -43,30 +47,37 @@ class VoicemailStep(SpokenStep):
         """Return True with ``notify``: the webhook is sent only when the call arrives."""
         return isinstance(value, dict) and "notify" in value
 
-    def compile_step(self, compiler: NodeCompiler, path: SourcePath) -> None:
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        keys = mapping_of(value)
+        return f"voicemail {quote_text(keys.get('greeting', '' if keys else value))}".strip()
+
+    def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the greeting, the beep, a recording that a key ends, and the thanks."""
         if self.notify is not None:
             here: SourcePath = (*path, "notify")
             if not isinstance(self.notify, dict):
-                compiler.flow_compiler.report.alias_position(here, (*here, "url"))
+                context.report.alias_position(here, (*here, "url"))
             given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
-            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, compiler.flow_compiler.report)
+            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, context.report)
             if notice is not None:
-                compile_webhook(notice, compiler, here, kind="voicemail")
+                compile_webhook(notice, context, here, kind="voicemail")
+        if not (self.greeting or self.thanks):
+            self.read_voice(context, path)  # no text is built that would report a faulty voice
         if self.greeting:
-            compiler.write_verbs(self.build_say(compiler, path, self.greeting, (*path, "greeting")), path=path)
-        if compiler.dialect == "reference":
-            compiler.write_verbs(BEEP_TONE, path=path)
-        elif compiler.is_static:
+            context.document.write_verbs(self.build_say(context, path, self.greeting, (*path, "greeting")), path=path)
+        if context.flow.dialect == "reference":
+            context.document.write_verbs(BEEP_TONE, path=path)
+        elif context.is_static:
             said = "in the classic dialect the beep comes from this server"
-            compiler.error(path, "fallback-not-static", said, "use record instead")
+            context.report.error(path, "fallback-not-static", said, "use record instead")
         else:
-            compiler.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
-            compiler.write_verbs(Play(compiler.add_url_placeholder(_beep_url)), path=path)
+            context.document.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
+            context.document.write_verbs(Play(context.document.add_url_placeholder(_beep_url)), path=path)
         asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
-        compiler.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
+        context.document.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
         if self.thanks:
-            compiler.write_verbs(self.build_say(compiler, path, self.thanks, (*path, "thanks")), path=path)
+            context.document.write_verbs(self.build_say(context, path, self.thanks, (*path, "thanks")), path=path)
 
 
 def _beep_url(turn: Turn) -> str:

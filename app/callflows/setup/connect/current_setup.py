@@ -84,7 +84,7 @@ def select_app(
     if len(same) > 1:
         ids = ", ".join(app.uuid for app in same)
         raise SettingsError(
-            f"{len(same)} apps are named {app_name or default_name!r}: say which by --app and its id ({ids})"
+            f"{len(same)} apps are named {app_name or default_name!r}: choose one with --app and its id ({ids})"
         )
     return same[0] if same else None
 
@@ -126,5 +126,5 @@ def _is_lasting(subscription: OpentactSubscription, now: datetime) -> bool:
 
 def get_product_number(record: OpentactRecord) -> Any:  # noqa: ANN401 - Opentact's own
     """Return the product number for a new app. The field name in Opentact's list is not documented."""
-    found = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
-    return int(found) if isinstance(found, str) and found.isdecimal() else found
+    product_number = next((record.raw[name] for name in ("product", "id", "uuid") if record.raw.get(name) is not None), "")
+    return int(product_number) if isinstance(product_number, str) and product_number.isdecimal() else product_number

@@ -95,11 +95,13 @@ def build_app_fields(settings: Settings) -> dict[str, object]:
     """
     if not settings.public_url:
         raise SettingsError(
-            "CALLFLOWS_PUBLIC_URL is not set: where does Opentact reach this server? As https://calls.example.com"
+            "CALLFLOWS_PUBLIC_URL is not set: set it to the address where Opentact reaches this server, as https://calls.example.com"
         )
     if not settings.token:
-        made = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
-        raise SettingsError(f"CALLFLOWS_TOKEN is not set: anybody could ask the server. Make one by {made}")
+        command = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+        raise SettingsError(
+            f"CALLFLOWS_TOKEN is not set: anybody could send requests to the server. Create a token with {command}"
+        )
     if _is_local_url(settings.public_url) and not _is_local_url(settings.opentact_url):
         raise SettingsError(
             f"CALLFLOWS_PUBLIC_URL is {settings.public_url}, which is this machine: Opentact cannot reach it"

@@ -36,7 +36,7 @@ class CreateProfileStep:
     @property
     def lines(self) -> list[str]:
         return [
-            f"make the messaging profile {self.name!r}",
+            f"create the messaging profile {self.name!r}",
             f"  {CALLBACK_URL_FIELD}: nothing → {format_setting(self.url)}",
         ]
 
@@ -48,14 +48,14 @@ class CreateProfileStep:
         context.undo_log.entries.making_profile = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        made = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
-        if not made.uuid:
-            fix = "do it again: it will be found"
-            raise OpentactResponseError("the profile is made, but Opentact does not say its id", fix=fix)
-        kept = context.undo_log.entries.profiles[made.uuid] = ProfileUndo(name=self.name, made=True)
+        created_profile = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
+        if not created_profile.uuid:
+            fix = "run the command again: it finds the profile then"
+            raise OpentactResponseError("the profile is created, but Opentact did not return its id", fix=fix)
+        kept = context.undo_log.entries.profiles[created_profile.uuid] = ProfileUndo(name=self.name, made=True)
         kept.record_value(CALLBACK_URL_FIELD, self.url)
         context.undo_log.entries.making_profile = None
-        context.profile = made.uuid
+        context.profile = created_profile.uuid
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class EnableMessagingStep:
     @property
     def lines(self) -> list[str]:
         instead = f" instead of the profile {self.before}" if self.before else ""
-        return [f"let {self.number} send and receive texts by the messaging profile{instead}"]
+        return [f"let {self.number} send and receive texts with the messaging profile{instead}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class EnableMessagingStep:
             raise
         except OpentactError as error:  # a missing campaign must not stop the other steps
             context.undo_log.entries.texts.pop(self.lease, None)
-            fix = "carriers may want an SMS campaign for it first: see the portal"
+            fix = "carriers may require an SMS campaign first: see the portal"
             context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", fix))
 
 
@@ -156,19 +156,21 @@ def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries
 def _plan_number_messaging(
     desired: DesiredSetup, lease: OpentactLease, profile: str, entries: UndoEntries
 ) -> Iterator[SetupStep | PlanNote]:
-    there = get_messaging_profile_uuid(lease)
+    profile_uuid = get_messaging_profile_uuid(lease)
     kept = entries.texts.get(lease.uuid)
-    done = there == profile if "messaging_profile" in lease.raw else kept is not None and kept.profile == profile
-    if profile and done:
+    is_assigned = (
+        profile_uuid == profile if "messaging_profile" in lease.raw else kept is not None and kept.profile == profile
+    )
+    if profile and is_assigned:
         return
-    if there and there != profile and not desired.takes_numbers:
-        said = f"{lease.number} sends and receives texts by the messaging profile {there}"
-        yield PlanNote("missing", said, "say --take to have them come here")
+    if profile_uuid and profile_uuid != profile and not desired.takes_numbers:
+        message = f"{lease.number} sends and receives texts with the messaging profile {profile_uuid}"
+        yield PlanNote("missing", message, "add --take to move it to this server")
     else:
-        yield EnableMessagingStep(lease.uuid, lease.number, there, str(lease.raw.get("sms_campaign") or ""))
+        yield EnableMessagingStep(lease.uuid, lease.number, profile_uuid, str(lease.raw.get("sms_campaign") or ""))
 
 
 def get_messaging_profile_uuid(lease: OpentactLease) -> str:
     """Return the id of a number's messaging profile; empty if absent or not reported."""
-    said = lease.raw.get("messaging_profile")
-    return str(said.get("uuid") or "") if isinstance(said, dict) else str(said or "")
+    profile = lease.raw.get("messaging_profile")
+    return str(profile.get("uuid") or "") if isinstance(profile, dict) else str(profile or "")

@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 
 STATIC_DOCUMENT_NOTE: Final = PlanNote(
     "warning",
-    "the app has a static document and a URL: which of them answers a call is not documented",
-    "ring a number and see; without the document the URL answers",
+    "the app has a static document and a URL: Opentact does not document which of them answers a call",
+    "call a number to find out; without the document, the URL answers",
 )
 
 
 async def plan_setup(opentact: OpentactClient, desired: DesiredSetup, undo_log: UndoLog, now: datetime) -> SetupPlan:
     """Fetch the current setup and return the plan. Raises OpentactError, SettingsError."""
-    found = await fetch_current_setup(opentact, with_profiles=bool(desired.message_flows))
-    undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
-    found = await add_app_details(opentact, found, desired.app, undo_log.entries.apps)
-    return build_setup_plan(desired, found, undo_log.entries, now)
+    current = await fetch_current_setup(opentact, with_profiles=bool(desired.message_flows))
+    undo_log.adopt_pending(current.apps, current.subscriptions, current.profiles)
+    current = await add_app_details(opentact, current, desired.app, undo_log.entries.apps)
+    return build_setup_plan(desired, current, undo_log.entries, now)
 
 
 def build_setup_plan(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, now: datetime) -> SetupPlan:
     """Return the steps from the current to the desired setup. Raises SettingsError if a product must be chosen."""
-    made: list[SetupStep | PlanNote] = [
+    planned_steps: list[SetupStep | PlanNote] = [
         *_plan_app(desired, current),
         *_plan_document(desired, current),
         *_plan_numbers(desired, current, entries),
@@ -65,8 +65,8 @@ def build_setup_plan(desired: DesiredSetup, current: CurrentSetup, entries: Undo
         *plan_messaging(desired, current, entries),
         *_note_unclaimed_numbers(desired, current),
     ]
-    steps = tuple(one for one in made if not isinstance(one, PlanNote))
-    notes = tuple(one for one in made if isinstance(one, PlanNote))
+    steps = tuple(one for one in planned_steps if not isinstance(one, PlanNote))
+    notes = tuple(one for one in planned_steps if isinstance(one, PlanNote))
     profile = find_messaging_profile(desired, current, entries)
     return SetupPlan(steps, notes, current.app.uuid if current.app else "", profile.uuid if profile else "")
 
@@ -99,26 +99,26 @@ def _is_same_value(current_value: object, desired_value: object) -> bool:
 
 def _select_product(desired: DesiredSetup, current: CurrentSetup) -> tuple[object, str]:
     """Return number and name of the product for a new app: the named one, or the only one. Raises SettingsError."""
-    there = {str(get_product_number(record)): record for record in current.products}
+    products = {str(get_product_number(record)): record for record in current.products}
     if desired.product:
-        named = [key for key, record in there.items() if desired.product in (key, str(record.raw.get("name")))]
+        named = [key for key, record in products.items() if desired.product in (key, str(record.raw.get("name")))]
         if len(named) == 1:
-            return get_product_number(there[named[0]]), str(there[named[0]].raw.get("name") or "")
-        if not there and desired.product.isdecimal():
+            return get_product_number(products[named[0]]), str(products[named[0]].raw.get("name") or "")
+        if not products and desired.product.isdecimal():
             return int(desired.product), ""
-    elif len(there) == 1:
-        (record,) = there.values()
+    elif len(products) == 1:
+        (record,) = products.values()
         return get_product_number(record), str(record.raw.get("name") or "")
     listed = (
-        "; ".join(f"{key} {format_setting(record.raw.get('name') or '')}" for key, record in there.items())
-        or "none is listed"
+        "; ".join(f"{key} {format_setting(record.raw.get('name') or '')}" for key, record in products.items())
+        or "Opentact lists none"
     )
-    said = (
+    message = (
         f"there is no product {desired.product!r}"
         if desired.product
-        else "an app is made of a product: say which by --product"
+        else "a new app needs a product: choose one with --product"
     )
-    raise SettingsError(f"{said} ({listed})")
+    raise SettingsError(f"{message} ({listed})")
 
 
 def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> Iterator[SetupStep | PlanNote]:
@@ -126,7 +126,7 @@ def _plan_numbers(desired: DesiredSetup, current: CurrentSetup, entries: UndoEnt
     for number, flow in desired.numbers.items():
         lease = leases.get(number)
         if lease is None:
-            fix = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+            fix = f"order it (callflows opentact numbers order {number}), or remove it from the flow"
             yield PlanNote("missing", f"{number} (flow {flow}) is not a number of the account", fix)
         else:
             yield from _plan_number(desired, current, entries, lease, flow)
@@ -142,11 +142,13 @@ def _plan_number(
         return
     holder = "" if ours and begun else _describe_holder(current, lease)
     if holder and not desired.takes_numbers:
-        yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "say --take to take it from there")
+        yield PlanNote("missing", f"{number} (flow {flow}) belongs to {holder}", "add --take to take it from there")
     elif flow in desired.broken_flows:
-        fix = "see callflows check; then connect again"
+        fix = "run callflows check, fix the flow, then run callflows connect again"
         yield PlanNote(
-            "missing", f"{number} is not given to the app: its flow {flow} is broken, and would only apologise", fix
+            "missing",
+            f"{number} is not given to the app: its flow {flow} has errors, and callers would only hear an apology",
+            fix,
         )
     else:
         yield AssignNumberStep(lease.uuid, number, flow, "" if ours else lease.app_uuid, connection, holder)
@@ -160,7 +162,7 @@ def _describe_holder(current: CurrentSetup, lease: OpentactLease) -> str:
         named: dict[str, OpentactApp] = {app.uuid: app for app in current.apps}
         name = named[lease.app_uuid].name if lease.app_uuid in named else ""
         return f"the app {name!r} ({lease.app_uuid})" if name else f"the app {lease.app_uuid}"
-    return "" if is_holder_known(lease) else "somebody whom Opentact does not name"
+    return "" if is_holder_known(lease) else "an owner that Opentact does not name"
 
 
 def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Iterator[PlanNote]:
@@ -172,16 +174,16 @@ def _note_unclaimed_numbers(desired: DesiredSetup, current: CurrentSetup) -> Ite
         if app and lease.app_uuid == app.uuid and lease.number not in desired.numbers
     ]
     if extra:
-        said = f"the app also has {len(extra)} number(s) that no flow claims exactly: {', '.join(extra[:5])}"
-        yield PlanNote("warning", f"{said}{', …' if len(extra) > 5 else ''}", "they stay as they are")  # noqa: PLR2004 - a few
+        message = f"the app also has {len(extra)} number(s) that no flow claims exactly: {', '.join(extra[:5])}"
+        yield PlanNote("warning", f"{message}{', …' if len(extra) > 5 else ''}", "they stay as they are")  # noqa: PLR2004 - a few
 
 
 def _plan_subscriptions(
     desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, now: datetime
 ) -> Iterator[SetupStep | PlanNote]:
-    there = {one.type for one in current.subscriptions if is_delivering(one, now)}
+    delivered_types = {one.type for one in current.subscriptions if is_delivering(one, now)}
     for kind in desired.event_types:
-        if kind in there:
+        if kind in delivered_types:
             continue
         if kind in entries.refused:
             yield build_refusal_note(kind, entries.refused[kind])

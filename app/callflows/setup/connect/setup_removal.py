@@ -50,8 +50,8 @@ def build_number_return_step(lease: str, undo_entry: NumberUndo, our_app: str, p
 
     back = f"back to the SIP connection {connection}" if connection else "to nobody, as it was"
     line = f"give {number} {f'back to the app {previous_app}' if previous_app else back}"
-    told = {"number": number, "lease": lease, "app": previous_app or None, "connection": connection or None}
-    return RestoreStep("return-number", [line], told, apply)
+    details = {"number": number, "lease": lease, "app": previous_app or None, "connection": connection or None}
+    return RestoreStep("return-number", [line], details, apply)
 
 
 def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], after: Mapping[str, object]) -> RestoreStep:
@@ -62,8 +62,8 @@ def build_app_restore_step(uuid: str, name: str, before: Mapping[str, object], a
         context.undo_log.entries.apps.pop(uuid, None)
 
     lines = [f"restore the app {name!r} ({uuid})", *(f"  {line}" for line in format_setting_changes(before, after))]
-    told = {"app": uuid, "name": name, "fields": {field: format_setting(value) for field, value in after.items()}}
-    return RestoreStep("restore-app", lines, told, apply)
+    details = {"app": uuid, "name": name, "fields": {field: format_setting(value) for field, value in after.items()}}
+    return RestoreStep("restore-app", lines, details, apply)
 
 
 def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
@@ -76,7 +76,7 @@ def build_app_deletion_step(uuid: str, name: str) -> RestoreStep:
         context.undo_log.entries.documents.pop(uuid, None)
 
     return RestoreStep(
-        "delete-app", [f"delete the app {name!r} ({uuid}), which connect made"], {"app": uuid, "name": name}, apply
+        "delete-app", [f"delete the app {name!r} ({uuid}), which connect created"], {"app": uuid, "name": name}, apply
     )
 
 
@@ -111,14 +111,14 @@ def build_document_restore_step(app: str, before: str) -> RestoreStep:
 async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> SetupPlan:
     """Fetch the current setup and return the removal plan. Raises OpentactError."""
     entries = undo_log.entries
-    found = await fetch_current_setup(
+    current = await fetch_current_setup(
         opentact, with_profiles=bool(entries.texts or entries.profiles or entries.making_profile)
     )
-    undo_log.adopt_pending(found.apps, found.subscriptions, found.profiles)
-    there = {app.uuid for app in found.apps}
-    apps = {uuid: await opentact.apps.get_app(uuid) for uuid in entries.apps if uuid in there}
-    documents = {uuid: await fetch_static_document(opentact, uuid) for uuid in entries.documents if uuid in there}
-    return build_removal_plan(entries, found, apps, documents)
+    undo_log.adopt_pending(current.apps, current.subscriptions, current.profiles)
+    app_uuids = {app.uuid for app in current.apps}
+    apps = {uuid: await opentact.apps.get_app(uuid) for uuid in entries.apps if uuid in app_uuids}
+    documents = {uuid: await fetch_static_document(opentact, uuid) for uuid in entries.documents if uuid in app_uuids}
+    return build_removal_plan(entries, current, apps, documents)
 
 
 def build_removal_plan(
@@ -126,24 +126,27 @@ def build_removal_plan(
 ) -> SetupPlan:
     """Return the removal steps."""
     # Numbers come first: no number may belong to a deleted app.
-    made: list[SetupStep | PlanNote] = [*plan_messaging_removal(entries, current), *_plan_number_returns(entries, current)]
-    made += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
+    planned_steps: list[SetupStep | PlanNote] = [
+        *plan_messaging_removal(entries, current),
+        *_plan_number_returns(entries, current),
+    ]
+    planned_steps += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
     for uuid, kept in entries.apps.items():
         if uuid in apps:
-            made += _plan_app_removal(entries, current, apps[uuid], kept)
-    steps = tuple(one for one in made if not isinstance(one, PlanNote))
-    return SetupPlan(steps, tuple(one for one in made if isinstance(one, PlanNote)))
+            planned_steps += _plan_app_removal(entries, current, apps[uuid], kept)
+    steps = tuple(one for one in planned_steps if not isinstance(one, PlanNote))
+    return SetupPlan(steps, tuple(one for one in planned_steps if isinstance(one, PlanNote)))
 
 
 def _plan_number_returns(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
     leases = {lease.uuid: lease for lease in current.leases}
-    there = {app.uuid for app in current.apps}
+    app_uuids = {app.uuid for app in current.apps}
     for uuid, kept in entries.numbers.items():
         lease = leases.get(uuid)
         if lease is None:
             yield PlanNote("warning", f"{kept.number} is not a number of the account any more")
         elif not _is_restored(lease, kept):
-            yield from _plan_number_return(lease, kept, there)
+            yield from _plan_number_return(lease, kept, app_uuids)
 
 
 def _plan_number_return(
@@ -151,14 +154,14 @@ def _plan_number_return(
 ) -> Iterator[SetupStep | PlanNote]:
     before, connection = undo_entry.before_app, get_sip_connection_uuid(lease)
     if lease.app_uuid not in (undo_entry.app, before):
-        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} since; it stays there")
+        yield PlanNote("warning", f"{undo_entry.number} belongs to {lease.app_uuid or 'nobody'} now; it stays there")
         return
     if connection not in ("", undo_entry.before_connection):
-        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} since; it stays there")
+        yield PlanNote("warning", f"{undo_entry.number} belongs to the SIP connection {connection} now; it stays there")
         return
     if before and before not in existing_apps:
         yield PlanNote(
-            "missing", f"{undo_entry.number} belonged to the app {before}, which is gone; it will belong to nobody"
+            "missing", f"{undo_entry.number} belonged to the app {before}, which no longer exists; it will belong to nobody"
         )
         before = ""
     ours = undo_entry.app if lease.app_uuid == undo_entry.app else ""
@@ -171,19 +174,21 @@ def _is_restored(lease: OpentactLease, undo_entry: NumberUndo) -> bool:
 
 def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) -> Iterator[SetupStep | PlanNote]:
     for uuid, kept in entries.documents.items():
-        made = uuid in entries.apps and entries.apps[uuid].made
-        if uuid not in documents or made or documents[uuid] == kept.before:
+        was_created = uuid in entries.apps and entries.apps[uuid].made
+        if uuid not in documents or was_created or documents[uuid] == kept.before:
             continue
         if hash_setting(documents[uuid]) in kept.written or not documents[uuid]:
             yield build_document_restore_step(uuid, kept.before)
         else:
-            yield PlanNote("warning", f"the static document of the app {uuid} is another one since; it stays")
+            yield PlanNote(
+                "warning", f"the static document of the app {uuid} has changed since connect stored it; it stays"
+            )
 
 
 def _plan_unsubscribes(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep]:
-    there = {one.uuid for one in current.subscriptions}
+    subscription_uuids = {one.uuid for one in current.subscriptions}
     for uuid, kept in entries.subscriptions.items():
-        if uuid in there:
+        if uuid in subscription_uuids:
             yield build_unsubscribe_step(uuid, kept.type)
 
 
@@ -195,22 +200,24 @@ def _plan_app_removal(
             lease.number for lease in current.leases if lease.app_uuid == app.uuid and lease.uuid not in entries.numbers
         ]
         if others:
-            text = f"the app {app.name!r}, which connect made, stays: it was given {', '.join(others)} since"
+            text = f"the app {app.name!r}, which connect created, stays: meanwhile it got {', '.join(others)}"
             yield PlanNote("missing", text, "give them to another app, and delete it in the portal")
         else:
             yield build_app_deletion_step(app.uuid, app.name)
         return
-    there = {field: app.raw.get(field) for field in undo_entry.before}
+    current_fields = {field: app.raw.get(field) for field in undo_entry.before}
     after = {
         field: value
         for field, value in undo_entry.before.items()
-        if value != there[field] and undo_entry.is_our_value(field, there[field])
+        if value != current_fields[field] and undo_entry.is_our_value(field, current_fields[field])
     }
-    others = [field for field, value in undo_entry.before.items() if value != there[field] and field not in after]
+    others = [field for field, value in undo_entry.before.items() if value != current_fields[field] and field not in after]
     if others:
-        yield PlanNote("warning", f"{', '.join(others)} of the app {app.name!r} is changed since; it stays as it is")
+        yield PlanNote(
+            "warning", f"{', '.join(others)} of the app {app.name!r} has changed since connect; it stays as it is"
+        )
     if after:
-        yield build_app_restore_step(app.uuid, app.name, {field: there[field] for field in after}, after)
+        yield build_app_restore_step(app.uuid, app.name, {field: current_fields[field] for field in after}, after)
 
 
 def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) -> RestoreStep:
@@ -225,9 +232,9 @@ def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) ->
                 await context.opentact.messages.disable_messaging(number)
         context.undo_log.entries.texts.pop(lease, None)
 
-    back = f"by the messaging profile {before} again" if before else "no more, as it was"
-    told = {"number": number, "lease": lease, "profile": before or None}
-    return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], told, apply)
+    back = f"with the messaging profile {before} again" if before else "no more, as it was"
+    details = {"number": number, "lease": lease, "profile": before or None}
+    return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], details, apply)
 
 
 def build_profile_restore_step(
@@ -245,7 +252,7 @@ def build_profile_restore_step(
 
     named = f"the messaging profile {name!r} ({uuid})"
     restored = [f"restore {named}", f"  {CALLBACK_URL_FIELD}: {format_setting_change(current_url, previous_url)}"]
-    lines = [f"delete {named}, which connect made"] if is_ours else restored
+    lines = [f"delete {named}, which connect created"] if is_ours else restored
     return RestoreStep(
         "restore-profile",
         lines,
@@ -267,11 +274,11 @@ def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Itera
 
 
 def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessagingUndo) -> Iterator[SetupStep | PlanNote]:
-    told, there = "messaging_profile" in lease.raw, get_messaging_profile_uuid(lease)
-    if told and there == undo_entry.before:
+    is_reported, profile_uuid = "messaging_profile" in lease.raw, get_messaging_profile_uuid(lease)
+    if is_reported and profile_uuid == undo_entry.before:
         return
-    if told and there not in ("", undo_entry.profile):
-        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile since; it stays so")
+    if is_reported and profile_uuid not in ("", undo_entry.profile):
+        yield PlanNote("warning", f"{undo_entry.number} has another messaging profile now; it stays so")
     else:
         yield build_messaging_restore_step(lease.uuid, undo_entry)
 
@@ -279,14 +286,14 @@ def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessa
 def _plan_profile_restore(
     profile: OpentactRecord, undo_entry: ProfileUndo, *, is_in_use: bool
 ) -> Iterator[SetupStep | PlanNote]:
-    there, before, name = (
+    listed_profile, before, name = (
         profile.raw.get(CALLBACK_URL_FIELD),
         undo_entry.before.get(CALLBACK_URL_FIELD),
         str(profile.raw.get("name") or ""),
     )
     if undo_entry.made and is_in_use:
-        yield PlanNote("missing", f"the messaging profile {name!r}, which connect made, stays: others have it since")
+        yield PlanNote("missing", f"the messaging profile {name!r}, which connect created, stays: other numbers use it now")
     elif undo_entry.made:
         yield build_profile_restore_step(profile.uuid, name, is_ours=True)
-    elif undo_entry.is_our_value(CALLBACK_URL_FIELD, there) and there != before:
-        yield build_profile_restore_step(profile.uuid, name, is_ours=False, current_url=there, previous_url=before)
+    elif undo_entry.is_our_value(CALLBACK_URL_FIELD, listed_profile) and listed_profile != before:
+        yield build_profile_restore_step(profile.uuid, name, is_ours=False, current_url=listed_profile, previous_url=before)

@@ -40,7 +40,10 @@ class CreateAppStep:
     @property
     def lines(self) -> list[str]:
         made_of = f"of the product {format_setting(self.product_name or self.product)}"
-        return [f"make the app {self.name!r} {made_of}", *(f"  {line}" for line in format_setting_changes({}, self.fields))]
+        return [
+            f"create the app {self.name!r} {made_of}",
+            *(f"  {line}" for line in format_setting_changes({}, self.fields)),
+        ]
 
     @property
     def json_fields(self) -> dict[str, Any]:
@@ -51,17 +54,17 @@ class CreateAppStep:
         context.undo_log.entries.making_app = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        made, fields = await self._create_app(context)
-        if not made.uuid:
+        app, fields = await self._create_app(context)
+        if not app.uuid:
             raise OpentactResponseError(
-                "the app is made, but Opentact does not say its id", fix="do it again: it will be found"
+                "the app is created, but Opentact did not return its id", fix="run the command again: it finds the app then"
             )
         entries = context.undo_log.entries
-        kept = entries.apps[made.uuid] = AppUndo(name=self.name, made=True)
+        kept = entries.apps[app.uuid] = AppUndo(name=self.name, made=True)
         for field, value in fields.items():
             kept.record_value(field, value)
         entries.making_app = None
-        context.app = made.uuid
+        context.app = app.uuid
 
     async def _create_app(self, context: PlanContext) -> tuple[OpentactApp, Mapping[str, object]]:
         """Create the app and return the accepted fields; retry without the call length if Opentact refuses that field."""
@@ -71,7 +74,11 @@ class CreateAppStep:
             if MAX_CALL_LENGTH_FIELD not in str(error) and not any(MAX_CALL_LENGTH_FIELD in path for path in error.fields):
                 raise
         context.notes.append(
-            PlanNote("warning", f"Opentact does not take {MAX_CALL_LENGTH_FIELD}", "bound the app's calls in the portal")
+            PlanNote(
+                "warning",
+                f"Opentact does not accept {MAX_CALL_LENGTH_FIELD}",
+                "limit the length of the app's calls in the portal",
+            )
         )
         fields = {field: value for field, value in self.fields.items() if field != MAX_CALL_LENGTH_FIELD}
         return await context.opentact.apps.create_app(self.name, self.product, **fields), fields
@@ -174,7 +181,7 @@ class SubscribeStep:
 
     @property
     def lines(self) -> list[str]:
-        again = ", since the subscription that there is does not last" if self.old_uuids else ""
+        again = ", because the current subscription expires" if self.old_uuids else ""
         return [f"subscribe to {self.type} for {SUBSCRIPTION_LIFETIME.days} days{again}"]
 
     @property
@@ -200,16 +207,16 @@ class SubscribeStep:
     async def _create_subscription(self, context: PlanContext) -> None:
         subscriptions, entries = context.opentact.subscriptions, context.undo_log.entries
         try:
-            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
+            subscription = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
         except OpentactConflictError:
             if not self.old_uuids:
                 raise
             for uuid in self.old_uuids:
                 await subscriptions.delete_subscription(uuid)
                 entries.subscriptions.pop(uuid, None)
-            made = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
-        if made.uuid:
-            entries.subscriptions[made.uuid] = SubscriptionUndo(type=self.type)
+            subscription = await subscriptions.create_subscription(self.type, get_utc_now() + SUBSCRIPTION_LIFETIME)
+        if subscription.uuid:
+            entries.subscriptions[subscription.uuid] = SubscriptionUndo(type=self.type)
             entries.making_subscription = None
         else:
             context.undo_log.adopt_pending((), await subscriptions.list_all())
@@ -217,8 +224,8 @@ class SubscribeStep:
 
 def build_refusal_note(event_type: str, reason: str) -> PlanNote:
     """Return the note for an event type refused as a subscription."""
-    fix = "take it out of CALLFLOWS_EVENT_TYPES, unless it comes without asking; the server asks again by itself"
-    return PlanNote("warning", f"Opentact does not let {event_type} be subscribed to: {reason}", fix)
+    fix = "remove it from CALLFLOWS_EVENT_TYPES, unless it comes without a subscription; the server tries again by itself"
+    return PlanNote("warning", f"Opentact refuses a subscription to {event_type}: {reason}", fix)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -232,8 +239,8 @@ class StoreDocumentStep:
 
     @property
     def lines(self) -> list[str]:
-        instead = " instead of the one that it has" if self.before else ""
-        return [f"have Opentact keep the static document of {self.flow} ({len(self.document)} bytes) for the app{instead}"]
+        instead = " instead of the current one" if self.before else ""
+        return [f"store the static document of {self.flow} ({len(self.document)} bytes) at Opentact for the app{instead}"]
 
     @property
     def json_fields(self) -> dict[str, Any]:

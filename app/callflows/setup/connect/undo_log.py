@@ -132,8 +132,8 @@ class UndoLog:
         except OSError as error:
             raise SettingsError(f"{self.path} cannot be read: {error.strerror}") from None
         except ValidationError:
-            fix = "restore it, or remove it: then what was there before connect is known no more"
-            raise SettingsError(f"{self.path} is not what connect wrote; {fix}") from None
+            fix = "restore the file, or remove it; without it, callflows cannot restore the state before connect"
+            raise SettingsError(f"{self.path} is damaged; {fix}") from None
 
     def save(self) -> None:
         """Write the file atomically; delete an empty one. Raises SettingsError."""
@@ -143,8 +143,8 @@ class UndoLog:
         try:
             self._write_file(self.entries.model_dump_json(indent=2))
         except OSError as error:
-            said = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
-            raise SettingsError(f"{said}; make CALLFLOWS_DATA a folder that can be written") from None
+            message = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
+            raise SettingsError(f"{message}; make the folder CALLFLOWS_DATA writable") from None
 
     def _write_file(self, content: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,11 +68,11 @@ class DoctorAccount:
     async def _fetch_app(self) -> OpentactApp | None:
         """Return the app of this server: the named or connected one, or else an app with our call control URL."""
         apps = await self.apps()
-        found = select_app(apps, self._app_name, UndoLog(self._settings.data).entries.apps)
-        if found is None and self._settings.public_url and not self._app_name:
+        matching_app = select_app(apps, self._app_name, UndoLog(self._settings.data).entries.apps)
+        if matching_app is None and self._settings.public_url and not self._app_name:
             ours = f"{self._settings.public_url}/call"
-            found = next((app for app in apps if (app.call_flow_url or "").startswith(ours)), None)
-        return await self.client.apps.get_app(found.uuid) if found else None
+            matching_app = next((app for app in apps if (app.call_flow_url or "").startswith(ours)), None)
+        return await self.client.apps.get_app(matching_app.uuid) if matching_app else None
 
     async def _fetch_leases(self) -> list[OpentactLease]:
         return [lease async for lease in self.client.numbers.search_leases()]
@@ -84,33 +84,34 @@ class DoctorAccount:
 async def diagnose_credentials(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
     """Check whether Opentact accepts the credentials, and when the token expires."""
     apps = await account.apps()
-    found = [DoctorFinding("ok", f"Opentact accepts them; the account has {len(apps)} app(s)")]
+    findings = [DoctorFinding("ok", f"Opentact accepts the credentials; the account has {len(apps)} app(s)")]
     end = parse_token_expiry(settings.opentact_token.get_secret_value())
     if end is not None and not (settings.opentact_email and settings.opentact_password.get_secret_value()):
         left = end - get_utc_now()
         if left < TOKEN_EXPIRY_MARGIN:
-            said = (
-                f"the token ends on {end:%Y-%m-%d %H:%M} UTC" if left > timedelta(0) else "the token says that it has ended"
-            )
-            fix = "make another in the portal, or set CALLFLOWS_OPENTACT_EMAIL and _PASSWORD, which renew it"
-            found.append(DoctorFinding("warning", said, fix))
-    return found
+            message = f"the token ends on {end:%Y-%m-%d %H:%M} UTC" if left > timedelta(0) else "the token has expired"
+            credentials = "CALLFLOWS_OPENTACT_EMAIL and CALLFLOWS_OPENTACT_PASSWORD"
+            fix = f"create a new token in the portal, or set {credentials} to renew it automatically"
+            findings.append(DoctorFinding("warning", message, fix))
+    return findings
 
 
 def parse_token_expiry(token: str) -> datetime | None:
     """Return the expiry time of a JWT, or None. The signature is not verified."""
     parts = token.split(".")
     try:
-        said = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return datetime.fromtimestamp(float(said["exp"]), UTC)
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return datetime.fromtimestamp(float(claims["exp"]), UTC)
     except (IndexError, ValueError, TypeError, KeyError, OverflowError, OSError):
         return None
 
 
 async def diagnose_subscriptions(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
     """Check the subscription of each configured event type."""
-    there = [one for one in await account.subscriptions() if one.channel == WEBSOCKET_CHANNEL]
-    return [_diagnose_subscription(kind, [one for one in there if one.type == kind]) for kind in settings.event_types]
+    subscriptions = [one for one in await account.subscriptions() if one.channel == WEBSOCKET_CHANNEL]
+    return [
+        _diagnose_subscription(kind, [one for one in subscriptions if one.type == kind]) for kind in settings.event_types
+    ]
 
 
 def _diagnose_subscription(event_type: str, subscriptions: list[OpentactSubscription]) -> DoctorFinding:
@@ -128,9 +129,11 @@ def _diagnose_subscription(event_type: str, subscriptions: list[OpentactSubscrip
             return DoctorFinding(
                 "error", f"{event_type}: the subscription has ended on {active[0].expired_on:%Y-%m-%d}", CONNECT_COMMAND
             )
-        said = f"{event_type}: the active subscription has an end ({odd.expired_on:%Y-%m-%d}) before its beginning"
+        message = f"{event_type}: the active subscription has an end ({odd.expired_on:%Y-%m-%d}) before its beginning"
         return DoctorFinding(
-            "warning", f"{said}; what that means is not documented", "see by callflows events whether they come"
+            "warning",
+            f"{message}; Opentact does not document the meaning",
+            "check with callflows events whether they arrive",
         )
     if all(one.expired_on is not None and one.expired_on < get_utc_now() + SUBSCRIPTION_RENEWAL_MARGIN for one in lasting):
         return DoctorFinding(
@@ -156,10 +159,10 @@ async def diagnose_event_connection(settings: Settings, account: DoctorAccount) 
     except OutboundRequestError:
         raise
     except Exception as error:  # noqa: BLE001 - every connection error becomes a finding
-        said = account.client.redact(describe_connection_error(error))
-        fix = "see whether this machine reaches it, and whether CALLFLOWS_OPENTACT_EVENTS_URL and the token are right"
-        return [DoctorFinding("error", f"no events from {url}: {said}", fix)]
-    return [DoctorFinding("ok", f"{url} welcomes the token")]
+        description = account.client.redact(describe_connection_error(error))
+        fix = "check that this machine reaches it, and that CALLFLOWS_OPENTACT_EVENTS_URL and the token are correct"
+        return [DoctorFinding("error", f"no events from {url}: {description}", fix)]
+    return [DoctorFinding("ok", f"{url} accepts the token")]
 
 
 async def _authenticate_websocket(url: str, token: AccessToken) -> None:
@@ -171,7 +174,7 @@ async def _authenticate_websocket(url: str, token: AccessToken) -> None:
             except MalformedFrameError:
                 continue
             except EventConnectionLostError as lost:
-                raise EventTokenRejectedError(f"{lost}, after it was shown the token") from None
+                raise EventTokenRejectedError(f"{lost}, after callflows sent the token") from None
             for event in events:
                 if event.type == "auth" and not is_token_accepted(event):
                     raise EventTokenRejectedError(event.text or "the token is not accepted")

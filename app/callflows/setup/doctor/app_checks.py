@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.loader.folder_loader import read_bounded_file
 from callflows.flows.source.flow_file import read_flow_file
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.steps.sms_step import SmsStep
 from callflows.setup.connect.current_setup import get_sip_connection_uuid, is_holder_known
 from callflows.setup.connect.desired_setup import (
     APP_TIMEOUT_MS,
@@ -49,16 +50,16 @@ def read_flow_file_facts(flow: Flow) -> FlowFileFacts | None:
     if file.suffix == ".py":
         return None
     try:
-        said = read_flow_file(read_bounded_file(file), ProblemReport(flow.file))
+        flow_file = read_flow_file(read_bounded_file(file), ProblemReport(flow.file))
     except OSError:
         return None
-    return None if said is None else FlowFileFacts(said.auto_answer, _contains_sms_step(said.model_dump()))
+    return None if flow_file is None else FlowFileFacts(flow_file.auto_answer, _contains_sms_step(flow_file.model_dump()))
 
 
 def _contains_sms_step(value: object) -> bool:
     """Search steps for ``sms`` at any depth; a mapping with a key ``sms`` outside a list of steps does not count."""
     if isinstance(value, list):
-        return any((isinstance(step, dict) and "sms" in step) or _contains_sms_step(step) for step in value)
+        return any((isinstance(step, dict) and SmsStep.step_key in step) or _contains_sms_step(step) for step in value)
     return isinstance(value, dict) and any(map(_contains_sms_step, value.values()))
 
 
@@ -71,9 +72,9 @@ async def diagnose_app_urls(settings: Settings, account: DoctorAccount) -> list[
     """Check whether the app requests this server with the right URLs, method and token."""
     app = await account.app()
     if app is None:
-        return [DoctorFinding("error", "no app of the account asks this server", CONNECT_COMMAND)]
-    found = [*_diagnose_app_urls(settings, app)]
-    return found or [DoctorFinding("ok", f"the app {app.name!r} asks this server")]
+        return [DoctorFinding("error", "no app of the account uses this server", CONNECT_COMMAND)]
+    findings = [*_diagnose_app_urls(settings, app)]
+    return findings or [DoctorFinding("ok", f"the app {app.name!r} uses this server")]
 
 
 def _diagnose_app_urls(settings: Settings, app: OpentactApp) -> Iterator[DoctorFinding]:
@@ -84,22 +85,24 @@ def _diagnose_app_urls(settings: Settings, app: OpentactApp) -> Iterator[DoctorF
         return
     if settings.control == "push":
         if app.call_flow_url:
-            said = (
-                f"{named} asks {format_setting(app.call_flow_url)}, "
-                "and CALLFLOWS_CONTROL is push: which wins is not documented"
+            message = (
+                f"{named} requests {format_setting(app.call_flow_url)}, "
+                "but CALLFLOWS_CONTROL is push: Opentact does not document which of the two it uses"
             )
-            yield DoctorFinding("error", said, CONNECT_COMMAND)
+            yield DoctorFinding("error", message, CONNECT_COMMAND)
         return
     if not _is_our_url(settings, CALL_ENDPOINT_PATH, app.call_flow_url):
         same = (app.call_flow_url or "").partition("?")[0] == f"{settings.public_url}{CALL_ENDPOINT_PATH}"
-        why = "with a token that is none of these settings" if same else "which is not this server"
-        yield DoctorFinding("error", f"{named} asks {format_setting(app.call_flow_url)}, {why}", CONNECT_COMMAND)
+        why = "with a token that is not in CALLFLOWS_TOKEN" if same else "which is not this server"
+        yield DoctorFinding("error", f"{named} requests {format_setting(app.call_flow_url)}, {why}", CONNECT_COMMAND)
     if (app.call_flow_method or "").upper() != "POST":
-        said = f"{named} asks by {format_setting(app.call_flow_method)}: only with POST Opentact says which call it is"
-        yield DoctorFinding("warning", said, CONNECT_COMMAND)
+        message = f"{named} uses {format_setting(app.call_flow_method)}: Opentact sends the id of the call only with POST"
+        yield DoctorFinding("warning", message, CONNECT_COMMAND)
     if not _is_our_url(settings, WEBHOOK_ENDPOINT_PATH, app.webhook_url):
-        said = f"{named} tells the states of calls to {format_setting(app.webhook_url)}"
-        yield DoctorFinding("warning", f"{said}: what events miss is not made up for", CONNECT_COMMAND)
+        message = f"{named} sends call states to {format_setting(app.webhook_url)}"
+        yield DoctorFinding(
+            "warning", f"{message}: if an event is lost, callflows does not learn the state of the call", CONNECT_COMMAND
+        )
 
 
 def _is_our_url(settings: Settings, path: str, url: str | None) -> bool:
@@ -113,21 +116,19 @@ async def diagnose_app_timeout(settings: Settings, account: DoctorAccount) -> li
         return []
     limit = app.call_flow_request_timeout
     if "call_flow_request_timeout" not in app.raw:
-        return [DoctorFinding("warning", "Opentact does not tell how long it waits for an answer", CONNECT_COMMAND)]
+        return [DoctorFinding("warning", "Opentact does not report how long it waits for an answer", CONNECT_COMMAND)]
     if not limit:
-        said = "there is no timeout" if limit is None else "the timeout is 0, which turns it off"
+        message = "there is no timeout" if limit is None else "the timeout is 0, which turns it off"
         return [
-            DoctorFinding(
-                "error", f"{said}: where this server is slow, a caller hears nothing without end", CONNECT_COMMAND
-            )
+            DoctorFinding("error", f"{message}: if this server is slow, callers hear silence without end", CONNECT_COMMAND)
         ]
     if limit > MAX_SILENCE_MS:
-        said = f"Opentact waits {limit:,} ms for an answer, in which a caller hears nothing"
-        return [DoctorFinding("warning", f"{said}: more than {MAX_SILENCE_MS:,} is too long", CONNECT_COMMAND)]
+        message = f"Opentact waits {limit:,} ms for an answer, and callers hear silence meanwhile"
+        return [DoctorFinding("warning", f"{message}: more than {MAX_SILENCE_MS:,} ms is too long", CONNECT_COMMAND)]
     if limit <= settings.deadline_ms:
-        said = f"Opentact waits {limit:,} ms, and an answer may take {settings.deadline_ms:,} ms (CALLFLOWS_DEADLINE_MS)"
+        message = f"Opentact waits {limit:,} ms, and an answer may take {settings.deadline_ms:,} ms (CALLFLOWS_DEADLINE_MS)"
         fix = "lower CALLFLOWS_DEADLINE_MS" if limit >= APP_TIMEOUT_MS else CONNECT_COMMAND
-        return [DoctorFinding("error", f"{said}: it gives up before the fallback is served", fix)]
+        return [DoctorFinding("error", f"{message}: Opentact gives up before the server can send the fallback", fix)]
     return [DoctorFinding("ok", f"Opentact waits {limit:,} ms for an answer")]
 
 
@@ -138,12 +139,12 @@ async def diagnose_call_length(_settings: Settings, account: DoctorAccount) -> l
         return []
     if app.max_call_length_min:
         return [DoctorFinding("ok", f"a call lasts {app.max_call_length_min} minutes at most")]
-    told = "max_call_length_min" in app.raw
-    said = "the length of a call is not bounded" if told else "Opentact does not tell how long a call may last"
+    is_reported = "max_call_length_min" in app.raw
+    message = "the length of a call is not limited" if is_reported else "Opentact does not report how long a call may last"
     return [
         DoctorFinding(
             "warning",
-            f"{said}: one that hangs costs money without end",
+            f"{message}: a call that hangs costs money without end",
             f"{CONNECT_COMMAND} --max-minutes {LONGEST_CALL_MINUTES}",
         )
     ]
@@ -156,23 +157,25 @@ async def diagnose_auto_answer(account: DoctorAccount, loaded: Callable[[], Awai
         return []
     if app.auto_answer is None:
         return [
-            DoctorFinding(
-                "ok", "Opentact does not tell whether the app answers the line by itself; flows do it where needed"
-            )
+            DoctorFinding("ok", "Opentact does not report whether the app answers calls by itself; flows answer if needed")
         ]
     flows = (await loaded()).book.flows.values()
     wants = {flow.name: written.auto_answer for flow in flows if (written := read_flow_file_facts(flow)) is not None}
     if app.auto_answer and (against := [name for name, want in wants.items() if want == "false"]):
-        said = f"the app answers the line by itself, which {_join_first_names(against)} (auto_answer: false) would not"
+        message = f"the app answers calls by itself, against {_join_first_names(against)} (auto_answer: false)"
         return [
             DoctorFinding(
-                "warning", f"{said}: callers pay before anybody is there", "turn the app's auto_answer off in the portal"
+                "warning",
+                f"{message}: callers pay before anybody talks to them",
+                "turn the app's auto_answer off in the portal",
             )
         ]
     if app.auto_answer and (twice := [name for name, want in wants.items() if want == "true"]):
-        said = f"the app answers the line by itself, and {_join_first_names(twice)} (auto_answer: true) once more"
-        return [DoctorFinding("warning", said, "write auto_answer: auto, which leaves it out where the app does it")]
-    return [DoctorFinding("ok", "flows and the app agree on who answers the line")]
+        message = f"the app answers calls by itself, and {_join_first_names(twice)} (auto_answer: true) a second time"
+        return [
+            DoctorFinding("warning", message, "write auto_answer: auto; then the flow answers only if the app does not")
+        ]
+    return [DoctorFinding("ok", "flows and the app agree on which of them answers the call")]
 
 
 async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
@@ -183,18 +186,18 @@ async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitabl
     names = {one.uuid: one.name for one in await account.apps()}
     ours = app.uuid if app else ""
     claimed = dict(iterate_exact_numbers(book))
-    found = [
+    findings = [
         finding
         for number, flow in claimed.items()
         if (finding := _diagnose_claimed_number(number, flow, leases.get(number), ours, names)) is not None
     ]
     for number, lease in leases.items():
         if ours and lease.app_uuid == ours and book.find_answering_flow(number) is None:
-            said = f"{number} rings here, and no flow claims it: callers hear an apology"
-            found.append(DoctorFinding("error", said, "claim it in a flow's numbers, or take it from the app"))
+            message = f"calls to {number} come to this app, and no flow claims the number: callers hear an apology"
+            findings.append(DoctorFinding("error", message, "add it to the numbers of a flow, or remove it from the app"))
     rest = sum(bool(ours) and lease.app_uuid == ours for lease in leases.values())
-    return found or [
-        DoctorFinding("ok", f"{len(claimed)} number(s) claimed exactly, {rest} of the app: all ring where they should")
+    return findings or [
+        DoctorFinding("ok", f"{len(claimed)} number(s) in flow files, {rest} of the app: all reach the right flow")
     ]
 
 
@@ -204,7 +207,7 @@ def _diagnose_claimed_number(
     """Return the problem of a claimed number, or None."""
     claimed = f"{number} (flow {flow})"
     if lease is None:
-        fix = f"order it (callflows opentact numbers order {number}), or take it out of the flow"
+        fix = f"order it (callflows opentact numbers order {number}), or remove it from the flow"
         return DoctorFinding("error", f"{claimed} is not a number of the account", fix)
     if connection := get_sip_connection_uuid(lease):
         return DoctorFinding("error", f"{claimed} belongs to the SIP connection {connection}", f"{CONNECT_COMMAND} --take")
@@ -215,10 +218,12 @@ def _diagnose_claimed_number(
             f"{CONNECT_COMMAND} --take",
         )
     if not lease.app_uuid:
-        said = (
-            "belongs to no app: nobody answers it" if is_holder_known(lease) else "belongs to whom Opentact does not tell"
+        message = (
+            "belongs to no app: nobody answers its calls"
+            if is_holder_known(lease)
+            else "is assigned, but Opentact does not report to which app"
         )
-        return DoctorFinding("error" if is_holder_known(lease) else "warning", f"{claimed} {said}", CONNECT_COMMAND)
+        return DoctorFinding("error" if is_holder_known(lease) else "warning", f"{claimed} {message}", CONNECT_COMMAND)
     return None
 
 
@@ -226,20 +231,24 @@ async def diagnose_messaging(account: DoctorAccount, loaded: Callable[[], Awaita
     """Check whether numbers of flows with ``sms`` steps can send messages."""
     book = (await loaded()).book
     writers = {
-        flow.name for flow in book.flows.values() if (said := read_flow_file_facts(flow)) is not None and said.sends_sms
+        flow.name for flow in book.flows.values() if (facts := read_flow_file_facts(flow)) is not None and facts.sends_sms
     }
     if not writers:
-        return [DoctorFinding("ok", "no flow file writes texts")]
+        return [DoctorFinding("ok", "no flow file sends text messages")]
     leases = {lease.number: lease for lease in await account.leases()}
-    found = []
+    findings = []
     for number, flow in iterate_exact_numbers(book):
         lease = leases.get(number)
         if flow in writers and lease is not None and not _can_send_messages(lease):
-            fix = "enable messages on it in the portal: by a messaging profile and, where carriers want one, a campaign"
-            found.append(
-                DoctorFinding("error", f"{number} (flow {flow}) writes texts, and messages are not enabled on it", fix)
+            fix = "enable messages for it in the portal: with a messaging profile and, if carriers require one, a campaign"
+            findings.append(
+                DoctorFinding("error", f"{number} (flow {flow}) sends text messages, but they are not enabled for it", fix)
             )
-    return found or [DoctorFinding("ok", f"{len(writers)} flow(s) write texts, as far as is told from numbers that can")]
+    return findings or [
+        DoctorFinding(
+            "ok", f"{len(writers)} flow(s) send text messages, from numbers that can send them as far as Opentact reports"
+        )
+    ]
 
 
 def _can_send_messages(lease: OpentactLease) -> bool:

@@ -17,7 +17,7 @@ _FoundT = TypeVar("_FoundT")
 DoctorLevel = Literal["ok", "warning", "error"]
 CHECK_TIMEOUT_SECONDS: Final = 15.0
 """Default time limit of a check."""
-_UNKNOWN_PREFIX: Final = "it cannot be told: "
+_UNKNOWN_PREFIX: Final = "not checked: "
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SharedFetch(Generic[_FoundT]):
         """Return the fetched value; raise the error of the fetch to every caller."""
         if self._task is None:
             self._task = asyncio.create_task(self._run_fetch())
-            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._task)
 
     async def _run_fetch(self) -> _FoundT:
@@ -71,23 +71,23 @@ class SharedFetch(Generic[_FoundT]):
 async def run_in_daemon_thread(work: Callable[[], _FoundT]) -> _FoundT:
     """Run blocking work, such as access to a dead disk, in a thread that does not delay the end of the process."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[_FoundT] = loop.create_future()
+    future: asyncio.Future[_FoundT] = loop.create_future()
 
     def set_outcome(set_future: Callable[[Any], None], value: object) -> None:
-        if not done.done():
+        if not future.done():
             set_future(value)
 
     def run_work() -> None:
-        give, value = done.set_result, None
+        give, value = future.set_result, None
         try:
             value = work()
         except BaseException as error:  # noqa: BLE001 - raised again by the awaiting check
-            give, value = done.set_exception, error  # type: ignore[assignment]
+            give, value = future.set_exception, error  # type: ignore[assignment]
         if not loop.is_closed():
             loop.call_soon_threadsafe(set_outcome, give, value)
 
     threading.Thread(target=run_work, daemon=True).start()
-    return await done
+    return await future
 
 
 def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[], Awaitable[Sequence[DoctorFinding]]]:
@@ -102,10 +102,10 @@ def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[
 async def run_doctor_checks(checks: Sequence[DoctorCheck], *, offline: bool = False) -> list[DoctorResult]:
     """Return the results of all checks in order; ``offline`` runs local checks only."""
     wanted = [check for check in checks if check.is_local or not offline]
-    found = await asyncio.gather(*(_run_check(check) for check in wanted))
+    check_findings = await asyncio.gather(*(_run_check(check) for check in wanted))
     results = [
         DoctorResult(check.name, finding.level, finding.found, finding.fix)
-        for check, findings in zip(wanted, found, strict=True)
+        for check, findings in zip(wanted, check_findings, strict=True)
         for finding in findings
     ]
     return [_shorten_repeated_reason(result, results) for result in results]
@@ -117,7 +117,7 @@ def _shorten_repeated_reason(result: DoctorResult, results: list[DoctorResult]) 
     where = next((other.check for other in results if other.level == "error" and reason in other.found), "")
     if reason == result.found or not where:
         return result
-    return dataclasses.replace(result, found=f"{_UNKNOWN_PREFIX}see {where}", fix="")
+    return dataclasses.replace(result, found=f"{_UNKNOWN_PREFIX}first fix {where}", fix="")
 
 
 async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
@@ -127,11 +127,13 @@ async def _run_check(check: DoctorCheck) -> Sequence[DoctorFinding]:
     except TimeoutError:
         return [
             DoctorFinding(
-                "error", f"it could not be told within {check.timeout_seconds:g} s", "see whether what it asks is reachable"
+                "error",
+                f"the check did not end within {check.timeout_seconds:g} s",
+                "check that the server it contacts is reachable",
             )
         ]
     except CallflowsError as error:
-        said = str(error) if check.failure_level == "error" else f"{_UNKNOWN_PREFIX}{error}"
-        return [DoctorFinding(check.failure_level, said, getattr(error, "fix", ""))]
+        message = str(error) if check.failure_level == "error" else f"{_UNKNOWN_PREFIX}{error}"
+        return [DoctorFinding(check.failure_level, message, getattr(error, "fix", ""))]
     except Exception as error:  # noqa: BLE001 - the other checks must still run
-        return [DoctorFinding("error", f"the check itself broke: {type(error).__name__}: {error}", "please report it")]
+        return [DoctorFinding("error", f"the check itself failed: {type(error).__name__}: {error}", "please report it")]

@@ -50,7 +50,7 @@ def diagnose_setting_names(_settings: Settings) -> Iterator[DoctorFinding]:
     """Report variables with the prefix ``CALLFLOWS_`` that are no settings."""
     strange = find_unknown_settings()
     for line in strange:
-        yield DoctorFinding("warning", line, "correct its name, or take it away")
+        yield DoctorFinding("warning", line, "correct its name, or remove it")
     if not strange:
         yield DoctorFinding("ok", "every CALLFLOWS_… variable is a setting")
 
@@ -59,7 +59,9 @@ def diagnose_token(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether the token exists and is hard to guess."""
     if not settings.token:
         yield DoctorFinding(
-            "error", "CALLFLOWS_TOKEN is not set: only this machine is answered, and no call of Opentact", _CREATE_TOKEN_FIX
+            "error",
+            "CALLFLOWS_TOKEN is not set: the server answers only this machine, and no call from Opentact",
+            _CREATE_TOKEN_FIX,
         )
     for number, secret in enumerate(settings.token, start=1):
         which = f"token {number} of {len(settings.token)}" if len(settings.token) > 1 else "the token"
@@ -67,22 +69,22 @@ def diagnose_token(settings: Settings) -> Iterator[DoctorFinding]:
         yield (
             DoctorFinding("error", f"{which} is weak: {why}", _CREATE_TOKEN_FIX)
             if why
-            else DoctorFinding("ok", f"{which} cannot be guessed")
+            else DoctorFinding("ok", f"{which} is hard to guess")
         )
 
 
 def explain_weak_secret(secret: str) -> str:
     """Return why a secret is easy to guess, or an empty text; judged by its characters only."""
     if len(secret) < MIN_TOKEN_CHARACTERS:
-        return f"it has {len(secret)} characters, and should have {MIN_TOKEN_CHARACTERS} or more"
+        return f"it has {len(secret)} characters; {MIN_TOKEN_CHARACTERS} or more are needed"
     plain = "".join(filter(str.isalnum, secret.lower()))
     for word in _COMMON_TOKEN_WORDS:
         plain = plain.replace(word, "")
     if len(plain) < MIN_TOKEN_CHARACTERS // 2:
-        return "it is made of words that everybody tries first"
+        return "it consists of words that attackers try first"
     steps = [ord(after) - ord(before) for before, after in pairwise(secret)]
     bits = min(_estimate_entropy_bits([*secret]), _estimate_entropy_bits(steps))
-    return "" if bits >= MIN_TOKEN_ENTROPY_BITS else "it repeats itself, or goes on in equal steps"
+    return "" if bits >= MIN_TOKEN_ENTROPY_BITS else "it repeats itself, or counts up or down"
 
 
 def _estimate_entropy_bits(parts: list[str] | list[int]) -> float:
@@ -95,33 +97,31 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether Opentact can reach the public URL, and whether the connection is encrypted."""
     url = urlsplit(settings.public_url)
     if not settings.public_url:
-        said = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents are made of what each request says of itself"
-        yield DoctorFinding("error", said, "set it to the address that Opentact reaches, as https://calls.example.com")
+        message = "CALLFLOWS_PUBLIC_URL is not set: URLs in documents come from the headers of each request"
+        yield DoctorFinding("error", message, "set it to the address that Opentact reaches, as https://calls.example.com")
     elif is_loopback_host(url.hostname or ""):
-        said = f"{settings.public_url} is this machine, which only a stand-in on it reaches"
-        yield DoctorFinding("warning", said, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
+        message = f"{settings.public_url} is this machine, which only a stand-in on this machine reaches"
+        yield DoctorFinding("warning", message, "set CALLFLOWS_PUBLIC_URL to the address that Opentact reaches")
     elif url.scheme != "https":
-        fix = "put a proxy with a certificate before the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
+        fix = "put a proxy with a certificate in front of the server, and set CALLFLOWS_PUBLIC_URL to its https:// address"
         yield DoctorFinding(
-            "error", f"{settings.public_url} is not TLS: tokens and what callers press can be read on the way", fix
+            "error", f"{settings.public_url} does not use TLS: others can read tokens and pressed keys on the way", fix
         )
     else:
-        yield DoctorFinding("ok", f"{settings.public_url} is TLS")
+        yield DoctorFinding("ok", f"{settings.public_url} uses TLS")
 
 
 def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether all processes can read each other's tickets."""
-    kept = f"made once and kept in {settings.data}"
-    fix = "where there are replicas set CALLFLOWS_SECRET_KEYS, the same for all"
+    kept = f"created once and stored in {settings.data}"
+    fix = "if several machines serve calls, set the same CALLFLOWS_SECRET_KEYS on all of them"
     if settings.secret_keys:
-        yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) sign tickets, the same wherever they are set")
+        yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) from CALLFLOWS_SECRET_KEYS sign tickets")
     elif settings.workers > 1:
-        said = (
-            f"{settings.workers} workers share the key that is {kept}; another machine has another, and its calls break off"
-        )
-        yield DoctorFinding("warning", said, fix)
+        message = f"{settings.workers} workers share the key {kept}; another machine cannot continue these calls"
+        yield DoctorFinding("warning", message, fix)
     else:
-        yield DoctorFinding("ok", f"the key is {kept}; {fix}")
+        yield DoctorFinding("ok", f"the key was {kept}; {fix}")
 
 
 def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
@@ -130,17 +130,19 @@ def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:
     The server speaks no TLS, so an https URL implies a proxy in front.
     """
     if not settings.public_url.startswith("https://"):
-        yield DoctorFinding("ok", "no proxy is known of")
+        yield DoctorFinding("ok", "no proxy is configured")
     elif settings.trusted_proxies:
-        yield DoctorFinding("ok", f"{len(settings.trusted_proxies)} network(s) of proxies are believed")
+        yield DoctorFinding("ok", f"{len(settings.trusted_proxies)} network(s) of proxies are trusted")
     else:
-        said = "CALLFLOWS_PUBLIC_URL is https, so a proxy stands before the server, and CALLFLOWS_TRUSTED_PROXIES is empty"
+        message = (
+            "CALLFLOWS_PUBLIC_URL is https, so a proxy is in front of the server, but CALLFLOWS_TRUSTED_PROXIES is empty"
+        )
         fix = "set CALLFLOWS_TRUSTED_PROXIES to the proxy's network, as 10.0.0.0/8"
         if settings.allowed_sources:
-            why = "every request seems to come from the proxy, so it is the one that CALLFLOWS_ALLOWED_SOURCES judges"
-            yield DoctorFinding("error", f"{said}: {why}", fix)
+            why = "every request seems to come from the proxy, so CALLFLOWS_ALLOWED_SOURCES applies to the proxy"
+            yield DoctorFinding("error", f"{message}: {why}", fix)
         else:
-            yield DoctorFinding("warning", f"{said}: every request seems to come from the proxy, by http", fix)
+            yield DoctorFinding("warning", f"{message}: every request seems to come from the proxy, over http", fix)
 
 
 def diagnose_data_folder(
@@ -148,19 +150,19 @@ def diagnose_data_folder(
 ) -> Iterator[DoctorFinding]:
     """Check whether the data folder is writable and has free space."""
     folder = settings.data.absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    parent = next(place for place in (folder, *folder.parents) if place.exists())
     fix = "make CALLFLOWS_DATA a folder that this user can write"
     try:
-        if there == folder:
+        if parent == folder:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"callflows")
-        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            yield DoctorFinding("error", f"{folder} is not there, and cannot be made in {there}", fix)
+        elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            yield DoctorFinding("error", f"{folder} does not exist, and cannot be created in {parent}", fix)
             return
     except OSError as error:
         yield DoctorFinding("error", f"{folder} cannot be written: {error.strerror}", fix)
         return
-    total, _, free = disk_usage(there)
+    total, _, free = disk_usage(parent)
     left = f"{free // 2**20:,} MiB of {total // 2**20:,} MiB are free"
     if free >= LOW_DISK_BYTES:
         yield DoctorFinding("ok", f"{settings.data} can be written; {left}")
@@ -168,7 +170,7 @@ def diagnose_data_folder(
         yield DoctorFinding(
             "error" if free < FULL_DISK_BYTES else "warning",
             f"the disk of {folder} is nearly full: {left}",
-            "make room on it",
+            "free some space on this disk",
         )
 
 
@@ -178,15 +180,15 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
 
     store = SqlStore(settings.journal_url)
     if store.sqlite_file is not None and not store.sqlite_file.exists():
-        yield DoctorFinding("ok", f"{store.sqlite_file} is made when the server starts")
+        yield DoctorFinding("ok", f"{store.sqlite_file} is created when the server starts")
         return
     try:
         store.hold_lease("doctor", "doctor", 0.0, 0.0)
     except JournalError as error:
         if _MISSING_TABLE_PATTERN.search(str(error)):
-            yield DoctorFinding("ok", f"{store.display_name} is empty: the server makes its tables when it starts")
+            yield DoctorFinding("ok", f"{store.display_name} is empty: the server creates its tables when it starts")
         else:
-            fix = "let it be reached and written; until then calls are answered, and remembered in files"
+            fix = "make it reachable and writable; until then the server answers calls and keeps the records in files"
             yield DoctorFinding("error", f"{store.display_name} cannot be written: {error}", fix)
     else:
         yield DoctorFinding("ok", f"{store.display_name} can be written")
@@ -196,17 +198,17 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
 
 def diagnose_flows(loaded: LoadedFlows, folder: Path) -> Iterator[DoctorFinding]:
     """Report the problems of flow files, errors first."""
-    fix = "see callflows check"
+    fix = "run callflows check"
     for level in ("error", "warning"):
-        found = [problem for problem in loaded.problems if problem.severity == level]
-        for problem in found[:_MAX_SHOWN_PROBLEMS]:
+        problems = [problem for problem in loaded.problems if problem.severity == level]
+        for problem in problems[:_MAX_SHOWN_PROBLEMS]:
             yield DoctorFinding(level, str(problem), problem.fix or fix)
-        if len(found) > _MAX_SHOWN_PROBLEMS:
-            yield DoctorFinding(level, f"and {len(found) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", fix)
+        if len(problems) > _MAX_SHOWN_PROBLEMS:
+            yield DoctorFinding(level, f"and {len(problems) - _MAX_SHOWN_PROBLEMS} more {level}s in flow files", fix)
     count = len(loaded.book.flows)
     if not count and not loaded.has_errors:
         yield DoctorFinding(
-            "error", f"there is no flow in {folder}: every call hears an apology", "begin one: callflows new"
+            "error", f"there is no flow in {folder}: every caller hears an apology", "create one with callflows new"
         )
     elif not loaded.has_errors:
         yield DoctorFinding("ok", f"{count} flow(s) can answer")

@@ -40,13 +40,13 @@ async def diagnose_reachability(settings: Settings) -> list[DoctorFinding]:
     fix = (
         "the server does not run here either: start it (callflows serve)"
         if local
-        else f"the server itself answers on {here}:{settings.port}: look at the name, the firewall and the proxy before it"
+        else f"the server itself answers on {here}:{settings.port}: check the DNS name, the firewall and the proxy"
     )
     return [DoctorFinding("error", f"{settings.public_url} cannot be reached from here: {why}", fix)]
 
 
 async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
-    """Check whether a call with a wrong token is forbidden."""
+    """Check whether the server refuses a call with a wrong token."""
     if not settings.public_url:
         return []
     wrong = (
@@ -54,10 +54,10 @@ async def diagnose_access_control(settings: Settings) -> list[DoctorFinding]:
     )
     reply = await probe_url(f"{settings.public_url}/call", "POST", token=wrong)
     if reply.status == _FORBIDDEN_STATUS:
-        return [DoctorFinding("ok", "a call with a wrong token is forbidden")]
-    said = f"a call with a wrong token is answered with {reply.status}, not {_FORBIDDEN_STATUS}"
+        return [DoctorFinding("ok", "the server refuses a call with a wrong token")]
+    message = f"the server answers a call with a wrong token with status {reply.status}, not {_FORBIDDEN_STATUS}"
     return [
-        DoctorFinding("error", said, "set CALLFLOWS_TOKEN for the server, and let the proxy hand on /call as it is asked")
+        DoctorFinding("error", message, "set CALLFLOWS_TOKEN for the server, and let the proxy pass /call on unchanged")
     ]
 
 
@@ -71,11 +71,19 @@ async def diagnose_running_token(settings: Settings) -> list[DoctorFinding]:
         return []
     reply = await probe_url(f"{settings.public_url}/metrics", token=settings.token[0].get_secret_value())
     if reply.status == _FORBIDDEN_STATUS and reply.headers.get("content-type", "").startswith(_PROBLEM_MEDIA_TYPE):
-        said = "the server that runs does not know the (first) token of these settings"
+        message = "the running server does not accept the (first) token of these settings"
         return [
-            DoctorFinding("error", said, "start it anew with this CALLFLOWS_TOKEN, or run doctor where its settings are")
+            DoctorFinding(
+                "error",
+                message,
+                "restart the server with this CALLFLOWS_TOKEN, or run doctor with the settings of the server",
+            )
         ]
-    known = "the server that runs knows the token" if reply.status == 200 else "whether it knows the token cannot be told"  # noqa: PLR2004 - HTTP
+    known = (
+        "the running server accepts the token"
+        if reply.status == 200  # noqa: PLR2004 - HTTP
+        else "callflows cannot check whether the running server accepts the token"
+    )
     return [DoctorFinding("ok", known)]
 
 
@@ -84,15 +92,15 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
     try:
         reply = await probe_url(f"{settings.opentact_url}/")
     except OutboundRequestError as error:
-        fix = "see whether this machine reaches the internet, and whether CALLFLOWS_OPENTACT_URL is right"
+        fix = "check that this machine reaches the internet, and that CALLFLOWS_OPENTACT_URL is correct"
         return [DoctorFinding("error", f"{settings.opentact_url} cannot be reached: {error}", fix)]
     try:
         theirs = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
     except (ValueError, TypeError):
-        return [DoctorFinding("warning", "Opentact does not tell its time", "see that this machine's clock is set by NTP")]
+        return [DoctorFinding("warning", "Opentact does not report its time", "check that NTP sets this machine's clock")]
     off = reply.received_at - reply.elapsed_seconds / 2 - (theirs + 0.5)
     if abs(off) < CLOCK_WARNING_SECONDS:
         return [DoctorFinding("ok", "this machine's clock and Opentact's agree")]
-    said = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
+    message = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
     level: DoctorLevel = "error" if abs(off) >= CLOCK_ERROR_SECONDS else "warning"
-    return [DoctorFinding(level, f"{said}: tokens, tickets and opening hours go by it", "set the clock by NTP")]
+    return [DoctorFinding(level, f"{message}: tokens, tickets and opening hours depend on it", "set the clock with NTP")]

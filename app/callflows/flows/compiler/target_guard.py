@@ -1,0 +1,128 @@
+"""Judges the targets in documents that templates and programs write, before such a document leaves the server.
+
+A step ``dial`` judges its computed targets itself. A template or a program writes a whole document, in which a target may
+come from the caller's digits, so every target is judged that the author did not write out.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Final
+
+from jinja2 import nodes as jinja_nodes
+
+from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.decisions import DecisionOrigin
+from callflows.flows.entry_points import START_NODE
+from callflows.language import Dial, Error, Record, Response, To, from_xml, to_xml
+from callflows.telephony.phone_numbers import mask_number, normalize_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from callflows.flows.dial_policy.target_policy import DialPolicy
+    from callflows.language import Dialect, Extensions
+    from callflows.language.element import Element
+    from callflows.telephony.turn import Turn
+
+
+_TARGET_ELEMENT: Final = re.compile(r"<(To|Number|Sip|Dial)\b[^<>]*>\s*([^<>\s][^<>]*?)\s*</\1\s*>")
+_TARGET_END: Final = re.compile(r"</(?:To|Number|Sip)\s*>")
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+
+
+class TargetGuard:
+    """Takes the targets out of a document that the dial policy refuses. A Dial without targets becomes its Error."""
+
+    def __init__(
+        self, policy: DialPolicy, literal_targets: Mapping[str, int], dialect: Dialect, extensions: Extensions
+    ) -> None:
+        """``literal_targets`` are the targets that the author wrote out, with their lines."""
+        self._policy = policy
+        self._literal_targets = frozenset(map(normalize_target, literal_targets))
+        self._dialect = dialect
+        self._extensions = extensions
+
+    def guard_document(self, content: str, turn: Turn, node: str = START_NODE) -> str:
+        """Return the content of a Response without refused targets, and record each refusal in the trail of the turn.
+
+        Raises DocumentReadError for content that is no document, because an unread target could be rung.
+        """
+        if "<Dial" not in content:
+            return content
+        response = from_xml(f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}".encode(), extensions=self._extensions)
+        refusals: list[tuple[str, str]] = []
+        guarded = [*self._guard_elements(response, refusals)]
+        if not refusals:
+            return content
+        for target, reason in refusals:
+            origin = DecisionOrigin(node, 0, Dial.spec.name.lower(), "a target of the document", _NO_NAMES, _NO_NAMES)
+            turn.trail.append((origin, "refused", turn.values, {"target": mask_number(target), "refused": reason}))
+        written = to_xml(Response(*guarded), self._dialect, extensions=self._extensions).decode()  # type: ignore[arg-type]
+        if not written.endswith(DOCUMENT_EPILOGUE):
+            return ""  # nothing is left: <Response/>
+        return written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+
+    def _guard_elements(self, element: Element, refusals: list[tuple[str, str]]) -> Iterator[Element]:
+        """Yield the children of an element, guarded."""
+        for child in element.children:
+            if isinstance(child, Dial):
+                yield from self._guard_dial(child, refusals)
+                continue
+            inside = [*self._guard_elements(child, refusals)]
+            if tuple(inside) == child.children:
+                yield child
+            elif isinstance(child, Record) and not inside:
+                continue  # an empty Record would record the caller instead of the conversation
+            else:
+                yield child.from_checked_parts(tuple(inside), dict(child.attributes), dict(child.extra))
+
+    def _guard_dial(self, dial: Dial, refusals: list[tuple[str, str]]) -> Iterator[Element]:
+        kept: list[Element] = []
+        for child in dial.children:
+            refusal = self._find_refusal(child) if isinstance(child, To) else ""
+            if refusal:
+                refusals.append((str(child.attributes.get("target", "")), refusal))
+            elif isinstance(child, Error):
+                inside = tuple(self._guard_elements(child, refusals))
+                kept.append(child.from_checked_parts(inside, dict(child.attributes), dict(child.extra)))
+            else:
+                kept.append(child)
+        if any(isinstance(child, To) for child in kept):
+            yield dial.from_checked_parts(tuple(kept), dict(dial.attributes), dict(dial.extra))
+        else:
+            for child in kept:
+                yield from child.children if isinstance(child, Error) else ()
+
+    def _find_refusal(self, target: To) -> str:
+        written = str(target.attributes.get("target", ""))
+        return "" if normalize_target(written) in self._literal_targets else self._policy.find_refusal(written)
+
+
+def find_targets_in_template(template: jinja_nodes.Template) -> dict[str, int]:
+    """Return the targets that a template has written out, with their lines. A target with any braces in it is computed."""
+    return {
+        match[2]: data.lineno + data.data.count("\n", 0, match.start(2))
+        for data in template.find_all(jinja_nodes.TemplateData)
+        for match in _TARGET_ELEMENT.finditer(data.data)
+    }
+
+
+def has_computed_targets(template: jinja_nodes.Template) -> bool:
+    """Return True if a template may dial a target that is not written out."""
+    texts = [data.data for data in template.find_all(jinja_nodes.TemplateData)]
+    dials = sum(text.count("<Dial") for text in texts)
+    targets = sum(len(_TARGET_END.findall(text)) for text in texts)
+    return max(dials, targets) > sum(len(_TARGET_ELEMENT.findall(text)) for text in texts)
+
+
+def find_texts_in_program(source: str) -> dict[str, int]:
+    """Return the texts that a program has written out as wholes, with their lines; parts of f-strings are none."""
+    tree = ast.parse(source)
+    parts = {id(part) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for part in joined.values}
+    return {
+        node.value: node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value and id(node) not in parts
+    }

@@ -1,0 +1,94 @@
+"""From the text of a flow file to a checked Flow: reads the file, compiles the nodes, and checks the whole flow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
+from callflows.flows.compiler.compiling_flow import CompilingFlow
+from callflows.flows.compiler.flow_compiler import FlowCompiler
+from callflows.flows.compiler.python_flow_compiler import compile_python_flow
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.steps.stored_names import find_stored_names
+
+if TYPE_CHECKING:
+    from callflows.errors import Problem
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.flows.flow import Flow
+
+
+class FlowCompilation(NamedTuple):
+    """Result of compiling a flow file: a flow, or a broken flow with only the numbers and the fallback."""
+
+    flow: Flow | None
+    broken_flow: Flow | None
+    problems: tuple[Problem, ...]
+    dependencies: tuple[Path, ...] = ()
+    """Other files that the flow was made of."""
+
+
+def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) -> FlowCompilation:
+    """Compile a flow file. Never raises: an internal defect becomes a problem of this file and of no other."""
+    report = ProblemReport(file)
+    dependencies: set[Path] = set()
+    try:
+        flow = _compile_file(name, text, report, options, dependencies)
+    except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
+        flow = None
+        report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
+    problems = tuple(report.problems)
+    if flow is None or not report.has_errors:
+        return FlowCompilation(flow, None, problems, (*sorted(dependencies),))
+    errors = tuple(problem for problem in problems if problem.severity == "error")
+    return FlowCompilation(
+        None,
+        dataclasses.replace(flow, documents={}, problems=errors, message_rules=None, missed_calls=None),
+        problems,
+        (*sorted(dependencies),),
+    )
+
+
+def _compile_file(
+    name: str, text: bytes, report: ProblemReport, options: CompilerOptions, dependencies: set[Path]
+) -> Flow | None:
+    file = Path(report.file)
+    if file.suffix == ".py":
+        return compile_python_flow(name, text, file, report, options)
+    compiling_flow = read_flow(name, text, report, options, dependencies)
+    return build_checked_flow(FlowCompiler(compiling_flow)) if compiling_flow is not None else None
+
+
+def build_checked_flow(compiler: FlowCompiler) -> Flow:
+    """Compile the nodes of a flow, then check the flow as a whole."""
+    flow = compiler.build_flow()
+    check_flow_graph(compiler.flow)
+    check_flow(compiler.flow)
+    return flow
+
+
+def read_flow(
+    name: str, text: bytes, report: ProblemReport, options: CompilerOptions, dependencies: set[Path] | None = None
+) -> CompilingFlow | None:
+    """Read a YAML flow file. Returns None, with errors in ``report``, if the file cannot be read."""
+    if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(name):
+        report.error((), "file-name", f"{name!r} cannot be a flow's name", "use letters, digits, - and _")
+    flow_file = read_flow_file(text, report)
+    if flow_file is None:
+        return None
+    made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
+    version = hashlib.sha256(text + repr(made_for).encode()).hexdigest()[:12]
+    stored = find_stored_names(flow_file.nodes)
+    return CompilingFlow(
+        name,
+        version,
+        flow_file,
+        stored.names,
+        stored.secret_names,
+        report,
+        options,
+        set() if dependencies is None else dependencies,
+    )

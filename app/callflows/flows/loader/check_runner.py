@@ -1,0 +1,167 @@
+"""Checks flow files, override files and XML documents in one pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, TypeAlias
+
+from callflows.errors import Problem
+from callflows.flows.checks.cross_flow_checks import check_across_flows
+from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
+from callflows.flows.loader.folder_loader import (
+    EXTENSIONS_FILE,
+    FLOW_SUFFIXES,
+    is_flow_file,
+    list_flow_files,
+    load_extensions,
+    load_flow_files,
+    load_flow_folder,
+)
+from callflows.flows.source.positions import ProblemReport
+from callflows.language import Dial, find_document_errors, find_element_positions, from_xml
+from callflows.language.element import walk_elements
+from callflows.language.verb_table import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.flows.flow import Flow
+    from callflows.flows.flow_book import FlowBook
+    from callflows.flows.loader.folder_loader import ProgressCallback
+    from callflows.language import Extensions, Response
+
+    ExtraFlowCheck: TypeAlias = Callable[[Flow], Iterable[Problem]]
+
+
+def check_paths(
+    paths: Iterable[Path],
+    options: CompilerOptions,
+    flows_folder: Path | None = None,
+    on_progress: ProgressCallback | None = None,
+    workers: int = 1,
+    extra_check: ExtraFlowCheck | None = None,
+) -> list[Problem]:
+    """Return the problems of files and of all files in folders, ordered by position.
+
+    Custom attributes are declared beside a file, or in ``flows_folder``. ``workers`` is the number of processes that
+    will serve the flows. ``on_progress`` is called with the number of finished flow files and the total. A folder's
+    overrides are checked with all flows of the folder. ``extra_check`` returns further problems of a
+    flow.
+    """
+    problems: list[Problem] = []
+    given = [*paths]
+    files: dict[Path, Path] = {}
+    whole: dict[Path, None] = {}
+    for path in given:
+        if path.name == OVERRIDES_FILE_NAME or path.is_dir():
+            whole[path if path.is_dir() else path.parent] = None
+        if not path.exists():
+            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
+            continue
+        inside = [*list_flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
+        for file in inside:
+            files.setdefault(file.resolve(), file)
+    if not files and not problems:
+        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check"))
+    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
+    strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
+    problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
+    folders = {file.parent for file in files.values()}
+    found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
+    problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
+    extensions = {folder: there for folder, (there, _) in found.items()}
+    flows = [file for file in files.values() if is_flow_file(file)]
+    books: dict[Path, FlowBook] = {}
+    problems += _check_flow_files(flows, options, extensions, on_progress, workers, books)
+    problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
+    for folder in whole:
+        problems += check_override_file(folder, options, books.get(folder) if folder in given else None)
+    for file in files.values():
+        if file.suffix == ".xml":
+            problems += check_document_file(file, extensions[file.parent])
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _run_extra_check(books: Iterable[FlowBook], extra_check: ExtraFlowCheck) -> Iterable[Problem]:
+    return [problem for book in books for flow in book.flows.values() for problem in extra_check(flow)]
+
+
+def _find_extensions_folder(folder: Path, flows_folder: Path | None) -> Path:
+    """Return the folder of the ``extensions.yaml`` valid for the files of a folder."""
+    return folder if flows_folder is None or (folder / EXTENSIONS_FILE).is_file() else flows_folder
+
+
+def _check_flow_files(
+    files: list[Path],
+    options: CompilerOptions,
+    extensions: dict[Path, Extensions],
+    on_progress: ProgressCallback | None,
+    workers: int,
+    books: dict[Path, FlowBook],
+) -> Iterable[Problem]:
+    """Return the problems of flow files, folder by folder; stores the flow book of each folder in ``books``."""
+    by_folder: dict[Path, list[Path]] = {}
+    for file in files:
+        by_folder.setdefault(file.parent, []).append(file)
+    before = 0
+    for folder, inside in by_folder.items():
+        told = on_progress and functools.partial(_report_progress, on_progress, before, len(files))
+        of_folder = dataclasses.replace(options, extensions=extensions[folder])
+        loaded = load_flow_files(inside, of_folder, on_progress=told)
+        books[folder] = loaded.book
+        yield from loaded.problems
+        yield from check_across_flows(loaded.book, workers)
+        before += len(inside)
+
+
+def _report_progress(on_progress: ProgressCallback, earlier_files: int, total: int, done: int, _of: int) -> None:
+    on_progress(earlier_files + done, total)
+
+
+def check_override_file(folder: Path, options: CompilerOptions, book: FlowBook | None = None) -> list[Problem]:
+    """Return the problems of a folder's overrides.
+
+    Names of flows and hours are checked only if every flow of the folder can be read. ``book`` is the flow book of the
+    folder, if already loaded.
+    """
+    file = folder / OVERRIDES_FILE_NAME
+    if not file.is_file():
+        return []
+    report = ProblemReport(str(file))
+    names = {flow.stem for flow in list_flow_files(folder)}
+    flows = (load_flow_folder(folder, options).book if book is None else book).flows
+    known = {name: OverridableFlow(flow.zone, flow.hours_names) for name, flow in flows.items()}
+    try:
+        read_overrides(file.read_bytes(), report, known if names == known.keys() else None)
+    except OSError as error:
+        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
+    return report.problems
+
+
+def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
+    """Return the errors of an XML document, or the undocumented parts of a correct one."""
+    try:
+        document = file.read_bytes()
+    except OSError as error:
+        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
+    errors = find_document_errors(document, extensions=extensions)
+    if errors:
+        return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
+    places = find_element_positions(document)
+    told = [
+        (places.get(path, (1, 1)), f"{path}: {said}")
+        for path, said in _find_undocumented(from_xml(document, extensions=extensions))
+    ]
+    return [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
+
+
+def _find_undocumented(response: Response) -> Iterable[tuple[str, str]]:
+    """Return path and message for each part of a document that Opentact's reference does not describe."""
+    for path, element in walk_elements(response):
+        if element.spec.evidence is Evidence.NAMED:
+            yield path, f"of <{element.spec.name}> only the name is known"
+        if isinstance(element, Dial) and "timeout" in element.attributes:
+            yield path, "the timeout of <Dial> is not documented, its unit is presumed"

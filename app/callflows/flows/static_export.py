@@ -1,0 +1,60 @@
+"""Exports a flow as one static document that Opentact can store, or reports the exact reasons against the export."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from callflows.errors import FlowFileError, Problem
+from callflows.flows.compiler.flow_compiler import FlowCompiler
+from callflows.flows.compiler.fragments import (
+    DOCUMENT_EPILOGUE,
+    DOCUMENT_PROLOGUE,
+    all_fragments_constant,
+    merge_adjacent_texts,
+)
+from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.flow_compilation import build_checked_flow, read_flow
+from callflows.flows.source.positions import ProblemReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
+
+
+def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
+    """Return the document of a file's start node.
+
+    Raises FlowFileError with the reasons if the document depends on a call.
+    """
+    report = ProblemReport(str(file))
+    if file.suffix == ".py":
+        raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])
+    flow = read_flow(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
+    if flow is None:
+        raise FlowFileError(report.problems)
+    compiler = FlowCompiler(flow)
+    build_checked_flow(compiler)
+    if report.has_errors:
+        raise FlowFileError(report.problems)
+    if flow.flow_file.template:
+        raise FlowFileError(
+            [_make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")]
+        )
+    return _render_static_document(compiler, report)
+
+
+def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> bytes:
+    document = compiler.compile_node(START_NODE, NodeEntry())
+    pieces = merge_adjacent_texts(document.fragments)
+    if all_fragments_constant(pieces):
+        return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
+    reasons = [_make_not_static_problem(report, path, why) for path, why in document.dynamic_reasons.items()]
+    raise FlowFileError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
+
+
+def _make_not_static_problem(report: ProblemReport, path: tuple[str | int, ...], reason: str) -> Problem:
+    place = report.get_position(path)
+    fix = "a static document has nothing but what is the same for every call"
+    return Problem(report.file, place.line, place.column, "error", "not-static", reason, fix)

@@ -1,0 +1,59 @@
+"""URLs and data of requests to other servers, with texts that may change from call to call."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.flows.source.source_values import (
+    parse_plain_data,
+)
+from callflows.language.value_kinds import URL_KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.source.positions import SourcePath
+    from callflows.telephony.turn import Turn
+
+    RenderFunction = Callable[[Turn], Any]
+
+
+_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_HOLE_MARK: Final = "\ufdd0"
+
+
+def compile_url(source: str, context: StepContext, path: SourcePath) -> Callable[[Turn], str] | None:
+    """Compile an author's URL. Values in the URL are percent-encoded, and the host must be constant."""
+    context.flow.uses_network = True
+    context.texts.check_not_cut(path)
+    text = context.texts.compile_text(source, path, url=True)
+    try:
+        URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
+    except ValueError as error:
+        context.report.error(
+            path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded"
+        )
+        return None
+    if _HOLE_MARK in re.split(r"[/?#\\]", _JINJA_EXPRESSION.sub(_HOLE_MARK, source).partition("://")[2])[0]:
+        said = "url: the host of a server that is asked is written out"
+        context.report.error(path, "value", said, "what changes stands after the host")
+        return None
+    return text.render_plain if text is not None else None
+
+
+def compile_data(value: Any, context: StepContext, path: SourcePath) -> RenderFunction:  # noqa: ANN401 - plain data
+    """Compile data with texts that may change from call to call."""
+    if isinstance(value, dict):
+        fields = {key: compile_data(part, context, (*path, key)) for key, part in value.items()}
+        return lambda turn: {key: render(turn) for key, render in fields.items()}
+    if isinstance(value, list):
+        parts = [compile_data(part, context, (*path, index)) for index, part in enumerate(value)]
+        return lambda turn: [render(turn) for render in parts]
+    context.texts.check_not_cut(path)
+    text = context.texts.compile_text(str(value), path)
+    if text is None or text.constant_text is not None:
+        constant = parse_plain_data(value)
+        return lambda _turn: constant
+    return text.render_plain

@@ -1,0 +1,214 @@
+"""The step menu, which offers choices by key."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import pydantic
+
+from callflows.flows.entry_points import NodeEntry
+from callflows.flows.source.shape_validation import UNREADABLE_TEXT
+from callflows.flows.source.source_values import (
+    KeySequence,
+    NodeName,
+    SingleKey,
+)
+from callflows.flows.steps.menu_prompt_check import check_menu_prompts
+from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
+from callflows.flows.steps.step_base import mapping_of
+from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key
+from callflows.language.verbs import DTMF, Default, Error, Gather, Say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.source.positions import SourcePath
+
+
+MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
+"""Maximum size of a menu's attempts in one document. Beyond this size the next attempt is fetched."""
+MAX_INLINE_BRANCHES_BYTES: Final = 40_000
+"""Maximum size of a menu's inline branches. Beyond this size the longest branches are fetched."""
+
+
+class MenuStep(QuestionStep):
+    """Offer choices by key."""
+
+    step_key: ClassVar[str] = "menu"
+    caller_hears: ClassVar[str] = (
+        "The prompt. If no key is pressed, `no_input`; if the key is not in `keys`, `no_match`. "
+        "Then the prompt again, up to `attempts` times. "
+        "After the last attempt the call goes to `otherwise`, or on to the next step."
+    )
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "menu",
+        "unknown-node",
+        "no-way-out",
+        "prompt-key",
+        "key-lengths",
+        "key-shadowed",
+        "key-lost",
+        "key-twice",
+        "digits-empty",
+    )
+    instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
+    keys: dict[KeySequence, NodeName] = pydantic.Field(
+        description="The node for each key: 0-9, star, hash, or a sequence such as 42."
+    )
+    stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
+
+    @classmethod
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+        return f"menu {quote_text(mapping_of(value).get('prompt'))}"
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        for key, node in mapping_of(mapping_of(value).get("keys")).items():
+            yield StepWay(summarize_key(key), node)
+        yield from super().list_ways(value)
+
+    def compile_step(self, context: StepContext, path: SourcePath) -> None:
+        """Write as many attempts as fit into the document, then ``otherwise`` or the following steps."""
+        if context.is_static:
+            context.report.error(
+                path, "fallback-not-static", "the fallback cannot have a menu", "say what is to be said, and hang up"
+            )
+            return
+        if not self._is_usable(context, path):
+            return
+        branches = self._compile_branches(context, path)
+        size = sum(branch.document.size for branch in branches.values())
+        attempt = max(context.attempt, 1) if not context.inside_branch else 1
+        context.document.ensure_answered()
+        while True:
+            written = context.make_branch(inside_branch=False)
+            self._compile_attempt(written, path, attempt, branches)
+            context.document.insert_shared_fragments(written.document)
+            attempt += 1
+            if attempt > self.attempts:
+                break
+            if size * (self.attempts - attempt + 2) > MAX_INLINE_ATTEMPTS_BYTES and not context.inside_branch:
+                context.write_fetch(context.node, NodeEntry(context.step_index, attempt, line_answered=True))
+                context.continues_elsewhere = True
+                return
+        if self.otherwise:
+            context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
+            context.write_goto(self.otherwise, (*path, "otherwise"))
+        self.warn_about_missing_exit(context, path)
+
+    def _is_usable(self, context: StepContext, path: SourcePath) -> bool:
+        """Return True if all target nodes exist and the menu has keys."""
+        self._check_keys(context, path)
+        self.warn_about_timeout(context, path)
+        places = [(self._key_path(context, path, keys), node) for keys, node in self.keys.items()]
+        context.flow.graph.menu_targets.update(places)
+        exist = [context.check_target_node(node, place) for place, node in places]
+        if self.otherwise:
+            exist.append(context.check_target_node(self.otherwise, (*path, "otherwise")))
+        return all(exist) and bool(self.keys)
+
+    def _check_keys(self, context: StepContext, path: SourcePath) -> None:
+        """Report keys that a caller cannot press or would have to guess."""
+        if not self.keys:
+            context.report.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
+            context.check_target_node(UNREADABLE_TEXT, path)
+        for word, key in (("star", "*"), ("hash", "#")):
+            if all((*path, "keys", name) in context.report.key_positions for name in (word, key)):
+                said = f"keys: {word} and {key} are one key"
+                context.report.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
+        if self.stop and any(self.stop in keys for keys in self.keys):
+            context.report.error(
+                (*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop"
+            )
+        for short, long in itertools.permutations(self.keys, 2):
+            if long.startswith(short):
+                message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
+                place = self._key_path(context, path, short)
+                context.report.warning(place, "key-shadowed", message, "let no key begin another")
+        if len({*map(len, self.keys)}) > 1 and not self.stop:
+            self._warn_about_key_lengths(context, (*path, "keys"))
+        if {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US").lower().startswith("en"):
+            texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
+            stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(context) else ""
+            check_menu_prompts(context, path, texts, self.keys, stop)
+
+    def _has_end_key(self, context: StepContext) -> bool:
+        return bool(self.stop) or context.flow.dialect == "classic" or len({*map(len, self.keys)}) > 1
+
+    def _warn_about_key_lengths(self, context: StepContext, path: SourcePath) -> None:
+        """Warn about keys of different lengths. Another key must end a short key if the input has no stop key."""
+        end = _pick_stop_key(self.keys)
+        message = f"keys: some are longer than others; {end} ends a short one at once"
+        fix = "say so in the prompt, or name a stop key"
+        if end == "+":
+            message = "keys: some are longer than others, and no key is left to end a short one"
+            fix = "make them equally long, or leave star or hash free"
+        context.report.warning(path, "key-lengths", message, fix)
+
+    def _key_path(self, context: StepContext, path: SourcePath, keys: str) -> SourcePath:
+        """Return the path of a key in the file, in either spelling (``*`` or ``star``)."""
+        written = (keys, {"*": "star", "#": "hash"}.get(keys, keys))
+        return next(
+            ((*path, "keys", name) for name in written if (*path, "keys", name) in context.report.positions),
+            path,
+        )
+
+    def _compile_branches(self, context: StepContext, path: SourcePath) -> dict[str, StepContext]:
+        """Compile a branch for each key. If the branches together are too large, the longest are fetched."""
+        branches = {}
+        for keys, node in self.keys.items():
+            branches[keys] = context.make_branch(line_answered=True)
+            branches[keys].document.write_coverage_comment(f"key {keys}", self._key_path(context, path, keys))
+            branches[keys].write_goto(node, self._key_path(context, path, keys))
+        for keys in sorted(branches, key=lambda keys: -branches[keys].document.size):
+            if sum(branch.document.size for branch in branches.values()) <= MAX_INLINE_BRANCHES_BYTES:
+                break
+            branches[keys] = context.make_branch(line_answered=True)
+            branches[keys].document.write_coverage_comment(f"key {keys}", self._key_path(context, path, keys))
+            branches[keys].write_fetch(self.keys[keys], NodeEntry(line_answered=True))
+        return branches
+
+    def _compile_attempt(
+        self, context: StepContext, path: SourcePath, attempt: int, branches: Mapping[str, StepContext]
+    ) -> None:
+        def build_attempt_say(key: str, texts: list[str]) -> Say:
+            return self.build_say(context, path, *pick_attempt_text(context, path, key, texts, attempt))
+
+        prompt = build_attempt_say("prompt", self.prompt)
+        inside: list[Any] = [
+            DTMF(context.document.embed_branch(branch.document), value=keys) for keys, branch in branches.items()
+        ]
+        if self.no_match:
+            inside.append(
+                Default(
+                    *context.document.prepend_coverage_comment(
+                        "no-match", (*path, "no_match"), build_attempt_say("no_match", self.no_match)
+                    )
+                )
+            )
+        if self.no_input:
+            inside.append(
+                Error(
+                    *context.document.prepend_coverage_comment(
+                        "no-input", (*path, "no_input"), build_attempt_say("no_input", self.no_input)
+                    )
+                )
+            )
+        given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
+        uneven = len({*map(len, branches)}) > 1
+        if self.stop or (uneven and _pick_stop_key(branches) != "+"):
+            given["dtmf_stop"] = self.stop or _pick_stop_key(branches)
+        if context.flow.dialect == "classic":
+            given |= {"attempts": 1, "dtmf_stop": self.stop or _pick_stop_key(branches)}
+            given |= {"timeout": self.timeout} if self.timeout is not None else {}
+            context.document.write_verbs(Gather(prompt, *inside, **given), path=path)
+        else:
+            context.document.write_verbs(prompt, Gather(*inside, **given), path=path)
+
+
+def _pick_stop_key(choices: Iterable[str]) -> str:
+    """Return a stop key that is not a choice. Classic's own default, ``*``, might be a choice."""
+    taken = "".join(choices)
+    return next(key for key in "#*+" if key not in taken)

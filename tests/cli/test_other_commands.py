@@ -1,0 +1,261 @@
+"""The other commands, their help, and their messages for wrong arguments."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from command_runner import run_command, run_command_process
+from lxml import etree
+
+from callflows.language import from_xml
+from callflows.language.verbs import ELEMENT_CLASSES
+from waiting import run_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = [
+    "serve",
+    "check",
+    "call",
+    "numbers",
+    "verbs",
+    "show",
+    "new",
+    "export",
+    "override",
+    "schema xml",
+    "schema flow",
+    "convert",
+    "log",
+    "forget",
+    "stand-in",
+    "connect",
+    "doctor",
+    "opentact numbers search",
+    "opentact numbers order",
+    "opentact numbers release",
+    "opentact numbers list",
+    "opentact messages send",
+    "opentact messages list",
+    "opentact apps",
+    "opentact voices",
+    "opentact batch",
+    "opentact push",
+    "events",
+]
+MENU = '<Response><Say>Press 1.</Say><Gather dtmf_length="1"><DTMF value="1"><Hangup/></DTMF></Gather></Response>\n'
+
+
+@pytest.fixture
+def flows(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "callflows"
+    folder.mkdir()
+    (folder / "acme.yaml").write_text("numbers: [+12015550123, '+1202*']\nnodes: {start: [hangup]}\n")
+    (folder / "rest.yaml").write_text("nodes: {start: [hangup]}\nnumbers: rest\n")
+    return folder
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = run_command(*command.split(), "--help")
+    assert done.code == 0
+    assert f"Example: callflows {command}" in " ".join(done.out.split())
+    assert run_command(*command.split(), "-h").out == done.out
+
+
+def test_the_examples_of_the_help_name_options_that_there_are():
+    for command in COMMANDS:
+        page = run_command(*command.split(), "--help").out
+        example = page.partition("Example:")[2]
+        for option in re.findall(r"--[a-z]+", example):
+            assert option in page.partition("Example:")[0], f"{command} {option}"
+
+
+def test_the_list_of_commands_is_the_help():
+    done = run_command("--help")
+    assert done.code == 0
+    assert all(command.split()[0] in done.out for command in COMMANDS)
+    for called in (run_command(), run_command("schema")):
+        assert called.code in (0, 2)
+        assert "Usage" in called.out + called.err
+
+
+def test_help_in_a_pipe_has_no_colours(tmp_path):
+    assert "\x1b[" not in run_command("--help").out
+    assert "\x1b[" not in run_command_process("check", "--help", folder=tmp_path, PATH="/usr/bin").out
+
+
+# Used wrongly
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["chekc"],
+        ["check", "--fromat", "json"],
+        ["check", "--format", "yaml"],
+        ["serve", "--port", "many"],
+        ["serve", "--port", "99999"],
+        ["serve", "--workers", "0"],
+        ["verbs", "Saay"],
+        ["convert"],
+        ["convert", "nothing.xml"],
+        ["convert", "nothing.xml", "--dialect", "latin"],
+        ["convert", "nothing.xml", "--dialect", "classic"],
+        ["convert", ".", "--dialect", "classic"],
+        ["schema", "xml", "--dialect", "latin"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("flows")
+def test_what_is_used_wrongly_is_two_and_no_traceback(arguments):
+    done = run_command(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert done.err.strip()
+
+
+def test_a_misspelt_verb_is_answered_with_the_right_one(flows):
+    assert "did you mean" in run_command("verbs", "Saay").err
+    assert "Traceback" not in run_command_process("verbs", "Saay", folder=flows, PATH="/usr/bin").err
+
+
+def test_a_wrong_setting_is_one_line(flows):
+    done = run_command_process("check", folder=flows.parent, PATH="/usr/bin", CALLFLOWS_PORT="many")
+    assert done.code == 2
+    assert done.out == ""
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("callflows: CALLFLOWS_PORT: ")
+
+
+def test_what_reads_our_output_may_end_early(tmp_path):
+    command = f"{sys.executable} -m callflows schema xml | head -c 10"
+    ended = run_process(["/bin/bash", "-c", command], cwd=tmp_path)
+    assert ended.stdout == "<xs:schema"
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+
+
+# numbers
+
+
+@pytest.mark.usefixtures("flows")
+def test_every_number_is_listed_with_its_flow_and_place():
+    assert run_command("numbers").out.splitlines() == [
+        "+12015550123  acme  callflows/acme.yaml:1",
+        "+1202*        acme  callflows/acme.yaml:1",
+        "rest          rest  callflows/rest.yaml:2",
+    ]
+
+
+@pytest.mark.usefixtures("flows")
+def test_numbers_as_json():
+    rows = json.loads(run_command("numbers", "--format", "json").out)
+    assert rows[0] == {"number": "+12015550123", "flow": "acme", "file": "callflows/acme.yaml", "line": 1, "broken": False}
+    assert [row["number"] for row in rows] == ["+12015550123", "+1202*", "rest"]
+
+
+def test_numbers_of_broken_flows_are_listed_as_broken(flows):
+    (flows / "bad.yaml").write_text("numbers: +12015550199\nnodes: {start: [hangpu]}\n")
+    done = run_command("numbers")
+    assert done.code == 1
+    assert "bad.yaml:2:" in done.err
+    assert "+12015550199  bad  callflows/bad.yaml:1  (broken)" in done.out.splitlines()
+
+
+def test_no_folder_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run_command("numbers", "--flows", "nowhere")
+    assert done.code == 1
+    assert "nowhere" in done.err
+
+
+# verbs and schemas
+
+
+def test_every_verb_is_listed_and_has_a_page():
+    listed = run_command("verbs").out
+    rows = json.loads(run_command("verbs", "--format", "json").out)
+    for name in ELEMENT_CLASSES:
+        assert name in listed
+        page = run_command("verbs", name)
+        assert page.code == 0
+        assert name in page.out
+    assert {row["name"] for row in rows} == set(ELEMENT_CLASSES)
+
+
+def test_a_verb_may_be_named_as_in_a_flow():
+    assert run_command("verbs", "record_start").out == run_command("verbs", "RecordStart").out
+
+
+@pytest.mark.parametrize("dialect", ["reference", "classic"])
+@pytest.mark.usefixtures("flows")
+def test_the_schema_of_a_dialect_is_a_schema(dialect):
+    done = run_command("schema", "xml", "--dialect", dialect)
+    assert done.code == 0
+    schema = etree.XMLSchema(etree.fromstring(done.out.encode()))
+    assert schema.validate(etree.fromstring("<Response><Say>Hello.</Say></Response>"))
+    assert not schema.validate(etree.fromstring("<Response><Saay>Hello.</Saay></Response>"))
+    assert "XSD 1.0 cannot express" in done.err
+
+
+def test_the_schema_has_the_declared_attributes(flows):
+    document = etree.fromstring('<Response><Dial callerId="1"><To>+12015550188</To></Dial></Response>')
+    assert not etree.XMLSchema(etree.fromstring(run_command("schema", "xml").out.encode())).validate(document)
+    (flows / "extensions.yaml").write_text("Dial: {callerId: text}\n")
+    assert etree.XMLSchema(etree.fromstring(run_command("schema", "xml").out.encode())).validate(document)
+
+
+def test_the_schema_of_flow_files_has_the_declared_attributes(flows):
+    plain = run_command("schema", "flow")
+    assert (plain.code, plain.err.splitlines()[0]) == (
+        0,
+        "JSON Schema cannot express these rules; `callflows check` checks them:",
+    )
+    assert "callerId" not in json.loads(plain.out)["definitions"]["step dial"]["properties"]
+    (flows / "extensions.yaml").write_text("Dial: {callerId: text}\nDail: {a: text}\n")
+    declared = run_command("schema", "flow")
+    assert "callerId" in json.loads(declared.out)["definitions"]["step dial"]["properties"]
+    assert "there is no element <Dail>" in declared.err
+
+
+# convert
+
+
+def test_a_document_is_converted_and_back(flows):
+    (flows.parent / "menu.xml").write_text("<Response><Dial><To>+12015550188</To></Dial></Response>")
+    done = run_command("convert", "menu.xml", "--dialect", "classic")
+    assert done.code == 0
+    assert "<Number>+12015550188</Number>" in done.out
+    (flows.parent / "classic.xml").write_text(done.out)
+    back = run_command("convert", "classic.xml", "--dialect", "reference")
+    assert from_xml(back.out.encode()) == from_xml((flows.parent / "menu.xml").read_bytes())
+
+
+def test_what_the_other_dialect_cannot_say_is_refused_with_the_reason(flows):
+    (flows.parent / "tone.xml").write_text('<Response><Tone hz="440"/></Response>')
+    done = run_command("convert", "tone.xml", "--dialect", "classic")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("tone.xml: Tone[0]: <Tone> is not in the classic dialect")
+
+
+def test_a_document_that_cannot_be_read_is_refused_with_its_place(flows):
+    (flows.parent / "bad.xml").write_text("<Response>\n <Saay/></Response>")
+    done = run_command("convert", "bad.xml", "--dialect", "classic")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("bad.xml:2:2: ")
+
+
+def test_a_document_without_changes_in_its_own_dialect_means_the_same(flows):
+    (flows.parent / "menu.xml").write_text(MENU)
+    assert from_xml(run_command("convert", "menu.xml", "--dialect", "reference").out.encode()) == from_xml(MENU.encode())

@@ -1,0 +1,114 @@
+"""One run reports all problems of a file, and no consequences of other problems."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flow_harness import compile_text
+
+from shipped_flows import TEMPLATE_FILES
+
+WORD = re.compile("[A-Za-z_]{3,}")
+RENAMED = {"unknown-node", "expression", "template", "dial-target", "number", "no-start"}
+"""Rules on what leads to a name that was spelt otherwise where it is given."""
+
+
+def misspelt(line: str) -> list[str]:
+    """A line with one of its words misspelt, in every way."""
+    code = line.partition(" #")[0]
+    if code.strip().startswith("#"):
+        return []
+    return [f"{line[: at.start()]}{at[0][:2]}q{at[0][2:]}{line[at.end() :]}" for at in WORD.finditer(code)]
+
+
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
+def test_of_mistakes_in_every_line_at_once_each_is_said(file):
+    lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
+    wrong = [*lines]
+    expected = set()
+    for index, line in enumerate(lines):
+        for written in misspelt(line)[:1]:
+            alone = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
+            here = {(problem.line, problem.rule) for problem in alone if problem.line == index + 1}
+            if any(problem.severity == "error" and problem.line == index + 1 for problem in alone):
+                wrong[index] = written
+                expected |= here
+    said = {(problem.line, problem.rule) for problem in compile_text("\n".join(wrong)).problems}
+    assert len(expected) > 5
+    assert expected - said == set()
+
+
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
+def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
+    lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
+    known = {str(problem) for problem in compile_text("\n".join(lines)).problems}
+    for index, line in enumerate(lines):
+        for written in misspelt(line):
+            problems = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
+            if any(problem.severity == "error" for problem in problems):
+                elsewhere = [one for one in problems if one.line != index + 1 and str(one) not in known]
+                assert {one.rule for one in elsewhere} <= RENAMED, (written, [*map(str, elsewhere)])
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("nodes: {start: [{say: Hello., goto: other}], other: [say: Hello.]}", ["shape"]),
+        ("nodes: {start: [{saay: Hello.}, {goto: start}]}", ["unknown-step"]),
+        ("nodes: {start: [{jump: other}], other: [say: Hello.]}", ["unknown-step"]),
+        ("nodes: {start: [{menu: {prompt: Press 1., keys: {x: other}}}], other: [say: Hello.]}", ["value"]),
+        ("nodes: {start: [{say: Hello.}, {goto: othre}], other: [say: Hello.]}", ["unknown-node"]),
+        ("nodes: {start: {say: Hello., goto: other}, other: [say: Hello.]}", ["shape"]),
+        (
+            "nodes: {start: [{collect: {inot: code, digits: 4, prompt: Code., otherwise: start}}, {say: '{{ code }}'}]}",
+            ["unknown-key"],
+        ),
+        (
+            "hours: {office: {mon: 5pm}}\nnodes: {start: [{when: hours.ofice, say: Hello.}]}",
+            ["expression", "hours-window"],
+        ),
+        ("groups: {sales: {too: +12015550188}}\nnodes: {start: [{say: Hello.}, {dial: sales}]}", ["unknown-key"]),
+        ("timezone: [UTC]\nnodes: {start: [{say: '{{ now.hour }}'}]}", ["shape"]),
+        ("messages: [{replly: Hello.}]\nnodes: {start: [say: Hello.]}", ["unknown-key"]),
+        ("nodez: {start: [say: Hello.]}", ["unknown-key"]),
+        ("nodes: {start: [goto: other, say: Hello.], other: [say: Hello.]}", ["after-the-end"]),
+        ("nodes: {start: [say: Hello.], start: [goto: other], other: [say: Hello.]}", ["key-twice"]),
+    ],
+)
+def test_what_only_comes_of_a_mistake_is_not_said(text, rules):
+    made = compile_text(f"numbers: rest\n{text}\n")
+    assert sorted(made.rules) == rules
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("timezone: America/NewYork", "America/New_York"),
+        ("timezone: Berlin", "Europe/Berlin"),
+        ("voice: {gender: female}", "FEMALE"),
+        ("voice: {lang: en_GB}", "en-GB"),
+        ("dialect: Classic", "classic"),
+        ("auto_answer: always\ndialects: classic", "dialect"),
+        ("hours: {office: {mon-fry: 09:00-17:00}}", "mon-fri"),
+        ("hours: {office: {mon: 09:00-17:00, holidays: Germny}}", "DE"),
+        ("dial_policy: {regions: [USB]}", "US"),
+        ("dial_policy: {types: [Mobile]}", "mobile"),
+        ("groups: {sales: {to: +12015550188, ring: in turn}}", "in-turn"),
+    ],
+)
+def test_of_a_word_of_a_few_the_right_one_is_said(wrong, right):
+    said = "\n".join(map(str, compile_text(f"numbers: rest\n{wrong}\nnodes: {{start: [say: Hello.]}}\n").problems))
+    assert re.search(f"did you mean '?{re.escape(right)}'?[?]", said), said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("Sayy: Hello.", "say"), ("GOTO: start", "goto"), ("Record-Start: {}", "record_start")]
+)
+def test_of_a_step_in_another_case_the_right_one_is_said(wrong, right):
+    (said,) = [
+        problem.fix
+        for problem in compile_text(f"nodes: {{start: [{{{wrong}}}]}}").problems
+        if problem.rule == "unknown-step"
+    ]
+    assert said == f"did you mean {right!r}?"

@@ -1,0 +1,187 @@
+"""An expression has the same value as a compiled function and as a Jinja template."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flow_harness import make_turn
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2.parser import Parser
+
+from callflows.flows.expressions.expression_functions import build_value_function
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, ScopeChecker, make_scope_reader
+from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
+from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
+from callflows.flows.expressions.plain_values import to_plain_data
+from callflows.telephony.turn import Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ENVIRONMENT = make_jinja_environment()
+KNOWN: Mapping[str, Any] = {
+    "digits": "5",
+    "zeros": "007",
+    "text": "Ann",
+    "empty": "",
+    "none": None,
+    "whole": 5,
+    "half": 2.5,
+    "three": 3.0,
+    "yes": True,
+    "no": False,
+    "few": [1, "2", 3.0],
+    "deep": {"vip": True, "n": 7, "s": "7", "null": None, "list": [1]},
+}
+NAMES = [*KNOWN, "missing", "deep.vip", "deep.n", "deep.s", "deep.null", "deep.gone", "deep.list", "missing.field"]
+NAMES = [name for name in NAMES if name != "none"] + ["caller.name", "caller.number", "now.hour", "now.weekday", "number"]
+SEEN = {**CALL_SCOPE, **dict.fromkeys([*KNOWN, "missing"])}
+
+
+def both(source: str, values: Mapping[str, Any] = KNOWN) -> tuple[Any, Any]:
+    """What comes of an expression as a function and apart, in another process; an error as its name."""
+    parser = Parser(ENVIRONMENT, source, state="variable")
+    tree = parser.parse_expression()
+    assert parser.stream.eos, source
+    turn = make_turn()
+    turn.earlier_values = Variables(values)
+    turn.reset_progress()
+    made = build_value_function(tree, "en-US")
+    assert made is not None, f"{source} is a rare form"
+    seen: dict[str, Any] = {LANGUAGE_KEY: "en-US"}
+    for name in {*ScopeChecker(SEEN, ENVIRONMENT).check_names(tree), "now"}:
+        make_scope_reader(name)(turn, seen)
+    return outcome(lambda: to_plain_data(made(turn))), outcome(lambda: worked_out(source, seen))
+
+
+def outcome(work: Callable[[], Any]) -> Any:
+    """What comes of it, or what it raises."""
+    try:
+        return work()
+    except (TypeError, ArithmeticError) as error:
+        return type(error)
+
+
+def worked_out(source: str, seen: Mapping[str, Any]) -> Any:
+    """What comes of an expression in another process: what it sees is taken there."""
+    return pickle.loads(pickle.dumps(JinjaRenderJob("value", source, seen))).run()  # noqa: S301 - ours
+
+
+EXPRESSIONS = [
+    "digits == 5", "5 == digits", "digits != 5", "digits < 6", "digits >= 5", "zeros == 7", "zeros == '7'",
+    "digits == '5'", "text == 5", "text < 5", "text > 'A'", "missing == 5", "missing == ''", "missing < 5",
+    "missing > 5", "missing == missing", "empty == missing", "none == ''", "none == missing", "deep.null == ''",
+    "deep.gone == ''", "not missing", "not deep.gone", "1 < digits < 9", "1 < digits < 5",
+    "9 > whole > 1 > missing", "digits in [5, 6]", "5 in ['5']", "digits in '567'", "digits not in [5]",
+    "text in few", "2 in few", "3 in few", "missing in few", "text in missing", "text not in missing",
+    "'vip' in deep", "few == [1, '2', 3]", "few < 3", "deep > 1", "yes == 1", "yes == 'true'", "no == 0",
+    "no == ''", "digits + 1", "1 + digits", "digits - 1", "whole + 1", "half + half", "three + 1", "missing + 1",
+    "1 + missing", "missing - 1", "1 - missing", "missing + missing", "missing + 'a'", "'a' + missing", "text + 1",
+    "text - 1", "1 - text", "text + text", "few + few", "few + 1", "few - 1", "missing + few", "deep + 1",
+    "deep + deep", "none + 1", "yes + 1", "zeros - 1", "digits - digits", "deep.s - 1", "deep.n + deep.s",
+    "deep.gone - 1", "now.hour + 1", "now.hour - digits", "digits ~ 1", "missing ~ 'x'", "none ~ 'x'",
+    "three ~ ''", "half ~ text", "yes ~ ''", "few ~ ''", "number ~ ''", "'a' if digits == 5 else 'b'",
+    "'a' if missing else 'b'", "'a' if missing", "('a' if missing) == ''", "missing or text", "text and digits",
+    "missing is none", "missing is defined", "deep.gone is undefined", "none is none", "text is defined",
+    "deep.vip and deep.n == '7'", "few[0] == 1", "few[9] == ''", "deep['s'] == 7", "text[0]", "text[0] < 5",
+    "missing | default('x')", "empty | default('x')", "digits | int + 1", "text | length > 2",
+    "missing | length == 0", "text | upper ~ digits", "few | join(', ')", "none", "true", "5", "'5' == 5",
+    "5 - 3 == '2'", "('1' + 1) == 11", "caller.name == ''",
+    "now.weekday in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']", "now.hour < '24'", "number == 1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", EXPRESSIONS)
+def test_both_ways_give_the_same(source):
+    ours, apart = both(source)
+    assert ours == apart
+    assert type(ours) is type(apart)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("digits == 5", True),
+        ("'5' == 5", True),
+        ("text < 5", False),
+        ("missing + 1", 1),
+        ("1 - missing", 1),
+        ("digits - 1", 4),
+        ("digits + 1", "51"),
+        ("text - 1", TypeError),
+        ("'' - 1", TypeError),
+        ("few + 1", TypeError),
+        ("few + few", [1, "2", 3.0, 1, "2", 3.0]),
+        ("none ~ 'x'", "x"),
+        ("three ~ ''", "3"),
+        ("missing is defined", False),
+    ],
+)
+def test_what_both_ways_give_is_what_is_promised(source, value):
+    assert both(source) == (value, value)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("digits * 3", 15),
+        ("missing * 3", 0),
+        ("text * 3", "AnnAnnAnn"),
+        ("text * half", TypeError),
+        ("7 // digits", 1),
+        ("7 % digits", 2),
+        ("1 / missing", ZeroDivisionError),
+        ("-digits", -5),
+        ("+zeros", 7),
+        ("-text", TypeError),
+        ("-missing", 0),
+        ("2 ** digits", 32),
+        ("1e300 ** 9", OverflowError),
+        ("digits is eq 5", True),
+        ("digits is gt 4", True),
+        ("text is lt 4", False),
+        ("digits is in [5]", True),
+        ("digits is odd", True),
+        ("text is odd", False),
+        ("missing is even", True),
+        ("zeros is divisibleby 7", True),
+        ("zeros is divisibleby 0", False),
+        ("[digits, 1][0] == 5", True),
+        ("few | sort | first == 1 if few[1] == 3", ""),
+    ],
+)
+def test_rare_forms_keep_to_the_same_rules(source, value):
+    seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US"}
+    assert outcome(lambda: worked_out(source, seen)) == value
+
+
+LEAVES = st.sampled_from([*NAMES, "5", "'5'", "''", "'Ann'", "2.5", "true", "none", "0", "'007'"])
+OPERATORS = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "not in", "+", "-", "~", "and", "or"])
+
+
+def joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """An expression made of others."""
+    two = st.builds("({} {} {})".format, inner, OPERATORS, inner)
+    chosen = st.builds("({} if {} else {})".format, inner, inner, inner)
+    return (
+        two
+        | chosen
+        | st.builds("(not {})".format, inner)
+        | st.builds("({} is {})".format, inner, st.sampled_from(["none", "defined"]))
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.sampled_from([2.5, 3.0]) | st.text("05a.-+ é", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["vip", "n", "s"]), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.recursive(LEAVES, joined, max_leaves=6), st.dictionaries(st.sampled_from([*KNOWN]), VALUES))
+def test_whatever_is_asked_of_whatever_is_kept_both_ways_agree(source, values):
+    ours, apart = both(source, values)
+    assert (ours, type(ours)) == (apart, type(apart))

@@ -1,0 +1,111 @@
+"""The call is answered when necessary, not before, and once."""
+
+from __future__ import annotations
+
+import pytest
+from flow_harness import answer_as_xml, compile_text, compile_valid_flow, make_flow_text, make_turn, request_document
+
+NEEDS = {
+    "say: Hello.": True,
+    "play: https://media.example.com/a.mp3": True,
+    "tone: {hz: 440}": True,
+    "gather: {dtmf: {1: [hangup]}}": True,
+    "record: {do: [pause: 1s]}": True,
+    "hold: 1s": True,
+    "menu: {prompt: a, keys: {1: start}, attempts: 1}": True,
+    "voicemail: a": True,
+    "dial: +12015550188": False,
+    "pause: 1s": False,
+    "hangup": False,
+    "meta: {name: a, value: b}": False,
+    "curl: https://x.example.com": False,
+    "callback: https://x.example.com": False,
+}
+
+
+def xml(steps: str, mode: str = "auto", dialect: str = "reference", answers: bool | None = None) -> str:  # noqa: FBT001
+    flow = compile_valid_flow(make_flow_text(steps, f"auto_answer: {mode}"), dialect)
+    return answer_as_xml(flow, turn=make_turn(answers=answers))
+
+
+@pytest.mark.parametrize("step", NEEDS)
+def test_auto_answers_before_the_first_step_that_needs_it(step):
+    assert xml(f"- {step}").startswith("<Answer/>") is NEEDS[step]
+
+
+@pytest.mark.parametrize("step", [step for step in NEEDS if NEEDS[step]])
+def test_auto_leaves_it_to_an_app_that_answers_by_itself(step):
+    assert "<Answer/>" not in xml(f"- {step}", answers=True).partition("<Error>")[0]
+    assert xml(f"- {step}", answers=False).startswith("<Answer/>")
+
+
+@pytest.mark.parametrize("step", NEEDS)
+def test_true_answers_before_what_needs_it_whatever_the_app_does(step):
+    for answers in (None, True, False):
+        assert xml(f"- {step}", "true", answers=answers).startswith("<Answer/>") is NEEDS[step]
+
+
+@pytest.mark.parametrize("mode", ["false", "no"])
+@pytest.mark.parametrize("step", NEEDS)
+def test_false_never_answers(step, mode):
+    made = compile_text(make_flow_text(f"- {step}", f"auto_answer: {mode}"))
+    if mode == "false":
+        assert "<Answer/>" not in request_document(made.flow)
+        assert b"<Answer/>" not in made.flow.fallback
+    else:
+        assert "value" in made.rules
+        assert "did you mean" in str(made.problems[0]) or "false" in str(made.problems[0])
+
+
+@pytest.mark.parametrize("mode", ["auto", "true", "false"])
+@pytest.mark.parametrize("answers", [None, True, False])
+def test_the_classic_dialect_has_no_answer(mode, answers):
+    assert "Answer" not in xml("- say: Hello.", mode, "classic", answers)
+
+
+def test_the_line_is_answered_once():
+    assert (
+        xml("- pause: 1s\n- dial: +12015550188\n- say: A\n- say: B\n- play: https://x.example.com").count("<Answer/>") == 1
+    )
+
+
+def test_an_answer_of_the_author_is_enough():
+    made = xml("- answer: {delay: 1s}\n- say: Hello.")
+    assert made.count("<Answer") == 1
+    assert made.startswith('<Answer delay="1000"/><Say>')
+
+
+@pytest.mark.parametrize("hidden", ["", "+12015550999"])
+def test_the_line_is_answered_once_though_a_condition_stands_before_it(hidden):
+    steps = "- when: caller.anonymous\n  say: Who are you?\n- say: Hello."
+    flow = compile_valid_flow(make_flow_text(steps))
+    made = request_document(flow, from_=hidden)
+    assert made.count("<Answer/>") == 1
+    assert made.startswith("<Answer/>")
+
+
+def test_the_line_is_answered_in_each_way_that_a_call_can_go():
+    steps = "- when: caller.anonymous\n  goto: hidden\n- dial: {to: +12015550188, no_answer: hidden}"
+    flow = compile_valid_flow(make_flow_text(steps) + "  hidden: [say: Hello.]\n")
+    assert request_document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
+    assert request_document(flow) == (
+        "<Dial><To>+12015550188</To><Error><Answer/><Say>Hello.</Say><Hangup/></Error></Dial><Hangup/>"
+    )
+
+
+def test_a_node_that_two_ways_lead_to_is_answered_in_one_and_not_again_in_the_other():
+    steps = "- when: caller.anonymous\n  goto: both\n- say: Welcome.\n- goto: both"
+    flow = compile_valid_flow(make_flow_text(steps) + "  both: [say: Hello.]\n")
+    assert request_document(flow) == "<Answer/><Say>Welcome.</Say><Say>Hello.</Say><Hangup/>"
+    assert request_document(flow, from_="") == "<Answer/><Say>Hello.</Say><Hangup/>"
+
+
+def test_the_fallback_of_a_call_that_is_answered_does_not_answer_again():
+    made = request_document(compile_valid_flow(make_flow_text("- say: Hello.\n- goto: start")))
+    assert made.count("<Answer/>") == 1
+    assert "<Error><Say>We are sorry.</Say><Hangup/></Error></Callback>" in made
+
+
+def test_the_fallback_of_a_call_that_is_not_answered_answers_it():
+    made = request_document(compile_valid_flow(make_flow_text("- pause: 1s\n- goto: start")))
+    assert "<Error><Answer/><Say>We are sorry.</Say><Hangup/></Error></Callback>" in made

@@ -1,0 +1,340 @@
+"""Incoming text messages: the first matching rule decides, and the same text has the same result."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from flow_harness import APOLOGY, SIGNER, compile_text, compile_valid_flow
+
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.text_message import (
+    TextMessage,
+    detect_carrier_keyword,
+    parse_text_message,
+    split_message_words,
+)
+from callflows.sandbox.deferred_jobs import NeedsResult
+
+OPTIONS = CompilerOptions(SIGNER, APOLOGY)
+HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{say: Hello.}]}\n"
+DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
+NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()
+SENTENCES = CarrierReplies("Stopped.", "Started.", "Help.")
+
+
+def text_of(text, at=DAY, from_="+12015550999", **given):
+    return TextMessage(given.pop("uuid", "m-1"), from_, "12015550123", text, at, **given)
+
+
+def decided(rules, text="hello", *, more="", opted_out=False, **given):
+    """What rules want for a text: the decision, and the turn with its trail."""
+    flow = compile_valid_flow(
+        f"{HEAD}{more}messages:\n" + "\n".join(f"  {line}" for line in rules.strip("\n").splitlines()) + "\n"
+    )
+    message = text_of(text, **given)
+    turn = message.make_turn()
+    turn.zone, turn.resolve = flow.zone, flow.resolve
+    while True:
+        try:
+            return flow.message_rules.decide_effects(message, turn, SENTENCES, opted_out=opted_out), turn
+        except NeedsResult as pending:
+            turn.results.append(pending.job.run())
+            turn.begin()
+
+
+def wants(*args, **given):
+    """The effects that rules want, as kind and what is said."""
+    found, _ = decided(*args, **given)
+    payloads = [(one.effect.kind, one.effect.payload) for one in found.requested_effects]
+    return [(payload["to"], payload["text"]) if kind == "sms" else payload for kind, payload in payloads]
+
+
+ME = "+12015550999"
+RULES = """
+- keyword: [hours, Öffnungszeiten]
+  reply: We open at nine.
+- keyword: agent
+  when: message.words | length > 5
+  reply: Shorter, please.
+- keyword: agent
+  forward: [+12015550188, "+1 201 555 0189"]
+- when: '"refund" in message.words'
+  reply: Refunds take a week, {{ caller.national }}.
+- reply: Thank you.
+"""
+
+
+# Which rule
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hours", "We open at nine."),
+        ("HOURS?", "We open at nine."),
+        ("  hours, please", "We open at nine."),
+        ("«hours»", "We open at nine."),
+        ("\uff28\uff2f\uff35\uff32\uff33", "We open at nine."),
+        ("ho\u200burs", "We open at nine."),
+        ("offnungszeiten", "We open at nine."),
+        ("ÖFFNUNGSZEITEN!", "We open at nine."),
+        ("my hours", "Thank you."),
+        ("hour", "Thank you."),
+        ("I want a refund.", "Refunds take a week, (201) 555-0999."),
+        ("agent one two three four five", "Shorter, please."),
+        ("", "Thank you."),
+        ("🙂", "Thank you."),
+    ],
+)
+def test_the_first_rule_that_a_text_meets_acts(text, said):
+    assert wants(RULES, text) == [(ME, said)]
+
+
+def test_a_text_is_sent_on_with_its_sender_to_every_number():
+    assert wants(RULES, "Agent!") == [("+12015550188", f"{ME}: Agent!"), ("+12015550189", f"{ME}: Agent!")]
+
+
+def test_a_text_is_sent_on_to_the_numbers_of_a_group():
+    team = "groups: {team: {to: [+12015550188, ann@acme.sip.opentact.org, +12015550189]}}\n"
+    assert [to for to, _ in wants("- forward: team", more=team)] == ["+12015550188", "+12015550189"]
+
+
+def test_a_number_that_is_worked_out_is_written_to_only_where_the_dial_policy_allows_it():
+    rules = "- forward: '{{ message.words[0] }}'"
+    found, _ = decided(rules, "12015550188")
+    assert [(one.effect.payload["to"], one.refusal) for one in found.requested_effects] == [("+12015550188", "")]
+    for text, why in (("18765550188", "JM"), ("19005550188", "premium"), ("nobody", "no number"), ("", "no number")):
+        (one,) = decided(rules, text)[0].requested_effects
+        assert why in one.refusal, text
+
+
+def test_hours_lists_and_variables_are_seen_at_the_moment_of_the_text():
+    more = "hours: {office: {mon-fri: 09:00-17:00}}\nvariables: {name: Acme}\n"
+    rules = "- when: hours.office.open\n  reply: '{{ variables.name }} is open at {{ now.time }}.'\n- reply: Closed."
+    assert wants(rules, more=more) == [(ME, "Acme is open at 10:00.")]
+    assert wants(rules, more=more, at=NIGHT) == [(ME, "Closed.")]
+
+
+def test_nothing_that_somebody_writes_becomes_a_template_or_an_expression():
+    text = "{{ caller.number }} {% if x %}'\"</Say>"
+    assert wants("- reply: 'You said: {{ message.text }}'", text) == [(ME, f"You said: {text}")]
+
+
+def test_a_rare_form_of_a_text_is_worked_out_apart_and_the_rules_are_begun_again():
+    found, turn = decided(
+        "- when: '\"x\" in message.words'\n  reply: No.\n- reply: '{{ message.text | title }}'", "oh dear"
+    )
+    assert [one.effect.payload["text"] for one in found.requested_effects] == ["Oh Dear"]
+    assert [entry["outcome"] for entry in describe_decisions(turn)] == [False, True]
+
+
+def test_a_webhook_tells_of_the_text():
+    rules = "- notify: {url: 'https://a.example/{{ message.keyword }}', payload: {by: '{{ caller.region }}', n: 2}}"
+    (payload,) = wants(rules, "Hé llo")
+    assert payload["url"] == "https://a.example/he"
+    assert payload["body"]["message"] == {"id": "m-1", "from": ME, "to": "+12015550123", "text": "Hé llo"}
+    assert payload["body"]["data"] == {"by": "US", "n": 2}
+    assert (payload["body"]["type"], payload["body"]["flow"]) == ("message", "acme")
+
+
+def test_a_plain_value_of_notify_is_its_url():
+    assert wants("- notify: https://a.example/x")[0]["url"] == "https://a.example/x"
+
+
+def test_one_rule_may_do_several_things_and_another_nothing():
+    rules = "- keyword: a\n  reply: R.\n  forward: +12015550188\n  notify: https://a.example/x\n- ignore: true"
+    assert len(wants(rules, "a")) == 3
+    found, _ = decided(rules, "b")
+    assert (found.rule_index, found.requested_effects) == (1, ())
+
+
+def test_a_text_that_is_too_long_is_cut_and_an_empty_one_is_not_sent():
+    ((_, cut),) = wants("- forward: +12015550188", "x" * 2000)
+    assert len(cut) == 918
+    assert cut.endswith("x…")
+    found, _ = decided("- reply: '{{ message.words[3] }}'", "a b")
+    assert [one.refusal for one in found.requested_effects] == ["the text is empty"]
+
+
+# The same again
+
+
+def test_keys_are_the_same_for_the_same_text_and_differ_by_rule_target_and_text():
+    rules = "- keyword: a\n  reply: R.\n  forward: [+12015550188, +12015550189]\n  notify: https://a.example/x\n- reply: S."
+    keys = [[one.effect.key for one in decided(rules, "a", uuid=uuid)[0].requested_effects] for uuid in ("u", "u", "v")]
+    assert keys[0] == keys[1]
+    assert len({*keys[0], *keys[2]}) == 8
+    assert keys[0][0] == "u/acme/messages/0/reply"
+
+
+def test_a_text_without_a_uuid_is_told_from_others_by_what_it_says_within_a_minute():
+    first, again, later, other = (
+        text_of(text, at=DAY + after, uuid="").id for text, after in (("a", 0), ("a", 59), ("a", 60), ("b", 0))
+    )
+    assert first == again
+    assert len({first, later, other}) == 3
+
+
+def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
+    _, turn = decided(RULES, "Refund my refund!")
+    trail = describe_decisions(turn)
+    json.dumps(trail)
+    assert [(entry["node"], entry["step"], entry["rule"], entry["outcome"]) for entry in trail] == [
+        ("messages:", 0, "keyword hours, offnungszeiten", False),
+        ("messages:", 1, "keyword agent and when message.words | length > 5", False),
+        ("messages:", 2, "keyword agent", False),
+        ("messages:", 3, 'when "refund" in message.words', True),
+    ]
+    assert trail[0]["values"] == {"message.keyword": "refund"}
+    assert trail[3]["values"] == {"message.words": '["refund", "my", "refund"]'}
+
+
+# STOP, START and HELP
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP", "stop", "Stop.", " sToP!! ", "“Stop”", "(stop)", "S.T.O.P.", "\uff33\uff34\uff2f\uff30", "st\u200bop",
+        "STOP 🛑", "#stop", "stóp", "STOPALL", "stop all", "Unsubscribe", "cancel", "End.", "QUIT", "revoke", "optout",
+        "opt-out", "Opt out", "Stop Stop", "Please stop", "stop texting me", "Stop sending messages to this number, thanks",
+        "cancel please", "STOP\nNOW",
+    ],
+)  # fmt: skip
+def test_a_text_says_stop(text):
+    assert detect_carrier_keyword(text, opted_out=False) == detect_carrier_keyword(text, opted_out=True) == "stop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop by tomorrow", "don't stop", "Don\u2019t stop", "nonstop", "stopp", "cancel my appointment", "the end",
+        "end of May", "I quit smoking", "can you stop the water?", "", "!!", "options",
+        "stop it and call my wife at once please now",
+    ],
+)  # fmt: skip
+def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):
+    assert detect_carrier_keyword(text, opted_out=False) is None
+
+
+def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
+    texts = ("Start", "UNSTOP!", "yes", "Help?", "info", "help me")
+    assert [detect_carrier_keyword(text, opted_out=False) for text in texts] == [
+        "start", "start", None, "help", "help", None,
+    ]  # fmt: skip
+    assert detect_carrier_keyword("Yes!", opted_out=True) == "start"
+
+
+def test_without_a_rule_the_product_answers_and_with_one_the_rule_says_the_text():
+    assert [wants("- reply: Else.", text) for text in ("stop", "start", "help")] == [
+        [(ME, "Stopped.")], [(ME, "Started.")], [(ME, "Help.")],
+    ]  # fmt: skip
+    rules = "- keyword: [stop, quit]\n  reply: Bye.\n- keyword: start\n  reply: Hi.\n- keyword: help\n  reply: Call us.\n"
+    rules += "- reply: E."
+    assert [wants(rules, text) for text in ("Unsubscribe", "QUIT", "unstop", "info", "Help!")] == [
+        [(ME, "Bye.")], [(ME, "Bye.")], [(ME, "Hi.")], [(ME, "Call us.")], [(ME, "Call us.")],
+    ]  # fmt: skip
+
+
+def test_a_rule_with_the_very_word_comes_before_one_with_another_for_the_same():
+    rules = "- keyword: help\n  reply: Help us.\n- keyword: info\n  reply: We are Acme.\n- ignore: true"
+    assert wants(rules, "info") == [(ME, "We are Acme.")]
+    assert wants("- keyword: info\n  reply: We are Acme.\n- ignore: true", "help") == [(ME, "Help.")]
+
+
+def test_a_rule_for_stop_does_the_rest_too_and_its_text_is_the_confirmation():
+    rules = "- keyword: stop\n  forward: +12015550188\n  notify: https://a.example/x\n- ignore: true"
+    found, _ = decided(rules, "STOP")
+    assert [(one.effect.kind, one.effect.is_stop_confirmation) for one in found.requested_effects] == [
+        ("sms", True), ("sms", False), ("notify", False),
+    ]  # fmt: skip
+    assert found.requested_effects[0].effect.payload["text"] == "Stopped."
+    silent, _ = decided("- keyword: stop\n  ignore: true\n- reply: E.", "STOP")
+    assert (silent.carrier_keyword, silent.requested_effects) == ("stop", ())
+
+
+def test_a_text_that_only_begins_with_stop_does_not_get_its_confirmation():
+    rules = "- keyword: stop\n  reply: You get no more messages.\n- reply: Else."
+    assert wants(rules, "stop by tomorrow") == [(ME, "Else.")]
+    assert wants("- keyword: help\n  reply: We come.\n- ignore: true", "help me") == [(ME, "We come.")]
+
+
+# Reading
+
+
+def test_a_message_is_read_as_opentact_tells_of_it():
+    entity = {"type": "smsi", "uuid": "u", "from": "12015550999", "to": 12015550123, "message": "Hi", "state": "success"}
+    read = parse_text_message({**entity, "automated": True}, DAY)
+    assert (read.sender, read.number, read.text, read.automated) == (ME, "+12015550123", "Hi", True)
+    least = parse_text_message({"state": "created", "from": "72345", "to": "12015550123", "message": None}, DAY)
+    assert (least.type, least.state, least.sender, least.text, least.automated) == ("smsi", "created", "72345", "", False)
+
+
+def test_words_are_bounded_and_written_alike():
+    assert split_message_words("What's an e-mail? Ça va… naïve/ÄÖ") == ["whats", "an", "email", "ca", "va", "naive", "ao"]
+    assert split_message_words("हिन्दी नमस्ते") == ["हिन्दी", "नमस्ते"]
+    assert len(split_message_words("a " * 100_000)) == 500
+
+
+# What is wrong
+
+
+def rules_of(text):
+    return compile_text(HEAD + text).rules
+
+
+def test_a_list_of_rules_that_says_all_is_right():
+    assert rules_of("messages:\n  - keyword: a\n    reply: A.\n  - ignore: true\n") == []
+    assert rules_of("messages:\n") == []
+
+
+def test_a_keyword_may_stand_twice_where_the_first_has_a_condition():
+    rules = "messages:\n  - keyword: a\n    when: now.hour < 9\n    reply: A.\n  - keyword: [a, b]\n    reply: B.\n"
+    assert rules_of(rules + "  - ignore: true\n") == []
+    assert rules_of(rules + "  - keyword: B\n    reply: C.\n  - ignore: true\n") == ["keyword-twice"]
+
+
+def test_a_rule_for_stop_may_stand_after_the_last():
+    assert rules_of("messages:\n  - reply: E.\n  - keyword: stop\n    reply: Bye.\n") == []
+
+
+def test_what_only_calls_have_is_not_there_for_a_text():
+    for name in ("call.id", "digits", "caller.name", "caller.calls_today", "account"):
+        assert rules_of(f"messages:\n  - when: {name}\n    reply: A.\n  - ignore: true\n") == ["expression"], name
+
+
+def test_an_author_who_writes_a_step_is_told_the_word_for_it():
+    problems = compile_text(HEAD + "messages:\n  - sms: Hello.\n").problems
+    assert "did you mean 'reply'?" in [problem.fix for problem in problems]
+
+
+def test_a_text_of_a_step_is_as_long_as_a_message_may_be():
+    long = "x" * 919
+    text = "numbers: [+12015550123]\nnodes: {start: [{sms: %s}, {say: Hello.}]}\n"
+    assert compile_text(text % long).rules == ["message-text"]
+    assert compile_text(text % long[:918]).rules == []
+
+
+def test_hours_and_lists_that_only_texts_ask_for_are_used():
+    hours = "hours: {office: {mon-fri: 09:00-17:00}}\nvariables: {name: Acme}\n"
+    rules = "messages:\n  - when: hours.office.open\n    reply: '{{ variables.name }}'\n  - ignore: true\n"
+    assert rules_of(hours + rules) == []
+
+
+def test_a_template_may_stand_beside_rules(tmp_path):
+    (tmp_path / "acme.xml.j2").write_text("<Response><Say>Hello.</Say></Response>")
+    (tmp_path / "acme.yaml").write_text("numbers: [+12015550123]\ntemplate: acme.xml.j2\nmessages:\n  - reply: A.\n")
+    loaded = load_flow_folder(tmp_path, OPTIONS)
+    assert loaded.problems == ()
+    assert len(loaded.book.flows["acme"].message_rules.rules) == 1
+
+
+def test_a_broken_flow_has_no_rules(tmp_path):
+    (tmp_path / "acme.yaml").write_text(HEAD + "messages:\n  - reply: A.\n    x: y\n")
+    flow = load_flow_folder(tmp_path, OPTIONS).book.flows["acme"]
+    assert (bool(flow.problems), flow.message_rules, flow.missed_calls) == (True, None, None)

@@ -1,0 +1,72 @@
+"""Python flows: a problem has the line of the program, and never affects other flows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flow_harness import APOLOGY, SIGNER
+
+from callflows.flows import python_flow
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import compile_flow
+
+HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
+NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
+
+
+def program(source: str):
+    made = compile_flow("acme", source.encode(), str(Path("acme.py")), CompilerOptions(SIGNER, APOLOGY))
+    assert "defect" not in [problem.rule for problem in made.problems], made.problems
+    return made
+
+
+def test_a_right_program_is_a_flow():
+    made = program(HEAD + NODE)
+    assert made.flow is not None
+    assert [*made.flow.documents] == ["start"]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "print('loud', end='')",
+        "import sys; sys.stdout.buffer.write(b'\\xff\\n{}')",
+        "import sys; sys.stderr.write('x' * 99999)",
+    ],
+)
+def test_what_a_program_prints_is_not_taken_for_what_it_is(noise):
+    assert program(f"{HEAD}{noise}\n{NODE}").flow is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "said"),
+    [
+        (f"{HEAD}1 / 0\n{NODE}", 3, "ZeroDivisionError"),
+        (f"{HEAD}def (\n", 3, "SyntaxError"),
+        (f"{HEAD}raise SystemExit(0)\n", 3, "SystemExit"),
+        (f"{HEAD}import no_such_thing_at_all\n", 3, "ModuleNotFoundError"),
+        (f"{HEAD}import os; os._exit(0)\n", 1, "ends Python"),
+        (f"{HEAD}@acme.node\ndef start(turn):\n    return None\n", 3, "async"),
+        ("x = 1\n", 1, "must make one"),
+        (HEAD + HEAD.replace("acme =", "two =") + NODE, 1, "must make one"),
+        (HEAD.replace("'acme'", "'other'") + NODE, 1, "is named 'other'"),
+        (HEAD, 1, "start"),
+        (HEAD.replace("['+12015550123']", "[12015550123]") + NODE, 2, "list of texts"),
+        (HEAD.replace("['+12015550123']", "'+12015550123'") + NODE, 2, "list"),
+        (HEAD.replace("numbers=", "dialect='klassic', numbers=") + NODE, 2, "reference or classic"),
+        (HEAD.replace("numbers=", "timezone='Mars/Base', numbers=") + NODE, 1, "zone"),
+    ],
+)
+def test_a_wrong_program_is_an_error_at_its_own_line(source, line, said):
+    made = program(source)
+    assert made.flow is None
+    assert said in made.problems[0].message
+    assert made.problems[0].line == line
+
+
+def test_a_file_that_never_ends_is_stopped(monkeypatch):
+    monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
+    made = program("while True:\n    pass\n")
+    assert re.search("does not come to its end", made.problems[0].message)

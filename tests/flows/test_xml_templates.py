@@ -1,0 +1,120 @@
+"""XML templates beside flow files give a valid document, or the fallback and a problem in the check."""
+
+from __future__ import annotations
+
+import pytest
+from flow_harness import APOLOGY, SIGNER, Conversation, answer_node, make_turn
+
+from callflows.errors import DocumentReadError
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import FlowCompilation, compile_flow
+
+DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
+FILE = "numbers: rest\ntemplate: acme.xml.j2\nvariables: {desk: 'north & <south>'}\nfallback: [say: Sorry.]\n"
+GATHER = {
+    "reference": '<Gather dtmf_length="1" url="{{ here }}"><Error><Say>None.</Say></Error></Gather>',
+    "classic": '<Gather numDigits="1" callback="{{ here }}"><Switch><Error><Say>None.</Say></Error></Switch></Gather>',
+}
+
+
+def compiled(folder, template: str | bytes, dialect: str = "reference", file: str = FILE) -> FlowCompilation:
+    """A flow made of a template."""
+    (folder / "acme.xml.j2").write_bytes(template if isinstance(template, bytes) else template.encode())
+    options = CompilerOptions(SIGNER, APOLOGY, dialect)  # type: ignore[arg-type]
+    return compile_flow("acme", file.encode(), str(folder / "acme.yaml"), options)
+
+
+def document(folder, template: str, dialect: str = "reference", **told: str) -> str:
+    """What a caller gets."""
+    made = compiled(folder, template, dialect)
+    assert made.flow is not None, made.problems
+    return (
+        answer_node(made.flow, "start", make_turn(**told)).decode().partition("<Response>")[2].removesuffix("</Response>")
+    )
+
+
+@DIALECTS
+def test_a_template_sees_what_a_flow_sees_and_a_caller_brings_only_text(tmp_path, dialect):
+    template = "<Response><Say>Hi {{ caller.name }} of {{ variables.desk }}.</Say></Response>"
+    hostile = 'Bob</Say><Dial><To>+882991234</To></Dial><Say>"&'
+    xml = document(tmp_path, template, dialect, name=hostile)
+    assert xml.count("<Say>") == 1
+    assert "<Dial>" not in xml
+    assert "north &amp; &lt;south&gt;" in xml
+
+
+@DIALECTS
+def test_a_template_of_either_dialect_is_written_in_that_of_the_flow(tmp_path, dialect):
+    ring = {"reference": "<To>+12015550188</To>", "classic": "<Number>+12015550188</Number>"}
+    for written in ring.values():
+        assert ring[dialect] in document(tmp_path, f"<Response><Dial>{written}</Dial></Response>", dialect)
+
+
+@DIALECTS
+def test_a_call_comes_back_to_the_template_with_what_was_pressed(tmp_path, dialect):
+    pressed = "<Say>You pressed {{ digits }}.</Say>"
+    template = f"<Response>{{% if digits %}}{pressed}{{% else %}}{GATHER[dialect]}{{% endif %}}</Response>"
+    made = compiled(tmp_path, template, dialect)
+    assert made.flow is not None, made.problems
+    assert Conversation(made.flow, dialect).press_keys("7").spoken_texts == ["You pressed 7."]
+
+
+BROKEN = {
+    "an unknown element": "<Response><Sya>Hi.</Sya></Response>",
+    "an unknown attribute": '<Response><Say lnag="es">Hi.</Say></Response>',
+    "a child that may not stand there": "<Response><Hangup><Say>Hi.</Say></Hangup></Response>",
+    "an element left open": "<Response><Say>Hi.</Response>",
+    "no root": "{% if false %}<Response/>{% endif %}",
+    "two roots": "<Response/><Response/>",
+    "another root": "<Say>Hi.</Say>",
+    "an entity": '<!DOCTYPE x [<!ENTITY a "b">]><Response><Say>&a;</Say></Response>',
+    "a wrong value": '<Response><Pause length="soon"/></Response>',
+    "markup in an attribute": "<Response><Pause length='{{ caller.name }}'/></Response>",
+}
+
+
+@DIALECTS
+@pytest.mark.parametrize("template", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_document_never_leaves(tmp_path, dialect, template):
+    made = compiled(tmp_path, template, dialect)
+    assert made.flow is not None, made.problems
+    with pytest.raises(DocumentReadError):
+        answer_node(made.flow, "start", make_turn(name="a<b"))
+    assert b"Sorry." in made.flow.fallback
+
+
+@pytest.mark.parametrize(
+    ("template", "rule", "said"),
+    [
+        ("<Response>\n<Say>{{ caller.nmae }}</Say></Response>", "template", "acme.xml.j2:2: caller has no 'nmae'"),
+        ("<Response>\n\n{% if %}</Response>", "template", "acme.xml.j2:3: Expected an expression"),
+        ("<Response>{% for a in [1] %}</Response>", "template", "acme.xml.j2:1: Unexpected end of template"),
+        ("<Response>{% include 'other.xml' %}</Response>", "template", "acme.xml.j2:1: include has no place"),
+        ("<Response>{% extends 'other.xml' %}</Response>", "template", "acme.xml.j2:1: extends has no place"),
+        ("<Response>{{ caller.number | sahfe }}</Response>", "template", "acme.xml.j2:1: there is no filter 'sahfe'"),
+        ("<Response>{{ nobody }}</Response>", "template", "acme.xml.j2:1: there is no 'nobody'"),
+        (b"<Response>\xff</Response>", "template-file", "cannot be read"),
+        (b"x" * 1_000_001, "template-file", "it has more than 1000000 bytes"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_said_before_a_call_is_there(tmp_path, template, rule, said):
+    made = compiled(tmp_path, template)
+    assert made.flow is None
+    (problem,) = made.problems
+    assert (problem.rule, problem.line) == (rule, 2)
+    assert said in problem.message
+
+
+@pytest.mark.parametrize("name", ["../acme.xml.j2", "/etc/passwd", "nowhere.xml.j2", "."])
+def test_a_template_stands_beside_its_flow_file(tmp_path, name):
+    made = compiled(tmp_path, "<Response/>", file=FILE.replace("acme.xml.j2", f"'{name}'"))
+    assert [problem.rule for problem in made.problems if problem.severity == "error"] == ["template-file"]
+
+
+def test_a_template_that_changes_is_another_version(tmp_path):
+    texts = ("One.", "Two.", "Two.")
+    one, two, same = (compiled(tmp_path, f"<Response><Say>{text}</Say></Response>").flow for text in texts)
+    assert one is not None
+    assert two is not None
+    assert same is not None
+    assert one.version != two.version == same.version

@@ -1,0 +1,329 @@
+"""YAML's traps: values that look like another type are text, and silently lost values are errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from flow_harness import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.language.verbs import ELEMENT_SPECS
+from waiting import run_process
+
+# Every scalar is text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "22:00",
+        "+12015550123",
+        "no",
+        "yes",
+        "on",
+        "off",
+        "null",
+        "~",
+        "1_000",
+        "0x1F",
+        "1e3",
+        "010",
+        "2026-12-24",
+        "true",
+        "=",
+        "<<",
+        ".5",
+        "1:",
+    ],
+)
+def test_a_text_is_a_text_whatever_yaml_makes_of_it_elsewhere(text):
+    quoted = f'"{text}"' if text == "1:" else text
+    assert spoken_texts(compile_steps(f"- say: {quoted}")) == [text]
+
+
+def test_a_number_keeps_its_plus_and_its_zeros():
+    assert "<To>+12015550188</To>" in compile_steps("- dial: +12015550188")
+    assert "<To>012015550188</To>" in compile_steps("- dial: 012015550188")
+    assert 'value="007"' in compile_steps("- meta: {name: n, value: 007}")
+
+
+def test_keys_of_a_menu_need_no_quotes():
+    xml = compile_steps("- menu: {prompt: a, keys: {0: start, 1: start, 01: start, star: start, hash: start}, attempts: 1}")
+    for key in ("0", "1", "01", "*", "#"):
+        assert f'<DTMF value="{key}">' in xml
+
+
+def test_nodes_may_be_named_no_and_yes():
+    text = "nodes:\n  start: [{when: caller.anonymous, goto: no}, {goto: yes}]\n  no: [say: No.]\n  yes: [say: Yes.]\n"
+    assert spoken_texts(request_document(compile_valid_flow(text))) == ["Yes."]
+
+
+# What would be lost
+
+
+def test_a_comment_on_a_line_of_its_own_or_after_a_closed_value_is_fine():
+    text = """
+# numbers of ours
+numbers: [+12015550123]   # the front desk
+nodes:                    # all of them
+  start:
+    # greet
+    - say: "Hello."       # quoted
+    - goto: other         # a node
+    - # nothing
+  other:
+    - pause: 2s           # wait
+"""
+    made = compile_text(text.replace("    - # nothing\n", ""))
+    assert made.problems == ()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "say: Dial #1 now",
+        "say: {text: Dial #1\n }",
+        "voicemail: Leave a message #please",
+        "dial: {to: +12015550188, tag: sales #1\n }",
+        "menu:\n    prompt:\n      - First #1\n      - Second.\n    keys: {1: start}",
+        "say:\n    text: Hello\n    meta:\n      who: Ann #1",
+        "say:\n    Hello\n    there #1",
+        "meta:\n    name: a\n    value: b #c",
+    ],
+)
+def test_a_comment_that_cuts_a_text_is_an_error(step):
+    made = compile_text(make_flow_text(f"- {step}"))
+    assert "comment-in-text" in made.rules or "yaml" in made.rules, made.problems
+    assert made.flow is None
+
+
+def test_a_key_lost_to_a_comment_is_an_error():
+    made = compile_text(make_flow_text("- menu:\n    prompt: Press hash.\n    keys:\n      1: start\n      #: start"))
+    assert made.flow is None
+    (problem,) = [problem for problem in made.problems if problem.severity == "error"]
+    assert problem.line == 9
+    assert "hash" in str(problem)
+
+
+def test_a_text_lost_to_a_comment_says_so():
+    made = compile_text(make_flow_text("- say: #1 is the best"))
+    assert made.flow is None
+    assert "#" in str(made.problems[0])
+    assert "quote" in made.problems[0].fix
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ caller.name }}", "{{ caller.name }}, hello", "{{caller.name}}: hello", "{% if 1 %}a{% endif %}"]
+)
+def test_a_text_that_begins_with_a_brace_must_be_quoted_and_the_fix_says_so(text):
+    made = compile_text(make_flow_text(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line == 5
+    assert "quote" in made.problems[0].fix
+
+
+@pytest.mark.parametrize("text", ["Please note: we are closed.", "We are open: 9 to 5", "a: b: c"])
+def test_a_colon_in_a_text_must_be_quoted_and_the_fix_says_so(text):
+    made = compile_text(make_flow_text(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line == 5
+    assert "quote" in made.problems[0].fix
+
+
+@pytest.mark.parametrize(
+    "text", ["@acme", "`hello`", "%hello", "*hello", "&hello", "!hello", "[hello", "'hello", '"hello', "? hello", "| hello"]
+)
+def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(text):
+    made = compile_text(make_flow_text(f"- say: {text}"))
+    assert made.flow is None
+    assert made.problems[0].line in (5, 6)
+
+
+@pytest.mark.parametrize(
+    "text", ["nodes:\n\tstart:\n\t- hangup\n", "nodes:\n  start:\n  \t- hangup\n", "nodes:\n\t\tstart: [hangup]\n"]
+)
+def test_a_tab_is_an_error_with_the_fix(text):
+    made = compile_text(text)
+    assert made.flow is None
+    assert "spaces" in made.problems[0].fix
+    assert made.problems[0].line > 1
+
+
+def test_a_key_given_twice_is_an_error_wherever_it_is():
+    for text in (
+        "numbers: rest\nnumbers: rest\nnodes: {start: [hangup]}\n",
+        "nodes:\n  start: [hangup]\n  start: [hangup]\n",
+        "nodes: {start: [say: {text: a, text: b}]}\n",
+        "nodes: {start: [menu: {prompt: a, keys: {1: start, '1': start}}]}\n",
+        "nodes: {start: [say: {text: a, meta: {x: 1, x: 2}}]}\n",
+    ):
+        assert "key-twice" in compile_text(text).rules
+
+
+# Files that are none
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n", "---\n", "\ufeff", "null\n", "~\n"])
+def test_an_empty_file_is_an_error(text):
+    made = compile_text(text)
+    assert made.flow is None
+    assert made.rules == ["shape"]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xff\xfe",
+        b"nodes:\n  start:\n    - say: caf\xe9\n",
+        "nodes: {start: [hangup]}".encode("utf-16"),
+        b"\x00",
+        b"nodes: \x00",
+        b"\x1b[31m",
+    ],
+)
+def test_a_file_that_is_not_text_is_an_error(octets):
+    made = compile_text(octets)
+    assert made.flow is None
+    assert made.rules == ["yaml"]
+
+
+def test_the_line_that_is_not_utf8_is_named():
+    made = compile_text(b"numbers: rest\nnodes:\n  start:\n    - say: caf\xe9\n")
+    assert (made.problems[0].line, made.problems[0].fix) == (4, "save it as UTF-8")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine():
+    text = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n"
+    assert compile_text(b"\xef\xbb\xbf" + text.encode()).problems == ()
+    assert spoken_texts(request_document(compile_valid_flow(text.replace("\n", "\r\n")))) == ["Hello."]
+
+
+def test_a_file_that_is_too_big_is_an_error():
+    made = compile_text(b"#" * (MAX_FLOW_FILE_BYTES + 1))
+    assert made.rules == ["yaml"]
+
+
+def test_an_anchor_and_its_alias_are_fine():
+    text = "nodes:\n  start: &hello [say: Hello.]\n  other: *hello\n"
+    flow = compile_valid_flow(text)
+    assert spoken_texts(request_document(flow)) == spoken_texts(request_document(flow, "other")) == ["Hello."]
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("text", [LAUGHS, f"nodes: {{start: [hangup]}}\n{LAUGHS}"])
+def test_a_billion_laughs_are_an_error(text):
+    made = compile_text(text)
+    assert made.flow is None
+    assert any("repeats itself" in problem.message for problem in made.problems)
+    assert len(made.problems) < 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch /tmp/callflows-was-here']\n",
+        "nodes: !!python/name:os.system\n",
+        "nodes: {start: [say: !!python/object/new:os.system [a]]}\n",
+        "nodes: {start: [say: !!binary aGVsbG8=]}\n",
+    ],
+)
+def test_a_tag_of_yaml_is_not_obeyed(text):
+    compile_text(text)
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "{a: ", "- ", "? ", "[{a: ["])
+@pytest.mark.parametrize("times", [50, 1000, 100_000])
+def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, times):
+    (tmp_path / "deep.yaml").write_text(f"nodes: {opening * times}\n" if opening != "- " else opening * times)
+    command = [sys.executable, "-m", "callflows.cli", "check", str(tmp_path / "deep.yaml")]
+    done = run_process(command)
+    assert done.returncode == 1, done.stderr[-500:]
+    assert "deep.yaml:" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+# Nothing that an author writes can crash us
+
+_SCALARS = st.sampled_from(
+    ["", "x", "1", "start", "{{ caller.name }}", "{{", "caller.name", "2s", "9999999h", "\x01", "\ufdd00\ufdd1", "#"]
+)
+_WORDS = {"when", "node", *(name for cls in WORD_STEPS.values() for name in cls.model_fields)}
+_ATTRIBUTES = {name for row in ELEMENT_SPECS.values() for name in row.attributes}
+_KEYS = st.sampled_from(
+    sorted({*STEP_COMPILERS, *_WORDS, *_ATTRIBUTES, "do", "dtmf", "default", "error", "meta", "star", "1", "x"})
+)
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3), max_leaves=8
+)
+_STEP = st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=2)
+_FILE = st.fixed_dictionaries(
+    {"nodes": st.fixed_dictionaries({"start": st.lists(_STEP, max_size=4)}, optional={"x": st.lists(_STEP, max_size=2)})},
+    optional={"numbers": _VALUES, "voice": _VALUES, "fallback": st.lists(_STEP, max_size=2), "timezone": _VALUES},
+)
+
+
+@given(_FILE | st.dictionaries(_KEYS, _VALUES))
+def test_any_file_is_a_flow_or_has_errors(data):
+    made = compile_text(json.dumps(data))
+    if made.flow is None:
+        assert [problem for problem in made.problems if problem.severity == "error"]
+    else:
+        request_document(made.flow)
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_a_flow_or_have_errors(octets):
+    made = compile_text(octets)
+    assert made.flow is None
+    assert made.problems
+
+
+# What people write
+
+
+@pytest.mark.parametrize(
+    ("nodes", "place", "said"),
+    [
+        ("start: [say: a\0b]", (3, 17), "it holds U+0000 (take it out)"),
+        ("start:\n    - menu: {prompt: Press star., keys: {*: start}}", (4, 43), "write star for the * key"),
+        ("start: *nobody", (3, 10), "a text that begins with * must be quoted"),
+        ("start:\n    - say: a\n\t\t- say: b", (5, 1), "indent with spaces, not tabs"),
+        ("start:\n    - say: a\n     - say: b", (5, 6), "indent alike"),
+        ("start: [say: a]\n---\nnodes: {}", (4, 1), "a file is one flow"),
+        ("start:\n    -\n    - say: a", (4, 6), "the step is empty"),
+        ("start:\n    - say:Hello", (4, 7), "write say: Hello"),
+        ("start:\n    - when:\n      say: a", (4, 12), "there is no expression"),
+        ("start:\n    - dial: [+1 201 555 0188]", (4, 14), "did you mean '+12015550188'?"),
+    ],
+)
+def test_what_people_write_is_answered_with_the_fix_at_its_place(nodes, place, said):
+    problems = compile_text(f"numbers: rest\nnodes:\n  {nodes}\n").problems
+    (problem,) = [problem for problem in problems if problem.severity == "error"]
+    assert said in str(problem)
+    assert (problem.line, problem.column) == place
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("9-17", "09:00-17:00"), ("9am-5pm", "09:00-17:00"), ("0900-1730", "09:00-17:30"), ("9.30-12.00", "09:30-12:00")],
+)
+def test_a_window_that_is_written_otherwise_is_answered_with_the_right_one(written, meant):
+    text = f"hours: {{office: {{mon: {written}}}}}\nnodes: {{start: [say: '{{{{ hours.office.open }}}}']}}\n"
+    assert f"(did you mean {meant}?)" in "\n".join(map(str, compile_text(text).problems))
+
+
+def test_what_is_merged_is_there_and_a_mappings_own_wins():
+    merged = "  b: {<<: *a, timeout: 30s}\n  c: {<<: [{ring: in-turn}, *a]}\n"
+    groups = f"groups:\n  a: &a {{to: [+12015550188], timeout: 20s}}\n{merged}"
+    flow = compile_valid_flow(f"numbers: rest\n{groups}nodes: {{start: [dial: b, dial: c]}}\n")
+    assert request_document(flow).count('<Dial timeout="30000"><To>+12015550188</To>') == 1
+    assert request_document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1

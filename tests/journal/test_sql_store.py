@@ -1,0 +1,239 @@
+"""The contract of every database of the journal, tested on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sample_events import (
+    CALL,
+    CALLER,
+    NUMBER,
+    START,
+    build_platform_event,
+    generate_platform_events,
+    load_sample,
+    load_sample_events,
+)
+from sqlalchemy import create_engine, inspect
+from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
+
+from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
+from callflows.journal import migrations
+from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
+from callflows.journal.sql_store import SqlStore, parse_database_url
+
+
+def opened(url: str) -> int:
+    """In a process of its own: how many tables there are when it has opened the store."""
+    store = SqlStore(url)
+    store.open()
+    store.close()
+    engine = create_engine(parse_database_url(url))
+    found = len(inspect(engine).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_many_processes_that_start_at_once_make_the_tables_once(url):
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(4, mp_context=spawn) as processes:
+        found = [*processes.map(opened, [url] * 8)]
+    assert found == [len(JOURNAL_METADATA.tables) + 1] * 8
+
+
+@pytest.mark.usefixtures("store")
+def test_the_migrations_make_the_tables_that_the_code_knows(engine):
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), JOURNAL_METADATA) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_code_knows():
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == SCHEMA_HEAD
+
+
+@pytest.mark.usefixtures("store")
+def test_a_database_made_by_a_newer_version_is_said_and_left_alone(url, engine):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    again = SqlStore(url)
+    with pytest.raises(JournalUnavailableError, match="newer"):
+        again.open()
+    again.close()
+
+
+def test_the_samples_are_read_without_loss(store):
+    write_items(store, *load_sample_events())
+    (row,) = list_log_rows(store)
+    assert row == {
+        "id": CALL,
+        "number": NUMBER,
+        "from": CALLER,
+        "flow": "",
+        "state": "destroyed",
+        "started": "2026-02-19T16:24:45.961Z",
+        "answered": "2026-02-19T16:24:47.302Z",
+        "ended": "2026-02-19T16:24:55.818Z",
+        "seconds": 10,
+        "cause": 16,
+        "cause_text": "NORMAL_CLEARING",
+        "outcome": "",
+        "turns": 0,
+        "legs": 1,
+    }
+    told = load_call_story(store, CALL)
+    (leg,) = told["legs"]
+    assert (leg["to"], leg["state"], leg["cause"], leg["cause_text"]) == ("ann", "hangup", 18, "NO_USER_RESPONSE")
+    raws = [entry["raw"] for entry in told["story"] if entry["what"] == "reported"]
+    samples = [
+        load_sample(name) for name in ("event-2024-call-init", "event-2022-call-flow-answer", "event-2024-call-live")
+    ]
+    assert [raw for raw in samples if raw not in raws] == []
+
+
+def test_a_report_that_comes_again_is_kept_once(store):
+    report_ = build_platform_event(load_sample("event-2024-call-init"))
+    write_items(store, report_, report_)
+    write_items(store, report_._replace(source="webhook"))
+    assert len(load_call_story(store, CALL)["story"]) == 1
+
+
+def test_nothing_of_a_batch_is_kept_where_one_thing_is_refused(store):
+    broken = ("events", {**dict.fromkeys(("key", "kind", "call", "state", "message", "source", "raw"), "x"), "at": None})
+    with pytest.raises(JournalRejectionError):
+        store.write_entries([("calls", {**_call("one")}), broken])
+    assert list_ids(store) == []
+
+
+def _call(id_: str) -> dict[str, object]:
+    return {**dict.fromkeys(column.name for column in JOURNAL_METADATA.tables["calls"].c), "id": id_, "started": 1.0}
+
+
+def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
+    write_items(store, *load_sample_events())
+    write_items(
+        store,
+        build_answered_request(START, call=CALL),
+        build_answered_request(START + 5, call=CALL),
+        build_answered_request(START + 100, call="later"),
+    )
+    assert [(row["id"], row["turns"], row["legs"]) for row in list_log_rows(store)] == [("later", 1, 0), (CALL, 2, 1)]
+    assert list_ids(store, limit=1) == ["later"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"number": "+12015550123"}, {"a", "b"}),
+        ({"caller": "+12015550111"}, {"b"}),
+        ({"flow": "desk"}, {"a", "b", "c"}),
+        ({"flow": "none"}, set()),
+        ({"outcome": "answered"}, {"a", "b", "c"}),
+        ({"outcome": "fallback"}, set()),
+        ({"state": "live"}, {"d"}),
+        ({"state": "destroyed"}, set()),
+        ({"since": 200.0}, {"b", "c", "d"}),
+        ({"until": 200.0}, {"a"}),
+        ({"since": 200.0, "until": 300.0, "caller": "+12015550111"}, {"b"}),
+    ],
+    ids=lambda value: str(sorted(value)),
+)
+def test_calls_are_filtered(store, wanted, found):
+    live = load_sample("event-2024-call-live")
+    live["call"] |= {"uuid": "d", "to": "12015550188"}
+    write_items(
+        store,
+        build_answered_request(100.0, call="a"),
+        build_answered_request(200.0, call="b", **{"from": "+12015550111"}),
+        build_answered_request(300.0, call="c", to="12015550124"),
+        build_platform_event(live),
+    )
+    assert set(list_ids(store, **wanted)) == found
+
+
+def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
+    fine = build_answered_request(100.0, call="a")
+    write_items(
+        store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
+    )
+    write_items(store, build_answered_request(102.0, call="a"))
+    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+
+
+def test_a_key_is_claimed_once_whoever_claims_it(store, url):
+    again = SqlStore(url)
+    assert store.claim_key("sms", "a", 1.0)
+    assert not again.claim_key("sms", "a", 2.0)
+    assert again.claim_key("sms", "b", 2.0)
+    assert again.claim_key("notify", "a", 2.0)
+    again.close()
+
+
+def test_a_lease_is_one_holders_until_it_ends(store):
+    assert store.hold_lease("events", "one", 100.0, 10.0)
+    assert not store.hold_lease("events", "two", 105.0, 10.0)
+    assert store.hold_lease("events", "one", 105.0, 10.0)
+    assert not store.hold_lease("events", "two", 114.0, 10.0)
+    assert store.hold_lease("events", "two", 115.0, 10.0)
+    assert not store.hold_lease("events", "one", 116.0, 10.0)
+
+
+def test_a_lease_keeps_up_to_when_all_is_done_for_whoever_holds_it_next(store):
+    assert store.load_lease("events") is None
+    assert store.hold_lease("events", "one", 100.0, 10.0, 99.5)
+    assert store.hold_lease("events", "one", 105.0, 0.0)
+    assert store.hold_lease("events", "two", 106.0, 10.0)
+    assert not store.hold_lease("events", "one", 107.0, 10.0, 106.5)
+    assert store.load_lease("events") == ("two", 99.5)
+
+
+def test_what_is_too_old_is_erased_in_bounded_batches(store):
+    write_items(store, *generate_platform_events(50))
+    write_items(store, *(r for r in load_sample_events() if not r.call), build_answered_request(START + 1000, call="young"))
+    store.claim_key("sms", "old", START)
+    first = store.erase_rows_before(START + 500, 3)
+    assert len(list_ids(store)) == 8
+    assert first > 3
+    while store.erase_rows_before(START + 5000, 3):
+        pass
+    assert list_ids(store) == []
+    assert store.claim_key("sms", "old", START)
+
+
+def test_what_is_young_is_not_erased(store):
+    write_items(store, build_answered_request(1000.0, call="young"))
+    assert store.erase_rows_before(1000.0, 100) == 0
+    assert list_ids(store) == ["young"]
+
+
+def test_a_database_that_is_nowhere_is_gone(tmp_path):
+    for url in (f"sqlite:///{tmp_path}", "postgresql://nobody@127.0.0.1:1/none"):
+        with pytest.raises(JournalUnavailableError):
+            SqlStore(url).open()
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "nonsense"])
+def test_only_two_kinds_of_databases_are_taken(url):
+    with pytest.raises(SettingsError):
+        SqlStore(url)
+
+
+def test_no_password_is_in_the_name_of_a_database():
+    assert "sesame" not in SqlStore("postgresql://me:sesame@127.0.0.1:1/x").display_name
+
+
+def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "journal.db").touch(mode=0o644)
+    store = SqlStore(f"sqlite:///{tmp_path}/data/journal.db")
+    store.open()
+    write_items(store, *generate_platform_events(3))
+    assert {
+        file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "data").iterdir() if file.stat().st_mode & 0o077
+    } == {}
+    store.close()

@@ -1,0 +1,254 @@
+"""The whole server beside the stand-in: calls, events, the journal, text messages and ends of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness, serve_app
+
+from callflows.journal.call_story import build_call_log_row, build_call_story
+from callflows.journal.journal_store import CallFilter
+from callflows.journal.sql_store import SqlStore
+from callflows.server import create_app
+from callflows.settings import Settings
+from callflows.web import call_completion
+from waiting import run_bounded
+
+CALLER = "+12015550999"
+DESK = """
+numbers: +12015550123
+nodes:
+  start:
+    - say: Hello.
+    - menu: {prompt: Press 1., keys: {1: sales, 2: message}, attempts: 1, otherwise: out}
+  sales:
+    - dial: {to: "+12015550188", timeout: 10s, no_answer: out}
+  message:
+    - voicemail: {greeting: Leave a message., max: 10s, notify: {url: "http://127.0.0.1:1/voicemail"}}
+  out:
+    - say: Goodbye.
+messages:
+  - keyword: hours
+    reply: We open at nine.
+  - reply: Thank you.
+missed:
+  - sms: Sorry that we missed your call.
+"""
+
+
+class Ours:
+    """Our server beside a stand-in, with a journal of its own."""
+
+    def __init__(self, it: Any, settings: Settings, url: str) -> None:
+        self.it = it
+        self.settings = settings
+        self.url = url
+
+    async def until(self, holds: Any) -> Any:
+        """What the journal gives, once it is so."""
+        for _ in range(1000):
+            with contextlib.suppress(Exception):
+                found = await asyncio.to_thread(holds, SqlStore(self.settings.journal_url))
+                if found:
+                    return found
+            await asyncio.sleep(0.02)
+        raise AssertionError("it never came to that")
+
+    async def sent(self, count: int) -> list[str]:
+        """The texts that the stand-in was given to send, once there are so many."""
+        for _ in range(1000):
+            rows = await self.it.search_rows("/sms/search/outbound", take=100, order={"created_on": "ASC"})
+            if len(rows) >= count:
+                return [row["message"] for row in rows]
+            await asyncio.sleep(0.02)
+        raise AssertionError(rows)
+
+    async def text(self, message: str, **more: Any) -> None:
+        """Somebody writes to our number."""
+        await self.it.request_control("POST", "/messages", {"from": CALLER, "to": NUMBER, "message": message, **more})
+
+    async def heard(self, count: int) -> None:
+        """Until so many messages came in."""
+        await self.until(lambda store: len(store_messages(store)) >= count)
+
+
+def store_messages(store: SqlStore) -> list[Any]:
+    with store._open_read_connection() as connection:  # noqa: SLF001 - looked at
+        return [*connection.exec_driver_sql("SELECT text FROM messages WHERE direction = 'in'")]
+
+
+@contextlib.asynccontextmanager
+async def ours(tmp_path, flow: str = DESK, *, url: bool = True, envelope: str = "2024", seed: str = "tests", **given: Any):
+    (tmp_path / "flows").mkdir(exist_ok=True)
+    (tmp_path / "flows" / "desk.yaml").write_text(flow, encoding="utf-8")
+    async with run_harness(number="", envelope=envelope, pace=200, seed=seed) as first:
+        settings = Settings(
+            _env_file=None,
+            flows=tmp_path / "flows",
+            data=tmp_path / "data",
+            opentact_token=SecretStr(TOKEN),
+            opentact_url=first.server.rest_url,
+            opentact_events_url=first.events_url,
+            private_lookups=(ipaddress.ip_network("127.0.0.0/8"),),
+            **given,
+        )
+        async with serve_app(create_app(settings)) as here:
+            await lease(first, f"{here}/call" if url else "")
+            server = Ours(first, settings, here)
+            await connected(first, here)
+            yield server
+
+
+async def lease(it: Any, url: str) -> None:
+    """A number of the stand-in's, whose app asks a URL; or parks its calls."""
+    products = await it.request_payload("GET", "/sip/product")
+    app = {
+        "name": "desk",
+        "is_active": True,
+        "product": products[0]["id"] if "id" in products[0] else products[0]["uuid"],
+        "class4_ingress_trunk_settings": {},
+        "class4_egress_trunk_settings": {},
+        **({"call_flow_url": url, "call_flow_method": "POST"} if url else {}),
+    }
+    made = await it.request_payload("POST", "/sip/app", app)
+    await it.request_payload("POST", "/order", {"items": [{"tn": int(NUMBER[1:]), "features": ["voice", "sms"]}]})
+    rows = await it.search_rows("/lease/tn/search", take=100)
+    await it.request_payload("POST", f"/sip/app/{made['uuid']}/tnlease", {"add": [rows[0]["uuid"]]})
+
+
+async def connected(it: Any, here: str) -> None:
+    """Until our server listens."""
+    for _ in range(1000):
+        reply = await it.http.get(f"{here}/readyz")
+        if reply.json()["events"].get("connected"):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(reply.text)
+
+
+def the_call(store: SqlStore) -> Any:
+    """The one call of the log, once it is over."""
+    rows = [build_call_log_row(row) for row in store.list_calls(CallFilter())]
+    return rows[0] if rows and rows[0]["state"] == "destroyed" else None
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    monkeypatch.setattr(call_completion, "SETTLE_SECONDS", 0.3)
+
+
+@pytest.mark.parametrize("envelope", ["2022", "2024"])
+def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelope, tmp_path):
+    async def work():
+        async with ours(tmp_path, envelope=envelope) as server:
+            await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
+            row = await server.until(the_call)
+            story = await server.until(lambda store: build_call_story(store.load_call(row["id"])))
+            return row, story
+
+    row, story = run_bounded(work())
+    assert (row["from"], row["number"], row["flow"], row["outcome"]) == (CALLER, NUMBER, "desk", "answered")
+    assert row["turns"] == 1
+    assert row["legs"] == 1
+    what = {entry["what"] for entry in story["story"]}
+    assert {"asked", "answered", "reported"} <= what
+    steps = [entry["step"]["name"] for entry in story["story"] if entry.get("step")]
+    assert "Gather" in steps
+
+
+def test_a_call_that_nobody_took_is_written_back_to_once(tmp_path):
+    async def work():
+        async with ours(tmp_path) as server:
+            await server.it.ring_and_wait(keys="1", callee="no-answer", **{"from": CALLER})
+            texts = await server.sent(1)
+            await asyncio.sleep(0.5)
+            return texts, await server.sent(1)
+
+    assert run_bounded(work()) == (["Sorry that we missed your call."],) * 2
+
+
+def test_a_call_that_was_taken_is_not_written_back_to(tmp_path):
+    async def work():
+        async with ours(tmp_path) as server:
+            await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
+            await server.until(the_call)
+            await asyncio.sleep(0.8)
+            return await server.sent(0)
+
+    assert run_bounded(work()) == []
+
+
+def test_a_voicemail_is_told_when_its_call_is_over_with_what_was_recorded(tmp_path):
+    async def work():
+        async with run_customer_server() as other:
+            other.set_answer("/voicemail", "{}")
+            async with ours(tmp_path, DESK.replace("http://127.0.0.1:1", other.url)) as server:
+                await server.it.ring_and_wait(keys="2,#", **{"from": CALLER})
+                (told,) = await other.wait_for_requests(1, "/voicemail")
+                return told["json"], await server.sent(0)
+
+    told, texts = run_bounded(work())
+    assert (told["type"], told["call"]["from"]) == ("voicemail", CALLER)
+    assert len(told["recordings"]) == 1
+    assert told["recordings"][0]["url"]
+    assert texts == []
+
+
+def test_texts_are_answered_by_rules_once_and_stop_is_honoured_across_restarts(tmp_path):
+    async def work():
+        async with ours(tmp_path) as server:
+            await server.text("Hours?")
+            first = await server.sent(1)
+            await server.text("STOP")
+            second = await server.sent(2)
+            await server.text("Hours?")
+            await server.heard(3)
+            await asyncio.sleep(0.5)
+            third = await server.sent(2)
+        async with ours(tmp_path, seed="another day") as server:
+            await server.text("Hours?")
+            await server.heard(4)
+            await asyncio.sleep(0.5)
+            silent = await server.sent(0)
+            await server.text("START")
+            again = await server.sent(1)
+        return first, second, third, silent, again
+
+    first, second, third, silent, again = run_bounded(work())
+    assert first == ["We open at nine."]
+    assert second[-1].startswith("You will get no more messages")
+    assert third == second
+    assert silent == []
+    assert again[-1].startswith("You will get messages from this number again")
+
+
+@pytest.mark.parametrize("envelope", ["2022", "2024"])
+def test_a_parked_call_gets_its_document_pushed(envelope, tmp_path):
+    async def work():
+        given = {"control": "push", "public_url": "http://127.0.0.1:1"}
+        async with ours(tmp_path, url=False, envelope=envelope, **given) as server:
+            told = await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
+            return told, await server.until(the_call)
+
+    told, row = run_bounded(work())
+    assert told["outcome"] == "hung-up"
+    assert [step["text"] for step in told["steps"] if step["verb"] == "Say"][:2] == ["Hello.", "Press 1."]
+    assert (row["flow"], row["turns"]) == ("desk", 1)
+
+
+def test_what_was_missed_while_nobody_listened_is_filled_in(tmp_path):
+    async def work():
+        async with ours(tmp_path) as server:
+            await server.it.ring_and_wait(keys="", **{"from": CALLER})
+            await server.until(the_call)
+            await server.it.inject_faults(lose_share=1.0)
+            await server.it.ring_and_wait(keys="", **{"from": "+12015550998"})
+            await server.it.inject_faults(lose_share=0.0, drop=True)
+            return await server.until(lambda store: len(list(store.list_calls(CallFilter(state="destroyed")))) == 2)
+
+    assert run_bounded(work())

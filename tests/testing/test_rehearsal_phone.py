@@ -1,0 +1,93 @@
+"""Calls in a user's own tests, with pytest and without."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from test_scenarios import FLOW
+
+from callflows.errors import FlowFileError, ScenarioError
+from callflows.testing import RehearsalPhone, rehearse
+from waiting import run_bounded, run_process
+
+NUMBER = "+12015550123"
+AT = "2026-11-23 10:00"
+
+
+@pytest.fixture
+def flows(tmp_path):
+    (tmp_path / "acme.yaml").write_text(FLOW)
+    return tmp_path
+
+
+def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
+    call = rehearse(flows, NUMBER, at=AT, keys=1, caller_name="Ann", lookups={"who": {"vip": True, "name": "Ann"}})
+    call.says("Welcome to Acme, Ann", "/^Press 1/")
+    call.never_says("closed")
+    call.expects({"lookup": "who"}, {"dial": "sales"}, {"outcome": "hung-up"})
+    assert call.dial_targets == [["+12015550188", "ann@acme.sip.opentact.org"]]
+    assert call.nodes == ["start", "sales"]
+    assert call.sms_messages[0]["text"] == "A VIP is calling: Ann"
+    assert (call.flow, call.outcome, call.recording_tags, call.webhooks) == ("acme", "hung-up", [], [])
+    assert call.spoken_texts[0].startswith("Welcome")
+
+
+def test_what_is_not_so_is_told_with_the_whole_call(flows):
+    call = rehearse(flows, NUMBER, at=AT, keys="2", callee="busy")
+    with pytest.raises(AssertionError, match=r"(?s)expected say: Goodbye: the nearest Say.*0:00  “Welcome"):
+        call.says("Goodbye")
+    with pytest.raises(AssertionError, match="the call has this step"):
+        call.never_says("Leave a message")
+    with pytest.raises(ScenarioError, match="did you mean 'dial'"):
+        call.expects({"dail": "sales"})
+
+
+def test_what_is_used_wrongly_is_told(flows):
+    for given, said in [
+        ({"key": "1"}, "did you mean 'keys'"),
+        ({"keys": "x"}, "are not keys"),
+        ({"at": "noon"}, "is not a time"),
+        ({"callee": "never"}, "not an action of a callee"),
+    ]:
+        with pytest.raises(ScenarioError, match=said):
+            rehearse(flows, NUMBER, **given)
+    with pytest.raises(ScenarioError, match="no flow answers"):
+        rehearse(flows, "+12015550199")
+
+
+def test_a_flow_that_is_wrong_or_falls_is_an_error(flows):
+    (flows / "acme.yaml").write_text(FLOW.replace("otherwise: message", "otherwise: massage"))
+    with pytest.raises(FlowFileError, match="no node is named 'massage'"):
+        rehearse(flows, NUMBER)
+    (flows / "acme.yaml").write_text('numbers: rest\nnodes: {start: [say: "{{ 1 / (caller.calls_today - 1) }}"]}\n')
+    with pytest.raises(AssertionError, match="the caller got the fallback"):
+        rehearse(flows, NUMBER)
+
+
+def test_a_program_is_rung_like_any_flow_also_from_a_loop_that_runs(tmp_path):
+    (tmp_path / "acme.py").write_text(
+        'from callflows import Response, Say, Turn, flow\nacme = flow("acme", numbers=["+12015550124"])\n'
+        '@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say(f"Hello {turn.caller.name}."))\n'
+    )
+    calls = RehearsalPhone(tmp_path)
+
+    async def inside():
+        return calls.ring("+12015550124", caller_name="Ann")
+
+    assert run_bounded(inside()).spoken_texts == ["Hello Ann."]
+    assert calls.ring("+12015550124").nodes == ["start"]
+
+
+def test_pytest_has_the_fixture(flows, tmp_path_factory):
+    written = tmp_path_factory.mktemp("their") / "test_acme.py"
+    written.write_text(
+        "def test_sales(rehearse):\n"
+        f"    rehearse('{NUMBER}', flows='{flows}', at='{AT}', keys='1').says('Welcome')\n"
+        "def test_wrong(rehearse):\n"
+        f"    rehearse('{NUMBER}', flows='{flows}', at='{AT}', keys='1').says('Nonsense')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "/dev/null", str(written)]
+    done = run_process(command, cwd=flows)
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "expected say: Nonsense" in done.stdout

@@ -1,0 +1,154 @@
+"""The effects of a call's end happen once, when the journal knows the call, however long that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+from in_process_server import FakeEffects, InlineWorkers, InProcessServer
+
+from callflows.journal.journal import Journal
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
+from callflows.sandbox.job_runner import JobRunner
+from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, CallCompletion
+
+sys.path.append(str(Path(__file__).parents[1] / "journal"))
+from breakable_database import open_breakable_database
+from sample_events import build_platform_event, load_sample
+from store_helpers import build_answered_request, describe_nothing
+
+from waiting import run_bounded, wait_until_async
+
+FLOW = """
+numbers: +12015550123
+nodes: {start: [{say: Hello.}]}
+missed: [{sms: Sorry that we missed your call.}]
+"""
+END = build_platform_event(load_sample("event-2024-call-destroyed"))
+
+
+class Ours:
+    """What acts on the end of calls, with a journal of its own; ``waited`` is what it waited, and takes no time."""
+
+    def __init__(self, folder, url):
+        (folder / "flows").mkdir()
+        self.door = InProcessServer(folder / "flows", FLOW)
+        self.journal = Journal(SqlStore(url), Spool(folder / "data"), describe_nothing)
+        self.outside = FakeEffects()
+        self.waited = []
+        self.then = {}
+
+    def replica(self, sleep=None):
+        workshop = JobRunner(self.outside, InlineWorkers())
+        return CallCompletion(
+            self.door.flow_versions, self.journal, workshop, self.outside, receives_events=True, sleep=sleep or self._sleep
+        )
+
+    async def _sleep(self, seconds):
+        self.waited.append(seconds)
+        if happens := self.then.pop(len(self.waited), None):
+            await happens()
+        await asyncio.sleep(0.02)
+
+    def texts(self):
+        return [effect.payload["text"] for effect in self.outside.effects]
+
+
+@pytest.fixture
+def there(tmp_path):
+    (tmp_path / "database").mkdir()
+    with open_breakable_database("sqlite:///", tmp_path / "database") as found:
+        yield found
+
+
+@pytest.fixture
+def ours(tmp_path, there):
+    made = Ours(tmp_path, there.url)
+    made.journal.start()
+    yield made
+    made.journal.stop()
+
+
+async def known(ours):
+    """The call, as it was answered and ended."""
+    ours.journal.record_soon(build_answered_request(END.occurred_at - 60, call=END.call["uuid"]))
+    await ours.journal.record_now(END)
+    await wait_until_async(lambda: ours.journal.count_results()["written"] >= 2, "two written rows")
+
+
+async def over(*endings):
+    await wait_until_async(
+        lambda: not any(ending.find_oldest_unfinished() for ending in endings), "the end of all unfinished calls"
+    )
+    for ending in endings:
+        await ending.stop()
+
+
+def test_the_end_of_a_call_is_acted_on_once_for_all_replicas(ours):
+    async def work():
+        await known(ours)
+        replicas = [ours.replica(), ours.replica()]
+        for replica in (*replicas, replicas[0]):
+            await replica.handle_event(END)
+        assert [replica.find_oldest_unfinished() for replica in replicas] == [END.occurred_at] * 2
+        await over(*replicas)
+
+    run_bounded(work())
+    assert ours.texts() == ["Sorry that we missed your call."]
+    assert ours.waited == [SETTLE_SECONDS] * 2
+
+
+def test_it_is_acted_on_when_the_database_is_back(ours, there):
+    async def come():
+        there.bring_back()
+
+    async def work():
+        await known(ours)
+        there.take_away()
+        ours.then = {4: come}
+        ending = ours.replica()
+        await ending.handle_event(END)
+        await over(ending)
+
+    run_bounded(work())
+    assert ours.texts() == ["Sorry that we missed your call."]
+    assert ours.waited[:4] == [SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS[:3]]
+
+
+def test_a_call_of_which_nothing_is_known_is_asked_for_again_and_said_in_the_end(ours):
+    async def work():
+        await ours.journal.record_now(
+            build_platform_event(load_sample("event-2024-call-live"))._replace(call={}, key="other")
+        )
+        ending = ours.replica()
+        await ending.handle_event(END)
+        await over(ending)
+
+    with structlog.testing.capture_logs() as lines:
+        run_bounded(work())
+    assert ours.waited == [SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS]
+    assert [line["call"] for line in lines if line["log_level"] == "error"] == [END.call["uuid"]]
+    assert ours.texts() == []
+
+
+def test_what_has_just_ended_when_the_server_stops_is_left_for_the_next(ours):
+    async def forever(_seconds):
+        await asyncio.Event().wait()
+
+    async def work():
+        await known(ours)
+        first = ours.replica(sleep=forever)
+        await first.handle_event(END)
+        left = first.find_oldest_unfinished()
+        await first.stop()
+        second = ours.replica()
+        await second.handle_event(END)
+        await over(second)
+        return left
+
+    assert run_bounded(work()) == END.occurred_at
+    assert ours.texts() == ["Sorry that we missed your call."]

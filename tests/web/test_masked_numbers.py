@@ -1,0 +1,89 @@
+"""In the log, a number is its last four digits and a keyed hash, which finds its lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+import structlog
+from in_process_server import InProcessServer
+
+from callflows.telephony.phone_numbers import NumberMask
+from callflows.web.answer_metrics import AnswerMetrics
+from callflows.web.log_lines import configure_logging, create_line_renderer
+
+
+def logged(tmp_path, key, **fields):
+    out = io.StringIO()
+    door = InProcessServer(tmp_path)
+    door.answer_metrics = AnswerMetrics(create_line_renderer("json"), out, mask=NumberMask(key))
+    door.engine._answer_metrics = door.answer_metrics  # noqa: SLF001 - its log
+    door.send_request(params={"from": "+12015550999", "to": "12015550123", **fields})
+    door.answer_metrics.flush()
+    return json.loads(out.getvalue())
+
+
+def test_a_line_has_the_last_four_digits_and_a_hash_and_never_the_number(tmp_path):
+    line = logged(tmp_path, b"a key")
+    assert re.fullmatch(r"\.{3}0999\.[0-9a-f]{8}", line["caller"])
+    assert re.fullmatch(r"\.{3}0123\.[0-9a-f]{8}", line["number"])
+    assert "5550999" not in json.dumps(line)
+
+
+def test_the_same_number_has_the_same_hash_however_it_is_written(tmp_path):
+    mask = NumberMask(b"a key")
+    assert {mask(written) for written in ("+12015550999", "12015550999", "+1 (201) 555-0999")} == {mask("+12015550999")}
+    assert logged(tmp_path, b"a key")["caller"] == mask("12015550999")
+
+
+def test_nobody_without_the_key_finds_the_hash():
+    assert NumberMask(b"a key")("+12015550999") != NumberMask(b"another")("+12015550999")
+
+
+def test_who_withholds_the_number_leaves_nothing(tmp_path):
+    assert logged(tmp_path, b"a key", **{"from": ""})["caller"] == ""
+
+
+def test_a_number_in_what_went_wrong_is_masked_too(tmp_path):
+    line = logged(tmp_path, b"a key", to="12015550199")
+    assert "2015550199" not in json.dumps(line)
+    assert NumberMask(b"a key")("+12015550199") in line["detail"]
+
+
+MASK = NumberMask(b"a key")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    ("number", "fields"),
+    [
+        ("+12015550999", {"sender": "+12015550999"}),
+        ("müller", {"to": "müller"}),
+        ("+12015550999", {"reason": "+12015550999 said STOP, and wants no messages"}),
+        ("12015550999", {"host": "sip:12015550999@example.com"}),
+    ],
+    ids=str,
+)
+def test_a_line_of_anything_has_the_hash_as_it_is_printed_for_a_search_whatever_the_encoding(form, number, fields):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    configure_logging(out, form, MASK)
+    structlog.get_logger("any").warning("said", **fields)
+    out.flush()
+    line = out.buffer.getvalue()
+    assert MASK(number).encode("ascii") in line
+    assert number.encode() not in line
+
+
+def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
+    out = io.StringIO()
+    configure_logging(out, "json", MASK)
+    try:
+        int("+12015550999x")
+    except ValueError:
+        structlog.get_logger("any").exception("broke", of="11111111-2222-4333-8444-555555555555", call="12345678")
+    line = json.loads(out.getvalue())
+    assert MASK("+12015550999") in line["exception"]
+    assert "2015550999" not in out.getvalue()
+    assert (line["of"], line["call"]) == ("11111111-2222-4333-8444-555555555555", "12345678")

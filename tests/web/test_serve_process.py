@@ -1,0 +1,196 @@
+"""``callflows serve``, as a process that Opentact requests over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+import pytest
+from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
+
+from waiting import stop_process, wait_for_exit, wait_for_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
+
+
+TOKEN = "sesame"  # noqa: S105 - of the tests
+ASKED = {**CALL_FIELDS, "token": TOKEN}
+
+
+class Served(NamedTuple):
+    process: subprocess.Popen[str]
+    http: httpx.Client
+    port: int
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterator[Served]:
+    """A server in a folder of its own; ``err`` is where its log goes, else a file."""
+    flows = folder / "callflows"
+    flows.mkdir()
+    (flows / "desk.yaml").write_text(DESK, encoding="utf-8")
+    (flows / "broken.yaml").write_text(BROKEN, encoding="utf-8")
+    port, log = free_port(), folder / "log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
+    environment |= {f"CALLFLOWS_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(port)]
+    with log.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own server
+            command, cwd=folder, env=environment, stdout=out, stderr=err or out, text=True
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as http:
+            wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)
+            yield Served(process, http, port, log)
+    finally:
+        stop_process(process)
+        if process.stderr:
+            process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served"), token=TOKEN, deadline_ms="300") as found:
+        yield found
+
+
+def test_a_call_is_answered_and_goes_on(served):
+    reply = served.http.get("/call", params=ASKED)
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
+    (url, *_) = list_callback_urls(reply)
+    assert url.startswith(f"http://127.0.0.1:{served.port}/call/desk/menu?ticket=")
+    assert list_spoken_texts(read_document(served.http.get(f"{url}&dtmf=1&from=x")))[0] == "Press 1."
+
+
+def test_a_call_by_post_is_answered(served):
+    body = {"from": "+12015550999", "to": "12015550123", "meta": {"cid_name": "Ann"}}
+    assert (
+        list_spoken_texts(read_document(served.http.post("/call?token=sesame", json=body)))[0]
+        == "Hello Ann from +12015550999."
+    )
+
+
+def test_a_stranger_is_refused(served):
+    assert served.http.get("/call", params=CALL_FIELDS).status_code == 403
+    assert served.http.get("/call", params={**CALL_FIELDS, "token": "x"}).status_code == 403
+
+
+def test_a_raw_plus_in_the_query_is_a_number(served):
+    reply = served.http.get("/call?token=sesame&from=+12015550999&to=+12015550123")
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000, 20_000_000])
+def test_a_huge_body_gets_a_document(served, size):
+    reply = served.http.post("/call", params=ASKED, content=b" " * size)
+    assert list_spoken_texts(read_document(reply))[0] == "Hello  from +12015550999."
+
+
+def talk(served: Served, sent: bytes) -> bytes:
+    """What comes back for octets on the wire."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as wire:
+        wire.sendall(sent)
+        found = b""
+        with contextlib.suppress(ConnectionResetError):
+            while b"</Response>" not in found and (part := wire.recv(65_536)):
+                found += part
+        return found
+
+
+LINE = b"/call?token=sesame&from=%2B12015550999&to=12015550123 HTTP/1.1\r\nhost: x\r\n"
+
+
+def test_a_body_that_is_promised_and_never_comes_does_not_keep_the_caller_waiting(served):
+    found = talk(served, b"POST " + LINE + b"content-length: 1000\r\n\r\n{")
+    assert found.startswith(b"HTTP/1.1 200 OK")
+    assert b"Hello" in found
+
+
+def test_a_body_in_broken_chunks_gets_an_answer(served):
+    assert talk(served, b"POST " + LINE + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n").startswith(
+        b"HTTP/1.1 200"
+    )
+
+
+def test_a_head_request_is_answered_and_the_connection_lives_on(served):
+    reply = served.http.head("/call", params=ASKED)
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert served.http.get("/healthz").status_code == 200
+
+
+def test_a_flow_that_raises_gets_its_fallback(served):
+    assert is_fallback(served.http.get("/call", params={**ASKED, "to": "12015550124"}))
+
+
+def test_the_counters_count(served):
+    served.http.get("/call", params=ASKED)
+    assert 'callflows_answers_total{flow="desk",outcome="answered"}' in served.http.get("/metrics").text
+
+
+def test_what_it_says_when_it_starts_is_how_to_try_it(served):
+    greeting = served.log.read_text()
+    assert f"http://127.0.0.1:{served.port}/call" in greeting
+    assert "curl" in greeting
+    assert "sesame" not in greeting
+
+
+def test_its_log_is_lines_of_json_that_name_nobody(served):
+    served.http.get("/call", params={**ASKED, "from": "+12015557654"})
+    for _ in range(100):
+        lines = [line for line in served.log.read_text().splitlines() if line.startswith("{")]
+        if any("7654" in line for line in lines):
+            break
+        time.sleep(0.05)
+    assert "...7654" in [json.loads(line).get("caller", "").rpartition(".")[0] for line in lines]
+    assert not [line for line in lines if "12015557654" in line or "sesame" in line]
+
+
+def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
+    with serving(tmp_path, err=subprocess.PIPE) as served:
+        for _ in range(150):
+            assert is_fallback(served.http.get("/call", params={**CALL_FIELDS, "to": "12015550124"}))
+        assert list_spoken_texts(read_document(served.http.get("/call", params=CALL_FIELDS)))
+
+
+def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
+    with Path("/dev/full").open("w") as full, serving(tmp_path, err=full.fileno()) as served:
+        for _ in range(3):
+            assert is_fallback(served.http.get("/call", params={**CALL_FIELDS, "to": "12015550124"}))
+        assert list_spoken_texts(read_document(served.http.get("/call", params=CALL_FIELDS)))
+        assert 'outcome="fallback"} 3.0' in served.http.get("/metrics").text
+
+
+def test_several_processes_answer_one_call(tmp_path):
+    with serving(tmp_path, workers="2") as served:
+        for _ in range(6):
+            with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+                (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
+                assert read_document(served.http.get(url))
+
+
+def test_it_ends_when_it_is_told_to(tmp_path):
+    with serving(tmp_path) as served:
+        served.http.get("/call", params=CALL_FIELDS)
+        served.process.send_signal(signal.SIGTERM)
+        assert wait_for_exit(served.process, 10) in (0, -signal.SIGTERM)
+        assert "Traceback" not in served.log.read_text()
+        assert '"event": "answered"' in served.log.read_text()
