@@ -32,10 +32,9 @@ RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-inde
 
 FROM python:3.12-slim
 
-ARG VERSION=0.1.0
+# No label of the version: it stands in pyproject.toml, and `docker run callflows --version` prints it.
 LABEL org.opencontainers.image.title="callflows" \
       org.opencontainers.image.description="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live" \
-      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="MIT"
 
 ENV PATH="/venv/bin:${PATH}" \

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 
 import pytest
 
 from callflows.http_limits import parse_retry_after, read_limited_body
+from waiting import run_bounded
 
 NOON = 1_772_712_000.0
 """2026-03-05T12:00:00Z."""
@@ -21,12 +21,12 @@ async def arrive(parts, taken):
 
 @pytest.mark.parametrize(("parts", "body"), [([], b""), ([b"ab", b"", b"cd"], b"abcd"), ([b"abcd", b"e"], None)])
 def test_a_body_over_the_limit_is_none(parts, body):
-    assert asyncio.run(read_limited_body(arrive(parts, []), 4)) == body
+    assert run_bounded(read_limited_body(arrive(parts, []), 4)) == body
 
 
 def test_a_body_over_the_limit_is_not_read_to_its_end():
     taken: list[bytes] = []
-    assert asyncio.run(read_limited_body(arrive(itertools.repeat(b"ab"), taken), 4)) is None
+    assert run_bounded(read_limited_body(arrive(itertools.repeat(b"ab"), taken), 4)) is None
     assert len(taken) == 3
 
 

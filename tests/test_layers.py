@@ -7,7 +7,18 @@ import pytest
 from code_figures import ROOT, SourceFile, import_graph, largest_circle, read_source_files
 
 LAYERS = (
-    {"atomic_files", "errors", "http_limits", "probe_tokens", "recent_keys", "settings", "text"},
+    {
+        "atomic_files",
+        "background_work",
+        "errors",
+        "http_limits",
+        "log",
+        "outbound_http",
+        "probe_tokens",
+        "recent_keys",
+        "settings",
+        "text",
+    },
     {"language", "telephony"},
     {"sandbox"},
     {"flows"},

@@ -62,5 +62,6 @@ def test_the_lock_was_made_for_the_oldest_python_of_the_project():
     assert str(SpecifierSet(PYPROJECT["project"]["requires-python"])) == f">={oldest[1]}"
 
 
-def test_the_image_says_the_version_of_the_project():
-    assert f"ARG VERSION={PYPROJECT['project']['version']}\n" in DOCKERFILE
+def test_the_version_of_the_project_stands_in_no_second_file():
+    assert PYPROJECT["project"]["version"] not in DOCKERFILE
+    assert "version=" not in DOCKERFILE

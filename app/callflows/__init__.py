@@ -4,87 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callflows.language import (
-    DTMF,
-    Answer,
-    Call,
-    Callback,
-    Command,
-    Curl,
-    Default,
-    Dial,
-    Error,
-    Gather,
-    Geo,
-    Hangup,
-    Hold,
-    Meta,
-    Pause,
-    Play,
-    Record,
-    RecordStart,
-    RecordStop,
-    RecordWait,
-    Redirect,
-    Reject,
-    Response,
-    Say,
-    Schedule,
-    To,
-    Tone,
-    Unhold,
-    from_xml,
-    to_xml,
-)
-
 if TYPE_CHECKING:
+    from callflows import language
     from callflows.flows.python_flow import flow
+    from callflows.language import *  # noqa: F403 - its list of names is not repeated here
     from callflows.telephony.turn import Turn
 
-__all__ = [
-    "DTMF",
-    "Answer",
-    "Call",
-    "Callback",
-    "Command",
-    "Curl",
-    "Default",
-    "Dial",
-    "Error",
-    "Gather",
-    "Geo",
-    "Hangup",
-    "Hold",
-    "Meta",
-    "Pause",
-    "Play",
-    "Record",
-    "RecordStart",
-    "RecordStop",
-    "RecordWait",
-    "Redirect",
-    "Reject",
-    "Response",
-    "Say",
-    "Schedule",
-    "To",
-    "Tone",
-    "Turn",
-    "Unhold",
-    "flow",
-    "from_xml",
-    "to_xml",
-]
+    __all__ = ["Turn", "flow"]
+    __all__ += language.__all__
+else:
+    import importlib
 
+    _OTHER_NAMES = {"Turn": "callflows.telephony.turn", "flow": "callflows.flows.python_flow"}
 
-def __getattr__(name: str) -> object:
-    """Import ``flow`` and ``Turn`` lazily, because only Python flows need both."""
-    if name == "flow":
-        from callflows.flows.python_flow import flow  # noqa: PLC0415 - only Python flows need it
-
-        return flow
-    if name == "Turn":
-        from callflows.telephony.turn import Turn  # noqa: PLC0415 - only Python flows need it
-
-        return Turn
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first used: pytest imports this package wherever callflows is installed."""
+        if name in _OTHER_NAMES:
+            return getattr(importlib.import_module(_OTHER_NAMES[name]), name)
+        language = importlib.import_module("callflows.language")
+        if name == "__all__":
+            return [*_OTHER_NAMES, *language.__all__]
+        if name in language.__all__:
+            return getattr(language, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

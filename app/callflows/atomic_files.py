@@ -1,4 +1,4 @@
-"""Atomic replacement and locking of files that several processes change."""
+"""Atomic creation, replacement and locking of files that several processes change."""
 
 from __future__ import annotations
 
@@ -13,21 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def replace_file_text(file: Path, text: str) -> None:
-    """Replace the file's text atomically: readers see the old or the new text, even after a power failure."""
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-    handle, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+def replace_file_text(file: Path, text: str, new_file_mode: int = 0o644) -> None:
+    """Replace the file's text atomically: readers see the old or the new text, even after a power failure.
+
+    The file keeps its mode; ``new_file_mode`` is the mode of a file that did not exist.
+    """
+    mode = file.stat().st_mode & 0o777 if file.exists() else new_file_mode
+    with _write_temporary_file(file, text, mode) as temporary:
+        temporary.replace(file)
+    _sync_folder(file.parent)
+
+
+def create_private_file(file: Path, text: str) -> None:
+    """Create the file with its text, readable only by its owner, unless it exists. Of several processes one succeeds."""
+    # link, not rename: a file that another process was faster to create stays
+    with _write_temporary_file(file, text, 0o600) as temporary, contextlib.suppress(FileExistsError):
+        os.link(temporary, file)
+    _sync_folder(file.parent)
+
+
+@contextlib.contextmanager
+def _write_temporary_file(file: Path, text: str, mode: int) -> Iterator[Path]:
+    """Write the text to a new file in the folder of ``file``, and delete what is left of it at the end."""
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(text)
             out.flush()
             os.fchmod(out.fileno(), mode)
-            os.fsync(out.fileno())  # the content must be on the disk before the rename makes it visible
-        Path(made).replace(file)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
-    _sync_folder(file.parent)
+            os.fsync(out.fileno())  # the content must be on the disk before another name makes it visible
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,7 +17,6 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from fastapi import FastAPI
 
 from callflows.effects.live_effects import LiveEffects
@@ -33,6 +32,7 @@ from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
+from callflows.log import get_logger
 from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
 from callflows.sandbox.sandbox_pool import SandboxPool
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from callflows.web.event_listener import EventListener
 
 
+_LOG: Final = get_logger("server")
 STOP_GRACE_SECONDS: Final = 5.0
 """Seconds that pending effects get to finish when the server stops."""
 
@@ -218,25 +219,25 @@ class Installation:
 
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
-        log, settings = structlog.get_logger("callflows"), self.settings
+        settings = self.settings
         log_problems(self.library.loaded_flows, workers=settings.workers)
         for strange in find_unknown_settings():
-            log.warning(strange)
+            _LOG.warning(strange)
         loaded = self.library.loaded_flows
-        log.info(
+        _LOG.info(
             "callflows serves",
             address=f"{settings.host}:{settings.port}",
             flows=sum(not flow.problems for flow in loaded.book.flows.values()),
             folder=str(settings.flows),
         )
         if not loaded.book.flows:
-            log.warning(
+            _LOG.warning(
                 "there is no flow yet: begin one with callflows new NAME --template front-desk", folder=str(settings.flows)
             )
         if not settings.token:
-            log.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
+            _LOG.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
-            log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
+            _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
         """Return the status of the journal and of the event connection."""
@@ -421,15 +422,14 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
     """Log the problems of the flows; after a reload, only problems that are new since ``before``."""
-    log = structlog.get_logger("callflows.flows")
     known = set(before.problems) if before else set()
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
     for problem in (*loaded.problems, *between):
         if problem not in known:
-            (log.error if problem.severity == "error" else log.warning)(str(problem))
+            (_LOG.error if problem.severity == "error" else _LOG.warning)(str(problem))
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
-            log.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)
+            _LOG.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)
     states = loaded.state_counts
     flows = states["live"] + states["stale"]
-    log.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))
+    _LOG.info("flows loaded", flows=flows, stale=states["stale"], problems=len(loaded.problems))

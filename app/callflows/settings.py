@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import dotenv
@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from callflows.errors import SettingsError
 from callflows.text import MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
 
+OPENTACT_REST_URL: Final = "https://api.opentact.org/rest"
+OPENTACT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
 _PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
 _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
@@ -76,11 +78,11 @@ class Settings(BaseSettings):
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"
     )
-    opentact_url: str = Field("https://api.opentact.org/rest", description="Opentact's REST API")
+    opentact_url: str = Field(OPENTACT_REST_URL, description="Opentact's REST API")
     opentact_token: SecretStr = Field(SecretStr(""), description="an API token from Opentact's portal")
     opentact_email: str = Field("", description="the email of an Opentact user, to renew tokens")
     opentact_password: SecretStr = Field(SecretStr(""), description="the password of that user")
-    opentact_events_url: str = Field("wss://api.opentact.org/wss", description="Opentact's event websocket")
+    opentact_events_url: str = Field(OPENTACT_EVENTS_URL, description="Opentact's event websocket")
     event_types: EventTypeList = Field(
         ("call_record",),
         description="events to subscribe to; call_state, call_flow and sms come without a subscription",

@@ -34,7 +34,7 @@ def clean_text(text: str) -> str:
 
 
 MAX_SMS_CHARACTERS: Final = 918
-"""Characters of a text message; documented: 1 to 918."""
+"""Characters of a text message; documented: 1 to 918, six parts of 153."""
 
 
 def format_suggestion(word: str, candidates: Iterable[str]) -> str:

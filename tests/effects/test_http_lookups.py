@@ -26,8 +26,9 @@ from outside_servers import (
     run_server,
 )
 
-from callflows.effects.http_lookup import MAX_LOOKUP_ANSWER_BYTES, MAX_LOOKUP_ANSWER_DEPTH
+from callflows.effects.http_lookup import MAX_LOOKUP_ANSWER_DEPTH
 from callflows.effects.live_effects import LiveEffects
+from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES
 from waiting import run_bounded, run_process, wait_until_async
 
 
@@ -177,10 +178,10 @@ def test_an_answer_is_as_deep_as_it_may_be_and_no_deeper():
 
 
 def test_an_answer_is_as_large_as_it_may_be_and_no_larger():
-    assert len(value(format_answer("x" * MAX_LOOKUP_ANSWER_BYTES))) == MAX_LOOKUP_ANSWER_BYTES
+    assert len(value(format_answer("x" * MAX_OUTBOUND_ANSWER_BYTES))) == MAX_OUTBOUND_ANSWER_BYTES
     assert (
-        reason(format_answer("x" * (MAX_LOOKUP_ANSWER_BYTES + 1)))
-        == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
+        reason(format_answer("x" * (MAX_OUTBOUND_ANSWER_BYTES + 1)))
+        == f"the answer is larger than {MAX_OUTBOUND_ANSWER_BYTES} bytes"
     )
 
 
@@ -191,7 +192,7 @@ def test_an_answer_that_never_ends_is_cut():
             writer.write(b"x" * 4096)
             await writer.drain()
 
-    assert reason(endless) == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
+    assert reason(endless) == f"the answer is larger than {MAX_OUTBOUND_ANSWER_BYTES} bytes"
 
 
 def test_headers_that_never_end_are_cut():
@@ -212,9 +213,10 @@ def test_a_compressed_answer_is_read():
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut():
     bomb = gzip.compress(b"x" * 30_000_000)
-    assert len(bomb) < MAX_LOOKUP_ANSWER_BYTES
+    assert len(bomb) < MAX_OUTBOUND_ANSWER_BYTES
     assert (
-        reason(format_answer(bomb, content_encoding="gzip")) == f"the answer is larger than {MAX_LOOKUP_ANSWER_BYTES} bytes"
+        reason(format_answer(bomb, content_encoding="gzip"))
+        == f"the answer is larger than {MAX_OUTBOUND_ANSWER_BYTES} bytes"
     )
 
 

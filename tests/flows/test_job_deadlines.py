@@ -9,9 +9,11 @@ import pytest
 
 from callflows.errors import SandboxTimeoutError
 from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
-from callflows.sandbox.job_runner import JobRunner
+from callflows.sandbox.deferred_jobs import DeferredJob, NeedsResult, get_job_result
+from callflows.sandbox.job_runner import MAX_JOBS_PER_TURN, JobRunner, run_until_resolved
 from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.telephony.ports import Effect, LookupRequest, LookupResult
+from callflows.telephony.turn import Turn
 from waiting import run_bounded
 
 
@@ -57,3 +59,41 @@ def test_workers_that_were_late_for_one_are_there_for_the_next():
             await workshop.stop()
 
     assert run_bounded(two()) == "42"
+
+
+def resolve(jobs_needed: int, *, first_job_is_known: bool = False) -> tuple[list[int], Turn]:
+    """What a turn returns that needs so many jobs, each of which answers with its number."""
+    turn = Turn({}, get_base_url=lambda: "https://flows.example.com")
+    numbers = iter(range(1, 1_000))
+
+    def add_results() -> list[int]:
+        return [get_job_result(turn, JOB) for _ in range(jobs_needed)]
+
+    async def answer_job(_job: DeferredJob, deadline: float, flow: str) -> int:
+        assert deadline > time.monotonic()
+        assert flow == "acme"
+        return next(numbers)
+
+    pending = None
+    if first_job_is_known:
+        with pytest.raises(NeedsResult) as stopped:
+            add_results()
+        pending = stopped.value.job
+    return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", pending_job=pending)), turn
+
+
+@pytest.mark.parametrize("first_job_is_known", [False, True])
+@pytest.mark.parametrize("count", [1, 3, MAX_JOBS_PER_TURN])
+def test_a_turn_goes_on_after_each_job_with_all_results_in_order(count, first_job_is_known):
+    results, turn = resolve(count, first_job_is_known=first_job_is_known)
+    assert results == turn.deferred_results == [*range(1, count + 1)]
+
+
+@pytest.mark.parametrize("first_job_is_known", [False, True])
+def test_a_turn_that_needs_more_jobs_than_a_call_may_have_is_given_up(first_job_is_known):
+    with pytest.raises(SandboxTimeoutError, match=f"more than {MAX_JOBS_PER_TURN} jobs"):
+        resolve(MAX_JOBS_PER_TURN + 1, first_job_is_known=first_job_is_known)
+
+
+def test_a_turn_without_jobs_answers_at_once():
+    assert resolve(0)[0] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,7 +19,6 @@ from callflows.flows.hours.overrides import (
     add_override,
     cancel_overrides,
     read_overrides,
-    render_overrides,
     select_overrides,
 )
 from callflows.flows.hours.wall_clock import parse_override_end
@@ -146,16 +146,14 @@ moments = st.datetimes(datetime(2027, 1, 1), datetime(2100, 1, 1), timezones=st.
 
 @given(st.lists(st.builds(HoursOverride, names, names, st.booleans(), st.none() | st.just(NOW), moments), max_size=4))
 def test_what_is_written_is_read_again(overrides):
-    found, problems = read(render_overrides(overrides, NOW), None)
+    with tempfile.TemporaryDirectory() as folder:
+        for override in overrides:
+            add_override(Path(folder), override, NOW)
+        file = Path(folder, "overrides.yaml")
+        found, problems = read(file.read_text() if overrides else "", None)
     assert problems == []
     assert [(one.flow, one.hours, one.open) for one in found] == [(one.flow, one.hours, one.open) for one in overrides]
     assert [one.until.timestamp() for one in found] == [one.until.timestamp() for one in overrides]
-
-
-def test_those_that_are_over_are_not_written():
-    text = render_overrides([closing("2026-11-23 10:00-05:00"), closing("2026-11-23 10:01-05:00")], NOW)
-    assert text.endswith("\n- {flow: acme, hours: office, state: closed, until: 2026-11-23 10:01-05:00}\n")
-    assert text.count("- {") == 1
 
 
 def test_the_first_one_that_is_added_makes_the_file(tmp_path):
@@ -172,8 +170,9 @@ PEOPLES = """\
   hours: shop
   state: open
   until: 2026-12-01 18:00   # stays
+  note: "Ann's idea: \\"late\\" #1"
 # a typo, which is not ours to take away:
-- {flow: acme, hours: office, state: shut, until: 2026-12-24}
+- {flow: acme, hours: office, state: shut, until: 2026-12-24, who: [ann, bob]}
 -
   flow: acme
   hours: office
@@ -184,28 +183,33 @@ PEOPLES = """\
    until: 2026-11-30}"""
 
 
-def test_what_people_wrote_stays_as_it_is_and_what_is_over_goes(tmp_path):
+def test_a_new_override_is_written_with_all_that_are_not_over_and_comments_go(tmp_path):
     file = tmp_path / "overrides.yaml"
     file.write_text(PEOPLES)
+    assert [problem[0] for problem in read(PEOPLES)[1]] == ["unknown-key", "override"]
     add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
     text = file.read_text()
     assert (
         text
         == """\
-# Ask Ann before you change this.
+# Dated exceptions to opening hours; each ends by itself, and the last that holds wins.
+# callflows writes this file whole: a comment goes, a note: stays.
+- {flow: acme, hours: shop, state: open, until: '2026-12-01 18:00', note: 'Ann''s idea: "late" #1'}
 - flow: acme
-  hours: shop
-  state: open
-  until: 2026-12-01 18:00   # stays
-# a typo, which is not ours to take away:
-- {flow: acme, hours: office, state: shut, until: 2026-12-24}
-
-- {flow: clinic, hours: office, state: closed,
-   until: 2026-11-30}
-- {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00-05:00}
+  hours: office
+  state: shut
+  until: '2026-12-24'
+  who: [ann, bob]
+- {flow: clinic, hours: office, state: closed, until: '2026-11-30'}
+- {flow: acme, hours: office, state: closed, until: '2026-12-24 18:00-05:00'}
 """
     )
     assert len(read(text)[0]) == 3
+
+
+def test_an_override_may_have_a_note_which_must_be_a_text():
+    assert read(RIGHT.replace("}", ", note: Christmas Eve}")) == read(RIGHT)
+    assert read(RIGHT.replace("}", ", note: [Christmas]}"))[1] == [("shape", 1, 77, "note: must be a text")]
 
 
 def test_one_without_an_offset_goes_when_it_is_over_everywhere(tmp_path):
@@ -218,15 +222,15 @@ def test_one_without_an_offset_goes_when_it_is_over_everywhere(tmp_path):
     assert "2026-11-23" not in file.read_text()
 
 
-def test_a_list_that_is_indented_stays_one(tmp_path):
-    (tmp_path / "overrides.yaml").write_text(f"  {RIGHT}")
-    add_override(tmp_path, closing("2026-12-24 18:00-05:00"), NOW)
-    assert len(read((tmp_path / "overrides.yaml").read_text())[0]) == 2
+@pytest.mark.parametrize("text", [f"  {RIGHT}", f"[{RIGHT[2:-1]}]", f"---\n{RIGHT}", f"\ufeff{RIGHT}"])
+def test_a_list_in_another_form_is_a_list_too(tmp_path, text):
+    (tmp_path / "overrides.yaml").write_text(text)
+    add_override(tmp_path, closing("2026-12-25 18:00-05:00"), NOW)
+    found, problems = read((tmp_path / "overrides.yaml").read_text())
+    assert ([one.until.day for one in found], problems) == ([24, 25], [])
 
 
-@pytest.mark.parametrize(
-    "text", ["- {a: b", "acme: x\n", "[{flow: a}]", "- a\n", "- - a\n", "- {flow: a, flow: b}\n", "\tx"]
-)
+@pytest.mark.parametrize("text", ["- {a: b", "acme: x\n", "- a\n", "- - a\n", "- {flow: a, flow: b}\n", "\tx"])
 def test_a_file_that_cannot_be_read_is_left_alone_with_a_word(tmp_path, text):
     file = tmp_path / "overrides.yaml"
     file.write_text(text)

@@ -9,9 +9,10 @@ import pytest
 from sample_events import CALL, START, build_platform_event, load_sample, load_sample_events
 from store_helpers import build_answered_request, describe_nothing, list_ids, load_call_story, write_items
 
-from callflows.journal.erasure import compile_mention_pattern, forget_number
+from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.journal_tables import JOURNAL_METADATA
+from callflows.journal.retention import forget_number
 from callflows.journal.spool import Spool
 from callflows.telephony.events import EffectResult
 

@@ -267,8 +267,8 @@ def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monk
 
 
 def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
-    monkeypatch.setattr("callflows.journal.erasure.FIRST_ERASURE_SECONDS", 0.05)
-    monkeypatch.setattr("callflows.journal.erasure.ERASURE_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("callflows.journal.retention.FIRST_ERASURE_SECONDS", 0.05)
+    monkeypatch.setattr("callflows.journal.retention.ERASURE_INTERVAL_SECONDS", 0.05)
     store = SqlStore(away.url)
     store.open()
     journal = Journal(store, spool, describe_nothing, retention_days=30)

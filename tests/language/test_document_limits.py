@@ -89,8 +89,10 @@ def test_a_loose_value_has_the_type_that_it_looks_like(text, value):
 
 
 def test_a_program_outside_is_checked_by_mypy_too(tmp_path):
-    (tmp_path / "program.py").write_text('from callflows import Say\nSay("a", lagn="es")\n')
+    (tmp_path / "program.py").write_text('from callflows import Say, Sey\nSay("a", lang="es")\nSay("a", lagn="es")\n')
     command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
     checked = run_process(command, cwd=tmp_path)
-    assert "lagn" in checked.stdout
+    assert 'Module "callflows" has no attribute "Sey"' in checked.stdout
+    assert 'Unexpected keyword argument "lagn"' in checked.stdout
+    assert "Found 2 errors" in checked.stdout
     assert (Path(__file__).parents[2] / "app" / "callflows" / "py.typed").exists()

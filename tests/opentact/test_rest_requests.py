@@ -8,11 +8,12 @@ import pytest
 from fake_opentact import FakeOpentact, run_with_platform, success_answer
 
 from callflows.errors import OpentactError, OutboundRequestError
-from callflows.opentact.messages_api import MAX_OPENTACT_SMS_CHARACTERS, create_sms_sender
+from callflows.opentact.messages_api import create_sms_sender
 from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.message_entity import MessageEntity
 from callflows.telephony.ports import Effect
+from callflows.text import MAX_SMS_CHARACTERS
 
 XML = b"<?xml version='1.0'?><Response><Hangup/></Response>"
 UNTIL = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -192,7 +193,7 @@ def test_what_is_no_number_is_not_sent(number):
     assert platform.requests == []
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "x" * (MAX_OPENTACT_SMS_CHARACTERS + 1)])
+@pytest.mark.parametrize("text", ["", "  \n", "x" * (MAX_SMS_CHARACTERS + 1)])
 def test_a_message_without_text_or_of_more_than_918_characters_is_refused_and_not_split(text):
     platform = FakeOpentact()
     with pytest.raises(OpentactError, match="the message has"):
@@ -202,10 +203,8 @@ def test_a_message_without_text_or_of_more_than_918_characters_is_refused_and_no
 
 def test_a_message_of_918_characters_is_sent():
     platform = FakeOpentact()
-    run_with_platform(
-        platform, lambda o: o.messages.send_message("+13125550168", "+13125550147", "ü" * MAX_OPENTACT_SMS_CHARACTERS)
-    )
-    assert len(platform.requests[0].body["message"]) == MAX_OPENTACT_SMS_CHARACTERS
+    run_with_platform(platform, lambda o: o.messages.send_message("+13125550168", "+13125550147", "ü" * MAX_SMS_CHARACTERS))
+    assert len(platform.requests[0].body["message"]) == MAX_SMS_CHARACTERS
 
 
 # The step sms

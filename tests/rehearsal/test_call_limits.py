@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from interpreter_cases import CASE_TIME, InterpreterCase, PageNetwork, build_interpreter
 
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
 from callflows.rehearsal import call_state, interpreter
 from callflows.rehearsal.call_parties import ActionWindow, CallerHangUp, KeyInput
-from callflows.rehearsal.platform_network import MAX_REPLY_BYTES, HttpNetwork
+from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
 from plain_http_server import StaticPage, serve_pages
@@ -149,8 +150,8 @@ FATE = "; Opentact does not document what the caller hears then, perhaps silence
         (StaticPage("", 204), "the document cannot be read: line 1: empty"),
         (StaticPage("{}"), "the document cannot be read: line 1: not well-formed"),
         (
-            StaticPage("<Response><Say>" + "a" * MAX_REPLY_BYTES + "</Say></Response>"),
-            f"the answer has over {MAX_REPLY_BYTES} bytes",
+            StaticPage("<Response><Say>" + "a" * MAX_DOCUMENT_BYTES + "</Say></Response>"),
+            f"the answer has over {MAX_DOCUMENT_BYTES} bytes",
         ),
         (StaticPage('<!DOCTYPE x [<!ENTITY y "z">]><Response/>'), "the document cannot be read: line 1: entities"),
         (StaticPage(END, delay_seconds=20.0), "there was no answer within 0.5 s"),
@@ -185,7 +186,7 @@ def test_what_is_no_url_is_an_error_and_not_a_crash(url):
 def test_a_bomb_that_unpacks_is_too_long():
     bomb = StaticPage(gzip.compress(b" " * 50_000_000), headers={"content-encoding": "gzip"})
     with serve_pages({"/call": bomb}) as there:
-        assert f"the answer has over {MAX_REPLY_BYTES} bytes" in rung(f"{there.url}/call").error
+        assert f"the answer has over {MAX_DOCUMENT_BYTES} bytes" in rung(f"{there.url}/call").error
 
 
 def test_redirects_are_followed_also_to_another_host_and_not_for_ever():

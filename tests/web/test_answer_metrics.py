@@ -136,8 +136,8 @@ def test_a_login_name_is_no_number_and_is_masked_too(tmp_path):
 def test_what_cannot_be_logged_in_time_is_dropped_counted_and_said(tmp_path):
     door = InProcessServer(tmp_path)
     door.send_request()
-    (entry,) = door.answer_metrics._waiting  # noqa: SLF001 - one entry, many times
-    for _ in range(MAX_WAITING_ANSWERS + 10):
+    (entry,) = door.answer_metrics._queue.take(1)  # noqa: SLF001 - one entry, many times
+    for _ in range(MAX_WAITING_ANSWERS + 11):
         door.answer_metrics.add(entry)
     assert b"callflows_log_lines_dropped_total 11.0" in door.answer_metrics.render_prometheus()
     assert "log lines dropped" in [line["event"] for line in door.read_log_lines()]

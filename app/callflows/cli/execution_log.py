@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 _REQUEST_TIMEOUT_SECONDS: Final = 4.0
 """Time limit for Opentact: the call story is printed with or without the log."""
 _SEARCH_MARGIN_SECONDS: Final = 60.0  # before and after a call
-_ASSUMED_CALL_SECONDS: Final = 4 * 3600.0
-"""Search period after the start of a call without a known end."""
 
 
 def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
@@ -52,11 +50,12 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
     from callflows.journal.journal_store import find_call_end
     from callflows.opentact import OpentactClient
     from callflows.opentact.backfill import EventBackfill
+    from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 
     call = call_story.call
     ended = find_call_end(call)
     began = datetime.fromtimestamp(call["started"], UTC)
-    until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=_ASSUMED_CALL_SECONDS)
+    until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=LONGEST_CALL_SECONDS)
     around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)
     async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), OpentactClient.from_settings(settings) as client:
         return await EventBackfill(client).find_executions(call["id"], call["app"] or "", began - around, until + around)

@@ -342,7 +342,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Erase a number: its calls and messages, and every other mention of it in the records."""
-    from callflows.journal.erasure import forget_number
+    from callflows.journal.retention import forget_number
     from callflows.journal.spool import Spool
     from callflows.telephony.phone_numbers import mask_number, parse_caller_number
 

@@ -31,6 +31,7 @@ from callflows.cli.platform_output import (
     print_records,
     run_with_client,
 )
+from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,7 @@ def list_numbers_command(limit: ROW_LIMIT_OPTION = None, output: TABLE_FORMAT_OP
 )
 def send_message_command(
     to: Annotated[str, typer.Argument(help="The recipient.")],
-    text: Annotated[str, typer.Argument(help="The text, 1 to 918 characters.")],
+    text: Annotated[str, typer.Argument(help=f"The text, 1 to {MAX_SMS_CHARACTERS} characters.")],
     sender: Annotated[str, typer.Option("--from", help="The sender: a number of the account.")],
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,

@@ -82,11 +82,9 @@ class ProblemFormat(StrEnum):
 @root_app.command(epilog="Example: callflows serve --port 8080")
 def serve(
     flows: FLOWS_OPTION = None,
-    host: Annotated[
-        str | None, typer.Option(help="The address to listen on. Default: the setting, else 127.0.0.1.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on. Default: the setting, else 8000.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer calls. Default: the setting, else 1.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: the setting.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. Default: the setting.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer calls. Default: the setting.")] = None,
 ) -> None:
     """Answer calls with the flows. In Opentact, enter the printed URL as remote call control URL."""
     import uvicorn

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import structlog
-
 from callflows.errors import OutboundRequestError, RecipientOptedOutError
+from callflows.log import get_logger
+from callflows.recent_keys import RecentKeys
 from callflows.telephony.events import EffectResult
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, IdempotencyStore
 
 
+_LOG: Final = get_logger("effects")
 MAX_OUTBOX_EFFECTS: Final = 1_000
 """Effects that may be queued, running or waiting for a retry.
 
@@ -56,7 +57,7 @@ class EffectOutbox:
         self._lock = threading.Lock()
         self._queue: collections.deque[Effect] = collections.deque()
         self._effects_per_host: collections.Counter[str] = collections.Counter()
-        self._recent_keys: dict[tuple[str, str], float] = {}
+        self._recent_keys = RecentKeys(MAX_REMEMBERED_EFFECT_KEYS, EFFECT_KEY_MEMORY_SECONDS)
         self._result_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._unreported_drops = 0
         self._last_drop_log = float("-inf")
@@ -83,20 +84,12 @@ class EffectOutbox:
 
     def _find_refusal(self, effect: Effect) -> str:
         """Return ``repeated`` or ``dropped`` for an effect to refuse, else "" and remember its key."""
-        now = time.monotonic()
-        key = (effect.kind, effect.key)
-        if any(
-            now - self._recent_keys.get((effect.kind, known), float("-inf")) < EFFECT_KEY_MEMORY_SECONDS
-            for known in _list_effect_keys(effect)
-        ):
+        if any((effect.kind, key) in self._recent_keys for key in _list_effect_keys(effect)):
             return "repeated"
         host = self._effects_per_host[_find_target_host(effect)]
         if self._is_closed or self._effects_per_host.total() >= MAX_OUTBOX_EFFECTS or host >= MAX_OUTBOX_EFFECTS // 2:
             return "dropped"
-        self._recent_keys.pop(key, None)
-        self._recent_keys[key] = now
-        if len(self._recent_keys) > MAX_REMEMBERED_EFFECT_KEYS:
-            del self._recent_keys[next(iter(self._recent_keys))]
+        self._recent_keys.add((effect.kind, effect.key))
         return ""
 
     def _log_dropped(self) -> None:
@@ -106,7 +99,7 @@ class EffectOutbox:
                 return
             self._last_drop_log = now
             lost, self._unreported_drops = self._unreported_drops, 0
-        _get_outbox_logger().error("effects dropped: too many wait", count=lost)
+        _LOG.error("effects dropped: too many wait", count=lost)
 
     def start(self) -> None:
         """Start executing in the running event loop."""
@@ -142,7 +135,7 @@ class EffectOutbox:
                 return "repeated", "it was sent before"
             await self._run_effect(effect)
         except RecipientOptedOutError as error:
-            _get_outbox_logger().warning(f"{effect.kind} refused", reason=str(error))
+            _LOG.warning(f"{effect.kind} refused", reason=str(error))
             return "refused", str(error)
         except OutboundRequestError as error:
             reason = str(error)
@@ -152,11 +145,9 @@ class EffectOutbox:
             reason = f"it failed: {type(error).__name__}"
         seconds = round(time.monotonic() - began, 3)
         if reason:
-            _get_outbox_logger().error(
-                f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds
-            )
+            _LOG.error(f"{effect.kind} failed", host=_find_target_host(effect), reason=reason, seconds=seconds)
             return "failed", reason
-        _get_outbox_logger().info(f"{effect.kind} sent", host=_find_target_host(effect), seconds=seconds)
+        _LOG.info(f"{effect.kind} sent", host=_find_target_host(effect), seconds=seconds)
         return "sent", ""
 
     async def _claim_keys(self, effect: Effect) -> bool:
@@ -168,7 +159,7 @@ class EffectOutbox:
                 if not await self._idempotency_store.claim_key(effect.kind, key):
                     return False
         except Exception as error:  # noqa: BLE001 - better sent twice than never
-            _get_outbox_logger().error("earlier results cannot be read", kind=effect.kind, reason=type(error).__name__)
+            _LOG.error("earlier results cannot be read", kind=effect.kind, reason=type(error).__name__)
             return True
         return True
 
@@ -200,7 +191,7 @@ class EffectOutbox:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
         if lost:
-            _get_outbox_logger().error("effects dropped: the server stops", count=len(lost))
+            _LOG.error("effects dropped: the server stops", count=len(lost))
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
         """Return the number of results by kind and result (``sent, failed, refused, dropped, repeated``)."""
@@ -219,8 +210,3 @@ def _find_target_host(effect: Effect) -> str:
         return urlsplit(str(effect.payload.get("url", ""))).hostname or effect.kind
     except ValueError:
         return effect.kind
-
-
-def _get_outbox_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
-    return log

@@ -13,9 +13,9 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
-import structlog
-
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.log import get_logger
+from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
 from callflows.telephony.ports import LookupResult
 from callflows.text import clean_text
 
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import LookupRequest
 
 
-MAX_LOOKUP_ANSWER_BYTES: Final = 65_536
-"""Bytes of an answer after decompression."""
+_LOG: Final = get_logger("effects")
 MAX_LOOKUP_ANSWER_DEPTH: Final = 32
 """Nesting depth of lists and objects in a JSON answer."""
 MAX_JSON_NUMBER_DIGITS: Final = 64
-_MAX_REQUEST_BODY_BYTES: Final = 262_144
 _MAX_LOOKUP_SECONDS: Final = 60.0
 _MAX_REDIRECTS: Final = 3
 _ALLOWED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -77,9 +75,7 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     except OutboundRequestError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
-        structlog.get_logger("callflows.effects").error(
-            "lookup failed unexpectedly", place=request.step_path, error=type(error).__name__
-        )
+        _LOG.error("lookup failed unexpectedly", place=request.step_path, error=type(error).__name__)
         reason = "it failed"
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
 
@@ -93,7 +89,7 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
     for _ in range(_MAX_REDIRECTS + 1):
         async with client.get_host_semaphore(url.host):
             answer = await client.send_request(
-                method, url, headers, body, max_bytes=MAX_LOOKUP_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
+                method, url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
             )
         target = _find_redirect_target(client, url, answer)
         if target is None:
@@ -136,7 +132,7 @@ def _make_default_headers() -> dict[str, bytes]:
     return {
         "accept": b"application/json, text/plain;q=0.9, */*;q=0.5",
         "accept-encoding": b"gzip",
-        "user-agent": b"callflows",
+        "user-agent": USER_AGENT.encode(),
     }
 
 
@@ -156,8 +152,8 @@ def _build_headers(request: LookupRequest) -> dict[str, bytes]:
 
 def _encode_body(request: LookupRequest) -> bytes:
     body = request.body.encode("utf-8", "replace")
-    if len(body) > _MAX_REQUEST_BODY_BYTES:
-        raise BlockedRequestError(f"the body of the request is larger than {_MAX_REQUEST_BODY_BYTES} bytes")
+    if len(body) > MAX_OUTBOUND_BODY_BYTES:
+        raise BlockedRequestError(f"the body of the request is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
     return body
 
 

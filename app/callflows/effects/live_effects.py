@@ -10,13 +10,12 @@ import asyncio
 import collections
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from callflows.effects.address_guard import AddressGuard
 from callflows.effects.effect_outbox import EffectOutbox
 from callflows.effects.http_lookup import fetch_lookup
 from callflows.effects.signed_webhooks import WebhookSender
 from callflows.errors import OutboundRequestError, RecipientOptedOutError
+from callflows.log import get_logger
 from callflows.telephony.ports import normalize_party
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, IdempotencyStore, LookupRequest, LookupResult, OptOutRegistry
 
 
+_LOG: Final = get_logger("effects")
 __all__ = ["LiveEffects"]
 _LOOKUP_CONNECTIONS: Final = (256, 32)
 _WEBHOOK_CONNECTIONS: Final = (64, 4)
@@ -75,9 +75,7 @@ class LiveEffects:
         result = await fetch_lookup(self._get_lookup_client, request)
         self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
         if not result.ok:
-            _get_effect_logger().warning(
-                "lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms
-            )
+            _LOG.warning("lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms)
         return result
 
     def queue_effect(self, effect: Effect) -> None:
@@ -134,7 +132,7 @@ class LiveEffects:
             return
         if not self._unsigned_warning_unneeded:
             self._unsigned_warning_unneeded = True
-            _get_effect_logger().warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
+            _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)
 
     async def _send_text_message(self, effect: Effect) -> None:
@@ -145,8 +143,3 @@ class LiveEffects:
             raise OutboundRequestError(f"this server cannot send text messages (to {to}): it has no token of Opentact")
         async with asyncio.timeout(_SMS_TIMEOUT_SECONDS):
             await self._send_sms(effect)
-
-
-def _get_effect_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.effects")
-    return log

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
 from callflows.http_limits import parse_retry_after
+from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,8 +32,6 @@ WEBHOOK_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0)
 MAX_RETRY_AFTER_SECONDS: Final = 900.0
 """Seconds: a server with a longer Retry-After gets no further attempt."""
 _ATTEMPT_SECONDS: Final = 10.0
-_MAX_ANSWER_BYTES: Final = 65_536
-_MAX_PAYLOAD_BYTES: Final = 262_144
 _RETRYABLE_STATUSES: Final = frozenset({408, 409, 425, 429})
 _STATUS_GONE: Final = 410
 _FIRST_SERVER_ERROR: Final = 500
@@ -89,7 +88,7 @@ class WebhookSender:
             async with client.get_host_semaphore(url.host):
                 headers = self._build_headers(webhook_id, body)
                 answer = await client.send_request(
-                    "POST", url, headers, body, max_bytes=_MAX_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
+                    "POST", url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
                 )
         except BlockedRequestError:
             raise
@@ -99,14 +98,13 @@ class WebhookSender:
             return "", 0.0
         if answer.status < _FIRST_SERVER_ERROR and answer.status not in _RETRYABLE_STATUSES:
             raise OutboundRequestError(_describe_final_status(answer.status))
-        after = parse_retry_after(answer.headers.get("retry-after", ""), self._clock())
-        return f"status {answer.status}", after or 0.0
+        return f"status {answer.status}", parse_retry_after(answer.headers.get("retry-after", ""), self._clock()) or 0.0
 
     def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
         at = str(int(self._clock()))
         headers = {
             "content-type": b"application/json",
-            "user-agent": b"callflows",
+            "user-agent": USER_AGENT.encode(),
             "accept-encoding": b"identity",
             "webhook-id": webhook_id.encode(),
             "webhook-timestamp": at.encode(),
@@ -126,8 +124,8 @@ def _encode_payload(body: object) -> bytes:
         written = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
         raise BlockedRequestError("its payload is not JSON") from None
-    if len(written) > _MAX_PAYLOAD_BYTES:
-        raise BlockedRequestError(f"its payload is larger than {_MAX_PAYLOAD_BYTES} bytes")
+    if len(written) > MAX_OUTBOUND_BODY_BYTES:
+        raise BlockedRequestError(f"its payload is larger than {MAX_OUTBOUND_BODY_BYTES} bytes")
     return written
 
 

@@ -11,19 +11,19 @@ import hashlib
 import hmac
 import json
 import os
-import tempfile
 import time
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from json.encoder import encode_basestring as quoted
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from callflows.atomic_files import create_private_file
 from callflows.errors import ExpiredTicketError, ForgedTicketError, SettingsError, TicketError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from pathlib import Path
 
     class TicketFactory(Protocol):
         """Makes a ticket from the request fields and the stored values of a call."""
@@ -189,15 +189,7 @@ def load_or_create_secret_key(folder: Path) -> bytes:
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            handle, made = tempfile.mkstemp(prefix=".secret_key.", dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(os.urandom(32).hex().encode())
-                file.flush()
-                os.fsync(handle)
-            # link, not rename: if another process was faster, its key is used
-            with contextlib.suppress(FileExistsError):
-                os.link(made, path)
-            Path(made).unlink()
+            create_private_file(path, os.urandom(32).hex())
         key = path.read_bytes().strip()
     except OSError as error:
         raise SettingsError(f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error}") from None

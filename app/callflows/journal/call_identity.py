@@ -21,6 +21,7 @@ from callflows.journal.journal_tables import (
     TURNS_TABLE,
 )
 from callflows.journal.upserts import merge_rows
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 SAME_CALL_WINDOW_SECONDS: Final = 30.0
 """Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
-MAX_ONGOING_CALL_SECONDS: Final = 4 * 3600.0
-"""Maximum age in seconds of an ongoing call that an event without a uuid may belong to."""
 _TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE)
 
 
@@ -130,7 +129,7 @@ def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
     if row["provisional"] == PROVISIONAL_BEGINS:
         return abs(late) <= SAME_CALL_WINDOW_SECONDS and not (other["hangup"] and other["hangup"] < row["started"])
     over = other["hangup"] and other["hangup"] + SAME_CALL_WINDOW_SECONDS < row["started"]
-    return -SAME_CALL_WINDOW_SECONDS <= late <= MAX_ONGOING_CALL_SECONDS and other["direction"] == "in" and not over
+    return -SAME_CALL_WINDOW_SECONDS <= late <= LONGEST_CALL_SECONDS and other["direction"] == "in" and not over
 
 
 def _query_candidate_calls(connection: Connection, rows: list[JournalRow]) -> list[JournalRow]:
@@ -143,7 +142,7 @@ def _build_candidate_conditions(rows: list[JournalRow]) -> Iterator[ColumnElemen
     """Yield SQL conditions for the candidates of some rows: start, caller and number."""
     at = [row["started"] for row in rows]
     before = (
-        MAX_ONGOING_CALL_SECONDS
+        LONGEST_CALL_SECONDS
         if any(row["provisional"] == PROVISIONAL_CONTINUES for row in rows)
         else SAME_CALL_WINDOW_SECONDS
     )

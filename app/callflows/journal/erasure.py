@@ -1,4 +1,4 @@
-"""Erasure of old calls and of phone numbers.
+"""Erasure of old calls and of phone numbers in the database.
 
 Every erasure runs in small batches so that no other writer waits long.
 """
@@ -6,18 +6,13 @@ Every erasure runs in small batches so that no other writer waits long.
 from __future__ import annotations
 
 import collections
-import contextlib
 import json
 import re
-import threading
-import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from sqlalchemy import delete, exists, select, tuple_, update
 
-from callflows.errors import JournalError
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     CLAIMS_TABLE,
@@ -29,15 +24,14 @@ from callflows.journal.journal_tables import (
     TRANSCRIPTS_TABLE,
     TURNS_TABLE,
 )
-from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
+from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Table
 
-    from callflows.journal.journal_store import JournalEntry, JournalRow, JournalStore
-    from callflows.journal.spool import Spool
+    from callflows.journal.journal_store import JournalRow
 
 
 FORGOTTEN_TEXT: Final = "forgotten"
@@ -194,26 +188,6 @@ _MIN_NATIONAL_DIGITS: Final = 7
 """Minimum length of a national number that identifies a subscriber without the country code."""
 
 
-def forget_number(store: JournalStore, spool: Spool, number: str, on_progress: Callable[[int], None]) -> Mapping[str, int]:
-    """Forget a phone number or the login name of a SIP user. Return the number of erased or changed rows per table.
-
-    The key ``spool`` counts the entries in spool files. Raises JournalUnavailableError.
-    """
-    number = parse_caller_number(number) or number
-    mentioned = compile_mention_pattern(number)
-
-    def forget_in_entry(entry: JournalEntry) -> JournalEntry | None:
-        table, row = entry
-        mine = table in ("calls", "messages") and number in (
-            row.get(name) for name in ("caller", "number", "sender", "recipient")
-        )
-        return None if mine else (table, {**row, **mask_mentions(row, mentioned)})
-
-    waiting = spool.rewrite_entries(forget_in_entry)
-    found = {**store.forget_number(number, mentioned, on_progress)}
-    return found | ({"spool": waiting} if waiting else {})
-
-
 def compile_mention_pattern(number: str) -> re.Pattern[str]:
     """Return a pattern for all spellings of a number.
 
@@ -229,46 +203,3 @@ def compile_mention_pattern(number: str) -> re.Pattern[str]:
     prefix = rf"(?:\+?{_DIGIT_SEPARATOR.join(code)}{_DIGIT_SEPARATOR})?" if code else r"\+?"
     written = "|".join(_DIGIT_SEPARATOR.join(form) for form in sorted(forms, key=len, reverse=True))
     return re.compile(rf"{start}{prefix}\(?(?:{written})(?![0-9])")
-
-
-FIRST_ERASURE_SECONDS: Final = 10.0
-"""Delay of the first erasure after the start, in seconds."""
-ERASURE_INTERVAL_SECONDS: Final = 3600.0
-"""Interval between erasures, in seconds."""
-_ERASURE_PAUSE_SECONDS: Final = 0.05
-_CALLS_PER_TRANSACTION: Final = 500
-"""Maximum number of calls per transaction."""
-_SECONDS_PER_DAY: Final = 86_400.0
-
-
-class Retention:
-    """Erases calls older than a number of days, in a daemon thread."""
-
-    def __init__(self, store: JournalStore, days: int) -> None:
-        self._store = store
-        self._days = days
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run_erasure, name="retention", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after the running transaction; wait at most 5 seconds."""
-        self._stopping.set()
-        self._thread.join(timeout=5)
-
-    def _run_erasure(self) -> None:
-        pause = FIRST_ERASURE_SECONDS
-        while not self._stopping.wait(pause):
-            pause = ERASURE_INTERVAL_SECONDS
-            erased = 0
-            with contextlib.suppress(JournalError):  # the writer logs the outage of the database
-                while some := self._store.erase_rows_before(
-                    time.time() - self._days * _SECONDS_PER_DAY, _CALLS_PER_TRANSACTION
-                ):
-                    erased += some
-                    if self._stopping.wait(_ERASURE_PAUSE_SECONDS):
-                        break
-            if erased:
-                structlog.get_logger("callflows.journal").info("what was too old is erased", rows=erased, days=self._days)

@@ -15,25 +15,27 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import structlog
-
+from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
 from callflows.journal.cpu_budget import CpuBudget
-from callflows.journal.erasure import Retention
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.retention import Retention
+from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from callflows.journal.journal_store import JournalEntry, JournalStore
+    from callflows.journal.journal_store import JournalEntry
     from callflows.journal.spool import Spool
+    from callflows.journal.sql_store import SqlStore
     from callflows.settings import Settings
     from callflows.telephony.events import EffectResult, PlatformEvent
     from callflows.telephony.turn import Turn
 
 
+_LOG: Final = get_logger("journal")
 __all__ = ["Journal", "create_journal"]
 
 
@@ -89,7 +91,7 @@ class Journal(JournalQueries):
 
     def __init__(
         self,
-        store: JournalStore,
+        store: SqlStore,
         spool: Spool,
         describe_decisions: Callable[[Turn], list[dict[str, Any]]],
         retention_days: int | None = None,
@@ -99,50 +101,39 @@ class Journal(JournalQueries):
         self._spool = spool
         self._describe_decisions = describe_decisions
         self._retention = Retention(store, retention_days) if retention_days is not None else None
-        self._waiting_events: collections.deque[
-            tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]
-        ] = collections.deque()
-        self._waiting_turns: collections.deque[AnsweredRequest] = collections.deque()
+        self._waiting_events: BoundedQueue[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]] = (
+            BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
+        )
+        self._waiting_turns: BoundedQueue[AnsweredRequest] = BoundedQueue(MAX_WAITING_TURNS)
         self._cpu_budget: CpuBudget
-        self._turn_capacity = MAX_WAITING_TURNS
         self._batch: list[_PendingWrite] = []
         self._counts: collections.Counter[str] = collections.Counter()
-        self._dropped_count = 0
         self._last_error_at = float("-inf")
         self._store_opener = StoreOpener(store)
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
         self._has_spooled_entries = True
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
 
     def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
         """Queue an item, or drop the item if the queue is full; never waits and never raises."""
-        if isinstance(item, AnsweredRequest):
-            taken = len(self._waiting_turns) < self._turn_capacity
-            if taken:
-                self._waiting_turns.append(item)
-                if len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
-                    self._wake.set()
-        else:
-            taken = len(self._waiting_events) < MAX_WAITING_EVENTS_IN_JOURNAL
-            if taken:
-                self._waiting_events.append((item, None))
-        self._dropped_count += not taken
+        if not isinstance(item, AnsweredRequest):
+            self._waiting_events.add((item, None))
+        elif self._waiting_turns.add(item) and len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
+            self._writer.wake()
 
     async def record_now(self, *events: PlatformEvent) -> None:
         """Write events; the events are on the disk on return. Raises JournalError if a write is not confirmed."""
+        room = self._waiting_events.capacity - len(self._waiting_events)
+        waiting = [_Completion() for _ in events]
         if (
-            self._thread is None
-            or self._stopping.is_set()
-            or len(self._waiting_events) + len(events) > MAX_WAITING_EVENTS_IN_JOURNAL
+            not self._writer.is_running
+            or len(events) > room
+            or not all(map(self._waiting_events.add, zip(events, waiting, strict=True)))
         ):
             raise JournalError("nothing can be written now")
-        waiting = [_Completion() for _ in events]
-        self._waiting_events.extend(zip(events, waiting, strict=True))
-        self._wake.set()
+        self._writer.wake()
         try:
             async with asyncio.timeout(_RECORD_TIMEOUT_SECONDS):
                 await asyncio.gather(*map(asyncio.wrap_future, waiting))
@@ -155,19 +146,15 @@ class Journal(JournalQueries):
         Call this in the thread that answers calls: the CPU budget measures that thread.
         """
         self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
-        self._thread = threading.Thread(target=self._run_writer, name="journal", daemon=True)
-        self._thread.start()
+        self._writer.start()
         if self._retention is not None:
             self._retention.start()
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Write all waiting items, and stop."""
-        self._stopping.set()
-        self._wake.set()
+        self._writer.stop(grace_seconds)
         if self._retention is not None:
             self._retention.stop()
-        if self._thread is not None:
-            self._thread.join(timeout=grace_seconds)
         self._query_threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
@@ -177,23 +164,21 @@ class Journal(JournalQueries):
             "database": "gone" if self._outage_reason else "ok",
             "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch),
             "spooled_bytes": self._spool.size_bytes,
-            "dropped": self._counts["dropped"] + self._dropped_count,
+            "dropped": self._counts["dropped"] + self._count_new_drops(),
         }
 
     def count_results(self) -> Mapping[str, int]:
         """Count items: ``written``, ``spooled`` (to be written later), ``refused`` (by the database), ``dropped``."""
         return {**dict.fromkeys(("written", "spooled", "refused", "dropped"), 0), **self._counts}
 
-    def _run_writer(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(JOURNAL_PAUSE_SECONDS)
-            self._wake.clear()
-            self._write_waiting_items()
-        self._retry_at = 0.0
-        self._write_waiting_items()
+    def _count_new_drops(self) -> int:
+        """Count the dropped items that the writer has not reported yet."""
+        return self._waiting_events.dropped_count + self._waiting_turns.dropped_count
 
     def _write_waiting_items(self) -> None:
         """Write all due items, as far as possible."""
+        if self._writer.is_stopping:
+            self._retry_at = 0.0  # the last chance: the database is tried at once
         try:
             while (due := self._are_turns_due()) or self._waiting_events or self._batch:
                 with self._cpu_budget if due else contextlib.nullcontext():
@@ -203,7 +188,7 @@ class Journal(JournalQueries):
             if self._has_spooled_entries:
                 self._drain_spool()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
-            _get_logger().exception("the journal broke", error=type(error).__name__)
+            _LOG.exception("the journal broke", error=type(error).__name__)
             self._discard_batch(error)
         finally:
             self._log_dropped_items()
@@ -217,25 +202,26 @@ class Journal(JournalQueries):
 
     def _are_turns_due(self) -> bool:
         """Report whether turns may be written now, within the CPU budget."""
-        if not self._waiting_turns or self._stopping.is_set():
+        if not self._waiting_turns or self._writer.is_stopping:
             return bool(self._waiting_turns)
         left = self._cpu_budget.has_budget()
-        self._turn_capacity = MAX_WAITING_TURNS_WHEN_BUSY if self._cpu_budget.is_busy else MAX_WAITING_TURNS
+        busy = self._cpu_budget.is_busy
+        self._waiting_turns.capacity = MAX_WAITING_TURNS_WHEN_BUSY if busy else MAX_WAITING_TURNS
         return left
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
-        while self._waiting_events and len(self._batch) < MAX_JOURNAL_BATCH:
-            self._add_to_batch(*self._waiting_events.popleft())
-        for _ in range(min(len(self._waiting_turns), max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
-            self._add_to_batch(self._waiting_turns.popleft(), None)
+        for event, completion in self._waiting_events.take(MAX_JOURNAL_BATCH - len(self._batch)):
+            self._add_to_batch(event, completion)
+        for turn in self._waiting_turns.take(min(max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
+            self._add_to_batch(turn, None)
 
     def _add_to_batch(self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None) -> None:
         try:
             self._batch.append(_PendingWrite(build_journal_entries(item, self._describe_decisions), completion))
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._counts["refused"] += 1
-            _get_logger().exception("something cannot be remembered", error=type(error).__name__)
+            _LOG.exception("something cannot be remembered", error=type(error).__name__)
             _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
 
     def _write_batch(self) -> bool:
@@ -296,7 +282,7 @@ class Journal(JournalQueries):
     def _log_refusal(self, error: Exception) -> None:
         self._counts["refused"] += 1
         ours = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError, ArithmeticError)) else None
-        _get_logger().error("the database refuses something for good", reason=str(error), exc_info=ours)
+        _LOG.error("the database refuses something for good", reason=str(error), exc_info=ours)
 
     def _is_store_reachable(self) -> bool:
         """Report whether the database is writable. After an outage, spooled entries are written first."""
@@ -317,7 +303,7 @@ class Journal(JournalQueries):
             self._mark_store_gone(error)
             return False
         if self._outage_reason:
-            _get_logger().info("the journal is written to its database")
+            _LOG.info("the journal is written to its database")
         self._outage_reason, self._has_spooled_entries = "", False
         return True
 
@@ -328,7 +314,7 @@ class Journal(JournalQueries):
             _FIRST_OPEN_WAIT_SECONDS
             if first
             else _LAST_OPEN_WAIT_SECONDS
-            if self._stopping.is_set()
+            if self._writer.is_stopping
             else _OPEN_WAIT_SECONDS
         )
 
@@ -351,8 +337,8 @@ class Journal(JournalQueries):
         self._outage_reason = str(error) or type(error).__name__
 
     def _log_dropped_items(self) -> None:
-        if self._dropped_count:
-            lost, self._dropped_count = self._dropped_count, 0
+        lost = self._waiting_events.take_dropped_count() + self._waiting_turns.take_dropped_count()
+        if lost:
             self._counts["dropped"] += lost
             self._log_error("the journal dropped what happened: too much waits", count=lost)
 
@@ -360,7 +346,7 @@ class Journal(JournalQueries):
         now = time.monotonic()
         if now - self._last_error_at >= _LOG_INTERVAL_SECONDS:
             self._last_error_at = now
-            _get_logger().error(event, dropped=self._counts["dropped"], **fields)
+            _LOG.error(event, dropped=self._counts["dropped"], **fields)
 
 
 def _settle_completion(completion: _Completion | None, error: Exception | None = None) -> None:
@@ -368,15 +354,10 @@ def _settle_completion(completion: _Completion | None, error: Exception | None =
         completion.set_exception(error) if error else completion.set_result(None)
 
 
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.journal")
-    return log
-
-
 class StoreOpener:
     """Opens a store in a daemon thread, so that a database that hangs does not block the journal's writer."""
 
-    def __init__(self, store: JournalStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._opening: Future[None] | None = None
 

@@ -24,7 +24,8 @@ from callflows.telephony.ports import Effect, OptOutRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.journal.journal_store import JournalRow, JournalStore, StoredCall, StoredLease
+    from callflows.journal.journal_store import JournalRow, StoredCall, StoredLease
+    from callflows.journal.sql_store import SqlStore
 
 
 _ResultT = TypeVar("_ResultT")
@@ -44,7 +45,7 @@ class FinishedCall(NamedTuple):
 class JournalQueries:
     """Runs the queries of a store in threads."""
 
-    def __init__(self, store: JournalStore) -> None:
+    def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._claims_here = RecentKeys()
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="journal-asked")

@@ -42,7 +42,7 @@ _TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "tr
 
 
 class SqlStore:
-    """A ``JournalStore``. Connects on first use."""
+    """The journal's database; connects on first use. Every method raises JournalUnavailableError during an outage."""
 
     def __init__(self, url: str) -> None:
         """Open ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError for other URLs."""
@@ -177,7 +177,10 @@ class SqlStore:
         return StoredLease(*found) if found is not None else None
 
     def erase_rows_before(self, moment: float, limit: int) -> int:
-        """Erase a bounded number of old calls and of old rows without a call. Return the number of erased rows."""
+        """Erase a bounded number of old calls and of old rows without a call. Return the number of erased rows.
+
+        Rows are old if they are older than ``moment``; ``limit`` is the maximum per query.
+        """
         with allow_slow_statements(), self._open_write_connection() as connection:
             return erasure.erase_rows_before(connection, moment, limit)
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import structlog
-
 from callflows.errors import OpentactAuthenticationError, OpentactError, OpentactRateLimitError, OpentactUnavailableError
+from callflows.log import get_logger
 from callflows.opentact.event_parser import parse_event
 from callflows.telephony.call_entity import CallEntity
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     _SearchFunction: TypeAlias = Callable[..., AsyncIterator[RestRecord]]
 
 
+_LOG: Final = get_logger("opentact")
 BACKFILL_LOOK_BACK: Final = timedelta(hours=4)
 """Searches filter by creation time only, so a call active in a gap may have been created this long before the gap."""
 _MASK_REJECTION_STATUSES: Final = (400, 422)
@@ -74,7 +74,7 @@ class EventBackfill:
             except (OpentactUnavailableError, OpentactRateLimitError, OpentactAuthenticationError):
                 raise
             except OpentactError as error:
-                _get_logger().warning("what was missed cannot be searched", type=event_type, reason=str(error))
+                _LOG.warning("what was missed cannot be searched", type=event_type, reason=str(error))
                 if error.status not in _MASK_REJECTION_STATUSES:
                     return
             else:
@@ -131,11 +131,6 @@ async def _limit_rows(rows: AsyncIterator[RestRecord]) -> AsyncIterator[RestReco
     async for row in rows:
         seen += 1
         if seen > MAX_BACKFILL_ROWS:
-            _get_logger().warning("more was missed than is looked at", rows=MAX_BACKFILL_ROWS)
+            _LOG.warning("more was missed than is looked at", rows=MAX_BACKFILL_ROWS)
             return
         yield row
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.opentact")
-    return log

@@ -12,9 +12,8 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import structlog
-
 from callflows.errors import OpentactError, SettingsError
+from callflows.log import get_logger
 from callflows.opentact.backfill import EventBackfill
 from callflows.opentact.backoff import BackoffClock
 from callflows.opentact.event_connection import (
@@ -28,7 +27,7 @@ from callflows.opentact.event_connection import (
 )
 from callflows.opentact.event_parser import MalformedFrameError, parse_frame
 from callflows.opentact.subscriptions_api import SubscriptionKeeper
-from callflows.settings import require_encrypted_url
+from callflows.settings import OPENTACT_EVENTS_URL, require_encrypted_url
 from callflows.telephony.events import PlatformEvent
 from callflows.telephony.phone_numbers import mask_numbers_in_text
 
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     """Events, and marks that are set when all before them is taken."""
 
 
-DEFAULT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
+_LOG: Final = get_logger("opentact")
 DEFAULT_SUBSCRIPTION_TYPES: Final = ("call_record",)
 """The only known subscription type besides ``auth``; ``call_state``, ``call_flow``, ``sms`` arrive without one."""
 BACKFILL_OVERLAP: Final = timedelta(seconds=60)
@@ -95,7 +94,7 @@ class EventStream:
     def __init__(
         self,
         opentact: OpentactClient,
-        url: str = DEFAULT_EVENTS_URL,
+        url: str = OPENTACT_EVENTS_URL,
         *,
         types: Sequence[str] = DEFAULT_SUBSCRIPTION_TYPES,
         complete_until: datetime | None = None,
@@ -124,9 +123,7 @@ class EventStream:
                 try:
                     await on_event(event)
                 except Exception as error:  # noqa: BLE001 - the next event must still be handled
-                    _get_logger().error(
-                        "an event was not taken", type=event.kind, key=event.key, error=type(error).__name__
-                    )
+                    _LOG.error("an event was not taken", type=event.kind, key=event.key, error=type(error).__name__)
 
     @property
     def complete_until(self) -> datetime | None:
@@ -232,9 +229,7 @@ class EventStream:
         except MalformedFrameError as error:
             self.health.malformed += 1
             if self.health.malformed & (self.health.malformed - 1) == 0:  # log only the 1st, 2nd, 4th, 8th, …
-                _get_logger().warning(
-                    "frames are no events", count=self.health.malformed, size=len(frame), reason=str(error)
-                )
+                _LOG.warning("frames are no events", count=self.health.malformed, size=len(frame), reason=str(error))
             return []
         self.health.events += len(events)
         self.health.last_event = self._last_frame_at
@@ -250,11 +245,11 @@ class EventStream:
             except OpentactError as error:
                 wait = self._clock.backoff_seconds(attempt)
                 attempt += 1
-                _get_logger().warning("subscriptions cannot be looked at", reason=str(error))
+                _LOG.warning("subscriptions cannot be looked at", reason=str(error))
             else:
                 attempt = 0
                 for kind in {*refused} - {*self.health.refused}:
-                    _get_logger().warning("events cannot be subscribed to", type=kind, reason=refused[kind])
+                    _LOG.warning("events cannot be subscribed to", type=kind, reason=refused[kind])
                 self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in refused.items()}
             await self._clock.sleep(wait)
 
@@ -269,7 +264,7 @@ class EventStream:
                 await _wait_until_handled(queue)
                 self.health.missing_since = None
             except Exception as error:  # noqa: BLE001 - every error is retried
-                _get_logger().warning("what was missed cannot be found yet", reason=self._describe_error(error))
+                _LOG.warning("what was missed cannot be found yet", reason=self._describe_error(error))
                 await self._clock.sleep(self._clock.backoff_seconds(attempt))
                 attempt += 1
 
@@ -281,7 +276,7 @@ class EventStream:
         health = self.health
         health.connected, health.since, health.problem = True, now, ""
         health.reconnects = self._session_count - 1
-        _get_logger().info("connected to Opentact's events", reconnects=health.reconnects)
+        _LOG.info("connected to Opentact's events", reconnects=health.reconnects)
 
     def _record_closed(self) -> None:
         health = self.health
@@ -294,7 +289,7 @@ class EventStream:
         reason = self._describe_error(error)
         problem = mask_numbers_in_text(reason)
         if problem != self.health.problem:
-            _get_logger().warning("no connection to Opentact's events", reason=reason)
+            _LOG.warning("no connection to Opentact's events", reason=reason)
         self.health.problem = problem
         self.health.since = self.health.since or self._clock.now()
 
@@ -328,8 +323,3 @@ async def _wait_until_handled(queue: _EventQueue) -> None:
     mark = asyncio.Event()
     await queue.put(mark)
     await mark.wait()
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.opentact")
-    return log

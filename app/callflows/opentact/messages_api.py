@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from callflows.errors import OpentactError, OutboundRequestError
 from callflows.opentact import rest_paths
@@ -11,15 +11,12 @@ from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, parse_recor
 from callflows.opentact.rest_client import RestClient, RestRequest, request_undocumented
 from callflows.opentact.rest_records import OpentactRecord
 from callflows.telephony.message_entity import MessageEntity
+from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from callflows.telephony.ports import Effect
-
-
-MAX_OPENTACT_SMS_CHARACTERS: Final = 918
-"""Limit of a message (documented: 1-918, six parts of 153)."""
 
 
 def validate_sms_text(text: str) -> str:
@@ -29,10 +26,10 @@ def validate_sms_text(text: str) -> str:
     """
     if not text.strip():
         raise OpentactError("the message has no text", fix="write one")
-    if len(text) > MAX_OPENTACT_SMS_CHARACTERS:
+    if len(text) > MAX_SMS_CHARACTERS:
         raise OpentactError(
             f"the message has {len(text)} characters",
-            fix=f"Opentact takes at most {MAX_OPENTACT_SMS_CHARACTERS}: shorten it",
+            fix=f"Opentact takes at most {MAX_SMS_CHARACTERS}: shorten it",
         )
     return text
 

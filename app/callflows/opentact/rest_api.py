@@ -6,7 +6,7 @@ requests that cost money or reach people are sent once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from callflows.opentact import rest_paths
 from callflows.opentact.apps_api import AppsApi
@@ -18,6 +18,7 @@ from callflows.opentact.rest_client import REST_REQUESTS_PER_SECOND, REST_TIMEOU
 from callflows.opentact.rest_records import OpentactVoice
 from callflows.opentact.sip_api import SipConnectionsApi, SipDomainsApi, VoiceProfilesApi
 from callflows.opentact.subscriptions_api import SubscriptionsApi
+from callflows.settings import OPENTACT_REST_URL
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from callflows.opentact.access_tokens import AccessToken
     from callflows.opentact.backoff import BackoffClock
     from callflows.settings import Settings
-
-
-DEFAULT_REST_URL: Final = "https://api.opentact.org/rest"
 
 
 class OpentactClient:
@@ -43,7 +41,7 @@ class OpentactClient:
         *,
         email: str = "",
         password: str = "",
-        url: str = DEFAULT_REST_URL,
+        url: str = OPENTACT_REST_URL,
         requests_per_second: float = REST_REQUESTS_PER_SECOND,
         timeout_seconds: float = REST_TIMEOUT_SECONDS,
         clock: BackoffClock | None = None,

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -22,12 +21,13 @@ from callflows.errors import (
     OpentactUndocumentedError,
     SettingsError,
 )
-from callflows.http_limits import parse_retry_after
+from callflows.http_limits import parse_retry_after, read_limited_body
 from callflows.opentact import rest_paths
 from callflows.opentact.access_tokens import AccessToken, TokenProvider
 from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
 from callflows.opentact.rest_answers import parse_payload
 from callflows.opentact.rest_paths import AUTH_PATH
+from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host, require_encrypted_url
 
 if TYPE_CHECKING:
@@ -238,18 +238,16 @@ class RestClient:
                 follow_redirects=False,  # a redirect would carry the token to another host
                 # On this machine plain http is allowed; a proxy would see the token.
                 trust_env=not is_loopback_host(urlsplit(self._url).hostname or ""),
-                headers={"user-agent": f"callflows/{version('callflows')}"},
+                headers={"user-agent": get_versioned_user_agent()},
             )
         return self._http_client
 
 
 async def _read_response_body(response: httpx.Response, request: RestRequest) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_REST_RESPONSE_BYTES:
-            raise OpentactResponseError(f"the answer is larger than {MAX_REST_RESPONSE_BYTES} bytes", request=str(request))
-    return bytes(body)
+    body = await read_limited_body(response.aiter_bytes(), MAX_REST_RESPONSE_BYTES)
+    if body is None:
+        raise OpentactResponseError(f"the answer is larger than {MAX_REST_RESPONSE_BYTES} bytes", request=str(request))
+    return body
 
 
 def _build_redirect_error(request: RestRequest, status: int, headers: httpx.Headers) -> OpentactError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +56,17 @@ class CallingParty(Protocol):
         """Return the caller's action within this window."""
 
 
+DEFAULT_TALK_SECONDS: Final = 30.0
+"""Length of a conversation for which a rehearsal names none."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class DialResult:
     """Result of a Dial: the target that answered, if any, and the length of the conversation."""
 
     result: Literal["answered", "busy", "no-answer"]
     answered_by: str = ""
-    talk_seconds: float = 30.0
+    talk_seconds: float = DEFAULT_TALK_SECONDS
 
 
 class CalledParties(Protocol):

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from callflows.http_limits import read_limited_body
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
+
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-MAX_REPLY_BYTES: Final = 1_000_000
-"""Largest accepted reply, in bytes."""
 MAX_REPLY_REDIRECTS: Final = 5
 NETWORK_DISABLED_ERROR: Final = "a rehearsal does not reach other servers (--real does)"
 LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.localhost"
@@ -98,11 +99,8 @@ class HttpNetwork:
                 self._http.stream(method, url, content=body, headers=headers, timeout=timeout_seconds) as answer,
             ):
                 status, onward = answer.status_code, answer.next_request
-                async for part in answer.aiter_bytes():
-                    read += part
-                    if len(read) > MAX_REPLY_BYTES:
-                        read, error = b"", f"the answer has over {MAX_REPLY_BYTES} bytes"
-                        break
+                whole = await read_limited_body(answer.aiter_bytes(), MAX_DOCUMENT_BYTES)
+                read, error = whole or b"", f"the answer has over {MAX_DOCUMENT_BYTES} bytes" if whole is None else ""
         except (httpx.TimeoutException, TimeoutError):
             status, error = 0, f"there was no answer within {timeout_seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as raised:

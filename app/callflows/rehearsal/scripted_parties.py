@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callflows.errors import ScenarioError
 from callflows.language.value_kinds import parse_duration
-from callflows.rehearsal.call_parties import CallerHangUp, DialResult, KeyInput
+from callflows.rehearsal.call_parties import DEFAULT_TALK_SECONDS, CallerHangUp, DialResult, KeyInput
 from callflows.telephony.phone_numbers import normalize_target
 from callflows.text import format_suggestion
 
@@ -156,7 +156,7 @@ class ScriptedCaller:
 class ScriptedCallees:
     """Callees that answer, are busy or do not answer: all alike, by target, or by Dial."""
 
-    def __init__(self, behaviour: object = "answer", talk_seconds: float = 30.0) -> None:
+    def __init__(self, behaviour: object = "answer", talk_seconds: float = DEFAULT_TALK_SECONDS) -> None:
         """``behaviour``: a word, a mapping from target to word (``else`` for others), or a list with one entry per Dial.
 
         Raises ScenarioError.

@@ -17,6 +17,7 @@ from callflows.rehearsal.call_state import (
     DocumentReplacement,
     tag_fields,
 )
+from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from callflows.rehearsal.phone_call import PhoneCall
 
 
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
 def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
     """Compare a field of the call with a value; ignore case and a leading plus. reference: Call."""
     field_value = phone_call.get_field(str(condition.attributes["field"]))
@@ -69,7 +67,7 @@ def matches_schedule(now: datetime, zone: ZoneInfo | None, condition: Schedule) 
     """Return whether the time is within the days and hours, both ends included. reference: Schedule."""
     here = now.astimezone(zone or UTC)
     days, window = condition.attributes.get("dow"), condition.attributes.get("time")
-    if days and _WEEKDAYS[here.weekday()] not in str(days).split(","):
+    if days and WEEKDAY_NAMES[here.weekday()] not in str(days).split(","):
         return False
     if not window:
         return True

@@ -27,23 +27,35 @@ if TYPE_CHECKING:
 _ResultT = TypeVar("_ResultT")
 BACKGROUND_DEADLINE_SECONDS: Final = 10.0
 """Seconds for all jobs of a turn that no caller waits for: text messages, and calls that have ended."""
-MAX_BACKGROUND_JOBS: Final = 20
-"""Jobs of one turn that no caller waits for."""
+MAX_JOBS_PER_TURN: Final = 100
+"""Maximum number of lookups and worker jobs for one turn."""
 
 
-async def run_until_resolved(action: Callable[[], _ResultT], turn: Turn, run_job: RunJob, flow_name: str) -> _ResultT:
-    """Return what ``action`` returns once the jobs that it needs are done.
+async def run_until_resolved(
+    action: Callable[[], _ResultT],
+    turn: Turn,
+    run_job: RunJob,
+    flow_name: str,
+    *,
+    deadline_seconds: float = BACKGROUND_DEADLINE_SECONDS,
+    pending_job: DeferredJob | None = None,
+) -> _ResultT:
+    """Return the result of ``action``, which is repeated after each job that it needs.
 
-    Raises SandboxTimeoutError, and whatever ``action`` and ``run_job`` raise.
+    ``pending_job`` is the job for which ``action`` stopped before. Raises SandboxTimeoutError after too many jobs, and all
+    errors of ``action`` and ``run_job``.
     """
-    deadline = time.monotonic() + BACKGROUND_DEADLINE_SECONDS
-    for _ in range(MAX_BACKGROUND_JOBS):
+    deadline = time.monotonic() + deadline_seconds
+    while True:
+        if pending_job is not None:
+            if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
+                raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
+            turn.deferred_results.append(await run_job(pending_job, deadline, flow_name))
+            turn.reset_progress()
         try:
             return action()
         except NeedsResult as pending:
-            turn.deferred_results.append(await run_job(pending.job, deadline, flow_name))
-            turn.reset_progress()
-    raise SandboxTimeoutError(f"it needs more than {MAX_BACKGROUND_JOBS} jobs")
+            pending_job = pending.job
 
 
 class JobProcesses(Protocol):

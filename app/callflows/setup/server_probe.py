@@ -7,13 +7,14 @@ import dataclasses
 import ssl
 import time
 from datetime import datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from callflows.errors import OutboundRequestError
+from callflows.http_limits import read_limited_body
+from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 """Time limit of one request."""
 MAX_PROBE_RESPONSE_BYTES: Final = 64_000
-"""Only the start of a response is read."""
+"""A larger response is not ours, and counts as an empty one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,27 +46,18 @@ async def probe_url(
         timeout=timeout_seconds,
         follow_redirects=False,
         trust_env=not is_loopback_host(urlsplit(url).hostname or ""),
-        headers={"user-agent": f"callflows/{version('callflows')}"},
+        headers={"user-agent": get_versioned_user_agent()},
     )
     began = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds), client, client.stream(method, url, params=query or None) as response:
-            body = await _read_response_start(response)
+            body = await read_limited_body(response.aiter_bytes(), MAX_PROBE_RESPONSE_BYTES) or b""
     except (TimeoutError, httpx.TimeoutException):
         raise OutboundRequestError(f"no answer within {timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
         raise OutboundRequestError(_describe_probe_error(error)) from None
     took = time.monotonic() - began
     return ProbeReply(response.status_code, response.headers, body, took, datetime.now().astimezone().timestamp())
-
-
-async def _read_response_start(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_PROBE_RESPONSE_BYTES:
-            break
-    return bytes(body[:MAX_PROBE_RESPONSE_BYTES])
 
 
 def _describe_probe_error(error: BaseException) -> str:

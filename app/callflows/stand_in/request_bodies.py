@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from callflows.rehearsal.call_parties import DEFAULT_TALK_SECONDS
 from callflows.rehearsal.call_state import MAX_COMMAND_SECONDS
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER
 from callflows.telephony.phone_numbers import parse_e164
-
-MAX_STAND_IN_SMS_CHARACTERS: Final = 918
+from callflows.text import MAX_SMS_CHARACTERS
 
 
 def _parse_digits(value: object) -> str:
@@ -149,7 +149,7 @@ class SmsBody(RequestBody):
     sender: Annotated[PhoneDigits | None, Field(alias="from")] = None
     tn: PhoneDigits | None = None
     to: PhoneDigits
-    message: Annotated[str, Field(min_length=1, max_length=MAX_STAND_IN_SMS_CHARACTERS)]
+    message: Annotated[str, Field(min_length=1, max_length=MAX_SMS_CHARACTERS)]
     custom_callback_url: WebUrl | None = None
 
     @model_validator(mode="after")
@@ -244,7 +244,7 @@ class InboundCallBody(RequestBody):
     name: Annotated[str, Field(max_length=200)] = ""
     keys: Any = None
     callee: Any = None
-    talks: Annotated[float, Field(ge=0, le=MAX_COMMAND_SECONDS)] = 30.0
+    talks: Annotated[float, Field(ge=0, le=MAX_COMMAND_SECONDS)] = DEFAULT_TALK_SECONDS
     attestation: Literal["", "A", "B", "C"] = ""
     patience: Annotated[float, Field(ge=0, le=MAX_COMMAND_SECONDS)] | None = None
     pace: Annotated[float, Field(gt=0, le=100_000)] | None = None
@@ -257,4 +257,4 @@ class InboundTextBody(RequestBody):
 
     sender: Annotated[PhoneDigits, Field(alias="from")] = DEFAULT_REHEARSAL_CALLER.lstrip("+")
     to: PhoneDigits
-    message: Annotated[str, Field(max_length=MAX_STAND_IN_SMS_CHARACTERS)]
+    message: Annotated[str, Field(max_length=MAX_SMS_CHARACTERS)]

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.routing import Route
 
 from callflows.http_limits import read_limited_body
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
 from callflows.settings import is_loopback_host
 from callflows.stand_in import stand_in_rules
 from callflows.stand_in.response_envelopes import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 CONTROL_MEDIA_TYPE: Final = "application/json"
-MAX_STAND_IN_BODY_BYTES: Final = 1_000_000
+MAX_STAND_IN_BODY_BYTES: Final = MAX_DOCUMENT_BYTES  # no request brings more than a document
 """Limit of a request body, in bytes."""
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect
 
 
+LONGEST_CALL_MINUTES: Final = 240
+"""Longest call: ``callflows connect`` limits calls to this length, and nothing waits longer for the end of a call."""
+LONGEST_CALL_SECONDS: Final = LONGEST_CALL_MINUTES * 60.0
 VOICEMAIL_TAG: Final = "voicemail"
 """Tag of the Record element of a voicemail."""
 CONVERSATION_TAG: Final = "conversation"

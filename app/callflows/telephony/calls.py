@@ -22,7 +22,8 @@ CALL_BEGAN_FIELD: Final = "began"
 The call's tickets carry the field, so that later requests are recognized as part of the same call.
 """
 _CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""Names of days in flow files and in Opentact's XML, from Monday as in ``datetime.weekday``."""
 
 
 class CurrentCall:
@@ -87,7 +88,7 @@ class LocalTime:
         self.moment = moment
         self.year, self.month, self.day = moment.year, moment.month, moment.day
         self.hour, self.minute, self.second = moment.hour, moment.minute, moment.second
-        self.weekday = _WEEKDAYS[moment.weekday()]
+        self.weekday = WEEKDAY_NAMES[moment.weekday()]
 
     @property
     def date(self) -> str:

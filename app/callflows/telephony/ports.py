@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
+from callflows.recent_keys import RecentKeys
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
@@ -78,12 +79,10 @@ class InMemoryIdempotencyStore:
     """An ``IdempotencyStore`` in the memory of this process."""
 
     def __init__(self) -> None:
-        self._claimed_keys: set[tuple[str, str]] = set()
+        self._claimed_keys = RecentKeys()
 
     async def claim_key(self, kind: str, key: str) -> bool:
-        first = (kind, key) not in self._claimed_keys
-        self._claimed_keys.add((kind, key))
-        return first
+        return self._claimed_keys.add((kind, key))
 
 
 def normalize_party(text: str) -> str:

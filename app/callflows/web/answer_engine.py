@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from callflows.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.flow import render_apology
 from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 from callflows.telephony.turn import Turn, Variables
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 
 STATUS_OK: Final = 200
-MAX_JOBS_PER_TURN: Final = 100
-"""Maximum number of lookups and worker jobs for one turn."""
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
@@ -143,20 +142,18 @@ class AnswerEngine:
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
         flow, node, turn, entry, job = deferred_turn
-        end = time.monotonic() + self.deadline
-        for _ in range(MAX_JOBS_PER_TURN):
-            try:
-                turn.deferred_results.append(await self._job_runner.run_job(job, end, flow.name))
-            except Exception as error:  # noqa: BLE001 - as above
-                return self._answer_with_fallback(flow.name, node, error, turn)
-            turn.reset_progress()
-            reply = self._answer_from_flow(flow, node, turn, entry)
-            if not isinstance(reply, DeferredTurn):
-                return reply
-            job = reply.job
-        return self._answer_with_fallback(
-            flow.name, node, SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs"), turn
-        )
+        try:
+            document = await run_until_resolved(
+                partial(flow.answer, node, turn, entry),
+                turn,
+                self._job_runner.run_job,
+                flow.name,
+                deadline_seconds=self.deadline,
+                pending_job=job,
+            )
+        except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
+            return self._answer_with_fallback(flow.name, node, error, turn)
+        return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
     def continue_call(
         self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl, name: str, node: str

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
 class AnswerMetrics:
     """Counts and logs answers; a collector of ``prometheus_client``.
 
-    The request path calls only ``add``.
+    The request path calls only ``add``, which queues an answer and never waits.
     """
 
     def __init__(
@@ -64,15 +65,14 @@ class AnswerMetrics:
         self._render_line = render_line
         self._renders_plain_json = render_line({}) == "{}"
         self._out = out
-        self._waiting: collections.deque[AnswerSample] = collections.deque()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._queue: BoundedQueue[AnswerSample] = BoundedQueue(MAX_WAITING_ANSWERS)
+        self.add = self._queue.add
+        self._thread = BackgroundThread("answer metrics", self.flush, _FLUSH_PAUSE_SECONDS)
         self._flush_lock = threading.Lock()
         self._answer_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._fallback_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._bucket_counts = [0] * (len(_BUCKET_SECONDS) + 1)
         self._total_seconds = 0.0
-        self._lost_answers = 0
         self._dropped_lines = 0
 
     def add_gauge(
@@ -81,38 +81,21 @@ class AnswerMetrics:
         """Expose counts of another component as a gauge with one or more labels."""
         self._gauges.append((name, description, labels, get_counts))
 
-    def add(self, sample: AnswerSample) -> None:
-        """Queue an answer; never waits."""
-        if len(self._waiting) < MAX_WAITING_ANSWERS:
-            self._waiting.append(sample)
-        else:
-            self._lost_answers += 1
-
     def start(self) -> None:
         """Start the counting thread as a daemon."""
-        self._thread = threading.Thread(target=self._run_flushes, name="tally", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Count and log all waiting answers, and stop."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
-        self.flush()
-
-    def _run_flushes(self) -> None:
-        while not self._stopping.wait(_FLUSH_PAUSE_SECONDS):
-            self.flush()
+        self._thread.stop(grace_seconds=2)
+        self.flush()  # the thread was never started, or its time is over
 
     def flush(self) -> None:
         """Count and log all waiting answers."""
         with self._flush_lock:
-            while self._waiting:
-                self._record_batch(
-                    [self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_ANSWERS_PER_BATCH))]
-                )
-            lost, self._lost_answers = self._lost_answers, 0
-            if lost:
+            while batch := self._queue.take(_MAX_ANSWERS_PER_BATCH):
+                self._record_batch(batch)
+            if lost := self._queue.take_dropped_count():
                 self._dropped_lines += lost
                 self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
 

@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from callflows.errors import JournalError
-from callflows.telephony.call_record import VOICEMAIL_TAG, complete_voicemail_effect
+from callflows.log import get_logger
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
 from callflows.telephony.call_states import ENDED_CALL_STATES
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import Effect, EffectHandler, LookupRequest, LookupResult
 
 
+_LOG: Final = get_logger("calls")
 SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
-MAX_VOICEMAIL_HOLD_SECONDS: Final = 4 * 3600.0
-"""Maximum wait in seconds for the end of a call; afterwards the voicemail is sent without a recording."""
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
@@ -92,9 +90,9 @@ class CallCompletion:
             except JournalError:
                 continue
             except Exception as error:  # noqa: BLE001 - other calls must not suffer
-                _get_logger().exception("the end of a call was not handled", call=uuid, error=type(error).__name__)
+                _LOG.exception("the end of a call was not handled", call=uuid, error=type(error).__name__)
             return
-        _get_logger().error("the end of a call was not handled: the call is unknown", call=uuid)
+        _LOG.error("the end of a call was not handled: the call is unknown", call=uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         for effect in finished_call.held_effects:
@@ -133,17 +131,12 @@ class CallCompletion:
         while True:
             try:
                 for effect in await self._journal.list_held_effects(
-                    time.time() - MAX_VOICEMAIL_HOLD_SECONDS, _MAX_EFFECTS_PER_SWEEP
+                    time.time() - LONGEST_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP
                 ):
-                    _get_logger().warning(
+                    _LOG.warning(
                         "Opentact did not report the end of a call: the voicemail is reported without its recording"
                     )
                     self._effect_handler.queue_effect(effect)
             except JournalError as error:
-                _get_logger().warning("the effects that wait for the end of calls cannot be read", reason=str(error))
+                _LOG.warning("the effects that wait for the end of calls cannot be read", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.ending")
-    return log

@@ -11,9 +11,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from callflows.errors import OpentactRateLimitError, OpentactUnavailableError
+from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_states import FIRST_REPORTED_STATES
 from callflows.web.answer_engine import STATUS_OK, DeferredTurn
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from callflows.web.answer_engine import AnswerEngine
 
 
+_LOG: Final = get_logger("calls")
 PUSH_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays in seconds between attempts to post a document."""
 MAX_PARKED_SECONDS: Final = 25.0
@@ -65,9 +65,8 @@ class CallPusher:
         try:
             if await self._claim_key("push", call.uuid):
                 await self._answer_call(call)
-        except Exception as error:
-            log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.push")
-            log.exception("a call did not get its document", call=call.uuid, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - other calls must not suffer
+            _LOG.exception("a call did not get its document", call=call.uuid, error=type(error).__name__)
 
     async def _answer_call(self, call: CallEntity) -> None:
         began = time.perf_counter()

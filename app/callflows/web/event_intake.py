@@ -6,9 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from callflows.errors import JournalError
+from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     EventHandler = Callable[[PlatformEvent], Awaitable[None]]
 
 
+_LOG: Final = get_logger("events")
 HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
 """Delays in seconds between attempts of a handler while the database is unavailable: four hours."""
 MAX_EVENTS_IN_PROGRESS: Final = 1_000
@@ -90,9 +90,7 @@ class EventIntake:
         if len(self._handler_tasks) - self._retrying_count >= MAX_EVENTS_IN_PROGRESS:
             self._unhandled_count += 1
             if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
-                _get_logger().error(
-                    "too many events at once: events are stored without actions", count=self._unhandled_count
-                )
+                _LOG.error("too many events at once: events are stored without actions", count=self._unhandled_count)
             return
         self._recent_keys.add(platform_event.key)
         task = asyncio.create_task(self._run_handlers(platform_event, handlers))
@@ -139,11 +137,4 @@ class EventIntake:
 
 
 def _log_handler_failure(platform_event: PlatformEvent, error: Exception) -> None:
-    _get_logger().error(
-        "an event was stored but not handled", kind=platform_event.kind, error=type(error).__name__, exc_info=error
-    )
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.hearing")
-    return log
+    _LOG.error("an event was stored but not handled", kind=platform_event.kind, error=type(error).__name__, exc_info=error)

@@ -16,9 +16,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from callflows.errors import JournalError
+from callflows.log import get_logger
 from callflows.opentact import EventStream
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from callflows.telephony.events import PlatformEvent
 
 
+_LOG: Final = get_logger("events")
 EVENT_LEASE: Final = "events"
 EVENT_LEASE_SECONDS: Final = 15.0
 """Duration of the lease in seconds; the holder renews the lease three times as often."""
@@ -94,7 +94,7 @@ class EventListener:
                 else:
                     self._complete_until = None
             except Exception as error:  # noqa: BLE001 - every error leads to a new attempt
-                structlog.get_logger("callflows.events").exception("the event listener failed", error=type(error).__name__)
+                _LOG.exception("the event listener failed", error=type(error).__name__)
             await asyncio.sleep(EVENT_LEASE_SECONDS / 3)
 
     async def _hold_lease(self) -> bool:
@@ -141,7 +141,7 @@ class EventListener:
             if known:
                 self._complete_until = events.complete_until
         if not ours:
-            structlog.get_logger("callflows.events").info("another process receives the events now")
+            _LOG.info("another process receives the events now")
 
     async def _load_complete_until(self) -> bool:
         """Load the mark unless this process knows the mark. Return False if the database is unavailable."""

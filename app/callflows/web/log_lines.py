@@ -6,16 +6,15 @@ later log line.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import logging
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
+from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
 
 if TYPE_CHECKING:
@@ -25,6 +24,27 @@ if TYPE_CHECKING:
 MAX_LOG_CHARACTERS: Final = 16_000_000
 """Maximum number of characters waiting to be written."""
 _WRITE_PAUSE_SECONDS: Final = 0.05
+_MAX_TEXTS_PER_WRITE: Final = 1_000
+
+
+class _TextQueue(BoundedQueue[str]):
+    """A bounded queue whose capacity is a number of characters."""
+
+    def __init__(self, max_characters: int) -> None:
+        super().__init__(max_characters)
+        self._waiting_characters = 0
+
+    def add(self, item: str) -> bool:
+        if self._waiting_characters + len(item) > self.capacity:
+            self.dropped_count += 1
+            return False
+        self._waiting_characters += len(item)
+        return super().add(item)
+
+    def take(self, max_count: int) -> list[str]:
+        texts = super().take(max_count)
+        self._waiting_characters -= sum(map(len, texts))
+        return texts
 
 
 class LogWriter:
@@ -32,19 +52,12 @@ class LogWriter:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out
-        self._waiting: collections.deque[str] = collections.deque()
-        self._waiting_characters = 0
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.dropped_lines = 0
+        self._queue = _TextQueue(MAX_LOG_CHARACTERS)
+        self._thread = BackgroundThread("log", self._write_waiting_text, _WRITE_PAUSE_SECONDS)
 
     def write(self, text: str) -> int:
         """Queue text for the writer thread."""
-        if self._waiting_characters + len(text) > MAX_LOG_CHARACTERS:
-            self.dropped_lines += 1
-        else:
-            self._waiting_characters += len(text)
-            self._waiting.append(text)
+        self._queue.add(text)
         return len(text)
 
     def flush(self) -> None:
@@ -52,31 +65,20 @@ class LogWriter:
 
     def start(self) -> None:
         """Start the writer as a daemon thread."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run_writer, name="log", daemon=True)
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Write the queued text; give up after one second."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=1)
-
-    def _run_writer(self) -> None:
-        while not self._stopping.wait(_WRITE_PAUSE_SECONDS):
-            self._write_waiting_text()
-        self._write_waiting_text()
+        self._thread.stop(grace_seconds=1)
 
     def _write_waiting_text(self) -> None:
-        while self._waiting:
-            text = "".join(self._waiting.popleft() for _ in range(min(len(self._waiting), 1000)))
-            self._waiting_characters -= len(text)
-            lost, self.dropped_lines = self.dropped_lines, 0
+        while texts := self._queue.take(_MAX_TEXTS_PER_WRITE):
+            lost = self._queue.take_dropped_count()
             if lost:
-                text += f'{{"event": "log lines dropped", "level": "warning", "count": {lost}}}\n'
+                texts.append(f'{{"event": "log lines dropped", "level": "warning", "count": {lost}}}\n')
             with contextlib.suppress(OSError, ValueError):
                 out = self._out or sys.stderr
-                out.write(text)
+                out.write("".join(texts))
                 out.flush()
 
 

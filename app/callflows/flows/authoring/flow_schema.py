@@ -23,7 +23,6 @@ from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
 from callflows.flows.hours.hours_reader import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
-from callflows.flows.hours.opening_hours import WEEKDAY_NAMES
 from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
@@ -43,6 +42,7 @@ from callflows.language.dialects import NO_EXTENSIONS
 from callflows.language.value_kinds import KEYS_KIND, MILLISECONDS_KIND
 from callflows.language.verb_table import Evidence
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Error, Meta, Say
+from callflows.telephony.calls import WEEKDAY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,11 @@ from jinja2 import nodes
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
-    WEEKDAY_VALUES,
     dotted_name_of,
     find_condition_outcomes,
     possible_values_of,
 )
+from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_e164
 from callflows.text import format_suggestion
 
@@ -194,7 +194,7 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
 
 def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
     """Suggest the value probably meant."""
-    if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_VALUES:
+    if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_NAMES:
         return f"did you mean {value.lower()[:3]!r}?"
     if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
         return f"write {int(value)} without quotes"

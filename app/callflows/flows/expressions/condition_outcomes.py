@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import nodes
 
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS, build_value_function
+from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-WEEKDAY_VALUES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 BOOLEAN_VALUES: Final = (True, False)
 ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.month": range(1, 13),
@@ -25,7 +25,7 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.hour": range(24),
     "now.minute": range(60),
     "now.second": range(60),
-    "now.weekday": WEEKDAY_VALUES,
+    "now.weekday": WEEKDAY_NAMES,
     "now.time": [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)],
     "caller.anonymous": BOOLEAN_VALUES,
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),

@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.flows.hours.opening_hours import WEEKDAY_NAMES, DatedWindows, DateRange, OpeningHours, OpeningWindow
+from callflows.flows.hours.opening_hours import DatedWindows, DateRange, OpeningHours, OpeningWindow
 from callflows.flows.hours.public_holidays import find_last_holiday_year, parse_holiday_place
+from callflows.flows.hours.spoken_times import ENGLISH_WEEKDAYS
 from callflows.flows.hours.wall_clock import MINUTES_PER_DAY, parse_clock_time, parse_iso_date
+from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -32,9 +34,7 @@ DAY_GROUPS: Final = {
 """Words for several days."""
 DAY_NUMBERS: Final = {
     **{name: day for day, name in enumerate(WEEKDAY_NAMES)},
-    **{
-        name: day for day, name in enumerate(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
-    },
+    **{name.lower(): day for day, name in enumerate(ENGLISH_WEEKDAYS)},
     "tues": 1,
     "weds": 2,
     "thur": 3,

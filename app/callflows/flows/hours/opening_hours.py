@@ -27,6 +27,7 @@ from callflows.flows.hours.wall_clock import (
     format_clock_time,
     make_wall_time,
 )
+from callflows.telephony.calls import WEEKDAY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 OPENING_HORIZON: Final = timedelta(days=400)
 """Openings and closings further away are not searched."""
-WEEKDAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FIRST_SEARCH_SPAN: Final = timedelta(days=1)
 _MAX_SEARCH_SPAN: Final = timedelta(days=64)
 _MAX_CACHED_DAYS: Final = 4096

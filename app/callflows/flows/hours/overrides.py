@@ -1,16 +1,18 @@
 """Dated exceptions to opening hours, stored in ``overrides.yaml`` beside the flows. Each override ends automatically.
 
-The file is a list for people to read and edit. Times without offset are on the clock of the flow's zone::
+``callflows override`` writes the file whole; people may edit it too. An entry may have a note. Times without offset are on
+the clock of the flow's zone::
 
-    - {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00}
+    - {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00, note: Christmas Eve}
 
 Of several active overrides, the last one in the file wins.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import re
+import math
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,7 +26,7 @@ from callflows.flows.source.yaml_source import read_yaml
 from callflows.text import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import tzinfo
     from pathlib import Path as File
     from zoneinfo import ZoneInfo
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
 OVERRIDES_FILE_NAME: Final = "overrides.yaml"
 _OVERRIDE_STATES: Final = ("open", "closed")
-_OVERRIDE_KEYS: Final = ("flow", "hours", "state", "from", "until")
+_OVERRIDE_KEYS: Final = ("flow", "hours", "state", "from", "until", "note")
+_OPTIONAL_KEYS: Final = frozenset({"from", "note"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def read_overrides(
 
     ``flows`` supplies the zones and makes an unknown name an error. Without ``flows``, a time without offset is UTC.
     """
-    if has_only_comments(text.decode("utf-8", "replace")):
+    if _has_only_comments(text):
         return []
     given = read_yaml(text, report)
     if given is not None and not isinstance(given, list):
@@ -161,7 +164,7 @@ class _OverrideReader:
             if right and isinstance(value, str) and (right == key or right not in data):
                 made[right] = value
         for key in _OVERRIDE_KEYS:
-            if key not in made and key not in data and key != "from":
+            if key not in made and key not in data and key not in _OPTIONAL_KEYS:
                 self._report.error(self._path, "missing-key", f"{key} is missing")
         return made
 
@@ -190,46 +193,18 @@ class _OverrideReader:
         self._report.error((*self._path, key), "override", message, fix)
 
 
-def has_only_comments(text: str) -> bool:
-    return all(
-        line.strip("\ufeff \t") in ("", "---") or line.lstrip("\ufeff \t").startswith("#") for line in text.splitlines()
-    )
+def _has_only_comments(text: bytes) -> bool:
+    lines = [line.strip("\ufeff \t") for line in text.decode("utf-8", "replace").splitlines()]
+    return all(line in ("", "---") or line.startswith("#") for line in lines)
 
 
-# Editing the file. Other lines and comments stay unchanged.
+# Writing
 
 
-_PLAIN_YAML_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9._-]*")
-_LIST_DASH: Final = re.compile(r"^( *)-(?: |$)", re.MULTILINE)
-_OVERRIDES_FILE_HEADER: Final = "# Dated exceptions to opening hours; each ends by itself, and the last that holds wins.\n"
-
-
-def render_overrides(overrides: Iterable[HoursOverride], now: datetime) -> str:
-    """Render the file without expired overrides."""
-    return _OVERRIDES_FILE_HEADER + "".join(
-        _render_override(override) for override in overrides if override.until.astimezone(UTC) > now
-    )
-
-
-def _render_override(override: HoursOverride) -> str:
-    begins = {} if override.start is None else {"from": _render_moment(override.start)}
-    given = {
-        "flow": _quote_yaml_name(override.flow),
-        "hours": _quote_yaml_name(override.hours),
-        "state": override.state,
-        **begins,
-        "until": _render_moment(override.until),
-    }
-    return f"- {{{', '.join(f'{key}: {value}' for key, value in given.items())}}}\n"
-
-
-def _render_moment(moment: datetime) -> str:
-    return moment.isoformat(" ", "seconds" if moment.second else "minutes")
-
-
-def _quote_yaml_name(name: str) -> str:
-    """Quote a name for YAML unless the name is a plain word."""
-    return name if _PLAIN_YAML_NAME.fullmatch(name) else "'" + name.replace("'", "''") + "'"
+_OVERRIDES_FILE_HEADER: Final = (
+    "# Dated exceptions to opening hours; each ends by itself, and the last that holds wins.\n"
+    "# callflows writes this file whole: a comment goes, a note: stays.\n"
+)
 
 
 def add_override(folder: File, override: HoursOverride, now: datetime) -> None:
@@ -238,90 +213,59 @@ def add_override(folder: File, override: HoursOverride, now: datetime) -> None:
     The change is atomic, also between concurrent writers. Raises ValueError if the file cannot be read, and OSError if
     the file cannot be written.
     """
-
-    def append_override(text: str) -> str:
-        kept = _remove_entries(text, lambda entry: _has_expired(entry, now))
-        dash = _LIST_DASH.search(kept)
-        return kept + (dash[1] if dash else "") + _render_override(override)
-
-    _rewrite_overrides_file(folder, append_override)
+    with _edit_entries(folder, now) as entries:
+        begins = {} if override.start is None else {"from": _render_moment(override.start)}
+        ends = {"until": _render_moment(override.until)}
+        entries.append({"flow": override.flow, "hours": override.hours, "state": override.state, **begins, **ends})
 
 
 def cancel_overrides(folder: File, flow: str, hours: str, now: datetime) -> int:
-    """Remove the overrides of these hours, and all expired ones; return the number removed for these hours."""
-    names = (flow, hours)
-    taken: list[object] = []
+    """Remove the overrides of these hours, and all expired ones; return the number removed for these hours.
 
-    def remove_overrides(text: str) -> str:
-        def is_removed(entry: Mapping[str, str]) -> bool:
-            its = (entry.get("flow"), entry.get("hours")) == names
-            taken.extend([entry] if its else [])
-            return its or _has_expired(entry, now)
-
-        return _remove_entries(text, is_removed)
-
-    _rewrite_overrides_file(folder, remove_overrides)
-    return len(taken)
+    Raises ValueError and OSError as ``add_override`` does.
+    """
+    with _edit_entries(folder, now) as entries:
+        others = [entry for entry in entries if (entry.get("flow"), entry.get("hours")) != (flow, hours)]
+        removed_count = len(entries) - len(others)
+        entries[:] = others
+    return removed_count
 
 
-def _has_expired(entry: Mapping[str, str], now: datetime) -> bool:
-    """Return whether an entry has ended in every time zone. An unreadable entry has not."""
-    # UTC-12 is the last zone to reach a wall time.
-    ends = parse_end_moment(entry.get("until", ""), timezone(timedelta(hours=-12)))
-    return ends is not None and ends <= now
+@contextlib.contextmanager
+def _edit_entries(folder: File, now: datetime) -> Iterator[list[dict[str, object]]]:
+    """Yield the entries of a folder's file that have not expired, and write the changed list, under a lock."""
+    file = (folder / OVERRIDES_FILE_NAME).resolve()
+    with lock_file(file):
+        # Entries stay as they were written: one with a mistake is not ours to take away.
+        entries = [entry for entry in _load_entries(file) if not _has_expired(entry, now)]
+        yield entries
+        if entries:
+            written = yaml.safe_dump(entries, sort_keys=False, default_flow_style=None, allow_unicode=True, width=math.inf)
+            replace_file_text(file, _OVERRIDES_FILE_HEADER + written)
+        else:
+            file.unlink(missing_ok=True)
 
 
-def _remove_entries(text: str, is_removed: Callable[[Mapping[str, str]], bool]) -> str:
-    """Return the text without the lines of removed entries. Raises ValueError if entries share lines."""
-    if has_only_comments(text):
-        return "".join(f"{line}\n" for line in text.splitlines()) or _OVERRIDES_FILE_HEADER
-    lines = text.splitlines()
-    kept = [True] * len(lines)
-    entries = _parse_entries(text)
-    for entry in entries:
-        if is_removed({str(key.value): str(value.value) for key, value in entry.value}):
-            first, last = _find_line_range(entry, lines)
-            kept[first:last] = [False] * (last - first)
-    return "".join(f"{line}\n" for line, stays in zip(lines, kept, strict=True) if stays)
-
-
-def _parse_entries(text: str) -> list[yaml.MappingNode]:
-    """Return YAML's own nodes of the entries, because the nodes have line numbers. Raises ValueError."""
+def _load_entries(file: File) -> list[dict[str, object]]:
+    """Return the entries of a file as mappings of texts; none if the file does not exist. Raises ValueError."""
+    text = file.read_bytes() if file.exists() else b""
+    if _has_only_comments(text):
+        return []
     report = ProblemReport(OVERRIDES_FILE_NAME)
-    given = read_yaml(text.encode(), report)
-    if given == []:
-        raise ValueError(f"{OVERRIDES_FILE_NAME}: take the brackets out")
-    if report.has_errors or not isinstance(given, list):
-        raise ValueError(
-            "; ".join(map(str, report.problems)) or f"{OVERRIDES_FILE_NAME} is no list: begin each override with -"
-        )
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    entries: list[yaml.MappingNode] = [] if root is None else root.value
-    dashes = [line for line in text.splitlines() if _LIST_DASH.match(line)]
-    if len(dashes) != len(entries) or not all(isinstance(entry, yaml.MappingNode) for entry in entries):
-        raise ValueError(f"{OVERRIDES_FILE_NAME}: write each override on lines of its own, the first beginning with -")
+    entries = read_yaml(text, report)
+    if report.has_errors:
+        raise ValueError("; ".join(map(str, report.problems)))
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"{OVERRIDES_FILE_NAME} is no list of overrides: begin each override with - and its flow")
     return entries
 
 
-def _find_line_range(entry: yaml.Node, lines: list[str]) -> tuple[int, int]:
-    """Return the line range of an entry, starting at the dash; the end is exclusive."""
-    first = entry.start_mark.line
-    while not _LIST_DASH.match(lines[first]):
-        first -= 1
-    last = entry
-    while isinstance(last, yaml.MappingNode) and not last.flow_style:
-        last = last.value[-1][1]
-    return first, last.end_mark.line + 1
+def _render_moment(moment: datetime) -> str:
+    return moment.isoformat(" ", "seconds" if moment.second else "minutes")
 
 
-def _rewrite_overrides_file(folder: File, edit: Callable[[str], str]) -> None:
-    """Replace the text of a folder's file atomically, under a lock."""
-    file = (folder / OVERRIDES_FILE_NAME).resolve()
-    with lock_file(file):
-        new = edit(file.read_text(encoding="utf-8") if file.exists() else "")
-        if new.strip() in ("", _OVERRIDES_FILE_HEADER.strip()):  # only our own header is left
-            file.unlink(missing_ok=True)
-            return
-        if not has_only_comments(new):
-            _parse_entries(new)
-        replace_file_text(file, new)
+def _has_expired(entry: Mapping[str, object], now: datetime) -> bool:
+    """Return whether an entry has ended in every time zone. An unreadable entry has not."""
+    # UTC-12 is the last zone to reach a wall time.
+    ends = parse_end_moment(str(entry.get("until", "")), timezone(timedelta(hours=-12)))
+    return ends is not None and ends <= now

@@ -109,8 +109,9 @@ def _format_german_time(hour: int, minute: int) -> str:
     return f"um {hour} Uhr{past}"
 
 
+ENGLISH_WEEKDAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _ENGLISH: Final = _SpokenLanguage(
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    ENGLISH_WEEKDAYS,
     [
         "January",
         "February",

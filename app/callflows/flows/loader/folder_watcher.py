@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import structlog
 import watchfiles
+
+from callflows.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from callflows.flows.loader.folder_loader import LoadedFlows
 
 
+_LOG: Final = get_logger("flows")
 FOLDER_POLL_SECONDS: Final = 2.0
 """Seconds between polls without notification."""
 _POLL_COST_FACTOR: Final = 50
@@ -80,7 +82,7 @@ class FolderWatcher:
                 self._on_loaded(self._reported_flows, loaded)
                 self._reported_flows = loaded
         except Exception:  # noqa: BLE001 - the watcher must survive every error
-            _get_logger().exception("the flow files could not be looked at, and go on as they were")
+            _LOG.exception("the flow files could not be looked at, and go on as they were")
 
     def _watch_until_stopped(self) -> None:
         while not self._stop_event.is_set():
@@ -94,7 +96,7 @@ class FolderWatcher:
                     "changes of the flow files are not notified, "
                     f"they are looked for every {self._poll_seconds:g} s: {error}"
                 )
-                _get_logger().warning(said)
+                _LOG.warning(said)
                 self._poll_folder(_NOTIFICATION_RETRY_SECONDS)
 
     def _watch_notifications(self) -> None:
@@ -137,7 +139,3 @@ class FolderWatcher:
         except OSError:
             return None
         return found.st_dev, found.st_ino
-
-
-def _get_logger() -> Any:  # noqa: ANN401 - structlog returns Any
-    return structlog.get_logger("callflows.flows")

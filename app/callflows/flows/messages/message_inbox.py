@@ -10,8 +10,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-import structlog
-
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.messages.message_rules import MessageRules
 from callflows.flows.messages.reply_limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
@@ -19,6 +17,7 @@ from callflows.flows.messages.text_message import (
     can_receive_replies,
     detect_carrier_keyword,
 )
+from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
 from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.message_entity import ARRIVED_MESSAGE_STATE, INBOUND_MESSAGE_TYPE
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
+_LOG: Final = get_logger("messages")
 MAX_ANSWERABLE_AGE_SECONDS: Final = 6 * 3600.0
 """Older messages are not answered: a search found the message late, and the sender no longer waits."""
 _MAX_DETAIL_CHARACTERS: Final = 300
@@ -106,7 +106,7 @@ class MessageInbox:
         taken = await self._process_message(message)
         if self._quiet or (taken.outcome == "outbound" and not self._recent_outbound_ids.add(message.id)):
             return taken
-        say = _get_logger().warning if taken.outcome in ("unknown-number", "broken") else _get_logger().info
+        say = _LOG.warning if taken.outcome in ("unknown-number", "broken") else _LOG.info
         why = {"detail": taken.detail} if taken.detail else {}
         say("message", outcome=taken.outcome, flow=taken.flow, sender=message.sender, to=message.to, **why)
         return taken
@@ -209,8 +209,3 @@ def _outcome_of_decision(decision: MessageDecision) -> InboxOutcome:
     if decision.carrier_keyword is not None:
         return _CARRIER_KEYWORD_OUTCOMES[decision.carrier_keyword]
     return "unmatched" if decision.rule_index is None else "matched"
-
-
-def _get_logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("callflows.messages")
-    return log

@@ -23,8 +23,6 @@ APP_TIMEOUT_MS: Final = 5_000
 """Time Opentact waits for an answer. Without a timeout, or with 0, callers wait in silence forever (API description)."""
 MAX_CALL_LENGTH_FIELD: Final = "max_call_length_min"
 """App field that limits the length of calls. Opentact reports the field in events; accepting it is not documented."""
-DEFAULT_MAX_CALL_MINUTES: Final = 240
-"""Limit in minutes for calls of a new app, without ``--max-minutes``."""
 CALL_ENDPOINT_PATH: Final = "/call"
 WEBHOOK_ENDPOINT_PATH: Final = "/webhook"
 SMS_ENDPOINT_PATH: Final = "/sms"

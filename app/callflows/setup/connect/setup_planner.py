@@ -14,7 +14,7 @@ from callflows.setup.connect.current_setup import (
     is_delivering,
     is_holder_known,
 )
-from callflows.setup.connect.desired_setup import DEFAULT_APP_NAME, DEFAULT_MAX_CALL_MINUTES, MAX_CALL_LENGTH_FIELD
+from callflows.setup.connect.desired_setup import DEFAULT_APP_NAME, MAX_CALL_LENGTH_FIELD
 from callflows.setup.connect.messaging_setup import find_messaging_profile, plan_messaging
 from callflows.setup.connect.setup_plan import PlanNote, SetupPlan
 from callflows.setup.connect.setup_steps import (
@@ -26,6 +26,7 @@ from callflows.setup.connect.setup_steps import (
     build_refusal_note,
 )
 from callflows.setup.setting_text import format_setting
+from callflows.telephony.call_record import LONGEST_CALL_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def _plan_app(desired: DesiredSetup, current: CurrentSetup) -> Iterator[SetupSte
     app = current.app
     if app is None:
         product, name = _select_product(desired, current)
-        fields = {MAX_CALL_LENGTH_FIELD: DEFAULT_MAX_CALL_MINUTES} | {
+        fields = {MAX_CALL_LENGTH_FIELD: LONGEST_CALL_MINUTES} | {
             field: value for field, value in desired.fields.items() if value is not None
         }
         yield CreateAppStep(desired.app or DEFAULT_APP_NAME, product, name, fields, tuple(app.uuid for app in current.apps))

@@ -6,20 +6,18 @@ can read it; values written by us are stored as hashes.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from callflows.atomic_files import replace_file_text
 from callflows.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from callflows.opentact.rest_records import OpentactApp, OpentactRecord, OpentactSubscription
 
@@ -143,29 +141,14 @@ class UndoLog:
             self.clear()
             return
         try:
-            self._write_file(self.entries.model_dump_json(indent=2).encode())
+            self._write_file(self.entries.model_dump_json(indent=2))
         except OSError as error:
             message = f"{self.path} cannot be written, so nothing more is changed: {error.strerror}"
             raise SettingsError(f"{message}; make the folder CALLFLOWS_DATA writable") from None
 
-    def _write_file(self, content: bytes) -> None:
+    def _write_file(self, content: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary_file = tempfile.mkstemp(prefix=f".{UNDO_LOG_FILE_NAME}.", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(handle)
-            Path(temporary_file).replace(self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary_file).unlink()
-            raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file_text(self.path, content, new_file_mode=0o600)  # a URL in it may hold a token
 
     def clear(self) -> None:
         """Delete the file after everything is restored. Raises SettingsError."""

@@ -17,7 +17,6 @@ from callflows.setup.connect.current_setup import get_sip_connection_uuid, is_ho
 from callflows.setup.connect.desired_setup import (
     APP_TIMEOUT_MS,
     CALL_ENDPOINT_PATH,
-    DEFAULT_MAX_CALL_MINUTES,
     WEBHOOK_ENDPOINT_PATH,
     build_endpoint_url,
     iterate_exact_numbers,
@@ -25,6 +24,7 @@ from callflows.setup.connect.desired_setup import (
 from callflows.setup.doctor.account_checks import CONNECT_COMMAND
 from callflows.setup.doctor.doctor_runner import DoctorFinding
 from callflows.setup.setting_text import format_setting
+from callflows.telephony.call_record import LONGEST_CALL_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -145,7 +145,7 @@ async def diagnose_call_length(_settings: Settings, account: DoctorAccount) -> l
         DoctorFinding(
             "warning",
             f"{message}: a call that hangs costs money without end",
-            f"{CONNECT_COMMAND} --max-minutes {DEFAULT_MAX_CALL_MINUTES}",
+            f"{CONNECT_COMMAND} --max-minutes {LONGEST_CALL_MINUTES}",
         )
     ]
 

@@ -1,0 +1,91 @@
+"""Work that no caller waits for: a bounded queue, and a thread that empties it."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_ItemT = TypeVar("_ItemT")
+
+
+class BoundedQueue(Generic[_ItemT]):
+    """Items of any thread that wait for one thread. If the queue is full, a new item is dropped and counted."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.dropped_count = 0
+        self._items: collections.deque[_ItemT] = collections.deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: _ItemT) -> bool:
+        """Add an item; return whether there was room. Never waits."""
+        # The way of a call: this is an append to a deque, and needs no lock.
+        if len(self._items) < self.capacity:
+            self._items.append(item)
+            return True
+        self.dropped_count += 1
+        return False
+
+    def take(self, max_count: int) -> list[_ItemT]:
+        """Remove and return the oldest items. Only one thread at a time may call this."""
+        return [self._items.popleft() for _ in range(min(len(self._items), max_count))]
+
+    def take_dropped_count(self) -> int:
+        """Return the number of items dropped since the last call."""
+        count, self.dropped_count = self.dropped_count, 0
+        return count
+
+
+class BackgroundThread:
+    """Calls ``action`` in a daemon thread: after every pause, when woken, and a last time when stopped."""
+
+    def __init__(self, name: str, action: Callable[[], None], pause_seconds: float) -> None:
+        self._name = name
+        self._action = action
+        self._pause_seconds = pause_seconds
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True from the start until the stop begins."""
+        return self._thread is not None and not self.is_stopping
+
+    @property
+    def is_stopping(self) -> bool:
+        """True as soon as the stop begins; ``action`` finds it true in its last run."""
+        return self._stopping.is_set()
+
+    def start(self) -> None:
+        """Start the thread unless it is running."""
+        # Not in __init__: a thread does not survive the fork of a server process.
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """End the pause."""
+        self._wake.set()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Run ``action`` a last time, and wait for its end, but no longer than ``grace_seconds``."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=grace_seconds)
+
+    def _run(self) -> None:
+        is_last_run = False
+        while not is_last_run:
+            self._wake.wait(self._pause_seconds)
+            self._wake.clear()
+            is_last_run = self.is_stopping
+            self._action()
