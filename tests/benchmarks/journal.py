@@ -29,8 +29,8 @@ from sample_events import generate_platform_events
 from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
 from callflows.journal.journal_rows import build_journal_entries
-from callflows.journal.journal_store import CallFilter
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -78,8 +78,8 @@ def resolve(jobs_needed: int, *, first_job_is_known: bool = False) -> tuple[list
     if first_job_is_known:
         with pytest.raises(NeedsResult) as stopped:
             add_results()
-        pending = stopped.value.job
-    return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", pending_job=pending)), turn
+        pending = stopped.value
+    return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", pending=pending)), turn
 
 
 @pytest.mark.parametrize("first_job_is_known", [False, True])

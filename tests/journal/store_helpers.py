@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callflows.journal.call_story import build_call_log_row, build_call_story
 from callflows.journal.journal_rows import build_journal_entries
-from callflows.journal.journal_store import CallFilter
+from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness, serve_app
 
 from callflows.journal.call_story import build_call_log_row, build_call_story
-from callflows.journal.journal_store import CallFilter
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web import call_completion

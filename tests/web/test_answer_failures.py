@@ -212,3 +212,11 @@ def test_a_refusal_is_no_html_page(tmp_path):
     status, headers, body = send_asgi_request(InProcessServer(tmp_path, token=["t"]).app)
     assert (status, headers["content-type"]) == (403, "application/problem+json")
     assert json.loads(body)["status"] == 403
+
+
+def test_the_log_of_a_failure_names_the_step(tmp_path):
+    flow = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n    - say: '{{ 1 / caller.calls_today - caller.name }}'\n"
+    door = InProcessServer(tmp_path, flow)
+    door.send_request()
+    (line,) = (line for line in door.read_log_lines() if line.get("cause"))
+    assert line["detail"].endswith(", step 2 (say) of node start")

@@ -9,8 +9,8 @@ from in_process_server import DESK, InProcessServer
 
 from callflows.flows.decisions import describe_decisions
 from callflows.journal.journal_rows import build_journal_entries
-from callflows.journal.journal_store import CallFilter
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
 
 NOBODY = {"from": "anonymous", "to": "12015550123"}
 

@@ -13,8 +13,8 @@ from in_process_server import LOCAL_ADDRESS, SAMPLES, build_settings
 
 from callflows.errors import JournalError
 from callflows.journal.call_story import build_call_log_row
-from callflows.journal.journal_store import CallFilter
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
 from callflows.web.webhook_door import create_webhook_router

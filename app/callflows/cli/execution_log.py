@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.cli.cli_options import load_command_settings, print_notice
 
 if TYPE_CHECKING:
-    from callflows.journal.journal_store import JournalRow, StoredCall
+    from callflows.journal.stored_rows import JournalRow, StoredCall
     from callflows.settings import Settings
     from callflows.telephony.events import PlatformEvent
 
@@ -47,7 +47,7 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
     import asyncio
     from datetime import UTC, datetime, timedelta
 
-    from callflows.journal.journal_store import find_call_end
+    from callflows.journal.stored_rows import find_call_end
     from callflows.opentact import OpentactClient
     from callflows.opentact.backfill import EventBackfill
     from callflows.telephony.call_record import LONGEST_CALL_SECONDS

@@ -64,8 +64,8 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     why it ended, as Opentact says.
     """
     from callflows.journal.call_story import build_call_log_row
-    from callflows.journal.journal_store import CallFilter
     from callflows.journal.state_order import OUTCOME_RANKS
+    from callflows.journal.stored_rows import CallFilter
     from callflows.telephony.call_states import CALL_STATE_RANKS
 
     if mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Final, NamedTuple
 
 UNCLAIMED_NUMBERS: Final = "rest"
@@ -34,3 +35,11 @@ class NumberClaim:
     file: str
     line: int
     column: int
+
+
+def hash_flow_version(*parts: object) -> str:
+    """Return the version of a flow made of these parts: its file, and whatever else changes its documents."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part if isinstance(part, bytes) else repr(part).encode())
+    return whole.hexdigest()[:12]

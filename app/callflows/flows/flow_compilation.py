@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +10,7 @@ from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
 from callflows.flows.compiler.compiling_flow import CompilingFlow
 from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
+from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.steps.stored_names import find_stored_names
@@ -80,7 +80,7 @@ def read_flow(
     if flow_file is None:
         return None
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
-    version = hashlib.sha256(text + repr(made_for).encode()).hexdigest()[:12]
+    version = hash_flow_version(text, made_for)
     stored = find_stored_names(flow_file.nodes)
     return CompilingFlow(
         name,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from callflows.journal.journal_store import JournalRow
+    from callflows.journal.stored_rows import JournalRow
 
     RowsByTable = dict[str, list[JournalRow]]
 

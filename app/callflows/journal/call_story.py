@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
-from callflows.journal.journal_store import find_call_end
 from callflows.journal.state_order import remove_rank, split_hangup_cause
+from callflows.journal.stored_rows import find_call_end
 from callflows.language import from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import round_up_seconds
@@ -22,7 +22,7 @@ from callflows.telephony.events import extract_executed_step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from callflows.journal.journal_store import JournalRow, StoredCall
+    from callflows.journal.stored_rows import JournalRow, StoredCall
 
 
 _MAX_CLOCK_SKEW_SECONDS: Final = 2.0

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, Table
 
-    from callflows.journal.journal_store import JournalRow
+    from callflows.journal.stored_rows import JournalRow
 
 
 FORGOTTEN_TEXT: Final = "forgotten"

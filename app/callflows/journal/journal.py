@@ -27,9 +27,9 @@ from callflows.telephony.events import AnsweredRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from callflows.journal.journal_store import JournalEntry
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import JournalEntry
     from callflows.settings import Settings
     from callflows.telephony.events import EffectResult, PlatformEvent
     from callflows.telephony.turn import Turn

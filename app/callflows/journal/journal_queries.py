@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
 from callflows.journal.call_story import build_call_log_row
-from callflows.journal.journal_store import find_call_end
+from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedRecording, build_call_record
 from callflows.telephony.events import extract_executed_step
@@ -24,8 +24,8 @@ from callflows.telephony.ports import Effect, OptOutRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.journal.journal_store import JournalRow, StoredCall, StoredLease
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
 
 
 _ResultT = TypeVar("_ResultT")

@@ -44,7 +44,7 @@ from callflows.text import clean_field, clean_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from callflows.journal.journal_store import JournalEntry, JournalRow
+    from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.turn import Turn

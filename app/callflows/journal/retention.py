@@ -15,9 +15,9 @@ from callflows.telephony.phone_numbers import parse_caller_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from callflows.journal.journal_store import JournalEntry
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import JournalEntry
 
 
 _LOG: Final = get_logger("journal")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from callflows.journal.journal_store import JournalEntry
+    from callflows.journal.stored_rows import JournalEntry
 
 
 SPOOL_SEGMENT_BYTES: Final = 1_000_000

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from callflows.journal.journal_store import StoredCall, find_call_end
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     EFFECTS_TABLE,
@@ -17,6 +16,7 @@ from callflows.journal.journal_tables import (
     TURNS_TABLE,
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
+from callflows.journal.stored_rows import StoredCall, find_call_end
 from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Select, Table
 
-    from callflows.journal.journal_store import CallFilter, JournalRow
+    from callflows.journal.stored_rows import CallFilter, JournalRow
 
 
 _MESSAGE_WINDOW_SECONDS: Final = 3600.0

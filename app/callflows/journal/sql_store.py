@@ -16,10 +16,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
 from callflows.journal import erasure, opt_out_store, sql_queries
 from callflows.journal.call_identity import merge_same_calls
-from callflows.journal.journal_store import StoredLease
 from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema
+from callflows.journal.stored_rows import StoredLease
 from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
-    from callflows.journal.journal_store import CallFilter, JournalEntry, JournalRow, StoredCall
+    from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
     from callflows.telephony.ports import OptOutRequest
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Dialect, Function, Insert, Table
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from callflows.journal.journal_store import JournalRow
+    from callflows.journal.stored_rows import JournalRow
 
 
 class greater(GenericFunction[Any]):  # noqa: N801 - an SQL function

@@ -38,24 +38,28 @@ async def run_until_resolved(
     flow_name: str,
     *,
     deadline_seconds: float = BACKGROUND_DEADLINE_SECONDS,
-    pending_job: DeferredJob | None = None,
+    pending: NeedsResult | None = None,
 ) -> _ResultT:
     """Return the result of ``action``, which is repeated after each job that it needs.
 
-    ``pending_job`` is the job for which ``action`` stopped before. Raises SandboxTimeoutError after too many jobs, and all
+    ``pending`` names the job for which ``action`` stopped before. Raises SandboxTimeoutError after too many jobs, and all
     errors of ``action`` and ``run_job``.
     """
     deadline = time.monotonic() + deadline_seconds
     while True:
-        if pending_job is not None:
+        if pending is not None:
             if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
                 raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
-            turn.deferred_results.append(await run_job(pending_job, deadline, flow_name))
+            try:
+                turn.deferred_results.append(await run_job(pending.job, deadline, flow_name))
+            except Exception as error:
+                pending.add_notes_to(error)
+                raise
             turn.reset_progress()
         try:
             return action()
-        except NeedsResult as pending:
-            pending_job = pending.job
+        except NeedsResult as needed:
+            pending = needed
 
 
 class JobProcesses(Protocol):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from callflows.flows.loader.flow_versions import FlowVersions
     from callflows.flows.tickets import TicketSigner
     from callflows.language import Dialect
-    from callflows.sandbox.deferred_jobs import DeferredJob
     from callflows.sandbox.job_runner import JobRunner
     from callflows.telephony.ports import EffectHandler
     from callflows.web.answer_metrics import AnswerMetrics
@@ -49,7 +48,7 @@ class DeferredTurn(NamedTuple):
     node: str
     turn: Turn
     entry: NodeEntry
-    job: DeferredJob
+    pending: NeedsResult
 
 
 class AnswerEngine:
@@ -134,14 +133,14 @@ class AnswerEngine:
         try:
             document = flow.answer(node, turn, entry)
         except NeedsResult as pending:
-            return DeferredTurn(flow, node, turn, entry, pending.job)
+            return DeferredTurn(flow, node, turn, entry, pending)
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)
         return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
-        flow, node, turn, entry, job = deferred_turn
+        flow, node, turn, entry, pending = deferred_turn
         try:
             document = await run_until_resolved(
                 partial(flow.answer, node, turn, entry),
@@ -149,7 +148,7 @@ class AnswerEngine:
                 self._job_runner.run_job,
                 flow.name,
                 deadline_seconds=self.deadline,
-                pending_job=job,
+                pending=pending,
             )
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)

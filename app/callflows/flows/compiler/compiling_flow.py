@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from callflows.flows.compiler.flow_context import FlowContext
 from callflows.flows.compiler.flow_graph import FlowGraph
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.ticket_links import TicketLinks
+from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.expressions.expression_scope import CALL_SCOPE
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
@@ -117,7 +117,7 @@ class CompilingFlow:
 
     def extend_version(self, content: str) -> None:
         """Change the version with the content of another file that the flow is made of."""
-        self.version = hashlib.sha256(f"{self.version}{content}".encode()).hexdigest()[:12]
+        self.version = hash_flow_version(self.version, content)
 
     def record_literal_target(self, number: str, path: SourcePath) -> None:
         """Record a number that the author wrote out as a dial or message target."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
-from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
 from callflows.flows.flow import Flow, render_apology
 from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
 from callflows.flows.source.flow_file import find_timezone, read_number_claims
@@ -49,7 +48,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
-    version = hashlib.sha256(text + repr((options.dialect, options.extensions.kinds)).encode()).hexdigest()[:12]
+    version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*told["numbers"]], report))
     policy_report = ProblemReport(str(file))
