@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TICKET_SIGNER = TicketSigner([b"a key of the tests"])
 SHIPPED_FLOWS = "shipped"
 NUMBER = "+12015550123"
-_VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.invalid)|(?<=ticket=)[^&\\\"]*")
+_VOLATILE_PARTS = re.compile(r"http://(?:127\.0\.0\.1:\d+|rehearsal\.localhost)|(?<=ticket=)[^&\\\"]*")
 """The hosts that our engine has, and its tickets."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import sqlite3
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
@@ -177,6 +179,17 @@ def test_a_database_is_written_to_where_it_has_tables_and_left_alone_where_not(t
     store.close()
     (found,) = local_checks.diagnose_database(settings)
     assert (found.level, "can be written" in found.found) == ("ok", True)
+
+
+def test_a_database_that_the_log_refuses_is_an_error(tmp_path):
+    settings = Settings(data=tmp_path)
+    store = SqlStore(settings.journal_url)
+    store.open()
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "callflows.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    (found,) = local_checks.diagnose_database(settings)
+    assert (found.level, "newer callflows" in found.found) == ("error", True)
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,17 @@ def migrate_schema(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above
 
-    if _read_schema_version(connection) > SCHEMA_HEAD:
-        raise JournalUnavailableError("the database was made by a newer callflows: install that, or take another database")
+    refuse_newer_schema(connection)
     config = Config()
     config.set_main_option("script_location", "callflows.journal:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def refuse_newer_schema(connection: Connection) -> None:
+    """Raise JournalUnavailableError if a newer callflows made the database."""
+    if _read_schema_version(connection) > SCHEMA_HEAD:
+        raise JournalUnavailableError("the database was made by a newer callflows: install that, or take another database")
 
 
 def _read_schema_version(connection: Connection) -> str:

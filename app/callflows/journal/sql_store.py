@@ -18,7 +18,7 @@ from callflows.journal import erasure, opt_out_store, sql_queries
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
 from callflows.journal.postgres_timeouts import allow_slow_statements
-from callflows.journal.schema_migration import is_schema_current, migrate_schema
+from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
 from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
 
@@ -77,6 +77,11 @@ class SqlStore:
             with allow_slow_statements(), self._open_write_connection() as connection:
                 migrate_schema(connection)
         self._opened_file = _identify_file(self.sqlite_file) if self.sqlite_file is not None else None
+
+    def check_schema(self) -> None:
+        """Raise JournalUnavailableError if this version cannot use the database. Changes nothing."""
+        with self._open_read_connection() as connection:
+            refuse_newer_schema(connection)
 
     def close(self) -> None:
         self._engine.dispose()

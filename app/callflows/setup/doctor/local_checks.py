@@ -183,6 +183,7 @@ def diagnose_database(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("ok", f"{store.sqlite_file} is created when the server starts")
         return
     try:
+        store.check_schema()
         store.hold_lease("doctor", "doctor", 0.0, 0.0)
     except JournalError as error:
         if _MISSING_TABLE_PATTERN.search(str(error)):

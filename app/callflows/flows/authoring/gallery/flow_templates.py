@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.atomic_files import replace_file_text
 from callflows.errors import FlowCreationError
+from callflows.flows.authoring.flow_schema import build_flow_schema
+from callflows.flows.loader.folder_loader import load_extensions
 from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport
 from callflows.text import format_suggestion
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SCHEMA_FILE_NAME: Final = ".callflows.schema.json"
+"""The JSON Schema of flow files beside new flows, which name it in their first line for editors."""
 _FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESERVED_NAMES: Final = frozenset({"extensions", "overrides"})
 _NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
@@ -53,7 +58,7 @@ def load_flow_templates() -> dict[str, FlowTemplate]:
 def create_flow(
     folder: Path, name: str, template: str, number: str, files_by_number: Mapping[str, str], *, force: bool = False
 ) -> CreatedFlow:
-    """Write a flow from a template, and the lists that the flow reads.
+    """Write a flow from a template, the lists that the flow reads, and the schema with which editors help to write flows.
 
     ``files_by_number`` contains the flow file of each number in use. Without a ``number``, the flow gets a free one. An
     existing list is not replaced. Raises FlowCreationError without writing a flow if the template, name or number
@@ -76,7 +81,8 @@ def create_flow(
                 replace_file_text(listed, resources.files(__package__).joinpath(written).read_text(encoding="utf-8"))
                 beside.append(listed)
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file_text(file, text)
+        replace_file_text(folder / SCHEMA_FILE_NAME, json.dumps(build_flow_schema(load_extensions(folder)[0])))
+        replace_file_text(file, f"# yaml-language-server: $schema={SCHEMA_FILE_NAME}\n{text}")
     except OSError as error:
         raise FlowCreationError(f"{error.filename or folder}: {error.strerror}") from None
     return CreatedFlow(file, tuple(beside), claim)
