@@ -25,6 +25,7 @@ from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -155,6 +156,7 @@ class Installation:
         inbox = MessageInbox(
             lambda: self._flow_versions.book,
             create_automatic_replies(self.settings),
+            carrier_words=read_carrier_words(self.settings),
             optouts=journal,
             deduplication=journal,
             run_job=do,
@@ -302,6 +304,7 @@ async def open_rehearsal_engine(
         inbox = MessageInbox(
             lambda: book,
             create_automatic_replies(settings),
+            carrier_words=read_carrier_words(settings),
             optouts=own,
             deduplication=done,
             run_job=workshop.run_job,
@@ -345,6 +348,11 @@ async def open_rehearsal_engine(
 def create_automatic_replies(settings: Settings) -> CarrierReplies:
     """Create the default replies to STOP, START and HELP from the settings."""
     return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
+
+
+def read_carrier_words(settings: Settings) -> CarrierWords:
+    """Return the words for STOP, START and HELP, those of the settings included."""
+    return extend_carrier_words(settings.message_stop_words, settings.message_start_words, settings.message_help_words)
 
 
 def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:

@@ -139,7 +139,7 @@ class LiveEffects:
 
     async def _send_text_message(self, effect: Effect) -> None:
         number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
-        if self._opt_outs is not None and not effect.is_stop_confirmation and await self._opt_outs.is_opted_out(number, to):
+        if self._opt_outs is not None and not effect.reaches_opted_out and await self._opt_outs.is_opted_out(number, to):
             raise RecipientOptedOutError(f"{to} said STOP to {number}, and wants no messages from it")
         if self._send_sms is None:
             raise OutboundRequestError(f"messages cannot be sent by this installation (to {to})")

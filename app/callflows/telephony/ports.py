@@ -105,7 +105,7 @@ class Effect:
     """An effect to execute after the answer is sent; a repeated request has the same ``key``.
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
-    ``previous_key`` counts as executed. ``is_stop_confirmation`` marks the confirmation of a STOP, which is sent although
+    ``previous_key`` counts as executed. ``reaches_opted_out`` marks the answers to STOP and HELP, which are sent although
     the recipient has opted out.
     """
 
@@ -113,7 +113,7 @@ class Effect:
     key: str
     payload: Mapping[str, Any]
     previous_key: str = ""
-    is_stop_confirmation: bool = False
+    reaches_opted_out: bool = False
 
 
 class EffectHandler(Protocol):
