@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
+from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow, render_apology
@@ -123,7 +124,7 @@ def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: 
 
     written: Callable[[re.Match[str]], str] = make_ticket
     document: str = _URL_TOKEN.sub(written, node_result["document"])
-    return (
+    return disarm_document_urls(
         document.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
         if document.endswith(DOCUMENT_EPILOGUE)
         else ""
