@@ -34,6 +34,17 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
     assert call.spoken_texts[0].startswith("Welcome")
 
 
+@pytest.mark.parametrize("answer", [{"error": "no such customer"}, "<html>Log in</html>", "", None, [1]])
+def test_an_answer_of_another_shape_fails_in_a_rehearsal_as_in_a_live_call(tmp_path, answer):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - lookup: {url: 'https://crm.example.com/', into: who, default: {vip: false}, otherwise: down}\n"
+        "    - say: Found.\n  down: [say: Not found.]\n"
+    )
+    rehearse(tmp_path, NUMBER, lookups={"who": answer}).says("Not found.")
+    rehearse(tmp_path, NUMBER, lookups={"who": {"vip": True}}).says("Found.")
+
+
 def test_what_is_not_so_is_told_with_the_whole_call(flows):
     call = rehearse(flows, NUMBER, at=AT, keys="2", callee="busy")
     with pytest.raises(AssertionError, match=r"(?s)expected say: Goodbye: the nearest Say.*0:00  “Welcome"):

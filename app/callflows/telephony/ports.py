@@ -77,7 +77,8 @@ def normalize_party(text: str) -> str:
 class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
-    ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``.
+    ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
+    author's value for a failure, whose shape an answer must have; None accepts every shape.
     """
 
     url: str
@@ -87,6 +88,7 @@ class LookupRequest:
     timeout_ms: int
     step_path: str
     variable: str = ""
+    default: Any = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
