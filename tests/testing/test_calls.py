@@ -34,6 +34,20 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
     assert call.spoken_texts[0].startswith("Welcome")
 
 
+@pytest.mark.parametrize("digits", ["2015550123", "2015550124"])
+def test_a_call_that_would_dial_a_number_of_ours_goes_its_way_on(tmp_path, digits):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
+        "    - collect: {into: wanted, digits: 10, prompt: Dial.}\n"
+        "    - dial: {to: '+1{{ wanted }}', no_answer: nobody}\n  nobody: [say: Nobody is there.]\n"
+    )
+    (tmp_path / "other.yaml").write_text("numbers: [+12015550124]\nnodes: {start: [say: Hello.]}\n")
+    call = rehearse(tmp_path, NUMBER, keys=digits)
+    assert call.dial_targets == []
+    call.says("Nobody is there.")
+    assert rehearse(tmp_path, NUMBER, keys="2015550188").dial_targets == [["+12015550188"]]
+
+
 @pytest.mark.parametrize("answer", [{"error": "no such customer"}, "<html>Log in</html>", "", None, [1]])
 def test_an_answer_of_another_shape_fails_in_a_rehearsal_as_in_a_live_call(tmp_path, answer):
     (tmp_path / "acme.yaml").write_text(

@@ -18,6 +18,7 @@ from callflows.flows.source.flow_file import find_timezone, read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         (report.error if problem.severity == "error" else report.warning)(
             (), problem.rule, f"dial_policy: {problem.message}", problem.fix
         )
-    literal_texts = find_texts_in_program(source)
+    claimed = {claim.number for claim in numbers}  # written out to be answered, not to be dialed
+    literal_texts = {text: line for text, line in find_texts_in_program(source).items() if parse_e164(text) not in claimed}
     guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard)
     entries = (NodeEntry(), NodeEntry(line_answered=True))
