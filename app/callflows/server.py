@@ -320,7 +320,7 @@ async def open_rehearsal_engine(
         coverage_of_turn=partial(coverage_of_turn, book),
         make_text_handler=create_event_handler,
     )
-    workshop = JobRunner(stage, create_sandbox_pool(settings))
+    workshop = JobRunner(stage, create_sandbox_pool(settings), counts_starts=False)
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
         engine = AnswerEngine(

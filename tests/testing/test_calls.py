@@ -34,6 +34,41 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
     assert call.spoken_texts[0].startswith("Welcome")
 
 
+@pytest.mark.parametrize(
+    ("keys", "collected"),
+    [
+        ("1234,1", "1234"),
+        ("1234,,1", "1234"),
+        (["1234", "1"], "1234"),
+        ("1234#,1", "1234"),
+        ("12345678,1", "12345678"),
+        (["1234", {"wait": "1s"}, "5", "1"], "12345"),
+        (["1234", {"wait": "8s"}, "1"], "1234"),
+        ("12341", "12341"),
+    ],
+)
+def test_a_comma_waits_for_the_end_of_an_input(tmp_path, keys, collected):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - collect: {into: pin, digits: 4-8, prompt: Your PIN., stop: '#', timeout: 5s}\n"
+        "    - say: You said {{ pin }}.\n"
+        "    - menu: {prompt: Press 1., keys: {1: one}}\n  one: [say: One it is.]\n"
+    )
+    call = rehearse(tmp_path, NUMBER, keys=keys)
+    call.says(f"You said {collected}.")
+    if keys in ("1234,1", "1234#,1", "12345678,1", ["1234", "1"]):
+        call.says("Press 1.", "One it is.")
+
+
+def test_a_caller_who_hangs_up_after_digits_is_heard_first(tmp_path):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - collect: {into: pin, digits: 4-8, prompt: Your PIN.}\n    - say: You said {{ pin }}.\n"
+        "    - menu: {prompt: Press 1., keys: {1: one}}\n  one: [say: One it is.]\n"
+    )
+    rehearse(tmp_path, NUMBER, keys="1234,hangup").says("You said 1234.", "Press 1.")
+
+
 @pytest.mark.parametrize("digits", ["2015550123", "2015550124"])
 def test_a_call_that_would_dial_a_number_of_ours_goes_its_way_on(tmp_path, digits):
     (tmp_path / "acme.yaml").write_text(

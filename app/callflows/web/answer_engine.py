@@ -139,7 +139,7 @@ class AnswerEngine:
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
         flow, node, turn, entry, job = deferred_turn
-        end = time.monotonic() + self.deadline
+        end = self._job_runner.get_time() + self.deadline
         for _ in range(MAX_JOBS_PER_TURN):
             try:
                 turn.deferred_results.append(await self._job_runner.run_job(job, end, flow.name))
