@@ -375,7 +375,13 @@ def create_ticket_signer(settings: Settings) -> TicketSigner:
 def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
     """Load the flows of an installation. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
-    options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
+    options = CompilerOptions(
+        create_ticket_signer(settings),
+        settings.apology,
+        settings.dialect,
+        dial_regions=regions,
+        data_folder=settings.data,
+    )
     return FlowLibrary(settings.flows, options, on_progress=on_progress)
 
 
