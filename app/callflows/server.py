@@ -29,6 +29,7 @@ from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -193,6 +194,7 @@ class Installation:
         inbox = MessageInbox(
             lambda: self._flow_versions.book,
             create_automatic_replies(self.settings),
+            carrier_words=read_carrier_words(self.settings),
             optouts=journal,
             deduplication=journal,
             run_job=do,
@@ -351,6 +353,7 @@ async def open_rehearsal_engine(
         inbox = MessageInbox(
             lambda: book,
             create_automatic_replies(settings),
+            carrier_words=read_carrier_words(settings),
             optouts=opt_outs,
             deduplication=idempotency_keys,
             run_job=workshop.run_job,
@@ -366,7 +369,7 @@ async def open_rehearsal_engine(
         coverage_of_turn=partial(coverage_of_turn, book),
         make_text_handler=create_event_handler,
     )
-    workshop = JobRunner(stage, create_sandbox_pool(settings))
+    workshop = JobRunner(stage, create_sandbox_pool(settings), counts_starts=False)
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
         engine = AnswerEngine(
@@ -396,6 +399,11 @@ def create_automatic_replies(settings: Settings) -> CarrierReplies:
     return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
 
 
+def read_carrier_words(settings: Settings) -> CarrierWords:
+    """Return the words for STOP, START and HELP, those of the settings included."""
+    return extend_carrier_words(settings.message_stop_words, settings.message_start_words, settings.message_help_words)
+
+
 def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
     """Return the coverage points, apart from nodes, that a turn passed."""
     spots = book.flows[flow].decision_points
@@ -416,7 +424,13 @@ def create_ticket_signer(settings: Settings) -> TicketSigner:
 def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
     """Load the flows of an installation. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
-    options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
+    options = CompilerOptions(
+        create_ticket_signer(settings),
+        settings.apology,
+        settings.dialect,
+        dial_regions=regions,
+        data_folder=settings.data,
+    )
     return FlowLibrary(settings.flows, options, on_progress=on_progress)
 
 

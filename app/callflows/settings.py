@@ -42,6 +42,18 @@ EventTypeList = Annotated[
 RegionList = Annotated[
     tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...], NoDecode, BeforeValidator(_split_list)
 ]
+
+
+def _split_phrases(value: object) -> object:
+    """Split a text at commas; return other values unchanged."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+PhraseList = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^.*\w", max_length=60)], ...],
+    NoDecode,
+    BeforeValidator(_split_phrases),
+]
 NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_list)]
 
 
@@ -107,6 +119,11 @@ class Settings(BaseSettings):
         "Reply STOP to get no more messages from this number.",
         description="the answer to the text message HELP, if the flow has none of its own",
     )
+    message_stop_words: PhraseList = Field(
+        (), description="words of other languages for STOP, beside the carriers' own, separated by commas: ARRET, keine SMS"
+    )
+    message_start_words: PhraseList = Field((), description="words of other languages for START")
+    message_help_words: PhraseList = Field((), description="words of other languages for HELP")
     log_format: Literal["json", "text"] = Field("json", description="the format of log lines")
     database_url: SecretStr = Field(
         SecretStr(""),

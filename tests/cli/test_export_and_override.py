@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 from command_runner import run_command
+
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.tickets import TicketSigner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOURS = """
 numbers: +12015550123
@@ -71,3 +84,93 @@ def test_an_override_that_cannot_be_is_refused_with_the_fix(folder, words, said)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert not (folder / "overrides.yaml").exists()
+
+
+@contextlib.contextmanager
+def without_write_access(folder: Path) -> Iterator[None]:
+    """This user cannot write to the folder, as in the container; root, who may write everywhere, becomes nobody."""
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def installation(monkeypatch):
+    """A folder of flows, and the data folder, which everybody can write to."""
+    with tempfile.TemporaryDirectory() as name:
+        flows, data = Path(name) / "flows", Path(name) / "data"
+        Path(name).chmod(0o755)
+        flows.mkdir()
+        data.mkdir()
+        data.chmod(0o777)
+        (flows / "desk.yaml").write_text(HOURS, encoding="utf-8")
+        monkeypatch.setenv("CALLFLOWS_FLOWS", str(flows))
+        monkeypatch.setenv("CALLFLOWS_DATA", str(data))
+        run_command("override", "desk", "office", "open", "--until", "2h")  # loads what it needs
+        run_command("override", "desk", "office", "normal")
+        yield flows, data
+
+
+def test_where_the_flows_are_read_only_an_override_is_kept_in_the_data_folder(installation):
+    flows, data = installation
+    with without_write_access(flows):
+        done = run_command("override", "desk", "office", "closed", "--until", "2099-12-24 18:00")
+    assert (done.code, done.err) == (0, "")
+    assert [path.name for path in flows.iterdir()] == ["desk.yaml"]
+    assert [path.name for path in data.iterdir()] == ["overrides.yaml"]
+    assert "Closed." in run_command("call", "+12015550123").out
+    assert run_command("check").code == 0
+    with without_write_access(flows):
+        done = run_command("override", "desk", "office", "normal")
+    assert (done.code, done.out) == (0, "1 override(s) removed\n")
+    assert "Open." in run_command("call", "+12015550123").out
+
+
+def test_an_override_beside_read_only_flows_is_not_silently_left(installation):
+    flows, _ = installation
+    (flows / "overrides.yaml").write_text("- {flow: desk, hours: office, state: closed, until: 2099-12-24 18:00}\n")
+    with without_write_access(flows):
+        done = run_command("override", "desk", "office", "normal")
+    assert done.code == 2
+    assert "is read-only and has an override of these hours" in done.err
+
+
+def test_a_server_takes_an_override_of_the_data_folder_at_once(installation):
+    flows, data = installation
+    options = CompilerOptions(TicketSigner([b"x"]), "Sorry.", data_folder=data)
+    library = FlowLibrary(flows, options, settle_seconds=0)
+    overrides = options.overrides
+    assert overrides.get_overrides("desk", "office") == ()
+    with without_write_access(flows):
+        run_command("override", "desk", "office", "closed", "--until", "2099-12-24 18:00")
+    library.refresh()
+    assert [one.state for one in overrides.get_overrides("desk", "office")] == ["closed"]
+    with without_write_access(flows):
+        run_command("override", "desk", "office", "normal")
+    library.refresh()
+    assert overrides.get_overrides("desk", "office") == ()
+
+
+def test_overrides_of_both_places_hold_and_the_data_folder_wins(folder, monkeypatch):
+    data = folder / "kept"
+    data.mkdir()
+    monkeypatch.setenv("CALLFLOWS_DATA", str(data))
+    (folder / "overrides.yaml").write_text("- {flow: desk, hours: office, state: closed, until: 2099-12-24 18:00}\n")
+    assert "Closed." in run_command("call", "+12015550123", "--flows", str(folder)).out
+    done = run_command("override", "desk", "office", "open", "--until", "2h", "--flows", str(folder))
+    assert done.code == 0
+    assert not (data / "overrides.yaml").exists()
+    (data / "overrides.yaml").write_text("- {flow: desk, hours: office, state: closed, until: 2099-12-24 18:00-05:00}\n")
+    assert "Closed." in run_command("call", "+12015550123", "--flows", str(folder)).out
+    run_command("override", "desk", "office", "open", "--until", "2h", "--flows", str(folder))
+    assert "Open." in run_command("call", "+12015550123", "--flows", str(folder)).out
+    (data / "overrides.yaml").write_text("- {flow: desk, hours: ofice, state: closed, until: 2099-12-24 18:00-05:00}\n")
+    assert "did you mean 'office'?" in run_command("check", str(folder)).out
+    (data / "overrides.yaml").write_text("- {flow: other, hours: x, state: closed, until: 2099-12-24 18:00-05:00}\n")
+    assert run_command("check", str(folder)).code == 0

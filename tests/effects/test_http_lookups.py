@@ -134,7 +134,6 @@ def test_a_connection_is_kept_and_no_cookie_is():
         ("{half", "text/plain", "{half"),
         ("7", "text/plain", "7"),
         ("Zoë", "text/plain; charset=utf-8", "Zoë"),
-        ("", "application/json", ""),
         ('{"a": "x\\u0000\\ud800y", "\\u0007b": 1}', "application/json", {"a": "xy", "b": 1}),
         ("x\x0by", "text/plain", "xy"),
         ('{"id": 12345678901234567890}', "application/json", {"id": 12345678901234567890}),
@@ -159,6 +158,80 @@ def test_a_status_that_is_not_fine_is_a_failure(status):
 @pytest.mark.parametrize("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'", b"\xff"])
 def test_what_says_that_it_is_json_and_is_none_is_a_failure(body):
     assert reason(format_answer(body, content_type="application/json")) == "the answer is not JSON"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("<!DOCTYPE html><html><body>Log in</body></html>", "text/html; charset=utf-8"),
+        ("Service unavailable", "text/html"),
+        ('{"vip": true}', "text/html"),
+        ("\n<html>", "text/plain"),
+        ("<!-- x --><!doctype HTML>", "application/octet-stream"),
+        ("<h1>It works!</h1>", ""),
+    ],
+)
+def test_a_web_page_is_no_answer_though_its_status_is_200(body, kind):
+    assert reason(format_answer(body, content_type=kind)) == "the answer is a web page (HTML) instead of data"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [("", "application/json", 200), ("", "text/plain", 200), ("", "", 204), (" \n", "text/plain", 200)]
+    + [(body, "application/json", 200) for body in ("null", '""', '" "')],
+)
+def test_nothing_is_no_answer_though_its_status_is_fine(body, kind, status):
+    assert reason(format_answer(body, status, content_type=kind)) == "the answer is empty"
+
+
+@pytest.mark.parametrize(
+    ("body", "default", "why"),
+    [
+        ('{"error": "no such customer"}', {"vip": False, "name": ""}, "the answer has no key of default: vip, name"),
+        ("[1]", {"vip": False}, "the answer is a list, and an object as in default is expected"),
+        ("gold", {"vip": False}, "the answer is a text, and an object as in default is expected"),
+        (
+            '{"vip": {"a": 1}}',
+            {"vip": False},
+            "vip in the answer is an object, and true or false as in default is expected",
+        ),
+        ('{"vip": "perhaps"}', {"vip": False}, "vip in the answer is a text, and true or false as in default is expected"),
+        ('{"n": "many"}', {"n": 0}, "n in the answer is a text, and a number as in default is expected"),
+        ('{"a": {"b": []}}', {"a": {"b": ""}}, "b in a in the answer is a list, and a text as in default is expected"),
+        ('{"number": "+1"}', "+12015550188", "the answer is an object, and a text as in default is expected"),
+        ('{"a": 1}', [], "the answer is an object, and a list as in default is expected"),
+        ("[]", {"vip": False}, "the answer is a list, and an object as in default is expected"),
+        ("{}", {"vip": False}, "the answer has no key of default: vip"),
+        ("[[1]]", [{"n": 1}], "an entry of the answer is a list, and an object as in default is expected"),
+    ],
+)
+def test_an_answer_of_another_shape_than_the_default_is_a_failure_and_the_log_says_so(body, default, why):
+    with structlog.testing.capture_logs() as lines:
+        assert (
+            reason(format_answer(body, content_type="application/json" if body[0] in "{[" else ""), default=default) == why
+        )
+    assert [(line["event"], line["reason"]) for line in lines] == [("lookup failed", why)]
+
+
+@pytest.mark.parametrize(
+    ("body", "default"),
+    [
+        ('{"vip": true, "more": [1]}', {"vip": False, "name": ""}),
+        ('{"vip": null, "name": 5}', {"vip": False, "name": ""}),
+        ('{"vip": "yes", "n": "12", "x": {}}', {"vip": False, "n": 0, "x": None}),
+        ("[]", [1]),
+        ("[]", None),
+        ("{}", None),
+        ('"gold"', ""),
+        ("7", 1),
+        ("false", True),
+        ("0", None),
+        ('{"a": {}}', {"a": {}}),
+    ],
+)
+def test_an_answer_of_the_shape_of_the_default_is_taken(body, default):
+    result, _ = found(format_answer(body, content_type="application/json"), default=default)
+    assert (result.ok, result.value) == (True, json.loads(body))
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 65, "9" * 5000, "1" * 400 + ".5"])

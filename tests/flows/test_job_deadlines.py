@@ -9,6 +9,7 @@ import pytest
 
 from callflows.errors import SandboxTimeoutError
 from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
+from callflows.sandbox import sandbox_pool
 from callflows.sandbox.deferred_jobs import DeferredJob, NeedsResult, get_job_result
 from callflows.sandbox.job_runner import MAX_JOBS_PER_TURN, JobRunner, run_until_resolved
 from callflows.sandbox.sandbox_pool import SandboxPool
@@ -97,3 +98,23 @@ def test_a_turn_that_needs_more_jobs_than_a_call_may_have_is_given_up(first_job_
 
 def test_a_turn_without_jobs_answers_at_once():
     assert resolve(0)[0] == []
+
+
+def test_in_a_rehearsal_the_start_of_a_process_does_not_count_and_an_endless_job_does(monkeypatch):
+    command = sandbox_pool.make_sandbox_command
+    monkeypatch.setattr(sandbox_pool, "make_sandbox_command", lambda code: command(f"import time; time.sleep(3); {code}"))
+    loops = "{% for a in x %}" * 3 + "{% endfor %}" * 3
+    endless = JinjaRenderJob("text", loops, {"x": [0] * 2000})
+
+    async def two() -> str:
+        rehearsed = JobRunner(Nobody(), SandboxPool("callflows.sandbox.job_runner:run_pickled_job"), counts_starts=False)
+        try:
+            end = rehearsed.get_time() + 2.5
+            said = [await rehearsed.run_job(JOB, end, "acme") for _ in range(2)]
+            with pytest.raises(SandboxTimeoutError):
+                await rehearsed.run_job(endless, end, "acme")
+            return str(said)
+        finally:
+            await rehearsed.stop()
+
+    assert run_bounded(two()) == "['42', '42']"

@@ -136,9 +136,9 @@ def test_a_flow_without_rules_still_honours_stop():
 def test_after_stop_nothing_is_sent_until_start():
     phone = Phone()
     stopped = phone.take("Stop!")
-    assert [(e.payload["text"], e.is_stop_confirmation) for e in stopped.effects] == [("Stopped.", True)]
+    assert [(e.payload["text"], e.reaches_opted_out) for e in stopped.effects] == [("Stopped.", True)]
     assert stopped.outcome == "stopped"
-    for text in ("Hi", "help", "STOP", "stop please"):
+    for text in ("Hi", "STOP", "stop please"):
         silent = phone.take(text)
         assert silent.effects == (), text
         assert len(refusals(silent)) == 1, text
@@ -220,7 +220,28 @@ def test_nothing_is_forwarded_to_who_said_stop_and_what_he_writes_still_is():
     assert [to for to, _ in phone.says("Hi")] == ["+12015550189"]
 
 
+def test_help_is_answered_after_a_stop_and_stop_is_confirmed_once():
+    phone = Phone()
+    assert phone.says("STOP") == [(ME, "Stopped.")]
+    assert phone.says("HELP") == [(ME, "Help.")]
+    assert phone.take("info").effects[0].reaches_opted_out
+    assert phone.says("STOP") == []
+    assert phone.says("Hi") == []
+    own = Phone(
+        ECHO.replace("messages:", "messages:\n  - keyword: help\n    reply: We are Acme.\n    forward: +12015550188")
+    )
+    own.take("STOP")
+    assert own.says("help") == [(ME, "We are Acme."), ("+12015550188", f"{ME}: help")]
+
+
 # Circles
+
+
+def test_a_tapback_is_told_and_forwarded_and_not_answered():
+    phone = Phone(ECHO + "    notify: https://a.example/x\n    forward: +12015550188\n")
+    taken = phone.take("Liked \u201cYou said Hi\u201d")
+    assert sorted(effect.kind for effect in taken.effects) == ["notify", "sms"]
+    assert refusals(taken) == ["it is a reaction that a phone reports, and nobody wrote"]
 
 
 def test_a_machine_is_not_answered_and_its_stop_is_kept():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,8 @@ from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import (
     TextMessage,
     detect_carrier_keyword,
+    extend_carrier_words,
+    is_reaction,
     parse_text_message,
     split_message_words,
 )
@@ -90,6 +93,10 @@ RULES = """
         ("agent one two three four five", "Shorter, please."),
         ("", "Thank you."),
         ("🙂", "Thank you."),
+        ("\u2764\ufe0f", "Thank you."),
+        ("\u2764\ufe0f hours", "We open at nine."),
+        ("hours\u2764\ufe0f\u200d\U0001f525", "We open at nine."),
+        ("ho\u20ddurs \U0001f44d\U0001f3fd", "We open at nine."),
     ],
 )
 def test_the_first_rule_that_a_text_meets_acts(text, said):
@@ -205,6 +212,21 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
         "STOP 🛑", "#stop", "stóp", "STOPALL", "stop all", "Unsubscribe", "cancel", "End.", "QUIT", "revoke", "optout",
         "opt-out", "Opt out", "Stop Stop", "Please stop", "stop texting me", "Stop sending messages to this number, thanks",
         "cancel please", "STOP\nNOW",
+        "STOP \u2764\ufe0f", "STOP\u2764\ufe0f", "\U0001f6d1\ufe0fstop", "STOP \U0001f44d\U0001f3fd",
+        "STOP \U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "STOP \u2139\ufe0f", "STOP\u2122", "s\u20ddt\u20ddo\u20ddp\u20dd", "STOP\u3164", "STOP\u200d",
+        "\u24c8\u24c9\u24c4\u24c5", "STOP \U0001f1fa\U0001f1f8",
+        "STOP\U000e0100", "please opt out", "opt me out", "Opt me out, please", "please opt this number out",
+        "opt out please, thank you",
+        "I want to opt out", "I'd like to unsubscribe", "unsubscribe me from your list", "stop the texts",
+        "please stop the messages now",
+        "thanks, stop", "Can you please stop texting me?", "I want to stop receiving these messages", "cancel texts please",
+        "quit texting me", "end these messages", "stop at once", "Hi, please stop!", "STOP por favor",
+        "Stop.\n\nSent from my phone", "stop\nSent from my iPhone", "STOP. Sent from my Galaxy", "STOP Sent from my iPhone",
+        "Stop\n\nJohn Smith", "STOP\n-- \nAnn Miller\nAcme Inc.", "Unsubscribe\n- Ann",
+        "Stop\n\nVon meinem iPhone gesendet",
+        "Stop!\n\nEnvoy\u00e9 de mon iPhone", "stop\r\n\r\nGet Outlook for Android",
+        "Please stop\n> On Monday we wrote:\n> Sale!",
     ],
 )  # fmt: skip
 def test_a_text_says_stop(text):
@@ -216,7 +238,13 @@ def test_a_text_says_stop(text):
     [
         "Stop by tomorrow", "don't stop", "Don\u2019t stop", "nonstop", "stopp", "cancel my appointment", "the end",
         "end of May", "I quit smoking", "can you stop the water?", "", "!!", "options",
-        "stop it and call my wife at once please now",
+        "stop it and call my wife at once please now", "stop this bill from going out", "STOP 12345", "STOP 1\ufe0f\u20e3",
+        "stop by", "please stop by", "Text me from the stop", "I'm at this stop", "thank you, the end",
+        "cancel my subscription",
+        "can you stop", "end of the messages", "cancel the phone", "opt out of the plan",
+        "Stop\n\nI have a question about my bill",
+        "stop\nby tomorrow", "Sent from my phone", "\u2764\ufe0f", "please don't opt out", "never stop texting me",
+        "Liked \u201cReply STOP to end\u201d", "Stop\nthe delivery, it was sent by mistake", "you end",
     ],
 )  # fmt: skip
 def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):
@@ -229,6 +257,69 @@ def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
         "start", "start", None, "help", "help", None,
     ]  # fmt: skip
     assert detect_carrier_keyword("Yes!", opted_out=True) == "start"
+    assert detect_carrier_keyword("please START", opted_out=True) == "start"
+    assert detect_carrier_keyword("Help \u2139\ufe0f\n\nSent from my iPhone", opted_out=True) == "help"
+    assert detect_carrier_keyword("start by nine", opted_out=True) is None
+
+
+def test_words_of_other_languages_are_taken_from_the_settings():
+    words = extend_carrier_words(["ARR\u00caT", "keine SMS mehr"], ["Ja bitte"], ["hilfe", "..."])
+    said = {"arret": "stop", "Arr\u00eat svp!": "stop", "Keine SMS mehr.": "stop", "ja bitte": "start", "Hilfe": "help"}
+    assert {text: detect_carrier_keyword(text, opted_out=False, carrier_words=words) for text in said} == said
+    assert [detect_carrier_keyword(text, opted_out=False) for text in said] == [None] * 5
+    for text in ("arr\u00eat de bus", "keine SMS", "", "hilfe, es brennt"):
+        assert detect_carrier_keyword(text, opted_out=False, carrier_words=words) is None, text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Liked \u201cSee you\u201d", "Loved \u201cSee you\u201d", "Disliked \u201cNo\u201d", "Laughed at \u201cHa\u201d",
+        "Emphasized \u201cNow\u201d",
+        "Emphasised \u201cNow\u201d", 'Questioned "Now"', "Removed a like from \u201cSee you\u201d",
+        "Removed an exclamation from \u201cA\nB\u201d",
+        "Removed a heart from an image", "Reacted \U0001f602 to \u201cSee you\u201d",
+        "Reacted \U0001f468\u200d\U0001f469\u200d\U0001f467 to an image",
+        "Removed \U0001f602 from \u201cHi\u201d", "Liked an image", "Loved a movie", "Liked an audio message",
+        "Laughed at a photo",
+        "\u200a\u200b\U0001f44d\u200b to \u201c\u200aSee you\u200a\u201d\u200a", "\u2764\ufe0f to \u201cHi\u201d",
+        "Reacted with a sticker to \u201cHi\u201d",
+        "A aim\u00e9 \u00ab See you \u00bb", "Gef\u00e4llt \u201eSee you\u201c", "Le gust\u00f3 \u201cSee you\u201d",
+        "Gostou de \u201cSee you\u201d",
+        "Liked 2 images", "Liked \u201cWe said \u201csorry\u201d\u201d ",
+    ],
+)  # fmt: skip
+def test_a_tapback_is_a_reaction(text):
+    assert is_reaction(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I liked \u201cHamlet\u201d", "Liked it a lot", "liked", "Loved your service, thanks", "\u201cSee you\u201d",
+        "Liked \u201cHamlet\u201d, when is the next?", "\U0001f44d", "Loved a movie yesterday", "",
+        "Removed the old tyres from \u201cmy\u201d car",
+    ],
+)  # fmt: skip
+def test_a_text_of_a_person_is_no_reaction(text):
+    assert not is_reaction(text)
+
+
+def test_reading_a_hostile_text_takes_no_time():
+    for text in (
+        "A" * 5000,
+        "STOP\n\n" + "Aa " * 1600,
+        "STOP\n\n" + "A." * 2400,
+        " " * 5000,
+        "\n" * 5000,
+        "removed " * 600,
+        "liked \u201c" * 600,
+        "- " * 2500,
+    ):
+        began = time.process_time()
+        detect_carrier_keyword(text, opted_out=False)
+        is_reaction(text)
+        assert time.process_time() - began < 0.2, text[:20]
 
 
 def test_without_a_rule_the_product_answers_and_with_one_the_rule_says_the_text():
@@ -251,7 +342,7 @@ def test_a_rule_with_the_very_word_comes_before_one_with_another_for_the_same():
 def test_a_rule_for_stop_does_the_rest_too_and_its_text_is_the_confirmation():
     rules = "- keyword: stop\n  forward: +12015550188\n  notify: https://a.example/x\n- ignore: true"
     found, _ = decided(rules, "STOP")
-    assert [(one.effect.kind, one.effect.is_stop_confirmation) for one in found.requested_effects] == [
+    assert [(one.effect.kind, one.effect.reaches_opted_out) for one in found.requested_effects] == [
         ("sms", True), ("sms", False), ("notify", False),
     ]  # fmt: skip
     assert found.requested_effects[0].effect.payload["text"] == "Stopped."

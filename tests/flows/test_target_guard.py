@@ -159,3 +159,44 @@ def test_a_faulty_policy_of_a_program_is_an_error(policy):
     compiled = compile_flow("acme", (source + node).encode(), "acme.py", CompilerOptions(SIGNER, APOLOGY))
     assert compiled.flow is None
     assert "dial_policy" in " ".join(problem.message for problem in compiled.problems)
+
+
+def answer_of_server(flow: Flow, digits: str, owned: str = "+12015550124") -> str:
+    """The document for a caller who keyed digits, of a server that also answers another number."""
+    turn = make_turn(**{"from": "12015550100", "to": "12015550123", "dtmf": digits})
+    turn.owns_number = {owned, "+12015550123"}.__contains__
+    return answer_node(flow, "start", turn).decode()
+
+
+OWN_SPELLINGS = pytest.mark.parametrize(
+    ("digits", "rings"), [("12015550123", False), ("12015550124", False), ("12015550188", True)]
+)
+
+
+@OWN_SPELLINGS
+def test_a_template_dials_no_number_of_ours_that_is_computed(tmp_path, digits, rings):
+    template = "<Response><Dial><To>+{{ digits }}</To><Error><Say>No.</Say></Error></Dial></Response>"
+    document = answer_of_server(compile_template(tmp_path, template).flow, digits)
+    assert ("<Dial" in document) == rings
+    assert "<Say>No.</Say>" in document
+
+
+@OWN_SPELLINGS
+def test_a_program_dials_no_number_of_ours_that_is_computed(digits, rings):
+    flow = compile_program("return Response(Dial(To('+' + turn.entered_digits)), Say('Bye.'))")
+    document = answer_of_server(flow, digits)
+    assert ("<Dial" in document) == rings
+    assert "<Say>Bye.</Say>" in document
+
+
+def test_a_program_that_names_another_number_of_ours_dials_it():
+    flow = compile_program("return Response(Dial(To('+12015550124')), Say('Bye.'))")
+    assert "<Dial" in answer_of_server(flow, "1")
+
+
+def test_a_sip_address_of_a_number_of_ours_is_refused(tmp_path):
+    template = "<Response><Dial><To>{{ digits }}@trunk.example.com</To></Dial><Say>Bye.</Say></Response>"
+    flow = compile_template(tmp_path, template, US_ONLY.replace("}", ", sip_hosts: [trunk.example.com]}")).flow
+    assert "<Dial" not in answer_of_server(flow, "12015550124")
+    assert "<Dial" in answer_of_server(flow, "12015550188")
+    assert "<Dial" in answer_of_server(flow, "7")

@@ -106,10 +106,12 @@ def test_the_same_seed_finds_the_same(tmp_path):
 
 def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
     text = (
-        f"{HEAD}    - say: Hello.\n    - lookup: {{url: 'https://crm.example.com/x', into: who, default: {{age: 1}}}}\n"
-        "    - when: who.age + 1 > 18\n      say: Grown up.\n    - say: Goodbye.\n"
+        f"{HEAD}    - say: Hello.\n    - lookup: {{url: 'https://crm.example.com/x', into: who}}\n"
+        "    - when: who and who.age + 1 > 18\n      say: Grown up.\n    - say: Goodbye.\n"
     )
     found = fault(tmp_path, text)
+    meant = text.replace("who}", "who, default: {age: 1}}")
+    assert fault(tmp_path, meant.replace("who and ", "")) is None, "another shape than the default is a failed lookup"
     assert found is not None
     assert "the caller got the fallback" in found.wrong
     assert "lookups" in found.scenario

@@ -33,6 +33,66 @@ def test_a_call_is_rung_in_one_line_and_tells_what_the_caller_met(flows):
     assert call.spoken_texts[0].startswith("Welcome")
 
 
+@pytest.mark.parametrize(
+    ("keys", "collected"),
+    [
+        ("1234,1", "1234"),
+        ("1234,,1", "1234"),
+        (["1234", "1"], "1234"),
+        ("1234#,1", "1234"),
+        ("12345678,1", "12345678"),
+        (["1234", {"wait": "1s"}, "5", "1"], "12345"),
+        (["1234", {"wait": "8s"}, "1"], "1234"),
+        ("12341", "12341"),
+    ],
+)
+def test_a_comma_waits_for_the_end_of_an_input(tmp_path, keys, collected):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - collect: {into: pin, digits: 4-8, prompt: Your PIN., stop: '#', timeout: 5s}\n"
+        "    - say: You said {{ pin }}.\n"
+        "    - menu: {prompt: Press 1., keys: {1: one}}\n  one: [say: One it is.]\n"
+    )
+    call = rehearse(tmp_path, NUMBER, keys=keys)
+    call.says(f"You said {collected}.")
+    if keys in ("1234,1", "1234#,1", "12345678,1", ["1234", "1"]):
+        call.says("Press 1.", "One it is.")
+
+
+def test_a_caller_who_hangs_up_after_digits_is_heard_first(tmp_path):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - collect: {into: pin, digits: 4-8, prompt: Your PIN.}\n    - say: You said {{ pin }}.\n"
+        "    - menu: {prompt: Press 1., keys: {1: one}}\n  one: [say: One it is.]\n"
+    )
+    rehearse(tmp_path, NUMBER, keys="1234,hangup").says("You said 1234.", "Press 1.")
+
+
+@pytest.mark.parametrize("digits", ["2015550123", "2015550124"])
+def test_a_call_that_would_dial_a_number_of_ours_goes_its_way_on(tmp_path, digits):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\ndial_policy: {regions: [US]}\nnodes:\n  start:\n"
+        "    - collect: {into: wanted, digits: 10, prompt: Dial.}\n"
+        "    - dial: {to: '+1{{ wanted }}', no_answer: nobody}\n  nobody: [say: Nobody is there.]\n"
+    )
+    (tmp_path / "other.yaml").write_text("numbers: [+12015550124]\nnodes: {start: [say: Hello.]}\n")
+    call = rehearse(tmp_path, NUMBER, keys=digits)
+    assert call.dial_targets == []
+    call.says("Nobody is there.")
+    assert rehearse(tmp_path, NUMBER, keys="2015550188").dial_targets == [["+12015550188"]]
+
+
+@pytest.mark.parametrize("answer", [{"error": "no such customer"}, "<html>Log in</html>", "", None, [1]])
+def test_an_answer_of_another_shape_fails_in_a_rehearsal_as_in_a_live_call(tmp_path, answer):
+    (tmp_path / "acme.yaml").write_text(
+        "numbers: [+12015550123]\nnodes:\n  start:\n"
+        "    - lookup: {url: 'https://crm.example.com/', into: who, default: {vip: false}, otherwise: down}\n"
+        "    - say: Found.\n  down: [say: Not found.]\n"
+    )
+    rehearse(tmp_path, NUMBER, lookups={"who": answer}).says("Not found.")
+    rehearse(tmp_path, NUMBER, lookups={"who": {"vip": True}}).says("Found.")
+
+
 def test_what_is_not_so_is_told_with_the_whole_call(flows):
     call = rehearse(flows, NUMBER, at=AT, keys="2", callee="busy")
     with pytest.raises(AssertionError, match=r"(?s)expected say: Goodbye: the nearest Say.*0:00  “Welcome"):

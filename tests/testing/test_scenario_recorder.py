@@ -45,6 +45,9 @@ def recorded(path, text: str, zone=None, **given):
         {"caller": ["", {"wait": "7s"}, "2"]},
         {"caller": [",,", {"wait": "150s"}, "hangup"], "callees": "busy"},
         {"caller": "hangup"},
+        {"caller": "91,2"},
+        {"caller": ["9", {"wait": "1s"}, "1"]},
+        {"caller": ["9", {"wait": "1s"}, "hangup"]},
     ],
     ids=str,
 )

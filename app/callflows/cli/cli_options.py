@@ -64,7 +64,13 @@ def build_command_options(settings: Settings) -> CompilerOptions:
     from callflows.flows.tickets import TicketSigner
 
     regions = frozenset(settings.dial_regions) or None
-    return CompilerOptions(TicketSigner([b"only looked at"]), settings.apology, settings.dialect, dial_regions=regions)
+    return CompilerOptions(
+        TicketSigner([b"only looked at"]),
+        settings.apology,
+        settings.dialect,
+        dial_regions=regions,
+        data_folder=settings.data,
+    )
 
 
 @contextlib.contextmanager

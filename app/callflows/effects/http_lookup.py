@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 from callflows.errors import BlockedRequestError, OutboundRequestError
 from callflows.log import get_logger
 from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
+from callflows.telephony.lookup_shape import find_answer_problem
 from callflows.telephony.ports import LookupResult
 from callflows.text import clean_text
 
@@ -69,7 +70,9 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
         async with asyncio.timeout(min(request.timeout_ms / 1000, _MAX_LOOKUP_SECONDS)):
             answer = await _follow_redirects(await get_client(), request)
         status = answer.status
-        value = _parse_answer(answer)
+        parsed = _parse_answer(answer)
+        reason = find_answer_problem(parsed, request.default)
+        value = None if reason else parsed
     except TimeoutError:
         reason = f"no answer within {request.timeout_ms} ms"
     except OutboundRequestError as error:
@@ -162,10 +165,12 @@ def _parse_answer(answer: HTTPAnswer) -> object:
     if not answer.is_success:
         raise OutboundRequestError(f"status {answer.status}")
     kind = answer.headers.get("content-type", "")
+    if kind.lower().startswith(("text/html", "application/xhtml")):
+        raise OutboundRequestError("the answer is a web page (HTML) instead of data")
     says_json = bool(_JSON_TYPE_PATTERN.search(kind))
     if says_json and answer.body:
         return _parse_json(answer.body)
-    if not kind.lower().startswith("text/html") and answer.body.lstrip()[:1] in {b"{", b"["}:
+    if answer.body.lstrip()[:1] in {b"{", b"["}:
         try:
             return _parse_json(answer.body)
         except _InvalidJSONError:

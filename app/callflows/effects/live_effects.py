@@ -137,7 +137,7 @@ class LiveEffects:
 
     async def _send_text_message(self, effect: Effect) -> None:
         number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
-        if self._opt_outs is not None and not effect.is_stop_confirmation and await self._opt_outs.is_opted_out(number, to):
+        if self._opt_outs is not None and not effect.reaches_opted_out and await self._opt_outs.is_opted_out(number, to):
             raise RecipientOptedOutError(f"{to} sent STOP to {number} and gets no messages from it")
         if self._send_sms is None:
             raise OutboundRequestError(f"this server cannot send text messages (to {to}): it has no token of Opentact")

@@ -17,6 +17,7 @@ class ActionWindow:
 
     ``start`` is in seconds since the call began, ``duration`` in seconds. Kinds: ``keys`` (a Gather or a Pause awaits keys;
     ``verb`` names the element), ``conversation``, and ``sound`` (something plays and the caller can only hang up).
+    ``continues_input``: keys of the same input were pressed before, and more are awaited.
     """
 
     kind: Literal["keys", "conversation", "sound"]
@@ -25,6 +26,7 @@ class ActionWindow:
     start: float
     duration: float
     stop_key: str = ""
+    continues_input: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

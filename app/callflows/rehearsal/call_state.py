@@ -229,18 +229,23 @@ class CallState(abc.ABC):
         self.pushed_documents.put_nowait(document)
         self.wake_event.set()
 
-    async def wait_for_keys(self, verb: str, path: str, timeout_seconds: float, stop_key: str = "") -> str:
+    async def wait_for_keys(
+        self, verb: str, path: str, timeout_seconds: float, stop_key: str = "", *, continues_input: bool = False
+    ) -> str:
         """Return the pressed keys, or an empty text after the timeout. Raises CallEnd if the caller hangs up."""
         at = self.elapsed_seconds
-        does = await self.caller.choose_action(ActionWindow("keys", verb, path, at, timeout_seconds, stop_key))
+        window = ActionWindow("keys", verb, path, at, timeout_seconds, stop_key, continues_input)
+        does = await self.caller.choose_action(window)
+        record = self.transcript.caller_actions.append
         if isinstance(does, CallerHangUp) and does.delay <= timeout_seconds:
-            self.transcript.caller_actions.append(RecordedAction(at, HANG_UP_ACTION, does.delay))
+            record(RecordedAction(at, HANG_UP_ACTION, does.delay, continues_input=continues_input))
             await self._hang_up_after(path, does.delay)
         if not isinstance(does, KeyInput) or not does.keys or does.delay > timeout_seconds:
-            self.transcript.caller_actions.append(RecordedAction(at, "", timeout_seconds))
+            if not continues_input:  # the end of an input is no question that was left alone
+                record(RecordedAction(at, "", timeout_seconds))
             await self.sleep(timeout_seconds)
             return ""
-        self.transcript.caller_actions.append(RecordedAction(at, does.keys, does.delay))
+        record(RecordedAction(at, does.keys, does.delay, continues_input=continues_input))
         await self.sleep(does.delay)
         return does.keys
 

@@ -101,7 +101,7 @@ class GatherExecution:
                 if len(digits) == self._max_digits:
                     return digits
                 self._note_unmatched_digits(digits)
-            more = await self._call.wait_for_keys("Gather", self._path, wait, self._stop_key)
+            more = await self._call.wait_for_keys("Gather", self._path, wait, self._stop_key, continues_input=bool(digits))
             if not more:
                 self._note_key_timeout(digits)
                 return digits

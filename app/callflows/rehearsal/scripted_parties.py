@@ -27,7 +27,7 @@ CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScriptedPress:
-    """Press keys when keys are next awaited; empty keys let one such window pass."""
+    """Press keys when keys are next awaited, after the end of an earlier input; empty keys let one such window pass."""
 
     keys: str
 
@@ -62,8 +62,9 @@ ScriptedAction: TypeAlias = ScriptedPress | ScriptedWait | ScriptedHangUp
 
 
 def parse_caller_script(value: object) -> tuple[ScriptedAction, ...]:
-    """Parse a script: ``1,2#`` (a comma waits until keys are next awaited), or a list: ``[1, {wait: 20s}, hangup]``.
+    """Parse a script: ``1,2#`` (a comma waits for the next question), or a list: ``[1, {wait: 20s}, hangup]``.
 
+    A comma also waits for the end of an input of variable length; ``[1, {wait: 1s}, 2]`` goes on with the same input.
     ``hangup 3s``, or ``{hangup: 3s}``, hangs up at any moment. Raises ScenarioError.
     """
     if isinstance(value, (list, tuple)):
@@ -115,6 +116,8 @@ class ScriptedCaller:
         self._actions = [*actions]
         self._patience = patience
         self._earliest_action_at = 0.0
+        self._has_waited = False
+        """Whether the script says when the next action comes."""
         self._last_action_at = 0.0
         """Time of the last action, in seconds since the call began."""
         self.heard_steps: list[TranscriptStep] = []
@@ -135,6 +138,7 @@ class ScriptedCaller:
         if at > until:
             return None
         act = self._actions.pop(0)
+        self._has_waited = False
         if isinstance(act, ScriptedHangUp):
             return CallerHangUp(at - window.start)
         pressed = act.keys if isinstance(act, ScriptedPress) else ""
@@ -145,10 +149,13 @@ class ScriptedCaller:
         """Return the time of the next action, in seconds since the call began; infinity if the window permits none."""
         while window.kind != "sound" and self._actions and isinstance(wait := self._actions[0], ScriptedWait):
             self._earliest_action_at = self._last_action_at = max(self._earliest_action_at, window.start) + wait.seconds
+            self._has_waited = True
             del self._actions[0]
         act = self._actions[0] if self._actions else None
         if isinstance(act, ScriptedHangUp) and act.delay is not None:
             return max(window.start, self._last_action_at + act.delay)
+        if window.continues_input and not self._has_waited:
+            return inf
         able = window.kind == "keys" or (window.kind != "sound" and isinstance(act, ScriptedHangUp))
         return max(window.start, self._earliest_action_at) if able and act is not None else inf
 

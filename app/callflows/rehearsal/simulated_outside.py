@@ -16,6 +16,7 @@ from callflows.telephony.call_record import (
     build_call_record,
     complete_voicemail_effect,
 )
+from callflows.telephony.lookup_shape import find_answer_problem
 from callflows.telephony.ports import LookupResult, normalize_party
 from callflows.text import clean_text
 
@@ -279,5 +280,6 @@ def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> Lookup
             value = lookups[name]
             if value == FAILED_LOOKUP_ANSWER:
                 return LookupResult(None, ok=False, reason="the scenario says so")
-            return LookupResult(value, ok=True, status=200)
+            problem = find_answer_problem(value, lookup.default)
+            return LookupResult(None if problem else value, ok=not problem, status=200, reason=problem)
     return LookupResult(None, ok=False, reason="a rehearsal makes no real lookups")

@@ -26,13 +26,14 @@ class RecordedAction(NamedTuple):
     """A caller's action in one window: opened ``at`` seconds after the call began, performed ``delay`` seconds later.
 
     ``action``: the pressed keys (empty after a timeout), ``hangup``, or None (no action in a conversation).
-    ``is_during_sound``: the caller could only hang up.
+    ``is_during_sound``: the caller could only hang up. ``continues_input``: keys of the same input were pressed before.
     """
 
     at: float
     action: str | None
     delay: float = 0.0
     is_during_sound: bool = False
+    continues_input: bool = False
 
 
 @dataclasses.dataclass(slots=True)

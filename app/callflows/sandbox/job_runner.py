@@ -39,13 +39,14 @@ async def run_until_resolved(
     *,
     deadline_seconds: float = BACKGROUND_DEADLINE_SECONDS,
     pending: NeedsResult | None = None,
+    get_time: Callable[[], float] = time.monotonic,
 ) -> _ResultT:
     """Return the result of ``action``, which is repeated after each job that it needs.
 
-    ``pending`` names the job for which ``action`` stopped before. Raises SandboxTimeoutError after too many jobs, and all
-    errors of ``action`` and ``run_job``.
+    ``pending`` names the job for which ``action`` stopped before. ``get_time`` is the clock of ``run_job``. Raises
+    SandboxTimeoutError after too many jobs, and all errors of ``action`` and ``run_job``.
     """
-    deadline = time.monotonic() + deadline_seconds
+    deadline = get_time() + deadline_seconds
     while True:
         if pending is not None:
             if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
@@ -75,16 +76,29 @@ class JobProcesses(Protocol):
     async def stop(self) -> None:
         """Kill the processes."""
 
+    async def wait_while_starting(self) -> None:
+        """Return when a process can take a job, or none is starting."""
+
     async def run_request(self, request: bytes, deadline: float, lane: str) -> bytes:
         """Return the reply to a request of a flow."""
 
 
 class JobRunner:
-    """Runs jobs before their deadlines."""
+    """Runs jobs before their deadlines.
 
-    def __init__(self, effect_handler: EffectHandler, workers: JobProcesses) -> None:
+    ``counts_starts`` is false for rehearsals: the clock of the deadlines stands still while a process starts, because a
+    live server has started its processes before the first call.
+    """
+
+    def __init__(self, effect_handler: EffectHandler, workers: JobProcesses, *, counts_starts: bool = True) -> None:
         self._effect_handler = effect_handler
         self._workers = workers
+        self._counts_starts = counts_starts
+        self._uncounted_seconds = 0.0
+
+    def get_time(self) -> float:
+        """Return the moment now on the clock of the deadlines, in seconds."""
+        return time.monotonic() - self._uncounted_seconds
 
     def worker_counts(self) -> Mapping[str, int]:
         """Return the counters of the sandbox, for metrics."""
@@ -98,22 +112,32 @@ class JobRunner:
         await self._workers.stop()
 
     async def run_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - JSON or LookupResult
-        """Return a job's result; ``deadline`` is a moment of ``time.monotonic``, ``lane`` the flow.
+        """Return a job's result; ``deadline`` is a moment of ``get_time``, ``lane`` the flow.
 
         Raises SandboxTimeoutError, SandboxCrashError, and AuthorCodeError with the error that the job raised.
         """
-        seconds_left = deadline - time.monotonic()
+        seconds_left = deadline - self.get_time()
         if seconds_left <= 0:
             raise SandboxTimeoutError("there is no time left")
         if isinstance(job, LookupRequest):
             lookup = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(seconds_left * 1000))))
             return await self._effect_handler.run_lookup(lookup)
+        if not self._counts_starts:
+            await self._wait_uncounted()
         try:
             async with asyncio.timeout(seconds_left):
                 await self._workers.start()
         except TimeoutError:
             raise SandboxTimeoutError("the sandbox was not ready in time") from None
-        return json.loads(await self._workers.run_request(pickle.dumps(job), deadline, lane))["result"]
+        end = time.monotonic() + deadline - self.get_time()
+        return json.loads(await self._workers.run_request(pickle.dumps(job), end, lane))["result"]
+
+    async def _wait_uncounted(self) -> None:
+        """Wait until processes have started, on a clock that stands still. Calls that wait at once share the time."""
+        began, uncounted = time.monotonic(), self._uncounted_seconds
+        await self._workers.start()
+        await self._workers.wait_while_starting()
+        self._uncounted_seconds = max(self._uncounted_seconds, uncounted + time.monotonic() - began)
 
 
 async def run_pickled_job(request: bytes) -> bytes:

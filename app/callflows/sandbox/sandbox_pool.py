@@ -259,6 +259,15 @@ class SandboxPool:
             self._restore()
         await self._start_finished.wait()
 
+    async def wait_while_starting(self) -> None:
+        """Return when a process can take a job, or none is starting; the start of a process has a time limit itself."""
+        while self._is_only_starting():  # noqa: ASYNC110 - only rehearsals wait so, and rarely
+            await asyncio.sleep(_GROW_DELAY_SECONDS / 5)
+
+    def _is_only_starting(self) -> bool:
+        starting = any(not process.is_ready and not process.is_ended for process in self._processes)
+        return starting and not any(process.accepts_jobs for process in self._processes)
+
     async def stop(self) -> None:
         """Kill the processes; jobs that still run raise SandboxCrashError."""
         self._is_running = False

@@ -94,7 +94,8 @@ def normalize_party(text: str) -> str:
 class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
-    ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``.
+    ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
+    author's value for a failure, whose shape an answer must have; None accepts every shape.
     """
 
     url: str
@@ -104,6 +105,7 @@ class LookupRequest:
     timeout_ms: int
     step_path: str
     variable: str = ""
+    default: Any = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Effect:
     """An effect to execute after the answer is sent; a repeated request has the same ``key``.
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
-    ``previous_key`` counts as executed. ``is_stop_confirmation`` marks the confirmation of a STOP, which is sent although
+    ``previous_key`` counts as executed. ``reaches_opted_out`` marks the answers to STOP and HELP, which are sent although
     the recipient has opted out.
     """
 
@@ -130,7 +132,7 @@ class Effect:
     key: str
     payload: Mapping[str, Any]
     previous_key: str = ""
-    is_stop_confirmation: bool = False
+    reaches_opted_out: bool = False
 
 
 class EffectHandler(Protocol):

@@ -27,6 +27,10 @@ def _local_time(second: int, zone: ZoneInfo | None) -> LocalTime:
 _CONTEXT_NAMES: Final = frozenset({"hours", "lists", "variables"})
 
 
+def _owns_none(_number: str) -> bool:
+    return False
+
+
 class Turn:
     """One request of Opentact while it is answered.
 
@@ -34,7 +38,8 @@ class Turn:
     attestation``, and ``calls``, the caller's calls today). ``auto_answer`` says whether the app answers calls by itself,
     None if unknown. ``get_base_url`` returns the URL under which Opentact reaches the server. ``entered_digits`` are the
     digits of the request. ``earlier_values`` are the variables set by earlier turns. ``resolve`` returns the flow's hours,
-    lists and variables; ``make_ticket_url`` makes the URLs of a Python flow.
+    lists and variables; ``owns_number`` says whether a flow of this server answers a number in E.164; ``make_ticket_url``
+    makes the URLs of a Python flow.
 
     Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
@@ -57,6 +62,7 @@ class Turn:
         "make_ticket_url",
         "now",
         "number",
+        "owns_number",
         "request_fields",
         "resolve",
         "results_used",
@@ -99,6 +105,7 @@ class Turn:
         self.earlier_values = NO_VARIABLES
         self.zone: ZoneInfo | None = None
         self.resolve: Callable[[str, Turn], Any] | None = None
+        self.owns_number: Callable[[str], bool] = _owns_none
         self.make_ticket_url: Callable[[str, Mapping[str, Any]], str] | None = None
         self.deferred_results: list[Any] = []
         self._get_base_url = get_base_url

@@ -90,7 +90,13 @@ def _script_keys(caller_acts: list[RecordedAction]) -> list[Any]:
         waited = one.at + one.delay - (one.at if waits_since is None else waits_since)
         if waited > 0 and one.action and (one.delay or one.action == HANG_UP_ACTION):
             acts.append({"wait": f"{round(waited * 1000)}ms"})
-        acts.append(one.action)
+            acts.append(one.action)
+        elif one.continues_input and one.action == HANG_UP_ACTION:
+            acts.append({HANG_UP_ACTION: "0ms"})
+        elif one.continues_input:
+            acts[-1] += one.action  # pressed at once: the same input
+        else:
+            acts.append(one.action)
         waits_since = None
     while acts and acts[-1] == "":
         acts.pop()

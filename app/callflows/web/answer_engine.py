@@ -107,11 +107,7 @@ class AnswerEngine:
 
     def start_call(self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl) -> CallReply | DeferredTurn:
         """Answer the first request of a call."""
-        turn = (
-            self._build_turn(fields, body, get_base_url)
-            if body
-            else Turn(fields, get_base_url=get_base_url, clock=self._clock)
-        )
+        turn = self._build_turn(fields, body, get_base_url)
         if "call" not in fields:
             fields[CALL_BEGAN_FIELD] = f"{time.time():.6f}"
         flow = self._flow_versions.book.find_answering_flow(turn.number)
@@ -149,6 +145,7 @@ class AnswerEngine:
                 flow.name,
                 deadline_seconds=self.deadline,
                 pending=pending,
+                get_time=self._job_runner.get_time,
             )
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)
@@ -188,7 +185,9 @@ class AnswerEngine:
         if body:
             more, answers_itself = parse_posted_call(body)
             fields.update({name: value for name, value in more.items() if not fields.get(name)})
-        return Turn(fields, get_base_url=get_base_url, auto_answer=answers_itself, clock=self._clock)
+        turn = Turn(fields, get_base_url=get_base_url, auto_answer=answers_itself, clock=self._clock)
+        turn.owns_number = self._flow_versions.book.has_exact_claim
+        return turn
 
     def _answer_with_fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> CallReply:
         flow = self._flow_versions.find_newest(name)

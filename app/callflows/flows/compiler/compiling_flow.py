@@ -41,6 +41,8 @@ class CompilerOptions:
     extensions: Extensions = dataclasses.field(default_factory=Extensions)
     dial_regions: frozenset[str] | None = None
     overrides: ActiveOverrides = dataclasses.field(default_factory=ActiveOverrides)
+    data_folder: Path | None = None
+    """A second folder with overrides: ``callflows override`` writes there if the folder of the flows is read-only."""
     standalone: bool = False
     """True if documents must work without a server, so that no part depends on the app's settings."""
     records_coverage: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
+from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
 from callflows.flows.flow import Flow, render_apology
@@ -16,6 +17,7 @@ from callflows.flows.source.flow_file import find_timezone, read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +61,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         (report.error if problem.severity == "error" else report.warning)(
             (), problem.rule, f"dial_policy: {problem.message}", problem.fix
         )
-    literal_texts = find_texts_in_program(source)
+    claimed = {claim.number for claim in numbers}  # written out to be answered, not to be dialed
+    literal_texts = {text: line for text, line in find_texts_in_program(source).items() if parse_e164(text) not in claimed}
     guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard)
     entries = (NodeEntry(), NodeEntry(line_answered=True))
@@ -122,7 +125,7 @@ def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: 
 
     written: Callable[[re.Match[str]], str] = make_ticket
     document: str = _URL_TOKEN.sub(written, node_result["document"])
-    return (
+    return disarm_document_urls(
         document.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
         if document.endswith(DOCUMENT_EPILOGUE)
         else ""

@@ -53,7 +53,7 @@ class TargetGuard:
             return content
         response = from_xml(f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}".encode(), extensions=self._extensions)
         refusals: list[tuple[str, str]] = []
-        guarded = [*self._guard_elements(response, refusals)]
+        guarded = [*self._guard_elements(response, turn, refusals)]
         if not refusals:
             return content
         for target, reason in refusals:
@@ -64,13 +64,13 @@ class TargetGuard:
             return ""  # nothing is left: <Response/>
         return written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
 
-    def _guard_elements(self, element: Element, refusals: list[tuple[str, str]]) -> Iterator[Element]:
+    def _guard_elements(self, element: Element, turn: Turn, refusals: list[tuple[str, str]]) -> Iterator[Element]:
         """Yield the children of an element, guarded."""
         for child in element.children:
             if isinstance(child, Dial):
-                yield from self._guard_dial(child, refusals)
+                yield from self._guard_dial(child, turn, refusals)
                 continue
-            inside = [*self._guard_elements(child, refusals)]
+            inside = [*self._guard_elements(child, turn, refusals)]
             if tuple(inside) == child.children:
                 yield child
             elif isinstance(child, Record) and not inside:
@@ -78,14 +78,14 @@ class TargetGuard:
             else:
                 yield child.from_checked_parts(tuple(inside), dict(child.attributes), dict(child.extra))
 
-    def _guard_dial(self, dial: Dial, refusals: list[tuple[str, str]]) -> Iterator[Element]:
+    def _guard_dial(self, dial: Dial, turn: Turn, refusals: list[tuple[str, str]]) -> Iterator[Element]:
         kept: list[Element] = []
         for child in dial.children:
-            refusal = self._find_refusal(child) if isinstance(child, To) else ""
+            refusal = self._find_refusal(child, turn) if isinstance(child, To) else ""
             if refusal:
                 refusals.append((str(child.attributes.get("target", "")), refusal))
             elif isinstance(child, Error):
-                inside = tuple(self._guard_elements(child, refusals))
+                inside = tuple(self._guard_elements(child, turn, refusals))
                 kept.append(child.from_checked_parts(inside, dict(child.attributes), dict(child.extra)))
             else:
                 kept.append(child)
@@ -95,9 +95,10 @@ class TargetGuard:
             for child in kept:
                 yield from child.children if isinstance(child, Error) else ()
 
-    def _find_refusal(self, target: To) -> str:
+    def _find_refusal(self, target: To, turn: Turn) -> str:
         written = str(target.attributes.get("target", ""))
-        return "" if normalize_target(written) in self._literal_targets else self._policy.find_refusal(written)
+        is_literal = normalize_target(written) in self._literal_targets
+        return "" if is_literal else self._policy.find_call_refusal(written, turn)
 
 
 def find_targets_in_template(template: jinja_nodes.Template) -> dict[str, int]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import ExpressionError, VerbBuildError
+from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.language import Meta, Say
 from callflows.language.value_kinds import URL_KIND
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_HOLE_MARK: Final = "\ufdd0"
 
 
 class TextCompiler:
@@ -83,13 +85,26 @@ class TextCompiler:
         hole = self._flow.share_hole(text, url=url, lang=self.lang)
         if not url:
             return self._document.add_placeholder(hole)
-        try:
-            URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
-        except ValueError as error:
-            self._flow.report.error(
-                path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded"
-            )
+        self.check_computed_url(source, path)
         return self._document.add_url_placeholder(hole)
+
+    def check_computed_url(self, source: str, path: SourcePath) -> bool:
+        """Return whether values can be put into a URL; report a problem if not."""
+        sample = _JINJA_EXPRESSION.sub("x", source)
+        server = re.split(r"[/?#\\]", _JINJA_EXPRESSION.sub(_HOLE_MARK, source).partition("://")[2])[0]
+        try:
+            URL_KIND.parse_text(sample)
+        except ValueError as error:
+            problem, fix = str(error), "write its scheme and host; what is in braces is percent-encoded"
+        else:
+            if _HOLE_MARK in server:
+                problem, fix = "the host of a server that is asked is written out", "what changes stands after the host"
+            elif sample != source and disarm_dot_segments(sample) != sample:
+                problem, fix = "its path has . or .. in it", "write the path as the server has it"
+            else:
+                return True
+        self._flow.report.error(path, "value", f"url: {problem}", fix)
+        return False
 
     def compile_text(self, source: str, path: SourcePath, *, url: bool = False) -> CompiledText | None:
         """Compile an author's text. Reports an error and returns None for an invalid text."""

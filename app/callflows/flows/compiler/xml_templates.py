@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import nodes
 
 from callflows.errors import ExpressionError
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_targets_in_template, has_computed_targets
 from callflows.flows.entry_points import START_NODE, NodeEntry, NumberClaim
 from callflows.flows.expressions.expression_scope import make_scope_reader
-from callflows.flows.expressions.jinja_rendering import format_plain_text
+from callflows.flows.expressions.jinja_rendering import disarm_dot_segments, format_plain_text, format_url_value
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
 from callflows.language import Extensions, from_xml, to_xml
 from callflows.sandbox.deferred_jobs import get_job_result
@@ -52,7 +55,7 @@ class TemplateRenderJob:
         read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
         written = to_xml(read, self.dialect, extensions=self.extensions).decode()
         return (
-            written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+            disarm_document_urls(written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE))
             if written.endswith(DOCUMENT_EPILOGUE)
             else ""
         )
@@ -114,6 +117,7 @@ def _make_template_environment() -> Environment:
     made = make_jinja_environment()
     made.autoescape = True
     made.finalize = _format_template_output
+    made.filters[_URL_VALUE_FILTER] = format_url_value
     return made
 
 
@@ -123,4 +127,42 @@ def _format_template_output(value: object) -> Any:  # noqa: ANN401 - what a macr
 
 @lru_cache(maxsize=256)
 def _load_template(source: str) -> Any:  # noqa: ANN401 - Jinja's
-    return _make_template_environment().from_string(source)
+    environment = _make_template_environment()
+    tree = environment.parse(source)
+    _encode_values_in_urls(tree, "")
+    return environment.from_string(tree)
+
+
+_URL_VALUE_FILTER: Final = "a value within a URL"
+"""The name is no identifier, so authors cannot use the filter."""
+_VALUE_MARK: Final = "\ufdd0"
+_URL_BEFORE_VALUE: Final = re.compile(
+    rf"(?:[\s\"'<>]|^)https?://[^\s\"'<>]*\Z|\b(?:url|callback|action)\s*=\s*[\"']{_VALUE_MARK}[^\s\"'<>]*\Z", re.IGNORECASE
+)
+_MAX_URL_BEFORE_VALUE: Final = 2000
+
+
+def _encode_values_in_urls(node: nodes.Node, text_before: str) -> str:
+    """Percent-encode the values that stand within the URLs of a template; return the text up to the end of the node."""
+    for child in node.iter_child_nodes():
+        if not isinstance(child, nodes.Output):
+            text_before = _encode_values_in_urls(child, text_before)
+            continue
+        for index, part in enumerate(child.nodes):
+            if isinstance(part, nodes.TemplateData):
+                text_before = (text_before + part.data)[-_MAX_URL_BEFORE_VALUE:]
+                continue
+            if _URL_BEFORE_VALUE.search(text_before) and not isinstance(part, nodes.Call):  # a macro writes markup
+                already = isinstance(part, nodes.Filter) and part.name == "urlencode" and part.node is not None
+                value = part.node if already else part  # type: ignore[attr-defined] # only of a filter
+                child.nodes[index] = nodes.Filter(value, _URL_VALUE_FILTER, [], [], None, None, lineno=part.lineno)
+            text_before += _VALUE_MARK
+    return text_before
+
+
+_DOCUMENT_URL: Final = re.compile(r"(?<=[\">])https?://[^\"<>\s]*", re.IGNORECASE)
+
+
+def disarm_document_urls(content: str) -> str:
+    """Return the content of a document without ``.`` and ``..`` in the paths of its URLs."""
+    return _DOCUMENT_URL.sub(lambda url: disarm_dot_segments(url[0]), content)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
+    from callflows.telephony.turn import Turn
 
 
 ANY_REGION: Final = "any"
@@ -110,6 +111,18 @@ class DialPolicy:
         if not written:
             return "it is not exactly one number in E.164 or one SIP address"
         return self._find_sip_refusal(written) if "@" in written else self._find_number_refusal(written)
+
+    def find_call_refusal(self, target: str, turn: Turn) -> str:
+        """Return the reason to refuse a target of a call, as ``find_refusal``; numbers of ours are refused, too."""
+        return self.find_refusal(target) or self._find_loop(self.normalize_dial_target(target), turn)
+
+    def _find_loop(self, target: str, turn: Turn) -> str:
+        """Return a reason if a target is answered by this server: the call would come back and dial again."""
+        user = re.sub(r"[.\-]", "", target.partition("@")[0]) if "@" in target else target
+        number = self.normalize_dial_target(user)
+        if number and (number == turn.number or turn.owns_number(number)):
+            return f"{mask_number(number)} is a number of ours: the call would go in circles"
+        return ""
 
     def _find_number_refusal(self, number: str) -> str:
         what, shown = classify_number(number[1:]), mask_number(number)

@@ -25,7 +25,12 @@ from callflows.flows.expressions.expression_scope import (
     find_syntax_nodes,
     make_scope_reader,
 )
-from callflows.flows.expressions.jinja_rendering import JinjaRenderJob, format_plain_text, format_url_value
+from callflows.flows.expressions.jinja_rendering import (
+    JinjaRenderJob,
+    disarm_dot_segments,
+    format_plain_text,
+    format_url_value,
+)
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
 from callflows.flows.expressions.plain_values import format_plain_value
 from callflows.language.xml_writer import escape_attribute
@@ -138,7 +143,8 @@ class ExpressionCompiler:
     def compile_text(self, source: str, *, url: bool = False, lang: str = "") -> CompiledText:
         """Compile a text with ``{{ }}`` and ``{% %}``. Raises ExpressionError.
 
-        If ``url`` is set, each value is percent-encoded. ``lang`` overrides the language of the flow.
+        If ``url`` is set, each value is percent-encoded and stays within its segment of the path. ``lang`` overrides the
+        language of the flow.
         """
         lang = lang or self._lang
         found = XML_FORBIDDEN_CHARACTERS.search(source)
@@ -150,7 +156,11 @@ class ExpressionCompiler:
             tree = self._environment.parse(source)
             uses = self._scope_checker.check_names(tree)
             unescaped = build_text_function(tree.body, str, format_url_value if url else format_plain_text, lang)
-            render = build_text_function(tree.body, escape_attribute, format_url_value if url else _format_escaped, lang)
+            if url and unescaped is not None:
+                unescaped = _disarm_result(unescaped)
+                render: Callable[[Turn], str] | None = _escape_result(unescaped)
+            else:
+                render = build_text_function(tree.body, escape_attribute, _format_escaped, lang)
             if unescaped is None or render is None:
                 unescaped = self._compile_worker_value(tree, "url" if url else "text", source, uses, lang)
                 render = _escape_result(unescaped)
@@ -191,6 +201,10 @@ def _format_escaped(value: object) -> str:
 
 def _escape_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
     return lambda turn: _format_escaped(render(turn))
+
+
+def _disarm_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
+    return lambda turn: disarm_dot_segments(render(turn))
 
 
 def _iterate_output_nodes(tree: nodes.Template) -> Iterable[nodes.Node]:

@@ -6,9 +6,11 @@ Compiled templates are cached per process.
 from __future__ import annotations
 
 import dataclasses
+import re
+import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote, unquote
 
 from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
 from callflows.flows.expressions.plain_values import format_plain_value, to_plain_data
@@ -31,13 +33,46 @@ class JinjaRenderJob:
     def run(self) -> Any:  # noqa: ANN401 - a text, or plain data
         """Render the text or expression, without a time limit. Raises every error of the rendering."""
         if self.kind != "value":
-            return clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
+            text = clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
+            return disarm_dot_segments(text) if self.kind == "url" else text
         return to_plain_data(_compile_jinja_expression(self.source)(self.scope_values))
 
 
 def format_url_value(value: object) -> str:
     """Format and percent-encode a value for a URL."""
     return quote(clean_text(format_plain_value(value)), safe="")
+
+
+_URL_PARTS: Final = re.compile(r"([^:/?#]*://[^/?#\\]*)([^?#]*)(.*)", re.DOTALL)
+"""Scheme and host, path, and the rest of a URL."""
+_SEGMENT_SEPARATOR: Final = re.compile(r"([/\\]|%2f|%5c)", re.IGNORECASE)
+_MAX_DOT_SEGMENT_CHARACTERS: Final = 300
+"""A longer segment is no dot segment, however its characters are encoded."""
+
+
+def disarm_dot_segments(url: str) -> str:
+    """Return a URL whose path has no segments ``.`` and ``..``, in any spelling.
+
+    Clients and servers resolve such segments, also as ``%2e``, so that a caller named ``..`` would move a request to
+    another path. Their characters are percent-encoded twice, which no client resolves.
+    """
+    parts = _URL_PARTS.fullmatch(url)
+    if parts is None:
+        return url
+    server, path, rest = parts.groups()
+    pieces = _SEGMENT_SEPARATOR.split(path)
+    pieces[::2] = [_disarm_segment(piece) for piece in pieces[::2]]
+    return f"{server}{''.join(pieces)}{rest}"
+
+
+def _disarm_segment(segment: str) -> str:
+    if len(segment) > _MAX_DOT_SEGMENT_CHARACTERS or not segment:
+        return segment
+    plain = unicodedata.normalize("NFKC", unquote(segment)).partition(";")[0]
+    visible = "".join(char for char in plain if unicodedata.category(char)[0] not in "CZ")
+    if visible not in {".", ".."}:
+        return segment
+    return "".join(f"%25{byte:02X}" for byte in unquote(segment).encode())
 
 
 def format_plain_text(value: object) -> str:

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callflows.errors import Problem
 from callflows.flows.checks.cross_flow_checks import check_across_flows
-from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
+from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
     FLOW_SUFFIXES,
     find_passed_over_files,
     is_flow_file,
     list_flow_files,
+    list_override_files,
     load_extensions,
     load_flow_files,
     load_flow_folder,
+    read_override_file,
+    reject_unreadable_file,
 )
-from callflows.flows.source.positions import ProblemReport
 from callflows.language import Dial, find_document_errors, find_element_positions, from_xml
 from callflows.language.element import walk_elements
 from callflows.language.verb_table import Evidence
@@ -90,7 +92,7 @@ def check_paths(
     problems += _check_flow_files(flows, options, extensions, on_progress, workers, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
     for folder in whole:
-        problems += check_override_file(folder, options, books.get(folder) if folder in given else None)
+        problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
@@ -133,24 +135,25 @@ def _report_progress(on_progress: ProgressCallback, earlier_files: int, total: i
     on_progress(earlier_files + done, total)
 
 
-def check_override_file(folder: Path, options: CompilerOptions, book: FlowBook | None = None) -> list[Problem]:
+def check_override_files(folder: Path, options: CompilerOptions, book: FlowBook | None = None) -> list[Problem]:
     """Return the problems of a folder's overrides.
 
     Names of flows and hours are checked only if every flow of the folder can be read. ``book`` is the flow book of the
     folder, if already loaded.
     """
-    file = folder / OVERRIDES_FILE_NAME
-    if not file.is_file():
+    files = [file for file in list_override_files(folder, options) if file.is_file()]
+    if not files:
         return []
-    report = ProblemReport(str(file))
     names = {flow.stem for flow in list_flow_files(folder)}
     flows = (load_flow_folder(folder, options).book if book is None else book).flows
     known = {name: OverridableFlow(flow.zone, flow.hours_names) for name, flow in flows.items()}
-    try:
-        read_overrides(file.read_bytes(), report, known if names == known.keys() else None)
-    except OSError as error:
-        return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
-    return report.problems
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            problems += read_override_file(file, options, known if names == known.keys() else None)[1]
+        except OSError as error:
+            problems += reject_unreadable_file(file, error).problems
+    return problems
 
 
 def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:

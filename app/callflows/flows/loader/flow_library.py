@@ -24,10 +24,11 @@ from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
     FLOW_SUFFIXES,
     LoadedFlows,
-    apply_override_file,
+    apply_override_files,
     choose_flow,
     describe_missing_folder,
     is_flow_file,
+    list_override_files,
     load_folder_options,
     read_bounded_file,
     reject_unreadable_file,
@@ -58,8 +59,6 @@ _MAX_SNAPSHOTS: Final = 10
 """Attempts to see a file at rest. After this number, a file that keeps changing is read in its current state."""
 _MAX_CONFLICT_ROUNDS: Final = 20
 """Rounds in which single conflicting edits are held back. Then all edits are held back."""
-_SHARED_FILES: Final = (EXTENSIONS_FILE, OVERRIDES_FILE_NAME)
-"""Files for the whole folder. Overrides of opening hours take effect at once, without compiling any flow."""
 
 
 class _FolderSnapshot(NamedTuple):
@@ -166,7 +165,8 @@ class FlowLibrary:
         ):
             raise FileNotFoundError(errno.ENOENT, "it is another folder, without any flow file", within)
         read = {path for source in self._source_files.values() for path in source.dependencies}
-        others = {path: _read_signature(path) for path in (*read, *(f"{within}/{name}" for name in _SHARED_FILES))}
+        shared = (f"{within}/{EXTENSIONS_FILE}", *map(str, list_override_files(self.folder, self._options)))
+        others = {path: _read_signature(path) for path in (*read, *shared)}
         return _FolderSnapshot(place, flows, others)
 
     def _wait_until_stable(self, snapshot: _FolderSnapshot) -> _FolderSnapshot:
@@ -224,11 +224,11 @@ class FlowLibrary:
         return self._options != before
 
     def _apply_overrides(self, book: FlowBook) -> None:
-        """Apply ``overrides.yaml`` if the file or the book has changed."""
-        digest = _hash_file(self.folder / OVERRIDES_FILE_NAME)
+        """Apply the overrides if a file or the book has changed. They take effect at once, without compiling any flow."""
+        digest = b"".join(map(_hash_file, list_override_files(self.folder, self._options)))
         if digest != self._shared_file_digests.get(OVERRIDES_FILE_NAME) or book is not self.loaded_flows.book:
             self._shared_file_digests[OVERRIDES_FILE_NAME] = digest
-            self._override_problems = apply_override_file(self.folder, book, self._options.overrides)
+            self._override_problems = apply_override_files(self.folder, book, self._options)
 
     def _compile_file(self, name: str, snapshot: _FolderSnapshot, *, recompile: bool) -> None:
         """Read a flow file, and compile the flow if the content or a dependency has changed."""

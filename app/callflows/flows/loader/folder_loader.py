@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
-    from callflows.flows.hours.overrides import ActiveOverrides
+    from callflows.flows.hours.overrides import HoursOverride
 
 
 ProgressCallback: TypeAlias = "Callable[[int, int], None]"
@@ -77,9 +77,7 @@ def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: Progre
         return LoadedFlows(FlowBook(), (describe_missing_folder(folder, error),))
     for_all, problems = load_folder_options(folder, options)
     loaded = load_flow_files(files, for_all, problems, on_progress)
-    return dataclasses.replace(
-        loaded, problems=(*loaded.problems, *apply_override_file(folder, loaded.book, options.overrides))
-    )
+    return dataclasses.replace(loaded, problems=(*loaded.problems, *apply_override_files(folder, loaded.book, options)))
 
 
 def load_folder_options(folder: Path, options: CompilerOptions) -> tuple[CompilerOptions, list[Problem]]:
@@ -88,20 +86,45 @@ def load_folder_options(folder: Path, options: CompilerOptions) -> tuple[Compile
     return dataclasses.replace(options, extensions=extensions), [*problems, *find_passed_over_files(folder)]
 
 
-def apply_override_file(folder: Path, book: FlowBook, overrides: ActiveOverrides) -> list[Problem]:
-    """Replace the active overrides by those of ``overrides.yaml``; return the problems of the file.
+def list_override_files(folder: Path, options: CompilerOptions) -> list[Path]:
+    """Return the files with the overrides of a folder: beside the flows, then in the data folder, which wins."""
+    beside = folder / OVERRIDES_FILE_NAME
+    apart = options.data_folder / OVERRIDES_FILE_NAME if options.data_folder is not None else beside
+    return [beside] if apart.resolve() == beside.resolve() else [beside, apart]
 
-    If the file cannot be read, the overrides stay unchanged.
+
+def read_override_file(
+    file: Path, options: CompilerOptions, known: Mapping[str, OverridableFlow] | None
+) -> tuple[list[HoursOverride], list[Problem]]:
+    """Return the overrides of a file, and the problems of the file. Raises OSError.
+
+    The data folder may serve other flows, too: names there are checked only if all flows are known.
     """
-    file = folder / OVERRIDES_FILE_NAME
+    text = read_bounded_file(file) if file.is_file() else b""
+    if known is not None and file.parent == options.data_folder:
+        named = {override.flow for override in read_overrides(text, ProblemReport(str(file)))}
+        known = known if named <= known.keys() else None
     report = ProblemReport(str(file))
-    try:
-        text = read_bounded_file(file) if file.is_file() else b""
-    except OSError as error:
-        return [*reject_unreadable_file(file, error).problems]
+    return read_overrides(text, report, known), report.problems
+
+
+def apply_override_files(folder: Path, book: FlowBook, options: CompilerOptions) -> list[Problem]:
+    """Replace the active overrides by those of the files; return the problems of the files.
+
+    If a file cannot be read, the overrides stay unchanged.
+    """
     known = {flow.name: OverridableFlow(flow.zone, flow.hours_names) for flow in book.flows.values() if flow.hours_names}
-    overrides.replace_overrides(read_overrides(text, report, known))
-    return report.problems
+    overrides: list[HoursOverride] = []
+    problems: list[Problem] = []
+    for file in list_override_files(folder, options):
+        try:
+            read, wrong = read_override_file(file, options, known)
+        except OSError as error:
+            return [*problems, *reject_unreadable_file(file, error).problems]
+        overrides += read
+        problems += wrong
+    options.overrides.replace_overrides(overrides)
+    return problems
 
 
 def describe_missing_folder(folder: Path, error: OSError) -> Problem:

@@ -14,8 +14,10 @@ from callflows.flows.decisions import describe_decisions
 from callflows.flows.messages.message_rules import MessageRules
 from callflows.flows.messages.reply_limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
 from callflows.flows.messages.text_message import (
+    DEFAULT_CARRIER_WORDS,
     can_receive_replies,
     detect_carrier_keyword,
+    is_reaction,
 )
 from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from callflows.flows.flow import Flow
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.messages.message_rules import CarrierReplies, MessageDecision, RequestedEffect
-    from callflows.flows.messages.text_message import CarrierKeyword, TextMessage
+    from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
     from callflows.sandbox.job_runner import RunJob
     from callflows.telephony.ports import Effect, IdempotencyStore, OptOutRegistry
     from callflows.telephony.turn import Turn
@@ -84,6 +86,7 @@ class MessageInbox:
         book: Callable[[], FlowBook],
         sentences: CarrierReplies,
         *,
+        carrier_words: CarrierWords = DEFAULT_CARRIER_WORDS,
         optouts: OptOutRegistry,
         deduplication: IdempotencyStore,
         run_job: RunJob,
@@ -94,6 +97,7 @@ class MessageInbox:
         self._quiet = quiet
         self._get_book = book
         self._sentences = sentences
+        self._carrier_words = carrier_words
         self._optouts = optouts
         self._deduplication = deduplication
         self._run_job = run_job
@@ -121,7 +125,7 @@ class MessageInbox:
             return InboxResult("own-number")
         flow = book.find_answering_flow(message.number)
         opted_out = await self._optouts.is_opted_out(message.number, message.sender)
-        said = detect_carrier_keyword(message.text, opted_out=opted_out)
+        said = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=self._carrier_words)
         # Before the claim: if the store fails, the message stays unclaimed and may arrive again.
         changed = await self._update_opt_out(said, message)
         if not await self._deduplication.claim_key("message", message.id):
@@ -145,7 +149,14 @@ class MessageInbox:
         turn = message.make_turn()
         turn.zone, turn.resolve = flow.zone, flow.resolve
         rules = flow.message_rules or MessageRules(flow.name)
-        decide = partial(rules.decide_effects, message, turn, self._sentences, opted_out=opted_out)
+        decide = partial(
+            rules.decide_effects,
+            message,
+            turn,
+            self._sentences,
+            carrier_words=self._carrier_words,
+            opted_out=opted_out,
+        )
         try:
             decided = await run_until_resolved(decide, turn, self._run_job, flow.name)
         except Exception as error:  # noqa: BLE001 - a broken rule must not stop the next message
@@ -154,34 +165,42 @@ class MessageInbox:
         effects = [
             one.effect
             for one in decided.requested_effects
-            if await self._may_cause(one, message, turn, consent_changed=consent_changed)
+            if await self._may_cause(
+                one, message, turn, confirms=decided.carrier_keyword == "stop", consent_changed=consent_changed
+            )
         ]
         return InboxResult(
             _outcome_of_decision(decided), flow.name, flow.version, decided.rule_index, tuple(effects), turn=turn
         )
 
     async def _may_cause(
-        self, request: RequestedEffect, message: TextMessage, turn: Turn, *, consent_changed: bool
+        self, request: RequestedEffect, message: TextMessage, turn: Turn, *, confirms: bool, consent_changed: bool
     ) -> bool:
-        """Return whether a requested effect is executed; record the decision in the trail."""
+        """Return whether a requested effect is executed; record the decision in the trail.
+
+        ``confirms``: the effect belongs to a STOP, whose confirmation is sent once.
+        """
         sms = request.effect.kind == "sms"
         refused = request.refusal or (
-            await self._find_refusal(request, message, consent_changed=consent_changed) if sms else ""
+            await self._find_refusal(request, message, confirms=confirms, consent_changed=consent_changed) if sms else ""
         )
         to = {"to": mask_number(request.effect.payload["to"])} if sms else {}
         detail = {**to, "refused": refused} if refused else to
         turn.trail.append((request.mark, "refused" if refused else "caused", turn.values, detail))
         return not refused
 
-    async def _find_refusal(self, request: RequestedEffect, message: TextMessage, *, consent_changed: bool) -> str:
+    async def _find_refusal(
+        self, request: RequestedEffect, message: TextMessage, *, confirms: bool, consent_changed: bool
+    ) -> str:
         """Return the reason not to send a text; "" if allowed, and then the text is counted."""
-        to, confirms = request.effect.payload["to"], request.effect.is_stop_confirmation
+        to, reaches_opted_out = request.effect.payload["to"], request.effect.reaches_opted_out
+        confirms = confirms and reaches_opted_out
         why = self._find_permanent_refusal(to, message, is_forward=request.is_forward)
         if why:
             return why
         if confirms and not consent_changed:
             return "it is confirmed already"
-        if not confirms and await self._optouts.is_opted_out(message.number, to):
+        if not reaches_opted_out and await self._optouts.is_opted_out(message.number, to):
             return "the recipient sent STOP and gets no messages from this number"
         kind = message.sender if request.is_forward else "stop" if confirms else "reply"
         bounds = FORWARD_LIMITS if request.is_forward else REPLY_LIMITS
@@ -194,6 +213,8 @@ class MessageInbox:
         """Return the reason never to write to a target, independent of rate; "" if none."""
         if message.automated:
             return "a machine wrote it, and machines are not answered"
+        if not is_forward and is_reaction(message.text):
+            return "it is a reaction that a phone reports, and nobody wrote"
         if is_forward and to == message.sender:
             return "it comes from there"
         if to == message.number or self._get_book().has_exact_claim(to):

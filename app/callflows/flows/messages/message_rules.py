@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import pydantic
 
 from callflows.flows.decisions import DecisionOrigin
-from callflows.flows.messages.text_message import CARRIER_KEYWORDS, UNAMBIGUOUS_KEYWORDS, detect_carrier_keyword
+from callflows.flows.messages.text_message import DEFAULT_CARRIER_WORDS, detect_carrier_keyword
 from callflows.flows.source.source_values import (
     TextList,
     schema_reference,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from callflows.flows.entry_points import NumberClaim
-    from callflows.flows.messages.text_message import CarrierKeyword, TextMessage
+    from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
     from callflows.telephony.turn import Turn
 
     MessageAction = Callable[[Turn, TextMessage], Iterator["RequestedEffect"]]
@@ -123,26 +123,36 @@ class MessageRules:
     no_match_mark: DecisionOrigin | None = None
 
     def decide_effects(
-        self, message: TextMessage, turn: Turn, carrier_replies: CarrierReplies, *, opted_out: bool = False
+        self,
+        message: TextMessage,
+        turn: Turn,
+        carrier_replies: CarrierReplies,
+        *,
+        carrier_words: CarrierWords = DEFAULT_CARRIER_WORDS,
+        opted_out: bool = False,
     ) -> MessageDecision:
         """Return the decision about a message; ``opted_out`` is the sender's state before this message.
 
         Raises NeedsResult if a deferred job must run first, and every error of a text or condition.
         """
-        said = detect_carrier_keyword(message.text, opted_out=opted_out)
-        way = self._find_keyword_rule(said, turn) if said else self._find_matching_rule(turn)
+        said = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=carrier_words)
+        way = (
+            self._find_keyword_rule(said, getattr(carrier_words, said), turn)
+            if said
+            else self._find_matching_rule(turn, carrier_words.unambiguous)
+        )
         wanted = [*way.actions] if way is not None else []
         if said and not (way is not None and (way.has_reply or way.ignores_message)):
             wanted.insert(0, self._make_carrier_reply(said, getattr(carrier_replies, said)))
         done = tuple(one for act in wanted for one in act(turn, message))
-        if said == "stop":
-            done = tuple(_mark_confirmation(one) for one in done)
+        if said in ("stop", "help"):  # carriers want both answered, also to those who opted out
+            done = tuple(_mark_carrier_reply(one) for one in done)
         return MessageDecision(said, way.index if way is not None else None, done)
 
-    def _find_matching_rule(self, turn: Turn) -> CompiledMessageRule | None:
+    def _find_matching_rule(self, turn: Turn, unambiguous_words: frozenset[str]) -> CompiledMessageRule | None:
         keyword = turn.values["message"]["keyword"]
         for way in self.rules:
-            if way.keywords and (keyword not in way.keywords or way.keywords & UNAMBIGUOUS_KEYWORDS):
+            if way.keywords and (keyword not in way.keywords or way.keywords & unambiguous_words):
                 turn.trail.append((way.mark, False, turn.values, None))
             elif way.matches(turn):
                 return way
@@ -150,11 +160,12 @@ class MessageRules:
             turn.trail.append((self.no_match_mark, True, turn.values, None))
         return None
 
-    def _find_keyword_rule(self, carrier_keyword: CarrierKeyword, turn: Turn) -> CompiledMessageRule | None:
+    def _find_keyword_rule(
+        self, carrier_keyword: CarrierKeyword, synonyms: frozenset[str], turn: Turn
+    ) -> CompiledMessageRule | None:
         """Return the rule for STOP, START or HELP: first by the exact word of the text, then by the keyword."""
-        words: list[str] = [
-            *dict.fromkeys([*({*turn.values["message"]["words"]} & CARRIER_KEYWORDS[carrier_keyword]), carrier_keyword])
-        ]
+        said: list[str] = turn.values["message"]["words"]
+        words = dict.fromkeys([*(word for word in said if word in synonyms), carrier_keyword])
         for word in words:
             for way in self.rules:
                 if word in way.keywords and way.matches(turn):
@@ -180,11 +191,11 @@ def make_text_effect(
     return RequestedEffect(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refusal, bool(to))
 
 
-def _mark_confirmation(request: RequestedEffect) -> RequestedEffect:
-    """Mark an answer to STOP as the one allowed confirmation; leave forwards and other effects unchanged."""
+def _mark_carrier_reply(request: RequestedEffect) -> RequestedEffect:
+    """Mark an answer to STOP or HELP as allowed after an opt-out; leave forwards and other effects unchanged."""
     if request.effect.kind != "sms" or request.is_forward:
         return request
-    return request._replace(effect=dataclasses.replace(request.effect, is_stop_confirmation=True))
+    return request._replace(effect=dataclasses.replace(request.effect, reaches_opted_out=True))
 
 
 def describe_rule_condition(rule: Mapping[str, Any], keywords: Iterable[str]) -> str:

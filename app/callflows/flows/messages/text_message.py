@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from callflows.telephony.message_entity import ARRIVED_MESSAGE_STATE, INBOUND_MESSAGE_TYPE
 from callflows.telephony.phone_numbers import parse_e164
@@ -15,7 +16,7 @@ from callflows.telephony.turn import Turn, Variables
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from callflows.telephony.message_entity import MessageEntity
 
@@ -30,26 +31,79 @@ _WORD_JOINERS: Final = re.compile("(?<=\\w)['\u2019\u2018`\u00b4\\-\u2010\u2011]
 """Matches signs inside a word, as in ``opt-out``, ``what's`` and ``S.T.O.P``."""
 _SEPARATOR_CATEGORIES: Final = frozenset("PSZC")
 """Major Unicode categories of characters between words."""
-_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+_IGNORED_CHARACTERS: Final = re.compile(
+    # Accents, and marks that enclose.
+    "[\u0300-\u036f\u0488\u0489\ua670-\ua672\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+    # Invisible letters, and variation selectors.
+    "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+_LETTERLIKE_SYMBOLS: Final = re.compile("[\u2120\u2122\u3297\u3299\U0001f200-\U0001f2ff]|[\u2139\u24c2](?=\ufe0f)")
+"""Symbols and emoji that Unicode's compatibility forms make letters, as the trade mark sign."""
 CarrierKeyword: TypeAlias = Literal["stop", "start", "help"]
 STOP_WORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 START_WORDS: Final = frozenset({"start", "unstop", "yes"})
 HELP_WORDS: Final = frozenset({"help", "info"})
 UNAMBIGUOUS_KEYWORDS: Final = frozenset({"stop", "stopall", "unsubscribe", "optout", "start", "unstop"})
 """Carrier keywords without another meaning. A rule with such a keyword customizes the confirmation and has no other use."""
-CARRIER_KEYWORDS: Final[Mapping[CarrierKeyword, frozenset[str]]] = {
-    "stop": STOP_WORDS,
-    "start": START_WORDS,
-    "help": HELP_WORDS,
-}
-"""Keywords that carriers require every number to honour, with their synonyms."""
-_POLITE_WORDS: Final = frozenset({"please", "pls", "now", "thanks"})
-_POLITE_STOP_WORDS: Final = _POLITE_WORDS | {
-    "all", "it", "from", "me", "message", "messages", "messaging", "number", "sending", "sms", "text", "texting", "texts",
-    "thank", "these", "this", "to", "you",
-}  # fmt: skip
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_POLITE_WORDS: Final = _split("please pls plz plse now thanks thx ty kindly immediately asap bitte danke svp merci gracias")
+"""Words allowed beside every word for STOP, as in ``please cancel``."""
+_POLITE_PHRASES: Final = {"thank you": "thanks", "at once": "now", "right now": "now", "por favor": "please"}
+_TEXTING_WORDS: Final = _split(
+    "text texts texting message messages messaging msg msgs sms mms sending receiving getting contacting"
+)
+"""Words that say what is to stop: messages."""
+_STOP_COMPANIONS: Final = _split(
+    "alerts all any everything forever from hello hey hi it list mailing me notifications number of ok okay promotions send"
+    " sorry spam spamming thank that the these this those to updates us you"
+)
 """Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
-_MAX_POLITE_WORDS: Final = 8
+_WISHES: Final = _split("can could do get i id like my need phone receive subscription want wanna will wish would we your")
+"""Words of a wish, allowed beside an unambiguous word, or if the wish is about messages: ``I want to opt out``."""
+_DETERMINERS: Final = _split("the this that my your")
+"""Words that make a following STOP a noun, as in ``from the stop``."""
+_WORDS_WITHIN_OPT_OUT: Final = _split("me us this my that number phone please")
+_MAX_POLITE_WORDS: Final = 12
+_SENT_FROM: Final = (
+    "sent (?:from|via|with|using|by) |get outlook for |envoy\u00e9 (?:de|depuis|avec) |enviado (?:desde|de|do|con) |"
+    "inviato da|von mein\\w* \\S+ gesendet|gesendet (?:von|mit) |verzonden (?:vanaf|met|van) |verstuurd vanaf |"
+    "skickat fr\u00e5n |sendt fra |wys\u0142ane z |on [^\n]{1,80} wrote:"
+)
+_SIGNATURE: Final = re.compile(
+    f"(?i:(?:^|[\n.!?,;\u2013\u2014-]) ?(?:{_SENT_FROM})|\\bsent from my )"  # a line of a mail program
+    "|\n ?(?:--|[-\u2013\u2014~]+ ?(?=\\w)|>|_{3})"  # a dash before a name, or a quoted text
+    # Names after an empty line.
+    "|\n\n(?=[A-Z\u00c0-\u00de][\\w.'\u2019-]*(?:[ ,\n]+[A-Z\u00c0-\u00de][\\w.'\u2019-]*){0,5}\\Z)",
+)
+"""Matches the beginning of a signature under a text."""
+
+
+class CarrierWords(NamedTuple):
+    """The words that mean STOP, START and HELP, apart from their polite forms: single words, or phrases of words."""
+
+    stop: frozenset[str] = STOP_WORDS
+    start: frozenset[str] = START_WORDS
+    help: frozenset[str] = HELP_WORDS
+
+    @property
+    def unambiguous(self) -> frozenset[str]:
+        """Return the words for STOP and START without another meaning, words of the settings included."""
+        return UNAMBIGUOUS_KEYWORDS | ((self.stop | self.start) - STOP_WORDS - START_WORDS)
+
+
+DEFAULT_CARRIER_WORDS: Final = CarrierWords()
+"""Keywords that carriers require every number to honour, with their synonyms."""
+
+
+def extend_carrier_words(stop: Iterable[str], start: Iterable[str], help_: Iterable[str]) -> CarrierWords:
+    """Return the carriers' words and those of other languages; the latter may be phrases."""
+    added = ({" ".join(split_message_words(text)) for text in texts} - {""} for texts in (stop, start, help_))
+    return CarrierWords(*(own | more for own, more in zip(DEFAULT_CARRIER_WORDS, added, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,32 +173,102 @@ def split_message_words(text: str) -> list[str]:
 
     ``Opt-out!`` is ``optout``.
     """
-    plain = unicodedata.normalize("NFKD", text[:_MAX_TEXT_CHARACTERS]).casefold()
-    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", plain))
+    plain = _LETTERLIKE_SYMBOLS.sub(" ", text[:_MAX_TEXT_CHARACTERS])
+    plain = unicodedata.normalize("NFKD", plain).casefold()
+    plain = unicodedata.normalize("NFC", _IGNORED_CHARACTERS.sub("", plain))
     plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
     plain = _WORD_JOINERS.sub("", plain)
     between = "".join(" " if unicodedata.category(char)[0] in _SEPARATOR_CATEGORIES else char for char in plain)
     return between.split()[:_MAX_WORDS]
 
 
-def detect_carrier_keyword(text: str, *, opted_out: bool) -> CarrierKeyword | None:
-    """Return STOP, START or HELP if the whole text means one; YES means START only for an opted-out sender."""
-    words = split_message_words(text)
-    if not words:
-        return None
-    alone = "".join(words) if words in (["opt", "out"], ["stop", "all"]) else words[0] if len(words) == 1 else ""
-    for said, known in CARRIER_KEYWORDS.items():
-        if alone in known and (alone != "yes" or opted_out):
-            return said
-    return "stop" if _is_polite_stop(words) else None
+def detect_carrier_keyword(
+    text: str, *, opted_out: bool, carrier_words: CarrierWords = DEFAULT_CARRIER_WORDS
+) -> CarrierKeyword | None:
+    """Return STOP, START or HELP if the whole text means one, apart from a signature.
+
+    YES means START only for an opted-out sender.
+    """
+    known: CarrierKeyword
+    for part in (text, _remove_signature(text)):
+        words = _join_phrases(split_message_words(part))
+        alone = "".join(words) if words == ["stop", "all"] else " ".join(words)
+        for known in ("stop", "start", "help"):
+            if alone in getattr(carrier_words, known) and (alone != "yes" or opted_out):
+                return known
+        if _is_polite_stop(words, carrier_words):
+            return "stop"
+        starts = {*words} - _POLITE_WORDS
+        if len(starts) == 1 and starts <= carrier_words.start & carrier_words.unambiguous:
+            return "start"
+    return None
 
 
-def _is_polite_stop(words: list[str]) -> bool:
-    """Return whether a text contains STOP and, apart from polite words, no others."""
-    said = {*words}
-    if len(words) > _MAX_POLITE_WORDS or not STOP_WORDS & said:
+def _remove_signature(text: str) -> str:
+    """Return the text above its signature, as above ``Sent from my phone``; the text itself if there is no signature."""
+    lines = (" ".join(line.split()) for line in text[:_MAX_TEXT_CHARACTERS].strip().splitlines())
+    text = re.sub("\n{3,}", "\n\n", "\n".join(lines))
+    found = _SIGNATURE.search(text)
+    return text[: found.start()] if found else text
+
+
+def _join_phrases(words: list[str]) -> list[str]:
+    """Replace phrases by one word: ``thank you``, and ``opt out``, also in ``opt me out``."""
+    joined: list[str] = []
+    for word in words:
+        short = _POLITE_PHRASES.get(f"{joined[-1]} {word}") if joined else None
+        joined[-1:] = [short] if short else [*joined[-1:], word]
+    for first, word in enumerate(joined):
+        if word in ("opt", "opting") and "out" in joined[first:]:
+            last = joined.index("out", first)
+            between = joined[first + 1 : last]
+            if {*between} <= _WORDS_WITHIN_OPT_OUT:
+                return [*joined[:first], "optout", *between, *joined[last + 1 :]]
+    return joined
+
+
+def _is_polite_stop(words: list[str], carrier_words: CarrierWords) -> bool:
+    """Return whether a text contains a word for STOP and, apart from polite words, no others.
+
+    How many other words are allowed depends on how clear the word is: ``cancel it`` may be an appointment.
+    """
+    said = {*words} & carrier_words.stop
+    if not said or len(words) > _MAX_POLITE_WORDS:
         return False
-    return said <= STOP_WORDS | (_POLITE_STOP_WORDS if STOP_WORDS & UNAMBIGUOUS_KEYWORDS & said else _POLITE_WORDS)
+    pairs = [*itertools.pairwise(words)]
+    if ("end", "of") in pairs or any(word in ("stop", "end") and before in _DETERMINERS for before, word in pairs):
+        return False
+    allowed = said | _POLITE_WORDS
+    about_messages = bool({*words} & _TEXTING_WORDS)
+    if about_messages or said & carrier_words.unambiguous:
+        allowed |= _STOP_COMPANIONS | _TEXTING_WORDS
+    if about_messages or said & carrier_words.unambiguous - {"stop"}:
+        allowed |= _WISHES
+    return {*words} <= allowed
+
+
+_QUOTED: Final = '["\u201c\u201d\u201e\u00ab\u00bb\u300c].*["\u201c\u201d\u00ab\u00bb\u300d]'
+_REACTION: Final = re.compile(
+    # Apple: Liked “Hi”, Loved an image, Removed a heart from “Hi”, Reacted 😂 to “Hi”.
+    "(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,40}? to|removed .{1,40}? (?:from|to))"
+    f" (?:{_QUOTED}|(?:an?|the|your|\\d+) (?:animated |audio |voice |digital )?(?:image|photo|picture|movie|video|audio"
+    "|message|memo|sticker|gif|attachment|link|location|contact|file|memoji|pdf|document|touch)s?)"
+    # Android: 👍 to “Hi”.
+    f"|(?:[^\\w\\s]{{1,40}}|reacted) to {_QUOTED}"
+    # The words of Apple in other languages.
+    "|(?:(?:a|n.a pas) (?:aimé|adoré|ri (?:de|à)|souligné|réagi .{1,40}? à)|a mis en évidence|s.est interrogée? sur|hat"
+    "|gefällt|liebt|lacht über|betont|bezweifelt|(?:no )?le (?:gustó|encantó|dio risa|gusta|encanta)|se rió de|enfatizó"
+    "|cuestionó|reaccionó .{1,40}? a|(?:não )?gostou de|adorou|riu de|enfatizou|questionou|ha messo .{1,40}? a"
+    f"|non ha gradito|vond|vindt) {_QUOTED}(?: (?:geliked|geliebt|leuk|geweldig|grappig|markiert))?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Matches the texts that phones send if somebody taps a reaction to a message."""
+
+
+def is_reaction(text: str) -> bool:
+    """Return whether a phone wrote the text because somebody tapped a reaction, as in ``Liked “See you”``."""
+    plain = "".join(char for char in text[:_MAX_TEXT_CHARACTERS] if unicodedata.category(char) != "Cf")
+    return bool(_REACTION.fullmatch(" ".join(plain.split())))
 
 
 def can_receive_replies(sender: str) -> bool:

@@ -306,7 +306,7 @@ class ComputedTarget:
     def decide_target(self, turn: Turn) -> None:
         """Compute the target and check the policy. A refused target is an empty text, and the trail contains the reason."""
         written = self._text(turn)
-        refusal = self._policy.find_refusal(written)
+        refusal = self._policy.find_call_refusal(written, turn)
         turn.step_results[self] = "" if refusal else self._policy.normalize_dial_target(written)
         secret = any(name.partition(".")[0] in self._mark.secret_names for name in self._mark.used_names)
         detail = {"target": MASKED_VALUE if secret else mask_number(written)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from callflows.flows.source.source_values import (
     parse_plain_data,
 )
-from callflows.language.value_kinds import URL_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,25 +18,12 @@ if TYPE_CHECKING:
     RenderFunction = Callable[[Turn], Any]
 
 
-_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_HOLE_MARK: Final = "\ufdd0"
-
-
 def compile_url(source: str, context: StepContext, path: SourcePath) -> Callable[[Turn], str] | None:
     """Compile an author's URL. Values in the URL are percent-encoded, and the host must be constant."""
     context.flow.uses_network = True
     context.texts.check_not_cut(path)
     text = context.texts.compile_text(source, path, url=True)
-    try:
-        URL_KIND.parse_text(_JINJA_EXPRESSION.sub("x", source))
-    except ValueError as error:
-        context.report.error(
-            path, "value", f"url: {error}", "write its scheme and host; what is in braces is percent-encoded"
-        )
-        return None
-    if _HOLE_MARK in re.split(r"[/?#\\]", _JINJA_EXPRESSION.sub(_HOLE_MARK, source).partition("://")[2])[0]:
-        said = "url: the host of a server that is asked is written out"
-        context.report.error(path, "value", said, "what changes stands after the host")
+    if not context.texts.check_computed_url(source, path):
         return None
     return text.render_plain if text is not None else None
 

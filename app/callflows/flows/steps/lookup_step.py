@@ -46,7 +46,8 @@ class LookupStep(WordStep):
     step_key: ClassVar[str] = "lookup"
     caller_hears: ClassVar[str] = (
         "Silence while the other server is asked, at most for `timeout`. "
-        "If there is no answer, the call goes on with `default`, or at the node of `otherwise`."
+        "If there is no answer, or one of another shape than `default`, "
+        "the call goes on with `default`, or at the node of `otherwise`."
     )
     check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "value", "ticket-too-big")
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "into": "unread"}
@@ -58,7 +59,9 @@ class LookupStep(WordStep):
     timeout: Annotated[DurationMs, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
         DEFAULT_LOOKUP_TIMEOUT_MS, description="How long to wait for the answer, at most 5s."
     )
-    default: Any = pydantic.Field(None, description="The value if there is no answer.")
+    default: Any = pydantic.Field(
+        None, description="The value if there is no answer. An answer of another shape, a web page or nothing is none."
+    )
     otherwise: NodeName = pydantic.Field("", description="The node to go on at if there is no answer.")
 
     @classmethod
@@ -125,6 +128,7 @@ class LookupStep(WordStep):
         if url is None:
             return None
         method, timeout, into = self.method, self.timeout, self.into
+        default = None if self.default is None else parse_plain_data(self.default)
         place = f"{context.flow.name}/{context.node}/{context.step_index}"
         structured = isinstance(self.body, (dict, list))
         if structured and not any(name.lower() == "content-type" for name in headers):
@@ -134,7 +138,7 @@ class LookupStep(WordStep):
             given = "" if body is None else body(turn)
             text = json.dumps(given, ensure_ascii=False) if structured else str(given)
             told = tuple((name, render(turn)) for name, render in headers.items())
-            return LookupRequest(url(turn), method, told, text, timeout, place, into)
+            return LookupRequest(url(turn), method, told, text, timeout, place, into, default)
 
         return build_lookup
 

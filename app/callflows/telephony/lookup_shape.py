@@ -1,0 +1,69 @@
+"""Judges the answer of a lookup: an error page, nothing, or another shape than the default is no answer.
+
+Servers often say 200 with a page for people, or with an error as data. A flow would take either for a customer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_HTML_BEGIN: Final = re.compile(
+    r"\s*(?:<!--.{0,2000}?-->\s*)?(?:<\?xml[^>]{0,200}>\s*)?"
+    r"<(?:!doctype html|html|head|body|title|h1|center|script|div|p)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
+_BOOLEAN_TEXTS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "0", "1"})
+
+
+def find_answer_problem(value: object, default: object) -> str:
+    """Return the reason why a value is no answer to a lookup; "" if it is one.
+
+    ``default`` is the author's value for a lookup that fails; None accepts every shape. An object must have at least one
+    key of the default, and what stands under such keys must be of the same kind; null is always accepted there.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "the answer is empty"
+    if isinstance(value, str) and _HTML_BEGIN.match(value):
+        return "the answer is a web page (HTML) instead of data"
+    return "" if default is None else _find_difference(value, default, "the answer")
+
+
+def _find_difference(value: object, default: object, name: str) -> str:
+    if default is None:
+        return ""
+    wanted = _name_kind(default)
+    if not _is_alike(value, default):
+        return f"{name} is {_name_kind(value)}, and {wanted} as in default is expected"
+    if isinstance(default, dict) and isinstance(value, dict) and default:
+        shared = [key for key in default if key in value]
+        if not shared:
+            return f"{name} has no key of default: {', '.join(map(str, default))}"
+        found = (_find_difference(value[key], default[key], f"{key} in {name}") for key in shared if value[key] is not None)
+        return next(filter(None, found), "")
+    if isinstance(default, list) and isinstance(value, list) and default:
+        found = (_find_difference(each, default[0], f"an entry of {name}") for each in value if each is not None)
+        return next(filter(None, found), "")
+    return ""
+
+
+def _is_alike(value: object, default: object) -> bool:
+    """Return whether a value may stand for a default: servers write numbers and booleans as texts, too."""
+    if isinstance(default, (dict, list)) or isinstance(value, (dict, list)):
+        return isinstance(value, type(default))
+    if isinstance(default, bool):
+        return isinstance(value, (bool, int)) or str(value).strip().lower() in _BOOLEAN_TEXTS
+    if isinstance(default, (int, float)):
+        return not isinstance(value, bool) and _NUMBER.fullmatch(str(value)) is not None
+    return True
+
+
+def _name_kind(value: object) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "a text"
