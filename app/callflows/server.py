@@ -179,6 +179,13 @@ class Installation:
             "callflows_journal", "What happened, by what became of it in the journal", ["state"], self.journal.count_results
         )
 
+        also(
+            "callflows_watcher",
+            "Seconds since the flow files were looked at, and 1 if the look is stuck",
+            ["state"],
+            self._folder_watcher.count_states,
+        )
+
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
         log, settings = structlog.get_logger("callflows"), self.settings
@@ -191,13 +198,13 @@ class Installation:
             log.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered so")
 
     def get_status(self) -> dict[str, Any]:
-        """Return the status of the journal and of the event connection."""
+        """Return the status of the journal, the event connection and the watcher of the flow files."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
             else {"connected": False, "problem": "not set up"}
         )
-        return {"journal": self.journal.get_status(), "events": events}
+        return {"journal": self.journal.get_status(), "events": events, "watcher": self._folder_watcher.get_status()}
 
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""

@@ -421,6 +421,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A document grows longer than Opentact can be trusted to take: the call could fail.",
         "Make its texts shorter, or two nodes of it.",
     ),
+    "too-slow": CheckRule(
+        "Reading the file takes so long that it was given up; the other flows, and its last good version, go on.",
+        "Make several flows of it, with fewer nodes and names each, and take out what aliases repeat.",
+    ),
     "unknown-node": CheckRule(
         "Something leads to a node that there is not: the call could not go on.",
         "Name a node of this file, or write it under nodes.",

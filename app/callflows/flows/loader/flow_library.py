@@ -95,6 +95,8 @@ class FlowLibrary:
         """Load all files. A change is read only after the files were at rest for ``settle_seconds``."""
         self.folder = folder
         self.loaded_flows = LoadedFlows(FlowBook(), ())
+        self.file_in_progress = ""
+        """Name of the flow file that is being compiled."""
         self._options = options
         self._settle_seconds = settle_seconds
         self._refresh_lock = threading.Lock()
@@ -204,7 +206,9 @@ class FlowLibrary:
         ]
         with relax_garbage_collection(len(changed)):
             for done, name in enumerate(changed):
+                self.file_in_progress = name
                 self._compile_file(name, snapshot, recompile=anew)
+                self.file_in_progress = ""
                 if on_progress is not None:
                     on_progress(done + 1, len(changed))
         self._last_snapshot = snapshot

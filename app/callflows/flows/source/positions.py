@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from callflows.errors import Problem
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+MAX_PROBLEMS: Final = 1000
+"""Errors, and warnings, of one file that are reported."""
 SourcePath: TypeAlias = "tuple[str | int, ...]"
 """Path of a value in a file: ``("nodes", "start", 0, "say")``."""
 
@@ -38,6 +41,8 @@ class ProblemReport:
         self.problems: list[Problem] = []
         self.positions: dict[SourcePath, SourcePosition] = {(): SourcePosition(1, 1)}
         self.key_positions: dict[SourcePath, SourcePosition] = {}
+        self._seen_problems: set[Problem] = set()
+        self._problem_counts: collections.Counter[str] = collections.Counter()
         self._error_paths: set[SourcePath] = set()
         self._warnings_suppressed = False
         self._aliased_subtrees: set[tuple[SourcePath, SourcePath]] = set()
@@ -105,8 +110,14 @@ class ProblemReport:
     ) -> None:
         place = self.get_position(path, key=key)
         below = place.lines_below + line - 1 if line else 0
+        if self._problem_counts[severity] > MAX_PROBLEMS:
+            return
+        if self._problem_counts[severity] == MAX_PROBLEMS:
+            message, fix = f"there are more {severity}s in this file", "fix those above first"
         problem = Problem(self.file, place.line + below, place.column, severity, rule, message, fix)
-        if problem not in self.problems:
+        if problem not in self._seen_problems:
+            self._seen_problems.add(problem)
+            self._problem_counts[severity] += 1
             self.problems.append(problem)
 
     def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:

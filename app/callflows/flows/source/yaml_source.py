@@ -5,6 +5,7 @@ Every scalar stays text, also ``22:00``, ``+1201…`` and ``no``. Content that Y
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FLOW_FILE_BYTES: Final = 4_000_000
 """A larger flow file is refused."""
 _MAX_NODES: Final = 300_000
+_MAX_CHARACTERS: Final = 2 * MAX_FLOW_FILE_BYTES
+"""Characters of all texts, counted again for every alias that repeats them."""
 _MAX_DEPTH: Final = 60
 _YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -46,16 +49,22 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
     if root is None:
         report.error((), "shape", "the file is empty", "it needs numbers and nodes")
         return None
-    for lost in _LOST_KEY.finditer(decoded):
-        report.positions["#", lost.start()] = SourcePosition(decoded.count("\n", 0, lost.start()) + 1, 1)
-        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
-        report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
+    _report_lost_keys(decoded, report)
     try:
         return _YamlConverter(decoded, report).convert_node(root, (), 0)
     except _FileTooComplex as much:
         message = "the file is nested too deeply, or repeats itself without end"
         report.error(much.path, "yaml", message, "write out what an alias stands for")
         return None
+
+
+def _report_lost_keys(text: str, report: ProblemReport) -> None:
+    lines = enumerate(text.split("\n"), 1) if "#" in text else ()
+    found = ((line, lost) for line, written in lines if (lost := _LOST_KEY.match(written)))
+    for line, lost in itertools.islice(found, _MAX_LOST_KEYS):
+        report.positions["#", line] = SourcePosition(line, 1)
+        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
+        report.error(("#", line), "key-lost", said, "write hash for the # key")
 
 
 def iterate_texts(value: object) -> Iterator[str]:
@@ -151,16 +160,34 @@ class _YamlConverter:
             "\\" not in text and not XML_FORBIDDEN_CHARACTERS.search(text) and not RESERVED_CHARACTERS.search(text)
         )
         self._report = report
-        self._node_count = 0
+        self._step_count = 0
+        self._character_count = 0
+        # An alias stands for the same node each time, so positions and merged items are found once for each node.
+        self._position_of_node: dict[int, SourcePosition] = {}
+        self._merged_items_of_node: dict[int, list[tuple[yaml.Node, yaml.Node]]] = {}
+        self._merges_in_progress: set[int] = set()
+
+    def _count_steps(self, steps: int, characters: int, path: SourcePath) -> None:
+        """Count work that a few aliases may multiply. Raises _FileTooComplex above the limits."""
+        self._step_count += steps
+        self._character_count += characters
+        if self._step_count > _MAX_NODES or self._character_count > _MAX_CHARACTERS:
+            raise _FileTooComplex(path)
+
+    def _find_position(self, node: yaml.Node) -> SourcePosition:
+        known = self._position_of_node.get(id(node))
+        if known is None:
+            below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCK_STYLES else 0
+            comment = self._find_cutting_comment(node)
+            known = SourcePosition(node.start_mark.line + 1, node.start_mark.column + 1, comment, below)
+            self._position_of_node[id(node)] = known
+        return known
 
     def convert_node(self, node: yaml.Node, path: SourcePath, depth: int) -> Any:  # noqa: ANN401
-        self._node_count += 1
-        if depth > _MAX_DEPTH or self._node_count > _MAX_NODES:
+        if depth > _MAX_DEPTH:
             raise _FileTooComplex(path)
-        below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCK_STYLES else 0
-        self._report.positions[path] = SourcePosition(
-            node.start_mark.line + 1, node.start_mark.column + 1, self._find_cutting_comment(node), below
-        )
+        self._count_steps(1, len(node.value) if isinstance(node, yaml.ScalarNode) else 0, path)
+        self._report.positions[path] = self._find_position(node)
         if isinstance(node, yaml.MappingNode):
             plain = all(isinstance(key, yaml.ScalarNode) for key, _ in node.value)
             items = dict(self._convert_items(node, path, depth))
@@ -182,7 +209,7 @@ class _YamlConverter:
 
     def _convert_items(self, node: yaml.MappingNode, path: SourcePath, depth: int) -> Iterator[tuple[str, Any]]:
         seen: dict[str, SourcePosition] = {}
-        for key, value in self._merge_items(node):
+        for key, value in self._merge_items(node, path):
             place = SourcePosition(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._report.positions[(*path, "?")] = place
@@ -204,17 +231,27 @@ class _YamlConverter:
             self._check_text(name, (*path, name), key=True)
             yield name, self.convert_node(value, (*path, name), depth + 1)
 
-    def _merge_items(self, node: yaml.MappingNode, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
+    def _merge_items(self, node: yaml.MappingNode, path: SourcePath) -> list[tuple[yaml.Node, yaml.Node]]:
         """Return the items of a mapping, including mappings merged with ``<<``. The mapping's own items win."""
+        known = self._merged_items_of_node.get(id(node))
+        if known is not None:
+            return known
         own = [(key, value) for key, value in node.value if not _is_merge_key(key, value)]
-        if len(own) == len(node.value) or depth > _MAX_DEPTH:
+        if len(own) == len(node.value):
             return own
+        if id(node) in self._merges_in_progress or len(self._merges_in_progress) > _MAX_DEPTH:
+            raise _FileTooComplex(path)
+        self._merges_in_progress.add(id(node))
         names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
         for _, value in (item for item in node.value if _is_merge_key(*item)):
             for other in [value] if isinstance(value, yaml.MappingNode) else value.value:
-                items = [item for item in self._merge_items(other, depth + 1) if item[0].value not in names]
+                merged = self._merge_items(other, path)
+                self._count_steps(len(merged) + 1, 0, path)
+                items = [item for item in merged if not isinstance(item[0].value, str) or item[0].value not in names]
                 names |= {key.value for key, _ in items if isinstance(key, yaml.ScalarNode)}
                 own += items
+        self._merges_in_progress.discard(id(node))
+        self._merged_items_of_node[id(node)] = own
         return own
 
     def _find_cutting_comment(self, node: yaml.Node) -> str:
@@ -222,8 +259,8 @@ class _YamlConverter:
         if not self._has_hash or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED_STYLES:
             return ""
         end = node.end_mark
-        rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
-        found = _TRAILING_COMMENT.match(rest)
+        line = self._lines[end.line] if end.line < len(self._lines) else ""
+        found = _TRAILING_COMMENT.match(line, end.column)
         return found[1].rstrip() if found else ""
 
 
@@ -241,4 +278,5 @@ UNREADABLE_VALUE: Final = None
 _BLOCK_STYLES: Final = frozenset({"|", ">"})
 _QUOTED_STYLES: Final = _BLOCK_STYLES | {"'", '"'}
 _TRAILING_COMMENT: Final = re.compile(r"[ \t]+(#.*)")
-_LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)
+_LOST_KEY: Final = re.compile(r"[ \t]*#[ \t]*:[ \t]+\S.*")
+_MAX_LOST_KEYS: Final = 100
