@@ -41,6 +41,8 @@ class ProblemReport:
         self.problems: list[Problem] = []
         self.positions: dict[SourcePath, SourcePosition] = {(): SourcePosition(1, 1)}
         self.key_positions: dict[SourcePath, SourcePosition] = {}
+        self.fixes_of_unknown_keys: dict[SourcePath, str] = {}
+        """Fixes for keys that the author may not have meant as keys."""
         self._seen_problems: set[Problem] = set()
         self._problem_counts: collections.Counter[str] = collections.Counter()
         self._error_paths: set[SourcePath] = set()
@@ -51,6 +53,8 @@ class ProblemReport:
 
     def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
         """Report an error at ``path`` (with ``key``, at the key). ``line`` is a line of the text at ``path``, from 1."""
+        if rule == "unknown-key" and not fix.startswith("did you mean"):
+            fix = self.fixes_of_unknown_keys.get(path, fix)
         self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
         self._add_problem("error", path, rule, message, fix, key=key, line=line)
 
