@@ -25,6 +25,7 @@ from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
+from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -385,7 +386,8 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
     for found in (*loaded.problems, *between):
         if found not in known:
-            (log.error if found.severity == "error" else log.warning)(str(found))
+            breaks = found.severity == "error" and found.rule not in DATA_FILE_RULES
+            (log.error if breaks else log.warning)(str(found))
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
             log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)

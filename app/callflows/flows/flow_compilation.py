@@ -14,7 +14,7 @@ from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
-from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
 from callflows.flows.steps.stored_names import find_stored_names
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     finally:
         COMPILE_TIME_LIMIT.cancel()
     problems = tuple(report.problems)
-    if flow is None or not report.has_errors:
+    if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):
+        flow = dataclasses.replace(flow, misses_data=True)
+    if flow is None or not report.breaks_flow:
         return FlowCompilation(flow, None, problems, (*sorted(dependencies),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
     return FlowCompilation(

@@ -108,6 +108,7 @@ class FlowContext:
             if not written or ".." in pathlib.PurePath(written).parts or pathlib.PurePath(written).is_absolute():
                 said = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
                 self._report.error(path, "list-missing", said, "as lists/spam.csv")
+                made[name] = create_empty_list(name)
                 continue
             file = folder / written
             dependencies.add(file)
@@ -225,6 +226,13 @@ def _stat_signature(file: pathlib.Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def create_empty_list(name: str) -> CallerList:
+    """Return a list without callers, in place of a list that cannot be read."""
+    from callflows.flows.caller_lists.caller_list import CallerList  # noqa: PLC0415 - heavy
+
+    return CallerList(name)
 
 
 @functools.lru_cache(maxsize=64)

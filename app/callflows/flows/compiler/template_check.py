@@ -12,7 +12,7 @@ from jinja2 import nodes
 
 from callflows.errors import Problem
 from callflows.language import find_document_errors
-from callflows.language.xml_reader import TAG_MEANINGS
+from callflows.language.dialects import TAG_MEANINGS
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+UNREADABLE_DATA_RULES: Final = frozenset({"list-missing", "list-unreadable"})
+"""Rules of data files that could not be read as a whole."""
+DATA_FILE_RULES: Final = UNREADABLE_DATA_RULES | {"list-row"}
+"""Rules of data files beside a flow, for example a list of callers."""
 MAX_PROBLEMS: Final = 1000
 """Errors, and warnings, of one file that are reported."""
 SourcePath: TypeAlias = "tuple[str | int, ...]"
@@ -136,3 +140,8 @@ class ProblemReport:
     @property
     def has_errors(self) -> bool:
         return any(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def breaks_flow(self) -> bool:
+        """Return True for an error of the flow itself. Errors of its data files leave the flow, with the readable data."""
+        return any(problem.severity == "error" and problem.rule not in DATA_FILE_RULES for problem in self.problems)
