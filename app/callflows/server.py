@@ -376,7 +376,8 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
     """Load the flows of an installation. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
     options = CompilerOptions(create_ticket_signer(settings), settings.apology, settings.dialect, dial_regions=regions)
-    return FlowLibrary(settings.flows, options, on_progress=on_progress)
+    grace = settings.removal_grace_seconds
+    return FlowLibrary(settings.flows, options, removal_grace_seconds=grace, on_progress=on_progress)
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
@@ -388,6 +389,10 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
         if found not in known:
             breaks = found.severity == "error" and found.rule not in DATA_FILE_RULES
             (log.error if breaks else log.warning)(str(found))
+    for name, flow in before.book.flows.items() if before else ():
+        if name not in loaded.book.flows:
+            numbers = [claim.number for claim in flow.claims]
+            log.error("the file of a flow is gone: its numbers are given up", flow=name, numbers=numbers)
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
             log.error("the last good version of a flow goes on", flow=name, version=loaded.book.flows[name].version)

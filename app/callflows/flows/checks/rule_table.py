@@ -41,6 +41,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "extensions.yaml declares an element or a kind that there is not: the attribute would be refused in every flow.",
         "Declare it as Dial: {callerId: text}; callflows verbs lists the elements.",
     ),
+    "file-gone": CheckRule(
+        "A flow's file is gone while the server runs: the flow goes on for a while, then its numbers are given up.",
+        "Put the file back, or wait; CALLFLOWS_REMOVAL_GRACE_SECONDS says how long it goes on.",
+    ),
     "file-name": CheckRule(
         "A file's name is its flow's name, and this one cannot stand in a URL.",
         "Rename it with letters, digits, - and _: front-desk.yaml.",
