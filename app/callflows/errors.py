@@ -106,6 +106,10 @@ class FlowFileError(CallflowsError):
         self.problems = tuple(problems)
 
 
+class CompileTimeExceededError(CallflowsError):
+    """The compilation of a flow file took too long and is given up."""
+
+
 class FlowCreationError(CallflowsError):
     """A flow cannot be created from a template because of the name, the number or an existing file."""
 

@@ -30,6 +30,7 @@ from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
+from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.journal.journal import Journal, create_journal
@@ -219,6 +220,13 @@ class Installation:
             "callflows_journal", "Events and answers, by their result in the journal", ["state"], self.journal.count_results
         )
 
+        also(
+            "callflows_watcher",
+            "Seconds since the flow files were looked at, and 1 if the look is stuck",
+            ["state"],
+            self._folder_watcher.count_states,
+        )
+
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
         settings = self.settings
@@ -242,13 +250,13 @@ class Installation:
             _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
-        """Return the status of the journal and of the event connection."""
+        """Return the status of the journal, the event connection and the watcher of the flow files."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
             else {"connected": False, "problem": "not set up"}
         )
-        return {"journal": self.journal.get_status(), "events": events}
+        return {"journal": self.journal.get_status(), "events": events, "watcher": self._folder_watcher.get_status()}
 
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""
@@ -431,7 +439,9 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
         dial_regions=regions,
         data_folder=settings.data,
     )
-    return FlowLibrary(settings.flows, options, on_progress=on_progress)
+    return FlowLibrary(
+        settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress
+    )
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
@@ -440,7 +450,12 @@ def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers
     between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
     for problem in (*loaded.problems, *between):
         if problem not in known:
-            (_LOG.error if problem.severity == "error" else _LOG.warning)(str(problem))
+            breaks = problem.severity == "error" and problem.rule not in DATA_FILE_RULES
+            (_LOG.error if breaks else _LOG.warning)(str(problem))
+    for name, flow in before.book.flows.items() if before else ():
+        if name not in loaded.book.flows:
+            numbers = [claim.number for claim in flow.claims]
+            _LOG.error("the file of a flow is gone: its numbers are given up", flow=name, numbers=numbers)
     for name in loaded.stale_flows:
         if before and loaded.stale_flows[name] != before.stale_flows.get(name):
             _LOG.error("the last good version of a flow stays in use", flow=name, version=loaded.book.flows[name].version)

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     )
 
     flows: Path = Field(Path("callflows"), description="the folder of the flow files")
+    removal_grace_seconds: int = Field(
+        10, ge=5, le=86_400, description="how long a flow goes on whose file is gone, in case a deploy puts it back"
+    )
     data: Path = Field(Path("data"), description="the folder of stored data: the secret key, the journal")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on")

@@ -5,11 +5,12 @@ Forbidden characters are refused in an author's text, and removed from data of a
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 MAX_FIELD_CHARACTERS: Final = 256
@@ -47,11 +48,27 @@ def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0
     """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed for error messages
 
+    # The comparison takes the product of both lengths; a word that somebody has misspelt is short.
+    if len(word) > _MAX_WORD_CHARACTERS:
+        return ""
     plain: dict[str, str] = {}
-    for one in candidates:
-        plain.setdefault(_fold_word(one), one)
+    for one in itertools.islice(candidates, _MAX_CANDIDATES):
+        if len(one) <= _MAX_WORD_CHARACTERS:
+            plain.setdefault(_fold_word(one), one)
     near = get_close_matches(_fold_word(word), plain, n=1, cutoff=min_similarity)
     return plain[near[0]] if near else ""
+
+
+def format_known_words(words: Collection[str]) -> str:
+    """Return ``there are sales, support``, with the first ones of many."""
+    shown = ", ".join(itertools.islice(words, _MAX_LISTED_WORDS))
+    rest = len(words) - _MAX_LISTED_WORDS
+    return f"there are {shown}" + (f" and {rest} more" if rest > 0 else "")
+
+
+_MAX_WORD_CHARACTERS: Final = 100
+_MAX_CANDIDATES: Final = 5000
+_MAX_LISTED_WORDS: Final = 60
 
 
 def _fold_word(word: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from command_runner import run_command, run_command_process
 from lxml import etree
 
+from callflows.flows.steps.step_table import WORD_STEPS
 from callflows.language import from_xml
 from callflows.language.verbs import ELEMENT_CLASSES
 from waiting import run_process
@@ -24,6 +25,7 @@ COMMANDS = [
     "call",
     "numbers",
     "verbs",
+    "words",
     "show",
     "new",
     "export",
@@ -180,7 +182,26 @@ def test_no_folder_is_said(tmp_path, monkeypatch):
     assert "nowhere" in done.err
 
 
-# verbs and schemas
+# words, verbs and schemas
+
+
+def test_the_words_of_flows_are_listed_and_each_has_its_page():
+    listed = run_command("words").out
+    for word in WORD_STEPS:
+        assert f"\n{word} " in f"\n{listed}"
+        page = run_command("words", word)
+        assert page.code == 0
+        assert f"- {word}" in page.out
+    assert run_command("words", "record_start").code == 0
+    assert "did you mean 'dial'" in run_command("words", "transfer").err
+
+
+@pytest.mark.parametrize("word", ["menu", "goto", "voicemail", "sms"])
+def test_a_word_of_flows_asked_for_as_a_verb_leads_to_the_words(word):
+    done = run_command("verbs", word)
+    assert done.code == 2
+    assert f"callflows words {word}" in done.err
+    assert "callflows words" in run_command("verbs", "transfer").err
 
 
 def test_every_verb_is_listed_and_has_a_page():

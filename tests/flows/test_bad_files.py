@@ -10,6 +10,7 @@ from flow_harness import APOLOGY, SIGNER, compile_text
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.check_runner import check_paths
+from callflows.flows.source.positions import DATA_FILE_RULES
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))
@@ -44,7 +45,7 @@ def test_of_a_folder_of_bad_files_is_said_what_its_messages_say(folder):
 def test_a_file_with_an_error_is_no_flow_and_one_with_warnings_is():
     for file in FILES:
         made = compile_text(file.read_bytes())
-        wrong = any(problem.severity == "error" for problem in made.problems)
+        wrong = any(problem.severity == "error" and problem.rule not in DATA_FILE_RULES for problem in made.problems)
         assert (made.flow is None) is wrong, file
         assert made.problems, file
 

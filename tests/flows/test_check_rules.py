@@ -37,7 +37,17 @@ ARGUMENT = {"error": 1, "warning": 1, "_report_problem": 1, "Problem": 4, "Condi
 """Which argument is the rule, by what is called."""
 TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"}
 """Rules of scenarios; each is broken in tests/testing."""
-ELSEWHERE = {"defect", "no-file", "no-folder", "not-static", "too-deep", "too-long", "unreadable"} | TESTS
+ELSEWHERE = {
+    "defect",
+    "file-gone",
+    "no-file",
+    "no-folder",
+    "not-static",
+    "too-deep",
+    "too-long",
+    "too-slow",
+    "unreadable",
+} | TESTS
 """Rules that no file in the folder can break; each is broken below."""
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import threading
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,6 +116,63 @@ def test_files_that_are_new_renamed_or_deleted_are_followed(folder):
     library.refresh()
     assert (heard(library.loaded_flows.book, THREE), sorted(library.loaded_flows.book.flows)) == ("", ["a", "b"])
     assert library.loaded_flows.problems == ()
+
+
+def library_with_grace(folder: Path, seconds: float) -> FlowLibrary:
+    return FlowLibrary(folder, OPTIONS, settle_seconds=0, removal_grace_seconds=seconds)
+
+
+@pytest.mark.parametrize("names", [["a"], ["b"], ["a", "b"]])
+def test_a_deploy_that_takes_files_away_and_puts_them_back_is_not_heard(folder, names):
+    library = library_with_grace(folder, 60)
+    for name in names:
+        (folder / f"{name}.yaml").rename(folder / f"{name}.away")
+    for _ in range(3):
+        library.refresh()
+        assert [heard(library.loaded_flows.book, number) for number in (ONE, TWO)] == ["Hello.", "Hello."]
+        assert rules(library) == ["file-gone"] * len(names)
+    for name in names:
+        (folder / f"{name}.away").unlink()
+        put(folder, name, ONE if name == "a" else TWO, "Deployed")
+    library.refresh()
+    said = ["Deployed." if name in names else "Hello." for name in ("a", "b")]
+    assert [heard(library.loaded_flows.book, number) for number in (ONE, TWO)] == said
+    assert library.loaded_flows.problems == ()
+
+
+def test_the_numbers_of_a_file_that_stays_away_are_given_up_after_the_grace_time(folder):
+    library = library_with_grace(folder, 0.3)
+    (folder / "a.yaml").unlink()
+    assert heard(library.refresh().book, ONE) == "Hello."
+    time.sleep(0.35)
+    assert (heard(library.refresh().book, ONE), heard(library.loaded_flows.book, TWO)) == ("", "Hello.")
+    assert library.loaded_flows.problems == ()
+
+
+def test_a_flow_whose_file_got_another_suffix_is_live_at_once(folder):
+    library = library_with_grace(folder, 60)
+    (folder / "a.yaml").unlink()
+    (folder / "a.yml").write_text(f"numbers: [{ONE}]\nnodes: {{start: [say: Moved.]}}\n")
+    assert heard(library.refresh().book, ONE) == "Moved."
+    assert library.loaded_flows.problems == ()
+
+
+def test_a_folder_that_is_gone_altogether_never_empties_the_book(folder):
+    library = library_with_grace(folder, 0.1)
+    for file in folder.iterdir():
+        file.unlink()
+    library.refresh()
+    folder.rmdir()
+    for _ in range(3):
+        library.refresh()
+        time.sleep(0.06)
+    folder.mkdir()
+    for _ in range(3):
+        assert heard(library.refresh().book, ONE) == "Hello."
+        assert "no-folder" in rules(library)
+        time.sleep(0.06)
+    put(folder, "a", ONE, "Back")
+    assert heard(library.refresh().book, ONE) == "Back."
 
 
 def test_the_only_file_may_be_deleted(tmp_path):

@@ -144,7 +144,7 @@ def test_a_url_that_a_caller_could_make_into_another_scheme_is_refused(url):
     [
         ("{{ caller.nmae }}", "did you mean 'name'?"),
         ("{{ caler.name }}", "did you mean 'caller'?"),
-        ("{{ caller.name", "unexpected end"),
+        ("{{ caller.name", "is not closed by }}"),
         ("{% if caller.name %}", "end"),
         ("{% endif %}", "endif"),
         ("{{ caller.name() }}", "call has no place"),

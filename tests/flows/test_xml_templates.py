@@ -7,7 +7,9 @@ from flow_harness import APOLOGY, SIGNER, Conversation, answer_node, make_turn
 
 from callflows.errors import DocumentReadError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.compiler.xml_templates import TemplateRenderJob
 from callflows.flows.flow_compilation import FlowCompilation, compile_flow
+from callflows.language import Extensions
 
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "numbers: rest\ntemplate: acme.xml.j2\nvariables: {desk: 'north & <south>'}\nfallback: [say: Sorry.]\n"
@@ -73,14 +75,73 @@ BROKEN = {
 }
 
 
+COMPUTED = ("no root", "markup in an attribute")
+"""Faults that depend on values, and are seen only when a call is there."""
+
+
 @DIALECTS
 @pytest.mark.parametrize("template", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_document_never_leaves(tmp_path, dialect, template):
-    made = compiled(tmp_path, template, dialect)
+def test_what_is_no_document_never_leaves(dialect, template):
+    job = TemplateRenderJob(template, dialect, Extensions(), {"caller": {"name": "a<b"}})
+    with pytest.raises(DocumentReadError):
+        job.run()
+
+
+@DIALECTS
+@pytest.mark.parametrize("fault", COMPUTED)
+def test_a_fault_that_depends_on_values_leads_to_the_fallback(tmp_path, dialect, fault):
+    made = compiled(tmp_path, BROKEN[fault], dialect)
     assert made.flow is not None, made.problems
     with pytest.raises(DocumentReadError):
         answer_node(made.flow, "start", make_turn(name="a<b"))
     assert b"Sorry." in made.flow.fallback
+
+
+@pytest.mark.parametrize("fault", sorted(BROKEN.keys() - set(COMPUTED)))
+def test_a_template_that_is_no_document_for_any_caller_is_an_error_before_a_call_is_there(tmp_path, fault):
+    made = compiled(tmp_path, BROKEN[fault])
+    assert made.flow is None
+    assert made.broken_flow is not None
+    (problem,) = [problem for problem in made.problems if problem.severity == "error"]
+    assert (problem.rule, problem.file) == ("document", str(tmp_path / "acme.xml.j2"))
+
+
+@pytest.mark.parametrize(
+    ("template", "place", "said"),
+    [
+        ("<Response>\n  <Say>Tom & Jerry</Say>\n</Response>", (2, 12), "&amp;"),
+        ('<Response>\n<Play url="https://a.example/?a=1&b=2"/></Response>', (2, 34), "&amp;"),
+        ("<Response>\n{% if digits %}\n  <Sya>a</Sya>\n{% endif %}</Response>", (3, 3), "did you mean 'Say'?"),
+        ("<Response>{% if digits %}a{% elif caller.anonymous %}\n<Sya/>{% endif %}</Response>", (2, 1), "<Sya>"),
+        ("<Response>\n{% for c in digits %}<Sya>{{ c }}</Sya>{% endfor %}</Response>", (2, 22), "<Sya>"),
+        ("<Response>{% macro m(x) %}\n <Sya>{{ x }}</Sya>{% endmacro %}{{ m('a') }}</Response>", (2, 2), "<Sya>"),
+        ('<Response>{# a\nb #}<Say lnag="{{ digits }}">a</Say></Response>', (2, 5), "did you mean 'lang'?"),
+        ('<Response>\n  <Say lang="{{ digits }}">a\n</Response>', (3, 11), "<Say> is not closed before </Response>"),
+    ],
+)
+def test_the_constant_parts_of_a_template_are_read_as_a_document_with_their_places(tmp_path, template, place, said):
+    problems = compiled(tmp_path, template).problems
+    errors = [problem for problem in problems if problem.severity == "error"]
+    assert [(problem.line, problem.column) for problem in errors if said in str(problem)] == [place], problems
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<Response>{% if digits %}<Gather>{% endif %}<Say>x</Say>{% if digits %}</Gather>{% endif %}</Response>",
+        "<Response><Dial>{% if digits %}<To>{{ digits }}</To>{% endif %}</Dial></Response>",
+        "<Response><Dial>{% for c in [1, 2] %}<To>+1201555018{{ c }}</To>{% endfor %}</Dial></Response>",
+        "{% if digits %}<Response><Say>a</Say></Response>{% else %}<Response><Hangup/></Response>{% endif %}",
+        '<?xml version="1.0"?>\n<!-- a & b --><Response><Say>a &amp; b {{ digits }}{# & #}</Say></Response>',
+        "<Response><Say><![CDATA[a & b]]></Say></Response>",
+        '<Response><Pause length="{{ digits }}"/></Response>',
+        "{% set a = 1 %}\n{% macro m() %}<Say>a</Say>{% endmacro %}<Response>{{ m() }}</Response>",
+        "\r\n<Response>\r\n{% raw %}<Say>{{ a }}</Say>{% endraw %}</Response>",
+    ],
+)
+def test_a_template_that_can_be_a_document_has_no_error(tmp_path, template):
+    problems = compiled(tmp_path, template).problems
+    assert [problem for problem in problems if problem.severity == "error"] == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +149,7 @@ def test_what_is_no_document_never_leaves(tmp_path, dialect, template):
     [
         ("<Response>\n<Say>{{ caller.nmae }}</Say></Response>", "template", "acme.xml.j2:2: caller has no 'nmae'"),
         ("<Response>\n\n{% if %}</Response>", "template", "acme.xml.j2:3: Expected an expression"),
-        ("<Response>{% for a in [1] %}</Response>", "template", "acme.xml.j2:1: Unexpected end of template"),
+        ("<Response>{% for a in [1] %}</Response>", "template", "acme.xml.j2:1: {% for … %} is not closed"),
         ("<Response>{% include 'other.xml' %}</Response>", "template", "acme.xml.j2:1: include has no place"),
         ("<Response>{% extends 'other.xml' %}</Response>", "template", "acme.xml.j2:1: extends has no place"),
         ("<Response>{{ caller.number | sahfe }}</Response>", "template", "acme.xml.j2:1: there is no filter 'sahfe'"),

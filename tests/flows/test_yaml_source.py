@@ -327,3 +327,91 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
     flow = compile_valid_flow(f"numbers: rest\n{groups}nodes: {{start: [dial: b, dial: c]}}\n")
     assert request_document(flow).count('<Dial timeout="30000"><To>+12015550188</To>') == 1
     assert request_document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "place", "said"),
+    [
+        ('- say: "Hello\n    - say: "Bye."\n    - say: "x"', (4, 12), "is not closed"),
+        ('- say: "Hello\n    - hangup\n    - hangup', (4, 12), "is not closed"),
+        ("- say: 'Hello\n    - say: 'Bye.'", (4, 12), "is not closed"),
+        ("- say: 'tis the season\n    - hangup", (4, 12), "begins with an apostrophe"),
+        ('- menu: {prompt: "Press 1, keys: {1: start}}\n    - say: "a"', (4, 22), "is not closed"),
+        ("- say: Hi.\n    - say: 'Welcome to Ann's.'", (5, 12), "write an apostrophe twice"),
+        ("- say: {text: 'It's me.'}", (4, 19), "write an apostrophe twice"),
+        ('- say: "He said "hi" to me"', (4, 12), 'write \\" within'),
+        ('- say: "Open" on Monday', (4, 12), "ends before"),
+        ("- say: {text: Hello, how are you}", (4, 26), "the comma ends the text of 'text'"),
+        ("- menu: {prompt: Hello, press 1., keys: {1: start}, attempts: 1}", (4, 29), 'prompt: "…, press 1."'),
+        ("- say: {text: Hello, friend}", (4, 26), "quote the text"),
+        ("- {say: Hello {{ caller.name }}}", (4, 19), "{{ is not quoted"),
+        ("- {say: {{ caller.name }}}", (4, 14), "{{ is not quoted"),
+        ("- sms: {to: +12015550188, text: Hi {{ caller.name }}, bye}", (4, 40), "{{ is not quoted"),
+        ("- say: {{ caller.name\n    - hangup", (4, 12), "{{ is not closed"),
+        ('- say: "Hello {{ caller.name"', (4, 12), "{{ is not closed by }}"),
+        ("- say: Hello {{ caller.name }", (4, 12), "{{ is not closed by }}"),
+        ('- say: "{% if caller.name %}x"', (4, 12), "write {% endif %}"),
+    ],
+)
+def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act_on(steps, place, said):
+    (problem,) = compile_text(f"numbers: rest\nnodes:\n  start:\n    {steps}\n").problems
+    assert said in str(problem)
+    assert (problem.line, problem.column) == place
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "  - start: [say: hi]\n  - other: [say: x]\n",
+        "  - start:\n    - say: hi\n    - goto: other\n  - other:\n    - say: x\n",
+        "  - say: hi\n",
+    ],
+)
+def test_a_list_under_nodes_is_told_to_take_its_dashes_away(nodes):
+    (problem,) = compile_text(f"numbers: rest\nnodes:\n{nodes}").problems
+    assert "take the - before each name under nodes: away" in problem.fix
+    assert problem.line == 3
+
+
+def test_a_text_of_several_lines_in_quotes_is_still_one_text():
+    steps = "- say: \"Hello\n      and 'bye'\"\n- say: 'It''s'   # a comment\n- say: {text: 'a, b', lang: en-US}"
+    assert spoken_texts(compile_steps(steps)) == ["Hello and 'bye'", "It's", "a, b"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("transfer", "dial"),
+        ("Connect", "dial"),
+        ("forward", "dial"),
+        ("ring", "dial"),
+        ("queue", "dial"),
+        ("call_forward", "dial"),
+        ("email", "notify"),
+        ("if", "choose"),
+        ("switch", "choose"),
+        ("wait", "pause"),
+        ("text", "sms"),
+        ("webhook", "notify"),
+        ("go", "goto"),
+        ("jump", "goto"),
+        ("end", "hangup"),
+        ("hang up", "hangup"),
+        ("hang-up", "hangup"),
+        ("speak", "say"),
+        ("ask", "collect"),
+        ("ivr", "menu"),
+        ("leave message", "voicemail"),
+        ("fetch", "lookup"),
+    ],
+)
+def test_a_word_of_the_field_is_answered_with_the_step_of_the_same_meaning(word, meant):
+    problems = compile_text(make_flow_text(f"- {word}: something")).problems
+    (problem,) = [problem for problem in problems if problem.severity == "error"]
+    assert (problem.rule, problem.line) == ("unknown-step", 5)
+    assert f"'{meant}'" in problem.fix
+
+
+def test_if_beside_a_step_is_when():
+    (problem,) = compile_text(make_flow_text("- if: caller.anonymous\n  hangup:\n- say: Hi.")).problems
+    assert (problem.rule, problem.fix) == ("unknown-key", "did you mean 'when'?")

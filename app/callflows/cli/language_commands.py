@@ -28,12 +28,45 @@ def verbs(
     from callflows.language.verb_reference import render_verb_page, summarize_elements
 
     if verb is not None:
+        _refuse_word_of_flows(verb)
         print(render_verb_page(verb))
     elif output is TableFormat.json:
         print(json.dumps([row._asdict() for row in summarize_elements()], indent=2))
     else:
         for row in summarize_elements():
             print(f"{row.name:<12} {', '.join(row.dialects):<20} {row.evidence:<11} {row.says}")
+
+
+def _refuse_word_of_flows(verb: str) -> None:
+    """Exit with the command that explains a word, if the word is a step of flow files and no verb of Opentact."""
+    from callflows.flows.steps.step_table import WORD_STEPS, suggest_field_step
+    from callflows.language.verb_reference import is_verb_name
+
+    if is_verb_name(verb):
+        return
+    if verb.strip().casefold() in WORD_STEPS:
+        exit_with_notice(f"{verb!r} is a step of flow files, not a verb of Opentact: callflows words {verb} explains it", 2)
+    meant = suggest_field_step(verb)
+    if meant:
+        exit_with_notice(f"there is no verb {verb!r}; {meant} callflows words NAME explains a step of flow files", 2)
+
+
+def words(
+    word: Annotated[str | None, typer.Argument(help="A step of flow files, as menu or dial.")] = None,
+) -> None:
+    """Show the steps of flow files, or one with its keys, an example, and its errors."""
+    from callflows.flows.authoring.flow_reference import render_step_page
+    from callflows.flows.steps.step_table import WORD_STEPS
+
+    if word is not None:
+        try:
+            print(render_step_page(word))
+        except LookupError as error:
+            exit_with_notice(str(error.args[0]), 2)
+        return
+    for name, step in WORD_STEPS.items():
+        print(f"{name:<12} {' '.join((step.__doc__ or '').partition(chr(10) + chr(10))[0].split()).replace('``', '`')}")
+    print("\nEvery verb of Opentact is a step, too: callflows verbs lists them.")
 
 
 schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)

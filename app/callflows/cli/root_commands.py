@@ -23,7 +23,7 @@ from callflows.cli.cli_options import (
 )
 from callflows.cli.event_commands import events
 from callflows.cli.flow_commands import export, new, override, show
-from callflows.cli.language_commands import convert, schema_app, verbs
+from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_commands import opentact_app
 from callflows.cli.scenario_commands import scenario_test_command
@@ -300,6 +300,7 @@ root_app.command(epilog="Example: callflows new acme --template clinic --number 
 
 
 root_app.command(epilog="Example: callflows verbs Gather")(verbs)
+root_app.command(epilog="Example: callflows words menu")(words)
 
 
 root_app.add_typer(schema_app, name="schema")

@@ -67,6 +67,8 @@ class Flow:
     """Coverage points reported by the trail (decisions about messages and ended calls), by node, step, word, outcome."""
     uses_current_time: bool = False
     """True if the flow uses the current time."""
+    misses_data: bool = False
+    """True if a data file beside the flow, for example a list of callers, cannot be read at all."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(
         default_factory=dict, repr=False
     )

@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from callflows.errors import CompileTimeExceededError
 from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
 from callflows.flows.compiler.compiling_flow import CompilingFlow
 from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.entry_points import hash_flow_version
+from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
-from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
 from callflows.flows.steps.stored_names import find_stored_names
 
 if TYPE_CHECKING:
@@ -36,12 +38,21 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     report = ProblemReport(file)
     dependencies: set[Path] = set()
     try:
+        COMPILE_TIME_LIMIT.start(COMPILE_SECONDS)
         flow = _compile_file(name, text, report, options, dependencies)
+    except CompileTimeExceededError:
+        flow = None
+        message = f"the file was given up: reading it takes more than {COMPILE_SECONDS:g} s"
+        report.error((), "too-slow", message, "make several flows of it, and take out what is repeated by aliases")
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
+    finally:
+        COMPILE_TIME_LIMIT.cancel()
     problems = tuple(report.problems)
-    if flow is None or not report.has_errors:
+    if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):
+        flow = dataclasses.replace(flow, misses_data=True)
+    if flow is None or not report.breaks_flow:
         return FlowCompilation(flow, None, problems, (*sorted(dependencies),))
     errors = tuple(problem for problem in problems if problem.severity == "error")
     return FlowCompilation(

@@ -36,7 +36,7 @@ def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
         raise FlowFileError(report.problems)
     compiler = FlowCompiler(flow)
     build_checked_flow(compiler)
-    if report.has_errors:
+    if report.breaks_flow:
         raise FlowFileError(report.problems)
     if flow.flow_file.template:
         raise FlowFileError(

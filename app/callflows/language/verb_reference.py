@@ -246,6 +246,15 @@ def render_verb_page(name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def is_verb_name(name: str) -> bool:
+    """Return True if ``render_verb_page`` knows the name."""
+    try:
+        _find_element(name)
+    except LanguageError:
+        return False
+    return True
+
+
 def _find_element(name: str) -> type[Element]:
     names = {tag: reading.element_class.__name__ for tag, reading in TAG_MEANINGS.items()} | {SWITCH_TAG: Gather.__name__}
     known = {tag.lower(): element for tag, element in names.items()}

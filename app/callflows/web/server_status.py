@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.web.answer_metrics import AnswerMetrics
     from callflows.web.request_trust import RequestTrust
+
+
+MAX_SHOWN_PROBLEMS: Final = 20
 
 
 def explain_reader_refusal(request: Request, trust: RequestTrust) -> str:
@@ -50,7 +53,14 @@ def create_status_router(
         broken = now.broken_flows
         flows = sum(not flow.problems for flow in now.book.flows.values())
         status = "ok" if flows else "no flow is loaded"
-        body = {"status": status, "flows": flows, "broken": broken, "stale": [*now.stale_flows], **get_other_statuses()}
+        body = {
+            "status": status,
+            "flows": flows,
+            "broken": broken,
+            "stale": [*now.stale_flows],
+            "data_problems": [str(problem) for problem in now.data_problems[:MAX_SHOWN_PROBLEMS]],
+            **get_other_statuses(),
+        }
         return JSONResponse(body, status_code=200 if flows else 503)
 
     @router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)

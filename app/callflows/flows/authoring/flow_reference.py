@@ -6,6 +6,7 @@ from the fields, ``caller_hears`` and ``check_rules`` from the step classes, exa
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +18,11 @@ from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.scenario_shape import Scenario
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
+from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element, suggest_step
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.value_kinds import DURATION_PATTERN, MILLISECONDS_KIND
 from callflows.language.verbs import ELEMENT_CLASSES
+from callflows.text import format_known_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -126,6 +128,18 @@ def render_flow_reference() -> str:
         _render_rules(rule for rule in CHECK_RULES if rule not in mentioned),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_step_page(name: str) -> str:
+    """Return the part of the page about one step. Raises LookupError for a word that is no step."""
+    key = re.sub(r"[\s-]+", "_", name.strip()).casefold()
+    if key in WORD_STEPS:
+        parts = [*_render_word(key, WORD_STEPS[key])]
+    elif key in _verb_steps():
+        parts = [*_render_verb(key, _verb_steps()[key], build_flow_schema())]
+    else:
+        raise LookupError(f"there is no step {name!r}; {suggest_step(name) or format_known_words(STEP_COMPILERS)}")
+    return "\n\n".join(part for part in parts if part).removeprefix("##") + "\n"
 
 
 def load_example(kind: str, name: str) -> str:

@@ -40,10 +40,11 @@ class UncertainNames:
         self._is_text_lost = any(problem.rule in _RULES_OF_LOST_TEXT for problem in errors) or flow.report.has_error_at(
             ("template",)
         )
-        self._texts: list[str] = []
+        self._words: set[str] = set()
         if errors:
             file = flow.flow_file
-            self._texts = [*iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback])]
+            for text in iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback]):
+                self._words.update(_WORD.findall(text))
 
     def is_uncertain(self, name: str) -> bool:
         """Return whether an error may refer to a name."""
@@ -54,11 +55,10 @@ class UncertainNames:
 
     def is_mentioned(self, name: str) -> bool:
         """Return whether an error may refer to a name, or a text of a faulty flow contains the name."""
-        return self.is_uncertain(name) or any(
-            re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in self._texts
-        )
+        return self.is_uncertain(name) or name in self._words
 
 
+_WORD: Final = re.compile(r"[\w-]+")
 _SUGGESTED_NAME: Final = re.compile("did you mean '([^']+)'")
 _RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
 """Rules for parts of a file that are not read at all."""

@@ -41,6 +41,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "extensions.yaml names an unknown element or kind: every flow with the attribute would be refused.",
         "Write Dial: {callerId: text}; callflows verbs lists the elements.",
     ),
+    "file-gone": CheckRule(
+        "A flow's file is gone while the server runs: the flow goes on for a while, then its numbers are given up.",
+        "Put the file back, or wait; CALLFLOWS_REMOVAL_GRACE_SECONDS says how long it goes on.",
+    ),
     "file-name": CheckRule(
         "The name of a file is the name of its flow, and this name cannot be part of a URL.",
         "Rename the file with letters, digits, - and _: front-desk.yaml.",
@@ -424,6 +428,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "too-long": CheckRule(
         "A document becomes longer than Opentact may accept: the call could fail.",
         "Shorten its texts, or split the node in two.",
+    ),
+    "too-slow": CheckRule(
+        "Reading the file takes so long that it was given up; the other flows, and its last good version, go on.",
+        "Make several flows of it, with fewer nodes and names each, and take out what aliases repeat.",
     ),
     "unknown-node": CheckRule(
         "A step leads to an unknown node: the call could not continue.",

@@ -22,26 +22,39 @@ def check_ticket_sizes(flow: CompilingFlow) -> None:
     """
     links, reach = flow.ticket_links, flow.graph
     known = [*dict.fromkeys(links.stored_values)]
-    if sum(len(one.json_text) for one in known) * _SEALED_SIZE_FACTOR <= MAX_TICKET_STATE_BYTES:
+    if not _may_be_too_big(known):
         return
     after = {
         one: {node for node in reach.find_nodes_with_value(one) if one.name in links.carried_values[node]} for one in known
     }
-    alone = [
+    alone = {
         one
         for one in known
-        if any(links.measure_ticket_state(node, [one], flow.version) > MAX_TICKET_STATE_BYTES for node in after[one])
-    ]
-    for one in alone:
+        if _may_be_too_big([one])
+        and any(links.measure_ticket_state(node, [one], flow.version) > MAX_TICKET_STATE_BYTES for node in after[one])
+    }
+    for one in (one for one in known if one in alone):
         message = f"{one.name}: it is longer than the {MAX_TICKET_STATE_BYTES} bytes that a call can carry on"
         flow.report.error(one.path, "ticket-too-big", message, _TICKET_SIZE_FIX)
     _check_total_ticket_size(flow, {one: nodes for one, nodes in after.items() if one not in alone})
 
 
+def _may_be_too_big(values: Iterable[StoredValueEstimate]) -> bool:
+    """Return False if values surely fit into a ticket, which need not be measured then."""
+    characters = sum(len(one.json_text) + len(one.name) + _MEMBER_CHARACTERS for one in values)
+    return characters * _SEALED_SIZE_FACTOR + _TICKET_FRAME_BYTES > MAX_TICKET_STATE_BYTES
+
+
 def _check_total_ticket_size(flow: CompilingFlow, after: Mapping[StoredValueEstimate, Iterable[str]]) -> None:
     """Warn about nodes whose ticket may be too large in total."""
+    by_node: dict[str, list[StoredValueEstimate]] = {}
+    for one, nodes in after.items():
+        for node in nodes:
+            by_node.setdefault(node, []).append(one)
     for node, found in flow.node_sources.items():
-        there = sorted((one for one in after if node in after[one]), key=lambda one: len(one.json_text))
+        there = sorted(by_node.get(node, ()), key=lambda one: len(one.json_text))
+        if not _may_be_too_big(there):
+            continue
         if flow.ticket_links.measure_ticket_state(node, there, flow.version) > MAX_TICKET_STATE_BYTES:
             names = ", ".join(sorted({one.name for one in there}))
             message = (
@@ -51,5 +64,9 @@ def _check_total_ticket_size(flow: CompilingFlow, after: Mapping[StoredValueEsti
 
 
 _TICKET_SIZE_FIX: Final = "put what stays the same under variables:, or say it where it is set"
-_SEALED_SIZE_FACTOR: Final = 2
-"""Upper bound for the growth of a secret value by sealing."""
+_SEALED_SIZE_FACTOR: Final = 6
+"""Upper bound for the growth of a character by UTF-8 and by sealing."""
+_MEMBER_CHARACTERS: Final = 4
+"""Quotes, colon and comma of a value in a ticket."""
+_TICKET_FRAME_BYTES: Final = 200
+"""Upper bound for everything in a ticket's state apart from the values."""

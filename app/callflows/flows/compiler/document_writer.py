@@ -213,7 +213,7 @@ class DocumentWriter:
             except LanguageError as error:
                 self._flow.report.error(path, "verb", str(error))
                 continue
-            if self.is_static or not self._flow.report.has_errors:
+            if self.is_static or not self._flow.report.breaks_flow:
                 self._split_at_placeholders(written[len(DOCUMENT_PROLOGUE) : -len(DOCUMENT_EPILOGUE)])
             self._track_verb(element)
         self._placeholder_values.clear()

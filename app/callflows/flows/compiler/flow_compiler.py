@@ -6,6 +6,7 @@ large is fetched by a signed URL instead.
 
 from __future__ import annotations
 
+import collections
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,8 @@ class FlowCompiler:
         self._compiled_nodes: dict[tuple[str, NodeEntry], DocumentWriter] = {}
         self._nodes_in_progress: list[str] = []
         self._always_fetched_nodes: set[str] = set()
+        self._branch_nodes: dict[SourcePath, str] = {}
+        self._branch_counts: collections.Counter[str] = collections.Counter()
 
     def build_flow(self) -> Flow:
         """Compile the flow. Problems are in the report."""
@@ -203,10 +206,11 @@ class FlowCompiler:
         ``continuation`` is the (node, step) after the branch. A node with ``always_fetched`` is never placed inline.
         """
         sources = self.flow.node_sources
-        name = next((name for name, other in sources.items() if other.path == path), "")
+        name = self._branch_nodes.get(path, "")
         if not name:
             root = node.partition(".")[0]
-            name = f"{root}.{sum(other.startswith(f'{root}.') for other in sources) + 1}"
+            self._branch_counts[root] += 1
+            name = self._branch_nodes[path] = f"{root}.{self._branch_counts[root]}"
             sources[name] = NodeSource(tuple(steps), path, continuation)
             self._always_fetched_nodes |= {name} if always_fetched else set()
         return name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.shape_validation import validate_shape
@@ -107,12 +108,19 @@ class FlowContext:
             if not written or ".." in pathlib.PurePath(written).parts or pathlib.PurePath(written).is_absolute():
                 said = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
                 self._report.error(path, "list-missing", said, "as lists/spam.csv")
+                made[name] = create_empty_list(name)
                 continue
             file = folder / written
             dependencies.add(file)
-            made[name], problems = _read_cached_list(
-                name, file, self._report.file, self._report.get_position(path), _stat_signature(file), current_utc_date()
-            )
+            with COMPILE_TIME_LIMIT.pause():  # a list of a million rows takes its time
+                made[name], problems = _read_cached_list(
+                    name,
+                    file,
+                    self._report.file,
+                    self._report.get_position(path),
+                    _stat_signature(file),
+                    current_utc_date(),
+                )
             made[name] = self._suppositions.with_supposed_callers(made[name])
             self._report.problems += [problem for problem in problems if problem not in self._report.problems]
         return made
@@ -218,6 +226,13 @@ def _stat_signature(file: pathlib.Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def create_empty_list(name: str) -> CallerList:
+    """Return a list without callers, in place of a list that cannot be read."""
+    from callflows.flows.caller_lists.caller_list import CallerList  # noqa: PLC0415 - heavy
+
+    return CallerList(name)
 
 
 @functools.lru_cache(maxsize=64)

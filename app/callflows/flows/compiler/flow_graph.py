@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from callflows.flows.source.positions import SourcePath
 
@@ -81,8 +82,8 @@ class FlowGraph:
         """True if the target of some edge is unknown."""
         self.step_edges: Mapping[str, set[StepEdge]] = collections.defaultdict(set)
         """Edges between steps, by node."""
-        self.store_steps: Mapping[str, set[tuple[str, int]]] = collections.defaultdict(set)
-        """Nodes and steps that replace a value on every path, by name."""
+        self._store_steps: dict[tuple[str, str], list[int]] = {}
+        """Ordered steps that replace a value on every path, by the value's name and the node."""
         self.menu_targets: dict[SourcePath, str] = {}
         """Target nodes of menu keys, by the key's path."""
         self.first_time_use: SourcePath | None = None
@@ -104,19 +105,27 @@ class FlowGraph:
         self.edges[node].add(edge.target_node)
         self.step_edges[node].add(edge)
 
+    def record_store(self, name: str, node: str, step: int) -> None:
+        """Record a step that replaces a value on every path."""
+        steps = self._store_steps.setdefault((name, node), [])
+        at = bisect.bisect_left(steps, step)
+        if steps[at : at + 1] != [step]:
+            steps.insert(at, step)
+
     def find_nodes_with_value(self, stored_value: StoredValueEstimate) -> set[str]:
-        """Return the nodes that a call fetches while the call has the stored value."""
+        """Return the nodes that a call fetches while the call has the stored value. Follows every edge at most once."""
         fetched: set[str] = set()
+        remaining: dict[str, _RemainingEdges] = {}
         seen = {(stored_value.node, stored_value.first_carrying_step, stored_value.stored_at_step + 1)}
         left = [*seen]
         while left:
             here, entry, first = left.pop()
-            ends = min(
-                (at for node, at in self.store_steps[stored_value.name] if node == here and at >= first), default=None
-            )
-            for lead in self.step_edges[here]:
-                if lead.from_step < entry or (ends is not None and lead.from_step > ends):
-                    continue
+            if here not in remaining:
+                remaining[here] = _RemainingEdges(self.step_edges.get(here, ()))
+            stores = self._store_steps.get((stored_value.name, here), [])
+            next_store = bisect.bisect_left(stores, first)
+            last = stores[next_store] if next_store < len(stores) else None
+            for lead in remaining[here].take_edges(entry, last):
                 fetched |= {lead.target_node} if lead.is_fetched else set()
                 on = (lead.target_node, lead.target_step, lead.target_step)
                 if on not in seen:
@@ -124,22 +133,31 @@ class FlowGraph:
                     left.append(on)
         return fetched
 
-    def _find_names_used_from(self, node: str) -> set[str]:
-        """Return the names used by a node or by any node reachable from there."""
-        return {name for other in (node, *_find_reachable_nodes(self.edges, node)) for name in self.used_names[other]}
+    def find_names_used_from(self, nodes: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Return the names used by each node or by any node reachable from there."""
+        names_of_group: list[frozenset[str]] = []
+        group_of_node: dict[str, int] = {}
+        for group in _find_connected_groups(self.edges):
+            names = {name for node in group for name in self.used_names.get(node, ())}
+            after = {group_of_node[other] for node in group for other in self.edges.get(node, ()) if other in group_of_node}
+            # One object for equal sets keeps a long chain of nodes small.
+            whole = names.union(*(names_of_group[index] for index in after))
+            same = next((names_of_group[index] for index in after if len(names_of_group[index]) == len(whole)), None)
+            group_of_node.update(dict.fromkeys(group, len(names_of_group)))
+            names_of_group.append(frozenset(whole) if same is None else same)
+        return {
+            node: names_of_group[group_of_node[node]] if node in group_of_node else frozenset(self.used_names.get(node, ()))
+            for node in nodes
+        }
 
-    def find_carried_fields(self, node: str) -> tuple[str, ...]:
-        """Return the request fields used by a node or by any reachable node."""
-        return tuple(sorted({field for name in self._find_names_used_from(node) for field in _fields_of_name(name)}))
-
-    def find_carried_values(self, node: str) -> dict[str, tuple[str, ...]]:
-        """Return the stored values used by a node or by any reachable node: the used fields by name.
+    def select_stored_values(self, used_names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the stored values among used names: the used fields by name.
 
         No fields means the whole value.
         """
         names: dict[str, set[str]] = {}
         whole = set()
-        for name in self._find_names_used_from(node):
+        for name in used_names:
             root, _, rest = name.partition(".")
             if root in self._stored_names:
                 names.setdefault(root, set()).add(rest)
@@ -152,11 +170,36 @@ class FlowGraph:
 
     def find_silent_loops(self) -> list[str]:
         """Return the nodes in loops without audio and without waiting."""
-        return [node for node in [*self.silent_edges] if node in _find_reachable_nodes(self.silent_edges, node)]
+        return _find_nodes_in_loops(self.silent_edges)
 
     def find_nonwaiting_loops(self) -> list[str]:
         """Return the nodes in loops without waiting."""
-        return [node for node in [*self.nonwaiting_edges] if node in _find_reachable_nodes(self.nonwaiting_edges, node)]
+        return _find_nodes_in_loops(self.nonwaiting_edges)
+
+
+class _RemainingEdges:
+    """The edges of a node in the order of their steps, each of which is taken once."""
+
+    def __init__(self, edges: Iterable[StepEdge]) -> None:
+        self._edges = sorted(edges)
+        self._next = [*range(len(self._edges) + 1)]
+        """By index: an index from which on the next remaining edge is found."""
+
+    def take_edges(self, first_step: int, last_step: int | None) -> Iterator[StepEdge]:
+        """Yield the remaining edges from ``first_step`` to ``last_step`` (None: to the end)."""
+        at = self._find_remaining(bisect.bisect_left(self._edges, first_step, key=lambda edge: edge.from_step))
+        while at < len(self._edges) and (last_step is None or self._edges[at].from_step <= last_step):
+            yield self._edges[at]
+            self._next[at] = at + 1
+            at = self._find_remaining(at)
+
+    def _find_remaining(self, index: int) -> int:
+        root = index
+        while self._next[root] != root:
+            root = self._next[root]
+        while self._next[index] != root:
+            self._next[index], index = root, self._next[index]
+        return root
 
 
 def _make_node_sets(names: Iterable[str]) -> dict[str, set[str]]:
@@ -172,6 +215,57 @@ def _find_reachable_nodes(edges: Mapping[str, set[str]], node: str) -> set[str]:
         reached |= new
         left += new
     return reached
+
+
+def _find_nodes_in_loops(edges: Mapping[str, set[str]]) -> list[str]:
+    """Return the nodes that lead round to themselves, in the order of the file."""
+    groups = _find_connected_groups(edges)
+    looped = {node for group in groups for node in group if len(group) > 1 or node in edges.get(node, ())}
+    return [node for node in [*edges] if node in looped]
+
+
+def _find_connected_groups(edges: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of nodes that reach each other, each after all groups that it leads to (Tarjan's algorithm).
+
+    Works without recursion, because a chain of nodes may be long.
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    groups: list[list[str]] = []
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    for start in [*edges]:
+        work = [(start, iter(sorted(edges.get(start, ()))))] if start not in index else []
+        if work:
+            index[start] = low[start] = len(index)
+            stack.append(start)
+            on_stack.add(start)
+        while work:
+            node, targets = work[-1]
+            target = next(targets, None)
+            if target is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    group = [stack.pop()]
+                    while group[-1] != node:
+                        group.append(stack.pop())
+                    on_stack.difference_update(group)
+                    groups.append(group)
+            elif target not in index:
+                index[target] = low[target] = len(index)
+                stack.append(target)
+                on_stack.add(target)
+                work.append((target, iter(sorted(edges.get(target, ())))))
+            elif target in on_stack:
+                low[node] = min(low[node], index[target])
+    return groups
+
+
+def find_request_fields(used_names: Iterable[str]) -> set[str]:
+    """Return the request fields that used names need."""
+    return {field for name in used_names for field in _fields_of_name(name)}
 
 
 def _fields_of_name(name: str) -> Iterable[str]:

@@ -24,7 +24,7 @@ from callflows.flows.steps.step_table import (
     steps_need_own_node,
 )
 from callflows.language import Callback, Error
-from callflows.text import find_nearest
+from callflows.text import find_nearest, format_known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -260,7 +260,7 @@ class NodeCompiler:
         ``first_carrying_step`` is the first step with a ticket that may carry the value.
         """
         if self.always_reached:
-            self.flow.graph.store_steps[name].add((self.node, self.step_index))
+            self.flow.graph.record_store(name, self.node, self.step_index)
         if sample is not None:
             written = json.dumps(sample, ensure_ascii=False, separators=(",", ":"))
             self.flow.ticket_links.stored_values.append(
@@ -312,7 +312,7 @@ class NodeCompiler:
             return False
         if node not in nodes:
             near = find_nearest(node, nodes)
-            fix = f"did you mean {near!r}?" if near else f"there are {', '.join(self.flow.flow_file.nodes)}"
+            fix = f"did you mean {near!r}?" if near else format_known_words(self.flow.flow_file.nodes)
             self.report.error(path, "unknown-node", f"no node is named {node!r}", fix)
             self.flow.graph.edges[self.node].update([near] if near else [])
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.compiler.flow_graph import find_request_fields
 from callflows.flows.entry_points import NodeEntry
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.turn import Variables
@@ -43,9 +44,12 @@ class TicketLinks:
     def prepare_tickets(self, nodes: Iterable[str], flow_graph: FlowGraph, dialect: Dialect) -> None:
         """Compute the content of each node's tickets. Call this after all edges are recorded."""
         untold = (*_CLASSIC_CARRIED_FIELDS, CALL_BEGAN_FIELD) if dialect == "classic" else (CALL_BEGAN_FIELD,)
-        for node in nodes:
-            self.carried_fields[node] = tuple(sorted({*flow_graph.find_carried_fields(node), *untold}))
-            self.carried_values[node] = flow_graph.find_carried_values(node)
+        contents: dict[frozenset[str], tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {}
+        for node, names in flow_graph.find_names_used_from([*nodes]).items():
+            if names not in contents:
+                fields = tuple(sorted({*find_request_fields(names), *untold}))
+                contents[names] = (fields, flow_graph.select_stored_values(names))
+            self.carried_fields[node], self.carried_values[node] = contents[names]
 
     def measure_ticket_state(self, node: str, stored_values: Iterable[StoredValueEstimate], version: str) -> int:
         """Return the state size in bytes of a node's tickets, without request fields.

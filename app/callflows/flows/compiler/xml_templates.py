@@ -12,6 +12,7 @@ from jinja2 import nodes
 from callflows.errors import ExpressionError
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_targets_in_template, has_computed_targets
+from callflows.flows.compiler.template_check import find_template_errors
 from callflows.flows.entry_points import START_NODE, NodeEntry, NumberClaim
 from callflows.flows.expressions.expression_scope import make_scope_reader
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments, format_plain_text, format_url_value
@@ -87,6 +88,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     except ExpressionError as error:
         report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
         return {}
+    report.problems += find_template_errors(source, tree, file, flow.options.extensions)
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))

@@ -11,7 +11,7 @@ from callflows.errors import ExpressionError
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
 from callflows.flows.expressions.text_filters import PLAIN_FILTERS
 from callflows.telephony.calls import Caller, CurrentCall, LocalTime
-from callflows.text import format_suggestion
+from callflows.text import format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ class ScopeChecker:
     def _require_name(self, name: nodes.Name) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
         if name.name not in self._scope:
-            near = format_suggestion(name.name, [*self._scope]) or f"there are {', '.join(self._scope)}"
+            near = format_suggestion(name.name, [*self._scope]) or format_known_words(self._scope)
             raise ExpressionError(f"there is no {name.name!r}", near, name.lineno)
         return self._scope[name.name]
 

@@ -165,7 +165,7 @@ class ExpressionCompiler:
                 unescaped = self._compile_worker_value(tree, "url" if url else "text", source, uses, lang)
                 render = _escape_result(unescaped)
         except TemplateSyntaxError as error:
-            raise ExpressionError(error.message or "not a template", line=error.lineno) from None
+            raise ExpressionError(*_describe_text_error(error), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
@@ -184,9 +184,22 @@ class ExpressionCompiler:
             scope = {**self._scope, **extra_scope}
             return tree, ScopeChecker(scope, self._environment).check_names(tree, TEMPLATE_FETCHING_NODES)
         except TemplateSyntaxError as error:
-            raise ExpressionError(error.message or "not a template", line=error.lineno) from None
+            raise ExpressionError(*_describe_text_error(error), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+
+def _describe_text_error(error: TemplateSyntaxError) -> tuple[str, str]:
+    """Return message and fix for a text whose braces cannot be read."""
+    message = error.message or "not a template"
+    if "end of print statement" in message or message == "unexpected '}'":
+        return "{{ is not closed by }}", "write the name between two braces on each side: {{ caller.name }}"
+    if "unexpected end of template" in message or "Unexpected end of template" in message:
+        block = re.search(r"needs to be closed is '(\w+)'", message)
+        if block:
+            return f"{{% {block[1]} … %}} is not closed", f"write {{% end{block[1]} %}} after it"
+        return "{% is not closed by %}", "write what is decided between {% and %}"
+    return message, ""
 
 
 _find_special_character: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search

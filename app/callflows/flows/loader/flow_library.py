@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from callflows.errors import Problem
 from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
@@ -36,7 +37,6 @@ from callflows.flows.loader.folder_loader import (
 )
 
 if TYPE_CHECKING:
-    from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.flow_compilation import FlowCompilation
@@ -59,6 +59,8 @@ _MAX_SNAPSHOTS: Final = 10
 """Attempts to see a file at rest. After this number, a file that keeps changing is read in its current state."""
 _MAX_CONFLICT_ROUNDS: Final = 20
 """Rounds in which single conflicting edits are held back. Then all edits are held back."""
+_FILE_GONE_MESSAGE: Final = "the file is gone; its flow goes on for a while, in case the file comes back"
+_FILE_GONE_FIX: Final = "put it back, or wait until its numbers are given up: CALLFLOWS_REMOVAL_GRACE_SECONDS says when"
 
 
 class _FolderSnapshot(NamedTuple):
@@ -89,13 +91,24 @@ class FlowLibrary:
         options: CompilerOptions,
         *,
         settle_seconds: float = 0.08,
+        removal_grace_seconds: float = 0.0,
         on_progress: ProgressCallback | None = None,
     ) -> None:
-        """Load all files. A change is read only after the files were at rest for ``settle_seconds``."""
+        """Load all files. A change is read only after the files were at rest for ``settle_seconds``.
+
+        The flow of a file that is gone goes on for ``removal_grace_seconds``, in case a deploy puts the file back.
+        """
         self.folder = folder
         self.loaded_flows = LoadedFlows(FlowBook(), ())
+        self.file_in_progress = ""
+        """Name of the flow file that is being compiled."""
         self._options = options
         self._settle_seconds = settle_seconds
+        self._removal_grace_seconds = removal_grace_seconds
+        self._folder_was_missing = False
+        """True after the folder was missing: a new folder may have the inode of the old one."""
+        self._missing_since: dict[str, float] = {}
+        """Moments at which files were first seen to be gone, by name."""
         self._refresh_lock = threading.Lock()
         self._last_snapshot: _FolderSnapshot | None = None
         self._source_files: dict[str, _SourceFile] = {}
@@ -119,10 +132,16 @@ class FlowLibrary:
                 look = self._wait_until_stable(self._take_snapshot())
             except OSError as error:
                 self._folder_problems = [describe_missing_folder(self.folder, error)]
+                self._folder_was_missing = True
+                self._missing_since.clear()  # the folder is gone, which is no wish to give up its flows
                 self.loaded_flows = self._assemble_result(self.loaded_flows.book)
                 return self.loaded_flows
-            self._folder_problems = []
+            self._folder_was_missing = False
             self._compile_changes(look, on_progress)
+            self._folder_problems = [
+                Problem(str(self.folder / name), 1, 1, "warning", "file-gone", _FILE_GONE_MESSAGE, _FILE_GONE_FIX)
+                for name in sorted(self._missing_since)
+            ]
             wanted = self._choose_flows()
             book = self._resolve_conflicts(wanted) if wanted else self.loaded_flows.book
             self._apply_overrides(book)
@@ -157,12 +176,7 @@ class FlowLibrary:
             )
         flows = {name: found for name in names if (found := _read_signature(f"{within}/{name}")) != _NO_FILE_SIGNATURE}
         place = (folder.st_dev, folder.st_ino)
-        if (
-            self._last_snapshot
-            and self._last_snapshot.flow_signatures
-            and not flows
-            and self._last_snapshot.folder_id != place
-        ):
+        if self._last_snapshot and self._source_files and not flows and self._last_snapshot.folder_id != place:
             raise FileNotFoundError(errno.ENOENT, "it is another folder, without any flow file", within)
         read = {path for source in self._source_files.values() for path in source.dependencies}
         shared = (f"{within}/{EXTENSIONS_FILE}", *map(str, list_override_files(self.folder, self._options)))
@@ -191,12 +205,9 @@ class FlowLibrary:
     def _compile_changes(self, snapshot: _FolderSnapshot, on_progress: ProgressCallback | None) -> None:
         """Compile the changed files, or all files after a change of the extensions; forget deleted files."""
         anew = self._reload_extensions()
-        self._changed_flows |= {
-            _get_flow_name(name) for name in self._source_files.keys() - snapshot.flow_signatures.keys()
-        }
-        self._source_files = {
-            name: source for name, source in self._source_files.items() if name in snapshot.flow_signatures
-        }
+        given_up = self._find_files_to_give_up(snapshot)
+        self._changed_flows |= {_get_flow_name(name) for name in given_up}
+        self._source_files = {name: source for name, source in self._source_files.items() if name not in given_up}
         changed = [
             n
             for n in snapshot.flow_signatures
@@ -204,10 +215,26 @@ class FlowLibrary:
         ]
         with relax_garbage_collection(len(changed)):
             for done, name in enumerate(changed):
+                self.file_in_progress = name
                 self._compile_file(name, snapshot, recompile=anew)
+                self.file_in_progress = ""
                 if on_progress is not None:
                     on_progress(done + 1, len(changed))
         self._last_snapshot = snapshot
+
+    def _find_files_to_give_up(self, snapshot: _FolderSnapshot) -> set[str]:
+        """Return the files that are gone for longer than the grace time, or whose flow has another file now."""
+        now, there = time.monotonic(), {_get_flow_name(name) for name in snapshot.flow_signatures}
+        missing = self._source_files.keys() - snapshot.flow_signatures.keys()
+        self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
+        given_up = {
+            name
+            for name, since in self._missing_since.items()
+            if now - since >= self._removal_grace_seconds or _get_flow_name(name) in there
+        }
+        for name in given_up:
+            del self._missing_since[name]
+        return given_up
 
     def _reload_extensions(self) -> bool:
         """Read ``extensions.yaml`` if changed; return whether all flows must be compiled again.

@@ -16,7 +16,7 @@ from callflows.errors import LanguageError, Problem
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
 from callflows.flows.flow_compilation import FlowCompilation, compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
-from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.positions import DATA_FILE_RULES, ProblemReport
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES, read_yaml
 from callflows.language import Extensions
 from callflows.language.verbs import ELEMENT_CLASSES
@@ -61,6 +61,11 @@ class LoadedFlows:
         known = [flow.name for flow in self.book.flows.values() if flow.problems]
         wrong = {Path(problem.file) for problem in self.problems if problem.severity == "error"}
         return known + sorted({file.stem for file in wrong if is_flow_file(file)} - self.book.flows.keys())
+
+    @property
+    def data_problems(self) -> list[Problem]:
+        """Errors of data files beside flows: the flows go on with the data that can be read."""
+        return [problem for problem in self.problems if problem.severity == "error" and problem.rule in DATA_FILE_RULES]
 
     @property
     def state_counts(self) -> dict[str, int]:
@@ -175,8 +180,8 @@ def choose_flow(
 ) -> tuple[Flow | None, list[Problem]]:
     """Choose between files with the same flow name: the live file, or the first without errors. Return all problems, too.
 
-    If no file is valid, the current version stays if it is valid; otherwise a broken flow with only its fallback is
-    used.
+    If no file is valid, or a data file cannot be read at all, the current version stays if it is valid; otherwise a broken
+    flow with only its fallback is used, or the flow with the data that can be read.
     """
     candidates = list(candidates)
     problems = [problem for one in candidates for problem in one.problems]
@@ -184,6 +189,9 @@ def choose_flow(
     if not right:
         good = current_flow if candidates and current_flow is not None and not current_flow.problems else None
         return good or next((one.broken_flow for one in candidates if one.broken_flow is not None), None), problems
+    has_data = current_flow is not None and not current_flow.problems and not current_flow.misses_data
+    if has_data and all(flow.misses_data for flow in right):
+        return current_flow, problems
     best = next((flow for flow in right if current_flow is not None and flow.file == current_flow.file), right[0])
     said = f"{best.file} is named so already"
     problems += [

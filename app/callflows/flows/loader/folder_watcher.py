@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import watchfiles
 
@@ -27,6 +27,9 @@ FOLDER_POLL_SECONDS: Final = 2.0
 """Seconds between polls without notification."""
 _POLL_COST_FACTOR: Final = 50
 """Expensive polls are rarer: polling takes at most a fiftieth of the time."""
+_MAX_POLL_PAUSE_SECONDS: Final = 60.0
+STUCK_SECONDS: Final = 30.0
+"""A look at the files that takes longer is reported by /readyz and /metrics."""
 _NOTIFICATION_RETRY_SECONDS: Final = 30.0
 """Seconds of polling after notifications failed, before the next attempt to use them."""
 _NOTIFICATION_STEP_MS: Final = 50
@@ -63,6 +66,8 @@ class FolderWatcher:
         self._poll_seconds = poll_seconds
         self._stop_event = threading.Event()
         self._thread: threading.Thread | None = None
+        self._refresh_began_at: float | None = None
+        self._refreshed_at = time.monotonic()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._watch_until_stopped, name="watcher", daemon=True)
@@ -76,6 +81,7 @@ class FolderWatcher:
 
     def refresh_library(self) -> None:
         """Refresh the library and report a change to ``on_loaded``. Never raises."""
+        self._refresh_began_at = time.monotonic()
         try:
             loaded = self._library.refresh()
             if loaded is not self._reported_flows:
@@ -83,6 +89,27 @@ class FolderWatcher:
                 self._reported_flows = loaded
         except Exception:  # noqa: BLE001 - the watcher must survive every error
             _LOG.exception("the flow files could not be looked at, and go on as they were")
+        finally:
+            self._refresh_began_at, self._refreshed_at = None, time.monotonic()
+
+    def get_status(self) -> dict[str, Any]:
+        """Return the seconds since the last look at the files, and a problem if edits are not taken up."""
+        now, began = time.monotonic(), self._refresh_began_at
+        problem = ""
+        if self._thread is not None and not self._thread.is_alive() and not self._stop_event.is_set():
+            problem = "the thread that looks for edits has ended: restart the server"
+        elif began is not None and now - began > STUCK_SECONDS:
+            file = self._library.file_in_progress
+            problem = (
+                f"edits have not been taken up for {now - began:.0f} s"
+                f"{f', because {file} is still being read' if file else ''}: restart the server if it stays so"
+            )
+        return {"last_look_seconds": round(now - (began or self._refreshed_at), 1), "problem": problem}
+
+    def count_states(self) -> dict[str, int]:
+        """Return the status as numbers, for metrics."""
+        status = self.get_status()
+        return {"last_look_seconds": int(status["last_look_seconds"]), "stuck": int(bool(status["problem"]))}
 
     def _watch_until_stopped(self) -> None:
         while not self._stop_event.is_set():
@@ -118,7 +145,9 @@ class FolderWatcher:
                 self.refresh_library()
                 due = (
                     time.monotonic()
-                    + max(self._poll_seconds, _POLL_COST_FACTOR * (time.thread_time() - began))
+                    + min(
+                        max(self._poll_seconds, _POLL_COST_FACTOR * (time.thread_time() - began)), _MAX_POLL_PAUSE_SECONDS
+                    )
                     - _NOTIFICATION_STEP_MS / 1000
                 )
             if self._read_folder_id() != place:

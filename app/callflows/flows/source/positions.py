@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from callflows.errors import Problem
 
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+UNREADABLE_DATA_RULES: Final = frozenset({"list-missing", "list-unreadable"})
+"""Rules of data files that could not be read as a whole."""
+DATA_FILE_RULES: Final = UNREADABLE_DATA_RULES | {"list-row"}
+"""Rules of data files beside a flow, for example a list of callers."""
+MAX_PROBLEMS: Final = 1000
+"""Errors, and warnings, of one file that are reported."""
 SourcePath: TypeAlias = "tuple[str | int, ...]"
 """Path of a value in a file: ``("nodes", "start", 0, "say")``."""
 
@@ -38,6 +45,10 @@ class ProblemReport:
         self.problems: list[Problem] = []
         self.positions: dict[SourcePath, SourcePosition] = {(): SourcePosition(1, 1)}
         self.key_positions: dict[SourcePath, SourcePosition] = {}
+        self.fixes_of_unknown_keys: dict[SourcePath, str] = {}
+        """Fixes for keys that the author may not have meant as keys."""
+        self._seen_problems: set[Problem] = set()
+        self._problem_counts: collections.Counter[str] = collections.Counter()
         self._error_paths: set[SourcePath] = set()
         self._warnings_suppressed = False
         self._aliased_subtrees: set[tuple[SourcePath, SourcePath]] = set()
@@ -46,6 +57,8 @@ class ProblemReport:
 
     def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
         """Report an error at ``path`` (with ``key``, at the key). ``line`` is a line of the text at ``path``, from 1."""
+        if rule == "unknown-key" and not fix.startswith("did you mean"):
+            fix = self.fixes_of_unknown_keys.get(path, fix)
         self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
         self._add_problem("error", path, rule, message, fix, key=key, line=line)
 
@@ -105,8 +118,14 @@ class ProblemReport:
     ) -> None:
         place = self.get_position(path, key=key)
         below = place.lines_below + line - 1 if line else 0
+        if self._problem_counts[severity] > MAX_PROBLEMS:
+            return
+        if self._problem_counts[severity] == MAX_PROBLEMS:
+            message, fix = f"there are more {severity}s in this file", "fix those above first"
         problem = Problem(self.file, place.line + below, place.column, severity, rule, message, fix)
-        if problem not in self.problems:
+        if problem not in self._seen_problems:
+            self._seen_problems.add(problem)
+            self._problem_counts[severity] += 1
             self.problems.append(problem)
 
     def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:
@@ -121,3 +140,8 @@ class ProblemReport:
     @property
     def has_errors(self) -> bool:
         return any(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def breaks_flow(self) -> bool:
+        """Return True for an error of the flow itself. Errors of its data files leave the flow, with the readable data."""
+        return any(problem.severity == "error" and problem.rule not in DATA_FILE_RULES for problem in self.problems)

@@ -112,7 +112,12 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
         case "list_type":
             report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
         case "dict_type" | "model_type" | "model_attributes_type":
-            report.error(where, "shape", f"{name}: must be a mapping of keys and values", "as key: value, without -")
+            fix = "as key: value, without -"
+            if isinstance(error["input"], list):
+                fix = (
+                    f"take the - before each name under {name}: away, as {name}: {{start: […]}}" if name == "nodes" else fix
+                )
+            report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
             report.error(where, "shape", f"{name}: must be a text")
         case "too_short" | "string_too_short":

@@ -5,8 +5,9 @@ Every scalar stays text, also ``22:00``, ``+1201…`` and ``no``. Content that Y
 
 from __future__ import annotations
 
+import itertools
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FLOW_FILE_BYTES: Final = 4_000_000
 """A larger flow file is refused."""
 _MAX_NODES: Final = 300_000
+_MAX_CHARACTERS: Final = 2 * MAX_FLOW_FILE_BYTES
+"""Characters of all texts, counted again for every alias that repeats them."""
 _MAX_DEPTH: Final = 60
 _YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -46,16 +49,22 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
     if root is None:
         report.error((), "shape", "the file is empty", "it needs numbers and nodes")
         return None
-    for lost in _LOST_KEY.finditer(decoded):
-        report.positions["#", lost.start()] = SourcePosition(decoded.count("\n", 0, lost.start()) + 1, 1)
-        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
-        report.error(("#", lost.start()), "key-lost", said, "write hash for the # key")
+    _report_lost_keys(decoded, report)
     try:
         return _YamlConverter(decoded, report).convert_node(root, (), 0)
     except _FileTooComplex as much:
         message = "the file is nested too deeply, or repeats itself without end"
         report.error(much.path, "yaml", message, "write out what an alias stands for")
         return None
+
+
+def _report_lost_keys(text: str, report: ProblemReport) -> None:
+    lines = enumerate(text.split("\n"), 1) if "#" in text else ()
+    found = ((line, lost) for line, written in lines if (lost := _LOST_KEY.match(written)))
+    for line, lost in itertools.islice(found, _MAX_LOST_KEYS):
+        report.positions["#", line] = SourcePosition(line, 1)
+        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
+        report.error(("#", line), "key-lost", said, "write hash for the # key")
 
 
 def iterate_texts(value: object) -> Iterator[str]:
@@ -110,6 +119,12 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         report.positions[()] = SourcePosition(before.count("\n") + 1, error.position - before.rfind("\n"))
         report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[error.position]):04X}", "take it out")
         return
+    fault = _find_quote_fault(error, text) or _find_brace_fault(error, text)
+    if fault is not None:
+        line, column, message, fix = fault
+        report.positions[()] = SourcePosition(line, column)
+        report.error((), "yaml", message, fix)
+        return
     problem = str(getattr(error, "problem", None) or error)
     said = f"{getattr(error, 'context', '')} {problem}"
     fix = next((fix for known, fix in _YAML_ERROR_FIXES.items() if known in said), "")
@@ -119,6 +134,75 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     report.error((), "yaml", f"this is not YAML: {problem}", fix)
 
 
+_SourceFault: TypeAlias = "tuple[int, int, str, str]"
+"""Line, column, message and fix."""
+
+
+def _find_quote_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the quote that made the file unreadable: not closed, or closed within its text."""
+    for token in _iterate_quoted_tokens(text):
+        quote, end = token.style, token.end_mark
+        line = text[end.index : end.index + _SHOWN_CHARACTERS].partition("\n")[0]
+        if not _TEXT_AFTER_QUOTE.match(line):
+            continue
+        place = (token.start_mark.line + 1, token.start_mark.column + 1)
+        if token.start_mark.line != end.line:
+            return (*place, *_describe_open_quote(quote))
+        after = line.strip()[:20]
+        message = f"the text in {quote} ends before {after!r}, because a {quote} within it closes it"
+        if quote == "'":
+            return (*place, message, "write an apostrophe twice ('') within '…', or put the text in \"…\"")
+        return (*place, message, 'write \\" within "…", or put the text in \'…\'')
+    if "while scanning a quoted scalar" in str(getattr(error, "context", "")):
+        opened = getattr(error, "context_mark", None)
+        if opened is not None:
+            return (opened.line + 1, opened.column + 1, *_describe_open_quote(text[opened.index]))
+    return None
+
+
+def _describe_open_quote(quote: str) -> tuple[str, str]:
+    fix = f"put a {quote} at the end of the text"
+    if quote == "'":
+        fix += ', or put a text that begins with an apostrophe in "…"'
+    return f"the {quote} that opens here is not closed: the following lines are taken for its text", fix
+
+
+def _iterate_quoted_tokens(text: str) -> Iterator[Any]:
+    """Yield the quoted texts as far as YAML can be read."""
+    try:
+        for token in yaml.scan(text, Loader=_YAML_LOADER):
+            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                yield token
+    except yaml.YAMLError:
+        return
+
+
+def _find_brace_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the first unquoted ``{{`` near an error of a mapping in braces or of a list in brackets."""
+    mark = getattr(error, "problem_mark", None)
+    opened: Any = getattr(error, "context_mark", None) or mark
+    if mark is None or "flow" not in str(getattr(error, "context", "")):
+        return None
+    lines = text.splitlines()
+    for number in range(opened.line, min(mark.line + 1, len(lines), opened.line + _MAX_FAULT_LINES)):
+        plain = _QUOTED_PART.sub(lambda part: " " * len(part[0]), lines[number])
+        found = _VALUE_BRACES.search(plain)
+        if found is None:
+            continue
+        column = found.start("braces") + 1
+        if "}}" not in plain[found.end() :] and "%}" not in plain[found.end() :]:
+            message = f"{found['braces']} is not closed, and its text is not quoted"
+            return number + 1, column, message, 'quote the text, and close the braces: "Hello {{ caller.name }}"'
+        message = f"a text with {found['braces']} is not quoted, and YAML takes the braces for its own"
+        return number + 1, column, message, 'quote the whole text: "Hello {{ caller.name }}"'
+    return None
+
+
+_SHOWN_CHARACTERS: Final = 200
+_MAX_FAULT_LINES: Final = 1000
+_TEXT_AFTER_QUOTE: Final = re.compile(r"[ \t]*[^\s#:,\]}]")
+_QUOTED_PART: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '[^']*' """, re.VERBOSE)
+_VALUE_BRACES: Final = re.compile(r"(?P<braces>\{\{|\{%)")
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
 """Everything before the first word of a line: a block collection can only begin inside this text or right after."""
 _UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
@@ -151,16 +235,34 @@ class _YamlConverter:
             "\\" not in text and not XML_FORBIDDEN_CHARACTERS.search(text) and not RESERVED_CHARACTERS.search(text)
         )
         self._report = report
-        self._node_count = 0
+        self._step_count = 0
+        self._character_count = 0
+        # An alias stands for the same node each time, so positions and merged items are found once for each node.
+        self._position_of_node: dict[int, SourcePosition] = {}
+        self._merged_items_of_node: dict[int, list[tuple[yaml.Node, yaml.Node]]] = {}
+        self._merges_in_progress: set[int] = set()
+
+    def _count_steps(self, steps: int, characters: int, path: SourcePath) -> None:
+        """Count work that a few aliases may multiply. Raises _FileTooComplex above the limits."""
+        self._step_count += steps
+        self._character_count += characters
+        if self._step_count > _MAX_NODES or self._character_count > _MAX_CHARACTERS:
+            raise _FileTooComplex(path)
+
+    def _find_position(self, node: yaml.Node) -> SourcePosition:
+        known = self._position_of_node.get(id(node))
+        if known is None:
+            below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCK_STYLES else 0
+            comment = self._find_cutting_comment(node)
+            known = SourcePosition(node.start_mark.line + 1, node.start_mark.column + 1, comment, below)
+            self._position_of_node[id(node)] = known
+        return known
 
     def convert_node(self, node: yaml.Node, path: SourcePath, depth: int) -> Any:  # noqa: ANN401
-        self._node_count += 1
-        if depth > _MAX_DEPTH or self._node_count > _MAX_NODES:
+        if depth > _MAX_DEPTH:
             raise _FileTooComplex(path)
-        below = 1 if isinstance(node, yaml.ScalarNode) and node.style in _BLOCK_STYLES else 0
-        self._report.positions[path] = SourcePosition(
-            node.start_mark.line + 1, node.start_mark.column + 1, self._find_cutting_comment(node), below
-        )
+        self._count_steps(1, len(node.value) if isinstance(node, yaml.ScalarNode) else 0, path)
+        self._report.positions[path] = self._find_position(node)
         if isinstance(node, yaml.MappingNode):
             plain = all(isinstance(key, yaml.ScalarNode) for key, _ in node.value)
             items = dict(self._convert_items(node, path, depth))
@@ -182,13 +284,24 @@ class _YamlConverter:
 
     def _convert_items(self, node: yaml.MappingNode, path: SourcePath, depth: int) -> Iterator[tuple[str, Any]]:
         seen: dict[str, SourcePosition] = {}
-        for key, value in self._merge_items(node):
+        items = self._merge_items(node, path)
+        for index, (key, value) in enumerate(items):
             place = SourcePosition(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._report.positions[(*path, "?")] = place
-                self._report.error((*path, "?"), "yaml", "a key must be a word", _QUOTE_BRACES_FIX)
+                message = "a key must be a word"
+                if isinstance(key, yaml.MappingNode) and key.flow_style:
+                    message = "a text with {{ is not quoted, and YAML takes the braces for its own"
+                self._report.error((*path, "?"), "yaml", message, _QUOTE_BRACES_FIX)
                 continue
             name = str(key.value)
+            if node.flow_style and index and _is_cut_by_comma(*items[index - 1], key, value):
+                before = str(items[index - 1][0].value)
+                if not _KEY_WORD.fullmatch(name):
+                    self._report_cut_text(before, name, path, place)
+                    continue
+                fix = f'if the comma belongs to the text of {before}, quote the text: {before}: "…, {name:.40}"'
+                self._report.fixes_of_unknown_keys[(*path, name)] = fix
             self._report.key_positions[(*path, name)] = place
             if name in seen:
                 first = seen[name].line
@@ -204,17 +317,33 @@ class _YamlConverter:
             self._check_text(name, (*path, name), key=True)
             yield name, self.convert_node(value, (*path, name), depth + 1)
 
-    def _merge_items(self, node: yaml.MappingNode, depth: int = 0) -> list[tuple[yaml.Node, yaml.Node]]:
+    def _report_cut_text(self, key: str, rest: str, path: SourcePath, place: SourcePosition) -> None:
+        cut_path = (*path, f"{key},{rest}")
+        self._report.positions[cut_path] = place
+        message = f"the comma ends the text of {key!r}, and {rest!r:.60} is taken for a key"
+        self._report.error(cut_path, "yaml", message, f'within braces quote a text with a comma: {key}: "…, {rest:.40}"')
+
+    def _merge_items(self, node: yaml.MappingNode, path: SourcePath) -> list[tuple[yaml.Node, yaml.Node]]:
         """Return the items of a mapping, including mappings merged with ``<<``. The mapping's own items win."""
+        known = self._merged_items_of_node.get(id(node))
+        if known is not None:
+            return known
         own = [(key, value) for key, value in node.value if not _is_merge_key(key, value)]
-        if len(own) == len(node.value) or depth > _MAX_DEPTH:
+        if len(own) == len(node.value):
             return own
+        if id(node) in self._merges_in_progress or len(self._merges_in_progress) > _MAX_DEPTH:
+            raise _FileTooComplex(path)
+        self._merges_in_progress.add(id(node))
         names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
         for _, value in (item for item in node.value if _is_merge_key(*item)):
             for other in [value] if isinstance(value, yaml.MappingNode) else value.value:
-                items = [item for item in self._merge_items(other, depth + 1) if item[0].value not in names]
+                merged = self._merge_items(other, path)
+                self._count_steps(len(merged) + 1, 0, path)
+                items = [item for item in merged if not isinstance(item[0].value, str) or item[0].value not in names]
                 names |= {key.value for key, _ in items if isinstance(key, yaml.ScalarNode)}
                 own += items
+        self._merges_in_progress.discard(id(node))
+        self._merged_items_of_node[id(node)] = own
         return own
 
     def _find_cutting_comment(self, node: yaml.Node) -> str:
@@ -222,9 +351,23 @@ class _YamlConverter:
         if not self._has_hash or not isinstance(node, yaml.ScalarNode) or node.style in _QUOTED_STYLES:
             return ""
         end = node.end_mark
-        rest = self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
-        found = _TRAILING_COMMENT.match(rest)
+        line = self._lines[end.line] if end.line < len(self._lines) else ""
+        found = _TRAILING_COMMENT.match(line, end.column)
         return found[1].rstrip() if found else ""
+
+
+def _is_cut_by_comma(previous_key: yaml.Node, previous: yaml.Node, key: yaml.ScalarNode, value: yaml.Node) -> bool:
+    """Return True if a key without a value may be the rest of the plain text before it, cut by a comma."""
+    return (
+        isinstance(previous_key, yaml.ScalarNode)
+        and isinstance(previous, yaml.ScalarNode)
+        and isinstance(value, yaml.ScalarNode)
+        and previous.style not in _QUOTED_STYLES
+        and bool(previous.value)
+        and key.style not in _QUOTED_STYLES
+        and value.style not in _QUOTED_STYLES
+        and not value.value
+    )
 
 
 def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
@@ -241,4 +384,6 @@ UNREADABLE_VALUE: Final = None
 _BLOCK_STYLES: Final = frozenset({"|", ">"})
 _QUOTED_STYLES: Final = _BLOCK_STYLES | {"'", '"'}
 _TRAILING_COMMENT: Final = re.compile(r"[ \t]+(#.*)")
-_LOST_KEY: Final = re.compile(r"^[ \t]*#[ \t]*:[ \t]+\S.*$", re.MULTILINE)
+_KEY_WORD: Final = re.compile(r"[a-z0-9_*#~<-]*|null")
+_LOST_KEY: Final = re.compile(r"[ \t]*#[ \t]*:[ \t]+\S.*")
+_MAX_LOST_KEYS: Final = 100

@@ -104,17 +104,62 @@ def parse_flow_step(step: object, path: SourcePath, context: StepContext) -> tup
     if word not in STEP_COMPILERS:
         first = word.replace(":", " ").partition(" ")[0]
         meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        near = meant or format_suggestion(word, STEP_COMPILERS) or f"there are {', '.join(STEP_COMPILERS)}"
+        near = meant or suggest_step(word) or f"there are {', '.join(STEP_COMPILERS)}"
         context.report.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
-        right = find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
+        right = "" if suggest_field_step(word) else find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
         context.report.alias_subtree((*path, word), (*path, right))
         return right if step[word] else "", step[word], when
     return word, step[word], when
 
 
+def suggest_field_step(word: str) -> str:
+    """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
+    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
+    steps = [step for step in _STEPS_BY_FIELD_WORD.get(folded, ()) if step == "when" or step in STEP_COMPILERS]
+    return f"did you mean {' or '.join(map(repr, steps))}?" if steps else ""
+
+
+def suggest_step(word: str) -> str:
+    """Return a suggestion for a word that is no step: the step of the same meaning, or of a similar spelling."""
+    return suggest_field_step(word) or format_suggestion(word, STEP_COMPILERS)
+
+
+_FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
+    (
+        "dial",
+    ): "transfer, connect, forward, ring, phone, bridge, queue, enqueue, hunt, hunt group, ring group, route, number, "
+    "agent, extension, sip, conference, blind transfer, warm transfer, call forward, forward to, transfer to, send to",
+    ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
+    ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
+    ("pause",): "wait, sleep, delay, silence, wait for",
+    ("sms",): "text, text message, message, send sms, send text, mms, reply, texting",
+    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack",
+    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url",
+    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat",
+    ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
+    ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
+    ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
+    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice",
+    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording",
+    ("hold",): "music on hold, moh, park",
+    ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, voice mail",
+    ("set",): "variable, var, let, assign, set variable, store, save, define",
+    ("reject",): "busy, block, decline, refuse",
+    ("answer",): "pickup, pick up, accept",
+}
+_STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
+    word: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for word in words.split(", ")
+}
+"""Steps by the words of other phone systems and of everyday speech."""
+
+
 def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: StepContext) -> dict[str, Any]:
     """Correct a misspelt ``when``, and report the misspelling."""
-    strange = "" if "when" in step or len(step) == 1 else find_nearest("when", step, MIN_SPELLING_SIMILARITY)
+    if "when" in step or len(step) == 1:
+        return step
+    strange = next((key for key in step if key.casefold() in _WORDS_FOR_WHEN), "") or find_nearest(
+        "when", step, MIN_SPELLING_SIMILARITY
+    )
     if not strange or strange in STEP_COMPILERS:
         return step
     context.report.error(
@@ -122,6 +167,9 @@ def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: Step
     )
     context.report.alias_subtree((*path, strange), (*path, "when"))
     return {"when" if key == strange else key: value for key, value in step.items()}
+
+
+_WORDS_FOR_WHEN: Final = frozenset({"if", "condition", "cond"})
 
 
 def find_step_key(step: object) -> str:

@@ -1,0 +1,176 @@
+"""Reads the constant parts of an XML template as a document, so that errors are known before a caller meets them.
+
+The template is written out several times with a sample for each value, each time with other branches of its conditions.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from jinja2 import nodes
+
+from callflows.errors import Problem
+from callflows.language import find_document_errors
+from callflows.language.dialects import TAG_MEANINGS
+from callflows.text import format_suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from callflows.language import Extensions
+
+
+_MAX_SAMPLES: Final = 8
+_SAMPLE_TEXT: Final = "1"
+_LONE_AMPERSAND: Final = re.compile(r"&(?!(?:#[0-9]+|#x[0-9A-Fa-f]+|amp|lt|gt|quot|apos);)")
+_IGNORED_MARKUP: Final = re.compile(r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
+_OPENING_TAG: Final = re.compile(r"<([A-Za-z][\w.-]*)")
+_MARKUP_NODES: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
+"""Parts of a template whose output may be markup that stands elsewhere in the source."""
+_MISMATCHED_TAG: Final = re.compile(r"not well-formed: Opening and ending tag mismatch: (\S+) line [0-9]+ and (\S+)")
+"""The message of libxml2, whose line is that of the sample."""
+_ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not allowed in ")
+"""Errors that hold whatever the values are."""
+
+
+class _Part(NamedTuple):
+    text: str
+    source_offset: int
+    is_sample: bool
+
+
+def find_template_errors(source: str, template: nodes.Template, file: Path, extensions: Extensions) -> list[Problem]:
+    """Return the errors that the document has for every caller, or on one way through the template, with their places."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")  # as Jinja reads it
+    offsets = _find_data_offsets(source, template)
+    found = dict.fromkeys(_find_ampersands(template, offsets))
+    if any(True for _ in template.find_all(_MARKUP_NODES)):
+        found |= dict.fromkeys(_find_unknown_tags(template, offsets))
+    else:
+        found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
+    return [
+        Problem(
+            str(file),
+            source.count("\n", 0, offset) + 1,
+            offset - source.rfind("\n", 0, offset),
+            "error",
+            "document",
+            reason,
+            "write &amp; for it" if reason.startswith("a & ") else "",
+        )
+        for offset, reason in sorted(found)
+    ]
+
+
+def _find_data_offsets(source: str, template: nodes.Template) -> dict[int, int]:
+    """Return the offset in the source of each constant text, by the identity of its node."""
+    offsets: dict[int, int] = {}
+    at = 0
+    for data in template.find_all(nodes.TemplateData):
+        begin = source.find(data.data, at)
+        offsets[id(data)] = begin if begin >= 0 else at
+        at = offsets[id(data)] + (len(data.data) if begin >= 0 else 0)
+    return offsets
+
+
+def _find_ampersands(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str]]:
+    for data in template.find_all(nodes.TemplateData):
+        plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), data.data)
+        for match in _LONE_AMPERSAND.finditer(plain):
+            yield offsets[id(data)] + match.start(), "a & in a text or an attribute begins an entity, and this is none"
+
+
+def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str]]:
+    for data in template.find_all(nodes.TemplateData):
+        plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), data.data)
+        for match in _OPENING_TAG.finditer(plain):
+            if match[1] not in TAG_MEANINGS and match[1] != "Switch":
+                near = format_suggestion(match[1], [*TAG_MEANINGS])
+                yield offsets[id(data)] + match.start(), f"unknown element <{match[1]}>{f' ({near})' if near else ''}"
+
+
+def _find_errors_of_samples(
+    template: nodes.Template, offsets: dict[int, int], extensions: Extensions, *, has_ampersand: bool
+) -> Iterator[tuple[int, str]]:
+    """Yield offset and reason of the errors that a sample has, unless another sample shows that the place can be right."""
+    branches = [2 + len(choice.elif_) for choice in template.find_all(nodes.If)]
+    samples = [
+        [*_write_sample(template.body, choice, offsets)] for choice in range(min(max(branches, default=1), _MAX_SAMPLES))
+    ]
+    errors = [[*_read_sample(parts, extensions)] for parts in samples]
+    for number, found in enumerate(errors):
+        for offset, reason, is_syntax in found:
+            others = [other for other in range(len(samples)) if other != number]
+            if is_syntax:
+                # Branches may open an element that another branch closes: then some sample is well-formed.
+                if not has_ampersand and all(any(syntax for *_, syntax in errors[other]) for other in others):
+                    yield offset, reason
+            elif all(
+                (offset, reason, False) in errors[other] or not _contains_offset(samples[other], offset) for other in others
+            ):
+                yield offset, reason
+
+
+def _contains_offset(parts: list[_Part], offset: int) -> bool:
+    return any(part.source_offset <= offset < part.source_offset + len(part.text) for part in parts if not part.is_sample)
+
+
+def _write_sample(body: list[nodes.Node], choice: int, offsets: dict[int, int]) -> Iterator[_Part]:
+    for node in body:
+        if isinstance(node, nodes.Output):
+            for part in node.nodes:
+                if isinstance(part, nodes.TemplateData):
+                    yield _Part(part.data, offsets[id(part)], is_sample=False)
+                else:
+                    yield _Part(_SAMPLE_TEXT, 0, is_sample=True)
+        elif isinstance(node, nodes.If):
+            ways = [node.body, *(other.body for other in node.elif_), node.else_]
+            yield from _write_sample(ways[min(choice, len(ways) - 1)], choice, offsets)
+        elif isinstance(node, nodes.For | nodes.With | nodes.Scope | nodes.ScopedEvalContextModifier):
+            yield from _write_sample(node.body, choice, offsets)
+
+
+def _read_sample(parts: list[_Part], extensions: Extensions) -> Iterator[tuple[int, str, bool]]:
+    """Yield offset in the source and reason of each error, and whether the XML itself is broken."""
+    text = "".join(part.text for part in parts)
+    skipped = len(text) - len(text.lstrip())
+    document = text.strip()
+    if not document:
+        return
+    found = find_document_errors(document.encode("utf-8", "replace"), extensions=extensions)
+    for error in sorted(found, key=lambda error: not error.reason.startswith("the root is ")):
+        lines = document.split("\n")
+        at = sum(len(line) + 1 for line in lines[: error.line - 1]) + error.column - 1
+        is_named = any(name in error.reason for name in _ERRORS_OF_NAMES)
+        end = document.find("<", document.find(">", at) + 1) if at < len(document) and document[at] == "<" else -1
+        is_element = at < len(document) and _OPENING_TAG.match(document, at) is not None and "XML" not in error.reason
+        if is_element and not is_named and _has_sample(parts, at + skipped, (end if end >= 0 else len(document)) + skipped):
+            continue
+        reason = _MISMATCHED_TAG.sub(r"<\1> is not closed before </\2>", error.reason)
+        yield _find_source_offset(parts, at + skipped), reason, not is_element
+        if reason.startswith("the root is "):
+            return  # everything below is meant for another language
+
+
+def _has_sample(parts: list[_Part], begin: int, end: int) -> bool:
+    at = 0
+    for part in parts:
+        if part.is_sample and begin <= at < end:
+            return True
+        at += len(part.text)
+    return False
+
+
+def _find_source_offset(parts: list[_Part], offset: int) -> int:
+    at, nearest = 0, 0
+    for part in parts:
+        if not part.is_sample:
+            nearest = part.source_offset + min(max(offset - at, 0), max(len(part.text) - 1, 0))
+            if offset < at + len(part.text):
+                return nearest
+        at += len(part.text)
+        if at > offset:
+            return nearest
+    return nearest

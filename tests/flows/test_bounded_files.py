@@ -1,0 +1,201 @@
+"""Nothing that an author writes can hang the check or the server: sizes and steps are bounded, and time is."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import pytest
+from flow_harness import SIGNER, compile_text, compile_valid_flow
+
+from callflows.flows import flow_compilation
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.compiler.flow_graph import FlowGraph, StepEdge, StoredValueEstimate
+from callflows.flows.loader import folder_watcher
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.loader.folder_watcher import FolderWatcher
+from callflows.flows.source.positions import MAX_PROBLEMS
+
+OPTIONS = CompilerOptions(SIGNER, "sorry")
+START = "nodes: {start: [say: Hello.]}\n"
+MANY = 3000
+ALIAS = "*a"
+"""Apart from the texts, because other readers of YAML, to which tests give all texts, fail with a merge of itself."""
+
+
+def _merge_levels(levels: int, item: str) -> str:
+    rows = (f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]}}\n" for n in range(1, levels))
+    return f"a0: &a0 {{{item}}}\n{''.join(rows)}{START}"
+
+
+def _join(texts: itertools.chain[str] | map[str]) -> str:
+    return ", ".join(texts)
+
+
+HOSTILE = {
+    "merges of merges": _merge_levels(26, "say: x"),
+    "merges of merges of several keys": _merge_levels(40, "a: 1, b: 2, c: 3"),
+    "a merge of itself": f"a: &a {{<<: [{ALIAS}, {ALIAS}], x: 1}}\n{START}",
+    "two merges of each other": f"a: &a {{b: &b {{<<: {ALIAS}}}, <<: *b}}\n{START}",
+    "a merge of many keys many times": (
+        f"a: &a {{{_join(f'k{n}: 1' for n in range(MANY))}}}\nb: {{<<: [{_join(itertools.repeat('*a', MANY))}]}}\n{START}"
+    ),
+    "many mappings that merge many keys": (
+        f"a: &a {{{_join(f'k{n}: 1' for n in range(MANY))}}}\nb: [{_join(itertools.repeat('{<<: *a}', MANY))}]\n{START}"
+    ),
+    "a long text repeated by aliases": (
+        f'a: &a "\\x41{"x" * 500_000}"\nb: [{_join(itertools.repeat("*a", 10 * MANY))}]\n{START}'
+    ),
+    "one long line with a comment": f"nodes: {{start: [{_join(itertools.repeat('a', 20_000))}]}} # x\n",
+    "lost keys": START + "  #: x\n" * 100_000,
+    "a long word": f"nodes: {{start: [{'x' * 500_000}: a, goto: {'y' * 500_000}]}}\n",
+    "unused names beside an error": (
+        f"variables: {{{_join(f'v{n}: x' for n in range(MANY))}}}\n"
+        f"nodes: {{start: [{_join(itertools.repeat('say: hello', MANY))}, goto: nowhere]}}\n"
+    ),
+    "a long chain of nodes": (
+        "nodes:\n  start: [goto: n0]\n"
+        + "".join(f"  n{n}: [say: x, goto: n{n + 1}]\n" for n in range(MANY))
+        + f"  n{MANY}: [hangup]\n"
+    ),
+    "many branches": (
+        "nodes:\n  start:\n"
+        + "".join(
+            f"    - set: {{v{n}: \"'{'x' * 40}'\"}}\n    - menu: {{prompt: a, keys: {{1: n{n % 7}, 2: n{n % 5}}}}}\n"
+            for n in range(300)
+        )
+        + "".join(f"  n{n}: [menu: {{prompt: '{{{{ v{n} }}}}', keys: {{1: start}}}}]\n" for n in range(7))
+    ),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_file_that_multiplies_itself_is_read_or_refused_within_seconds(text):
+    began = time.thread_time()
+    made = compile_text(text)
+    assert time.thread_time() - began < 12
+    assert not {"defect", "too-slow"} & {*made.rules}
+    assert len(made.problems) <= 2 * MAX_PROBLEMS + 2
+
+
+def test_a_mapping_merged_many_times_is_still_merged():
+    groups = "groups:\n  a0: &a0 {to: [+12015550188], timeout: 30s}\n" + "".join(
+        f"  a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 26)
+    )
+    dials = "".join(f"    - dial: a{n}\n" for n in range(26))
+    compile_valid_flow(f"numbers: rest\n{groups}nodes:\n  start:\n{dials}")
+
+
+def _find_nodes_by_every_path(edges: set[tuple[str, StepEdge]], stores: set[tuple[str, int]]) -> set[str]:
+    """The nodes that a value set in step 0 of node 0 reaches, found without any shortcut."""
+    fetched, seen, left = set(), set(), [("0", 0, 1)]
+    while left:
+        node, entry, first = left.pop()
+        ends = min((at for where, at in stores if where == node and at >= first), default=99)
+        for where, edge in edges:
+            if where == node and entry <= edge.from_step <= ends:
+                fetched |= {edge.target_node} if edge.is_fetched else set()
+                state = (edge.target_node, edge.target_step, edge.target_step)
+                if state not in seen:
+                    seen.add(state)
+                    left.append(state)
+    return fetched
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_nodes_that_a_value_reaches_are_those_of_every_path(seed):
+    import random  # noqa: PLC0415 - only here
+
+    drawn = random.Random(seed)  # noqa: S311 - a test's graph
+    names = [str(n) for n in range(5)]
+    edges = {
+        (drawn.choice(names), StepEdge(drawn.randrange(6), drawn.choice(names), drawn.randrange(6), drawn.random() < 0.5))
+        for _ in range(14)
+    }
+    stores = {(drawn.choice(names), drawn.randrange(6)) for _ in range(4)}
+    graph = FlowGraph(names, frozenset({"v"}))
+    for node, edge in edges:
+        graph.add_edge(node, edge)
+    for node, step in stores:
+        graph.record_store("v", node, step)
+    found = graph.find_nodes_with_value(StoredValueEstimate("v", '"x"', "0", 0, 0, ()))
+    assert found == _find_nodes_by_every_path(edges, stores)
+
+
+def test_a_value_in_a_flow_of_many_branches_is_followed_once_along_each():
+    graph = FlowGraph(["a", "b"], frozenset({"v"}))
+    for step in range(20_000):
+        graph.add_edge("a", StepEdge(step, "b", step, is_fetched=True))
+        graph.add_edge("b", StepEdge(step, "a", step, is_fetched=True))
+    began = time.thread_time()
+    assert graph.find_nodes_with_value(StoredValueEstimate("v", '"x"', "a", 0, 0, ())) == {"a", "b"}
+    assert time.thread_time() - began < 5
+
+
+def _spin(*_: object) -> None:
+    while True:
+        try:
+            time.sleep(0)
+        except ZeroDivisionError:
+            return
+
+
+@pytest.fixture
+def spinning_file(monkeypatch):
+    """A file named slow.yaml whose compilation never ends."""
+    read = flow_compilation.read_flow
+
+    def read_or_spin(name, *rest):
+        return _spin() if name == "slow" else read(name, *rest)
+
+    monkeypatch.setattr(flow_compilation, "read_flow", read_or_spin)
+    monkeypatch.setattr(flow_compilation, "COMPILE_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("spinning_file")
+def test_a_file_that_takes_too_long_is_given_up_and_every_other_file_is_read(tmp_path):
+    for name, number in (("a", "+12015550101"), ("slow", "+12015550102"), ("z", "+12015550103")):
+        (tmp_path / f"{name}.yaml").write_text(f"numbers: {number}\n{START}")
+    loaded = load_flow_folder(tmp_path, OPTIONS)
+    assert sorted(loaded.book.flows) == ["a", "z"]
+    (problem,) = loaded.problems
+    assert (problem.rule, problem.severity) == ("too-slow", "error")
+    assert problem.file.endswith("slow.yaml")
+
+
+@pytest.mark.usefixtures("spinning_file")
+def test_edits_of_other_files_are_taken_up_while_one_file_takes_too_long(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"numbers: +12015550101\n{START}")
+    library = FlowLibrary(tmp_path, OPTIONS, settle_seconds=0)
+    watcher = FolderWatcher(library, lambda _before, _after: None)
+    (tmp_path / "slow.yaml").write_text(f"numbers: +12015550102\n{START}")
+    watcher.refresh_library()
+    (tmp_path / "b.yaml").write_text(f"numbers: +12015550103\n{START}")
+    watcher.refresh_library()
+    assert sorted(library.loaded_flows.book.flows) == ["a", "b"]
+    assert [problem.rule for problem in library.loaded_flows.problems] == ["too-slow"]
+
+
+def test_a_watcher_that_is_stuck_says_so_and_names_the_file(tmp_path, monkeypatch):
+    (tmp_path / "a.yaml").write_text(f"numbers: +12015550101\n{START}")
+    library = FlowLibrary(tmp_path, OPTIONS, settle_seconds=0)
+    watcher = FolderWatcher(library, lambda _before, _after: None)
+    watcher.refresh_library()
+    assert watcher.get_status()["problem"] == ""
+    monkeypatch.setattr(folder_watcher, "STUCK_SECONDS", 0.05)
+    may_go_on = threading.Event()
+    monkeypatch.setattr(library, "_compile_file", lambda *_, **__: may_go_on.wait(30))
+    (tmp_path / "a.yaml").write_text("x")
+    looking = threading.Thread(target=watcher.refresh_library)
+    looking.start()
+    until = time.monotonic() + 20
+    while not watcher.get_status()["problem"] and time.monotonic() < until:
+        time.sleep(0.02)
+    status, states = watcher.get_status(), watcher.count_states()
+    may_go_on.set()
+    looking.join(20)
+    assert "a.yaml" in status["problem"]
+    assert states["stuck"] == 1
+    assert watcher.count_states()["stuck"] == 0
