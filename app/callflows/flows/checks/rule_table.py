@@ -245,7 +245,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "dial-then-goto": CheckRule(
         "What follows a dial runs after a conversation too: whoever has been served is sent to voicemail.",
-        "Name it in the dial, if it is meant for when nobody answers: dial: {to: sales, no_answer: voicemail}.",
+        "Name it in the dial: {to: sales, no_answer: voicemail}; or write goes_on: true, if both are meant.",
     ),
     "list-empty": CheckRule(
         "A list has no rows: nobody is in it, and who should be screened gets through.",
