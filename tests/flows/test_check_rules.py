@@ -304,3 +304,36 @@ def test_a_folder_with_overrides_is_read_once(tmp_path):
     assert {problem.rule for problem in check_paths([tmp_path], OPTIONS)} == {"override"}
     assert (tmp_path / "count").read_text() == once * 2
     assert {problem.rule for problem in check_paths([tmp_path / "overrides.yaml"], OPTIONS)} == {"override"}
+
+
+def test_an_export_names_errors_and_all_reasons_at_once(tmp_path):
+    file = tmp_path / "acme.yaml"
+    steps = "- say: Hello {{ caller.name }}.\n- sya: x\n- say: '{{ caller.number }}'\n- goto: nowhere"
+    file.write_text(make_flow_text(steps), encoding="utf-8")
+    with pytest.raises(FlowFileError) as refused:
+        compile_static_document(file, OPTIONS)
+    found = [(problem.rule, problem.line) for problem in refused.value.problems]
+    assert found == [("not-static", 5), ("unknown-step", 6), ("not-static", 7), ("unknown-node", 8)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<Response><Say voice="alice">Hi.</Say></Response>',
+        '<Response><Gather numDigits="1" action="/menu"><Say>Press 1.</Say></Gather></Response>',
+        '<Response><Dial callerId="+12015550123">+12015550188</Dial></Response>',
+        "<Response><Enqueue>support</Enqueue></Response>",
+    ],
+)
+def test_a_document_for_twilio_is_recognised(tmp_path, document):
+    file = tmp_path / "acme.xml"
+    file.write_text(document)
+    first = check_paths([file], OPTIONS)[0]
+    assert "TwiML" in first.message
+    assert "callflows new" in first.fix
+
+
+def test_a_document_with_a_mistake_of_its_own_is_not_taken_for_another_language(tmp_path):
+    file = tmp_path / "acme.xml"
+    file.write_text('<Response><Say lnag="es">Hi.</Say><Dial><Number>+12015550188</Number></Dial></Response>')
+    assert not any("TwiML" in problem.message for problem in check_paths([file], OPTIONS))

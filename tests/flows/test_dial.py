@@ -190,3 +190,12 @@ def test_a_wrong_voicemail_is_an_error_that_says_what_is_wrong(text, said):
     assert said in "\n".join(map(str, problems))
     assert problems[0].severity == "error"
     assert problems[0].line == 5
+
+
+@pytest.mark.parametrize("following", ["goto: there", "voicemail: Please leave a message."])
+def test_a_step_that_is_meant_after_a_conversation_too_is_not_warned_of(following):
+    nodes = "  there: [say: Thank you for your call.]\n"
+    for dial, rules in (("{to: +12015550188}", ["dial-then-goto"]), ("{to: +12015550188, goes_on: true}", [])):
+        made = compile_text(make_flow_text(f"- dial: {dial}\n- {following}") + (nodes if "goto" in following else ""))
+        assert [rule for rule in made.rules if rule == "dial-then-goto"] == rules
+        assert made.flow is not None

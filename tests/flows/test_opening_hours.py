@@ -517,7 +517,12 @@ BAD = [
     ("mon-fri-sat: 09:00-10:00", "hours-day", (1, 1), "'mon-fri-sat' is no day"),
     ("holiday: US", "hours-day", (1, 1), "'holiday' is no day"),
     ("2026-12-24: 09:00-10:00", "hours-day", (1, 1), "'2026-12-24' is no day"),
-    ("{mon: 09:00-10:00, 11:00-12:00}", "hours-day", (1, 20), "'11:00-12:00' is no day"),
+    (
+        "{mon: 09:00-10:00, 11:00-12:00}",
+        "yaml",
+        (1, 20),
+        "the comma ends the text of 'mon', and '11:00-12:00' is taken for a key",
+    ),
     ("mon-fri: 09:00-10:00\nfri,sat: 09:00-11:00", "hours-twice", (2, 1), "fri,sat: fri is in 'mon-fri' already"),
     ("mon,mon: 09:00-10:00", "hours-twice", (1, 1), "mon,mon: mon is in 'mon,mon' already"),
     ("closed: 2026-02-30", "hours-date", (1, 9), "'2026-02-30' is no date"),
@@ -531,7 +536,12 @@ BAD = [
     ),
     ("open: {12/24/2026: 09:00-10:00}", "hours-date", (1, 8), "'12/24/2026' is no date"),
     ("open: {2026-12-24: closed}", "hours-date", (1, 20), "open: 2026-12-24 is closed"),
-    ("open: {2026-12-24: 09:00-10:00, 11:00-12:00}", "hours-date", (1, 33), "'11:00-12:00' is no date"),
+    (
+        "open: {2026-12-24: 09:00-10:00, 11:00-12:00}",
+        "yaml",
+        (1, 33),
+        "the comma ends the text of '2026-12-24', and '11:00-12:00' is taken for a key",
+    ),
     ("open: {2026-12-24: 10}", "hours-window", (1, 20), "2026-12-24: '10' is no window"),
     ("open: 2026-12-24", "shape", (1, 7), "open: must be a mapping of dates and windows"),
     (
@@ -567,7 +577,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("holidays: US-NK", "there are "),
         ("holidays: DE-Bayren", "did you mean 'bayern'?"),
         ("mon: 00:00-00:00", "00:00-24:00 is the whole day"),
-        ("{mon: 09:00-10:00, 11:00-12:00}", "in braces a comma ends the value"),
+        ("{mon: 09:00-10:00, 11:00-12:00}", "within braces quote a text with a comma"),
         ("2026-12-24: 09:00-10:00", "dates stand under open or closed"),
     ],
 )

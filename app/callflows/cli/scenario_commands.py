@@ -143,7 +143,7 @@ def _print_test_results(
         print(f"\n{fault.file}: {fault.flow}: {fault.wrong}\n\n{fault.scenario}")
     wrong = sum(not ran.has_passed for ran in results)
     callers = f"; {sum(one.caller_count for one in explored)} random caller(s), {len(faults)} flow(s) went wrong"
-    print_notice(f"{len(results)} scenario(s), {wrong} failed{callers if is_exploring else ''}")
+    print(f"{len(results)} scenario(s), {wrong} failed{callers if is_exploring else ''}")
 
 
 def _build_test_json(

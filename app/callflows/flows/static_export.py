@@ -36,22 +36,24 @@ def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
         raise FlowFileError(report.problems)
     compiler = FlowCompiler(flow)
     build_checked_flow(compiler)
-    if report.breaks_flow:
-        raise FlowFileError(report.problems)
     if flow.flow_file.template:
-        raise FlowFileError(
-            [_make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")]
-        )
+        reason = _make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")
+        raise FlowFileError([*_select_errors(report), reason])
     return _render_static_document(compiler, report)
 
 
 def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> bytes:
     document = compiler.compile_node(START_NODE, NodeEntry())
     pieces = merge_adjacent_texts(document.fragments)
-    if all_fragments_constant(pieces):
+    if not report.breaks_flow and all_fragments_constant(pieces):
         return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
     reasons = [_make_not_static_problem(report, path, why) for path, why in document.dynamic_reasons.items()]
-    raise FlowFileError(sorted(reasons, key=lambda reason: (reason.line, reason.column)))
+    # With the errors, so that one run names everything that stands in the way.
+    raise FlowFileError(sorted([*_select_errors(report), *reasons], key=lambda reason: (reason.line, reason.column)))
+
+
+def _select_errors(report: ProblemReport) -> list[Problem]:
+    return [problem for problem in report.problems if problem.severity == "error"]
 
 
 def _make_not_static_problem(report: ProblemReport, path: tuple[str | int, ...], reason: str) -> Problem:

@@ -59,6 +59,7 @@ def create_status_router(
             "broken": broken,
             "stale": [*now.stale_flows],
             "data_problems": [str(problem) for problem in now.data_problems[:MAX_SHOWN_PROBLEMS]],
+            "claimed_twice": [str(problem) for problem in now.claim_conflicts[:MAX_SHOWN_PROBLEMS]],
             **get_other_statuses(),
         }
         return JSONResponse(body, status_code=200 if flows else 503)

@@ -245,7 +245,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "dial-then-goto": CheckRule(
         "The steps after a dial also run after a conversation: callers who talked to somebody go to voicemail too.",
-        "If the step is only for unanswered calls, name its node in the dial: dial: {to: sales, no_answer: voicemail}.",
+        "Name its node in the dial: {to: sales, no_answer: voicemail}; if both are meant, write goes_on: true.",
     ),
     "list-empty": CheckRule(
         "A list has no rows: no caller is in it, and callers that it should screen get through.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.errors import Problem
 from callflows.flows.checks.cross_flow_checks import check_across_flows
@@ -163,6 +164,13 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
+    if errors and _TWIML_MARKS.search(document):
+        fix = "write the call as a flow file instead (callflows new), or with the elements that callflows verbs shows"
+        said = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
+        return [
+            Problem(str(file), 1, 1, "error", "document", said, fix),
+            *(Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors),
+        ]
     if errors:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
     places = find_element_positions(document)
@@ -171,6 +179,15 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         for path, said in _find_undocumented(from_xml(document, extensions=extensions))
     ]
     return [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
+
+
+_TWIML_MARKS: Final = re.compile(
+    rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
+    rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
+    rb"(?:action|voice|language|callerId|input|speechTimeout|transcribe|transcribeCallback|playBeep|maxLength"
+    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult)\s*="
+)
+"""Elements and attributes that TwiML has, and Opentact's XML has not."""
 
 
 def _find_undocumented(response: Response) -> Iterable[tuple[str, str]]:

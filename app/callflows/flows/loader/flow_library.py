@@ -176,7 +176,8 @@ class FlowLibrary:
             )
         flows = {name: found for name in names if (found := _read_signature(f"{within}/{name}")) != _NO_FILE_SIGNATURE}
         place = (folder.st_dev, folder.st_ino)
-        if self._last_snapshot and self._source_files and not flows and self._last_snapshot.folder_id != place:
+        is_another = self._folder_was_missing or (self._last_snapshot and self._last_snapshot.folder_id != place)
+        if self._source_files and not flows and is_another:
             raise FileNotFoundError(errno.ENOENT, "it is another folder, without any flow file", within)
         read = {path for source in self._source_files.values() for path in source.dependencies}
         shared = (f"{within}/{EXTENSIONS_FILE}", *map(str, list_override_files(self.folder, self._options)))

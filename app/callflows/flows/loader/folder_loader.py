@@ -68,6 +68,11 @@ class LoadedFlows:
         return [problem for problem in self.problems if problem.severity == "error" and problem.rule in DATA_FILE_RULES]
 
     @property
+    def claim_conflicts(self) -> list[Problem]:
+        """Numbers that several files claim: only the first file answers."""
+        return [problem for problem in self.problems if problem.rule == "number-claimed-twice"]
+
+    @property
     def state_counts(self) -> dict[str, int]:
         """Number of flows that are ``live``, ``stale`` (an earlier version is live) and ``broken``."""
         live = sum(not flow.problems for flow in self.book.flows.values()) - len(self.stale_flows)

@@ -72,6 +72,9 @@ class DialStep(WordStep):
     timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
     no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
     record: bool = pydantic.Field(default=False, description="Record the conversation.")
+    goes_on: bool = pydantic.Field(
+        default=False, description="Say that the next step is meant after a conversation, too: no warning of it."
+    )
     tag: str = pydantic.Field("", description="A name for the dial in Opentact's events.")
     meta: dict[str, str] = pydantic.Field({}, description="Variables that Opentact passes on to callback URLs.")
     error: StepList | None = pydantic.Field(None, description="The steps if nobody answers, instead of no_answer.")
@@ -111,15 +114,15 @@ class DialStep(WordStep):
             return
         if (
             nobody is None
+            and not self.goes_on
             and not context.is_static
             and context.next_step_key in (GotoStep.step_key, VoicemailStep.step_key)
         ):
             message = (
                 f"the {context.next_step_key} after this dial runs when a conversation is over, and when nobody answers"
             )
-            context.report.warning(
-                path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True
-            )
+            fix = "name the node under no_answer if it is meant for that; goes_on: true says that both are meant"
+            context.report.warning(path, "dial-then-goto", message, fix, key=True)
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
         if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
             nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
