@@ -42,6 +42,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "hours-day",
         "hours-holidays",
         "hours-never",
+        "hours-night",
         "hours-not-asked",
         "hours-overlap",
         "hours-twice",

@@ -168,6 +168,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "These hours have no opening times: they are always closed.",
         "Write days and times: mon-fri: 09:00-17:00.",
     ),
+    "hours-night": CheckRule(
+        "1:00-5:00 is at night on a 24-hour clock: in the afternoon callers would hear that it is closed.",
+        "Write 13:00-17:00 for the afternoon; 01:00-05:00, with its zeros, says that the night is meant.",
+    ),
     "hours-not-asked": CheckRule(
         "A text mentions the hours, but no step checks them: calls at night are treated like calls at noon.",
         "Send callers to another node outside these hours: - {when: not hours.office.open, goto: closed}.",

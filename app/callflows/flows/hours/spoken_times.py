@@ -76,10 +76,16 @@ def format_spoken_digits(text: str) -> str:
 
 
 def _format_english_time(hour: int, minute: int) -> str:
+    return f"at {format_english_clock_time(hour * 60 + minute)}"
+
+
+def format_english_clock_time(minute_of_day: int) -> str:
+    """Format a time of the day on a clock of 12 hours: 9 AM, noon, 5:30 PM."""
+    hour, minute = divmod(minute_of_day, 60)
     if (hour, minute) == (_NOON, 0):
-        return "at noon"
+        return "noon"
     past = f":{minute:02}" if minute else ""
-    return f"at {hour % _NOON or _NOON}{past} {'AM' if hour < _NOON else 'PM'}"
+    return f"{hour % _NOON or _NOON}{past} {'AM' if hour < _NOON else 'PM'}"
 
 
 def _format_spanish_time(hour: int, minute: int) -> str:
