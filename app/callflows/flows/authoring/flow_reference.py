@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "numbers": ("no-numbers", "number", "number-claimed-twice", "number-country"),
-    "timezone": ("timezone", "no-timezone"),
+    "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
     "dialect": ("dialect",),
     "hours": (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.spoken_times import format_english_clock_time
 from callflows.flows.hours.wall_clock import MINUTES_PER_DAY
-from callflows.flows.source.flow_file import find_timezone
+from callflows.flows.source.time_zones import find_timezone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

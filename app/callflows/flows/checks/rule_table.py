@@ -196,6 +196,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "There is no such time zone: opening hours cannot be computed.",
         "Write one of the IANA names: timezone: America/New_York, Europe/Berlin.",
     ),
+    "timezone-fixed": CheckRule(
+        "The zone is an abbreviation or an offset, not a place: its clock may differ from the callers' by an hour or more.",
+        "Name the zone of a city: America/New_York for Eastern time; Etc/GMT-5 is UTC+5, not UTC-5.",
+    ),
 }
 
 

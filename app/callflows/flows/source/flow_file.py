@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import pydantic
 
@@ -164,28 +163,6 @@ def _parse_claimed_number(text: str) -> str:
         digits = text[:-1].removeprefix("+")
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
     return parse_e164(text)
-
-
-def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
-    """Return a time zone, or None for an empty name. Reports an unknown name."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        report.error(
-            path, "timezone", f"timezone: there is no zone {name!r}", _suggest_timezone(name) or "as America/New_York"
-        )
-        return None
-
-
-def _suggest_timezone(name: str) -> str:
-    """Suggest the time zone with the most similar city, preferably in the same region."""
-    region, _, city = name.rpartition("/")
-    zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
-    cities: dict[str, str] = {}
-    for zone in zones:
-        cities.setdefault(zone.rpartition("/")[2], zone)
-    near = cities.get(find_nearest(city, cities, 0.8), "")
-    return f"did you mean {near!r}?" if near else ""
 
 
 def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:
