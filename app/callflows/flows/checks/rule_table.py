@@ -33,6 +33,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "Opentact cannot read this XML document: the caller would hear an error, or nothing.",
         "Fix the place in the message; callflows verbs NAME shows the attributes and children of an element.",
     ),
+    "duration-doubtful": CheckRule(
+        "A duration is much too short or too long for its key: 25000s of ringing are seven hours, a Pause of 2 is 2 ms.",
+        'Write the unit that is meant: timeout: 25s; in XML all times are milliseconds: <Pause length="2000"/>.',
+    ),
     "expression": CheckRule(
         "A condition or value is not a valid expression, or uses an unknown name: callflows cannot evaluate it.",
         'Write it without braces and with names that exist: when: caller.region == "US" and not hours.office.open.',

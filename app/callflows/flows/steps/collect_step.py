@@ -53,7 +53,13 @@ class CollectStep(QuestionStep):
         "Then the prompt again, up to `attempts` times. "
         "After the last attempt the call goes to `otherwise`, or on to the next step."
     )
-    check_rules: ClassVar[tuple[str, ...]] = ("no-way-out", "unknown-node", "leading-zeros", "ticket-too-big")
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "no-way-out",
+        "unknown-node",
+        "leading-zeros",
+        "ticket-too-big",
+        "duration-doubtful",
+    )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")

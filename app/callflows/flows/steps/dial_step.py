@@ -13,11 +13,12 @@ from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
-from callflows.flows.source.source_values import DurationMs, NodeName, NonEmptyTextList
+from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
+from callflows.language.plausible_durations import RINGING_DURATION
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
 from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
 
 
@@ -63,13 +65,15 @@ class DialStep(WordStep):
         "dial-doubtful",
         "dial-policy-closed",
         "unknown-node",
+        "duration-doubtful",
     )
     plain_key: ClassVar[str] = "to"
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
     instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
     verb: ClassVar[str] = "Dial"
     to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
+    timeout: RingingMs | None = pydantic.Field(None, description="How long to ring.")
     no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
     record: bool = pydantic.Field(default=False, description="Record the conversation.")
     tag: str = pydantic.Field("", description="A name for the dial in Opentact's events.")

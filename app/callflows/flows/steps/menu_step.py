@@ -44,6 +44,7 @@ class MenuStep(QuestionStep):
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "menu",
+        "duration-doubtful",
         "unknown-node",
         "no-way-out",
         "prompt-key",

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pydantic
 
 from callflows.flows.source.source_values import (
     AttemptCount,
-    DurationMs,
+    InputMs,
     NodeName,
     NonEmptyTextList,
     TextList,
 )
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
+from callflows.language.plausible_durations import INPUT_DURATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
 
 
 class QuestionStep(SpokenStep):
     """Common keys of the steps that ask the caller."""
 
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": INPUT_DURATION}
     prompt: NonEmptyTextList = pydantic.Field(description="The question. A list has one text for each attempt.")
     no_input: TextList = pydantic.Field(
         [], description="The text if no key was pressed. A list has one text for each attempt."
@@ -35,7 +38,7 @@ class QuestionStep(SpokenStep):
     )
     attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
+    timeout: InputMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
