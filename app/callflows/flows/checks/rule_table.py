@@ -85,6 +85,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A value has the wrong shape, as a list instead of a mapping, or a text instead of steps.",
         "Begin each step with - and indent its keys: - menu:, and below it prompt: and keys:.",
     ),
+    "single-braces": CheckRule(
+        "A value stands in one pair of braces, as {caller.name}: it is a plain text, and callers hear the word itself.",
+        "Write two pairs: {{ caller.name }}.",
+    ),
     "template": CheckRule(
         "A text with braces has a mistake, or uses an unknown name: the text could not be spoken.",
         "Use known names: {{ caller.name }}, {{ hours.office.next_opening | spoken }}.",
@@ -424,6 +428,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "silent-loop": CheckRule(
         "A node leads back to itself without a word: the caller hears silence until the call ends.",
         "Add a say or a question in between.",
+    ),
+    "text-cut": CheckRule(
+        "In brackets a comma separates texts: callers hear half a sentence, and the other half only at the next attempt.",
+        'Quote the sentence: prompt: "Hello, for sales press 1."; end each text of a list with a full stop.',
     ),
     "ticket-too-big": CheckRule(
         "Values from set, collect and lookup travel in signed URLs; above 2048 bytes, callers get the fallback.",

@@ -37,6 +37,8 @@ _VALUE_FORMATS: Final = {
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
+_TEXT_NAMES: Final = _PHONE_NUMBER_NAMES | {"caller.national"}
+"""Names whose values are texts, never numbers."""
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -168,10 +170,13 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
 
 
 def _constant_values(node: nodes.Node) -> list[Any]:
+    if isinstance(node, (nodes.Pos, nodes.Neg)):
+        # +12015550123 without quotes
+        return _constant_values(node.node)
     if isinstance(node, nodes.Const):
         return [node.value]
     if isinstance(node, (nodes.List, nodes.Tuple)):
-        return [item.value for item in node.items if isinstance(item, nodes.Const)]
+        return [value for item in node.items for value in _constant_values(item)]
     return []
 
 
@@ -186,6 +191,9 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
         yield ConditionProblem("warning", "comparison", never, form[1])
+    elif name in _TEXT_NAMES and isinstance(value, (int, float)) and not isinstance(value, bool):
+        fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
+        yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
     elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
         yield ConditionProblem(
             "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
