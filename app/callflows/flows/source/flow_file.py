@@ -11,7 +11,7 @@ from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberCl
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.yaml_source import read_yaml
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _parse_claimed_number(text: str) -> str:
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
     if text.endswith("*"):
-        digits = text[:-1].removeprefix("+")
+        digits = strip_international_prefix(text[:-1]).removeprefix("+")
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
     return parse_e164(text)
 

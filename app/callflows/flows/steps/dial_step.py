@@ -11,6 +11,7 @@ from callflows.errors import VerbBuildError
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
+from callflows.flows.dial_policy.country_code_check import lacks_country_code, suggest_country_code
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
@@ -249,10 +250,9 @@ class DialStep(WordStep):
             context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return
         try:
-            made = LiteralTarget(To(target.strip()))
+            made = LiteralTarget(To(_replace_international_prefix(target.strip())))
         except VerbBuildError as error:
-            number = f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
-            near = number or format_suggestion(target, context.flow.groups) or _TARGET_FIX
+            near = _suggest_number(target) or format_suggestion(target, context.flow.groups) or _TARGET_FIX
             context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
         context.flow.record_literal_target(target.strip(), where)
@@ -284,6 +284,18 @@ class DialStep(WordStep):
             given["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **given)
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
+
+
+def _replace_international_prefix(target: str) -> str:
+    """Return a number that is written with 00 in E.164; other targets stay as they are written."""
+    return parse_e164(target) if target.startswith("00") and parse_e164(target) else target
+
+
+def _suggest_number(target: str) -> str:
+    """Suggest the number that is meant by a number with punctuation; never the number of another country."""
+    if lacks_country_code(target):
+        return suggest_country_code(target)
+    return f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
 
 
 def check_hunt_group(name: str, context: StepContext) -> None:
