@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flow_harness import compile_text, make_flow_text
+from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn
 
 
 def problems_of(steps, rule):
@@ -87,12 +87,13 @@ def test_other_braces_are_taken_without_a_word(said):
     "condition",
     [
         "caller.number == 2015550999",
-        "caller.number == +12015550999",
-        "12015550999 == caller.number",
+        "2015550999 == caller.number",
+        "caller.number == 5550999",
         "caller.number != 2015550999",
         "caller.number in [2015550999, '+12015550123']",
-        "number == 12015550123",
-        "call.to == 12015550123",
+        "number == 2015550123",
+        "call.to == 2015550123",
+        "caller.number in [12015550999]",
         "caller.national == 2015550999",
     ],
 )
@@ -100,6 +101,13 @@ def test_a_telephone_number_that_is_compared_without_quotes_is_a_warning(conditi
     (problem,) = problems_of(f"- when: {condition}\n  say: Hi.\n- say: Bye.", "comparison")
     assert problem.severity == "warning"
     assert "in quotes" in problem.fix
+
+
+@pytest.mark.parametrize("condition", ["caller.number == 12015550999", "caller.number == +12015550999"])
+def test_a_whole_telephone_number_holds_without_quotes_too(condition):
+    flow = compile_valid_flow(make_flow_text(f"- when: {condition}\n  say: Hi Ann.\n- say: Bye."))
+    assert problems_of(f"- when: {condition}\n  say: Hi Ann.\n- say: Bye.", "comparison") == []
+    assert b"Hi Ann." in answer_node(flow, "start", make_turn())
 
 
 def test_digits_are_still_compared_as_numbers():

@@ -162,7 +162,7 @@ def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames)
     asked = {name for names in flow.graph.used_names.values() for name in names}
     sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.missed]))
     for name in flow.context.hours:
-        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
+        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])(?:open|status)\b""")
         if (
             f"hours.{name}" in asked
             and not opens.search(sources)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
+from callflows.flows.dial_policy.country_code_check import lacks_country_code
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -166,7 +167,7 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
         return
     for value in _constant_values(other):
-        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, value)
+        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, op, value)
 
 
 def _constant_values(node: nodes.Node) -> list[Any]:
@@ -180,7 +181,7 @@ def _constant_values(node: nodes.Node) -> list[Any]:
     return []
 
 
-def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
     """Report a value that a name never has."""
     never = f"{name} is never {value!r}"
     known = possible_values_of(name)
@@ -191,13 +192,25 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
         yield ConditionProblem("warning", "comparison", never, form[1])
-    elif name in _TEXT_NAMES and isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
         fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
         yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
     elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
         yield ConditionProblem(
             "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
         )
+
+
+def _is_never_a_number(name: str, op: str, value: object) -> bool:
+    """Return whether a number without quotes never equals a telephone number.
+
+    12015550123 equals the text +12015550123; ten digits without country, and numbers in a list, equal nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if op in ("in", "notin") or name not in _PHONE_NUMBER_NAMES:
+        return True
+    return lacks_country_code(str(value)) or parse_e164(f"+{value}") != f"+{value}"
 
 
 def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
