@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from command_runner import run_command
 from lxml import etree
 
 from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
+from callflows.flows.authoring.opening_week import describe_opening_week
+from callflows.flows.source.positions import ProblemReport
 from waiting import run_process
 
 
@@ -104,3 +107,28 @@ def test_the_list_of_commands_does_not_load_what_draws():
     )
     root = Path(__file__).parents[2]
     assert run_process([sys.executable, "-c", script], cwd=root).returncode == 0
+
+
+def test_show_says_in_words_when_a_flow_is_open_in_the_coming_week():
+    Path("office.yaml").write_text(
+        "numbers: +12015550123\ntimezone: America/New_York\n"
+        "hours:\n  office: {mon-thu: [09:00-12:30, 13:00-17:00], fri: 22:00-02:00, sat: 00:00-24:00}\n"
+        "nodes:\n  start:\n    - {when: hours.office.open, say: Hello.}\n    - say: We are closed.\n",
+        encoding="utf-8",
+    )
+    shown = run_command("show", "office.yaml").out
+    assert "hours office in the coming week, on the clock of America/New_York" in shown
+    lines = shown.partition("hours office")[2].splitlines()[1:]
+    assert len(lines) == 7
+    told = {line.split(",")[0].strip(): line.partition(": ")[2] for line in lines}
+    assert told["Tuesday"] == "open from 9 AM to 12:30 PM and from 1 PM to 5 PM"
+    assert told["Friday"] == "open from 10 PM, through the night, to 2 AM of the day after"
+    assert told["Saturday"] == "open all day"
+    assert told["Sunday"] == "closed"
+
+
+def test_show_names_the_holiday_that_closes_a_day():
+    document = {"timezone": "America/New_York", "hours": {"office": {"daily": "09:00-17:00", "holidays": "US"}}}
+    lines = [*describe_opening_week(document, datetime(2026, 12, 23, 15, tzinfo=UTC), ProblemReport("office.yaml"))]
+    assert lines[2] == "  Wednesday, December 23: open from 9 AM to 5 PM"
+    assert lines[4] == "  Friday, December 25: closed (holiday Christmas Day)"

@@ -354,14 +354,15 @@ def test_a_reason_may_hold_delimiters_quotes_and_lines(listed):
             "2015550123,spam\n",
             (
                 "spam.csv:1:1: warning: 2015550123 has no plus, and its first digits are taken for a country's code (write"
-                " +12015550123 if it is North American, else put a plus before it) [list-row-country]"
+                " +12015550123 if it is North American, else put its own country code with a plus before it)"
+                " [list-row-country]"
             ),
         ),
         (
             "201*,spam\n",
             (
                 "spam.csv:1:1: warning: 201* has no plus, and its first digits are taken for a country's code (write"
-                " +1201* if it is North American, else put a plus before it) [list-row-country]"
+                " +1201* if it is North American, else put its own country code with a plus before it) [list-row-country]"
             ),
         ),
         (
@@ -401,9 +402,7 @@ def test_what_is_wrong_with_a_list_is_said_with_its_place(read, text, problems):
     assert read(text)[1] == [problems]
 
 
-@pytest.mark.parametrize(
-    "number", ["*", "+*", "0*", "00491711234567", "0201*", "+1201*5", "ann", "+", "1", "++1201*", ",x"]
-)
+@pytest.mark.parametrize("number", ["*", "+*", "0*", "01711234567", "0201*", "+1201*5", "ann", "+", "1", "++1201*", ",x"])
 def test_what_is_neither_a_number_nor_a_prefix_is_an_error(read, number):
     made, problems = read(f"+12015550999\n{number}\n")
     assert [problem.partition(" error: ")[0] for problem in problems] == ["spam.csv:2:1:"]

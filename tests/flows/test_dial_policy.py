@@ -84,7 +84,7 @@ ADVERSARY = [
     ("1", SHORT, SHORT),
     ("", NOT_ONE, NOT_ONE),
     ("*672015550188", NOT_ONE, NOT_ONE),
-    ("0012015550188", NOT_ONE, NOT_ONE),
+    ("0012015550188", "", "is in US"),
     ("01112015550188", NOT_ONE, NOT_ONE),
     ("++12015550188", NOT_ONE, NOT_ONE),
     ("+12015550188,+19005550188", NOT_ONE, NOT_ONE),
@@ -93,7 +93,9 @@ ADVERSARY = [
     ("+12015550188 x5", NOT_ONE, NOT_ONE),
     ("+12015550188\n", NOT_ONE, NOT_ONE),
     ("+12015550188\x00", NOT_ONE, NOT_ONE),
-    ("+1 201 555 0188", NOT_ONE, NOT_ONE),
+    ("+1 201 555 0188", "", "is in US"),
+    ("+1 900 555 0188", PREMIUM, PREMIUM),
+    ("00 44 7012 345678", "is in GB", "is in GB"),
     ("tel:+12015550188", NOT_ONE, NOT_ONE),
     ("+١٢٠١٥٥٥٠١٨٨", NOT_ONE, NOT_ONE),
     ("+12015550188</To><To>+19005550188", NOT_ONE, NOT_ONE),
@@ -240,20 +242,16 @@ def test_a_number_in_front_of_a_sip_host_must_be_allowed_too():
     assert PREMIUM in made.find_refusal("sip:+19005550188@acme.example")
     assert PREMIUM in made.find_refusal("1-900-555-0188@acme.example")
     assert "is in JM" in made.find_refusal("+18765550188@acme.example")
-    assert INVALID in made.find_refusal("00881612345678@acme.example")
+    assert SATELLITE in made.find_refusal("00881612345678@acme.example")
     assert SHORT in made.find_refusal("911@acme.example")
     assert made.find_refusal("+911@acme.example")
 
 
 def test_a_target_is_dialled_in_one_form():
     made = policy(US)
-    assert made.normalize_dial_target("12015550188") == made.normalize_dial_target("+12015550188") == "+12015550188"
-    assert (
-        made.normalize_dial_target("+1 201 555 0188")
-        == made.normalize_dial_target("x")
-        == made.normalize_dial_target("")
-        == ""
-    )
+    for written in ("12015550188", "+12015550188", "+1 201 555 0188", "+1 (201) 555-0188", "0012015550188"):
+        assert made.normalize_dial_target(written) == "+12015550188"
+    assert made.normalize_dial_target("x") == made.normalize_dial_target("") == ""
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,89 @@ def test_windows_are_written_as_people_write_them(windows):
     assert [str(window) for window in hours(f"mon: {windows}").weekly_windows[0]] == ["09:00-12:30", "13:30-18:00"]
 
 
+@pytest.mark.parametrize(
+    ("written", "daytime"),
+    [
+        ("8:30-5:30", "08:30-17:30"),
+        ("9:00-5:00", "09:00-17:00"),
+        ("08:00-6:00", "08:00-18:00"),
+        ("10:00 - 08:00", "10:00-20:00"),
+        ("11:30-2:30", "11:30-14:30"),
+        ("12:30-05:30", "12:30-17:30"),
+    ],
+)
+def test_a_window_that_begins_in_the_morning_and_ends_before_it_begins_is_refused_with_both_readings(written, daytime):
+    found, (problem,) = read(f"mon: {written}\ntue: 09:00-10:00")
+    assert (problem.severity, problem.rule) == ("error", "hours-window")
+    assert f"did you mean {daytime}?" in problem.fix
+    assert f"{daytime.partition('-')[0]}-24:00" in problem.fix
+    assert found is not None
+    assert found.weekly_windows[0] == ()
+
+
+@pytest.mark.parametrize(
+    "written", ["22:00-06:00", "21:00-08:00", "17:00-1:00", "13:00-03:00", "12:00-02:00", "08:00-00:00"]
+)
+def test_a_window_that_begins_in_the_afternoon_may_go_on_into_the_night(written):
+    assert len(hours(f"mon: {written}").weekly_windows[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "afternoon"),
+    [
+        ("09:00-12:00, 01:00-05:00", "13:00-17:00"),
+        ("[8:00-12:00, 1:00-5:30]", "13:00-17:30"),
+        ("7:00-11:00, 03:00-07:00", "15:00-19:00"),
+    ],
+)
+def test_an_afternoon_on_a_clock_of_12_hours_is_refused_after_a_morning(written, afternoon):
+    for text in (f"mon: {written}", f"open: {{2026-12-24: '{written.strip('[]')}'}}"):
+        found, problems = read(text)
+        assert [(problem.severity, problem.rule) for problem in problems if problem.rule != "hours-never"] == [
+            ("error", "hours-window")
+        ]
+        assert f"did you mean {afternoon}?" in problems[0].fix
+        assert found is not None
+    assert len(found.dated_windows[0].windows) == 1
+
+
+def test_an_early_morning_before_a_later_window_is_taken_as_written():
+    found = hours("mon: 01:00-05:00, 09:00-12:00\ntue: 13:00-17:00, 09:00-12:00")
+    assert [len(windows) for windows in found.weekly_windows[:2]] == [2, 2]
+
+
+def test_an_afternoon_alone_without_zeros_is_warned_of_and_zeros_say_that_the_night_is_meant():
+    _, (problem,) = read("sun: 1:00-5:00")
+    assert (problem.severity, problem.rule) == ("warning", "hours-night")
+    assert problem.fix.startswith("did you mean 13:00-17:00?")
+    hours("sun: 01:00-05:00")
+
+
+@pytest.mark.parametrize(
+    ("written", "likely"),
+    [
+        ("9-5", "09:00-17:00"),
+        ("9-17", "09:00-17:00"),
+        ("9 to 5:30", "09:00-17:30"),
+        ("8.30-5.30", "08:30-17:30"),
+        ("0830-0530", "08:30-17:30"),
+        ("9am-5", "09:00-17:00"),
+        ("9-5pm", "09:00-17:00"),
+        ("1-5pm", "13:00-17:00"),
+        ("10-12pm", "10:00-12:00"),
+        ("9 a.m. - 5 p.m.", "09:00-17:00"),
+        ("9pm-2", "21:00-02:00"),
+        ("22-6", "22:00-06:00"),
+        ("12-6", "12:00-18:00"),
+        ("8-8", "08:00-20:00"),
+        ("1-5", "13:00-17:00, or 01:00-05:00"),
+    ],
+)
+def test_times_in_short_are_fixed_to_the_hours_of_a_business_and_never_to_a_night(written, likely):
+    _, (problem,) = read(f"mon: {written}")
+    assert problem.fix == f"did you mean {likely}?"
+
+
 def test_a_day_may_be_closed_in_words():
     assert hours("mon-sat: 09:00-10:00\nsun: closed").weekly_windows[6] == ()
 

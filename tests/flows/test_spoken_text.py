@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
-from flow_harness import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
+from flow_harness import (
+    answer_node,
+    compile_steps,
+    compile_text,
+    compile_valid_flow,
+    make_flow_text,
+    make_turn,
+    request_document,
+    spoken_texts,
+)
 
 
 def spoken(text: str, **told: str) -> str:
@@ -219,3 +230,39 @@ def test_a_fallback_may_ring_and_take_a_message():
 def test_no_fallback_is_the_apology():
     for text in ("", "fallback:\n", "fallback: []\n"):
         assert b"<Say>We are sorry.</Say><Hangup/>" in compile_valid_flow(f"nodes: {{start: [hangup]}}\n{text}").fallback
+
+
+_OFFICE = "timezone: America/New_York\nhours: {office: {mon-fri: 09:00-17:00}}"
+
+
+@pytest.mark.parametrize(
+    ("hour", "lang", "words"),
+    [
+        (10, "en-US", "open, and we close today at 5 PM"),
+        (20, "en-US", "closed, and we open tomorrow at 9 AM"),
+        (10, "es-US", "abiertos, y cerramos hoy a las 5 de la tarde"),
+        (20, "fr", "fermés, et nous ouvrons demain à 9 heures"),
+        (20, "de-DE", "geschlossen, und wir öffnen morgen um 9 Uhr"),
+        (10, "it", "open, and we close today at 5 PM"),
+    ],
+)
+def test_the_status_of_hours_is_spoken_with_the_time_of_its_next_change(hour, lang, words):
+    step = f"- say: {{text: '{{{{ hours.office.status | spoken }}}}', lang: {lang}}}"
+    flow = compile_valid_flow(make_flow_text(step, _OFFICE))
+    moment = datetime(2026, 11, 23, hour, tzinfo=ZoneInfo("America/New_York"))
+    assert f">{words}</Say>" in answer_node(flow, "start", make_turn(lambda: moment)).decode()
+
+
+def test_the_status_of_hours_is_open_or_closed_in_conditions_and_alone_if_it_never_changes():
+    more = "timezone: America/New_York\nhours: {office: {daily: 00:00-24:00}}"
+    flow = compile_valid_flow(
+        make_flow_text(
+            "- when: hours.office.status == 'open'\n  say: We are {{ hours.office.status | spoken }}.\n- say: Bye.", more
+        )
+    )
+    assert b"<Say>We are open.</Say>" in answer_node(flow, "start", make_turn())
+
+
+def test_the_status_alone_asks_the_hours():
+    text = make_flow_text("- say: 'We are {{ hours.office.status | spoken }}.'", _OFFICE)
+    assert [problem.rule for problem in compile_text(text).problems] == []

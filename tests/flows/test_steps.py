@@ -211,7 +211,7 @@ def test_a_node_that_runs_out_of_steps_hangs_up():
     ("step", "said"),
     [
         ("pause: 2", "2s?"),
-        ("pause: 2000", "2000s?"),
+        ("pause: 2000", "did you mean 2s?"),
         ("pause: two seconds", "duration"),
         ("pause: -1s", "duration"),
         ("pause: 1.5", "duration"),

@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
+from callflows.language.plausible_durations import PlausibleDuration, format_duration
 from callflows.text import XML_FORBIDDEN_CHARACTERS, find_nearest
 
 _MAX_SHOWN_CHARACTERS: Final = 60
@@ -301,21 +302,35 @@ def parse_loose_value(text: str) -> str | float | bool | None:
 
 
 _LITERAL_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
+_ANY_DURATION: Final = PlausibleDuration(1000, 3_600_000, 20_000)
 DURATION_PATTERN: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
 """Duration with a unit, as people write it."""
 _UNIT_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
-def parse_duration(text: str) -> int:
-    """Parse ``500ms``, ``20s``, ``2m`` or ``1h`` to milliseconds. Raises ValueError, also for a number without a unit."""
+def parse_duration(text: str, plausible: PlausibleDuration | None = None) -> int:
+    """Parse ``500ms``, ``20s``, ``2m`` or ``1h`` to milliseconds. Raises ValueError, also for a number without a unit.
+
+    ``plausible`` decides which unit the error suggests for a number without a unit.
+    """
     found = DURATION_PATTERN.fullmatch(text.strip())
     if not found:
         says = "a duration with its unit, such as 500ms, 20s or 2m"
-        bare = text.strip().isdecimal()
-        raise ValueError(f"must be {says}, not {text!r}" + (f" (did you mean {text.strip()}s?)" if bare else ""))
+        raise ValueError(f"must be {says}, not {text!r}{_suggest_unit(text.strip(), plausible or _ANY_DURATION)}")
     length = Decimal(found[1]) * _UNIT_MILLISECONDS[found[2]]
     if length != int(length):
         raise ValueError("must be whole milliseconds")
     if length >= _NUMBER_LIMIT:
         raise ValueError(f"must be shorter than {_NUMBER_LIMIT} ms, not {text!r}")
     return int(length)
+
+
+def _suggest_unit(number: str, plausible: PlausibleDuration) -> str:
+    """Return a suggestion for a number without a unit, or "" for any other text."""
+    if not (number.isascii() and number.isdecimal()) or len(number) > _MAX_BARE_DIGITS:
+        return ""
+    likely = plausible.find_likely(int(number))
+    return f" (did you mean {f'{number}s' if likely == int(number) * 1000 else format_duration(likely)}?)" if likely else ""
+
+
+_MAX_BARE_DIGITS: Final = 10

@@ -20,7 +20,17 @@ _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
 """The only keypad spelling of an anonymous word with the length of a North American number (RESTRICTED)."""
 _NANP_CALLER_PATTERN: Final = re.compile(rf"\+1(?!{RESTRICTED_KEYPAD_NUMBER})[2-9][0-9]{{9}}")
-_NUMBER_PATTERN: Final = re.compile(r"(?:tel:|sips?:)?(\+?[0-9][0-9 ().\-]{0,40})(?:[@;].*)?", re.IGNORECASE)
+_NUMBER_PATTERN: Final = re.compile(
+    r"(?:tel:|sips?:)?((?:\((?=\+|00))?\+?[0-9][0-9 ()./\-]{0,40})(?:[@;].*)?", re.IGNORECASE
+)
+_INTERNATIONAL_PREFIX: Final = re.compile(r"\(?\+?00[ ()./\-]*(?=[1-9])")
+"""No country code begins with 0: 0033… is +33…."""
+_PLAIN_PUNCTUATION: Final = {
+    **dict.fromkeys((0xA0, 0x2007, 0x2009, 0x202F), " "),
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-"),
+    **dict.fromkeys((*range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF), None),
+}
+"""Spaces, dashes and invisible characters that number formats of web pages and address books contain."""
 _ATTESTATION_PATTERN: Final = re.compile(
     r"(?:(?:tn[-_ ]?validation[-_ ]?)?passed[-_ ]|attest(?:ation)?[-_ :=]*|level[-_ :=]*)?"
     r"(a|b|c|full|partial|gateway)(?:[-_ ](?:attestation|attested|passthrough|diverted))?",
@@ -35,7 +45,8 @@ _ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 def parse_e164(text: str) -> str:
     """Convert a number to E.164, whatever its spelling; return "" if the text is not a number.
 
-    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``.
+    Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``, and so is
+    ``0012015550123``.
     """
     nanp = _NANP_PATTERN.fullmatch(text)
     return f"+{nanp[1]}" if nanp else _parse_international(text)
@@ -43,18 +54,24 @@ def parse_e164(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _parse_international(text: str) -> str:
-    found = _NUMBER_PATTERN.fullmatch(text.strip())
+    found = _NUMBER_PATTERN.fullmatch(text.translate(_PLAIN_PUNCTUATION).strip())
     if not found:
         return ""
+    digits = strip_international_prefix(found[1]).lstrip("(+")
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
-        number = phonenumbers.parse(f"+{found[1].lstrip('+')}", None)
+        number = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(number):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def strip_international_prefix(number: str) -> str:
+    """Replace the prefix 00 of a number by a plus: ``0033612345678`` is ``+33612345678``."""
+    return _INTERNATIONAL_PREFIX.sub("+", number, count=1) if _INTERNATIONAL_PREFIX.match(number) else number
 
 
 def normalize_target(target: str) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
+from callflows.flows.dial_policy.country_code_check import (
+    MISSING_COUNTRY_CODE_MESSAGE,
+    lacks_country_code,
+    suggest_country_code,
+)
 from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_e164
 
 

@@ -6,8 +6,10 @@ The source is the text of the flow file, not the compiled flow, because a pictur
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from callflows.flows.authoring.opening_week import describe_opening_week
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
@@ -62,13 +64,18 @@ class FlowDiagram(NamedTuple):
     fallback_lines: tuple[DiagramLine, ...] = ()
     message_lines: tuple[DiagramLine, ...] = ()
     missed_call_lines: tuple[DiagramLine, ...] = ()
+    opening_lines: tuple[str, ...] = ()
+    """When the flow is open in the coming week, as ready lines of the outline."""
 
 
 # From files
 
 
-def build_flow_diagram(name: str, text: bytes, report: ProblemReport) -> FlowDiagram | None:
-    """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason."""
+def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datetime | None = None) -> FlowDiagram | None:
+    """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason.
+
+    The opening hours of the diagram begin with the day of ``now``, by default the present.
+    """
     document = read_yaml(text, report)
     if not isinstance(document, dict):
         if document is not None:
@@ -86,6 +93,7 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport) -> FlowDia
     return diagram._replace(
         message_lines=(*describe_message_rules(document.get("messages")),),
         missed_call_lines=(*describer.describe_steps(document.get("missed")),),
+        opening_lines=(*describe_opening_week(document, now or datetime.now(UTC), report),),
     )
 
 

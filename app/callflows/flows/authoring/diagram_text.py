@@ -63,7 +63,7 @@ def render_outline(diagram: FlowDiagram) -> str:
     }
     for title, lines in other_steps.items():
         out += ["", title, *(f"  {_format_outline_line(line, missing)}" for line in lines)] if lines else []
-    return "\n".join(out)
+    return "\n".join([*out, *map(clean_text, diagram.opening_lines)])
 
 
 def _format_outline_line(line: DiagramLine, missing_nodes: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "numbers": ("no-numbers", "number", "number-claimed-twice", "number-country"),
-    "timezone": ("timezone", "no-timezone"),
+    "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
     "dialect": ("dialect",),
     "hours": (
@@ -44,6 +44,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "hours-day",
         "hours-holidays",
         "hours-never",
+        "hours-night",
         "hours-not-asked",
         "hours-overlap",
         "hours-twice",
@@ -59,10 +60,10 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "list-unreadable",
         "unused",
     ),
-    "groups": ("dial-target", "unused"),
+    "groups": ("dial-target", "duration-doubtful", "unused"),
     "variables": ("unused",),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
-    "template": ("template-file", "shape"),
+    "template": ("template-file", "duration-doubtful", "shape"),
     "nodes": ("no-start", "node-name", "unreachable-node", "says-nothing", "endless-loop", "silent-loop"),
     "messages": ("keyword-twice", "message-else", "message-keyword", "message-loop", "message-text", "message-unreached"),
     "missed": ("missed",),

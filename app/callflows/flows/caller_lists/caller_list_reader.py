@@ -38,7 +38,7 @@ _LIST_FILE_FIX: Final = "lists are named relative to the flow file"
 _INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
 """Characters left around numbers by spreadsheets and web pages; an apostrophe marks text in a spreadsheet."""
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
-_NUMBER_PREFIX: Final = re.compile(r"\+?([1-9][0-9 ().\-]{0,30})\*")
+_NUMBER_PREFIX: Final = re.compile(r"\+?(?:00[ ().\-]*)?([1-9][0-9 ().\-]{0,30})\*")
 _ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 _AREA_CODE_DIGITS: Final = 3
 _ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
@@ -242,20 +242,20 @@ class _CallerListReader:
             return
         self._numbers[number] = row
         if (
-            not cell.startswith(("+", "1"))
+            not cell.startswith(("+", "1", "00"))
             and self._problem_counts.get("list-row-country", 0) <= _MAX_PROBLEMS_PER_RULE
             and is_nanp_without_country_code(cell)
         ):
             self._warn_missing_country_code(cell, f"+1{re.sub('[^0-9]', '', cell)}")
 
     def _add_prefix(self, digits: str, cell: str, row: CallerListRow) -> None:
-        if digits not in self._prefixes and not cell.startswith(("+", "1")) and len(digits) >= _AREA_CODE_DIGITS:
+        if digits not in self._prefixes and not cell.startswith(("+", "1", "00")) and len(digits) >= _AREA_CODE_DIGITS:
             self._warn_missing_country_code(cell, f"+1{digits}*")
         self._prefixes[digits] = self._keep_longer_row(self._prefixes.get(digits), row, cell)
 
     def _warn_missing_country_code(self, cell: str, suggestion: str) -> None:
         said = f"{cell} has no plus, and its first digits are taken for a country's code"
-        fix = f"write {suggestion} if it is North American, else put a plus before it"
+        fix = f"write {suggestion} if it is North American, else put its own country code with a plus before it"
         self._report_problem("warning", "list-row-country", cell, said, fix)
 
     def _keep_longer_row(self, earlier_row: CallerListRow | None, row: CallerListRow, cell: str) -> CallerListRow:

@@ -6,7 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import Problem
-from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
+from callflows.flows.dial_policy.country_code_check import (
+    MISSING_COUNTRY_CODE_MESSAGE,
+    lacks_country_code,
+    suggest_country_code,
+)
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:

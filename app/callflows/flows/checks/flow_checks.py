@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from callflows.flows.checks.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_country_code, suggest_country_code
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
+from callflows.flows.dial_policy.country_code_check import (
+    MISSING_COUNTRY_CODE_MESSAGE,
+    lacks_country_code,
+    suggest_country_code,
+)
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.yaml_source import iterate_texts
 from callflows.flows.steps.step_table import step_brings_digits
@@ -158,7 +162,7 @@ def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames)
     asked = {name for names in flow.graph.used_names.values() for name in names}
     sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.missed]))
     for name in flow.context.hours:
-        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])open\b""")
+        opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])(?:open|status)\b""")
         if (
             f"hours.{name}" in asked
             and not opens.search(sources)

@@ -33,6 +33,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "Opentact cannot read this XML document: the caller would hear an error, or nothing.",
         "Fix the place in the message; callflows verbs NAME shows the attributes and children of an element.",
     ),
+    "duration-doubtful": CheckRule(
+        "A duration is much too short or too long for its key: 25000s of ringing are seven hours, a Pause of 2 is 2 ms.",
+        'Write the unit that is meant: timeout: 25s; in XML all times are milliseconds: <Pause length="2000"/>.',
+    ),
     "expression": CheckRule(
         "A condition or value is not a valid expression, or uses an unknown name: callflows cannot evaluate it.",
         'Write it without braces and with names that exist: when: caller.region == "US" and not hours.office.open.',
@@ -84,6 +88,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
     "shape": CheckRule(
         "A value has the wrong shape, as a list instead of a mapping, or a text instead of steps.",
         "Begin each step with - and indent its keys: - menu:, and below it prompt: and keys:.",
+    ),
+    "single-braces": CheckRule(
+        "A value stands in one pair of braces, as {caller.name}: it is a plain text, and callers hear the word itself.",
+        "Write two pairs: {{ caller.name }}.",
     ),
     "template": CheckRule(
         "A text with braces has a mistake, or uses an unknown name: the text could not be spoken.",
@@ -172,6 +180,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "These hours have no opening times: they are always closed.",
         "Write days and times: mon-fri: 09:00-17:00.",
     ),
+    "hours-night": CheckRule(
+        "1:00-5:00 is at night on a 24-hour clock: in the afternoon callers would hear that it is closed.",
+        "Write 13:00-17:00 for the afternoon; 01:00-05:00, with its zeros, says that the night is meant.",
+    ),
     "hours-not-asked": CheckRule(
         "A text mentions the hours, but no step checks them: calls at night are treated like calls at noon.",
         "Send callers to another node outside these hours: - {when: not hours.office.open, goto: closed}.",
@@ -195,6 +207,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
     "timezone": CheckRule(
         "There is no such time zone: opening hours cannot be computed.",
         "Write one of the IANA names: timezone: America/New_York, Europe/Berlin.",
+    ),
+    "timezone-fixed": CheckRule(
+        "The zone is an abbreviation or an offset, not a place: its clock may differ from the callers' by an hour or more.",
+        "Name the zone of a city: America/New_York for Eastern time; Etc/GMT-5 is UTC+5, not UTC-5.",
     ),
 }
 
@@ -416,6 +432,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "silent-loop": CheckRule(
         "A node leads back to itself without a word: the caller hears silence until the call ends.",
         "Add a say or a question in between.",
+    ),
+    "text-cut": CheckRule(
+        "In brackets a comma separates texts: callers hear half a sentence, and the other half only at the next attempt.",
+        'Quote the sentence: prompt: "Hello, for sales press 1."; end each text of a list with a full stop.',
     ),
     "ticket-too-big": CheckRule(
         "Values from set, collect and lookup travel in signed URLs; above 2048 bytes, callers get the fallback.",

@@ -22,7 +22,8 @@ from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
 from callflows.flows.messages.message_rules_reader import compile_message_rules
 from callflows.flows.messages.missed_calls import compile_missed_steps
-from callflows.flows.source.flow_file import build_number_claims, check_node_names, find_timezone, read_number_claims
+from callflows.flows.source.flow_file import build_number_claims, check_node_names, read_number_claims
+from callflows.flows.source.time_zones import find_timezone
 from callflows.flows.steps.dial_step import check_hunt_group
 from callflows.language import Hangup
 

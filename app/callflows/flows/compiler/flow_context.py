@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
+from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HOURS_SCOPE: Final[ScopeFields] = {"open": SCOPE_LEAF, "next_opening": MOMENT_SCOPE, "next_closing": MOMENT_SCOPE}
+_HOURS_SCOPE: Final[ScopeFields] = {
+    "open": SCOPE_LEAF,
+    "status": SCOPE_LEAF,
+    "next_opening": MOMENT_SCOPE,
+    "next_closing": MOMENT_SCOPE,
+}
 
 
 class FlowContext:
@@ -172,7 +178,7 @@ class OpeningHoursView:
     """Opening hours at a moment, for expressions. ``reason`` is the rule that decided."""
 
     __slots__ = ("_opening",)
-    FIELDS: Final = frozenset({"open", "next_opening", "next_closing"})
+    FIELDS: Final = frozenset({"open", "status", "next_opening", "next_closing"})
 
     def __init__(self, opening: OpeningState) -> None:
         self._opening = opening
@@ -180,6 +186,14 @@ class OpeningHoursView:
     @property
     def open(self) -> bool:
         return self._opening.open
+
+    @property
+    def status(self) -> HoursStatus:
+        """Return ``open`` or ``closed``; the filter ``spoken`` adds the time of the next change."""
+        is_open = self._opening.open
+        return HoursStatus.make(
+            is_open=is_open, next_change=self._opening.next_closing if is_open else self._opening.next_opening
+        )
 
     @property
     def reason(self) -> str:

@@ -13,8 +13,9 @@ from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
 from callflows.flows.flow import Flow, render_apology
 from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
-from callflows.flows.source.flow_file import find_timezone, read_number_claims
+from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
+from callflows.flows.source.time_zones import find_timezone
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.phone_numbers import parse_e164

@@ -24,6 +24,16 @@ _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOT
 _HOLE_MARK: Final = "\ufdd0"
 
 
+_SINGLE_BRACES: Final = re.compile(
+    r"[$#%]?\{\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*(?:\s*\|[^{}]*)?)\s*\}", re.IGNORECASE
+)
+"""One pair of braces around a name, as other template languages write values."""
+_OTHER_PLACEHOLDER: Final = re.compile(
+    r"(?:[$%]|(?<!\w)[<\[])((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)"
+)
+"""A name with a sign before it, as $caller.name, %caller.name%, [caller.name] and <caller.name>."""
+
+
 class TextCompiler:
     """Compiles texts and conditions for a document. A text that changes from call to call becomes a placeholder."""
 
@@ -119,7 +129,17 @@ class TextCompiler:
                 self._flow.report.error(path, "fallback-not-static", said)
             self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
+        self._warn_about_single_braces(source, path)
         return text
+
+    def _warn_about_single_braces(self, source: str, path: SourcePath) -> None:
+        """Warn about a value that is heard as written, because it has not two braces: ``{caller.name}``."""
+        plain = _JINJA_EXPRESSION.sub(" ", source)
+        found = _SINGLE_BRACES.search(plain) or _OTHER_PLACEHOLDER.search(plain)
+        if found is not None:
+            name = next(filter(None, found.groups()))
+            message = f"{found[0].strip()!r} is a text here, and reaches people as it is written"
+            self._flow.report.warning(path, "single-braces", message, f"a value stands in two braces: {{{{ {name} }}}}")
 
     def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
         """Compile an author's expression. Reports an error and returns None for an invalid expression."""

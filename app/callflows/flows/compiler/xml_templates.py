@@ -18,6 +18,7 @@ from callflows.flows.expressions.expression_scope import make_scope_reader
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments, format_plain_text, format_url_value
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
 from callflows.language import Extensions, from_xml, to_xml
+from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
 from callflows.sandbox.deferred_jobs import get_job_result
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.source.positions import ProblemReport
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
 
@@ -72,6 +74,22 @@ def _read_template_file(file: Path, name: str) -> str:
     return source.decode("utf-8-sig")
 
 
+def _warn_about_durations(source: str, name: str, report: ProblemReport) -> None:
+    """Warn about constant times of a template that look like seconds, as ``<Pause length="2"/>``."""
+    for tag in _OPENING_TAG.finditer(source):
+        for found in _CONSTANT_NUMBER.finditer(tag[0]):
+            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((tag[1], found[1]))
+            if plausible is not None and not plausible.contains(int(found[2])):
+                line = source.count("\n", 0, tag.start()) + 1
+                place = f"{name}:{line}: {found[1]} of <{tag[1]}>"
+                message, fix = describe_doubtful_milliseconds(place, int(found[2]), plausible)
+                report.warning(("template",), "duration-doubtful", message, fix)
+
+
+_OPENING_TAG: Final = re.compile(r"<([A-Z][A-Za-z]*)\b[^<>]*>")
+_CONSTANT_NUMBER: Final = re.compile(r"""\s([a-z]+)\s*=\s*["']([0-9]{1,10})["']""")
+
+
 def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """Compile the only node of a template. Reports an error and returns an empty mapping for an invalid template."""
     report, name = flow.report, flow.flow_file.template
@@ -91,6 +109,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     report.problems += find_template_errors(source, tree, file, flow.options.extensions)
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
+    _warn_about_durations(source, name, report)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
     link = flow.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
     dialect, extensions, lang = flow.dialect, flow.options.extensions, flow.voice.get("lang", "en-US")

@@ -16,7 +16,7 @@ import pydantic
 from callflows.flows.dial_policy.numbering_plans import E164_DIGITS_PATTERN, NUMBER_TYPES, classify_number, find_regions
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
-from callflows.telephony.phone_numbers import is_emergency_number, mask_number
+from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -77,6 +77,25 @@ class NumberPattern(NamedTuple):
         return number.startswith(f"+{self.digits}") if self.is_prefix else number == f"+{self.digits}"
 
 
+def _plain_number(text: str) -> str:
+    """Return a number with punctuation, as +1 (201) 555-0188 or 0033 6 12 34 56 78, as plus and digits.
+
+    Any other text is returned unchanged: national formats have no country, and nothing after a number is cut off.
+    """
+    if not _PUNCTUATED_NUMBER.fullmatch(text):
+        return text
+    digits = re.sub("[^0-9]", "", text)
+    return parse_e164(text) or (digits if len(digits) <= _MAX_SHORT_DIGITS else text)
+
+
+_PUNCTUATED_NUMBER: Final = re.compile(
+    r"\s*(?:\(?\+[ (]*[1-9]|\(?00[ )./\-]*[1-9]|1[ ./\-]*\(?[2-9]|[0-9][^0-9]?[0-9][^0-9]?[0-9]\Z)"
+    r"[0-9 ()./\-\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212]{0,40}"
+)
+"""A number with its country code and the punctuation of people, or a short number, as 9-1-1."""
+_MAX_SHORT_DIGITS: Final = 6
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class DialPolicy:
     """Allowed computed targets. ``deny`` beats ``allow``; ``allow`` beats regions and types.
@@ -95,7 +114,7 @@ class DialPolicy:
 
     def normalize_dial_target(self, text: str) -> str:
         """Return a target in E.164 or as ``user@host``; "" if the text is not exactly one target."""
-        number = E164_DIGITS_PATTERN.fullmatch(text)
+        number = E164_DIGITS_PATTERN.fullmatch(_plain_number(text))
         if number:
             return classify_number(number[1]).number
         address = _SIP_ADDRESS.fullmatch(text)
@@ -105,7 +124,7 @@ class DialPolicy:
 
     def find_refusal(self, target: str) -> str:
         """Return the reason to refuse a target, with the number masked; "" if allowed."""
-        if _SHORT_NUMBER.fullmatch(target):
+        if _SHORT_NUMBER.fullmatch(_plain_number(target)):
             return f"{mask_number(target)} is an emergency or short number"
         written = self.normalize_dial_target(target)
         if not written:

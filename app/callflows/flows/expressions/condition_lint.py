@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
+from callflows.flows.dial_policy.country_code_check import lacks_country_code
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -37,6 +38,8 @@ _VALUE_FORMATS: Final = {
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
+_TEXT_NAMES: Final = _PHONE_NUMBER_NAMES | {"caller.national"}
+"""Names whose values are texts, never numbers."""
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -164,18 +167,21 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
         return
     for value in _constant_values(other):
-        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, value)
+        yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, op, value)
 
 
 def _constant_values(node: nodes.Node) -> list[Any]:
+    if isinstance(node, (nodes.Pos, nodes.Neg)):
+        # +12015550123 without quotes
+        return _constant_values(node.node)
     if isinstance(node, nodes.Const):
         return [node.value]
     if isinstance(node, (nodes.List, nodes.Tuple)):
-        return [item.value for item in node.items if isinstance(item, nodes.Const)]
+        return [value for item in node.items for value in _constant_values(item)]
     return []
 
 
-def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
     """Report a value that a name never has."""
     never = f"{name} is never {value!r}"
     known = possible_values_of(name)
@@ -186,10 +192,25 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
         yield ConditionProblem("warning", "comparison", never, form[1])
+    elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
+        fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
+        yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
     elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
         yield ConditionProblem(
             "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
         )
+
+
+def _is_never_a_number(name: str, op: str, value: object) -> bool:
+    """Return whether a number without quotes never equals a telephone number.
+
+    12015550123 equals the text +12015550123; ten digits without country, and numbers in a list, equal nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if op in ("in", "notin") or name not in _PHONE_NUMBER_NAMES:
+        return True
+    return lacks_country_code(str(value)) or parse_e164(f"+{value}") != f"+{value}"
 
 
 def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:

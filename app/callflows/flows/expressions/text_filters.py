@@ -87,9 +87,15 @@ PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 def _spoken_filter(value: object, now: LocalTime, lang: str) -> str:
-    """Format a moment relative to now, as a person says a time; other values as text."""
-    from callflows.flows.hours.spoken_times import format_spoken_moment  # noqa: PLC0415 - few flows need the import
+    """Format a moment relative to now, as a person says a time, or the status of hours; other values as text."""
+    from callflows.flows.hours.spoken_times import (  # noqa: PLC0415 - few flows need the import
+        HoursStatus,
+        format_spoken_moment,
+        format_spoken_status,
+    )
 
+    if isinstance(value, HoursStatus):
+        return format_spoken_status(value, now.moment, lang)
     return format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else _to_text(value)
 
 

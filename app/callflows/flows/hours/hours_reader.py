@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from callflows.flows.hours.opening_hours import DatedWindows, DateRange, OpeningHours, OpeningWindow
 from callflows.flows.hours.public_holidays import find_last_holiday_year, parse_holiday_place
 from callflows.flows.hours.spoken_times import ENGLISH_WEEKDAYS
-from callflows.flows.hours.wall_clock import MINUTES_PER_DAY, parse_clock_time, parse_iso_date
+from callflows.flows.hours.wall_clock import MINUTES_PER_DAY, format_clock_time, parse_clock_time, parse_iso_date
 from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.text import format_suggestion
 
@@ -164,8 +164,10 @@ def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> lis
     if isinstance(value, str) and value.strip().lower() == "closed":
         return []
     placed: list[_PlacedWindow] = []
-    for text, where in _split_texts(value, path, report):
-        window = _read_window(text, key, where, report)
+    texts = [*_split_texts(value, path, report)]
+    order = _WrittenOrder([text for text, _ in texts])
+    for text, where in texts:
+        window = _read_window(text, key, where, report, order)
         if window is not None:
             placed.append(_PlacedWindow(window, where, key))
     placed.sort(key=lambda one: one.window)
@@ -176,18 +178,84 @@ def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> lis
     return placed
 
 
-def _read_window(text: str, key: str, path: SourcePath, report: ProblemReport) -> OpeningWindow | None:
+class _WrittenOrder:
+    """The windows of a day in the order of the file: on a clock of 12 hours, the afternoon stands after the morning."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        windows = [window for text in texts if (window := _parse_window(text)) is not None]
+        self._is_12_hour_clock = all(max(one) < _ONE_PM for one in windows)
+        self._earlier: tuple[int, int] | None = None
+
+    def find_afternoon_after(self, window: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the afternoon window that ``window`` probably is, if it stands after a later one; else None."""
+        earlier, self._earlier = self._earlier, window
+        if earlier is None or not self._is_12_hour_clock or window[0] >= earlier[0] or window[1] <= window[0]:
+            return None
+        afternoon = (window[0] + _NOON, window[1] + _NOON)
+        return afternoon if afternoon[0] >= earlier[1] and afternoon[1] <= MINUTES_PER_DAY else None
+
+
+def _read_window(
+    text: str, key: str, path: SourcePath, report: ProblemReport, order: _WrittenOrder
+) -> OpeningWindow | None:
     found = _parse_window(text)
     if found is None:
         fix = "write closed, alone" if text.lower() == "closed" else _suggest_window(text) or _WINDOW_FIX
         report.error(path, "hours-window", f"{key}: {text!r} is no window", fix)
         return None
     begins, ends = found
+    afternoon = order.find_afternoon_after(found)
     if begins == ends:
         message = f"{key}: {text} never opens, since it ends where it begins"
-        report.error(path, "hours-window", message, "00:00-24:00 is the whole day")
+        likely = f"; did you mean {OpeningWindow(begins, ends + _NOON)}?" if 0 < begins < _NOON else ""
+        report.error(path, "hours-window", message, f"00:00-24:00 is the whole day{likely}")
         return None
+    if _is_mistaken_night(begins, ends):
+        daytime = OpeningWindow(begins, ends + _NOON)
+        message = f"{key}: {text} ends before it begins"
+        fix = (
+            f"did you mean {daytime}? If it is open all night, write {format_clock_time(begins)}-24:00, "
+            f"and 00:00-{format_clock_time(ends)} on the day after"
+        )
+        report.error(path, "hours-window", message, fix)
+        return None
+    if afternoon is not None:
+        message = f"{key}: {text} is early in the morning, and stands after a later window"
+        fix = f"did you mean {OpeningWindow(*afternoon)}? If the early morning is meant, write it first"
+        report.error(path, "hours-window", message, fix)
+        return None
+    if _is_doubtful_night(text, begins, ends):
+        message = f"{key}: {text} is at night, on a clock of 24 hours"
+        night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
+        fix = f"did you mean {OpeningWindow(begins + _NOON, ends + _NOON)}? {night} says that the night is meant"
+        report.warning(path, "hours-night", message, fix)
     return OpeningWindow(begins, ends if ends > begins else ends + MINUTES_PER_DAY)
+
+
+_NOON: Final = MINUTES_PER_DAY // 2
+_MINUTES_PER_HOUR: Final = 60
+_ONE_PM: Final = _NOON + _MINUTES_PER_HOUR
+_LAST_NIGHT_HOUR: Final = 4 * _MINUTES_PER_HOUR
+"""A place that opens at noon may close so late in the night, but no later."""
+_FIRST_BUSINESS_HOUR: Final = 6 * _MINUTES_PER_HOUR
+"""Windows that begin earlier, without a leading zero, are afternoons on a clock of 12 hours."""
+
+
+def _is_mistaken_night(begins: int, ends: int) -> bool:
+    """Return whether a window ends before it begins and cannot be a night, as 08:30-05:30.
+
+    A night begins in the afternoon or later. A window that ends at midnight is no night: 08:00-00:00 is plain.
+    """
+    if ends == 0 or ends > begins:
+        return False
+    return begins < _NOON or (begins < _ONE_PM and ends > _LAST_NIGHT_HOUR)
+
+
+def _is_doubtful_night(text: str, begins: int, ends: int) -> bool:
+    """Return whether a window as 1:00-5:00 is at night, and written as on a clock of 12 hours."""
+    return (
+        _MINUTES_PER_HOUR <= begins < _FIRST_BUSINESS_HOUR and begins < ends <= _NOON and not text.strip().startswith("0")
+    )
 
 
 def _parse_window(text: str) -> tuple[int, int] | None:
@@ -198,19 +266,58 @@ def _parse_window(text: str) -> tuple[int, int] | None:
 
 
 def _suggest_window(text: str) -> str:
-    """Suggest a window for an informal notation, as 9-17, 0900-1700, 9am-5pm; return "" if unclear."""
-    times = []
-    for written in _RANGE_DASH.split(text.strip().lower()):
-        found = _INFORMAL_TIME.fullmatch(written)
-        if found is None or (found[3] and not 1 <= int(found[1]) <= 12):  # noqa: PLR2004 - a 12-hour clock
+    """Suggest a window for an informal notation, as 9-17, 0900-1700, 9-5, 9am to 5pm; return "" if unclear."""
+    written = [_INFORMAL_TIME.fullmatch(_spell_time(part)) for part in _INFORMAL_DASH.split(text.strip().lower())]
+    if len(written) != 2 or written[0] is None or written[1] is None:  # noqa: PLR2004 - a begin and an end
+        return ""
+    begins, ends = _list_informal_readings(written[0]), _list_informal_readings(written[1])
+    if not begins or not ends:
+        return ""
+    if len(begins) > 1 and len(ends) == 1 and written[1][3]:
+        # "1-5pm" is the afternoon, "9-5pm" the day: the half of the end holds for the begin if it then comes before
+        begin = max((one for one in begins if one < (ends[0] or MINUTES_PER_DAY)), default=begins[0])
+    else:
+        begin = begins[0]
+    end = min(ends, key=lambda one: (one - begin - 1) % MINUTES_PER_DAY)
+    if _is_mistaken_night(begin, end):
+        if written[1][3]:
             return ""
-        hour = int(found[1]) % 12 + 12 * (found[3] == "pm") if found[3] else int(found[1])
-        times.append(f"{hour:02}:{found[2] or '00'}")
-    window = "-".join(times)
-    return f"did you mean {window}?" if _parse_window(window) is not None else ""
+        end += _NOON
+    likely = f"{format_clock_time(begin)}-{format_clock_time(end)}"
+    if len(begins) > 1 and len(ends) > 1 and begin < _FIRST_BUSINESS_HOUR + _MINUTES_PER_HOUR and begin < end <= _NOON:
+        return f"did you mean {OpeningWindow(begin + _NOON, end + _NOON)}, or {likely}?"
+    return f"did you mean {likely}?"
 
 
-_INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2}))?\s*(am|pm)?")
+def _spell_time(text: str) -> str:
+    text = re.sub(r"([ap])\.\s?m\.?|\b([ap])$", lambda found: f"{found[1] or found[2]}m", text)
+    return {"noon": "12pm", "midnight": "12am", "midday": "12pm"}.get(text.strip(), text.strip())
+
+
+def _list_informal_readings(written: re.Match[str]) -> list[int]:
+    """Return the minutes of the day that an informal time can mean, the morning first; nothing for an invalid time.
+
+    Only an hour from 1 to 12 without a leading zero is open between the halves of the day.
+    """
+    hour, minute, half = int(written[1]), int(written[2] or 0), written[3]
+    if minute >= _MINUTES_PER_HOUR or (half and not 1 <= hour <= 12):  # noqa: PLR2004 - minutes, and a 12-hour clock
+        return []
+    if half:
+        return [(hour % 12 + 12 * (half == "pm")) * _MINUTES_PER_HOUR + minute]
+    if hour > 24 or (hour == 24 and minute):  # noqa: PLR2004 - hours of a day
+        return []
+    is_open = 1 <= hour <= 12 and not written[1].startswith("0")  # noqa: PLR2004 - a 12-hour clock
+    if is_open and hour == 12:  # noqa: PLR2004 - noon before midnight
+        return [_NOON + minute, minute]
+    return (
+        [hour * _MINUTES_PER_HOUR + minute, hour * _MINUTES_PER_HOUR + minute + _NOON]
+        if is_open
+        else [hour * _MINUTES_PER_HOUR + minute]
+    )
+
+
+_INFORMAL_DASH: Final = re.compile(r"\s*(?:[-\u2013\u2014]|\b(?:to|until|till|bis)\b)\s*")
+_INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2})|h)?\s*(am|pm)?")
 
 
 def _split_texts(value: object, path: SourcePath, report: ProblemReport) -> Iterator[tuple[str, SourcePath]]:

@@ -172,8 +172,8 @@ class OpeningHours:
 
     def _build_day(self, day: date) -> _DayWindows:
         yesterday = day - timedelta(days=1)
-        before, said_before = self._find_rule(yesterday)
-        own, said = self._find_rule(day)
+        before, said_before = self.find_rule_of_day(yesterday)
+        own, said = self.find_rule_of_day(day)
         windows = [(window.start_minute, window.end_minute, f"{said} {window}") for window in own]
         windows += [
             (0, ends - MINUTES_PER_DAY, f"{said_before} {OpeningWindow(begins, ends)}")
@@ -183,7 +183,7 @@ class OpeningHours:
         outside = f"{said} outside {', '.join(map(str, own))}" if own else said
         return _DayWindows(own, tuple(windows), outside)
 
-    def _find_rule(self, day: date) -> tuple[tuple[OpeningWindow, ...], str]:
+    def find_rule_of_day(self, day: date) -> tuple[tuple[OpeningWindow, ...], str]:
         """Return the windows that begin on a date, and the deciding rule in words."""
         for dated in self.dated_windows:
             if day in dated.date_range:

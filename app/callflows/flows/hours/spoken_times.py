@@ -47,6 +47,37 @@ def format_spoken_moment(moment: datetime | None, now: datetime, lang: str) -> s
     return f"{_format_spoken_day(moment, now, language)} {language.format_time(moment.hour, moment.minute)}"
 
 
+class HoursStatus(str):
+    """The text ``open`` or ``closed`` with the moment of the next change; ``spoken`` tells both."""
+
+    __slots__ = ("next_change",)
+    next_change: datetime | None
+
+    @classmethod
+    def make(cls, *, is_open: bool, next_change: datetime | None) -> HoursStatus:
+        made = cls("open" if is_open else "closed")
+        made.next_change = next_change
+        return made
+
+
+def format_spoken_status(status: HoursStatus, now: datetime, lang: str) -> str:
+    """Format opening hours: "open, and we close today at 5 PM", "closed, and we open tomorrow at 9 AM"."""
+    name = lang.lower().partition("-")[0].partition("_")[0]
+    words = _STATUS_WORDS.get(name, _STATUS_WORDS["en"])[status == "open"]
+    if status.next_change is None:
+        return words[0]
+    return f"{words[0]}, {words[1]} {format_spoken_moment(status.next_change, now, lang)}"
+
+
+_STATUS_WORDS: Final = {
+    "en": (("closed", "and we open"), ("open", "and we close")),
+    "es": (("cerrados", "y abrimos"), ("abiertos", "y cerramos")),
+    "fr": (("fermés", "et nous ouvrons"), ("ouverts", "et nous fermons")),
+    "de": (("geschlossen", "und wir öffnen"), ("geöffnet", "und wir schließen")),
+}
+"""Words for closed and open, and for the next change, by language."""
+
+
 def _format_spoken_day(moment: datetime, now: datetime, language: _SpokenLanguage) -> str:
     day, today = moment.date(), now.astimezone(moment.tzinfo).date()
     ahead = (day - today).days
@@ -76,10 +107,16 @@ def format_spoken_digits(text: str) -> str:
 
 
 def _format_english_time(hour: int, minute: int) -> str:
+    return f"at {format_english_clock_time(hour * 60 + minute)}"
+
+
+def format_english_clock_time(minute_of_day: int) -> str:
+    """Format a time of the day on a clock of 12 hours: 9 AM, noon, 5:30 PM."""
+    hour, minute = divmod(minute_of_day, 60)
     if (hour, minute) == (_NOON, 0):
-        return "at noon"
+        return "noon"
     past = f":{minute:02}" if minute else ""
-    return f"at {hour % _NOON or _NOON}{past} {'AM' if hour < _NOON else 'PM'}"
+    return f"{hour % _NOON or _NOON}{past} {'AM' if hour < _NOON else 'PM'}"
 
 
 def _format_spanish_time(hour: int, minute: int) -> str:

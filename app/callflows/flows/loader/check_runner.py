@@ -26,10 +26,11 @@ from callflows.flows.loader.folder_loader import (
 )
 from callflows.language import Dial, find_document_errors, find_element_positions, from_xml
 from callflows.language.element import walk_elements
+from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
 from callflows.language.verb_table import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
@@ -178,7 +179,18 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         (places.get(path, (1, 1)), f"{path}: {said}")
         for path, said in _find_undocumented(from_xml(document, extensions=extensions))
     ]
-    return [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
+    undocumented = [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
+    return [*undocumented, *_find_doubtful_durations(file, from_xml(document, extensions=extensions), places)]
+
+
+def _find_doubtful_durations(file: Path, response: Response, places: Mapping[str, tuple[int, int]]) -> Iterable[Problem]:
+    """Yield a warning for each duration that looks like seconds, as ``<Pause length="2"/>``, or is much too long."""
+    for path, element in walk_elements(response):
+        for name, value in element.attributes.items():
+            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((element.spec.name, name))
+            if plausible is not None and isinstance(value, int) and not plausible.contains(value):
+                message, fix = describe_doubtful_milliseconds(f"{path}: {name}", value, plausible)
+                yield Problem(str(file), *places.get(path, (1, 1)), "warning", "duration-doubtful", message, fix)
 
 
 _TWIML_MARKS: Final = re.compile(

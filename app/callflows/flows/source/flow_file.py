@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import pydantic
 
@@ -12,7 +11,7 @@ from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberCl
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.yaml_source import read_yaml
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
@@ -161,31 +160,9 @@ def _parse_claimed_number(text: str) -> str:
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
     if text.endswith("*"):
-        digits = text[:-1].removeprefix("+")
+        digits = strip_international_prefix(text[:-1]).removeprefix("+")
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
     return parse_e164(text)
-
-
-def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
-    """Return a time zone, or None for an empty name. Reports an unknown name."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        report.error(
-            path, "timezone", f"timezone: there is no zone {name!r}", _suggest_timezone(name) or "as America/New_York"
-        )
-        return None
-
-
-def _suggest_timezone(name: str) -> str:
-    """Suggest the time zone with the most similar city, preferably in the same region."""
-    region, _, city = name.rpartition("/")
-    zones = sorted(available_timezones(), key=lambda zone: (zone.rpartition("/")[0] != region, zone))
-    cities: dict[str, str] = {}
-    for zone in zones:
-        cities.setdefault(zone.rpartition("/")[2], zone)
-    near = cities.get(find_nearest(city, cities, 0.8), "")
-    return f"did you mean {near!r}?" if near else ""
 
 
 def check_node_names(nodes: Collection[str], report: ProblemReport) -> bool:

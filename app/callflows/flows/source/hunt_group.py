@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pydantic
 
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
-from callflows.flows.source.source_values import DurationMs, NonEmptyTextList
+from callflows.flows.source.source_values import NonEmptyTextList, RingingMs
+from callflows.language.plausible_durations import RINGING_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from callflows.language.plausible_durations import PlausibleDuration
 
 
 class HuntGroup(pydantic.BaseModel):
@@ -18,6 +21,7 @@ class HuntGroup(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
     to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] = pydantic.Field("at-once", description="All at once, or one after the other.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
+    timeout: RingingMs | None = pydantic.Field(None, description="How long to ring.")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
 
 
 UNREADABLE_TEXT: Final = "\ufdd0"
@@ -29,9 +30,26 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
     A required value that cannot be read is replaced by the model's value in ``instead``, so that the rest is checked.
     """
     try:
-        return model.model_validate(data)
+        made = model.model_validate(data)
     except pydantic.ValidationError:
-        return _validate_partly(model, _correct_misspelt_keys(model, data, path, report), path, report)
+        made = _validate_partly(model, _correct_misspelt_keys(model, data, path, report), path, report)
+    for key, plausible in getattr(model, "plausible_durations", {}).items() if made is not None else ():
+        value = getattr(made, key)
+        if key in made.model_fields_set and value is not None and isinstance(data, dict):
+            warn_about_duration(key, data.get(key), value, plausible, (*path, key), report)
+    return made
+
+
+def warn_about_duration(
+    name: str, text: object, milliseconds: int, plausible: PlausibleDuration, path: SourcePath, report: ProblemReport
+) -> None:
+    """Warn about a duration that is much too short or too long for its key, as 25000s of ringing."""
+    found = DURATION_PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None or plausible.contains(milliseconds):
+        return
+    extent = "short" if milliseconds < plausible.shortest else "long"
+    fix = plausible.suggest_fix(int(float(found[1])), milliseconds)
+    report.warning(path, "duration-doubtful", f"{name}: {found[0]} is very {extent}", fix)
 
 
 def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> object:

@@ -7,6 +7,13 @@ from typing import Annotated, Any, Final
 
 import pydantic
 
+from callflows.language.plausible_durations import (
+    INPUT_DURATION,
+    LOOKUP_DURATION,
+    MESSAGE_DURATION,
+    RINGING_DURATION,
+    PlausibleDuration,
+)
 from callflows.language.value_kinds import KEY_KIND, KEYS_KIND, MILLISECONDS_KIND, parse_duration
 
 
@@ -21,8 +28,14 @@ def _parse_one_key(value: object) -> object:
     return key
 
 
-def _parse_duration_text(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+class _DurationReader:
+    """Reads a duration; an error suggests the unit that is plausible for the key."""
+
+    def __init__(self, plausible: PlausibleDuration | None = None) -> None:
+        self._plausible = plausible
+
+    def __call__(self, value: object) -> object:
+        return parse_duration(value, self._plausible) if isinstance(value, str) else value
 
 
 def schema_reference(name: str) -> pydantic.WithJsonSchema:
@@ -48,7 +61,11 @@ def parse_dtmf_keys(value: object) -> object:
 
 KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
-DurationMs = Annotated[int, pydantic.BeforeValidator(_parse_duration_text), MILLISECONDS_KIND]
+DurationMs = Annotated[int, pydantic.BeforeValidator(_DurationReader()), MILLISECONDS_KIND]
+RingingMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(RINGING_DURATION)), MILLISECONDS_KIND]
+MessageMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(MESSAGE_DURATION)), MILLISECONDS_KIND]
+InputMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(INPUT_DURATION)), MILLISECONDS_KIND]
+LookupMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(LOOKUP_DURATION)), MILLISECONDS_KIND]
 NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
 NodeName = str
 AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]

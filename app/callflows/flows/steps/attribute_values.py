@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callflows.flows.source.shape_validation import warn_about_duration
 from callflows.flows.source.source_values import BOOLEAN_WORDS, parse_dtmf_keys
 from callflows.language.value_kinds import (
     BOOLEAN_KIND,
@@ -21,6 +22,7 @@ from callflows.language.value_kinds import (
 if TYPE_CHECKING:
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
     from callflows.language.value_kinds import ValueKind
 
 
@@ -30,8 +32,12 @@ def read_attribute_value(
     value: Any,  # noqa: ANN401
     path: SourcePath,
     context: StepContext,
+    plausible: PlausibleDuration | None = None,
 ) -> Any:  # noqa: ANN401 - the type depends on the kind
-    """Read an attribute's value from text. Reports an error and returns None for an invalid value."""
+    """Read an attribute's value from text. Reports an error and returns None for an invalid value.
+
+    A duration outside ``plausible`` is warned of.
+    """
     if isinstance(value, list) and isinstance(kind, ListKind) and all(isinstance(part, str) for part in value):
         value = ",".join(value)
     if not isinstance(value, str):
@@ -51,7 +57,10 @@ def read_attribute_value(
         if kind in (KEY_KIND, STOP_KEY_KIND, KEYS_KIND):
             value = parse_dtmf_keys(value)
         if kind is MILLISECONDS_KIND:
-            return parse_duration(value)
+            length = parse_duration(value, plausible)
+            if plausible is not None:
+                warn_about_duration(name, value, length, plausible, path, context.report)
+            return length
         if kind is BOOLEAN_KIND:
             value = BOOLEAN_WORDS.get(value.lower(), value.lower())
         return kind.parse_text(value)

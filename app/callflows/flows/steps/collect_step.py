@@ -53,7 +53,14 @@ class CollectStep(QuestionStep):
         "Then the prompt again, up to `attempts` times. "
         "After the last attempt the call goes to `otherwise`, or on to the next step."
     )
-    check_rules: ClassVar[tuple[str, ...]] = ("no-way-out", "unknown-node", "leading-zeros", "ticket-too-big")
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "no-way-out",
+        "unknown-node",
+        "leading-zeros",
+        "ticket-too-big",
+        "duration-doubtful",
+        "text-cut",
+    )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")
@@ -136,6 +143,7 @@ class CollectStep(QuestionStep):
     def _check_dialect(self, context: StepContext, path: SourcePath) -> None:
         """Warn about limits of the dialect."""
         self.warn_about_timeout(context, path)
+        self.warn_about_cut_texts(context, path)
         if context.flow.dialect == "classic" and self.digits[1] > 1 and can_begin_with_zero(self.match, *self.digits):
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
             if self.digits[0] == self.digits[1]:

@@ -11,13 +11,15 @@ from callflows.errors import VerbBuildError
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
+from callflows.flows.dial_policy.country_code_check import lacks_country_code, suggest_country_code
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
-from callflows.flows.source.source_values import DurationMs, NodeName, NonEmptyTextList
+from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
+from callflows.language.plausible_durations import RINGING_DURATION
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
 from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
 
 
@@ -63,13 +66,15 @@ class DialStep(WordStep):
         "dial-doubtful",
         "dial-policy-closed",
         "unknown-node",
+        "duration-doubtful",
     )
     plain_key: ClassVar[str] = "to"
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
     instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
     verb: ClassVar[str] = "Dial"
     to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to ring.")
+    timeout: RingingMs | None = pydantic.Field(None, description="How long to ring.")
     no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
     record: bool = pydantic.Field(default=False, description="Record the conversation.")
     goes_on: bool = pydantic.Field(
@@ -248,10 +253,9 @@ class DialStep(WordStep):
             context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return
         try:
-            made = LiteralTarget(To(target.strip()))
+            made = LiteralTarget(To(_replace_international_prefix(target.strip())))
         except VerbBuildError as error:
-            number = f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
-            near = number or format_suggestion(target, context.flow.groups) or _TARGET_FIX
+            near = _suggest_number(target) or format_suggestion(target, context.flow.groups) or _TARGET_FIX
             context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
         context.flow.record_literal_target(target.strip(), where)
@@ -283,6 +287,18 @@ class DialStep(WordStep):
             given["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **given)
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
+
+
+def _replace_international_prefix(target: str) -> str:
+    """Return a number that is written with 00 in E.164; other targets stay as they are written."""
+    return parse_e164(target) if target.startswith("00") and parse_e164(target) else target
+
+
+def _suggest_number(target: str) -> str:
+    """Suggest the number that is meant by a number with punctuation; never the number of another country."""
+    if lacks_country_code(target):
+        return suggest_country_code(target)
+    return f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
 
 
 def check_hunt_group(name: str, context: StepContext) -> None:

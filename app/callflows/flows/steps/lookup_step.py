@@ -12,13 +12,14 @@ from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjace
 from callflows.flows.expressions.plain_values import to_plain_data
 from callflows.flows.expressions.value_names import ValueName
 from callflows.flows.source.source_values import (
-    DurationMs,
+    LookupMs,
     NodeName,
     parse_plain_data,
 )
 from callflows.flows.steps.effect_data import compile_data, compile_url
 from callflows.flows.steps.step_base import StoredValue, WordStep, find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, summarize_host, summarize_value
+from callflows.language.plausible_durations import LOOKUP_DURATION
 from callflows.language.value_kinds import URL_KIND
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.ports import LookupRequest, LookupResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
 
     RenderFunction = Callable[[Turn], Any]
@@ -49,14 +51,15 @@ class LookupStep(WordStep):
         "If there is no answer, or one of another shape than `default`, "
         "the call goes on with `default`, or at the node of `otherwise`."
     )
-    check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "value", "ticket-too-big")
+    check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "value", "ticket-too-big", "duration-doubtful")
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "into": "unread"}
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": LOOKUP_DURATION}
     url: Annotated[str, URL_KIND] = pydantic.Field(description="Where to ask.")
     into: ValueName = pydantic.Field(description="The name of the value that holds the answer.")
     method: Literal["GET", "POST", "PUT", "PATCH"] = pydantic.Field("GET", description="The method of the HTTP request.")
     headers: dict[str, str] = pydantic.Field({}, description="Headers of the HTTP request.")
     body: Any = pydantic.Field(None, description="The body of the HTTP request: a text, or data that is sent as JSON.")
-    timeout: Annotated[DurationMs, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
+    timeout: Annotated[LookupMs, pydantic.Field(ge=1, le=5000)] = pydantic.Field(
         DEFAULT_LOOKUP_TIMEOUT_MS, description="How long to wait for the answer, at most 5s."
     )
     default: Any = pydantic.Field(

@@ -44,6 +44,8 @@ class MenuStep(QuestionStep):
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "menu",
+        "duration-doubtful",
+        "text-cut",
         "unknown-node",
         "no-way-out",
         "prompt-key",
@@ -102,6 +104,7 @@ class MenuStep(QuestionStep):
         """Return True if all target nodes exist and the menu has keys."""
         self._check_keys(context, path)
         self.warn_about_timeout(context, path)
+        self.warn_about_cut_texts(context, path)
         places = [(self._key_path(context, path, keys), node) for keys, node in self.keys.items()]
         context.flow.graph.menu_targets.update(places)
         exist = [context.check_target_node(node, place) for place, node in places]

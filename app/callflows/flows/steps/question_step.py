@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pydantic
 
 from callflows.flows.source.source_values import (
     AttemptCount,
-    DurationMs,
+    InputMs,
     NodeName,
     NonEmptyTextList,
     TextList,
 )
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
+from callflows.language.plausible_durations import INPUT_DURATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
 
 
 class QuestionStep(SpokenStep):
     """Common keys of the steps that ask the caller."""
 
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": INPUT_DURATION}
     prompt: NonEmptyTextList = pydantic.Field(description="The question. A list has one text for each attempt.")
     no_input: TextList = pydantic.Field(
         [], description="The text if no key was pressed. A list has one text for each attempt."
@@ -35,7 +40,7 @@ class QuestionStep(SpokenStep):
     )
     attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
-    timeout: DurationMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
+    timeout: InputMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
@@ -48,6 +53,16 @@ class QuestionStep(SpokenStep):
             message = "timeout: the reference dialect has no time limit for input"
             context.report.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
 
+    def warn_about_cut_texts(self, context: StepContext, path: SourcePath) -> None:
+        """Warn about a sentence that a comma in brackets cut into the texts of several attempts."""
+        for key, texts in (("prompt", self.prompt), ("no_input", self.no_input), ("no_match", self.no_match)):
+            lines = [context.report.get_position((*path, key, index)).line for index in range(len(texts))]
+            is_one_line = len({*lines}) == 1
+            if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in itertools.pairwise(texts)):
+                message = f"{key}: a comma in brackets cut the sentence: only {texts[0]!r} is said at the first attempt"
+                fix = f'quote it: {key}: "{", ".join(texts)}"; if each is a text of its own, end it with a full stop'
+                context.report.warning((*path, key), "text-cut", message, fix)
+
     def warn_about_missing_exit(self, context: StepContext, path: SourcePath) -> None:
         """Warn if a caller without input is hung up on without a word."""
         if not self.otherwise and not context.next_step_key:
@@ -55,6 +70,18 @@ class QuestionStep(SpokenStep):
             context.report.warning(
                 path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True
             )
+
+
+def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
+    """Return whether two texts of a list are probably one sentence: the first has no end, the second no beginning."""
+    if _SENTENCE_END.search(text) or not following:
+        return False
+    return following[0].islower() or (
+        is_one_line and (following[0].isdigit() or _SENTENCE_END.search(following) is not None)
+    )
+
+
+_SENTENCE_END: Final = re.compile(r"""[.!?:;\u2026\u3002]["'\u201d\u00bb)]*\s*$|\}\}\s*$""")
 
 
 def pick_attempt_text(

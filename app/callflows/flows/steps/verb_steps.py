@@ -14,6 +14,7 @@ from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import read_attribute_value
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
+from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
 from callflows.language.value_kinds import URL_KIND
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
 from callflows.text import find_nearest, format_suggestion
@@ -127,7 +128,9 @@ def _read_attribute(
     row = cls.spec
     declared = context.flow.options.extensions.find_kind(row.name, key)
     if key in row.attributes:
-        attributes[key] = read_attribute_value(row.attributes[key].kind, key, part, path, context)
+        attributes[key] = read_attribute_value(
+            row.attributes[key].kind, key, part, path, context, PLAUSIBLE_ATTRIBUTE_DURATIONS.get((row.name, key))
+        )
     elif declared is not None:
         taken = read_attribute_value(declared, key, part, path, context)
         attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.source.source_values import DurationMs, SingleKey, schema_reference
+from callflows.flows.source.source_values import MessageMs, SingleKey, schema_reference
 from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import quote_text
+from callflows.language.plausible_durations import MESSAGE_DURATION
 from callflows.language.verbs import Pause, Play, Record, Tone
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
 
 
@@ -31,10 +33,11 @@ class VoicemailStep(SpokenStep):
 
     step_key: ClassVar[str] = "voicemail"
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
-    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template")
+    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template", "duration-doubtful")
     plain_key: ClassVar[str] = "greeting"
+    plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"max": MESSAGE_DURATION}
     greeting: str = pydantic.Field("", description="What is said before the tone.")
-    max: DurationMs = pydantic.Field(120_000, description="The maximum length of a message.")
+    max: MessageMs = pydantic.Field(120_000, description="The maximum length of a message.")
     stop: SingleKey = pydantic.Field("#", description="The key that ends the message.")
     transcribe: bool = pydantic.Field(default=False, description="Have the message transcribed.")
     thanks: str = pydantic.Field("", description="What is said after the message.")

@@ -13,7 +13,7 @@ MISSING_COUNTRY_CODE_MESSAGE: Final = "{} has no plus, and its first digits are 
 def suggest_country_code(text: str) -> str:
     """Return the fix for a number without country code."""
     digits = re.sub("[^0-9]", "", text)
-    return f"write +1{digits} if it is North American, else +{digits}"
+    return f"write +1{digits} if it is North American, else put its own country code with a plus before it"
 
 
 def lacks_country_code(text: str) -> bool:

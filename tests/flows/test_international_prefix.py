@@ -1,0 +1,122 @@
+"""Numbers as people write them: 00 before the country code, punctuation, and fixes that name no other country's number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn
+
+from callflows.flows.caller_lists.caller_list_reader import read_caller_list
+from callflows.flows.dial_policy.target_policy import DialPolicy
+from callflows.flows.source.positions import ProblemReport
+from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("0033612345678", "+33612345678"),
+        ("+0033612345678", "+33612345678"),
+        ("00 33 6 12 34 56 78", "+33612345678"),
+        ("00-44-20-7946-0018", "+442079460018"),
+        ("(00) 44 20 7946 0018", "+442079460018"),
+        ("0012015550188", "+12015550188"),
+        ("tel:0033612345678", "+33612345678"),
+        ("sip:0033612345678@carrier.example", "+33612345678"),
+    ],
+)
+def test_00_before_the_country_code_is_the_plus(written, number):
+    assert parse_e164(written) == number
+    assert parse_caller_number(written) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+1 (201) 555-0188", "+12015550188"),
+        ("1 (201) 555-0188", "+12015550188"),
+        ("(+1) 201 555 0188", "+12015550188"),
+        ("+1/201/555/0188", "+12015550188"),
+        ("+1\u00a0201\u00a0555\u20110188", "+12015550188"),
+        ("\u202a+12015550188\u202c", "+12015550188"),
+        ("+44 (0)20 7946 0018", "+442079460018"),
+    ],
+)
+def test_punctuation_of_people_and_of_address_books_is_no_part_of_a_number(written, number):
+    assert parse_e164(written) == number
+
+
+@pytest.mark.parametrize("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])
+def test_a_number_without_a_country_stays_none(written):
+    assert parse_e164(written) == ""
+
+
+@pytest.mark.parametrize(
+    ("computed", "number"),
+    [
+        ("+1 (201) 555-0188", "+12015550188"),
+        ("1 (201) 555-0188", "+12015550188"),
+        ("1-201-555-0188", "+12015550188"),
+        (" +1.201.555.0188 ", "+12015550188"),
+        ("001 201 555 0188", "+12015550188"),
+        ("12015550188", "+12015550188"),
+    ],
+)
+def test_a_computed_number_with_punctuation_is_rung_and_judged_as_its_digits(computed, number):
+    policy = DialPolicy(frozenset({"US"}))
+    assert policy.find_refusal(computed) == ""
+    assert policy.normalize_dial_target(computed) == number
+    assert "does not allow" in DialPolicy(frozenset({"FR"})).find_refusal(computed)
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        "+1 (900) 555-1234",
+        "00 44 20 7946 0018",
+        "+44 (0)20 7946 0018",
+        "9-1-1",
+        "(911)",
+        "+1 201 555 0188, +1 900 555 1234",
+        "+1 201 555 0188;ext=5",
+        "+1 201 555 0188 x5",
+    ],
+)
+def test_punctuation_opens_no_way_round_the_dial_policy(computed):
+    assert DialPolicy(frozenset({"US"})).find_refusal(computed)
+
+
+@pytest.mark.parametrize("computed", ["(201) 555-0188", "201-555-0188", "201.555.0188"])
+def test_a_computed_number_without_its_country_is_never_rung_in_another_country(computed):
+    assert DialPolicy(None).find_refusal(computed)
+
+
+def test_a_target_written_with_00_is_rung_in_e164():
+    flow = compile_valid_flow(make_flow_text("- dial: {to: 0033612345678, no_answer: start}\n- say: Bye."))
+    assert "<To>+33612345678</To>" in answer_node(flow, "start", make_turn()).decode()
+
+
+@pytest.mark.parametrize("written", ["(201) 555-0188", "201-555-0188", "201.555.0188"])
+def test_the_fix_of_a_target_without_its_country_names_no_number_of_another_country(written):
+    problems = compile_text(make_flow_text(f"- dial: {{to: '{written}', no_answer: start}}\n- say: Bye.")).problems
+    (problem,) = [one for one in problems if one.rule == "dial-target"]
+    assert "+12015550188" in problem.fix
+    assert "+201" not in problem.fix
+
+
+def test_a_list_takes_00_for_the_plus(tmp_path):
+    file = tmp_path / "vip.csv"
+    file.write_text("number\n0033612345678\n0044*\n", encoding="utf-8")
+    report = ProblemReport(str(file))
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    rows = read_caller_list("vip", file, report, ("lists", "vip"), now)
+    assert report.problems == []
+    assert rows.find_row("+33612345678", now, None) is not None
+    assert rows.find_row("+442079460018", now, None) is not None
+    assert rows.find_row("+12015550188", now, None) is None
+
+
+def test_a_flow_may_claim_a_number_with_00():
+    flow = compile_valid_flow("numbers: [0033612345678, 0044*]\nnodes: {start: [say: Hello.]}\n")
+    assert {claim.number for claim in flow.claims} == {"+33612345678", "+44*"}
