@@ -112,7 +112,7 @@ class TextCompiler:
             said = "the fallback needs nothing but itself, and this condition needs the call"
             self._flow.report.error(path, "fallback-not-static", said)
         try:
-            made = self.expression_compiler.compile_condition(source)
+            made = self.expression_compiler.compile_condition(source, is_value=key != "when")
         except ExpressionError as error:
             self._flow.report.error(path, "expression", f"{key}: {error}", error.fix)
             return None

@@ -1,8 +1,8 @@
 """Compiles the frequent forms of Jinja expressions to plain functions of a Turn, from Jinja's syntax tree.
 
-Names, fields, literals, ``not``, ``and``, ``or``, comparisons, ``+``, ``-``, ``~``, ``if`` and the plain filters become
-one Python function. The running time of the function is bounded by the length of the input. Every other form is left to
-Jinja in a worker process, because a worker can be stopped.
+Names, fields, slices, literals, ``not``, ``and``, ``or``, comparisons, ``+``, ``-``, ``~``, ``if`` and the plain
+filters become one Python function. The running time of the function is bounded by the length of the input.
+Every other form is left to Jinja in a worker process, because a worker can be stopped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from callflows.flows.expressions.plain_values import (
     format_plain_value,
     get_plain_field,
     is_missing,
+    slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
 
@@ -67,6 +68,7 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
         "field": get_plain_field,
         "compared": compare_plain_values,
         "nothing": is_missing,
+        "sliced": slice_plain_value,
     }
     known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - the tree contains only the forms above
@@ -78,12 +80,17 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
 _FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}
 
 
-def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case per form
+def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one case per form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
+        case nodes.Neg(node=nodes.Const(value=int() | float() as number)):
+            return ast.Constant(-number)
         case nodes.Name(name=name):
             return _translate_root(name)
+        case nodes.Getitem(node=inner, arg=nodes.Slice(start=start, stop=stop, step=step)):
+            bounds = [ast.Constant(None) if bound is None else _translate_value(bound) for bound in (start, stop, step)]
+            return ast.Call(ast.Name("sliced", ast.Load()), [_translate_value(inner), *bounds], [])
         case nodes.Getattr() | nodes.Getitem():
             return _translate_field(node)
         case nodes.Filter(node=nodes.Node() as inner, name=name, args=args, kwargs=[], dyn_args=None, dyn_kwargs=None):

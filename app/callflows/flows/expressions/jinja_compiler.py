@@ -81,14 +81,14 @@ class ExpressionCompiler:
         self.needs_worker = False
         """True once any compiled expression must run in a worker."""
 
-    def compile_condition(self, source: str) -> CompiledCondition:
-        """Compile a bare expression. Raises ExpressionError."""
+    def compile_condition(self, source: str, *, is_value: bool = False) -> CompiledCondition:
+        """Compile a bare expression; ``is_value``: its value is used, not only its truth. Raises ExpressionError."""
         try:
-            return self._compile_condition(source)
+            return self._compile_condition(source, is_value=is_value)
         except RecursionError:
             raise ExpressionError("the expression is too long", "ask in several steps") from None
 
-    def _compile_condition(self, source: str) -> CompiledCondition:
+    def _compile_condition(self, source: str, *, is_value: bool) -> CompiledCondition:
         if not source.strip():
             raise ExpressionError("there is no expression", "as caller.anonymous")
         if "{{" in source or "{%" in source:
@@ -103,7 +103,7 @@ class ExpressionCompiler:
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
-        uses = self._scope_checker.check_names(tree)
+        uses = self._scope_checker.check_names(tree, is_condition=not is_value)
         holds = build_value_function(tree, self._lang) or self._compile_worker_value(
             tree, "value", source, uses, self._lang
         )

@@ -9,6 +9,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain da
         return {str(key): to_plain_data(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_plain_data(part, depth + 1) for part in value]
-    return str(value)
+    return format_plain_value(value)
 
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -57,24 +58,39 @@ _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 def format_plain_value(value: object) -> str:
-    """Format a value as text: "" for None, whole numbers without decimal point."""
+    """Format a value as text: whole numbers without decimal point, a list with commas.
+
+    A missing value is empty, and so is an object that is no plain value, as the caller as a whole: no caller ever hears
+    how Python prints an object.
+    """
     if type(value) is str:
         return value
     if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - the range of exact floats
         return str(int(value))
-    return "" if value is None else str(value)
+    if isinstance(value, (str, bool, int, float, LocalTime)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(format_plain_value, to_plain_data(value)))
+    return str(to_plain_data(value)) if isinstance(value, dict) else ""
 
 
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
     """Return a field of plain data, or MISSING."""
     if isinstance(value, dict):
         return value.get(key, MISSING) if isinstance(key, (str, int, float)) else MISSING
-    if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
-        return value[key]
     if isinstance(value, (list, tuple, str)) and isinstance(key, int):
         return value[key] if -len(value) <= key < len(value) else MISSING
     fields = getattr(type(value), "FIELDS", ())
     return getattr(value, key) if isinstance(key, str) and key in fields else MISSING
+
+
+def slice_plain_value(value: object, start: object, stop: object, step: object) -> Any:  # noqa: ANN401 - a text or a list
+    """Return a part of a text or a list, as ``value[start:stop:step]``; MISSING for other values and impossible bounds."""
+    try:
+        bounds = slice(*(None if is_missing(bound) else int(_require_number(bound)) for bound in (start, stop, step)))
+        return value[bounds] if isinstance(value, (list, tuple, str)) else MISSING
+    except (TypeError, ValueError, OverflowError):
+        return MISSING
 
 
 def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
