@@ -167,7 +167,8 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
     """Convert a value to a number. Raises TypeError if the value is not numeric."""
     found = 0 if is_missing(value) else convert_numeric_text(value)
     if not isinstance(found, int | float):
-        raise TypeError(f"{format_plain_value(value)[:40]!r} is no number")
+        # the value stays out of the message: it may come from secret digits, and messages are logged
+        raise TypeError("a value is no number" if not isinstance(value, str) else "a text is no number")
     return found
 
 
