@@ -103,6 +103,55 @@ def test_both_ways_give_the_same(source):
     assert type(ours) is type(apart)
 
 
+FALSE_TEXTS = ["false", "False", "FALSE", "no", "No", "off", "0", "null", "none", "~", "", " false "]
+TRUE_TEXTS = ["true", "yes", "on", "1", "00", "nobody", "+12015550123"]
+
+
+@pytest.mark.parametrize("text", [*FALSE_TEXTS, *TRUE_TEXTS])
+def test_a_text_that_says_no_is_false_both_ways(text):
+    truth = text in TRUE_TEXTS
+    for source, value in (
+        ("not text", not truth),
+        ("not not text", truth),
+        ("'a' if text else 'b'", "a" if truth else "b"),
+        ("text or 'else'", text if truth else "else"),
+        ("text and 'then'", "then" if truth else text),
+        ("not (text and yes)", not truth),
+        ("deep.s and text and 7", 7 if truth else text),
+    ):
+        assert both(source, {**KNOWN, "text": text}) == (value, value), source
+    kept = {"text": text, LANGUAGE_KEY: "en-US"}
+    assert JinjaRenderJob("text", "{% if text %}a{% elif not text %}b{% endif %}", kept).run() == ("a" if truth else "b")
+    assert JinjaRenderJob("text", "{% for c in [text] if c %}a{% else %}b{% endfor %}", kept).run() == (
+        "a" if truth else "b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("'false' == false", True),
+        ("'no' == false", True),
+        ("'off' != true", True),
+        ("true == 'yes'", True),
+        ("'maybe' == true", False),
+        ("'' == false", False),
+        ("'0' == false", True),
+        ("'' in text", False),
+        ("'' not in text", True),
+        ("missing in few", False),
+        ("missing not in few", True),
+        ("'' in ['', 'a']", False),
+        ("none in 'abc'", False),
+        ("'nn' in text", True),
+        ("'2' in few", True),
+        ("1 < digits and digits in ['5']", True),
+    ],
+)
+def test_words_compare_with_truth_and_an_empty_value_is_in_nothing(source, value):
+    assert both(source) == (value, value)
+
+
 @pytest.mark.parametrize(
     ("source", "value"),
     [

@@ -341,6 +341,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Something is compared with what it can never be: the branch is never taken, or the condition breaks each call.",
         'Compare it with a value that it can have: now.weekday == "mon", now.hour < 9 without quotes.',
     ),
+    "text-as-list": CheckRule(
+        "in asks a text whether it has a part: a number that is only begun, or one digit, is found in it as well.",
+        'Write a list: caller.number in ["+12015550123", "+12015550124"], or a list under variables:.',
+    ),
     "constant-condition": CheckRule(
         "A condition always comes out alike: every caller is sent the same way, or the step is never done.",
         "Ask for what changes: hours.office.open, not hours.office; caller in lists.spam, not lists.spam.",

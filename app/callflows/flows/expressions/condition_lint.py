@@ -23,6 +23,7 @@ from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 _VALUE_FORMATS: Final = {
@@ -61,13 +62,14 @@ class ConditionProblem(NamedTuple):
     fix: str
 
 
-def lint_condition(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    return tuple(_lint_node(tree, is_condition=True))
+def lint_condition(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
+    """Report what is doubtful in a condition. ``text_variables`` are the variables of the file that are no lists."""
+    return (*_lint_node(tree, is_condition=True), *_lint_memberships(tree, text_variables))
 
 
-def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    """Report the doubtful conditions and comparisons in a text."""
-    found: list[ConditionProblem] = []
+def lint_text_conditions(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
+    """Report the doubtful conditions and comparisons in a text. ``text_variables`` as in ``lint_condition``."""
+    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables)]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
         found += _lint_node(test, is_condition=True)
@@ -223,6 +225,28 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
         yield ConditionProblem(
             "warning", "comparison", f"{name} is compared letter by letter with {value!r}", _ORDERED_FORMATS[name][1]
         )
+
+
+def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Iterator[ConditionProblem]:
+    """Report ``in`` on a text that its author took for a list."""
+    for compared in [*([tree] if isinstance(tree, nodes.Compare) else []), *tree.find_all(nodes.Compare)]:
+        for left, operand in zip([compared.expr, *(each.expr for each in compared.ops)], compared.ops, strict=False):
+            right, name = operand.expr, dotted_name_of(operand.expr)
+            if operand.op not in ("in", "notin"):
+                continue
+            if name.startswith("variables.") and name.partition(".")[2] in text_variables:
+                fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
+                yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
+            elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
+                parts = _split_into_list(right.value)
+                said = f"{right.value!r} is one text, and in finds any part of it"
+                yield ConditionProblem("warning", "text-as-list", said, f"write a list: [{parts}]")
+
+
+def _split_into_list(text: str) -> str:
+    """Return the list that an author probably meant: the words of a text, or each digit."""
+    is_choice_of_digits = text.isdecimal() and len(text) <= len("0123456789")
+    return ", ".join(f'"{part}"' for part in (text if is_choice_of_digits else re.split(r"[\s,;]+", text)) if part)
 
 
 # Evaluation of all values

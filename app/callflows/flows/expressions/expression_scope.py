@@ -25,6 +25,8 @@ ScopeFields: TypeAlias = "Mapping[str, ScopeFields] | None"
 """Fields under a name, each with its own fields; None if any field is possible (plain data)."""
 ExpressionScope: TypeAlias = "Mapping[str, ScopeFields]"
 SCOPE_LEAF: Final[ScopeFields] = {}
+LIST_SCOPE: Final[ScopeFields] = None
+"""A list of the file: its parts are found by number."""
 MOMENT_SCOPE: Final[ScopeFields] = dict.fromkeys(LocalTime.FIELDS, SCOPE_LEAF)
 CALL_SCOPE: Final[ExpressionScope] = {
     "call": dict.fromkeys(CurrentCall.FIELDS, SCOPE_LEAF),

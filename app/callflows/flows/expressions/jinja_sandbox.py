@@ -13,12 +13,16 @@ from jinja2.runtime import markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from callflows.flows.expressions.data_filters import make_data_filters
+from callflows.flows.expressions.expression_functions import has_natural_truth
 from callflows.flows.expressions.plain_values import (
     calculate_plain_values,
+    choose_both,
+    choose_either,
     compare_plain_values,
     format_plain_value,
     get_plain_field,
     is_missing,
+    is_true_value,
     slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
@@ -92,12 +96,54 @@ class _FlowCodeGenerator(CodeGenerator):
         """Write a loop over the items of a value; a value without items has none."""
         items = nodes.EnvironmentAttribute("list_items")
         node.iter = nodes.Call(items, [node.iter], [], None, None)
+        if node.test is not None:
+            node.test = _ask_truth(node.test)
         super().visit_For(node, frame)
+
+    def visit_If(self, node: nodes.If, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write a choice by the truth of values."""
+        choices = [node, *node.elif_]
+        for choice in choices:
+            choice.test = _ask_truth(choice.test)
+        super().visit_If(node, frame)
+
+    def visit_CondExpr(self, node: nodes.CondExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a if b else c`` by the truth of a value."""
+        node.test = _ask_truth(node.test)
+        super().visit_CondExpr(node, frame)
+
+    def visit_Not(self, node: nodes.UnaryExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``not a`` by the truth of a value."""
+        node.node = _ask_truth(node.node)
+        super().visit_Not(node, frame)
+
+    def visit_And(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a and b`` by the truth of values."""
+        self._write_junction("both", " and ", node, frame)
+
+    def visit_Or(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a or b`` by the truth of values."""
+        self._write_junction("either", " or ", node, frame)
+
+    def _write_junction(self, method: str, operator: str, node: nodes.BinExpr, frame: Frame) -> None:
+        natural = has_natural_truth(node.left)
+        self.write("(" if natural else f"environment.{method}(")
+        self.visit(node.left, frame)
+        self.write(operator if natural else ", lambda: ")
+        self.visit(node.right, frame)
+        self.write(")")
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:  # noqa: ANN401 - Jinja's
         if not isinstance(node, nodes.TemplateData):
             raise nodes.Impossible
         return super()._output_child_to_const(node, frame, finalize)
+
+
+def _ask_truth(test: Any) -> Any:  # noqa: ANN401 - Jinja gives a Node and takes an Expr
+    """Return a test that calls the environment's ``is_true``, unless the truth of the expression is natural."""
+    if has_natural_truth(test):
+        return test
+    return nodes.Call(nodes.EnvironmentAttribute("is_true"), [test], [], None, None)
 
 
 class _FlowSandbox(ImmutableSandboxedEnvironment):
@@ -119,6 +165,16 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
     def sliced(self, value: Any, start: Any, stop: Any, step: Any) -> Any:  # noqa: ANN401 - as above
         """Return a slice; called by compiled templates."""
         return slice_plain_value(value, *map(_replace_undefined, (start, stop, step)))
+
+    def is_true(self, value: Any) -> bool:  # noqa: ANN401 - as above
+        """Return the truth of a value; called by compiled templates, as the next two are."""
+        return is_true_value(value)
+
+    def either(self, left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
+        return choose_either(left, make_right)
+
+    def both(self, left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
+        return choose_both(left, make_right)
 
     def list_items(self, value: Any) -> Any:  # noqa: ANN401 - as above
         """Return a value for a loop; called by compiled templates."""

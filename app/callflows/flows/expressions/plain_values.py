@@ -9,6 +9,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.source_values import FALSE_WORDS, TRUE_WORDS
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING
 
@@ -107,9 +108,15 @@ def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
 def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
     """Return whether a comparison holds. Numeric text equals a number; a list equals a tuple of the same items.
 
-    Values without an order give false, or true for ``notin``.
+    A text that says yes or no equals true or false. Values without an order give false, or true for ``notin``.
     """
-    if isinstance(left, str) and isinstance(right, (int, float)):
+    if op in ("in", "notin") and (is_missing(left) or left == ""):
+        return op == "notin"  # an empty value is in nothing: an anonymous caller is no VIP
+    if isinstance(left, str) and isinstance(right, bool):
+        left = _convert_truth_text(left)
+    elif isinstance(right, str) and isinstance(left, bool) and op not in ("in", "notin"):
+        right = _convert_truth_text(right)
+    elif isinstance(left, str) and isinstance(right, (int, float)):
         left = convert_numeric_text(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
         right = convert_numeric_text(right) if op not in ("in", "notin") else right
@@ -121,6 +128,14 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
         return bool(_COMPARISONS[op](left, right))
     except TypeError:
         return op == "notin"
+
+
+def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
+    """Convert text to true or false; other texts to a number, or MISSING."""
+    word = text.strip().lower()
+    if word in TRUE_WORDS or (word and word in FALSE_WORDS):
+        return word in TRUE_WORDS
+    return convert_numeric_text(text)
 
 
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
@@ -170,6 +185,21 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
         # the value stays out of the message: it may come from secret digits, and messages are logged
         raise TypeError("a value is no number" if not isinstance(value, str) else "a text is no number")
     return found
+
+
+def is_true_value(value: object) -> bool:
+    """Return the truth of a value. A text that says no, as ``false``, ``no``, ``off``, ``0`` or ``null``, is false."""
+    return value.strip().lower() not in FALSE_WORDS if isinstance(value, str) else bool(value)
+
+
+def choose_either(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+    """Return the value of ``left or right``."""
+    return left if is_true_value(left) else make_right()
+
+
+def choose_both(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+    """Return the value of ``left and right``."""
+    return make_right() if is_true_value(left) else left
 
 
 def is_missing(value: object) -> bool:

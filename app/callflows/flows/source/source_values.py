@@ -25,6 +25,12 @@ def _parse_duration_text(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _check_variable(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        return value
+    raise ValueError("must be a text, or a list of texts")
+
+
 def schema_reference(name: str) -> pydantic.WithJsonSchema:
     """Return the annotation for a type that the schema of flow files defines under a name."""
     return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
@@ -49,6 +55,7 @@ def parse_dtmf_keys(value: object) -> object:
 KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
 DurationMs = Annotated[int, pydantic.BeforeValidator(_parse_duration_text), MILLISECONDS_KIND]
+VariableValue = Annotated[str | list[str], pydantic.PlainValidator(_check_variable), schema_reference("variable")]
 NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
 NodeName = str
 AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]
@@ -71,6 +78,8 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Further words for booleans."""
+FALSE_WORDS: Final = frozenset({"", "0", "false", "no", "off", "null", "none", "~"})
+"""Texts that are false in a condition, in lower case: written in a flow file, in a scenario, or sent as live data."""
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 """Texts that mean true, in lower case."""
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
