@@ -101,6 +101,45 @@ def test_who_is_withheld_is_anonymous():
         assert holds("caller.anonymous and caller.number == '' and caller.region == 'unknown'", from_=told)
 
 
+UNKNOWN_FIELDS = [
+    "caller.state",
+    "caller.region",
+    "number.region",
+    "call.attestation",
+    "call.id",
+    "call.app",
+    "call.started",
+]
+
+
+@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "not FIELD",
+        "FIELD == ''",
+        "not (FIELD and true)",
+        "'b' == (FIELD or 'b')",
+        "FIELD | length == 0",
+        "'n' not in FIELD",
+    ],
+)
+def test_what_nobody_knows_is_false_and_empty(field, condition):
+    assert holds(condition.replace("FIELD", field), from_="anonymous", to="desk")
+
+
+@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
+def test_what_nobody_knows_reads_unknown_in_a_text_and_is_remembered_as_empty(field):
+    steps = f"- set: {{x: {field}}}\n- say: '{{{{ {field} }}}}.'\n- say: '{{{{ x }}}}.'\n- when: x\n  say: Never."
+    flow = compile_valid_flow(make_flow_text(steps))
+    assert spoken_texts(answer_as_xml(flow, turn=make_turn(from_="anonymous", to="desk"))) == ["unknown.", "."]
+
+
+def test_what_is_known_is_true():
+    told = {"call": "c-1", "attestation": "A"}
+    assert holds("caller.region and caller.state == 'NJ' and caller.state and call.id and call.attestation", **told)
+
+
 def test_a_sip_user_is_known_by_name_and_not_anonymous():
     assert holds("caller.number == 'ann' and not caller.anonymous and caller.national == 'ann'", from_="ann")
 

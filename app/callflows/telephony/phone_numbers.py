@@ -14,7 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-UNKNOWN_VALUE: Final = "unknown"
+class UnknownText(str):
+    """A text for what nobody knows: false, and equal to "" in conditions; it reads ``unknown`` in a text."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return other == "" or super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+UNKNOWN_VALUE: Final = UnknownText("unknown")
 """Value of a field that was not reported."""
 _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
@@ -122,12 +139,12 @@ class PhoneNumber(str):
 
     @property
     def state(self) -> str:
-        """State or province of a North American number, as ``NJ``; ``unknown`` if the number has no state."""
+        """State or province of a North American number, as ``NJ``; UNKNOWN_VALUE if the number has no state."""
         return _find_state(self)
 
     @property
     def region(self) -> str:
-        """Country, as ``US``; ``unknown`` if the number has no country."""
+        """Country, as ``US``; UNKNOWN_VALUE if the number has no country."""
         return _find_region(self)
 
 

@@ -200,8 +200,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     "attestation": CheckRule(
-        "call.attestation is asked, and is unknown wherever Opentact does not tell it, as with GET: the condition fails.",
-        'Set POST in Opentact and say what holds then: when: call.attestation in ["C", "unknown"].',
+        "call.attestation is asked, and is empty wherever Opentact does not tell it, as with GET: the condition fails.",
+        'Set POST in Opentact and say what holds then: when: call.attestation == "C" or not call.attestation.',
     ),
     "calls-today": CheckRule(
         "Several workers count each caller's calls for themselves: a limit on caller.calls_today lets more calls through.",

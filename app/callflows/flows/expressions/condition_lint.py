@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 _VALUE_FORMATS: Final = {
     "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
-    "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
-    "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
+    "caller.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
+    "number.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
     "message.keyword": (
         re.compile(r"[^\W_A-Z\u00c0-\u017e]+"),
         "it is one word in small letters, without accents and signs, as hours",
     ),
-    "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
+    "caller.state": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "states are two letters, as NJ or ON"),
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.source.source_values import FALSE_WORDS, TRUE_WORDS
 from callflows.telephony.calls import LocalTime
+from callflows.telephony.phone_numbers import UnknownText
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain da
 
     Missing values, and values nested too deeply, become "".
     """
-    if value is None or value is MISSING or depth > _MAX_DATA_DEPTH:
+    if is_missing(value) or isinstance(value, UnknownText) or depth > _MAX_DATA_DEPTH:
         return ""
     if isinstance(value, (bool, int, float)):
         return value
@@ -110,7 +111,7 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
 
     A text that says yes or no equals true or false. Values without an order give false, or true for ``notin``.
     """
-    if op in ("in", "notin") and (is_missing(left) or left == ""):
+    if op in ("in", "notin") and (is_missing(left) or (isinstance(left, str) and str(left) == "")):
         return op == "notin"  # an empty value is in nothing: an anonymous caller is no VIP
     if isinstance(left, str) and isinstance(right, bool):
         left = _convert_truth_text(left)
@@ -141,7 +142,7 @@ def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
     """Return whether a text, list or mapping contains a value; in a list, numeric text matches a number."""
     if isinstance(whole, str):
-        return format_plain_value(part) in whole
+        return bool(whole) and format_plain_value(part) in whole
     if isinstance(whole, (list, tuple)):
         return any(compare_plain_values("eq", part, other) for other in whole)
     return part in whole
@@ -189,7 +190,7 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
 
 def is_true_value(value: object) -> bool:
     """Return the truth of a value. A text that says no, as ``false``, ``no``, ``off``, ``0`` or ``null``, is false."""
-    return value.strip().lower() not in FALSE_WORDS if isinstance(value, str) else bool(value)
+    return bool(value) and not (isinstance(value, str) and value.strip().lower() in FALSE_WORDS)
 
 
 def choose_either(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
