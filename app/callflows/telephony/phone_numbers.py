@@ -155,6 +155,26 @@ def parse_attestation(text: str) -> str:
     return _ATTESTATION_LEVELS.get(level, level.upper()) or UNKNOWN_VALUE
 
 
+def is_impossible_number(text: str) -> bool:
+    """Return whether a text is written as an international number, and no country has numbers of that form."""
+    number = text.strip()
+    if not re.fullmatch(r"\+[0-9]+", number) or _NANP_PATTERN.fullmatch(number) or is_emergency_number(number):
+        return False
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
+
+    try:
+        return not phonenumbers.is_possible_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return True
+
+
+def list_regions() -> frozenset[str]:
+    """Return the countries of the world's numbering plans, as ``US``."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    return frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+
 def is_emergency_number(text: str) -> bool:
     """Return whether the number is an emergency number or a similar short crisis or service number."""
     return re.sub(r"[ ().\-]", "", text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS

@@ -361,6 +361,30 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text that is spoken is empty: callers hear nothing where they wait for something.",
         "Write what is to be said, or take the step out.",
     ),
+    "ssml": CheckRule(
+        "A text has tags of SSML, which Opentact does not know: callers hear the tags.",
+        "Take the tags out. A pause is a step: pause: 1s. The language and the voice are keys of say.",
+    ),
+    "url-as-text": CheckRule(
+        "A text that is spoken is nothing but a URL: callers hear it letter by letter.",
+        "Play a sound file with play: https://… before the step, and write the prompt in words.",
+    ),
+    "spoken-language": CheckRule(
+        "The filter spoken knows English, Spanish, French and German: in another language the time is spoken in English.",
+        "Write the time in figures, as {{ hours.office.next_opening.time }}.",
+    ),
+    "stop-in-prompt": CheckRule(
+        "A prompt asks for a key after a fixed number of digits: the input ended before it, and the next question gets it.",
+        "Leave the key out of the prompt, or let the number of digits vary, as digits: 3-5.",
+    ),
+    "digits-never-match": CheckRule(
+        "The pattern under match fits no digits of the length under digits: whatever callers enter is refused.",
+        "Make both fit together: digits: 4 and match: [0-9]{4}.",
+    ),
+    "dtmf-branch": CheckRule(
+        "A branch of a gather is for keys that never come: more than dtmf_length, or with the key that ends the input.",
+        "Make dtmf_length as long as the longest keys, and use a key other than dtmf_stop.",
+    ),
     "endless-loop": CheckRule(
         "A node leads round to itself and asks nobody anything: a caller hears the same for ever, and is billed for it.",
         "Ask on the way round (menu, collect, dial), or lead out of it with a goto.",

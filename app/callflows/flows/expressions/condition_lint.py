@@ -18,7 +18,13 @@ from callflows.flows.expressions.condition_outcomes import (
     find_condition_outcomes,
     possible_values_of,
 )
-from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_e164
+from callflows.telephony.phone_numbers import (
+    UNKNOWN_VALUE,
+    is_impossible_number,
+    list_regions,
+    parse_caller_number,
+    parse_e164,
+)
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -38,6 +44,14 @@ _VALUE_FORMATS: Final = {
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
+_CALLED_NUMBER_NAMES: Final = frozenset({"call.to", "number"})
+_REGION_FIXES: Final = {
+    "UK": "did you mean 'GB', the United Kingdom?",
+    "EN": "did you mean 'GB', the United Kingdom?",
+    "EL": "did you mean 'GR', Greece?",
+    "SP": "did you mean 'ES', Spain?",
+    "EU": 'name each country, as ["DE", "FR"]',
+}
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -165,6 +179,8 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
         elif not in_a_list and not name.endswith((".next_opening", ".next_closing")):
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
         return
+    if op in ("in", "notin") and isinstance(other, nodes.Const):
+        return  # a text, which _lint_memberships reports
     for value in _constant_values(other):
         yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, value)
 
@@ -188,10 +204,28 @@ def _lint_equality(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
         yield ConditionProblem("warning", "comparison", never, form[1])
-    elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
-        yield ConditionProblem(
-            "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
-        )
+    elif name.endswith(".region") and value and value not in list_regions() and value != UNKNOWN_VALUE:
+        fix = _REGION_FIXES.get(str(value), "countries have ISO codes, as US, GB or DE")
+        yield ConditionProblem("warning", "comparison", never, fix)
+    elif name in _PHONE_NUMBER_NAMES:
+        yield from _lint_phone_number(name, value)
+
+
+def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+    """Report a value that is no number in E.164, nor the login name of a SIP user."""
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    number = parse_e164(text)
+    if not text or (number == value and not is_impossible_number(number)):
+        return
+    fix = "write it with its plus and its country code, as +12015550123"
+    if re.search("[^\\W\\d_]", text):
+        if name in _CALLED_NUMBER_NAMES:
+            fix = "it is the number that was called, as +12015550123"
+        elif not parse_caller_number(text):
+            fix = "ask caller.anonymous"
+        else:
+            return  # the login name of a SIP user
+    yield ConditionProblem("warning", "comparison", f"{name} is never {value!r}", fix)
 
 
 def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:

@@ -31,7 +31,7 @@ class VoicemailStep(SpokenStep):
 
     step_key: ClassVar[str] = "voicemail"
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
-    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template")
+    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "ssml", "url-as-text", "spoken-language", "template")
     plain_key: ClassVar[str] = "greeting"
     greeting: str = pydantic.Field("", description="What is said before the tone.")
     max: DurationMs = pydantic.Field(120_000, description="The maximum length of a message.")
