@@ -109,6 +109,27 @@ def test_rows_in_json_have_the_fields_that_programs_rely_on():
     }
 
 
+HOSTILE = "Ann\x9b2J\r\x85\u202e\x7f\x1b[2J"
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("form", ["text", "json", "jsonl", "csv"])
+def test_nothing_that_a_caller_brought_controls_the_terminal(form):
+    raw = {"type": "inbound_sms", "sms": {"uuid": "m", "from": "+12015550999", "to": "+12015550123", "message": HOSTILE}}
+    call = {**DESTROYED, "uuid": "four", "from": f"ann{HOSTILE}", "q850_cause_string": HOSTILE, "q850_cause": 999}
+    store = SqlStore("sqlite:///data/callflows.db")
+    store.open()
+    for event in (
+        PlatformEvent("call_state", "k4", NOW, {"type": "call_state", "call": call}, HOSTILE, "destroyed", 10, call),
+        PlatformEvent("inbound_sms", "k5", NOW, raw, HOSTILE, HOSTILE, 10, raw["sms"]),
+    ):
+        store.write_entries(build_journal_entries(event, describe_decisions))
+    store.close()
+    for done in (run_command("log", "--format", form), run_command("log", "four", "--format", form)):
+        assert [c for c in done.out + done.err if not (c.isprintable() or c == "\n")] == []
+        assert done.out or form == "csv"
+
+
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize(
     ("arguments", "found"),

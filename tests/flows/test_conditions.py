@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from flow_harness import (
+    Conversation,
     answer_as_xml,
     compile_text,
     compile_valid_flow,
@@ -14,6 +15,9 @@ from flow_harness import (
     request_document,
     spoken_texts,
 )
+
+from callflows.flows.source.source_values import parse_plain_data
+from callflows.telephony.ports import LookupResult
 
 MONDAY = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
 """Half past nine in the morning in New York."""
@@ -97,8 +101,139 @@ def test_who_is_withheld_is_anonymous():
         assert holds("caller.anonymous and caller.number == '' and caller.region == 'unknown'", from_=told)
 
 
+UNKNOWN_FIELDS = [
+    "caller.state",
+    "caller.region",
+    "number.region",
+    "call.attestation",
+    "call.id",
+    "call.app",
+    "call.started",
+]
+
+
+@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "not FIELD",
+        "FIELD == ''",
+        "not (FIELD and true)",
+        "'b' == (FIELD or 'b')",
+        "FIELD | length == 0",
+        "'n' not in FIELD",
+    ],
+)
+def test_what_nobody_knows_is_false_and_empty(field, condition):
+    assert holds(condition.replace("FIELD", field), from_="anonymous", to="desk")
+
+
+@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
+def test_what_nobody_knows_reads_unknown_in_a_text_and_is_remembered_as_empty(field):
+    steps = f"- set: {{x: {field}}}\n- say: '{{{{ {field} }}}}.'\n- say: '{{{{ x }}}}.'\n- when: x\n  say: Never."
+    flow = compile_valid_flow(make_flow_text(steps))
+    assert spoken_texts(answer_as_xml(flow, turn=make_turn(from_="anonymous", to="desk"))) == ["unknown.", "."]
+
+
+def test_what_is_known_is_true():
+    told = {"call": "c-1", "attestation": "A"}
+    assert holds("caller.region and caller.state == 'NJ' and caller.state and call.id and call.attestation", **told)
+
+
 def test_a_sip_user_is_known_by_name_and_not_anonymous():
     assert holds("caller.number == 'ann' and not caller.anonymous and caller.national == 'ann'", from_="ann")
+
+
+# Truth as it is written
+
+
+FALSE_FORMS = ["false", "False", "no", "off", "0", "null", "~", "''", '"false"', ""]
+TRUE_FORMS = ["true", "yes", "on", "1", "today"]
+
+
+@pytest.mark.parametrize("form", [*FALSE_FORMS, *TRUE_FORMS])
+@pytest.mark.parametrize(
+    "condition",
+    ["variables.emergency", "not not variables.emergency", "variables.emergency and true", "variables.emergency or ''"],
+)
+def test_a_variable_that_is_written_as_false_is_false(form, condition):
+    more = f"{ZONE}\nvariables: {{emergency: {form}}}"
+    assert holds(condition, more) == (form in TRUE_FORMS)
+
+
+@pytest.mark.parametrize(
+    ("written", "live", "truth"),
+    [
+        ("false", False, False),
+        ("false", "false", False),
+        ("False", False, False),
+        ("FALSE", "FALSE", False),
+        ("no", False, False),
+        ("no", "no", False),
+        ("off", "off", False),
+        ("0", 0, False),
+        ("0", "0", False),
+        ("0.0", 0.0, False),
+        ("null", None, False),
+        ("null", "null", False),
+        ("~", None, False),
+        ("", "", False),
+        ("true", True, True),
+        ("yes", True, True),
+        ("on", "on", True),
+        ("1", 1, True),
+        ("gold", "gold", True),
+        (["false"], ["false"], True),
+        ([], [], False),
+        ({}, {}, False),
+    ],
+)
+@pytest.mark.parametrize(
+    "condition", ["x.vip", "not not x.vip", "x.vip or x.gone", "x.vip and x", "x.vip | default(false)"]
+)
+def test_a_scenario_tells_the_truth_that_live_data_tells(written, live, truth, condition):
+    flow = compile_valid_flow(
+        make_flow_text(f"- lookup: {{url: 'https://a.example/', into: x}}\n- when: {condition}\n  say: Yes.")
+    )
+    for answer in (parse_plain_data({"vip": written}), {"vip": live}):
+        call = Conversation(flow, lookup_answers={"https://a.example/": LookupResult(answer, ok=True, status=200)})
+        assert call.spoken_texts == (["Yes."] if truth else []), answer
+
+
+def test_the_names_of_a_call_are_true_if_they_are_there():
+    for name in ("No", "Off", "0", "Null"):
+        assert holds("caller.name", name=name)
+        assert holds("caller.name and not caller.anonymous", name=name)
+
+
+VIPS = f"{ZONE}\nvariables: {{vips: [+12015550999, +12015550998], one: [+12015550999], nobody: []}}"
+ALL = "variables.vips and variables.one and not variables.nobody"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "caller.number in variables.vips",
+        "caller.number in variables.one and caller.number not in variables.nobody",
+        "variables.vips[1] == '+12015550998' and variables.vips | length == 2",
+        "variables.vips | join(' ') == '+12015550999 +12015550998'",
+    ],
+)
+def test_variables_may_be_lists(condition):
+    assert holds(f"{condition} and ({ALL})", VIPS)
+
+
+@pytest.mark.parametrize("from_", ["anonymous", "", "+1201555099", "+12015550990", "ann"])
+def test_who_is_anonymous_or_only_alike_is_in_no_list(from_):
+    assert holds(f"caller.number not in variables.vips and ({ALL})", VIPS, from_=from_)
+    assert not holds(f"caller.number in variables.vips and ({ALL})", VIPS, from_=from_)
+
+
+@pytest.mark.parametrize("value", ["{a: b}", "[[a]]", "[{a: b}]"])
+def test_a_variable_is_a_text_or_a_list_of_texts(value):
+    made = compile_text(make_flow_text("- say: Hello.", f"variables: {{x: {value}}}"))
+    assert made.flow is None
+    assert "must be a text, or a list of texts" in str(made.problems[0])
 
 
 # The wall clock of the file

@@ -90,6 +90,8 @@ EXPRESSIONS = [
     "missing | default('x')", "empty | default('x')", "digits | int + 1", "text | length > 2",
     "missing | length == 0", "text | upper ~ digits", "few | join(', ')", "none", "true", "5", "'5' == 5",
     "5 - 3 == '2'", "('1' + 1) == 11", "caller.name == ''",
+    "text[:2]", "text[-2:]", "text[::-1]", "text[:missing]", "text[:digits]", "text[:text]", "text[::0]", "missing[:2]",
+    "missing.field[:2] == ''", "deep.null[1:]", "whole[:2]", "few[1:] == ['2', 3]", "few[:9]", "deep[:1]", "number[-4:]",
     "now.weekday in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']", "now.hour < '24'", "number == 1",
 ]  # fmt: skip
 
@@ -99,6 +101,55 @@ def test_both_ways_give_the_same(source):
     ours, apart = both(source)
     assert ours == apart
     assert type(ours) is type(apart)
+
+
+FALSE_TEXTS = ["false", "False", "FALSE", "no", "No", "off", "0", "null", "none", "~", "", " false "]
+TRUE_TEXTS = ["true", "yes", "on", "1", "00", "nobody", "+12015550123"]
+
+
+@pytest.mark.parametrize("text", [*FALSE_TEXTS, *TRUE_TEXTS])
+def test_a_text_that_says_no_is_false_both_ways(text):
+    truth = text in TRUE_TEXTS
+    for source, value in (
+        ("not text", not truth),
+        ("not not text", truth),
+        ("'a' if text else 'b'", "a" if truth else "b"),
+        ("text or 'else'", text if truth else "else"),
+        ("text and 'then'", "then" if truth else text),
+        ("not (text and yes)", not truth),
+        ("deep.s and text and 7", 7 if truth else text),
+    ):
+        assert both(source, {**KNOWN, "text": text}) == (value, value), source
+    kept = {"text": text, LANGUAGE_KEY: "en-US"}
+    assert JinjaRenderJob("text", "{% if text %}a{% elif not text %}b{% endif %}", kept).run() == ("a" if truth else "b")
+    assert JinjaRenderJob("text", "{% for c in [text] if c %}a{% else %}b{% endfor %}", kept).run() == (
+        "a" if truth else "b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("'false' == false", True),
+        ("'no' == false", True),
+        ("'off' != true", True),
+        ("true == 'yes'", True),
+        ("'maybe' == true", False),
+        ("'' == false", False),
+        ("'0' == false", True),
+        ("'' in text", False),
+        ("'' not in text", True),
+        ("missing in few", False),
+        ("missing not in few", True),
+        ("'' in ['', 'a']", False),
+        ("none in 'abc'", False),
+        ("'nn' in text", True),
+        ("'2' in few", True),
+        ("1 < digits and digits in ['5']", True),
+    ],
+)
+def test_words_compare_with_truth_and_an_empty_value_is_in_nothing(source, value):
+    assert both(source) == (value, value)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +205,54 @@ def test_what_both_ways_give_is_what_is_promised(source, value):
     ],
 )
 def test_rare_forms_keep_to_the_same_rules(source, value):
+    seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US"}
+    assert outcome(lambda: worked_out(source, seen)) == value
+
+
+JINJA_FILTERS = sorted(ENVIRONMENT.filters)
+
+
+@pytest.mark.parametrize("name", JINJA_FILTERS)
+@pytest.mark.parametrize(
+    "value", ["missing", "deep.gone", "deep.null", "none", "text", "whole", "few", "deep", "[missing]"]
+)
+def test_no_filter_fails_on_data_or_makes_an_object_of_it(name, value):
+    given = {"batch": "(2)", "slice": "(2)", "replace": "('a', 'b')"}.get(name, "")
+    seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US", "now": make_turn().now}
+    made = worked_out(f"({value} | {name}{given}) ~ ''", seen)
+    assert isinstance(made, str)
+    assert " object" not in made
+    assert "Missing" not in made
+    assert "None" not in made
+    if value in ("missing", "deep.gone", "deep.null", "none"):
+        assert made in ("", "0", "0.0", "null")
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("'%02d' | format(whole)", "05"),
+        ("'%02d' | format(digits)", "05"),
+        ("'%02d' | format(missing)", ""),
+        ("'Ticket %02d of %s.' | format(missing, text)", "Ticket  of Ann."),
+        ("'%(n)d and %(name)s' | format(n=deep.n, name=text)", "7 and Ann"),
+        ("'%.1f%%' | format(half)", "2.5%"),
+        ("'%s' | format(few)", "1, 2, 3"),
+        ("'%d' | format(text)", ""),
+        ("'%s %s' | format(text)", "Ann "),
+        ("deep.gone | round | default('none')", "none"),
+        ("half | round", 2.0),
+        ("'3.7' | round", 4.0),
+        ("[deep.gone, 1, 2] | sum", 3),
+        ("[deep.gone, 4] | max", 4),
+        ("few | unique | join('-')", "1-2-3"),
+        ("text | reverse", "nnA"),
+        ("few | reverse | join", "321"),
+        ("few | slice(3) | join", "123"),
+        ("deep | tojson", '{"list": [1], "n": 7, "null": null, "s": "7", "vip": true}'),
+    ],
+)
+def test_a_filter_takes_plain_values_and_makes_plain_values(source, value):
     seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US"}
     assert outcome(lambda: worked_out(source, seen)) == value
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from flow_harness import (
+    answer_as_xml,
     answer_node,
     compile_steps,
     compile_text,
@@ -145,6 +146,66 @@ def test_a_url_that_a_caller_could_make_into_another_scheme_is_refused(url):
     assert "http" in str(made.problems[0])
     assert "\ufdd0" not in str(made.problems[0])
     assert "fdd0" not in str(made.problems[0])
+
+
+# Objects and missing data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ '%s' | format(caller) }}",
+        "{{ [caller] | list }}",
+        "{{ [caller] | sort }}",
+        "{{ (caller, call) | unique | join }}",
+        "{{ [call] | max }}",
+        "{{ caller ~ '' }}",
+        "{{ 'x' + caller }}",
+        "{{ caller | default('you') }}",
+        "{{ caller.name or caller }}",
+        "{{ caller if caller.name else '' }}",
+        "{{ {'a': caller} | tojson }}",
+        "{% for c in [caller] %}{{ c }}{% endfor %}",
+        "{{ hours }}",
+        "{{ hours.office }}",
+        "{{ '%s' | format(hours['office']) }}",
+        "{{ lists.spam | list }}",
+        "{{ variables }}",
+    ],
+)
+def test_a_name_with_fields_is_no_text_anywhere(text):
+    quoted = text.replace("'", "''")
+    more = "timezone: UTC\nhours: {office: {mon: '09:00-17:00'}}\nlists: {spam: spam.csv}\nvariables: {a: b}"
+    made = compile_text(make_flow_text(f"- say: '{quoted}'", more))
+    assert "template" in made.rules
+    assert "itself is no text" in next(str(problem) for problem in made.problems if problem.rule == "template")
+
+
+@pytest.mark.parametrize("source", ["caller", "call", "[caller]", "caller if caller.name else call", "caller or 1"])
+def test_an_object_is_no_value_to_remember(source):
+    made = compile_text(make_flow_text(f"- set: {{who: '{source}'}}\n- say: '{{{{ who }}}}'"))
+    assert made.flow is None
+    assert made.rules == ["expression"]
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("{% set c = caller %}{{ c }}{{ '%s' | format(c) }}{{ [c] | join }}{{ c.name }}", "Ann"),
+        ("{% set o = hours.office %}{{ o }}{{ o | string }}{{ o | upper }}x", "x"),
+        ("{{ [now] | join }}", "2026-11-23T14:30:05+00:00"),
+        ("{{ [1, 2.0, 'x', none, [3, 4]] }}", "1, 2, x, , 3, 4"),
+        ("{% for c in x.gone %}{{ c }}{% endfor %}{% for c in none %}a{% else %}nobody{% endfor %}", "nobody"),
+        ("{{ x.gone[:4] }}{{ x.gone | round }}{{ '%02d' | format(x.gone) }}.", "."),
+        ("{{ x[:4] }}{{ x | truncate(4) }}{{ x | wordwrap(4) }}{{ x | indent }}{{ x | filesizeformat }}.", "."),
+    ],
+)
+def test_no_caller_hears_an_object_and_missing_data_is_empty(text, heard):
+    quoted = text.replace("'", "''")
+    more = "timezone: UTC\nhours: {office: {mon: '09:00-17:00'}}"
+    flow = compile_valid_flow(make_flow_text(f"- set: {{x: \"caller.name[9:]\"}}\n- say: '{quoted}'", more))
+    at = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
+    assert spoken_texts(answer_as_xml(flow, turn=make_turn(lambda: at, name="Ann"))) == [heard]
 
 
 # Texts that are wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 
@@ -90,6 +91,30 @@ def test_the_digits_of_a_secret_step_are_nowhere_in_classic_either(tmp_path):
     kept.walk(code=PIN, success="true")
     assert PIN not in kept.everything()
     assert kept.turn(1)["pressed"] == "••••"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "- set: {a: 'pin ~ \" x\"'}\n    - when: a - 1 > 0\n      say: Never.",
+        "- set: {a: 'pin ~ \" x\"', b: '-a'}\n    - say: '{{ b }}'",
+        "- say: '{{ (pin ~ \"x\") * 1.5 }}'",
+        "- say: '{{ [pin] + 1 }}'",
+    ],
+)
+def test_an_error_about_a_secret_does_not_tell_it(tmp_path, steps):
+    flow = f"""numbers: [+12015550123]
+nodes:
+  start:
+    - collect: {{into: pin, digits: 8, prompt: Pin., secret: true, attempts: 1, otherwise: last}}
+    {steps}
+  last: [say: Bye.]
+"""
+    kept = Kept(tmp_path, flow=flow)
+    kept.walk(dtmf="86429731")
+    logged = json.dumps(kept.door.read_log_lines())
+    assert "TypeError" in logged
+    assert "86429731" not in logged + kept.everything()
 
 
 def test_the_digits_of_a_step_that_is_not_secret_are_kept(tmp_path):

@@ -20,7 +20,7 @@ from callflows.cli.cli_options import (
     print_notice,
 )
 from callflows.cli.rehearsal_setup import build_rehearsal, ring_number, ring_via_stand_in
-from callflows.cli.terminal_screen import CallScreen, SpeechSynthesizer, WatchedCallingParty, escape_terminal_controls
+from callflows.cli.terminal_screen import CallScreen, SpeechSynthesizer, WatchedCallingParty
 
 if TYPE_CHECKING:
     from callflows.rehearsal.rehearsed_call import Rehearsal
@@ -110,7 +110,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         _attach_terminal(rehearsal, screen, is_interactive=keys is None and sys.stdin.isatty(), callee=callee)
         transcript, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
     if screen.is_quiet:
-        print(escape_terminal_controls(json.dumps(transcript.to_json(), ensure_ascii=False, indent=2)))
+        print(json.dumps(transcript.to_json(), ensure_ascii=False, indent=2))
     screen.show_end(transcript, shows_trace=trace)
     if (
         transcript.requests

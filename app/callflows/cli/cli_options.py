@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
 
 import typer
 
@@ -92,6 +93,41 @@ def show_progress(label: str, threshold: int = _PROGRESS_BAR_THRESHOLD) -> Itera
                 bar.update(tasks[0], completed=done)
 
         yield on_progress
+
+
+_TERMINAL_CONTROL_PATTERN: Final = re.compile("[\r\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that move the cursor or turn the writing round; ESC is not here, because our own colours use it."""
+
+
+class GuardedStream:
+    """A standard stream on which control characters of others, as a caller's name has them, are escaped as in JSON.
+
+    Data of others never has ESC: ``clean_text`` removes it on arrival. On a terminal, a progress bar begins its line anew
+    with carriage return and ESC, which stay.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if "\x1b[" in text and self._stream.isatty():
+            return self._stream.write(text)
+        self._stream.write(_TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the stream's own
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def guard_terminal() -> Iterator[None]:
+    """Escape control characters in everything that a command prints."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast("TextIO", GuardedStream(out)), cast("TextIO", GuardedStream(err))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
 
 
 def print_table(rows: Sequence[Sequence[object]]) -> None:

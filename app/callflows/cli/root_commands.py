@@ -17,6 +17,7 @@ from callflows.cli.cli_options import (
     TableFormat,
     build_command_options,
     exit_with_notice,
+    guard_terminal,
     load_command_settings,
     print_notice,
     show_progress,
@@ -329,6 +330,11 @@ root_app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 def main() -> None:
     """Run the command line; errors of callflows are printed as one line without a traceback."""
+    with guard_terminal():
+        _run_command_line()
+
+
+def _run_command_line() -> None:
     try:
         try:
             root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
 
 _LATE_RESULT_VERBS: Final = ("Gather", "Dial", "Record", "Pause")
 """Verbs whose result is known only at their end."""
-_TERMINAL_CONTROL_PATTERN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def escape_terminal_controls(text: str) -> str:
-    """Escape terminal control and text direction characters in JSON."""
-    return _TERMINAL_CONTROL_PATTERN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class CallScreen:

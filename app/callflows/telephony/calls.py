@@ -1,6 +1,6 @@
 """State of a call at one moment, as seen by expressions: the call, the caller and the local time.
 
-All values come from outside as text and are cleaned once, when a Turn is made. A missing value is ``unknown`` or empty,
+All values come from outside as text and are cleaned once, when a Turn is made. A missing value is empty or UNKNOWN_VALUE,
 never guessed.
 """
 
@@ -64,7 +64,7 @@ class Caller:
 
     @property
     def state(self) -> str:
-        """State or province of a North American number, as ``NJ``; ``unknown`` if the number has no state."""
+        """State or province of a North American number, as ``NJ``; UNKNOWN_VALUE if the number has no state."""
         return self.number.state
 
     @property

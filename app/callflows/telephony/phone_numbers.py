@@ -14,7 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-UNKNOWN_VALUE: Final = "unknown"
+class UnknownText(str):
+    """A text for what nobody knows: false, and equal to "" in conditions; it reads ``unknown`` in a text."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return other == "" or super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+UNKNOWN_VALUE: Final = UnknownText("unknown")
 """Value of a field that was not reported."""
 _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
@@ -139,12 +156,12 @@ class PhoneNumber(str):
 
     @property
     def state(self) -> str:
-        """State or province of a North American number, as ``NJ``; ``unknown`` if the number has no state."""
+        """State or province of a North American number, as ``NJ``; UNKNOWN_VALUE if the number has no state."""
         return _find_state(self)
 
     @property
     def region(self) -> str:
-        """Country, as ``US``; ``unknown`` if the number has no country."""
+        """Country, as ``US``; UNKNOWN_VALUE if the number has no country."""
         return _find_region(self)
 
 
@@ -153,6 +170,26 @@ def parse_attestation(text: str) -> str:
     found = _ATTESTATION_PATTERN.fullmatch(text.strip())
     level = found[1].lower() if found else ""
     return _ATTESTATION_LEVELS.get(level, level.upper()) or UNKNOWN_VALUE
+
+
+def is_impossible_number(text: str) -> bool:
+    """Return whether a text is written as an international number, and no country has numbers of that form."""
+    number = text.strip()
+    if not re.fullmatch(r"\+[0-9]+", number) or _NANP_PATTERN.fullmatch(number) or is_emergency_number(number):
+        return False
+    import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
+
+    try:
+        return not phonenumbers.is_possible_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return True
+
+
+def list_regions() -> frozenset[str]:
+    """Return the countries of the world's numbering plans, as ``US``."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    return frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 
 def is_emergency_number(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from callflows.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.flow import render_apology
+from callflows.journal.redaction import list_secret_texts, mask_secrets
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.calls import CALL_BEGAN_FIELD
@@ -192,23 +193,25 @@ class AnswerEngine:
     def _answer_with_fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> CallReply:
         flow = self._flow_versions.find_newest(name)
         document = flow.fallback if flow is not None else self.apology
-        return STATUS_OK, document, _build_fallback_outcome(name, node, error), turn
+        return STATUS_OK, document, _build_fallback_outcome(name, node, error, turn), turn
 
 
-def _build_fallback_outcome(flow: str, node: str, error: Exception) -> AnswerOutcome:
-    """Build the outcome of a served fallback; expected errors get no stack trace."""
+def _build_fallback_outcome(flow: str, node: str, error: Exception, turn: Turn | None = None) -> AnswerOutcome:
+    """Build the outcome of a served fallback; expected errors get no stack trace, and secrets of the call are masked."""
     quiet = isinstance(error, ExpiredTicketError | LookupError | SandboxTimeoutError | OpentactError | TimeoutError)
     trace = "" if quiet else "".join(traceback.format_exception(error))
     cause = type(error).__name__
     if isinstance(error, AuthorCodeError):
         cause, trace = error.error_type, error.trace
+    secrets = list_secret_texts(turn, digits_allowed=False)
+    detail = mask_secrets(", ".join([str(error), *getattr(error, "__notes__", ())]), secrets)
     return AnswerOutcome(
         "fallback",
         flow,
         node,
         cause=cause,
-        detail=", ".join([str(error), *getattr(error, "__notes__", ())])[:_MAX_ERROR_CHARACTERS],
-        trace=trace[-_MAX_ERROR_CHARACTERS * 20 :],
+        detail=detail[:_MAX_ERROR_CHARACTERS],
+        trace=mask_secrets(trace, secrets)[-_MAX_ERROR_CHARACTERS * 20 :],
     )
 
 

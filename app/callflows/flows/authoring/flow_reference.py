@@ -61,7 +61,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "unused",
     ),
     "groups": ("dial-target", "duration-doubtful", "unused"),
-    "variables": ("unused",),
+    "variables": ("unused", "text-as-list"),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
     "template": ("template-file", "duration-doubtful", "shape"),
     "nodes": ("no-start", "node-name", "unreachable-node", "says-nothing", "endless-loop", "silent-loop"),
@@ -80,6 +80,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
 """Models of the sections below a key of the file."""
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
+    "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",
     "expression": "expression",
     "ways": "list of `{when, goto}`",

@@ -182,6 +182,7 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
     return {
         "texts": texts,
+        "variable": {**texts, "type": [*texts["type"], "null"]},
         "some texts": {**texts, "minItems": 1},
         "expression": TEXT_SCHEMA,
         "ways": {"type": "array", "items": {**way, "required": ["goto"]}},

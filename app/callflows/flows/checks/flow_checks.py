@@ -173,11 +173,19 @@ def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames)
             flow.report.warning(("hours", name), "hours-not-asked", message, fix, key=True)
 
 
+_KNOWS_NO_ATTESTATION: Final = re.compile(
+    r"""attestation.*unknown|unknown.*attestation|not\s+call\.attestation(?!\s+(?:not\s+)?in\b)|attestation\s*(?:==|!=)\s*(?:""|'')"""
+    r"""|attestation\s+and\b|attestation\s*\|\s*default""",
+    re.DOTALL,
+)
+"""A condition that has a case for calls without an attestation."""
+
+
 def _check_attestation(flow: CompilingFlow) -> None:
     """Report the use of ``call.attestation`` without a case for ``unknown``."""
     path = flow.graph.first_attestation_use
-    if path is None or any("attestation" in text and "unknown" in text for text in iterate_texts(flow.flow_file.nodes)):
+    if path is None or any(_KNOWS_NO_ATTESTATION.search(text) for text in iterate_texts(flow.flow_file.nodes)):
         return
-    message = "call.attestation is unknown where Opentact does not tell it: never with GET"
-    fix = 'set POST in Opentact, and say what holds then: call.attestation in ["C", "unknown"]'
+    message = "call.attestation is empty where Opentact does not tell it: never with GET"
+    fix = 'set POST in Opentact, and say what holds then: call.attestation == "C" or not call.attestation'
     flow.report.warning(path, "attestation", message, fix)

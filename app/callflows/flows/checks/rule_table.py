@@ -220,8 +220,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     "attestation": CheckRule(
-        "call.attestation is unknown if Opentact does not send it, as with GET: then the condition is false.",
-        'Set POST in Opentact, and handle the value unknown: when: call.attestation in ["C", "unknown"].',
+        "call.attestation is empty if Opentact does not send it, as with GET: then the condition is false.",
+        'Set POST in Opentact, and handle the empty value: when: call.attestation == "C" or not call.attestation.',
     ),
     "calls-today": CheckRule(
         "Each worker counts the calls of a caller separately: a limit on caller.calls_today lets more calls through.",
@@ -365,6 +365,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
         'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
     ),
+    "text-as-list": CheckRule(
+        "in asks a text whether it has a part: a number that is only begun, or one digit, is found in it as well.",
+        'Write a list: caller.number in ["+12015550123", "+12015550124"], or a list under variables:.',
+    ),
     "constant-condition": CheckRule(
         "A condition always has the same result: every caller goes the same way, or the step never runs.",
         "Test a value that changes: hours.office.open, not hours.office; caller in lists.spam, not lists.spam.",
@@ -380,6 +384,30 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "empty-text": CheckRule(
         "A spoken text is empty: callers hear silence.",
         "Write the text, or remove the step.",
+    ),
+    "ssml": CheckRule(
+        "A text has tags of SSML, which Opentact does not know: callers hear the tags.",
+        "Take the tags out. A pause is a step: pause: 1s. The language and the voice are keys of say.",
+    ),
+    "url-as-text": CheckRule(
+        "A text that is spoken is nothing but a URL: callers hear it letter by letter.",
+        "Play a sound file with play: https://… before the step, and write the prompt in words.",
+    ),
+    "spoken-language": CheckRule(
+        "The filter spoken knows English, Spanish, French and German: in another language the time is spoken in English.",
+        "Write the time in figures, as {{ hours.office.next_opening.time }}.",
+    ),
+    "stop-in-prompt": CheckRule(
+        "A prompt asks for a key after a fixed number of digits: the input ended before it, and the next question gets it.",
+        "Leave the key out of the prompt, or let the number of digits vary, as digits: 3-5.",
+    ),
+    "digits-never-match": CheckRule(
+        "The pattern under match fits no digits of the length under digits: whatever callers enter is refused.",
+        "Make both fit together: digits: 4 and match: [0-9]{4}.",
+    ),
+    "dtmf-branch": CheckRule(
+        "A branch of a gather is for keys that never come: more than dtmf_length, or with the key that ends the input.",
+        "Make dtmf_length as long as the longest keys, and use a key other than dtmf_stop.",
     ),
     "endless-loop": CheckRule(
         "A node leads back to itself without a question: the caller hears the same for ever; the call costs money.",

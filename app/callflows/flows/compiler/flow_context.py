@@ -9,7 +9,7 @@ import types
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.expressions.expression_scope import MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.expressions.expression_scope import LIST_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.spoken_times import HoursStatus
@@ -74,7 +74,7 @@ class FlowContext:
             name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
         }
         for name, value in self.variables.items():
-            if "{{" in value or "{%" in value:
+            if any("{{" in text or "{%" in text for text in ([value] if isinstance(value, str) else value)):
                 said = f"variables: {name}: stays as it is from call to call"
                 report.error(("variables", name), "template", said, "use set in a node for what changes")
         self.hours = self._read_hours()
@@ -82,7 +82,9 @@ class FlowContext:
         self.scope: Mapping[str, ScopeFields] = {
             "hours": dict.fromkeys(self.hours, _HOURS_SCOPE),
             "lists": {name: {} for name in self.lists},
-            "variables": {name: {} for name in self.variables},
+            "variables": {
+                name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE for name, value in self.variables.items()
+            },
         }
 
     @functools.cached_property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import ExpressionError, VerbBuildError
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
+from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.language import Meta, Say
 from callflows.language.value_kinds import URL_KIND
 
@@ -34,6 +35,14 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 """A name with a sign before it, as $caller.name, %caller.name%, [caller.name] and <caller.name>."""
 
 
+_SSML_TAG: Final = re.compile(
+    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
+_SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
+
+
 class TextCompiler:
     """Compiles texts and conditions for a document. A text that changes from call to call becomes a placeholder."""
 
@@ -47,14 +56,23 @@ class TextCompiler:
     def build_say(self, text: str, path: SourcePath, voice: Mapping[str, str] | None = None) -> Say:
         """Build a Say in the file's voice. Attributes in ``voice`` override the file's voice."""
         spoken = {**self._flow.voice, **(voice or {})}
-        self.warn_if_empty(text, path)
+        self.check_spoken_text(text, path)
         self.lang = spoken.get("lang", "")
         written = self.compile_complete_text(text, path)
         self.lang = ""
         return Say(written, **cast("Any", spoken))
 
-    def warn_if_empty(self, text: object, path: SourcePath) -> None:
-        """Warn about an empty text."""
+    def check_spoken_text(self, text: object, path: SourcePath) -> None:
+        """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
+        tag = _SSML_TAG.search(text) if isinstance(text, str) else None
+        if tag:
+            said = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
+            self._flow.report.warning(path, "ssml", said, "take it out; a pause is a step of its own: pause: 1s")
+        if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
+            said = "the text is a URL, which is read out letter by letter"
+            self._flow.report.warning(
+                path, "url-as-text", said, "a sound file is played by play: https://…, before this step"
+            )
         if isinstance(text, str) and not text.strip() and not self._flow.report.get_position(path).cutting_comment:
             self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
@@ -130,6 +148,7 @@ class TextCompiler:
             self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
         self._warn_about_single_braces(source, path)
+        self._check_spoken_language(source, path)
         return text
 
     def _warn_about_single_braces(self, source: str, path: SourcePath) -> None:
@@ -141,13 +160,21 @@ class TextCompiler:
             message = f"{found[0].strip()!r} is a text here, and reaches people as it is written"
             self._flow.report.warning(path, "single-braces", message, f"a value stands in two braces: {{{{ {name} }}}}")
 
+    def _check_spoken_language(self, source: str, path: SourcePath) -> None:
+        """Warn if the filter spoken has no words in the language of a text."""
+        lang = self.lang or self._flow.voice.get("lang", "")
+        if not lang or has_spoken_words(lang) or not _SPOKEN_FILTER.search(source):
+            return
+        message = f"spoken has no words in {lang}: the time is spoken in English"
+        self._flow.report.warning(path, "spoken-language", message, "write it in figures: {{ … .next_opening.time }}")
+
     def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
         """Compile an author's expression. Reports an error and returns None for an invalid expression."""
         if self._document.is_static:
             said = "the fallback needs nothing but itself, and this condition needs the call"
             self._flow.report.error(path, "fallback-not-static", said)
         try:
-            made = self.expression_compiler.compile_condition(source)
+            made = self.expression_compiler.compile_condition(source, is_value=key != "when")
         except ExpressionError as error:
             self._flow.report.error(path, "expression", f"{key}: {error}", error.fix)
             return None

@@ -19,27 +19,42 @@ from callflows.flows.expressions.condition_outcomes import (
     possible_values_of,
 )
 from callflows.telephony.calls import WEEKDAY_NAMES
-from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_e164
+from callflows.telephony.phone_numbers import (
+    UNKNOWN_VALUE,
+    is_impossible_number,
+    list_regions,
+    parse_caller_number,
+    parse_e164,
+)
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 _VALUE_FORMATS: Final = {
     "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
-    "caller.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
-    "number.region": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "countries are two letters, as US or DE"),
+    "caller.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
+    "number.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
     "message.keyword": (
         re.compile(r"[^\W_A-Z\u00c0-\u017e]+"),
         "it is one word in small letters, without accents and signs, as hours",
     ),
-    "caller.state": (re.compile(rf"[A-Z]{{2}}|{UNKNOWN_VALUE}"), "states are two letters, as NJ or ON"),
+    "caller.state": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "states are two letters, as NJ or ON"),
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
 _TEXT_NAMES: Final = _PHONE_NUMBER_NAMES | {"caller.national"}
 """Names whose values are texts, never numbers."""
+_CALLED_NUMBER_NAMES: Final = frozenset({"call.to", "number"})
+_REGION_FIXES: Final = {
+    "UK": "did you mean 'GB', the United Kingdom?",
+    "EN": "did you mean 'GB', the United Kingdom?",
+    "EL": "did you mean 'GR', Greece?",
+    "SP": "did you mean 'ES', Spain?",
+    "EU": 'name each country, as ["DE", "FR"]',
+}
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -64,13 +79,14 @@ class ConditionProblem(NamedTuple):
     fix: str
 
 
-def lint_condition(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    return tuple(_lint_node(tree, is_condition=True))
+def lint_condition(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
+    """Report what is doubtful in a condition. ``text_variables`` are the variables of the file that are no lists."""
+    return (*_lint_node(tree, is_condition=True), *_lint_memberships(tree, text_variables))
 
 
-def lint_text_conditions(tree: nodes.Node) -> tuple[ConditionProblem, ...]:
-    """Report the doubtful conditions and comparisons in a text."""
-    found: list[ConditionProblem] = []
+def lint_text_conditions(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
+    """Report the doubtful conditions and comparisons in a text. ``text_variables`` as in ``lint_condition``."""
+    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables)]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
         found += _lint_node(test, is_condition=True)
@@ -166,6 +182,8 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
         elif not in_a_list and not name.endswith((".next_opening", ".next_closing")):
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing", _suggest_field(name))
         return
+    if op in ("in", "notin") and isinstance(other, nodes.Const):
+        return  # a text, which _lint_memberships reports
     for value in _constant_values(other):
         yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, op, value)
 
@@ -195,10 +213,28 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
     elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
         fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
         yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
-    elif name in _PHONE_NUMBER_NAMES and isinstance(value, str) and parse_e164(value) not in ("", value):
-        yield ConditionProblem(
-            "warning", "comparison", never, "write it with its plus and its country code, as +12015550123"
-        )
+    elif name.endswith(".region") and value and value not in list_regions() and value != UNKNOWN_VALUE:
+        fix = _REGION_FIXES.get(str(value), "countries have ISO codes, as US, GB or DE")
+        yield ConditionProblem("warning", "comparison", never, fix)
+    elif name in _PHONE_NUMBER_NAMES:
+        yield from _lint_phone_number(name, value)
+
+
+def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
+    """Report a value that is no number in E.164, nor the login name of a SIP user."""
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    number = parse_e164(text)
+    if not text or (number == value and not is_impossible_number(number)):
+        return
+    fix = "write it with its plus and its country code, as +12015550123"
+    if re.search("[^\\W\\d_]", text):
+        if name in _CALLED_NUMBER_NAMES:
+            fix = "it is the number that was called, as +12015550123"
+        elif not parse_caller_number(text):
+            fix = "ask caller.anonymous"
+        else:
+            return  # the login name of a SIP user
+    yield ConditionProblem("warning", "comparison", f"{name} is never {value!r}", fix)
 
 
 def _is_never_a_number(name: str, op: str, value: object) -> bool:
@@ -244,6 +280,28 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
         yield ConditionProblem(
             "warning", "comparison", f"{name} is compared letter by letter with {value!r}", _ORDERED_FORMATS[name][1]
         )
+
+
+def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Iterator[ConditionProblem]:
+    """Report ``in`` on a text that its author took for a list."""
+    for compared in [*([tree] if isinstance(tree, nodes.Compare) else []), *tree.find_all(nodes.Compare)]:
+        for left, operand in zip([compared.expr, *(each.expr for each in compared.ops)], compared.ops, strict=False):
+            right, name = operand.expr, dotted_name_of(operand.expr)
+            if operand.op not in ("in", "notin"):
+                continue
+            if name.startswith("variables.") and name.partition(".")[2] in text_variables:
+                fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
+                yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
+            elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
+                parts = _split_into_list(right.value)
+                said = f"{right.value!r} is one text, and in finds any part of it"
+                yield ConditionProblem("warning", "text-as-list", said, f"write a list: [{parts}]")
+
+
+def _split_into_list(text: str) -> str:
+    """Return the list that an author probably meant: the words of a text, or each digit."""
+    is_choice_of_digits = text.isdecimal() and len(text) <= len("0123456789")
+    return ", ".join(f'"{part}"' for part in (text if is_choice_of_digits else re.split(r"[\s,;]+", text)) if part)
 
 
 # Evaluation of all values

@@ -1,8 +1,8 @@
 """Compiles the frequent forms of Jinja expressions to plain functions of a Turn, from Jinja's syntax tree.
 
-Names, fields, literals, ``not``, ``and``, ``or``, comparisons, ``+``, ``-``, ``~``, ``if`` and the plain filters become
-one Python function. The running time of the function is bounded by the length of the input. Every other form is left to
-Jinja in a worker process, because a worker can be stopped.
+Names, fields, slices, literals, ``not``, ``and``, ``or``, comparisons, ``+``, ``-``, ``~``, ``if`` and the plain
+filters become one Python function. The running time of the function is bounded by the length of the input.
+Every other form is left to Jinja in a worker process, because a worker can be stopped.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from jinja2 import nodes
 
 from callflows.flows.expressions.plain_values import (
     calculate_plain_values,
+    choose_both,
+    choose_either,
     compare_plain_values,
     format_plain_value,
     get_plain_field,
     is_missing,
+    is_true_value,
+    slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
 
@@ -31,6 +35,8 @@ _TURN_ARGUMENT: Final = "turn"
 NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
 """Attributes of a Turn that are mappings by name: ``hours.office``."""
 _OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
+_NATURAL_ROOTS: Final = frozenset({*_OBJECT_SCOPE_ROOTS, "hours", "lists", "digits"})
+"""Names of a call: a caller who is called No, or who presses 0, is no false value."""
 
 
 class _UnsupportedForm(Exception):
@@ -67,6 +73,10 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
         "field": get_plain_field,
         "compared": compare_plain_values,
         "nothing": is_missing,
+        "sliced": slice_plain_value,
+        "true": is_true_value,
+        "both": choose_both,
+        "either": choose_either,
     }
     known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
     made: Callable[[Turn], Any] = eval(  # noqa: S307 - the tree contains only the forms above
@@ -78,12 +88,17 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
 _FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}
 
 
-def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one case per form
+def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - one case per form
     match node:
         case nodes.Const(value=constant):
             return ast.Constant(constant)
+        case nodes.Neg(node=nodes.Const(value=int() | float() as number)):
+            return ast.Constant(-number)
         case nodes.Name(name=name):
             return _translate_root(name)
+        case nodes.Getitem(node=inner, arg=nodes.Slice(start=start, stop=stop, step=step)):
+            bounds = [ast.Constant(None) if bound is None else _translate_value(bound) for bound in (start, stop, step)]
+            return ast.Call(ast.Name("sliced", ast.Load()), [_translate_value(inner), *bounds], [])
         case nodes.Getattr() | nodes.Getitem():
             return _translate_field(node)
         case nodes.Filter(node=nodes.Node() as inner, name=name, args=args, kwargs=[], dyn_args=None, dyn_kwargs=None):
@@ -94,10 +109,9 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one
         case nodes.List(items=items) | nodes.Tuple(items=items) if all(isinstance(item, nodes.Const) for item in items):
             return ast.Tuple([_translate_value(item) for item in items], ast.Load())
         case nodes.Not(node=inner):
-            return ast.UnaryOp(ast.Not(), _translate_value(inner))
+            return ast.UnaryOp(ast.Not(), _translate_truth(inner))
         case nodes.And() | nodes.Or():
-            joined = ast.And() if isinstance(node, nodes.And) else ast.Or()
-            return ast.BoolOp(joined, [_translate_value(node.left), _translate_value(node.right)])
+            return _translate_junction(node)
         case nodes.Compare(expr=left, ops=operands):
             sides = [left, *(operand.expr for operand in operands)]
             pairs = [_translate_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
@@ -110,11 +124,43 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911 - one
             return ast.Call(ast.Name("reckoned", ast.Load()), both, [])
         case nodes.CondExpr(test=test, expr1=then, expr2=otherwise):
             return ast.IfExp(
-                _translate_value(test),
+                _translate_truth(test),
                 _translate_value(then),
                 ast.Constant("") if otherwise is None else _translate_value(otherwise),
             )
     raise _UnsupportedForm
+
+
+def _translate_truth(node: nodes.Node) -> ast.expr:
+    """Translate an expression of which only the truth is used."""
+    value = _translate_value(node)
+    return value if has_natural_truth(node) else ast.Call(ast.Name("true", ast.Load()), [value], [])
+
+
+def _translate_junction(node: nodes.And | nodes.Or) -> ast.expr:
+    """Translate ``and`` and ``or``, whose result is one of both sides."""
+    left, right = _translate_value(node.left), _translate_value(node.right)
+    if has_natural_truth(node.left):
+        return ast.BoolOp(ast.And() if isinstance(node, nodes.And) else ast.Or(), [left, right])
+    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    choose = ast.Name("both" if isinstance(node, nodes.And) else "either", ast.Load())
+    return ast.Call(choose, [left, ast.Lambda(arguments, right)], [])
+
+
+def has_natural_truth(node: nodes.Node) -> bool:
+    """Return True if an expression is true as Python has it: not data, whose texts may say no."""
+    match node:
+        case nodes.Not() | nodes.Compare() | nodes.Test():
+            return True
+        case nodes.And(left=left, right=right) | nodes.Or(left=left, right=right):
+            return has_natural_truth(left) and has_natural_truth(right)
+        case nodes.Const(value=value):
+            return not isinstance(value, str)
+        case nodes.Name(name=name):
+            return name in _NATURAL_ROOTS
+        case nodes.Getattr(node=nodes.Node() as inner) | nodes.Getitem(node=nodes.Node() as inner):
+            return has_natural_truth(inner)
+    return False
 
 
 def _translate_comparison(op: str, left: nodes.Node, right: nodes.Node) -> ast.expr:
@@ -218,4 +264,4 @@ def _translate_if(cases: Sequence[nodes.If], otherwise: Sequence[nodes.Node], li
     if not cases:
         return _translate_body(otherwise, literal)
     then = _translate_body(cases[0].body, literal)
-    return ast.IfExp(_translate_value(cases[0].test), then, _translate_if(cases[1:], otherwise, literal))
+    return ast.IfExp(_translate_truth(cases[0].test), then, _translate_if(cases[1:], otherwise, literal))

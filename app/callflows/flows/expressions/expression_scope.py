@@ -25,6 +25,8 @@ ScopeFields: TypeAlias = "Mapping[str, ScopeFields] | None"
 """Fields under a name, each with its own fields; None if any field is possible (plain data)."""
 ExpressionScope: TypeAlias = "Mapping[str, ScopeFields]"
 SCOPE_LEAF: Final[ScopeFields] = {}
+LIST_SCOPE: Final[ScopeFields] = None
+"""A list of the file: its parts are found by number."""
 MOMENT_SCOPE: Final[ScopeFields] = dict.fromkeys(LocalTime.FIELDS, SCOPE_LEAF)
 CALL_SCOPE: Final[ExpressionScope] = {
     "call": dict.fromkeys(CurrentCall.FIELDS, SCOPE_LEAF),
@@ -43,13 +45,23 @@ class ScopeChecker:
         self._scope = scope
         self._environment = environment
 
-    def check_names(self, tree: nodes.Node, forbidden_nodes: tuple[type[nodes.Node], ...] | None = None) -> frozenset[str]:
-        """Return the names that an expression uses. Raises ExpressionError for unknown names and forbidden syntax."""
+    def check_names(
+        self,
+        tree: nodes.Node,
+        forbidden_nodes: tuple[type[nodes.Node], ...] | None = None,
+        *,
+        is_condition: bool = False,
+    ) -> frozenset[str]:
+        """Return the names that an expression uses. Raises ExpressionError for unknown names and forbidden syntax.
+
+        ``is_condition``: only the truth of the expression is used, not its value.
+        """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             said = type(banned).__name__.lower()
             fix = "values are plain; filters are written with |"
             raise ExpressionError(f"{said} has no place in a flow", fix, banned.lineno)
         self._check_filters_and_tests(tree)
+        self._check_values(tree, is_condition=is_condition)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
             macro.name for macro in find_syntax_nodes(tree, (nodes.Macro,))
         }
@@ -104,13 +116,39 @@ class ScopeChecker:
                 raise ExpressionError(f"there is no {said} {word.name!r}", format_suggestion(word.name, known), word.lineno)
             if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
                 _check_filter_arguments(word)
-        for output in tree.find_all(nodes.Output):
-            for node in output.nodes:
-                if isinstance(node, nodes.Name) and node.name in _NAMES_WITHOUT_TEXT and self._scope.get(node.name):
-                    fields = ", ".join(sorted(self._scope[node.name] or ()))
-                    raise ExpressionError(
-                        f"{node.name} itself is no text", f"name one of its fields: {fields}", node.lineno
-                    )
+
+    def _check_values(self, node: nodes.Node, *, is_condition: bool) -> None:
+        """Raise ExpressionError for a name with fields, as ``caller``, that is used as a text or a value itself.
+
+        In a condition and in a comparison the name may stand: ``condition_lint`` reports what is doubtful there.
+        """
+        if not is_condition:
+            self._require_plain_value(node)
+        for child in node.iter_child_nodes():
+            self._check_values(child, is_condition=_is_used_as_condition(node, child, is_condition=is_condition))
+
+    def _require_plain_value(self, node: nodes.Node) -> None:
+        root, keys = _split_field_chain(node, set())
+        if not isinstance(root, nodes.Name) or root.name not in _NAMES_WITHOUT_TEXT or root.ctx != "load":
+            return
+        named = [key for key in keys if key is not None]
+        fields: ScopeFields = self._scope.get(root.name)
+        for key in named:
+            fields = (fields or {}).get(key)
+        is_list = root.name == "lists" and len(keys) == 1 and fields is not None
+        if (fields or is_list) and named[1:] not in (["next_opening"], ["next_closing"]):
+            name = ".".join([root.name, *named])
+            fix = f"ask caller in {name}" if is_list else f"name one of its fields: {', '.join(sorted(fields or ()))}"
+            raise ExpressionError(f"{name} itself is no text", fix, node.lineno)
+
+
+def _is_used_as_condition(node: nodes.Node, child: nodes.Node, *, is_condition: bool) -> bool:
+    """Return True if a node needs only the truth, the fields or the identity of a part, not the part as a value."""
+    if isinstance(node, (nodes.And, nodes.Or)):
+        return is_condition
+    if isinstance(node, (nodes.If, nodes.CondExpr)):
+        return child is node.test or (is_condition and isinstance(node, nodes.CondExpr))
+    return isinstance(node, (nodes.Not, nodes.Compare, nodes.Operand, nodes.Test, nodes.Assign, nodes.Call, *_FIELD_NODES))
 
 
 def _check_filter_arguments(filter_node: nodes.Filter) -> None:

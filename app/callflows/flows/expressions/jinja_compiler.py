@@ -16,10 +16,11 @@ from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
 from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
-from callflows.flows.expressions.expression_functions import build_text_function, build_value_function
+from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
+    LIST_SCOPE,
     TEMPLATE_FETCHING_NODES,
     ScopeChecker,
     find_syntax_nodes,
@@ -32,7 +33,7 @@ from callflows.flows.expressions.jinja_rendering import (
     format_url_value,
 )
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
-from callflows.flows.expressions.plain_values import format_plain_value
+from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
@@ -81,19 +82,21 @@ class ExpressionCompiler:
     def __init__(self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US") -> None:
         self._scope = scope
         self._lang = lang
+        variables = scope.get("variables") or {}
+        self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
         self._environment = make_jinja_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
         """True once any compiled expression must run in a worker."""
 
-    def compile_condition(self, source: str) -> CompiledCondition:
-        """Compile a bare expression. Raises ExpressionError."""
+    def compile_condition(self, source: str, *, is_value: bool = False) -> CompiledCondition:
+        """Compile a bare expression; ``is_value``: its value is used, not only its truth. Raises ExpressionError."""
         try:
-            return self._compile_condition(source)
+            return self._compile_condition(source, is_value=is_value)
         except RecursionError:
             raise ExpressionError("the expression is too long", "ask in several steps") from None
 
-    def _compile_condition(self, source: str) -> CompiledCondition:
+    def _compile_condition(self, source: str, *, is_value: bool) -> CompiledCondition:
         if not source.strip():
             raise ExpressionError("there is no expression", "as caller.anonymous")
         if "{{" in source or "{%" in source:
@@ -108,11 +111,13 @@ class ExpressionCompiler:
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression") from None
-        uses = self._scope_checker.check_names(tree)
+        uses = self._scope_checker.check_names(tree, is_condition=not is_value)
         holds = build_value_function(tree, self._lang) or self._compile_worker_value(
             tree, "value", source, uses, self._lang
         )
-        return CompiledCondition(source, holds, uses, lint_condition(tree), sample_value(tree))
+        if not is_value and not has_natural_truth(tree):
+            holds = _take_truth(holds)
+        return CompiledCondition(source, holds, uses, lint_condition(tree, self._text_variables), sample_value(tree))
 
     def _compile_worker_value(
         self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, used_names: Iterable[str], lang: str
@@ -170,7 +175,7 @@ class ExpressionCompiler:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
-        return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree))
+        return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
@@ -200,6 +205,10 @@ def _describe_text_error(error: TemplateSyntaxError) -> tuple[str, str]:
             return f"{{% {block[1]} … %}} is not closed", f"write {{% end{block[1]} %}} after it"
         return "{% is not closed by %}", "write what is decided between {% and %}"
     return message, ""
+
+
+def _take_truth(evaluate: ValueFunction) -> ValueFunction:
+    return lambda turn: is_true_value(evaluate(turn))
 
 
 _find_special_character: Final = re.compile("[^ !#-%'-;=?-~\xa0-\ud7ff]").search

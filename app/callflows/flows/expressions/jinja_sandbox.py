@@ -12,12 +12,18 @@ from jinja2.compiler import CodeGenerator
 from jinja2.runtime import markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from callflows.flows.expressions.data_filters import make_data_filters
+from callflows.flows.expressions.expression_functions import has_natural_truth
 from callflows.flows.expressions.plain_values import (
     calculate_plain_values,
+    choose_both,
+    choose_either,
     compare_plain_values,
     format_plain_value,
     get_plain_field,
     is_missing,
+    is_true_value,
+    slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
 from callflows.telephony.turn import MISSING
@@ -75,10 +81,69 @@ class _FlowCodeGenerator(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a[b:c]`` as a call, because Jinja takes a slice of any object."""
+        if not isinstance(node.arg, nodes.Slice):
+            super().visit_Getitem(node, frame)
+            return
+        self.write("environment.sliced(")
+        for part in (node.node, node.arg.start, node.arg.stop, node.arg.step):
+            self.visit(part or nodes.Const(None), frame)
+            self.write(", ")
+        self.write(")")
+
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write a loop over the items of a value; a value without items has none."""
+        items = nodes.EnvironmentAttribute("list_items")
+        node.iter = nodes.Call(items, [node.iter], [], None, None)
+        if node.test is not None:
+            node.test = _ask_truth(node.test)
+        super().visit_For(node, frame)
+
+    def visit_If(self, node: nodes.If, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write a choice by the truth of values."""
+        choices = [node, *node.elif_]
+        for choice in choices:
+            choice.test = _ask_truth(choice.test)
+        super().visit_If(node, frame)
+
+    def visit_CondExpr(self, node: nodes.CondExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a if b else c`` by the truth of a value."""
+        node.test = _ask_truth(node.test)
+        super().visit_CondExpr(node, frame)
+
+    def visit_Not(self, node: nodes.UnaryExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``not a`` by the truth of a value."""
+        node.node = _ask_truth(node.node)
+        super().visit_Not(node, frame)
+
+    def visit_And(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a and b`` by the truth of values."""
+        self._write_junction("both", " and ", node, frame)
+
+    def visit_Or(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
+        """Write ``a or b`` by the truth of values."""
+        self._write_junction("either", " or ", node, frame)
+
+    def _write_junction(self, method: str, operator: str, node: nodes.BinExpr, frame: Frame) -> None:
+        natural = has_natural_truth(node.left)
+        self.write("(" if natural else f"environment.{method}(")
+        self.visit(node.left, frame)
+        self.write(operator if natural else ", lambda: ")
+        self.visit(node.right, frame)
+        self.write(")")
+
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:  # noqa: ANN401 - Jinja's
         if not isinstance(node, nodes.TemplateData):
             raise nodes.Impossible
         return super()._output_child_to_const(node, frame, finalize)
+
+
+def _ask_truth(test: Any) -> Any:  # noqa: ANN401 - Jinja gives a Node and takes an Expr
+    """Return a test that calls the environment's ``is_true``, unless the truth of the expression is natural."""
+    if has_natural_truth(test):
+        return test
+    return nodes.Call(nodes.EnvironmentAttribute("is_true"), [test], [], None, None)
 
 
 class _FlowSandbox(ImmutableSandboxedEnvironment):
@@ -97,6 +162,24 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
         return get_plain_field(obj, argument)
 
+    def sliced(self, value: Any, start: Any, stop: Any, step: Any) -> Any:  # noqa: ANN401 - as above
+        """Return a slice; called by compiled templates."""
+        return slice_plain_value(value, *map(_replace_undefined, (start, stop, step)))
+
+    def is_true(self, value: Any) -> bool:  # noqa: ANN401 - as above
+        """Return the truth of a value; called by compiled templates, as the next two are."""
+        return is_true_value(value)
+
+    def either(self, left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
+        return choose_either(left, make_right)
+
+    def both(self, left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
+        return choose_both(left, make_right)
+
+    def list_items(self, value: Any) -> Any:  # noqa: ANN401 - as above
+        """Return a value for a loop; called by compiled templates."""
+        return value if isinstance(value, (str, list, tuple, dict)) else ()
+
     def call_binop(self, _context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - as above
         return calculate_plain_values(operator, _replace_undefined(left), _replace_undefined(right))
 
@@ -111,7 +194,8 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
 
     def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - called by compiled templates
         """Join values as ``~`` does; called by compiled templates."""
-        told = [part if hasattr(part, "__html__") else format_plain_value(_replace_undefined(part)) for part in parts]
+        plain = map(_replace_undefined, parts)
+        told = [part if hasattr(part, "__html__") else format_plain_value(part) for part in plain]
         return markup_join(told) if autoescape else "".join(told)
 
 
@@ -125,11 +209,10 @@ def make_jinja_environment() -> Environment:
     """Create the environment with the filters and tests of flows, and without Jinja's globals."""
     made = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
     made.globals.clear()  # no functions such as range or lipsum
-    made.filters.update(PLAIN_FILTERS)
-    made.filters["spoken"] = _spoken_filter
-    made.tests.update(_COMPARISON_TESTS)
     for name in REMOVED_JINJA_FILTERS:
         made.filters.pop(name, None)
+    made.filters = {**make_data_filters(made.filters), **PLAIN_FILTERS, "spoken": _spoken_filter}
+    made.tests.update(_COMPARISON_TESTS)
     return made
 
 

@@ -9,6 +9,9 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.source_values import FALSE_WORDS, TRUE_WORDS
+from callflows.telephony.calls import LocalTime
+from callflows.telephony.phone_numbers import UnknownText
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain da
 
     Missing values, and values nested too deeply, become "".
     """
-    if value is None or value is MISSING or depth > _MAX_DATA_DEPTH:
+    if is_missing(value) or isinstance(value, UnknownText) or depth > _MAX_DATA_DEPTH:
         return ""
     if isinstance(value, (bool, int, float)):
         return value
@@ -31,7 +34,7 @@ def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain da
         return {str(key): to_plain_data(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_plain_data(part, depth + 1) for part in value]
-    return str(value)
+    return format_plain_value(value)
 
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -57,24 +60,39 @@ _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 def format_plain_value(value: object) -> str:
-    """Format a value as text: "" for None, whole numbers without decimal point."""
+    """Format a value as text: whole numbers without decimal point, a list with commas.
+
+    A missing value is empty, and so is an object that is no plain value, as the caller as a whole: no caller ever hears
+    how Python prints an object.
+    """
     if type(value) is str:
         return value
     if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - the range of exact floats
         return str(int(value))
-    return "" if value is None else str(value)
+    if isinstance(value, (str, bool, int, float, LocalTime)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(format_plain_value, to_plain_data(value)))
+    return str(to_plain_data(value)) if isinstance(value, dict) else ""
 
 
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
     """Return a field of plain data, or MISSING."""
     if isinstance(value, dict):
         return value.get(key, MISSING) if isinstance(key, (str, int, float)) else MISSING
-    if isinstance(value, (list, tuple, str)) and isinstance(key, slice):
-        return value[key]
     if isinstance(value, (list, tuple, str)) and isinstance(key, int):
         return value[key] if -len(value) <= key < len(value) else MISSING
     fields = getattr(type(value), "FIELDS", ())
     return getattr(value, key) if isinstance(key, str) and key in fields else MISSING
+
+
+def slice_plain_value(value: object, start: object, stop: object, step: object) -> Any:  # noqa: ANN401 - a text or a list
+    """Return a part of a text or a list, as ``value[start:stop:step]``; MISSING for other values and impossible bounds."""
+    try:
+        bounds = slice(*(None if is_missing(bound) else int(_require_number(bound)) for bound in (start, stop, step)))
+        return value[bounds] if isinstance(value, (list, tuple, str)) else MISSING
+    except (TypeError, ValueError, OverflowError):
+        return MISSING
 
 
 def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
@@ -91,9 +109,15 @@ def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
 def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
     """Return whether a comparison holds. Numeric text equals a number; a list equals a tuple of the same items.
 
-    Values without an order give false, or true for ``notin``.
+    A text that says yes or no equals true or false. Values without an order give false, or true for ``notin``.
     """
-    if isinstance(left, str) and isinstance(right, (int, float)):
+    if op in ("in", "notin") and (is_missing(left) or (isinstance(left, str) and str(left) == "")):
+        return op == "notin"  # an empty value is in nothing: an anonymous caller is no VIP
+    if isinstance(left, str) and isinstance(right, bool):
+        left = _convert_truth_text(left)
+    elif isinstance(right, str) and isinstance(left, bool) and op not in ("in", "notin"):
+        right = _convert_truth_text(right)
+    elif isinstance(left, str) and isinstance(right, (int, float)):
         left = convert_numeric_text(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
         right = convert_numeric_text(right) if op not in ("in", "notin") else right
@@ -107,10 +131,18 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
         return op == "notin"
 
 
+def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
+    """Convert text to true or false; other texts to a number, or MISSING."""
+    word = text.strip().lower()
+    if word in TRUE_WORDS or (word and word in FALSE_WORDS):
+        return word in TRUE_WORDS
+    return convert_numeric_text(text)
+
+
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
     """Return whether a text, list or mapping contains a value; in a list, numeric text matches a number."""
     if isinstance(whole, str):
-        return format_plain_value(part) in whole
+        return bool(whole) and format_plain_value(part) in whole
     if isinstance(whole, (list, tuple)):
         return any(compare_plain_values("eq", part, other) for other in whole)
     return part in whole
@@ -151,8 +183,24 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
     """Convert a value to a number. Raises TypeError if the value is not numeric."""
     found = 0 if is_missing(value) else convert_numeric_text(value)
     if not isinstance(found, int | float):
-        raise TypeError(f"{format_plain_value(value)[:40]!r} is no number")
+        # the value stays out of the message: it may come from secret digits, and messages are logged
+        raise TypeError("a value is no number" if not isinstance(value, str) else "a text is no number")
     return found
+
+
+def is_true_value(value: object) -> bool:
+    """Return the truth of a value. A text that says no, as ``false``, ``no``, ``off``, ``0`` or ``null``, is false."""
+    return bool(value) and not (isinstance(value, str) and value.strip().lower() in FALSE_WORDS)
+
+
+def choose_either(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+    """Return the value of ``left or right``."""
+    return left if is_true_value(left) else make_right()
+
+
+def choose_both(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+    """Return the value of ``left and right``."""
+    return make_right() if is_true_value(left) else left
 
 
 def is_missing(value: object) -> bool:

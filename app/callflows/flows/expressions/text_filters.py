@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.expressions.plain_values import format_plain_value
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-
-def _to_text(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def _default_filter(value: object, instead: object = "", even_if_empty: object = True) -> object:  # noqa: FBT002 - as Jinja has it
@@ -57,16 +54,16 @@ def _last_filter(value: Any) -> object:  # noqa: ANN401 - plain values
 
 def _digits_filter(value: object) -> str:
     """Separate digits for reading aloud: ``4 0 7``."""
-    return " ".join(character for character in _to_text(value) if character.isdecimal())
+    return " ".join(character for character in format_plain_value(value) if character.isdecimal())
 
 
 def _join_filter(value: Any, between: object = "") -> str:  # noqa: ANN401 - plain values
     parts = value if isinstance(value, (list, tuple, str)) else [value]
-    return _to_text(between).join(map(_to_text, parts))
+    return format_plain_value(between).join(map(format_plain_value, parts))
 
 
 PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "capitalize": lambda value: _to_text(value).capitalize(),
+    "capitalize": lambda value: format_plain_value(value).capitalize(),
     "count": _length_filter,
     "d": _default_filter,
     "default": _default_filter,
@@ -77,11 +74,11 @@ PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "join": _join_filter,
     "last": _last_filter,
     "length": _length_filter,
-    "lower": lambda value: _to_text(value).lower(),
-    "string": _to_text,
-    "title": lambda value: _to_text(value).title(),
-    "trim": lambda value: _to_text(value).strip(),
-    "upper": lambda value: _to_text(value).upper(),
+    "lower": lambda value: format_plain_value(value).lower(),
+    "string": format_plain_value,
+    "title": lambda value: format_plain_value(value).title(),
+    "trim": lambda value: format_plain_value(value).strip(),
+    "upper": lambda value: format_plain_value(value).upper(),
 }
 """Filters with constant arguments only."""
 
@@ -96,7 +93,9 @@ def _spoken_filter(value: object, now: LocalTime, lang: str) -> str:
 
     if isinstance(value, HoursStatus):
         return format_spoken_status(value, now.moment, lang)
-    return format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else _to_text(value)
+    return (
+        format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else format_plain_value(value)
+    )
 
 
 CONTEXT_FILTERS: Final[Mapping[str, Callable[[Any, LocalTime, str], str]]] = {"spoken": _spoken_filter}

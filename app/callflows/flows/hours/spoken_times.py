@@ -42,8 +42,7 @@ def format_spoken_moment(moment: datetime | None, now: datetime, lang: str) -> s
     """
     if moment is None:
         return ""
-    name = lang.lower().replace("_", "-")
-    language = _SPOKEN_LANGUAGES.get(name) or _SPOKEN_LANGUAGES.get(name.partition("-")[0]) or _SPOKEN_LANGUAGES["en"]
+    language = _find_spoken_language(lang) or _SPOKEN_LANGUAGES["en"]
     return f"{_format_spoken_day(moment, now, language)} {language.format_time(moment.hour, moment.minute)}"
 
 
@@ -76,6 +75,15 @@ _STATUS_WORDS: Final = {
     "de": (("geschlossen", "und wir öffnen"), ("geöffnet", "und wir schließen")),
 }
 """Words for closed and open, and for the next change, by language."""
+
+
+def has_spoken_words(lang: str) -> bool:
+    return _find_spoken_language(lang) is not None
+
+
+def _find_spoken_language(lang: str) -> _SpokenLanguage | None:
+    name = lang.lower().replace("_", "-")
+    return _SPOKEN_LANGUAGES.get(name) or _SPOKEN_LANGUAGES.get(name.partition("-")[0])
 
 
 def _format_spoken_day(moment: datetime, now: datetime, language: _SpokenLanguage) -> str:

@@ -9,7 +9,7 @@ import pydantic
 
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.source.source_values import schema_reference
+from callflows.flows.source.source_values import VariableValue, schema_reference
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
 from callflows.text import find_nearest
@@ -68,8 +68,8 @@ class FlowFile(pydantic.BaseModel):
     groups: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("group")]] = pydantic.Field(
         {}, description="Hunt groups by name: whom to ring, and how. A dial names a group under to."
     )
-    variables: dict[Annotated[str, schema_reference("name")], str] = pydantic.Field(
-        {}, description="Texts by name. An expression uses them as variables.NAME."
+    variables: dict[Annotated[str, schema_reference("name")], VariableValue] = pydantic.Field(
+        {}, description="Texts, or lists of texts, by name. An expression uses them as variables.NAME."
     )
     dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
         None, description="Which computed numbers and addresses may be rung: those from digits, a lookup or a header."

@@ -38,6 +38,12 @@ class _DurationReader:
         return parse_duration(value, self._plausible) if isinstance(value, str) else value
 
 
+def _check_variable(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        return value
+    raise ValueError("must be a text, or a list of texts")
+
+
 def schema_reference(name: str) -> pydantic.WithJsonSchema:
     """Return the annotation for a type that the schema of flow files defines under a name."""
     return pydantic.WithJsonSchema({"$ref": f"#/definitions/{name}"})
@@ -66,6 +72,7 @@ RingingMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(RINGING_DURA
 MessageMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(MESSAGE_DURATION)), MILLISECONDS_KIND]
 InputMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(INPUT_DURATION)), MILLISECONDS_KIND]
 LookupMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(LOOKUP_DURATION)), MILLISECONDS_KIND]
+VariableValue = Annotated[str | list[str], pydantic.PlainValidator(_check_variable), schema_reference("variable")]
 NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
 NodeName = str
 AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]
@@ -88,6 +95,8 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Further words for booleans."""
+FALSE_WORDS: Final = frozenset({"", "0", "false", "no", "off", "null", "none", "~"})
+"""Texts that are false in a condition, in lower case: written in a flow file, in a scenario, or sent as live data."""
 TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
 """Texts that mean true, in lower case."""
 KEY_WORDS: Final = {"star": "*", "hash": "#"}

@@ -38,6 +38,7 @@ class ChooseStep(WordStep):
         "unknown-node",
         "after-the-end",
         "comparison",
+        "text-as-list",
         "constant-condition",
         "expression",
     )

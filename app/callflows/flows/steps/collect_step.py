@@ -16,7 +16,14 @@ from callflows.flows.source.source_values import (
     SingleKey,
     schema_reference,
 )
-from callflows.flows.steps.digit_matching import DigitReader, DigitRule, can_begin_with_zero, parse_digit_pattern
+from callflows.flows.steps.digit_matching import (
+    DigitReader,
+    DigitRule,
+    can_begin_with_zero,
+    find_digit_lengths,
+    parse_digit_pattern,
+)
+from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
 from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
 from callflows.flows.steps.step_base import StoredValue, find_into_name, mapping_of
 from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
@@ -57,6 +64,8 @@ class CollectStep(QuestionStep):
         "no-way-out",
         "unknown-node",
         "leading-zeros",
+        "digits-never-match",
+        "stop-in-prompt",
         "ticket-too-big",
         "duration-doubtful",
         "text-cut",
@@ -101,6 +110,7 @@ class CollectStep(QuestionStep):
         if self.otherwise and not context.check_target_node(self.otherwise, (*path, "otherwise")):
             return
         self._check_dialect(context, path)
+        self._check_input(context, path)
         context.document.ensure_answered()
         if not context.has_digits:
             context.document.add_pure_action(self._clear_digits)
@@ -152,6 +162,16 @@ class CollectStep(QuestionStep):
             fix = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
             context.report.warning((*path, "digits"), "leading-zeros", message, fix)
         self.warn_about_missing_exit(context, path)
+
+    def _check_input(self, context: StepContext, path: SourcePath) -> None:
+        """Warn about a pattern that no digits of the length match, and about a prompt that asks for a needless key."""
+        least, most = self.digits
+        if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
+            message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
+            fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+            context.report.warning((*path, "match"), "digits-never-match", message, fix)
+        if least == most:
+            warn_about_stop_in_prompt(context, path, self.prompt, most, self.stop)
 
     def _describe_rule(self) -> str:
         least, most = self.digits

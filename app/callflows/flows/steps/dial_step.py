@@ -22,7 +22,7 @@ from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.plausible_durations import RINGING_DURATION
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
-from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
+from callflows.telephony.phone_numbers import is_emergency_number, is_impossible_number, mask_number, parse_e164
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -244,6 +244,10 @@ class DialStep(WordStep):
                 mark = context.document.make_decision_origin(self.step_key, target, text.used_names)
                 context.flow.record_computed_target(where)
                 yield ComputedTarget(text.render_plain, context.flow.dial_policy, mark)
+            return
+        if is_impossible_number(target):
+            message = f"to: {target!r} is a number that no numbering plan has: it can never be rung"
+            context.report.error(where, "dial-target", message, "write all of its digits, as +12015550188")
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from typing import TYPE_CHECKING, Final
+from re import _parser as re_parser  # type: ignore[attr-defined]  # Python's own parser has no public name
+from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from callflows.flows.decisions import DecisionOrigin
     from callflows.telephony.turn import Turn
@@ -24,6 +25,7 @@ _REPETITIONS: Final = re.compile(r"[*+?]|\{[0-9]*,")
 _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
 """Repeated groups, lookarounds and back-references."""
 _MAX_DIGITS: Final = 40
+_DECIMAL_BASE: Final = 10
 
 
 def parse_digit_pattern(value: str) -> str:
@@ -50,6 +52,63 @@ def can_begin_with_zero(match: str, least: int, most: int) -> bool:
     cut = ((zeros, length - zeros) for length in {least, most} for zeros in {1, length // 2, length - 1, length} if zeros)
     samples = ("0" * zeros + digit * others for zeros, others in cut for digit in "159")
     return any(map(re.compile(match).fullmatch, samples))
+
+
+def find_digit_lengths(pattern: str, most: int) -> frozenset[int]:
+    """Return how many digits may match a pattern, at least; ``most`` bounds the numbers.
+
+    Lookarounds and back-references count as any number: a length in the result may be impossible, none is missing.
+    """
+    return _lengths_of_sequence(re_parser.parse(pattern), most)
+
+
+def _lengths_of_sequence(parts: Iterable[tuple[Any, Any]], most: int) -> frozenset[int]:
+    found = frozenset({0})
+    for kind, value in parts:
+        found = _add_lengths(found, _lengths_of_part(kind, value, most), most)
+    return found
+
+
+def _add_lengths(one: frozenset[int], other: frozenset[int], most: int) -> frozenset[int]:
+    return frozenset(left + right for left in one for right in other if left + right <= most)
+
+
+def _lengths_of_part(kind: Any, value: Any, most: int) -> frozenset[int]:  # noqa: ANN401 - a part of Python's parse tree
+    name = str(kind)
+    if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
+        return frozenset({1}) if name in ("NOT_LITERAL", "ANY") or _takes_digit(name, value) else frozenset()
+    if name == "BRANCH":
+        return frozenset().union(*(_lengths_of_sequence(way, most) for way in value[1]))
+    if name in ("SUBPATTERN", "ATOMIC_GROUP"):
+        return _lengths_of_sequence(value[-1] if name == "SUBPATTERN" else value, most)
+    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        least_times, most_times, repeated = value
+        once, found, total = _lengths_of_sequence(repeated, most), frozenset({0}), frozenset[int]()
+        for times in range(min(int(most_times), most + int(least_times)) + 1):
+            total |= found if times >= int(least_times) else frozenset()
+            found = _add_lengths(found, once, most)
+            if not found:
+                break
+        return total
+    return frozenset({0}) if name in ("AT", "ASSERT", "ASSERT_NOT") else frozenset(range(most + 1))
+
+
+def _takes_digit(name: str, value: Any) -> bool:  # noqa: ANN401 - as above
+    if name == "LITERAL":
+        return chr(value).isdecimal()
+    negated = str(value[0][0]) == "NEGATE"
+    digits = {
+        digit for digit in range(ord("0"), ord("9") + 1) for kind, item in value if _has_digit(str(kind), item, digit)
+    }
+    return len(digits) < _DECIMAL_BASE if negated else bool(digits)
+
+
+def _has_digit(kind: str, item: Any, digit: int) -> bool:  # noqa: ANN401 - as above
+    if kind == "RANGE":
+        return bool(item[0] <= digit <= item[1])
+    if kind == "CATEGORY":
+        return str(item) in ("CATEGORY_DIGIT", "CATEGORY_WORD", "CATEGORY_NOT_SPACE")
+    return kind == "LITERAL" and bool(item == digit)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

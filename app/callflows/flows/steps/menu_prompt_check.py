@@ -1,4 +1,4 @@
-"""Compares the English prompts of a menu with the keys of the menu."""
+"""Compares the English prompts of menus and questions with the keys that callers may press."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _PRESS_KEY: Final = re.compile(
     r"(?!\s*(?:keys|digits|times|seconds))",
     re.IGNORECASE,
 )
+_STOP_NOT_NEEDED: Final = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bwithout\b|\bno\b)[^.!?]*$", re.IGNORECASE)
 _NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 
@@ -40,6 +41,22 @@ def check_menu_prompts(
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
                     place = here if here in context.report.positions else (*path, name)
                     context.report.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
+
+
+def warn_about_stop_in_prompt(
+    context: StepContext, path: SourcePath, prompts: Sequence[str], length: int, stop: str
+) -> None:
+    """Warn about a prompt that asks for the stop key after a fixed number of digits, when the input has ended already."""
+    words = {"#": "pound|hash", "*": "star"}.get(stop)
+    for index, text in enumerate(prompts if words else ()):
+        found = re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)
+        if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
+            listed = (*path, "prompt", index)
+            place = listed if listed in context.report.positions else (*path, "prompt")
+            said = f"the input ends with digit {length}, and the next question gets the key"
+            message = f"prompt: it asks for the {found[0]} key, but {said}"
+            fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"
+            context.report.warning(place, "stop-in-prompt", message, fix)
 
 
 def _find_mentioned_keys(text: str) -> Iterator[str]:

@@ -53,9 +53,11 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
             _read_attribute(cls, key, part, (*path, key), context, given)
             context.texts.lang = ""
     if cls is Say:
-        context.texts.warn_if_empty(keys.get("text"), (*path, "text"))
+        context.texts.check_spoken_text(keys.get("text"), (*path, "text"))
     if cls is Play:
         _check_sound_url(keys.get("url"), (*path, "url"), context)
+    if cls is Gather:
+        _check_branch_keys(keys.get("dtmf"), given, (*path, "dtmf"), context)
     try:
         made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
     except VerbBuildError as error:
@@ -80,6 +82,22 @@ def _correct_attribute_key(
     context.report.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", fix, key=True)
     context.report.alias_subtree((*path, key), (*path, right))
     return right
+
+
+def _check_branch_keys(branches: object, attributes: Mapping[str, Any], path: SourcePath, context: StepContext) -> None:
+    """Warn about a branch of a gather that no caller reaches: too many keys, or the key that ends the input."""
+    length, stop = attributes.get("dtmf_length"), attributes.get("dtmf_stop")
+    for written in branches if isinstance(branches, dict) else ():
+        try:
+            keys = str(parse_dtmf_keys(written))
+        except ValueError:
+            continue
+        if isinstance(length, int) and len(keys) > length:
+            said = f"{keys} has {len(keys)} keys, and the input ends after {length}: callers never get here"
+            context.report.warning((*path, written), "dtmf-branch", said, f"dtmf_length: {len(keys)}", key=True)
+        elif isinstance(stop, str) and stop and stop in keys:
+            said = f"{keys} has the key {stop}, which ends the input: callers never get here"
+            context.report.warning((*path, written), "dtmf-branch", said, "another key, or another dtmf_stop", key=True)
 
 
 def _check_sound_url(url: object, path: SourcePath, context: StepContext) -> None:

@@ -33,7 +33,14 @@ class VoicemailStep(SpokenStep):
 
     step_key: ClassVar[str] = "voicemail"
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
-    check_rules: ClassVar[tuple[str, ...]] = ("empty-text", "template", "duration-doubtful")
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "empty-text",
+        "ssml",
+        "url-as-text",
+        "spoken-language",
+        "template",
+        "duration-doubtful",
+    )
     plain_key: ClassVar[str] = "greeting"
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"max": MESSAGE_DURATION}
     greeting: str = pydantic.Field("", description="What is said before the tone.")
