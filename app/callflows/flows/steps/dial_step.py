@@ -128,7 +128,9 @@ class DialStep(WordStep):
             context.report.warning(
                 path, "dial-then-goto", message, "name the node under no_answer if it is meant for that", key=True
             )
-        if nobody is None and not context.is_static and not context.next_step_key and len(path) == _TOP_LEVEL_PATH_LENGTH:
+        is_group_faulty = any(context.report.has_error_at(("groups", name)) for name in self.to)
+        is_last = not context.next_step_key and len(path) == _TOP_LEVEL_PATH_LENGTH
+        if nobody is None and is_last and not context.is_static and not is_group_faulty:
             message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
             fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
             context.report.warning(path, "no-way-out", message, fix, key=True)
