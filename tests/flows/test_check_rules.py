@@ -212,7 +212,8 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
         "- hangup",
         "- when: caller.anonymous\n  hangup:\n- say: Hello.",
         "- sms: We call you back.\n- hangup",
-        "- dial: +12015550188",
+        "- dial: +12015550188\n- hangup",
+        "- dial: {to: +12015550188, error: [say: Nobody is here.]}",
         "- play: https://example.com/hello.mp3",
         "- voicemail: {}",
         "- choose: [{when: caller.anonymous, goto: other}, {goto: other}]\n",
@@ -222,6 +223,13 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
 def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
     other = "  other: [say: Hello.]\n" if "other" in steps else ""
     assert compile_text(make_flow_text(steps) + other).problems == ()
+
+
+@pytest.mark.parametrize("steps", ["- dial: +12015550188", "- say: Hello.\n- dial: {to: +12015550188, timeout: 25s}"])
+def test_a_dial_without_a_way_out_is_warned_of_like_a_menu(steps):
+    (problem,) = compile_text(make_flow_text(steps)).problems
+    assert (problem.severity, problem.rule) == ("warning", "no-way-out")
+    assert "nobody answers" in problem.message
 
 
 def test_a_node_that_follows_something_said_may_end_without_a_word():

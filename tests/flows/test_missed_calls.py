@@ -20,7 +20,7 @@ from waiting import run_bounded
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()
-HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{dial: +12015550188}]}\n"
+HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{dial: +12015550188}, hangup]}\n"
 ME = "+12015550999"
 RANG = (ReportedLeg("+12015550188", was_answered=False),)
 

@@ -438,8 +438,8 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Name the first node start: nodes: {start: [{say: Hello.}]}.",
     ),
     "no-way-out": CheckRule(
-        "After the last attempt, the call ends without a word for a caller who presses nothing.",
-        "Add a way out: menu: {…, otherwise: voicemail}, or a say after the menu.",
+        "The call ends without a word for a caller who presses nothing, or whom nobody answers.",
+        "Add a way out: menu: {…, otherwise: voicemail}, dial: {…, no_answer: voicemail}, steps under its error.",
     ),
     "node-name": CheckRule(
         "The name of a node cannot be part of a URL.",

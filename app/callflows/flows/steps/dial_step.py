@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MAX_TARGETS_IN_TURN: Final = 24
 """Targets rung in turn in one document; the next document rings the others."""
+_TOP_LEVEL_PATH_LENGTH: Final = len(("nodes", "start", 0, "dial"))
+"""Length of the path of a step that stands in a node itself, not in a branch of another step."""
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
@@ -62,6 +64,7 @@ class DialStep(WordStep):
         "dial",
         "dial-target",
         "dial-then-goto",
+        "no-way-out",
         "dial-own",
         "dial-doubtful",
         "dial-policy-closed",
@@ -128,6 +131,12 @@ class DialStep(WordStep):
             )
             fix = "name the node under no_answer if it is meant for that; goes_on: true says that both are meant"
             context.report.warning(path, "dial-then-goto", message, fix, key=True)
+        is_group_faulty = any(context.report.has_error_at(("groups", name)) for name in self.to)
+        is_last = not context.next_step_key and len(path) == _TOP_LEVEL_PATH_LENGTH
+        if nobody is None and is_last and not context.is_static and not is_group_faulty:
+            message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
+            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
+            context.report.warning(path, "no-way-out", message, fix, key=True)
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
         if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
             nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
