@@ -82,7 +82,8 @@ def test_the_samples_are_read_without_loss(store):
         "seconds": 10,
         "cause": 16,
         "cause_text": "NORMAL_CLEARING",
-        "outcome": "",
+        "outcome": "nobody-answered",
+        "outcome_text": "nobody answered",
         "turns": 0,
         "legs": 1,
     }
@@ -162,7 +163,7 @@ def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
         store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
     )
     write_items(store, build_answered_request(102.0, call="a"))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_a_key_is_claimed_once_whoever_claims_it(store, url):

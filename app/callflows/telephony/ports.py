@@ -123,7 +123,7 @@ class Effect:
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
     ``previous_key`` counts as executed. ``is_stop_confirmation`` marks the confirmation of a STOP, which is sent although
-    the recipient has opted out.
+    the recipient has opted out. ``call`` is the uuid of the call that caused the effect, if no turn of it did.
     """
 
     kind: Literal["sms", "notify", "voicemail"]
@@ -131,6 +131,7 @@ class Effect:
     payload: Mapping[str, Any]
     previous_key: str = ""
     is_stop_confirmation: bool = False
+    call: str = ""
 
 
 class EffectHandler(Protocol):
