@@ -53,6 +53,7 @@ from callflows.web.log_lines import LogWriter, configure_logging, create_line_re
 from callflows.web.problem_details import install_problem_handlers
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
+from callflows.web.shared_counts import open_shared_counts
 from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_door import create_webhook_router
 
@@ -137,7 +138,11 @@ class Installation:
         self.journal = create_journal(settings, decisions.describe_decisions)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
-            create_line_renderer(settings.log_format), log_writer, lambda: library.loaded_flows.state_counts, mask
+            create_line_renderer(settings.log_format),
+            log_writer,
+            lambda: library.loaded_flows.state_counts,
+            mask,
+            open_shared_counts(settings.data),
         )
         self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import time
 
 import pytest
 from command_runner import run_command
 
+from callflows.cli.log_commands import escape_spreadsheet_formula
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
@@ -21,15 +23,31 @@ from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformE
 from callflows.telephony.turn import Turn
 
 FIELDS = ["id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text"]
-FIELDS += ["outcome", "turns", "legs"]
+FIELDS += ["outcome", "outcome_text", "turns", "legs"]
 NOW = time.time()
 FLOW = """
 numbers: +12015550123
+timezone: America/New_York
 nodes:
   start:
     - when: caller.anonymous
       say: Who are you?
     - say: Hello.
+"""
+MENU_FLOW = """
+numbers: +12015550123
+timezone: America/New_York
+groups:
+  team: {to: [ann@acme.example]}
+nodes:
+  start:
+    - goto: menu
+  menu:
+    - menu: {prompt: Press 1., keys: {1: sales, 2: out}, otherwise: out}
+  sales:
+    - dial: {to: team, no_answer: out}
+  out:
+    - hangup
 """
 DESTROYED = {
     "uuid": "one",
@@ -103,7 +121,8 @@ def test_rows_in_json_have_the_fields_that_programs_rely_on():
         "seconds": 10,
         "cause": 16,
         "cause_text": "NORMAL_CLEARING",
-        "outcome": "answered",
+        "outcome": "ended",
+        "outcome_text": "ended without a conversation",
         "turns": 1,
         "legs": 0,
     }
@@ -120,8 +139,10 @@ def test_nothing_that_a_caller_brought_controls_the_terminal(form):
     store = SqlStore("sqlite:///data/callflows.db")
     store.open()
     for event in (
-        PlatformEvent("call_state", "k4", NOW, {"type": "call_state", "call": call}, HOSTILE, "destroyed", 10, call),
-        PlatformEvent("inbound_sms", "k5", NOW, raw, HOSTILE, HOSTILE, 10, raw["sms"]),
+        PlatformEvent(
+            "call_state", "k4", NOW, {"type": "call_state", "call": call}, HOSTILE, "destroyed", 10, CallEntity(call)
+        ),
+        PlatformEvent("inbound_sms", "k5", NOW, raw, HOSTILE, HOSTILE, 10),
     ):
         store.write_entries(build_journal_entries(event, describe_decisions))
     store.close()
@@ -138,6 +159,8 @@ def test_nothing_that_a_caller_brought_controls_the_terminal(form):
         (["--from", "+1 (201) 555-0999"], ["one"]),
         (["--flow", "desk", "--limit", "2"], ["three", "two"]),
         (["--outcome", "fallback"], []),
+        (["--outcome", "ended"], ["one"]),
+        (["--outcome", "unreported", "--limit", "1"], ["three"]),
         (["--state", "destroyed"], ["one"]),
         (["--since", "1h"], ["three"]),
         (["--until", "2026-11-23 10:01"], ["one"]),
@@ -159,7 +182,7 @@ def test_other_formats_say_the_same():
     assert [*table[0]] == FIELDS
     text = run_command("log").out.splitlines()
     assert text[0].split()[:3] == ["started", "from", "number"]
-    assert "2026-11-23 10:00:00" in text[3]
+    assert "2026-11-23 05:00:00 America/New_York" in text[3]
     assert text[3].endswith("one")
 
 
@@ -167,6 +190,35 @@ def test_other_formats_say_the_same():
 def test_what_a_caller_calls_itself_is_no_formula_in_a_spreadsheet():
     table = [*csv.DictReader(io.StringIO(run_command("log", "--format", "csv").out))]
     assert table[0]["from"].startswith("'=")
+
+
+@pytest.mark.parametrize(
+    ("text", "guarded"),
+    [
+        ("+cmd|' /C calc'!A0", True), ("+1+1", True), ("+12015550999", False), ("-5", False), ("-1.5", False),
+        ("-1-1", True), ("=1", True), ("@SUM(A1)", True), ("\t=1", True), ("\r=1", True), (" =1", True), ("\uff1d1", True),
+        ("Ann + Bob", False), ("+1 201", True), ("", False),
+    ],
+)  # fmt: skip
+def test_a_cell_that_a_spreadsheet_would_compute_is_guarded_and_a_plain_number_is_not(text, guarded):
+    assert escape_spreadsheet_formula(text) == (f"'{text}" if guarded else text)
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_id_is_printed_as_a_shell_takes_it():
+    store = SqlStore("sqlite:///data/callflows.db")
+    store.open()
+    outcome = AnswerOutcome("answered", "desk", "start")
+    for fields in ({"from": "+12015550998"}, {"from": "+12015550997", "call": "odd id;$(id)"}):
+        request = AnsweredRequest(NOW, 0.002, "GET", "/call", b"", {**fields, "to": "12015550123"}, 200, b"", outcome, None)
+        store.write_entries(build_journal_entries(request, describe_decisions))
+    store.close()
+    rows = [line for line in run_command("log").out.splitlines() if "555099" in line and "0999" not in line]
+    ids = [shlex.split(line)[-1] for line in rows]
+    ours = next(id_ for id_ in ids if id_ != "odd id;$(id)")
+    assert shlex.quote(ours) == ours
+    assert all(run_command("log", id_).code == 0 for id_ in ids)
+    assert len(ids) == 2
 
 
 @pytest.mark.usefixtures("kept")
@@ -270,7 +322,7 @@ def test_what_is_no_moment_is_said_with_the_fix():
 def test_a_call_is_printed_as_a_scenario():
     done = run_command("log", "one", "--as-scenario")
     assert done.code == 0
-    assert done.out.startswith("  - name: a call comes to start\n    at: '2026-11-23 10:00:00")
+    assert done.out.startswith("  - name: a call comes to start\n    at: '2026-11-23 05:00:00-05:00")
     assert "- say: Hello.\n" in done.out
 
 
@@ -305,3 +357,45 @@ def test_a_database_that_cannot_be_reached_is_said_in_one_line(tmp_path, monkeyp
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "sesame" not in done.err
+
+
+def test_whoever_answers_and_every_step_are_named_by_their_node(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "callflows").mkdir()
+    (tmp_path / "callflows" / "desk.yaml").write_text(MENU_FLOW, encoding="utf-8")
+    document = (
+        b"<Response><Answer/><Say>Press 1.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF>"
+        b"<Error><Say>Press 1.</Say><Gather><DTMF value='2'><Hangup/></DTMF></Gather></Error></Gather></Response>"
+    )
+    fields = {"from": "+12015550999", "to": "12015550123", "call": "one"}
+    outcome = AnswerOutcome("answered", "desk", "start")
+    request = AnsweredRequest(1795428000.5, 0.002, "POST", "/call", b"", fields, 200, document, outcome, None)
+    leg = {"uuid": "leg", "direction": "out", "to": "ann@acme.example", "answer_on": "2026-11-23T10:00:05Z"}
+    call = {**DESTROYED, "children": [leg]}
+    steps = [
+        PlatformEvent(
+            "call_flow",
+            path,
+            1795428005.0,
+            {"call_flow": {"name": path.split(".")[-1].partition("[")[0], "success": True, "path": path}},
+            call=CallEntity({**DESTROYED, "state": "live"}),
+        )
+        for path in ("Gather[2].DTMF[0].Dial[0]", "Gather[2].Error[1].Gather[1].DTMF[0].Hangup[0]", "Say[1]")
+    ]
+    end = PlatformEvent("call_state", "k", 1795428009.2, {"type": "call_state"}, "", "destroyed", 10, CallEntity(call))
+    store = SqlStore("sqlite:///data/callflows.db")
+    store.open()
+    for item in (request, *steps, end):
+        store.write_entries(build_journal_entries(item, describe_decisions))
+    store.close()
+    assert "answered by sales" in run_command("log").out
+    told = run_command("log", "one").out
+    assert "answered by sales" in told.splitlines()[0]
+    for line in (
+        "Dial success (node sales, turn 1)",
+        "Hangup success (node out, turn 1)",
+        "Say success (node start, turn 1)",
+    ):
+        assert line in told
+    assert "DTMF[" not in told
+    assert "05:00:05.000" in told

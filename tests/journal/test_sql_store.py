@@ -82,7 +82,8 @@ def test_the_samples_are_read_without_loss(store):
         "seconds": 10,
         "cause": 16,
         "cause_text": "NORMAL_CLEARING",
-        "outcome": "",
+        "outcome": "nobody-answered",
+        "outcome_text": "nobody answered",
         "turns": 0,
         "legs": 1,
     }
@@ -104,7 +105,10 @@ def test_a_report_that_comes_again_is_kept_once(store):
 
 
 def test_nothing_of_a_batch_is_kept_where_one_thing_is_refused(store):
-    broken = ("events", {**dict.fromkeys(("key", "kind", "call", "state", "message", "source", "raw"), "x"), "at": None})
+    broken = (
+        "events",
+        {**dict.fromkeys(("key", "kind", "call", "state", "message", "source", "raw"), "x"), "at": None, "arrived": None},
+    )
     with pytest.raises(JournalRejectionError):
         store.write_entries([("calls", {**_call("one")}), broken])
     assert list_ids(store) == []
@@ -133,8 +137,8 @@ def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
         ({"caller": "+12015550111"}, {"b"}),
         ({"flow": "desk"}, {"a", "b", "c"}),
         ({"flow": "none"}, set()),
-        ({"outcome": "answered"}, {"a", "b", "c"}),
-        ({"outcome": "fallback"}, set()),
+        ({"ending": "answered"}, set()),
+        ({"ending": "fallback"}, set()),
         ({"state": "live"}, {"d"}),
         ({"state": "destroyed"}, set()),
         ({"since": 200.0}, {"b", "c", "d"}),
@@ -162,7 +166,7 @@ def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
         store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
     )
     write_items(store, build_answered_request(102.0, call="a"))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_a_key_is_claimed_once_whoever_claims_it(store, url):

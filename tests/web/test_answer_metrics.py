@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
 import re
@@ -12,6 +13,7 @@ from in_process_server import CALL_FIELDS, DESK, SAMPLES, InProcessServer, list_
 
 from callflows.web.answer_metrics import MAX_WAITING_ANSWERS, AnswerMetrics
 from callflows.web.log_lines import create_line_renderer
+from callflows.web.shared_counts import SharedCounts, WorkerCounts
 
 BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
 TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'\n    - say: Hello")
@@ -175,3 +177,19 @@ def test_counting_begins_and_ends_with_the_server(tmp_path):
     door.send_request()
     door.answer_metrics.stop()
     assert [line["event"] for line in door.read_log_lines() if "ms" in line] == ["answered"]
+
+
+def test_a_worker_that_ended_takes_no_counts_with_it(tmp_path):
+    ended = SharedCounts(tmp_path)
+    counts = WorkerCounts(buckets=[0] * 10, dropped_lines=2)
+    counts.answers["desk", "answered"] = 5
+    counts.gauges["callflows_workers"] = collections.Counter({("replaced",): 3, ("workers",): 2})
+    ended.write(counts)
+    next(tmp_path.glob("*.json")).rename(tmp_path / "1999999999.json")
+    metrics = AnswerMetrics(create_line_renderer("json"), io.StringIO(), shared_counts=SharedCounts(tmp_path))
+    metrics.add_gauge("callflows_workers", "", ["state"], lambda: {"workers": 1, "replaced": 1})
+    text = metrics.render_prometheus().decode()
+    assert 'callflows_answers_total{flow="desk",outcome="answered"} 5.0' in text
+    assert 'callflows_workers{state="replaced"} 4.0' in text
+    assert 'callflows_workers{state="workers"} 1.0' in text
+    assert "callflows_log_lines_dropped_total 2.0" in text

@@ -31,9 +31,9 @@ def test_calls_of_callers_who_withhold_their_number_stay_apart_over_many_turns(t
     store.open()
     for answer in answers:
         store.write_entries(build_journal_entries(answer, describe_decisions))
-    assert sorted((row["id"][0], row["turns"], row["flow"]) for row in store.list_calls(CallFilter())) == [
-        ("o", 4, "desk"),
-        ("~", 3, "desk"),
+    assert sorted((row["id"].partition("-")[0], row["turns"], row["flow"]) for row in store.list_calls(CallFilter())) == [
+        ("one", 4, "desk"),
+        ("ours", 3, "desk"),
     ]
     assert all("began" not in str(store.load_call(row["id"])) for row in store.list_calls(CallFilter()))
     store.close()

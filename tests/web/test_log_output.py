@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
 
-from callflows.web.log_lines import MAX_LOG_CHARACTERS, LogWriter
+from callflows.web.log_lines import MAX_LOG_CHARACTERS, LogWriter, configure_logging
 from waiting import wait_until
 
 
@@ -40,3 +42,22 @@ def test_there_is_room_for_new_lines_when_the_old_ones_are_written():
         wait_until(lambda count=count: len(out.getvalue()) == count * MAX_LOG_CHARACTERS, "the line in the output")
     log.stop()
     assert out.getvalue() == "x" * 3 * MAX_LOG_CHARACTERS
+
+
+def test_what_a_library_logs_is_one_line_of_json_without_a_traceback_and_without_a_full_number():
+    out = io.StringIO()
+    configure_logging(out, "json")
+    logger = logging.getLogger("uvicorn.error")
+    try:
+        int("12015550123\n16777216 bytes")
+    except ValueError:
+        logger.exception("Exception in ASGI application\n")
+    logger.warning("Invalid HTTP request received.")
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert (first["event"], first["level"]) == ("Exception in ASGI application", "error")
+    assert first["error"].startswith("ValueError: ")
+    assert "...0123" in first["error"]
+    assert "12015550123" not in first["error"]
+    assert "Traceback" not in first["error"]
+    assert first["place"].endswith(".py:" + first["place"].rpartition(":")[2])
+    assert (second["event"], second["logger"]) == ("Invalid HTTP request received.", "uvicorn.error")

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from in_process_server import InProcessServer
 
-from callflows.telephony.phone_numbers import NumberMask
+from callflows.telephony.phone_numbers import NumberMask, mask_numbers_in_text
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.log_lines import configure_logging, create_line_renderer
 
@@ -87,3 +87,19 @@ def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
     assert MASK("+12015550999") in line["exception"]
     assert "2015550999" not in out.getvalue()
     assert (line["of"], line["call"]) == ("11111111-2222-4333-8444-555555555555", "12345678")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Separator is not found, and chunk exceed the limit of 16777216 bytes", None),
+        ("it took 0.12345678 s, 1234567 ms, 31536000 seconds", None),
+        ("10000000 rows of 104857600 characters", None),
+        ("call 12015550123 was refused", "call ...0123 was refused"),
+        ("+12015550123 bytes", "...0123 bytes"),
+        ("201.5550123", "201....0123"),
+        ("12015550123, 442079460018", "...0123, ...0018"),
+    ],
+)
+def test_an_amount_with_a_unit_is_no_telephone_number(text, masked):
+    assert mask_numbers_in_text(text) == (masked or text)

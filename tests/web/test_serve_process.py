@@ -17,7 +17,7 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
-from waiting import run_process, stop_process, wait_for_exit, wait_for_server
+from waiting import run_process, stop_process, wait_for_exit, wait_for_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,6 +205,28 @@ def test_several_processes_answer_one_call(tmp_path):
             with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
                 (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
                 assert read_document(served.http.get(url))
+
+
+def test_every_worker_gives_the_counts_of_all(tmp_path):
+    def read_counts(served: Served) -> dict[str, float]:
+        with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+            lines = another.get("/metrics").text.splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+    old = tmp_path / "data" / "metrics" / "1999999999"
+    old.mkdir(parents=True)
+    (old / "7.json").write_text("{}", encoding="utf-8")
+    with serving(tmp_path, workers="3") as served:
+        for _ in range(60):
+            with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+                another.get("/call", params=CALL_FIELDS)
+        name = 'callflows_answers_total{flow="desk",outcome="answered"}'
+        wait_until(lambda: read_counts(served).get(name) == 60, "the counts of all workers")
+        found = [read_counts(served) for _ in range(12)]
+        assert {counts[name] for counts in found} == {60}
+        assert {counts["callflows_answer_seconds_count"] for counts in found} == {60}
+        assert {counts['callflows_flows{state="live"}'] for counts in found} == {2}
+    assert not old.exists()
 
 
 def test_it_ends_when_it_is_told_to(tmp_path):

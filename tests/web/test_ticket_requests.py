@@ -265,3 +265,10 @@ def test_a_call_with_the_longest_of_everything_goes_on(tmp_path):
 def test_no_ticket_that_was_not_signed_can_be_read(place, made_up):
     with pytest.raises(ForgedTicketError):
         TicketSigner([b"k"]).read_ticket(place, made_up)
+
+
+@pytest.mark.parametrize("seconds", [600, 7200, 12 * 3600])
+def test_a_clock_that_is_set_back_does_not_end_the_calls_that_are_running(door, url, monkeypatch, seconds):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - seconds)
+    assert list_spoken_texts(read_document(door.send_request(url)))[0] == "Press 1."

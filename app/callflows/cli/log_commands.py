@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shlex
 import sys
+from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,7 +17,9 @@ from callflows.cli.cli_options import exit_with_notice, load_command_settings, p
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from callflows.cli.flow_outline import FlowOutlines
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import JournalRow
 
 
 _DEFAULT_TEXT_CALLS: Final = 50
@@ -22,7 +27,9 @@ _DEFAULT_TEXT_CALLS: Final = 50
 _MAX_ID_CANDIDATES: Final = 10
 _REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
 """Words in the kinds of reports, with the story entry for the same fact."""
-_TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "state", "outcome", "seconds", "cause_text", "id")
+_TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "outcome_text", "seconds", "cause_text", "id")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -43,7 +50,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     number: Annotated[str, typer.Option(help="Calls to this number.")] = "",
     from_: Annotated[str, typer.Option("--from", help="Calls of this caller.")] = "",
     flow: Annotated[str, typer.Option(help="Calls that this flow answered.")] = "",
-    outcome: Annotated[str, typer.Option(help="Calls with this answer: answered, fallback, or unknown-number.")] = "",
+    outcome: Annotated[
+        str, typer.Option(help="Calls that ended so: answered, voicemail, nobody-answered, fallback, …")
+    ] = "",
     state: Annotated[str, typer.Option(help="Calls that Opentact last reported in this state: live, destroyed, …")] = "",
     since: Annotated[
         str, typer.Option(help="Calls since this time (2026-11-23, 2026-11-23T10:00Z), or since so long ago: 2h, 7d.")
@@ -59,37 +68,49 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
 
-    State is the last that Opentact reported (init, ringing, live, hangup, destroyed; empty: nothing was reported yet),
-    outcome the worst that we answered (answered; fallback: something broke; unknown-number: no flow has the number), cause
-    why it ended, as Opentact says.
+    Outcome is how the call ended: answered (somebody took it), voicemail, nobody-answered, hung-up-in-menu, ended (without
+    a conversation), ongoing, unreported, fallback (something broke), unknown-number (no flow has it). Cause is why it
+    ended, as Opentact says. Times are those of the flow's time zone, which is named; in JSON and CSV they are UTC.
     """
-    from callflows.journal.call_story import build_call_log_row
-    from callflows.journal.state_order import OUTCOME_RANKS
+    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.journal.call_ending import ENDING_WORDS
     from callflows.journal.stored_rows import CallFilter
     from callflows.telephony.call_states import CALL_STATE_RANKS
 
     if mask:
         _print_masked_number(mask)
         return
-    _require_known_value(outcome, OUTCOME_RANKS, "--outcome")
+    _require_known_value(outcome, ENDING_WORDS, "--outcome")
     _require_known_value(state, CALL_STATE_RANKS, "--state")
-    store = _open_store()
-    if call is not None:
-        _print_scenario(store, call) if scenario else _print_story(store, call, output, shows_documents=documents)
-        return
-    if scenario:
+    if scenario and call is None:
         exit_with_notice("callflows: --as-scenario needs the id of a call: callflows log CALL --as-scenario", 2)
+    outlines = FlowOutlines(load_command_settings().flows)
+    if call is not None:
+        with _open_store() as store:
+            story = _load_story(store, call, outlines)
+        _print_scenario(story) if scenario else _print_story(story, output, outlines, shows_documents=documents)
+        return
     most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
     moments = _parse_moment(since, "--since"), _parse_moment(until, "--until")
     wanted = CallFilter(_normalize_number(number), _normalize_number(from_), flow, outcome, state, *moments, limit=most)
-    rows = map(build_call_log_row, store.list_calls(wanted)) if store is not None else iter(())
     shown = {
-        LogFormat.text: _print_call_table,
+        LogFormat.text: lambda rows: _print_call_table(rows, outlines),
         LogFormat.json: _print_json_array,
         LogFormat.jsonl: _print_json_lines,
         LogFormat.csv: _print_csv,
     }
-    shown[output](rows)
+    with _open_store() as store:
+        calls = store.list_calls(wanted) if store is not None else iter(())
+        shown[output](_build_named_row(call, outlines) for call in calls)
+
+
+def _build_named_row(call: JournalRow, outlines: FlowOutlines) -> dict[str, Any]:
+    """Build a row of the call log; whoever answered is named as in the flow."""
+    from callflows.journal.call_story import build_call_log_row
+
+    ending = call["ending"]
+    party_name = outlines.find_outline(call["flow"] or "").name_party(ending.party) if ending.party else ""
+    return {**build_call_log_row(call), "outcome_text": ending.describe(party_name)}
 
 
 def _print_masked_number(number: str) -> None:
@@ -100,20 +121,26 @@ def _print_masked_number(number: str) -> None:
     print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
 
 
-def _open_store() -> SqlStore | None:
-    """Open the journal's database; return None if no database exists yet. Raises JournalUnavailableError."""
+@contextlib.contextmanager
+def _open_store() -> Iterator[SqlStore | None]:
+    """Open the journal's database, and close it in the end; None if no database exists yet.
+
+    Raises JournalUnavailableError.
+    """
     from callflows.errors import JournalUnavailableError
     from callflows.journal.sql_store import SqlStore
 
     store = SqlStore(load_command_settings().journal_url)
     if store.sqlite_file is not None and not store.sqlite_file.exists():
         print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
-        return None
-    try:
-        store.open()
-    except JournalUnavailableError as error:
-        raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
-    return store
+        yield None
+        return
+    with contextlib.closing(store):
+        try:
+            store.open()
+        except JournalUnavailableError as error:
+            raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
+        yield store
 
 
 def _require_known_value(value: str, known: Iterable[str], option: str) -> None:
@@ -130,7 +157,7 @@ def _normalize_number(text: str) -> str:
 def _parse_moment(text: str, option: str) -> float | None:
     """Return seconds since 1970; a moment without a zone is UTC, like displayed moments."""
     import time
-    from datetime import UTC, datetime
+    from datetime import datetime
 
     if not text:
         return None
@@ -147,9 +174,12 @@ def _parse_moment(text: str, option: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _print_call_table(rows: Iterable[dict[str, Any]]) -> None:
-    listed = [{name: _format_cell(name, row[name]) for name in _TABLE_COLUMNS} for row in rows]
-    heads = {name: name.replace("_text", "") for name in _TABLE_COLUMNS}
+def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) -> None:
+    listed = [
+        {name: _format_cell(name, row[name], outlines.find_outline(row["flow"]).zone_name) for name in _TABLE_COLUMNS}
+        for row in rows
+    ]
+    heads = {name: name.removesuffix("_text") for name in _TABLE_COLUMNS}
     widths = {name: max(len(row[name]) for row in [heads, *listed]) for name in _TABLE_COLUMNS}
     for row in [heads, *listed] if listed else ():
         print("  ".join(f"{row[name]:<{widths[name]}}" for name in _TABLE_COLUMNS).rstrip())
@@ -157,9 +187,31 @@ def _print_call_table(rows: Iterable[dict[str, Any]]) -> None:
         print_notice("no calls")
 
 
-def _format_cell(name: str, value: object) -> str:
+def _format_cell(name: str, value: object, zone_name: str) -> str:
+    if name == "started":
+        return _format_local_time(str(value or ""), zone_name, "%Y-%m-%d %H:%M:%S")
     text = "" if value is None else " ".join(str(value).split())
-    return text[:19].replace("T", " ") if name == "started" else text
+    return shlex.quote(text) if name == "id" else text
+
+
+def _format_local_time(moment: str, zone_name: str, pattern: str) -> str:
+    """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
+    from datetime import datetime
+
+    from callflows.flows.source.time_zones import find_timezone
+    from callflows.flows.source.positions import ProblemReport
+
+    if not moment:
+        return ""
+    zone = find_timezone(zone_name, (), ProblemReport(""))
+    try:
+        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
+    except OverflowError:
+        zone, local = None, datetime.fromisoformat(moment)
+    text = local.strftime(pattern)
+    if "%f" in pattern:
+        text = text[:-3]  # milliseconds
+    return f"{text} {zone_name if zone is not None else 'UTC'}"
 
 
 def _print_json_array(rows: Iterable[dict[str, Any]]) -> None:
@@ -188,22 +240,37 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
     table = csv.DictWriter(sys.stdout, CALL_LOG_FIELDS, lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow({name: _escape_spreadsheet_formula(value) for name, value in row.items()})
+        table.writerow({name: escape_spreadsheet_formula(value) for name, value in row.items()})
 
 
-def _escape_spreadsheet_formula(value: object) -> object:
-    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "-", "\t", "\r") else value
+def escape_spreadsheet_formula(value: object) -> object:
+    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names.
+
+    A plain number such as ``+12015550999`` is no formula, and stays a number.
+    """
+    if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
+        return value
+    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
+    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value
 
 
-def _load_story(store: SqlStore | None, call: str) -> dict[str, Any]:
+def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
     from callflows.journal.call_story import add_execution_log, build_call_story
 
     call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
     if call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
-    return build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)))
+    story = build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)))
+    outline = outlines.find_outline(story["call"]["flow"])
+    answered_by = story["call"]["answered_by"]
+    if answered_by:
+        name = outline.name_party(answered_by)
+        story["call"]["outcome_text"] = story["call"]["outcome_text"].replace(answered_by, name or answered_by)
+    for entry in story["story"]:
+        if "branches" in entry:
+            entry["node"] = outline.follow_branches(entry["node"], entry.pop("branches"))
+    return story
 
 
 def _complete_call_id(store: SqlStore, call: str) -> str:
@@ -219,7 +286,7 @@ def _complete_call_id(store: SqlStore, call: str) -> str:
     return call_ids[0]
 
 
-def _print_scenario(store: SqlStore | None, call: str) -> None:
+def _print_scenario(story: dict[str, Any]) -> None:
     """Print a call as a scenario. The call is rehearsed again with the current flows, so that the scenario passes."""
     import asyncio
 
@@ -228,19 +295,19 @@ def _print_scenario(store: SqlStore | None, call: str) -> None:
     from callflows.testing.journal_replay import build_replay
     from callflows.testing.scenario_recorder import record_scenario
 
-    rehearsal, unknown, hours = build_replay(_load_story(store, call))
+    rehearsal, unknown, hours = build_replay(story)
     supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
     transcript, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
     print_notice("rehearsed again with the flows as they are now")
     print(record_scenario(transcript, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
 
 
-def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_documents: bool) -> None:
+def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutlines, *, shows_documents: bool) -> None:
     import json
 
-    story = _load_story(store, call)
     if output is LogFormat.text:
-        for line in _format_story(story, shows_documents=shows_documents):
+        zone_name = outlines.find_outline(story["call"]["flow"]).zone_name
+        for line in _format_story(story, zone_name, shows_documents=shows_documents):
             print(line)
     elif output is LogFormat.csv:
         exit_with_notice("callflows: one call cannot be printed as a table: use --format json, jsonl or text", 2)
@@ -250,17 +317,19 @@ def _print_story(store: SqlStore | None, call: str, output: LogFormat, *, shows_
         print(json.dumps(story, ensure_ascii=False, indent=2))
 
 
-def _format_story(story: dict[str, Any], *, shows_documents: bool) -> Iterator[str]:
-    """Return a story as text: one line for each entry, optionally with documents."""
+def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: bool) -> Iterator[str]:
+    """Return a story as text: one line for each entry, optionally with documents. Times are the wall clock of a zone."""
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
     cause = f", {call['cause_text']}" if call["cause_text"] else ""
     who = f"{call['from'] or 'anonymous'} to {call['number']}"
-    yield f"{call['id']}: {who}, {call['state'] or 'state unknown'}{ended}{cause}"
+    yield f"{shlex.quote(call['id'])}: {who}, {call['outcome_text'] or 'outcome unknown'}{ended}{cause}"
+    yield f"  began {_format_local_time(call['started'] or '', zone_name, '%Y-%m-%d %H:%M:%S') or 'at an unknown time'}"
     for leg in story["legs"]:
         yield f"  leg {leg['id']}: to {leg['to']}, {leg['state']}, {leg['cause_text'] or 'no cause'}"
     for entry in _skip_repeated_entries(story["story"]):
-        yield f"{(entry['at'] or '')[11:23]:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
+        clock_time = _format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
+        yield f"{clock_time:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
         if entry["what"] == "answered" and shows_documents:
             yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
 
@@ -303,7 +372,8 @@ def _describe_decision(entry: dict[str, Any]) -> str:
     values = ", ".join(f"{name} = {value!r}" for name, value in entry["values"].items())
     because = f" because {values}" if values else ""
     more = f" {entry['detail']}" if entry.get("detail") else ""
-    return f"{entry['node']}[{entry['step']}] {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
+    place = f"{entry['node']}, step {entry['step'] + 1}"
+    return f"{place}: {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
 
 
 def _describe_fallback_cause(entry: dict[str, Any]) -> str:
@@ -321,9 +391,11 @@ def _describe_execution(entry: dict[str, Any]) -> str:
 
 
 def _describe_document_place(entry: dict[str, Any]) -> str:
+    """Name the node of an executed step, and the turn whose document has it; without a turn, its place in a document."""
+    if "turn" in entry:
+        return f" (node {entry['node']}, turn {entry['turn']})"
     path = entry.get("step", {}).get("path", "")
-    turn = f"in the document of turn {entry['turn']}" if "turn" in entry else ""
-    return f" ({' '.join(part for part in (path, turn) if part)})" if path or turn else ""
+    return f" ({path})" if path else ""
 
 
 def _indent_document(document: str) -> list[str]:
@@ -348,15 +420,15 @@ def forget(
 
     if not parse_caller_number(number):
         exit_with_notice(f"callflows: {number!r} is neither a number nor the login name of a SIP user", 2)
-    store = _open_store()
-    if store is None:
-        return
-    if not yes and not sys.stdin.isatty():
-        exit_with_notice("callflows: nothing was erased: without a terminal, nobody can confirm; add --yes", 2)
-    if not yes:
-        typer.confirm(f"Erase all records of {number}? They cannot be restored.", abort=True)
-    with show_progress("looking") as on_progress:
-        looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
-        erased_counts = forget_number(store, Spool(load_command_settings().data), number, looked)
+    with _open_store() as store:
+        if store is None:
+            return
+        if not yes and not sys.stdin.isatty():
+            exit_with_notice("callflows: nothing was erased: without a terminal, nobody can confirm; add --yes", 2)
+        if not yes:
+            typer.confirm(f"Erase all records of {number}? They cannot be restored.", abort=True)
+        with show_progress("looking") as on_progress:
+            looked = (lambda count: on_progress(count, count)) if on_progress else (lambda _count: None)
+            erased_counts = forget_number(store, Spool(load_command_settings().data), number, looked)
     rows = ", ".join(f"{count} in {table}" for table, count in sorted(erased_counts.items()))
     print(f"{mask_number(parse_caller_number(number))} is erased: {rows or 'there were no records'}")

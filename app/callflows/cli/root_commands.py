@@ -92,6 +92,7 @@ def serve(
 
     from callflows.settings import check_token_of_public_server
     from callflows.web.http_protocol import raise_open_files_limit
+    from callflows.web.shared_counts import remove_old_counts
 
     settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
     check_token_of_public_server(settings)
@@ -105,6 +106,7 @@ def serve(
         "port": settings.port,
         "access_log": False,
         "log_level": "warning",
+        "log_config": None,  # uvicorn's lines are written as ours, by configure_logging
         "proxy_headers": False,
         "server_header": False,
         "http": "callflows.web.http_protocol:BoundedHttpProtocol",
@@ -113,6 +115,7 @@ def serve(
     if server is not None:
         uvicorn.Server(uvicorn.Config(server, **options)).run(sockets=[listening])
         return
+    remove_old_counts(settings.data)
     _print_greeting(settings, None)
     listening.close()  # uvicorn opens it again for its workers
     uvicorn.run("callflows.server:create_app", factory=True, workers=settings.workers, **options)

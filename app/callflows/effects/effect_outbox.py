@@ -124,7 +124,9 @@ class EffectOutbox:
             result, reason = ("dropped", "the server stopped") if task.cancelled() else task.result()
             self._result_counts[effect.kind, result] += 1
         if self._report_result is not None:
-            self._report_result(EffectResult(effect.kind, effect.key, time.time(), result, reason, payload=effect.payload))
+            self._report_result(
+                EffectResult(effect.kind, effect.key, time.time(), result, reason, effect.call, effect.payload)
+            )
 
     async def _attempt_effect(self, effect: Effect) -> tuple[str, str]:
         """Execute an effect; return its result and the reason. Raises nothing but CancelledError."""

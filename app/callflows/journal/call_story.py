@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
+from callflows.journal.call_ending import CallEnding, find_call_ending
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.journal.stored_rows import find_call_end
-from callflows.language import from_xml
+from callflows.language import DTMF, Default, Error, from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.events import extract_executed_step
@@ -23,19 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from callflows.journal.stored_rows import JournalRow, StoredCall
+    from callflows.language.element import Element
 
 
 _MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 """Maximum difference in seconds between Opentact's clock and ours."""
 CALL_LOG_FIELDS: Final = (
     "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
-    "turns", "legs",
+    "outcome_text", "turns", "legs",
 )  # fmt: skip
 """Fields of a row of the call log."""
 
 
 def build_call_log_row(call: JournalRow) -> dict[str, Any]:
-    """Build a row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` is the duration."""
+    """Build a row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` is the duration.
+
+    ``outcome`` is how the call ended (a key of ENDING_WORDS), and ``outcome_text`` the same in words.
+    """
+    ending = call.get("ending") or CallEnding(remove_rank(call["outcome"]))
     ended = call["hangup"] or call["destroy"] or call["finished"]
     number, text = split_hangup_cause(call["cause"])
     return {
@@ -50,7 +56,8 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
         "seconds": _compute_call_seconds(call, find_call_end(call)),
         "cause": number,
         "cause_text": text,
-        "outcome": remove_rank(call["outcome"]),
+        "outcome": ending.kind,
+        "outcome_text": ending.describe(),
         "turns": call.get("turns", 0),
         "legs": call.get("legs", 0),
     }
@@ -76,14 +83,19 @@ def format_moment(at: float | None) -> str | None:
 def build_call_story(stored: StoredCall) -> dict[str, Any]:
     """Build the story: an object with ``call``, ``legs`` and ``story``.
 
-    ``call`` is a row of the call log with ``name, app, attestation``. Each of ``legs`` is such a row with the dialled
-    number in ``to``. ``story`` lists the entries, oldest first, each with ``at`` and ``what``.
+    ``call`` is a row of the call log with ``name, app, attestation, answered_by``. Each of ``legs`` is such a row with the
+    dialled number in ``to``. ``story`` lists the entries, oldest first, each with ``at`` and ``what``.
     """
-    call = build_call_log_row({**stored.call, "turns": len(stored.turns), "legs": len(stored.legs)})
+    last_document = stored.turns[-1]["document"] if stored.turns else None
+    own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
+    ending = find_call_ending(stored.call, stored.legs, stored.recordings, own_events, last_document)
+    counts = {"turns": len(stored.turns), "legs": len(stored.legs)}
+    call = build_call_log_row({**stored.call, **counts, "ending": ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
+    call["answered_by"] = ending.party
     legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
     for leg in legs:
-        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"]
+        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"], leg["outcome_text"]
     return {"call": call, "legs": legs, "story": _build_story_entries(stored)}
 
 
@@ -171,7 +183,8 @@ def _identify_event(event: JournalRow) -> tuple[str, str, str]:
 def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -> dict[str, Any]:
     """Build the entry of an event.
 
-    An event of an executed step also gets the number of the turn with that document, if the event has a path.
+    An event of an executed step with a path also gets the turn with that document, the turn's node, and the branches of
+    menus that lead to the step.
     """
     raw = json.loads(event["raw"])
     step = extract_executed_step(raw)
@@ -188,7 +201,9 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
         step = {**step, **({"path": path} if path else {})}
         said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
         turn = _find_turn_number(path, event["at"], turns)
-        said |= {"turn": turn} if turn else {}
+        if turn:
+            row, document = turns[turn - 1]
+            said |= {"turn": turn, "node": row["node"], "branches": _list_branches(path, document)}
     return {**said, "raw": raw}
 
 
@@ -207,7 +222,7 @@ def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) 
             added.append(row)
         else:
             reported[same] = {**reported[same], "path": str(step.get("path") or "")}
-    return stored._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["key"])))
+    return stored._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["arrived"] or 0.0)))
 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
@@ -227,6 +242,19 @@ def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]])
         if path and turn["at"] <= at + _MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
     ]
     return numbers[-1] if numbers else None
+
+
+def _list_branches(path: str, document: str) -> list[str]:
+    """Return the branches of menus that lead to an element: ``key 1``, ``no key`` or ``wrong key``."""
+    words: dict[type[Element], str] = {Default: "wrong key", Error: "no key"}
+    branches = []
+    for place, element in walk_elements(from_xml(document.encode())):
+        if path.startswith(f"{place}."):
+            if isinstance(element, DTMF):
+                branches.append(f"key {element.attributes['value']}")
+            elif type(element) in words:
+                branches.append(words[type(element)])
+    return branches
 
 
 def _list_element_paths(document: str) -> set[str]:

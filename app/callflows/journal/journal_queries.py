@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
+from callflows.journal.call_ending import find_tag, read_recording_seconds
 from callflows.journal.call_story import build_call_log_row
 from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
@@ -22,7 +23,7 @@ from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
@@ -122,7 +123,7 @@ def build_finished_call_record(stored: StoredCall) -> CallRecord:
         seconds=build_call_log_row(call)["seconds"] or 0,
         legs=((leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
         recordings=_read_recordings(stored),
-        tags=(_find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
+        tags=(find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),
     )
@@ -142,21 +143,12 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
     texts = [row["text"] or "" for row in stored.transcripts]
     for index, row in enumerate(stored.recordings):
         raw = json.loads(row["raw"] or "{}")
-        seconds = raw.get("duration")
         yield ReportedRecording(
             url=row["url"] or "",
             transcript=texts[index] if index < len(texts) else "",
-            seconds=int(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None,
-            tag=_find_tag(raw),
+            seconds=read_recording_seconds(raw),
+            tag=find_tag(raw),
         )
-
-
-def _find_tag(fields: Mapping[str, Any]) -> str:
-    """Return the tag of an executed element. platform: the element's own tag, or in its attributes."""
-    for part in (fields, fields.get("element"), fields.get("attributes"), fields.get("command")):
-        if isinstance(part, dict) and isinstance(part.get("tag"), str):
-            return str(part["tag"])
-    return ""
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Final
@@ -57,8 +58,8 @@ _BLANK_ROWS: Final = {
 }
 _MAX_COLUMN_CHARACTERS: Final = 1_000
 """Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
-PROVISIONAL_ID_PREFIX: Final = "~"
-"""Prefix of the id of a call whose uuid is unknown."""
+PROVISIONAL_ID_PREFIX: Final = "ours-"
+"""Prefix of the id of a call whose uuid is unknown. A shell and a spreadsheet take it as it is."""
 
 
 def build_journal_entries(
@@ -131,7 +132,7 @@ def _build_call_of_turn(answered: AnsweredRequest, call: str) -> JournalRow:
     return {
         **_BLANK_ROWS["calls"],
         "id": call,
-        "provisional": PROVISIONAL_BEGINS if call[0] == PROVISIONAL_ID_PREFIX else None,
+        "provisional": PROVISIONAL_BEGINS if call.startswith(PROVISIONAL_ID_PREFIX) else None,
         "direction": "in",
         "caller": parse_caller_number(fields.get("from", "")) or None,
         "name": fields.get("name") or None,
@@ -202,6 +203,7 @@ def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
         "message": _clean_column(mask_credentials(platform_event.message)),
         "source": platform_event.source,
         "raw": raw,
+        "arrived": time.time(),
     }
     return [*entries, ("events", event)]
 

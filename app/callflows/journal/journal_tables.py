@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0002"
+SCHEMA_HEAD: Final = "0003"
 """Revision of the newest migration."""
 
 
@@ -134,8 +134,9 @@ EVENTS_TABLE: Final = Table(
     Column("message", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("raw", Text, nullable=False),
+    Column("arrived", Double),
 )
-"""An event of Opentact; ``raw`` is the complete event as JSON."""
+"""An event of Opentact; ``raw`` is the complete event as JSON. ``arrived`` orders the events of one moment."""
 
 
 Index(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
+from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, find_call_ending
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     EFFECTS_TABLE,
@@ -20,7 +23,7 @@ from callflows.journal.stored_rows import StoredCall, find_call_end
 from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Select, Table
 
@@ -29,17 +32,36 @@ if TYPE_CHECKING:
 
 _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 """Window in seconds after a call for messages between the same two numbers."""
+_CALLS_PER_QUERY: Final = 200
+"""Number of calls whose endings are computed at once."""
+_EVENT_ORDER: Final = (EVENTS_TABLE.c.at, EVENTS_TABLE.c.arrived, EVENTS_TABLE.c.key)
+"""Opentact's moments have milliseconds, and several events may share one: then the order of their arrival counts."""
 _LEGS = CALLS_TABLE.alias("leg")
 
 
 def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
-    """Return matching calls, newest first, each with its number of ``turns`` and ``legs``. Rows are streamed."""
+    """Return matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``.
+
+    Rows are streamed. The ending is computed from other rows, so its filter is applied here and not by the database.
+    """
+    streamed = _query_call_rows(connection, call_filter)
+    matching = (
+        call
+        for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
+        for call in _add_endings(connection, calls)
+        if call_filter.ending in ("", call["ending"].kind)
+    )
+    return itertools.islice(matching, call_filter.limit)
+
+
+def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
     found = (
         select(CALLS_TABLE)
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
-    listed = (found if call_filter.limit is None else found.limit(call_filter.limit)).subquery("listed")
+    limit = None if call_filter.ending else call_filter.limit
+    listed = (found if limit is None else found.limit(limit)).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
     legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
     counted = select(listed, turns.label("turns"), legs.label("legs")).order_by(listed.c.started.desc(), listed.c.id.desc())
@@ -47,15 +69,57 @@ def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[Jou
     return (dict(row) for row in streamed.mappings())
 
 
+def _add_endings(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[JournalRow]:
+    """Add the ``ending`` to some calls."""
+    ids = [call["id"] for call in calls]
+    legs = _fetch_all(
+        connection,
+        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
+    )
+    parents = {leg["id"]: leg["parent"] for leg in legs}
+    recordings = _group_rows(
+        _fetch_all(connection, select(RECORDINGS_TABLE).where(RECORDINGS_TABLE.c.call.in_([*ids, *parents]))), parents
+    )
+    steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), EVENTS_TABLE.c.kind == "call_flow")
+    events = _group_rows(_fetch_all(connection, steps.order_by(*_EVENT_ORDER)))
+    last_turns = (
+        select(TURNS_TABLE.c.call, func.max(TURNS_TABLE.c.at).label("at"))
+        .where(TURNS_TABLE.c.call.in_(ids))
+        .group_by(TURNS_TABLE.c.call)
+        .subquery()
+    )
+    is_last = (TURNS_TABLE.c.call == last_turns.c.call) & (TURNS_TABLE.c.at == last_turns.c.at)
+    documents = {
+        row["call"]: row["document"]
+        for row in _fetch_all(connection, select(TURNS_TABLE.c.call, TURNS_TABLE.c.document).join(last_turns, is_last))
+    }
+    legs_by_call = _group_rows(legs, column="parent")
+    for call in calls:
+        id_ = call["id"]
+        ending = find_call_ending(
+            call, legs_by_call.get(id_, ()), recordings.get(id_, ()), events.get(id_, ()), documents.get(id_)
+        )
+        yield {**call, "ending": ending}
+
+
+def _group_rows(
+    rows: Iterable[JournalRow], parents: Mapping[str, str] = MappingProxyType({}), column: str = "call"
+) -> dict[str, list[JournalRow]]:
+    """Group rows by call; the rows of a leg belong to its parent."""
+    groups: dict[str, list[JournalRow]] = {}
+    for row in rows:
+        groups.setdefault(parents.get(row[column], row[column]), []).append(row)
+    return groups
+
+
 def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bool]]:
     yield CALLS_TABLE.c.parent.is_(None)
     for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
             yield CALLS_TABLE.c[column] == value
-    if call_filter.outcome:
-        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
-        if add_rank(OUTCOME_RANKS, call_filter.outcome) > "2":  # type: ignore[operator]
-            yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
+    if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_WITH_DOCUMENT:
+        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
+        yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
@@ -88,9 +152,9 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
     )
     ids = [call_id, *(leg["id"] for leg in legs)]
 
-    def fetch_rows(table: Table, order: str = "at") -> list[JournalRow]:
-        key = table.c.id if "id" in table.c else table.c.key
-        return _fetch_all(connection, select(table).where(table.c.call.in_(ids)).order_by(table.c[order], key))
+    def fetch_rows(table: Table) -> list[JournalRow]:
+        order = _EVENT_ORDER if table is EVENTS_TABLE else (table.c.at, table.c.id if "id" in table.c else table.c.key)
+        return _fetch_all(connection, select(table).where(table.c.call.in_(ids)).order_by(*order))
 
     turns, events, *others = map(
         fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)

@@ -55,7 +55,12 @@ _ATTESTATION_PATTERN: Final = re.compile(
 )
 _EMERGENCY_NUMBERS: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
 _UNLOGGABLE_CHARACTER: Final = re.compile("[^A-Za-z0-9@._+-]")
-_NUMBER_OR_UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,}")
+_NUMBER_OR_UUID_PATTERN: Final = re.compile(
+    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|(?P<amount>(?<![0-9A-Za-z+])[0-9]+(?:\.[0-9]+)?(?= ?(?:bytes|characters|seconds|ms|rows)\b)|(?<![0-9.])0\.[0-9]+)"
+    r"|\+?[0-9]{7,}"
+)
+"""Numbers to mask, and before them what has as many digits and is no telephone number: a uuid, an amount, a fraction."""
 _ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 
@@ -204,8 +209,8 @@ def mask_number(number: str) -> str:
 
 
 def mask_numbers_in_text(text: str, mask: Callable[[str], str] = mask_number) -> str:
-    """Mask all numbers in a text for logs; digits inside a uuid stay unchanged."""
-    return _NUMBER_OR_UUID_PATTERN.sub(lambda found: found[0] if "-" in found[0] else mask(found[0]), text)
+    """Mask all numbers in a text for logs; digits inside a uuid, amounts with a unit and fractions stay unchanged."""
+    return _NUMBER_OR_UUID_PATTERN.sub(lambda found: found[0] if found["uuid"] or found["amount"] else mask(found[0]), text)
 
 
 class NumberMask:

@@ -125,7 +125,7 @@ class Effect:
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
     ``previous_key`` counts as executed. ``reaches_opted_out`` marks the answers to STOP and HELP, which are sent although
-    the recipient has opted out.
+    the recipient has opted out. ``call`` is the uuid of the call that caused the effect, if no turn of it did.
     """
 
     kind: Literal["sms", "notify", "voicemail"]
@@ -133,6 +133,7 @@ class Effect:
     payload: Mapping[str, Any]
     previous_key: str = ""
     reaches_opted_out: bool = False
+    call: str = ""
 
 
 class EffectHandler(Protocol):

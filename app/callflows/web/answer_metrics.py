@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
+from callflows.web.shared_counts import WorkerCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from callflows.telephony.events import AnswerOutcome
     from callflows.web.log_lines import LogWriter
+    from callflows.web.shared_counts import SharedCounts
 
 
 MAX_WAITING_ANSWERS: Final = 20_000
@@ -37,6 +39,8 @@ MAX_WAITING_ANSWERS: Final = 20_000
 _FLUSH_PAUSE_SECONDS: Final = 0.05
 _MAX_ANSWERS_PER_BATCH: Final = 2_000
 _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
+_STATES_OF_NOW: Final = frozenset({"workers", "running"})
+"""States that a process takes with it when it ends; the counts of all other states stay."""
 AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
 """Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id."""
 
@@ -53,12 +57,14 @@ class AnswerMetrics:
         out: TextIO | LogWriter,
         count_flows: Callable[[], Mapping[str, int]] | None = None,
         mask: Callable[[str], str] = mask_number,
+        shared_counts: SharedCounts | None = None,
     ) -> None:
         """Configure the log lines and gauges.
 
         ``render_line`` renders a log line, ``out`` receives the line, ``count_flows`` counts flows by state, ``mask`` masks
-        phone numbers.
+        phone numbers, ``shared_counts`` has the counts of the server's other processes.
         """
+        self._shared_counts = shared_counts
         self._mask = mask
         self._count_flows = count_flows
         self._gauges: list[tuple[str, str, list[str], Callable[[], Mapping[Any, int]]]] = []
@@ -69,11 +75,7 @@ class AnswerMetrics:
         self.add = self._queue.add
         self._thread = BackgroundThread("answer metrics", self.flush, _FLUSH_PAUSE_SECONDS)
         self._flush_lock = threading.Lock()
-        self._answer_counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._fallback_counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._bucket_counts = [0] * (len(_BUCKET_SECONDS) + 1)
-        self._total_seconds = 0.0
-        self._dropped_lines = 0
+        self._counts = WorkerCounts(buckets=[0] * (len(_BUCKET_SECONDS) + 1))
 
     def add_gauge(
         self, name: str, description: str, labels: list[str], get_counts: Callable[[], Mapping[Any, int]]
@@ -96,20 +98,45 @@ class AnswerMetrics:
             while batch := self._queue.take(_MAX_ANSWERS_PER_BATCH):
                 self._record_batch(batch)
             if lost := self._queue.take_dropped_count():
-                self._dropped_lines += lost
+                self._counts.dropped_lines += lost
                 self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
+            if self._shared_counts is not None:
+                self._counts.gauges = self._read_gauges()
+                self._shared_counts.write(self._counts)
+
+    def _read_gauges(self) -> dict[str, collections.Counter[tuple[str, ...]]]:
+        """Return the counts of other components now."""
+        return {
+            name: collections.Counter(
+                {(labels,) if isinstance(labels, str) else tuple(labels): count for labels, count in get_counts().items()}
+            )
+            for name, _, _, get_counts in self._gauges
+        }
+
+    def _add_all_processes(self) -> WorkerCounts:
+        """Return the counts of all processes of the server."""
+        total = WorkerCounts(buckets=[0] * len(self._counts.buckets))
+        self._counts.gauges = self._read_gauges()
+        total.add(self._counts)
+        for counts, is_running in self._shared_counts.read_others() if self._shared_counts is not None else ():
+            if not is_running:
+                for gauge in counts.gauges.values():
+                    for labels in [labels for labels in gauge if labels[-1] in _STATES_OF_NOW]:
+                        del gauge[labels]
+            total.add(counts)
+        return total
 
     def _record_batch(self, batch: Sequence[AnswerSample]) -> None:
         for labels, count in collections.Counter(answered[2][:4] for answered in batch).items():
             flow, kind, cause = labels[1], labels[0], labels[3]
-            self._answer_counts[flow, kind] += count
+            self._counts.answers[flow, kind] += count
             if kind == "fallback":
-                self._fallback_counts[flow, cause] += count
+                self._counts.fallbacks[flow, cause] += count
         times = sorted(answered[1] for answered in batch)
         within = [0, *(bisect.bisect_right(times, bound) for bound in _BUCKET_SECONDS), len(times)]
         for index, (below, up_to) in enumerate(itertools.pairwise(within)):
-            self._bucket_counts[index] += up_to - below
-        self._total_seconds += sum(times)
+            self._counts.buckets[index] += up_to - below
+        self._counts.total_seconds += sum(times)
         self._write_lines([self._build_line(answered) for answered in batch])
 
     def _build_line(self, sample: AnswerSample) -> str:
@@ -139,16 +166,17 @@ class AnswerMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics for prometheus_client."""
-        yield _build_counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], self._answer_counts)
-        yield _build_counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], self._fallback_counts)
+        total = self._add_all_processes()
+        yield _build_counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], total.answers)
+        yield _build_counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], total.fallbacks)
         bounds = [*map(str, _BUCKET_SECONDS), "+Inf"]
         times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
-        times.add_metric([], list(zip(bounds, itertools.accumulate(self._bucket_counts), strict=True)), self._total_seconds)
+        times.add_metric([], list(zip(bounds, itertools.accumulate(total.buckets), strict=True)), total.total_seconds)
         yield times
-        for name, says, labels, counts in self._gauges:
+        for name, says, labels, _ in self._gauges:
             family = GaugeMetricFamily(name, says, labels=labels)
-            for values, count in sorted(counts().items()):
-                family.add_metric([values] if isinstance(values, str) else values, count)
+            for values, count in sorted(total.gauges[name].items()):
+                family.add_metric(values, count)
             yield family
         if self._count_flows is not None:
             states = GaugeMetricFamily(
@@ -157,10 +185,10 @@ class AnswerMetrics:
             for state, count in self._count_flows().items():
                 states.add_metric([state], count)
             yield states
-        yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", self._dropped_lines)
+        yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", total.dropped_lines)
 
 
-def _build_counter(name: str, description: str, labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Metric:
+def _build_counter(name: str, description: str, labels: Sequence[str], counts: Mapping[tuple[str, ...], int]) -> Metric:
     family = CounterMetricFamily(name, description, labels=labels)
     for values, count in sorted(counts.items()):
         family.add_metric(values, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -104,7 +105,7 @@ class CallCompletion:
             await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         )
         for effect in turn.effects if turn is not None else ():
-            self._effect_handler.queue_effect(effect)
+            self._effect_handler.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 
     def start(self) -> None:
         """Start the sweep for overdue effects in the running loop."""

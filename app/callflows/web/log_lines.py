@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
@@ -82,6 +83,28 @@ class LogWriter:
                 out.flush()
 
 
+class _LibraryLogHandler(logging.Handler):
+    """Writes the log records of libraries, such as uvicorn's, as log lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record; of an exception, its message and the place where it was raised."""
+        error = record.exc_info[1] if record.exc_info else None
+        fields = {}
+        if error is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            fields = {"error": f"{type(error).__name__}: {error}"}
+            fields |= {"place": f"{frames[-1].filename}:{frames[-1].lineno}"} if frames else {}
+        with contextlib.suppress(Exception):  # a log line that cannot be written must not reach the library
+            structlog.get_logger().log(record.levelno, record.getMessage().strip(), logger=record.name, **fields)
+
+
+def _route_library_logs() -> None:
+    """Have the warnings of libraries written as log lines of ours."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _LibraryLogHandler) for handler in root.handlers):
+        root.addHandler(_LibraryLogHandler(logging.WARNING))
+
+
 def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function that renders a line of the call log from its fields."""
     if log_format == "json":
@@ -105,6 +128,7 @@ def configure_logging(out: LogWriter | TextIO, log_format: str, mask: Callable[[
                 fields[name] = mask(value) if name in _NUMBER_FIELDS else mask_numbers_in_text(value, mask)
         return fields
 
+    _route_library_logs()
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[

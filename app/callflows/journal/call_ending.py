@@ -1,0 +1,155 @@
+"""How a call ended, in words: answered by somebody, voicemail, hung up in a menu, nobody answered, fallback.
+
+The ending is computed from the stored rows whenever a call is shown, because reports may come late and in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.errors import CallflowsError
+from callflows.journal.state_order import remove_rank
+from callflows.journal.stored_rows import find_call_end
+from callflows.language import DTMF, Callback, Gather, Hangup, from_xml
+from callflows.language.element import walk_elements
+from callflows.telephony.call_record import CONVERSATION_TAG, VOICEMAIL_TAG
+from callflows.telephony.call_states import ENDED_CALL_STATES
+from callflows.telephony.events import extract_executed_step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callflows.journal.stored_rows import JournalRow
+    from callflows.language.element import Element
+
+
+ENDING_WORDS: Final = {
+    "answered": "answered",
+    "voicemail": "voicemail",
+    "nobody-answered": "nobody answered",
+    "hung-up-in-menu": "hung up in menu",
+    "ended": "ended without a conversation",
+    "ongoing": "in progress",
+    "unreported": "end not reported",
+    "unknown-number": "no flow has the number",
+    "fallback": "fallback",
+}
+"""The endings of a call, each with its words."""
+ANSWERED_WITH_DOCUMENT: Final = "answered"
+"""Outcome of a turn that was answered by its flow."""
+
+
+class CallEnding(NamedTuple):
+    """How a call ended: ``kind`` is a key of ENDING_WORDS.
+
+    ``party`` is the number or address that answered, ``seconds`` the length of a voicemail.
+    """
+
+    kind: str
+    party: str = ""
+    seconds: int | None = None
+
+    def describe(self, party_name: str = "") -> str:
+        """Return the ending in words; ``party_name`` is the flow's name for the party, such as its node."""
+        words = ENDING_WORDS.get(self.kind, self.kind)
+        if self.party:
+            return f"{words} by {party_name or self.party}"
+        return words if self.seconds is None else f"{words} {self.seconds // 60}:{self.seconds % 60:02}"
+
+
+class ExecutedStep(NamedTuple):
+    """A command that Opentact reported as executed."""
+
+    name: str
+    succeeded: bool
+    tag: str
+
+
+def find_call_ending(
+    call: JournalRow,
+    legs: Sequence[JournalRow],
+    recordings: Sequence[JournalRow],
+    events: Sequence[JournalRow],
+    last_document: bytes | None,
+) -> CallEnding:
+    """Find out how a call ended.
+
+    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn.
+    """
+    outcome = remove_rank(call["outcome"])
+    if outcome not in ("", ANSWERED_WITH_DOCUMENT):
+        return CallEnding(outcome)
+    answered_legs = [leg for leg in legs if leg["answer"] is not None]
+    if answered_legs:
+        leg = min(answered_legs, key=lambda leg: (leg["answer"], leg["id"]))
+        return CallEnding("answered", leg["number"] or leg["caller"] or "")
+    steps = _list_executed_steps(events)
+    messages = [raw for raw in map(_load_raw, recordings) if find_tag(raw) != CONVERSATION_TAG]
+    if messages or any(step.tag == VOICEMAIL_TAG and step.succeeded for step in steps):
+        return CallEnding("voicemail", seconds=_sum_seconds(messages))
+    if find_call_end(call) is None and remove_rank(call["state"]) not in ENDED_CALL_STATES:
+        return CallEnding("ongoing" if call["state"] else "unreported")
+    if legs or any(step.name == "Dial" for step in steps):
+        return CallEnding("nobody-answered")
+    return CallEnding("hung-up-in-menu" if last_document and _ended_in_menu(last_document, steps) else "ended")
+
+
+def find_tag(fields: Mapping[str, Any]) -> str:
+    """Return the tag of an executed element. platform: the element's own tag, or in its attributes."""
+    for part in (fields, fields.get("element"), fields.get("attributes"), fields.get("command")):
+        if isinstance(part, dict) and isinstance(part.get("tag"), str):
+            return str(part["tag"])
+    return ""
+
+
+def read_recording_seconds(raw: Mapping[str, Any]) -> int | None:
+    """Return the reported length of a recording in seconds."""
+    seconds = raw.get("duration")
+    return int(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
+
+
+def _sum_seconds(recordings: Sequence[Mapping[str, Any]]) -> int | None:
+    known = [seconds for seconds in map(read_recording_seconds, recordings) if seconds is not None]
+    return sum(known) if known else None
+
+
+def _load_raw(row: JournalRow) -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads(row["raw"] or "{}")
+    return raw
+
+
+def _list_executed_steps(events: Sequence[JournalRow]) -> list[ExecutedStep]:
+    raws = [extract_executed_step(_load_raw(event)) for event in events if event["kind"] == "call_flow"]
+    return [ExecutedStep(str(raw.get("name") or ""), raw.get("success") is not False, find_tag(raw)) for raw in raws if raw]
+
+
+def _ended_in_menu(document: bytes, steps: Sequence[ExecutedStep]) -> bool:
+    """Return whether a call was in a menu of its last document when it ended."""
+    try:
+        response = from_xml(zlib.decompress(document))
+    except (CallflowsError, zlib.error):
+        return False
+    place = next((index for index, child in enumerate(response.children) if isinstance(child, Gather)), None)
+    if place is None or (steps and steps[-1].name == Hangup.spec.name):
+        return False
+    gather = response.children[place]
+    if not steps:
+        return not _has_content_in_branches(gather)  # otherwise the caller may have heard a branch to its end
+    fetched = max((index + 1 for index, step in enumerate(steps) if step.name == Callback.spec.name), default=0)
+    done = steps[fetched:]
+    if any(step.name == Gather.spec.name for step in done):
+        return done[-1].name == Gather.spec.name and not done[-1].succeeded
+    # A Gather is reported after its branch, and what stands before it in the document is reported before.
+    return len(done) <= place or any(isinstance(inner, Gather) for _, inner in walk_elements(gather) if inner is not gather)
+
+
+def _has_content_in_branches(gather: Element) -> bool:
+    """Return whether a key leads to commands in the same document."""
+    return any(
+        not isinstance(child, Callback)
+        for branch in gather.children
+        if isinstance(branch, DTMF)
+        for child in branch.children
+    )

@@ -1,0 +1,107 @@
+"""How calls ended, in words; everything done for a call is in its story."""
+
+from __future__ import annotations
+
+import pytest
+from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
+
+from callflows.journal.sql_store import SqlStore
+from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.events import AnswerOutcome, EffectResult, PlatformEvent
+
+BEGAN = 1795428000.0
+MENU = (
+    b"<Response><Answer/><Say>Hello.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF></Gather>"
+    b"</Response>"
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+    store.open()
+    yield store
+    store.close()
+
+
+def call_entity(**fields: object) -> CallEntity:
+    return CallEntity({"uuid": "one", "direction": "in", "from": "+12015550999", "to": "12015550123", **fields})
+
+
+def ended(**fields: object) -> PlatformEvent:
+    entity = call_entity(state="destroyed", destroy_on="2026-11-23T10:00:50Z", **fields)
+    return PlatformEvent("call_state", "end", BEGAN + 50, {"type": "call_state"}, "", "destroyed", call=entity)
+
+
+def executed(name: str, at: float, key: str, *, success: bool = True) -> PlatformEvent:
+    raw = {"call_flow": {"name": name, "success": success}}
+    return PlatformEvent("call_flow", key, at, raw, f"{name}: {success}", "live", call=call_entity(state="live"))
+
+
+def leg(**fields: object) -> dict[str, object]:
+    return {"uuid": "leg", "direction": "out", "from": "12015550999", "to": "12015550188", **fields}
+
+
+ANSWERED = leg(answer_on="2026-11-23T10:00:20Z")
+MESSAGE = {"uuid": "r", "url": "https://records.invalid/r.wav", "duration": 41, "tag": "voicemail"}
+CONVERSATION = {**MESSAGE, "tag": "conversation"}
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome", "words"),
+    [
+        ([], "unreported", "end not reported"),
+        ([executed("Say", BEGAN, "1")], "ongoing", "in progress"),
+        ([ended(children=[ANSWERED])], "answered", "answered by +12015550188"),
+        ([ended(children=[ANSWERED], records=[CONVERSATION])], "answered", "answered by +12015550188"),
+        ([ended(records=[MESSAGE])], "voicemail", "voicemail 0:41"),
+        ([ended(children=[leg()], records=[MESSAGE])], "voicemail", "voicemail 0:41"),
+        ([ended(children=[leg()])], "nobody-answered", "nobody answered"),
+        ([ended(children=[leg()], records=[CONVERSATION])], "nobody-answered", "nobody answered"),
+        ([executed("Dial", BEGAN, "1", success=False), ended()], "nobody-answered", "nobody answered"),
+        ([executed("Say", BEGAN, "1"), ended()], "hung-up-in-menu", "hung up in menu"),
+        (
+            [executed("Gather", BEGAN, "1", success=False), executed("Hangup", BEGAN + 1, "2"), ended()],
+            "ended",
+            "ended without a conversation",
+        ),
+    ],
+)
+def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, words):
+    answered = build_answered_request(BEGAN, call="one")._replace(document=MENU)
+    write_items(store, answered, *events)
+    row = next(row for row in list_log_rows(store) if row["id"] == "one")
+    assert (row["outcome"], row["outcome_text"]) == (outcome, words)
+    assert load_call_story(store, "one")["call"]["outcome_text"] == words
+    assert [found["id"] for found in list_log_rows(store, ending=outcome)] == ["one"]
+    assert list_log_rows(store, ending="fallback") == []
+
+
+def test_a_call_that_got_the_fallback_is_told_as_that_whatever_followed(store):
+    broken = build_answered_request(BEGAN, call="one")._replace(outcome=AnswerOutcome("fallback", "desk", "start"))
+    write_items(store, broken, ended(children=[ANSWERED]))
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
+
+
+def test_a_limit_counts_the_calls_that_match(store):
+    for number in range(5):
+        write_items(store, build_answered_request(BEGAN + 100 * number, call=f"call{number}"))
+    write_items(store, build_answered_request(BEGAN - 100, call="one"), ended(records=[MESSAGE]))
+    assert [row["id"] for row in list_log_rows(store, ending="voicemail", limit=1)] == ["one"]
+
+
+def test_events_of_one_moment_keep_the_order_of_their_arrival(store):
+    names = ["Answer", "Say", "Gather", "Dial", "Hangup"]
+    for key, name in zip("edcba", names, strict=True):
+        write_items(store, executed(name, BEGAN, key))
+    story = load_call_story(store, "one")["story"]
+    assert [entry["step"]["name"] for entry in story] == names
+
+
+def test_the_text_after_a_missed_call_is_in_the_story_of_the_call_with_its_result(store):
+    payload = {"to": "+12015550177", "text": "A call was missed."}
+    result = EffectResult("sms", "k", BEGAN + 60, "failed", "Opentact said no", "one", payload)
+    write_items(store, build_answered_request(BEGAN, call="one"), ended(), result)
+    (effect,) = [entry for entry in load_call_story(store, "one")["story"] if entry["what"] == "caused"]
+    assert (effect["kind"], effect["result"], effect["reason"]) == ("sms", "failed", "Opentact said no")
+    assert effect["payload"] == payload
