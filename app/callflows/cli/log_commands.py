@@ -99,8 +99,11 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
         LogFormat.jsonl: _print_json_lines,
         LogFormat.csv: _print_csv,
     }
-    with _open_store() as store:
-        calls = store.list_calls(wanted) if store is not None else iter(())
+    # The query is closed even if the output ends early, as in a pipe to head: it would keep the database open.
+    with _open_store() as store, contextlib.ExitStack() as queries:
+        calls: Iterable[JournalRow] = ()
+        if store is not None:
+            calls = queries.enter_context(contextlib.closing(store.list_calls(wanted)))
         shown[output](_build_named_row(call, outlines) for call in calls)
 
 
