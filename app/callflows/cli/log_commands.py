@@ -99,8 +99,11 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
         LogFormat.jsonl: _print_json_lines,
         LogFormat.csv: _print_csv,
     }
-    with _open_store() as store:
-        calls = store.list_calls(wanted) if store is not None else iter(())
+    # The query is closed even if the output ends early, as in a pipe to head: it would keep the database open.
+    with _open_store() as store, contextlib.ExitStack() as queries:
+        calls: Iterable[JournalRow] = ()
+        if store is not None:
+            calls = queries.enter_context(contextlib.closing(store.list_calls(wanted)))
         shown[output](_build_named_row(call, outlines) for call in calls)
 
 
@@ -198,8 +201,8 @@ def _format_local_time(moment: str, zone_name: str, pattern: str) -> str:
     """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
     from datetime import datetime
 
-    from callflows.flows.source.time_zones import find_timezone
     from callflows.flows.source.positions import ProblemReport
+    from callflows.flows.source.time_zones import find_timezone
 
     if not moment:
         return ""

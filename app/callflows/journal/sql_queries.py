@@ -49,7 +49,7 @@ def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[Jou
         call
         for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
         for call in _add_endings(connection, calls)
-        if call_filter.ending in ("", call["ending"].kind)
+        if call_filter.outcome in ("", call["ending"].kind)
     )
     return itertools.islice(matching, call_filter.limit)
 
@@ -60,7 +60,7 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
-    limit = None if call_filter.ending else call_filter.limit
+    limit = None if call_filter.outcome else call_filter.limit
     listed = (found if limit is None else found.limit(limit)).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
     legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
@@ -117,8 +117,8 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
             yield CALLS_TABLE.c[column] == value
-    if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_WITH_DOCUMENT:
-        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
+    if call_filter.outcome in OUTCOME_RANKS and call_filter.outcome != ANSWERED_WITH_DOCUMENT:
+        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)

@@ -24,7 +24,7 @@ from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Connection, Engine
 
@@ -38,6 +38,8 @@ _CONNECT_TIMEOUT_SECONDS: Final = 3
 """Timeout for connecting to PostgreSQL, in seconds."""
 _STATEMENT_TIMEOUT_MS: Final = 60_000
 """PostgreSQL's own timeout of a statement, in milliseconds."""
+_NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None}}
+"""Columns that a row lacks if it waited in a file while callflows was updated."""
 _TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
 
 
@@ -114,15 +116,15 @@ class SqlStore:
         """
         rows: dict[str, list[JournalRow]] = {}
         for table, row in entries:
-            rows.setdefault(table, []).append({**row})
+            rows.setdefault(table, []).append({**_NEWER_COLUMNS.get(table, {}), **row})
         with self._open_write_connection() as connection:
             merge_same_calls(connection, rows)
             for table in _TABLE_ORDER:
                 if table in rows:
                     self._upsert_writer.write_rows(connection, table, rows[table])
 
-    def list_calls(self, call_filter: CallFilter) -> Iterator[JournalRow]:
-        """Return matching calls, newest first, each with its number of ``turns`` and ``legs``."""
+    def list_calls(self, call_filter: CallFilter) -> Generator[JournalRow, None, None]:
+        """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from sql_queries.query_calls(connection, call_filter)
 

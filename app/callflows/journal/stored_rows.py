@@ -16,13 +16,13 @@ JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 class CallFilter(NamedTuple):
     """Filter of the call log; an empty field matches every call.
 
-    ``ending`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit.
+    ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit.
     """
 
     number: str = ""
     caller: str = ""
     flow: str = ""
-    ending: str = ""
+    outcome: str = ""
     state: str = ""
     since: float | None = None
     until: float | None = None
