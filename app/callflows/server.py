@@ -208,6 +208,12 @@ class Installation:
             self._live_effects.count_results,
         )
         also(
+            "callflows_effects_pending",
+            "Effects without a result (waiting), and the age of the oldest (oldest_seconds)",
+            ["state"],
+            self._live_effects.get_status,
+        )
+        also(
             "callflows_workers",
             "Requests to workers, by their result",
             ["state"],
@@ -240,13 +246,13 @@ class Installation:
             _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
-        """Return the status of the journal and of the event connection."""
+        """Return the status of the journal, of the event connection and of the effects."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
             else {"connected": False, "problem": "not set up"}
         )
-        return {"journal": self.journal.get_status(), "events": events}
+        return {"journal": self.journal.get_status(), "events": events, "effects": self._live_effects.get_status()}
 
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""
@@ -330,7 +336,13 @@ def create_live_effects(
     keys = [key.get_secret_value() for key in settings.notify_key]
     settled = journal.record_soon if journal is not None else None
     return LiveEffects(
-        settings.private_lookups, keys, send_sms=sms, report_result=settled, opt_outs=journal, idempotency_store=journal
+        settings.private_lookups,
+        keys,
+        send_sms=sms,
+        report_result=settled,
+        opt_outs=journal,
+        idempotency_store=journal,
+        outbox_folder=settings.data if journal is not None else None,
     )
 
 

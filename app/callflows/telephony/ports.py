@@ -143,6 +143,19 @@ class EffectHandler(Protocol):
         """Queue an effect; never waits, never raises."""
 
 
+class HoldingEffectHandler(EffectHandler, Protocol):
+    """An effect handler that can hold effects until they are queued; held effects survive the process."""
+
+    def hold_effect(self, effect: Effect) -> None:
+        """Hold an effect; never waits, never raises."""
+
+    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+        """Return the held effects of a call, or of all calls if ``call`` is empty, that are older than ``before``.
+
+        ``before`` is in seconds since 1970.
+        """
+
+
 class IdempotencyStore(Protocol):
     """Stores the keys of executed effects permanently, shared by all processes of an installation."""
 
