@@ -196,6 +196,7 @@ class Installation:
             optouts=journal,
             deduplication=journal,
             run_job=do,
+            sent_texts=journal,
         )
         return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
 

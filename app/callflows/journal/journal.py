@@ -179,7 +179,7 @@ class Journal(JournalQueries):
         """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""
         return {
             "database": "gone" if self._outage_reason else "ok",
-            "waiting": sum(map(len, (self._waiting_events, self._waiting_turns, self._batch, self._spooler_batch))),
+            "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch) + len(self._spooler_batch),
             "spooled_bytes": self._spool.size_bytes,
             "dropped": self._counts["dropped"] + self._count_new_drops(),
         }

@@ -12,7 +12,7 @@ from callflows.recent_keys import RecentKeys
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 
 class OptOutRegistry(Protocol):
@@ -50,6 +50,22 @@ class OptOutRequest(NamedTuple):
 
 NO_OPT_OUT_REQUEST: Final = OptOutRequest(float("-inf"), opts_out=False)
 """The state of a pair without a request."""
+
+
+SENT_TEXT_MEMORY_SECONDS: Final = 86_400.0
+"""Time for which a ``SentTextRegistry`` knows a text."""
+
+
+class SentTextRegistry(Protocol):
+    """Counts the automatic texts of all processes of an installation."""
+
+    async def count_text(
+        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+    ) -> str:
+        """Count a text unless ``find_refusal`` has a reason against; return the reason, or "".
+
+        ``find_refusal`` receives time and mark of the texts of the conversation, of all processes. Raises JournalError.
+        """
 
 
 class InMemoryOptOuts:
