@@ -22,6 +22,7 @@ CallflowsError
 ├── OutboundRequestError          an external server gave no usable answer
 │   ├── BlockedRequestError       the request is not allowed, now or later
 │   ├── RecipientOptedOutError    the recipient wants no messages
+│   ├── RetryLaterError           nothing was done, and a later attempt may succeed
 │   └── OpentactError             Opentact refused a request: status, message, fields
 │       ├── OpentactAuthenticationError   401: the token or the password is not accepted
 │       ├── OpentactBalanceError          402: the account has not enough money
@@ -194,6 +195,14 @@ class RecipientOptedOutError(OutboundRequestError):
     """The recipient sent STOP and wants no messages from this number."""
 
 
+class RetryLaterError(OutboundRequestError):
+    """Nothing was done, and a later attempt may succeed; ``retry_after`` is in seconds, None if the server did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OpentactFieldProblem:
     """Opentact's complaint about one field of a request: the reason and the rejected value."""
@@ -266,10 +275,12 @@ class OpentactRateLimitError(OpentactError):
 class OpentactUnavailableError(OpentactError):
     """Opentact was not reached, did not answer in time, or had a server error (5xx).
 
-    ``may_have_happened`` is true if Opentact may have carried out the request all the same.
+    ``may_have_happened`` is true if Opentact may have carried out the request all the same. ``retry_after`` is the number
+    of seconds Opentact asks to wait, None if not given.
     """
 
     may_have_happened: bool = False
+    retry_after: float | None = None
 
 
 class OpentactResponseError(OpentactError):

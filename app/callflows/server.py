@@ -204,6 +204,7 @@ class Installation:
             optouts=journal,
             deduplication=journal,
             run_job=do,
+            sent_texts=journal,
         )
         return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
 
@@ -214,6 +215,12 @@ class Installation:
             "Effects and lookups, by their result",
             ["kind", "result"],
             self._live_effects.count_results,
+        )
+        also(
+            "callflows_effects_pending",
+            "Effects without a result (waiting), and the age of the oldest (oldest_seconds)",
+            ["state"],
+            self._live_effects.get_status,
         )
         also(
             "callflows_workers",
@@ -255,13 +262,18 @@ class Installation:
             _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
-        """Return the status of the journal, the event connection and the watcher of the flow files."""
+        """Return the status of the journal, the event connection, the effects and the watcher of the flow files."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
             else {"connected": False, "problem": "not set up"}
         )
-        return {"journal": self.journal.get_status(), "events": events, "watcher": self._folder_watcher.get_status()}
+        return {
+            "journal": self.journal.get_status(),
+            "events": events,
+            "effects": self._live_effects.get_status(),
+            "watcher": self._folder_watcher.get_status(),
+        }
 
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""
@@ -345,7 +357,13 @@ def create_live_effects(
     keys = [key.get_secret_value() for key in settings.notify_key]
     settled = journal.record_soon if journal is not None else None
     return LiveEffects(
-        settings.private_lookups, keys, send_sms=sms, report_result=settled, opt_outs=journal, idempotency_store=journal
+        settings.private_lookups,
+        keys,
+        send_sms=sms,
+        report_result=settled,
+        opt_outs=journal,
+        idempotency_store=journal,
+        outbox_folder=settings.data if journal is not None else None,
     )
 
 

@@ -23,10 +23,11 @@ from outside_servers import (
 
 from callflows.effects import effect_outbox
 from callflows.effects.address_guard import AddressGuard
+from callflows.effects.effect_outbox import EFFECT_RETRY_SECONDS, EXPIRY_SECONDS
 from callflows.effects.guarded_http import GuardedClient
 from callflows.effects.live_effects import LiveEffects
-from callflows.effects.signed_webhooks import MAX_RETRY_AFTER_SECONDS, WEBHOOK_RETRY_SECONDS, WebhookSender
-from callflows.errors import OutboundRequestError
+from callflows.effects.signed_webhooks import WebhookSender
+from callflows.errors import OutboundRequestError, RetryLaterError
 from callflows.telephony.ports import Effect
 from waiting import run_bounded, wait_until_async
 
@@ -40,7 +41,7 @@ def notice(url, key="call-1/acme/start/2", body=BODY, kind="notify"):
 
 
 def done(live):
-    return sum(count for (kind, outcome), count in live.count_results().items() if outcome in {"sent", "failed"})
+    return sum(count for (kind, outcome), count in live.count_results().items() if outcome in {"sent", "failed", "expired"})
 
 
 async def settled(live, effects=1):
@@ -48,7 +49,7 @@ async def settled(live, effects=1):
 
 
 class FakeSleep:
-    """Waits that are over at once, and remembered."""
+    """Waits that are over at once, and remembered; its clock goes on all the same."""
 
     def __init__(self):
         self.seconds = []
@@ -56,6 +57,9 @@ class FakeSleep:
     async def __call__(self, seconds):
         self.seconds.append(seconds)
         await asyncio.sleep(0)
+
+    def clock(self):
+        return 1_795_000_000.0 + sum(self.seconds)
 
 
 def sent(*answers, keys=(), effect=notice, path="/hook"):
@@ -65,7 +69,7 @@ def sent(*answers, keys=(), effect=notice, path="/hook"):
     async def one():
         sleep = FakeSleep()
         take = lambda _asked: left.pop(0) if len(left) > 1 else left[0]  # noqa: E731 - one line of a test
-        async with run_server(take) as server, run_live_effects(signing_keys=keys, sleep=sleep) as live:
+        async with run_server(take) as server, run_live_effects(signing_keys=keys, sleep=sleep, clock=sleep.clock) as live:
             live.queue_effect(effect(server.url(path)))
             await settled(live)
             return server.requests, sleep.seconds, dict(live.count_results())
@@ -120,12 +124,12 @@ def test_without_a_key_a_webhook_is_sent_unsigned_and_the_log_says_so_once():
 # Attempts
 
 
-def test_a_server_that_is_broken_is_asked_again_after_growing_waits_and_then_given_up():
-    asked, waits, counts = sent(format_answer(status=500))
-    assert len(asked) == 6
-    assert all(0.8 * planned <= wait <= 1.2 * planned for wait, planned in zip(waits, WEBHOOK_RETRY_SECONDS, strict=True))
-    assert waits == sorted(waits)
-    assert counts == {("notify", "failed"): 1}
+def test_a_server_that_is_broken_is_asked_again_after_growing_waits_until_a_day_is_over():
+    _, waits, counts = sent(format_answer(status=500))
+    planned = [*EFFECT_RETRY_SECONDS, *[EFFECT_RETRY_SECONDS[-1]] * (len(waits) - len(EFFECT_RETRY_SECONDS))]
+    assert all(0.8 * plan <= wait <= 1.2 * plan for wait, plan in zip(waits, planned, strict=True))
+    assert EXPIRY_SECONDS["notify"] - 1.2 * EFFECT_RETRY_SECONDS[-1] <= sum(waits) <= EXPIRY_SECONDS["notify"]
+    assert counts == {("notify", "expired"): 1}
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
@@ -147,13 +151,23 @@ def test_a_server_that_says_when_is_asked_then_and_not_before():
         format_answer(status=429, retry_after="120"), format_answer(status=503, retry_after="1"), format_answer()
     )
     assert waits[0] == 120
-    assert waits[1] >= 0.8 * WEBHOOK_RETRY_SECONDS[1]
+    assert waits[1] >= 0.8 * EFFECT_RETRY_SECONDS[1]
 
 
-def test_a_server_that_wants_to_be_left_alone_for_long_is_not_asked_again():
-    asked, waits, counts = sent(format_answer(status=503, retry_after=str(int(MAX_RETRY_AFTER_SECONDS) + 1)))
+def test_a_server_that_wants_to_be_left_alone_for_hours_is_asked_then():
+    asked, waits, counts = sent(format_answer(status=503, retry_after="36000"), format_answer())
+    assert (len(asked), waits) == (2, [36000])
+    assert counts == {("notify", "sent"): 1}
+
+
+def test_a_server_that_wants_to_be_left_alone_for_longer_than_anybody_waits_is_not_asked_again_and_that_is_said():
+    with structlog.testing.capture_logs() as lines:
+        asked, waits, counts = sent(format_answer(status=503, retry_after=str(25 * 3600)))
     assert (len(asked), waits) == (1, [])
-    assert counts == {("notify", "failed"): 1}
+    assert counts == {("notify", "expired"): 1}
+    assert [line["reason"] for line in lines if line["event"] == "notify expired"] == [
+        "status 503; it could not be sent within 24 hours and is given up"
+    ]
 
 
 @pytest.mark.parametrize("said", ["soon", "-5", "1e9", "²", "Mon, 99 Nov 2026 10:00:00 GMT", "9" * 400])
@@ -164,27 +178,22 @@ def test_a_server_that_says_nonsense_about_when_harms_nothing(said):
 
 def test_a_server_may_say_when_as_a_moment():
     now = 1_795_000_000.0
-    waits = []
-
-    async def pause(seconds):
-        waits.append(seconds)
-        return True
 
     async def one():
-        wire = GuardedClient(AddressGuard(LOOPBACK_NETWORK), 1, 1)
+        client = GuardedClient(AddressGuard(LOOPBACK_NETWORK), 1, 1)
 
-        async def ready():
-            return wire
+        async def get_client():
+            return client
 
         at = email.utils.formatdate(now + 300, usegmt=True)
-        left = [format_answer(), format_answer(status=503, retry_after=at)]
-        async with run_server(lambda _asked: left.pop()) as server:
-            webhooks = WebhookSender(ready, (), pause, clock=lambda: now, random_fraction=lambda: 0.5)
-            await webhooks.send_webhook(notice(server.url()))
-            await wire.close()
+        async with run_server(lambda _asked: format_answer(status=503, retry_after=at)) as server:
+            webhooks = WebhookSender(get_client, (), clock=lambda: now)
+            with pytest.raises(RetryLaterError) as refusal:
+                await webhooks.send_webhook(notice(server.url()))
+            await client.close()
+            return refusal.value.retry_after
 
-    run_bounded(one())
-    assert waits == [300.0]
+    assert run_bounded(one()) == 300.0
 
 
 def test_a_server_that_is_away_is_tried_again_until_it_is_back():
@@ -258,36 +267,33 @@ def test_a_server_that_hangs_holds_up_nobody_else_s_webhooks():
     assert run_bounded(both()) == (20, 4)
 
 
-def test_what_does_not_fit_is_dropped_counted_and_said_and_one_host_has_half_of_the_room():
+def test_a_burst_to_one_host_waits_for_its_turn_and_loses_none(monkeypatch):
+    monkeypatch.setattr(effect_outbox, "MAX_RUNNING_EFFECTS", 20)
+
+    async def burst():
+        async with run_server(lambda _asked: format_answer()) as server, run_live_effects() as live:
+            for n in range(200):
+                live.queue_effect(notice(server.url(), f"{n}"))
+            waiting = live.get_status()["waiting"]
+            await settled(live, 200)
+            return waiting, len(server.requests), dict(live.count_results()), live.get_status()
+
+    idle = {"waiting": 0, "oldest_seconds": 0}
+    assert run_bounded(burst()) == (200, 200, {("notify", "sent"): 200}, idle)
+
+
+def test_what_does_not_fit_into_the_memory_is_dropped_counted_and_said(monkeypatch):
+    monkeypatch.setattr(effect_outbox, "MAX_WAITING_EFFECTS", 5)
+
     async def many():
         live = LiveEffects()
-        for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
+        for n in range(7):
             live.queue_effect(notice("https://one.example.com/", f"one {n}"))
-        first = live.count_results()
-        for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
-            live.queue_effect(notice("https://two.example.com/", f"two {n}"))
-        live.queue_effect(notice("https://three.example.com/", "three"))
-        return first, live.count_results()
+        return live.count_results()
 
     with structlog.testing.capture_logs() as lines:
-        first, then = run_bounded(many())
-    assert first == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS // 2}
-    assert then == {("notify", "dropped"): effect_outbox.MAX_OUTBOX_EFFECTS + 1}
+        assert run_bounded(many()) == {("notify", "dropped"): 2}
     assert [line["event"] for line in lines] == ["effects dropped: too many wait"]
-
-
-def test_what_is_done_makes_room(monkeypatch):
-    monkeypatch.setattr(effect_outbox, "MAX_OUTBOX_EFFECTS", 20)
-
-    async def twice():
-        async with run_server(lambda _asked: format_answer()) as server, run_live_effects() as live:
-            for start in (0, 10):
-                for n in range(10):
-                    live.queue_effect(notice(server.url(), f"{start + n}"))
-                await settled(live, start + 10)
-            return dict(live.count_results())
-
-    assert run_bounded(twice()) == {("notify", "sent"): 20}
 
 
 def test_an_effect_that_is_caused_twice_happens_once():
@@ -305,18 +311,19 @@ def test_an_effect_that_is_caused_twice_happens_once():
     assert counts == {("notify", "sent"): 1, ("notify", "repeated"): 2, ("voicemail", "sent"): 1}
 
 
-def test_an_effect_that_was_dropped_may_be_caused_again():
+def test_an_effect_that_was_dropped_may_be_caused_again(monkeypatch):
+    monkeypatch.setattr(effect_outbox, "MAX_WAITING_EFFECTS", 1)
+
     async def again():
-        async with run_live_effects(sleep=FakeSleep()) as live:
-            for n in range(effect_outbox.MAX_OUTBOX_EFFECTS):
-                live.queue_effect(notice("http://10.0.0.1/", f"{n}"))
-            await settled(live, effect_outbox.MAX_OUTBOX_EFFECTS // 2)
-            live.queue_effect(notice("http://10.0.0.1/", f"{effect_outbox.MAX_OUTBOX_EFFECTS - 1}"))
-            await settled(live, effect_outbox.MAX_OUTBOX_EFFECTS // 2 + 1)
+        async with run_live_effects() as live:
+            live.queue_effect(notice("http://10.0.0.1/", "a"))
+            live.queue_effect(notice("http://10.0.0.1/", "b"))
+            await settled(live, 1)
+            live.queue_effect(notice("http://10.0.0.1/", "b"))
+            await settled(live, 2)
             return dict(live.count_results())
 
-    counts = run_bounded(again())
-    assert ("notify", "repeated") not in counts
+    assert run_bounded(again()) == {("notify", "failed"): 2, ("notify", "dropped"): 1}
 
 
 def test_what_is_known_to_be_done_is_a_bounded_number(monkeypatch):
@@ -324,9 +331,10 @@ def test_what_is_known_to_be_done_is_a_bounded_number(monkeypatch):
 
     async def three():
         async with run_live_effects() as live:
-            for key in ("a", "b", "c", "a", "c"):
+            for count, key in enumerate(("a", "b", "c", "a"), 1):
                 live.queue_effect(notice("http://10.0.0.1/", key))
-            await settled(live, 4)
+                await settled(live, count)
+            live.queue_effect(notice("http://10.0.0.1/", "c"))
             return dict(live.count_results())
 
     assert run_bounded(three()) == {("notify", "failed"): 4, ("notify", "repeated"): 1}

@@ -524,3 +524,10 @@ def test_no_count_is_lost_between_threads():
     for thread in threads:
         join_thread(thread)
     assert counts.count_call("acme", "+12015550999", monday) == 8001
+
+
+def test_a_repeated_first_request_is_one_call_and_has_its_number_again():
+    counts, monday = InMemoryCallCounter(), date(2026, 11, 23)
+    calls = ["a", "a", "b", "a", "", "", "b"]
+    assert [counts.count_call("acme", "+12015550999", monday, call) for call in calls] == [1, 1, 2, 1, 3, 4, 2]
+    assert counts.count_call("other", "+12015550999", monday, "a") == 1

@@ -287,3 +287,69 @@ def test_sqlite_waits_for_whoever_else_writes(tmp_path):
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
     store.close()
+
+
+def list_turn_counts(journal: Journal, file) -> tuple[int, int]:
+    """The dropped items, and the turns in the database once nothing waits."""
+    until(lambda: (status := journal.get_status())["waiting"] == 0 == status["spooled_bytes"], 60)
+    with sqlite3.connect(file) as database:
+        (turns,) = database.execute("SELECT count(DISTINCT call) FROM turns").fetchone()
+    database.close()
+    return journal.get_status()["dropped"], turns
+
+
+def test_while_sqlite_is_locked_calls_wait_on_the_disk_and_reports_are_acknowledged(tmp_path):
+    file = tmp_path / "journal.db"
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal.start()
+    until(lambda: journal.get_status()["database"] == "ok")
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.record_soon(build_answered_request(1.0, call="the first"))
+    until(lambda: len(Spool(tmp_path / "spool").list_segments()) == 1)
+    for n in range(1_200):
+        journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
+    began = time.monotonic()
+    run_bounded(journal.record_now(*generate_platform_events(3)))
+    assert time.monotonic() - began < 4
+    until(lambda: journal.count_results()["spooled"] >= 1_200)
+    assert journal.count_results()["written"] == 0
+    other.execute("COMMIT")
+    other.close()
+    assert list_turn_counts(journal, file) == (0, 1_201)
+    journal.stop()
+
+
+def test_calls_for_which_a_busy_server_has_no_time_wait_on_the_disk_and_none_is_lost(tmp_path, monkeypatch):
+    file = tmp_path / "journal.db"
+    is_idle = []
+    monkeypatch.setattr(journal_module.CpuBudget, "has_budget", lambda _budget: bool(is_idle))
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal.start()
+    for n in range(3_000):
+        journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
+    until(lambda: journal.count_results()["spooled"] >= 3_000 - journal_module.TURNS_BEFORE_SPOOLING)
+    is_idle.append(True)
+    assert list_turn_counts(journal, file) == (0, 3_000)
+    journal.stop()
+
+
+def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_path, monkeypatch):
+    file, full = tmp_path / "journal.db", [True]
+
+    class FullSpool(Spool):
+        def append(self, entries):
+            if full:
+                raise OSError(28, "No space left on device")
+            super().append(entries)
+
+    monkeypatch.setattr(journal_module.CpuBudget, "has_budget", lambda _budget: not full)
+    journal = Journal(SqlStore(f"sqlite:///{file}"), FullSpool(tmp_path / "spool"), describe_nothing)
+    journal.start()
+    for n in range(1_000):
+        journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
+    time.sleep(0.3)
+    assert (journal.get_status()["waiting"], journal.get_status()["dropped"]) == (1_000, 0)
+    full.clear()
+    assert list_turn_counts(journal, file) == (0, 1_000)
+    journal.stop()

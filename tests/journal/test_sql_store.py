@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, inspect
 from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
+from callflows.flows.messages.reply_limits import REPLY_LIMITS, find_limit_refusal, make_text_mark
 from callflows.journal import migrations
 from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 from callflows.journal.sql_store import SqlStore, parse_database_url
@@ -137,8 +138,8 @@ def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
         ({"caller": "+12015550111"}, {"b"}),
         ({"flow": "desk"}, {"a", "b", "c"}),
         ({"flow": "none"}, set()),
-        ({"ending": "unreported"}, {"a", "b", "c"}),
-        ({"ending": "fallback"}, set()),
+        ({"outcome": "unreported"}, {"a", "b", "c"}),
+        ({"outcome": "fallback"}, set()),
         ({"state": "live"}, {"d"}),
         ({"state": "destroyed"}, set()),
         ({"since": 200.0}, {"b", "c", "d"}),
@@ -241,3 +242,19 @@ def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
         file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "data").iterdir() if file.stat().st_mode & 0o077
     } == {}
     store.close()
+
+
+def test_two_processes_together_send_no_more_automatic_replies_than_one_may(url):
+    def send(store, talk, now):
+        mark = make_text_mark(f"{now}", "reply")
+        return store.count_text(talk, mark, now, lambda sent: find_limit_refusal(sent, REPLY_LIMITS, mark, now))
+
+    one, other = SqlStore(url), SqlStore(url)
+    one.open()
+    refusals = [send(store, "ours>robot>reply", 1000.0 + n) for n, store in enumerate([one, other] * 5)]
+    assert refusals == [""] * 5 + ["5 texts in 10 minutes are enough: two machines may be talking"] * 5
+    assert send(other, "ours>somebody>reply", 1010.0) == ""
+    assert send(one, "ours>robot>reply", 1605.0) == ""
+    assert "same text" in send(other, "ours>robot>reply", 1605.0)
+    one.close()
+    other.close()

@@ -75,6 +75,7 @@ class FakeEffects:
         self.lookup_results: dict[str, LookupResult] = {}
         self.lookups: list[LookupRequest] = []
         self.effects: list[Effect] = []
+        self.held_effects: list[Effect] = []
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         self.lookups.append(request)
@@ -82,6 +83,12 @@ class FakeEffects:
 
     def queue_effect(self, effect: Effect) -> None:
         self.effects.append(effect)
+
+    def hold_effect(self, effect: Effect) -> None:
+        self.held_effects.append(effect)
+
+    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+        return [effect for effect in self.held_effects if effect.key.startswith(call) and before]
 
 
 class InlineWorkers:

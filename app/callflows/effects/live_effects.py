@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.effects.address_guard import AddressGuard
 from callflows.effects.effect_outbox import EffectOutbox
 from callflows.effects.http_lookup import fetch_lookup
+from callflows.effects.outbox_file import OutboxFile
 from callflows.effects.signed_webhooks import WebhookSender
-from callflows.errors import OutboundRequestError, RecipientOptedOutError
+from callflows.errors import JournalError, OutboundRequestError, RecipientOptedOutError, RetryLaterError
 from callflows.log import get_logger
 from callflows.telephony.ports import normalize_party
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from callflows.effects.address_guard import ResolveHost
     from callflows.effects.guarded_http import GuardedClient
@@ -34,7 +37,9 @@ __all__ = ["LiveEffects"]
 _LOOKUP_CONNECTIONS: Final = (256, 32)
 _WEBHOOK_CONNECTIONS: Final = (64, 4)
 """Maximum connections in all, and to one host."""
-_SMS_TIMEOUT_SECONDS: Final = 30.0
+_SMS_CONNECTIONS: Final = 16
+_SMS_TIMEOUT_SECONDS: Final = 120.0
+"""Of one attempt that has its connection; Opentact's client has shorter limits of its own."""
 
 
 class LiveEffects:
@@ -43,11 +48,12 @@ class LiveEffects:
     ``private_networks`` are allowed although private. ``signing_keys`` (``whsec_…``) sign webhooks; without keys webhooks
     are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
     ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
-    ``resolve_host``, ``tls_context`` and ``sleep`` replace the system's resolver, the trusted certificates and the wait
-    between attempts.
+    With an ``outbox_folder`` pending effects survive the process, and are taken up by the next. ``resolve_host``,
+    ``tls_context``, ``sleep`` and ``clock`` replace the system's resolver, the trusted certificates, the wait between
+    attempts and the time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most are keyword arguments
         self,
         private_networks: Sequence[IPNetwork] = (),
         signing_keys: Sequence[str] = (),
@@ -59,14 +65,24 @@ class LiveEffects:
         resolve_host: ResolveHost | None = None,
         tls_context: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+        outbox_folder: Path | None = None,
     ) -> None:
         self._guard = AddressGuard(private_networks, resolve_host)
         self._tls_context = tls_context
         self._send_sms = send_sms
         self._opt_outs = opt_outs
         self._unsigned_warning_unneeded = bool(signing_keys)
-        self._outbox = EffectOutbox(self._run_effect, sleep, report_result, idempotency_store)
-        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, self._outbox.wait_for_retry)
+        self._outbox = EffectOutbox(
+            self._run_effect,
+            sleep,
+            report_result,
+            idempotency_store,
+            OutboxFile(outbox_folder) if outbox_folder is not None else None,
+            clock=clock,
+        )
+        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys)
+        self._sms_connections = asyncio.Semaphore(_SMS_CONNECTIONS)
         self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
 
@@ -79,15 +95,30 @@ class LiveEffects:
         return result
 
     def queue_effect(self, effect: Effect) -> None:
-        """Queue an effect from any thread; never waits, never raises.
+        """Queue an effect from any thread; never raises.
 
-        An effect with a known key is not executed again. If the outbox is full, the effect is dropped, counted and logged.
+        An effect with a known key is not executed again.
         """
         self._outbox.queue_effect(effect)
 
+    def hold_effect(self, effect: Effect) -> None:
+        """Hold an effect until it is queued; a held effect survives the process."""
+        self._outbox.hold_effect(effect)
+
+    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+        """See ``HoldingEffectHandler``."""
+        return self._outbox.list_held_effects(call, before)
+
     def count_results(self) -> Mapping[tuple[str, str], int]:
-        """Count effects (``sent, failed, refused, dropped, repeated``) and lookups (``ok, failed``) by kind and result."""
+        """Count effects and lookups by kind and result.
+
+        The results are ``sent, failed, refused, expired, dropped, repeated``, of lookups ``ok, failed``.
+        """
         return {**self._outbox.count_results(), **self._lookup_counts}
+
+    def get_status(self) -> dict[str, int]:
+        """Return the number of effects without a result (``waiting``), and the age of the oldest in seconds."""
+        return self._outbox.get_status()
 
     async def start(self) -> None:
         """Start executing queued effects in the running event loop."""
@@ -98,7 +129,7 @@ class LiveEffects:
         await self._get_clients()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Finish pending effects within ``grace_seconds``; the rest is dropped, counted and logged."""
+        """Finish pending effects within ``grace_seconds``; the rest waits on the disk for the next start."""
         await self._outbox.stop(grace_seconds)
         if self._clients_task is not None:
             for wire in await self._clients_task:
@@ -137,9 +168,19 @@ class LiveEffects:
 
     async def _send_text_message(self, effect: Effect) -> None:
         number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))
-        if self._opt_outs is not None and not effect.reaches_opted_out and await self._opt_outs.is_opted_out(number, to):
-            raise RecipientOptedOutError(f"{to} sent STOP to {number} and gets no messages from it")
         if self._send_sms is None:
             raise OutboundRequestError(f"this server cannot send text messages (to {to}): it has no token of Opentact")
-        async with asyncio.timeout(_SMS_TIMEOUT_SECONDS):
-            await self._send_sms(effect)
+        async with self._sms_connections:
+            if not effect.reaches_opted_out:
+                await self._check_opt_out(number, to)
+            self._outbox.mark_sending(effect)
+            async with asyncio.timeout(_SMS_TIMEOUT_SECONDS):
+                await self._send_sms(effect)
+
+    async def _check_opt_out(self, number: str, to: str) -> None:
+        """Raise RecipientOptedOutError after a STOP, RetryLaterError while nobody can tell."""
+        try:
+            if self._opt_outs is not None and await self._opt_outs.is_opted_out(number, to):
+                raise RecipientOptedOutError(f"{to} sent STOP to {number} and gets no messages from it")
+        except JournalError:
+            raise RetryLaterError("the database cannot be asked who sent STOP") from None

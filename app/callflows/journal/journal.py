@@ -10,6 +10,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import math
 import threading
 import time
 from concurrent.futures import Future
@@ -49,10 +50,14 @@ def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list
 
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
 """Maximum number of events and effect results that wait in memory."""
-MAX_WAITING_TURNS: Final = 300
-"""Maximum number of waiting turns; each holds its document in memory."""
-MAX_WAITING_TURNS_WHEN_BUSY: Final = 100
-"""Maximum while answering is busy: turns that wait long are dropped anyway, and push callers' data out of the CPU cache."""
+MAX_WAITING_TURNS: Final = 10_000
+"""Maximum number of turns that wait in memory, each with its document. So many wait only if no disk takes them."""
+TURNS_BEFORE_SPOOLING: Final = 300
+"""Number of waiting turns after which turns go to the spool."""
+TURNS_BEFORE_SPOOLING_WHEN_BUSY: Final = 100
+"""The number while answering is busy: turns that wait long push callers' data out of the CPU cache."""
+SLOW_WRITE_SECONDS: Final = 0.25
+"""If the database has taken longer for a write, everything that waits goes to the spool."""
 TURNS_PER_BATCH: Final = 100
 WRITER_CPU_SHARE: Final = 0.03
 WRITER_CPU_BURST_SECONDS: Final = 0.02
@@ -113,15 +118,25 @@ class Journal(JournalQueries):
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
-        self._has_spooled_entries = True
+        self._turns_before_spooling = TURNS_BEFORE_SPOOLING
+        self._take_lock = threading.Lock()
+        self._write_began_at = math.inf
+        self._spooled_in_flight: list[_PendingWrite] = []
+        self._spooler_batch: list[_PendingWrite] = []
+        # A spooled entry raises the first number; a complete drain sets the second to the first at its beginning.
+        self._spool_number, self._drained_number = 1, 0
         self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
+        self._spooler = BackgroundThread("journal-spooler", self._spool_excess, JOURNAL_PAUSE_SECONDS)
 
     def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
         """Queue an item, or drop the item if the queue is full; never waits and never raises."""
         if not isinstance(item, AnsweredRequest):
             self._waiting_events.add((item, None))
-        elif self._waiting_turns.add(item) and len(self._waiting_turns) == MAX_WAITING_TURNS // 2:
-            self._writer.wake()
+        elif self._waiting_turns.add(item):
+            if len(self._waiting_turns) == TURNS_BEFORE_SPOOLING // 2:
+                self._writer.wake()
+            elif len(self._waiting_turns) == TURNS_BEFORE_SPOOLING:
+                self._spooler.wake()
 
     async def record_now(self, *events: PlatformEvent) -> None:
         """Write events; the events are on the disk on return. Raises JournalError if a write is not confirmed."""
@@ -147,12 +162,14 @@ class Journal(JournalQueries):
         """
         self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
         self._writer.start()
+        self._spooler.start()
         if self._retention is not None:
             self._retention.start()
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Write all waiting items, and stop."""
         self._writer.stop(grace_seconds)
+        self._spooler.stop(grace_seconds)
         if self._retention is not None:
             self._retention.stop()
         self._query_threads.shutdown(wait=False, cancel_futures=True)
@@ -162,7 +179,7 @@ class Journal(JournalQueries):
         """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""
         return {
             "database": "gone" if self._outage_reason else "ok",
-            "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch),
+            "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch) + len(self._spooler_batch),
             "spooled_bytes": self._spool.size_bytes,
             "dropped": self._counts["dropped"] + self._count_new_drops(),
         }
@@ -186,7 +203,7 @@ class Journal(JournalQueries):
                     if self._batch and not self._write_batch():
                         return
             if self._has_spooled_entries:
-                self._drain_spool()
+                self._drain_spool_within_budget()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal broke", error=type(error).__name__)
             self._discard_batch(error)
@@ -206,30 +223,100 @@ class Journal(JournalQueries):
             return bool(self._waiting_turns)
         left = self._cpu_budget.has_budget()
         busy = self._cpu_budget.is_busy
-        self._waiting_turns.capacity = MAX_WAITING_TURNS_WHEN_BUSY if busy else MAX_WAITING_TURNS
+        self._turns_before_spooling = TURNS_BEFORE_SPOOLING_WHEN_BUSY if busy else TURNS_BEFORE_SPOOLING
         return left
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
-        for event, completion in self._waiting_events.take(MAX_JOURNAL_BATCH - len(self._batch)):
-            self._add_to_batch(event, completion)
-        for turn in self._waiting_turns.take(min(max_turns, MAX_JOURNAL_BATCH - len(self._batch))):
-            self._add_to_batch(turn, None)
+        room = MAX_JOURNAL_BATCH - len(self._batch)
+        self._batch += self._take_items(room, min(max_turns, room))
 
-    def _add_to_batch(self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None) -> None:
+    def _take_items(self, max_events: int, max_turns: int) -> list[_PendingWrite]:
+        """Take events and turns from the queues, and build their entries."""
+        items: list[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]]
+        with self._take_lock:
+            items = [*self._waiting_events.take(max_events)]
+            items += [(turn, None) for turn in self._waiting_turns.take(max_turns)]
+        return [pending for item, completion in items if (pending := self._build_write(item, completion)) is not None]
+
+    def _build_write(
+        self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None
+    ) -> _PendingWrite | None:
+        """Build the entries of an item; None, with a log line, if that fails."""
         try:
-            self._batch.append(_PendingWrite(build_journal_entries(item, self._describe_decisions), completion))
+            return _PendingWrite(build_journal_entries(item, self._describe_decisions), completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._counts["refused"] += 1
             _LOG.exception("something cannot be remembered", error=type(error).__name__)
             _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
+            return None
+
+    def _spool_excess(self) -> None:
+        """Spool what the writer is too slow for: turns beyond their number, and everything while a write hangs."""
+        # Entries may be written twice and in any order, so the two threads need no more than separate items.
+        try:
+            while self._spooler_batch or self._has_excess():
+                if not self._spooler_batch:
+                    max_events = MAX_JOURNAL_BATCH if self._is_write_slow() else 0
+                    self._spooler_batch = self._take_items(max_events, TURNS_PER_BATCH)
+                if not self._spool_batch():
+                    return
+            if self._is_write_slow():
+                self._spool_in_flight()
+        except Exception as error:  # noqa: BLE001 - the thread must survive every error
+            _LOG.exception("the journal's spool broke", error=type(error).__name__)
+
+    def _has_excess(self) -> bool:
+        if self._is_write_slow():
+            return bool(self._waiting_events or self._waiting_turns)
+        return len(self._waiting_turns) >= self._turns_before_spooling
+
+    def _is_write_slow(self) -> bool:
+        return time.monotonic() - self._write_began_at > SLOW_WRITE_SECONDS
+
+    def _spool_batch(self) -> bool:
+        """Spool the spooler's batch. Return False if the disk does not take it; then the batch waits."""
+        try:
+            self._append_to_spool([entry for pending in self._spooler_batch for entry in pending.entries])
+        except (OSError, JournalError) as error:
+            self._log_error("what happens waits in memory: the disk does not take it", reason=str(error))
+            return False
+        spooled, self._spooler_batch = self._spooler_batch, []
+        self._counts["spooled"] += len(spooled)
+        for pending in spooled:
+            _settle_completion(pending.completion)
+        return True
+
+    def _spool_in_flight(self) -> None:
+        """Spool, too, what the database has not taken yet: the process may end before it answers."""
+        batch = self._batch
+        if batch is not self._spooled_in_flight:
+            with contextlib.suppress(OSError, JournalError):
+                self._append_to_spool([entry for pending in [*batch] for entry in pending.entries])
+                self._spooled_in_flight = batch
+
+    def _append_to_spool(self, entries: list[JournalEntry]) -> None:
+        self._spool.append(entries)
+        self._spool_number += 1
+
+    @property
+    def _has_spooled_entries(self) -> bool:
+        return self._spool_number != self._drained_number
+
+    def _write_to_store(self, entries: list[JournalEntry]) -> None:
+        """Write entries to the database; the spooler sees how long this takes."""
+        self._write_began_at = time.monotonic()
+        try:
+            self._store.write_entries(entries)
+        finally:
+            self._write_began_at = math.inf
 
     def _write_batch(self) -> bool:
         """Write the batch to the database, otherwise to the spool. Return False if neither is possible."""
         entries = [entry for waiting in self._batch for entry in waiting.entries]
         if self._is_store_reachable():
             try:
-                self._store.write_entries(entries)
+                self._write_to_store(entries)
             except JournalUnavailableError as error:
                 self._mark_store_gone(error)
             except JournalRejectionError:
@@ -237,8 +324,7 @@ class Journal(JournalQueries):
             else:
                 return self._finish_batch("written")
         try:
-            self._has_spooled_entries = True
-            self._spool.append(entries)
+            self._append_to_spool(entries)
         except (OSError, JournalError) as error:
             return self._fail_waiting_callers(error)
         return self._finish_batch("spooled")
@@ -248,7 +334,7 @@ class Journal(JournalQueries):
         while self._batch:
             first = self._batch[0]
             try:
-                self._store.write_entries(first.entries)
+                self._write_to_store(first.entries)
             except JournalRejectionError as error:
                 self._log_refusal(error)
                 _settle_completion(first.completion, error)
@@ -288,23 +374,34 @@ class Journal(JournalQueries):
         """Report whether the database is writable. After an outage, spooled entries are written first."""
         if self._outage_reason and time.monotonic() < self._retry_at:
             return False
-        return not (self._has_spooled_entries or self._outage_reason) or self._drain_spool()
+        return not self._outage_reason or self._drain_spool()
 
-    def _drain_spool(self) -> bool:
-        """Open the database if necessary, and write all spooled entries. Return whether this succeeded."""
+    def _drain_spool_within_budget(self) -> None:
+        """Write spooled entries to the database: one segment if answering is busy, otherwise all."""
+        if self._outage_reason or self._writer.is_stopping:
+            self._drain_spool()
+        elif self._cpu_budget.has_budget():
+            with self._cpu_budget:
+                self._drain_spool(max_segments=1 if self._cpu_budget.is_busy else None)
+
+    def _drain_spool(self, max_segments: int | None = None) -> bool:
+        """Open the database if necessary, and write spooled entries. Return whether this succeeded."""
         if time.monotonic() < self._retry_at:
             return False
         try:
             if self._outage_reason and not self._open_store():
                 return False
+            number, segments = self._spool_number, 0
             while self._spool.drain_oldest_segment(self._replay_segment):
-                pass
+                segments += 1
+                if segments == max_segments:
+                    return True
         except (JournalUnavailableError, OSError) as error:
             self._mark_store_gone(error)
             return False
         if self._outage_reason:
             _LOG.info("the journal is written to its database")
-        self._outage_reason, self._has_spooled_entries = "", False
+        self._outage_reason, self._drained_number = "", number
         return True
 
     def _open_store(self) -> bool:
@@ -321,11 +418,11 @@ class Journal(JournalQueries):
     def _replay_segment(self, entries: list[JournalEntry]) -> None:
         """Write a segment; skip rejected entries."""
         try:
-            self._store.write_entries(entries)
+            self._write_to_store(entries)
         except JournalRejectionError:
             for entry in entries:
                 try:
-                    self._store.write_entries([entry])
+                    self._write_to_store([entry])
                 except JournalRejectionError as error:
                     self._log_refusal(error)
 

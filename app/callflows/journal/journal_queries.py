@@ -23,7 +23,7 @@ from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
@@ -70,6 +70,12 @@ class JournalQueries:
             async with asyncio.timeout(CLAIM_TIMEOUT_SECONDS):
                 return first and await self.claim_key(kind, key)
         return first
+
+    async def count_text(
+        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+    ) -> str:
+        """See ``SentTextRegistry``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_text, conversation, mark, now, find_refusal)
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""

@@ -59,9 +59,10 @@ class Spool:
 
     @contextlib.contextmanager
     def _lock_newest_segment(self, newest: Path | None) -> Iterator[IO[bytes]]:
-        """Yield a locked segment to append to: the newest, or a new one if the newest is full or deleted."""
-        if newest is not None and newest.stat().st_size < SPOOL_SEGMENT_BYTES:
-            with contextlib.suppress(FileNotFoundError), _open_locked(newest) as segment:
+        """Yield a locked segment to append to: the newest, or a new one if the newest is full, deleted or in use."""
+        if newest is not None and _measure_file(newest) < SPOOL_SEGMENT_BYTES:
+            # A segment that is written to a slow database is locked for long: nobody waits for it.
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), _open_locked(newest, fcntl.LOCK_NB) as segment:
                 if os.fstat(segment.fileno()).st_nlink:
                     yield segment
                     return
@@ -78,8 +79,7 @@ class Spool:
         files = self.list_segments()
         size = 0
         for file in files:
-            with contextlib.suppress(FileNotFoundError):
-                size += file.stat().st_size
+            size += _measure_file(file)
         return size, files[-1] if files else None
 
     @property
@@ -118,10 +118,19 @@ class Spool:
         return count
 
 
+def _measure_file(path: Path) -> int:
+    """Return the size of a file; 0 if another thread or process deleted it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @contextlib.contextmanager
-def _open_locked(path: Path) -> Iterator[IO[bytes]]:
+def _open_locked(path: Path, flags: int = 0) -> Iterator[IO[bytes]]:
+    """Yield an open file with a lock; with ``LOCK_NB`` raise BlockingIOError if another has the lock."""
     with path.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | flags)
         yield file
 
 

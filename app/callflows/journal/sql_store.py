@@ -6,10 +6,12 @@ All methods block on the database: call the methods in a thread.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import pathlib
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url, select
+from sqlalchemy import create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,10 +23,11 @@ from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
 from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
+from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Connection, Engine
 
@@ -147,6 +150,23 @@ class SqlStore:
         with self._open_write_connection() as connection:
             return connection.execute(claim).first() is not None
 
+    def count_text(
+        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+    ) -> str:
+        """Count a text of a conversation unless ``find_refusal`` has a reason against; return the reason, or ""."""
+        # A claim for each text, under a digest: the count survives a restart, and names no number.
+        kind = f"text/{hashlib.blake2b(conversation.encode(), digest_size=16).hexdigest()}"
+        recent = (CLAIMS_TABLE.c.kind == kind) & (CLAIMS_TABLE.c.at > now - SENT_TEXT_MEMORY_SECONDS)
+        with self._open_write_connection() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite's transaction locks the whole file
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:kind))"), {"kind": kind})
+            sent = connection.execute(select(CLAIMS_TABLE.c.at, CLAIMS_TABLE.c.key).where(recent)).all()
+            refusal = find_refusal([(at, key.partition("/")[0]) for at, key in sent])
+            if not refusal:
+                values = {"kind": kind, "key": f"{mark}/{uuid.uuid4().hex}", "at": now}
+                connection.execute(CLAIMS_TABLE.insert().values(values))
+        return refusal
+
     def is_opted_out(self, number: str, other: str) -> bool:
         """Report whether messages from one of our numbers to another number are forbidden."""
         with self._open_read_connection() as connection:
@@ -209,10 +229,10 @@ def _identify_file(file: pathlib.Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def parse_database_url(text: str) -> URL:
+def parse_database_url(url_text: str) -> URL:
     """Parse a database URL and set our driver. Raises SettingsError."""
     try:
-        url = make_url(text.replace("postgres://", "postgresql://", 1))
+        url = make_url(url_text.replace("postgres://", "postgresql://", 1))
     except ArgumentError:
         raise SettingsError("the database's URL cannot be read; it looks like sqlite:///data/callflows.db") from None
     drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}

@@ -12,7 +12,9 @@ from callflows.telephony.call_states import UNKNOWN_STATE_RANK, rank_call_state
 
 OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
 MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
-EFFECT_RESULT_RANKS: Final = {"asked": "1", "repeated": "2", "dropped": "3", "failed": "4", "refused": "4", "sent": "5"}
+EFFECT_RESULT_RANKS: Final = {
+    "asked": "1", "repeated": "2", "dropped": "3", "expired": "4", "failed": "4", "refused": "4", "sent": "5",
+}  # fmt: skip
 
 
 def add_rank(ranks: dict[str, str], text: str) -> str | None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from callflows.errors import OpentactError, OutboundRequestError
+from callflows.errors import (
+    OpentactError,
+    OpentactRateLimitError,
+    OpentactUnavailableError,
+    OutboundRequestError,
+    RetryLaterError,
+)
 from callflows.opentact import rest_paths
 from callflows.opentact.numbers_api import format_lease_key, format_number_digits
 from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, parse_record, search_records
@@ -17,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from callflows.telephony.ports import Effect
+
+
+_STATUS_UNAVAILABLE: Final = 503
 
 
 def validate_sms_text(text: str) -> str:
@@ -99,7 +108,7 @@ class MessagesApi:
 def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[None]]:
     """Return the function behind the step ``sms``.
 
-    The function raises OutboundRequestError without the text of the message.
+    The function raises OutboundRequestError without the text of the message; RetryLaterError if it was surely not sent.
     """
 
     async def send_sms(effect: Effect) -> None:
@@ -108,6 +117,16 @@ def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[Non
             await messages.send_message(wanted["from"], wanted["to"], wanted["text"])
         except OpentactError as error:
             said = str(error)
-            raise OutboundRequestError(said.replace(wanted["text"], "…") if wanted["text"] else said) from None
+            reason = said.replace(wanted["text"], "…") if wanted["text"] else said
+            if _was_surely_not_sent(error):
+                raise RetryLaterError(reason, getattr(error, "retry_after", None)) from None
+            raise OutboundRequestError(reason) from None
 
     return send_sms
+
+
+def _was_surely_not_sent(error: OpentactError) -> bool:
+    """Return whether Opentact was not reached, or refused a message with the wish to be asked later."""
+    if isinstance(error, OpentactUnavailableError):
+        return not error.may_have_happened or (error.status == _STATUS_UNAVAILABLE and error.retry_after is not None)
+    return isinstance(error, OpentactRateLimitError)

@@ -176,7 +176,9 @@ class RestClient:
             error.retry_after = self._parse_retry_after(headers)
             raise
         except OpentactUnavailableError as error:
-            raise self._mark_outcome_unknown(request, error) from None
+            unsure = self._mark_outcome_unknown(request, error)
+            unsure.retry_after = self._parse_retry_after(headers)
+            raise unsure from None
 
     def _parse_retry_after(self, headers: httpx.Headers) -> float | None:
         return parse_retry_after(headers.get("retry-after", ""), self.clock.now().timestamp())

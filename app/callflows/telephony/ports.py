@@ -12,7 +12,7 @@ from callflows.recent_keys import RecentKeys
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 
 class OptOutRegistry(Protocol):
@@ -50,6 +50,22 @@ class OptOutRequest(NamedTuple):
 
 NO_OPT_OUT_REQUEST: Final = OptOutRequest(float("-inf"), opts_out=False)
 """The state of a pair without a request."""
+
+
+SENT_TEXT_MEMORY_SECONDS: Final = 86_400.0
+"""Time for which a ``SentTextRegistry`` knows a text."""
+
+
+class SentTextRegistry(Protocol):
+    """Counts the automatic texts of all processes of an installation."""
+
+    async def count_text(
+        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+    ) -> str:
+        """Count a text unless ``find_refusal`` has a reason against; return the reason, or "".
+
+        ``find_refusal`` receives time and mark of the texts of the conversation, of all processes. Raises JournalError.
+        """
 
 
 class InMemoryOptOuts:
@@ -144,6 +160,19 @@ class EffectHandler(Protocol):
 
     def queue_effect(self, effect: Effect) -> None:
         """Queue an effect; never waits, never raises."""
+
+
+class HoldingEffectHandler(EffectHandler, Protocol):
+    """An effect handler that can hold effects until they are queued; held effects survive the process."""
+
+    def hold_effect(self, effect: Effect) -> None:
+        """Hold an effect; never waits, never raises."""
+
+    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+        """Return the held effects of a call, or of all calls if ``call`` is empty, that are older than ``before``.
+
+        ``before`` is in seconds since 1970.
+        """
 
 
 class IdempotencyStore(Protocol):

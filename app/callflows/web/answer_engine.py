@@ -122,7 +122,8 @@ class AnswerEngine:
     def _count_caller(self, flow: Flow, turn: Turn) -> None:
         """Add the caller's number of calls today, including this one, to the turn."""
         turn.zone = flow.zone
-        calls = self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date())
+        call = turn.request_fields.get("call", "")
+        calls = self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date(), call)
         turn.add_field("calls", str(calls))
 
     def _answer_from_flow(self, flow: Flow, node: str, turn: Turn, entry: NodeEntry) -> CallReply | DeferredTurn:

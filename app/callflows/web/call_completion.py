@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callflows.journal.journal_queries import FinishedCall
     from callflows.sandbox.job_runner import JobRunner
     from callflows.telephony.events import PlatformEvent
-    from callflows.telephony.ports import Effect, EffectHandler, LookupRequest, LookupResult
+    from callflows.telephony.ports import Effect, HoldingEffectHandler, LookupRequest, LookupResult
 
 
 _LOG: Final = get_logger("calls")
@@ -40,7 +40,7 @@ class CallCompletion:
         flow_versions: FlowVersions,
         journal: Journal,
         job_runner: JobRunner,
-        effect_handler: EffectHandler,
+        effect_handler: HoldingEffectHandler,
         *,
         receives_events: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -59,9 +59,11 @@ class CallCompletion:
         return await self._effect_handler.run_lookup(request)
 
     def queue_effect(self, effect: Effect) -> None:
-        """Queue an effect. If ends of calls are reported, the journal holds a voicemail until its call ends."""
+        """Queue an effect. If ends of calls are reported, a voicemail is held until its call ends."""
         if not self._receives_events or effect.kind != VOICEMAIL_TAG:
             self._effect_handler.queue_effect(effect)
+        else:
+            self._effect_handler.hold_effect(effect)
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Complete an inbound call at its end, once for all replicas."""
@@ -96,7 +98,12 @@ class CallCompletion:
         _LOG.error("the end of a call was not handled: the call is unknown", call=uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
-        for effect in finished_call.held_effects:
+        held = [
+            *finished_call.held_effects,
+            *self._effect_handler.list_held_effects(finished_call.record.uuid, time.time()),
+        ]
+        # A process that was killed may have left an effect on the disk and not in the journal, or the other way round.
+        for effect in {effect.key: effect for effect in held}.values():
             self._effect_handler.queue_effect(complete_voicemail_effect(effect, finished_call.record))
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
             finished_call.record.to
@@ -131,8 +138,10 @@ class CallCompletion:
         await self._sleep(SETTLE_SECONDS)  # the tables may still have to be created
         while True:
             try:
-                for effect in await self._journal.list_held_effects(
-                    time.time() - LONGEST_CALL_SECONDS, _MAX_EFFECTS_PER_SWEEP
+                overdue = time.time() - LONGEST_CALL_SECONDS
+                for effect in (
+                    *await self._journal.list_held_effects(overdue, _MAX_EFFECTS_PER_SWEEP),
+                    *self._effect_handler.list_held_effects("", overdue),
                 ):
                     _LOG.warning(
                         "Opentact did not report the end of a call: the voicemail is reported without its recording"

@@ -8,17 +8,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import date  # noqa: TC003 - annotations of a public Protocol
-from typing import Protocol
+from typing import Final, Protocol
+
+MAX_RECENT_CALLS: Final = 20_000
+"""Calls whose repeated first request is recognized."""
 
 
 class CallCounter(Protocol):
     """Counts the calls of each caller to each flow by day."""
 
-    def count_call(self, flow: str, caller: str, day: date) -> int:
+    def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
         """Count a call, and return the caller's calls to the flow on this day, including this call.
 
         ``caller`` is in E.164, or empty for an anonymous caller, whose count is always 0. ``day`` is the date on the wall
-        clock of the flow.
+        clock of the flow. A repeated ``call``, an id of Opentact, is counted once and has its number again.
         """
 
 
@@ -29,21 +32,28 @@ class InMemoryCallCounter:
         self._max_callers = max_callers
         self._lock = threading.Lock()
         self._counts: OrderedDict[tuple[str, str], tuple[date, int]] = OrderedDict()
+        self._recent_calls: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def count_call(self, flow: str, caller: str, day: date) -> int:
+    def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
         """See ``CallCounter``."""
         if not caller:
             return 0
         key = (flow, caller)
         with self._lock:
+            if call and (flow, call) in self._recent_calls:
+                return self._recent_calls[flow, call]
             known, calls = self._counts.get(key, (day, 0))
             calls = calls + 1 if known == day else 1
             self._counts[key] = (day, calls)
             self._counts.move_to_end(key)
             self._forget_old_counts(day)
+            if call:
+                self._recent_calls[flow, call] = calls
+                if len(self._recent_calls) > MAX_RECENT_CALLS:
+                    self._recent_calls.popitem(last=False)
         return calls
 
     def _forget_old_counts(self, today: date) -> None:

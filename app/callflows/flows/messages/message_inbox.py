@@ -6,13 +6,21 @@ STOP, START, HELP and the limits against loops come before the rules of a flow. 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from callflows.errors import JournalError
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.messages.message_rules import MessageRules
-from callflows.flows.messages.reply_limits import FORWARD_LIMITS, REPLY_LIMITS, ReplyLimiter
+from callflows.flows.messages.reply_limits import (
+    FORWARD_LIMITS,
+    REPLY_LIMITS,
+    ReplyLimiter,
+    find_limit_refusal,
+    make_text_mark,
+)
 from callflows.flows.messages.text_message import (
     DEFAULT_CARRIER_WORDS,
     can_receive_replies,
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from callflows.flows.messages.message_rules import CarrierReplies, MessageDecision, RequestedEffect
     from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
     from callflows.sandbox.job_runner import RunJob
-    from callflows.telephony.ports import Effect, IdempotencyStore, OptOutRegistry
+    from callflows.telephony.ports import Effect, IdempotencyStore, OptOutRegistry, SentTextRegistry
     from callflows.telephony.turn import Turn
 
 
@@ -92,8 +100,10 @@ class MessageInbox:
         run_job: RunJob,
         clock: Callable[[], float] = time.time,
         quiet: bool = False,
+        sent_texts: SentTextRegistry | None = None,
     ) -> None:
-        """``quiet``: write no log lines."""
+        """``quiet``: write no log lines. Without ``sent_texts``, texts are counted in memory."""
+        self._sent_texts = sent_texts
         self._quiet = quiet
         self._get_book = book
         self._sentences = sentences
@@ -205,9 +215,15 @@ class MessageInbox:
         kind = message.sender if request.is_forward else "stop" if confirms else "reply"
         bounds = FORWARD_LIMITS if request.is_forward else REPLY_LIMITS
         talk = (message.number, to, kind)
-        return self._reply_limiter.count_or_refuse(
-            talk, bounds, message.text, request.effect.payload["text"], self._clock()
-        )
+        texts = (message.text, request.effect.payload["text"])
+        now = self._clock()
+        if self._sent_texts is not None:
+            mark = make_text_mark(*texts)
+            with contextlib.suppress(JournalError):  # the message is claimed: it does not come again for the database
+                return await self._sent_texts.count_text(
+                    ">".join(talk), mark, now, lambda sent: find_limit_refusal(sent, bounds, mark, now)
+                )
+        return self._reply_limiter.count_or_refuse(talk, bounds, *texts, now)
 
     def _find_permanent_refusal(self, to: str, message: TextMessage, *, is_forward: bool) -> str:
         """Return the reason never to write to a target, independent of rate; "" if none."""

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import collections
 import hashlib
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 TextConversation = tuple[str, ...]
 """Our number, the other number, and the kind of text."""
@@ -32,11 +36,28 @@ MAX_TEXT_CONVERSATIONS: Final = 50_000
 _DAY: Final = 86_400.0
 
 
+def make_text_mark(received_text: str, reply_text: str) -> str:
+    """Return a digest of a text and the reply to it."""
+    return hashlib.blake2b(f"{received_text}\0{reply_text}".encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def find_limit_refusal(
+    sent_texts: Collection[tuple[float, str]], limits: tuple[TextRateLimit, ...], mark: str, now: float
+) -> str:
+    """Return the reason not to send a text after the sent ones (time, mark) of its conversation; "" if allowed."""
+    if any(mark == other and now - at < REPEATED_TEXT_SECONDS for at, other in sent_texts):
+        return f"the same text was answered so less than {REPEATED_TEXT_SECONDS:g} seconds ago"
+    for most, seconds, period in limits:
+        if sum(now - at < seconds for at, _ in sent_texts) >= most:
+            return f"{most} texts in {period} are enough: two machines may be talking"
+    return ""
+
+
 class ReplyLimiter:
-    """Counts the texts of this process; several processes count separately. Not thread-safe."""
+    """Counts the texts of this process, if no database counts those of all processes. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._sent_texts: collections.OrderedDict[TextConversation, collections.deque[tuple[float, bytes]]] = (
+        self._sent_texts: collections.OrderedDict[TextConversation, collections.deque[tuple[float, str]]] = (
             collections.OrderedDict()
         )
 
@@ -56,11 +77,8 @@ class ReplyLimiter:
         self._sent_texts.move_to_end(conversation)
         while len(self._sent_texts) > MAX_TEXT_CONVERSATIONS:
             self._sent_texts.popitem(last=False)
-        mark = hashlib.blake2b(f"{received_text}\0{reply_text}".encode("utf-8", "replace"), digest_size=8).digest()
-        if any(mark == other and now - at < REPEATED_TEXT_SECONDS for at, other in sent):
-            return f"the same text was answered so less than {REPEATED_TEXT_SECONDS:g} seconds ago"
-        for most, seconds, period in limits:
-            if sum(now - at < seconds for at, _ in sent) >= most:
-                return f"{most} texts in {period} are enough: two machines may be talking"
+        mark = make_text_mark(received_text, reply_text)
+        if refusal := find_limit_refusal(sent, limits, mark, now):
+            return refusal
         sent.append((now, mark))
         return ""
