@@ -231,7 +231,7 @@ def test_the_age_of_the_oldest_is_told():
     now = [1_000.0]
 
     async def one():
-        async with run_live_effects(clock=lambda: now[0], send_sms=lambda _effect: asyncio.Event().wait()) as live:
+        async with run_live_effects(clock=lambda: now[0], send_sms=lambda _effect: asyncio.sleep(60)) as live:
             live.queue_effect(text("a"))
             now[0] += 90
             live.queue_effect(text("b"))
