@@ -37,7 +37,7 @@ def test_the_calls_of_a_server_are_in_its_log(tmp_path):
         until(lambda: 'callflows_journal{state="written"} 1.0' in served.http.get("/metrics").text)
         assert journal_of(served.http) == {"database": "ok", "waiting": 0, "spooled_bytes": 0, "dropped": 0}
     (row,) = told(tmp_path)
-    assert (row["id"], row["from"], row["flow"], row["outcome"]) == ("one", CALL_FIELDS["from"], "desk", "answered")
+    assert (row["id"], row["from"], row["flow"], row["outcome"]) == ("one", CALL_FIELDS["from"], "desk", "unreported")
     story = told(tmp_path, "one")
     assert [entry["what"] for entry in story["story"]] == ["asked", "answered"]
     assert TOKEN not in json.dumps(story)

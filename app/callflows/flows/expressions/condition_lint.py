@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
-from callflows.flows.dial_policy.country_code_check import lacks_country_code
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -19,6 +18,7 @@ from callflows.flows.expressions.condition_outcomes import (
     possible_values_of,
 )
 from callflows.telephony.calls import WEEKDAY_NAMES
+from callflows.telephony.country_code_check import lacks_country_code
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
     is_impossible_number,
@@ -222,15 +222,16 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
 
 def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
     """Report a value that is no number in E.164, nor the login name of a SIP user."""
-    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    number = parse_e164(text)
-    if not text or (number == value and not is_impossible_number(number)):
+    if not isinstance(value, str) or not value:
+        return
+    number = parse_e164(value)
+    if number == value and not is_impossible_number(number):
         return
     fix = "write it with its plus and its country code, as +12015550123"
-    if re.search("[^\\W\\d_]", text):
+    if re.search("[^\\W\\d_]", value):
         if name in _CALLED_NUMBER_NAMES:
             fix = "it is the number that was called, as +12015550123"
-        elif not parse_caller_number(text):
+        elif not parse_caller_number(value):
             fix = "ask caller.anonymous"
         else:
             return  # the login name of a SIP user
