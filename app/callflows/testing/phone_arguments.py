@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from callflows.telephony.country_code_check import (
+from callflows.flows.country_code_check import (
     MISSING_COUNTRY_CODE_MESSAGE,
     lacks_country_code,
     suggest_country_code,

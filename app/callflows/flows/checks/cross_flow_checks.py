@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import Problem
-from callflows.telephony.country_code_check import (
+from callflows.flows.country_code_check import (
     MISSING_COUNTRY_CODE_MESSAGE,
     lacks_country_code,
     suggest_country_code,

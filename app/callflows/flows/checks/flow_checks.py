@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
-from callflows.flows.entry_points import START_NODE
-from callflows.flows.source.yaml_source import iterate_texts
-from callflows.flows.steps.step_table import step_brings_digits
-from callflows.telephony.country_code_check import (
+from callflows.flows.country_code_check import (
     MISSING_COUNTRY_CODE_MESSAGE,
     lacks_country_code,
     suggest_country_code,
 )
+from callflows.flows.entry_points import START_NODE
+from callflows.flows.source.yaml_source import iterate_texts
+from callflows.flows.steps.step_table import step_brings_digits
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.compiling_flow import CompilingFlow

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
+from callflows.flows.country_code_check import lacks_country_code
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -18,7 +19,6 @@ from callflows.flows.expressions.condition_outcomes import (
     possible_values_of,
 )
 from callflows.telephony.calls import WEEKDAY_NAMES
-from callflows.telephony.country_code_check import lacks_country_code
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
     is_impossible_number,
