@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
 
 
 def end_with_parent_process() -> None:
-    """Let a worker process end when the process that started it is gone, even if that one was killed.
+    """End a worker process when its parent has ended or was killed.
 
     Otherwise the workers would live on, and the next start would find the address in use.
     """

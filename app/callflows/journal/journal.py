@@ -205,7 +205,7 @@ class Journal(JournalQueries):
             if self._has_spooled_entries:
                 self._drain_spool_within_budget()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
-            _LOG.exception("the journal broke", error=type(error).__name__)
+            _LOG.exception("the journal writer failed", error=type(error).__name__)
             self._discard_batch(error)
         finally:
             self._log_dropped_items()
@@ -247,7 +247,7 @@ class Journal(JournalQueries):
             return _PendingWrite(build_journal_entries(item, self._describe_decisions), completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._counts["refused"] += 1
-            _LOG.exception("something cannot be remembered", error=type(error).__name__)
+            _LOG.exception("an item could not be turned into rows", error=type(error).__name__)
             _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
             return None
 
@@ -279,7 +279,7 @@ class Journal(JournalQueries):
         try:
             self._append_to_spool([entry for pending in self._spooler_batch for entry in pending.entries])
         except (OSError, JournalError) as error:
-            self._log_error("what happens waits in memory: the disk does not take it", reason=str(error))
+            self._log_error("the spool cannot be written; entries stay in memory", reason=str(error))
             return False
         spooled, self._spooler_batch = self._spooler_batch, []
         self._counts["spooled"] += len(spooled)
@@ -368,7 +368,7 @@ class Journal(JournalQueries):
     def _log_refusal(self, error: Exception) -> None:
         self._counts["refused"] += 1
         ours = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError, ArithmeticError)) else None
-        _LOG.error("the database refuses something for good", reason=str(error), exc_info=ours)
+        _LOG.error("the database rejected a row; it is dropped", reason=str(error), exc_info=ours)
 
     def _is_store_reachable(self) -> bool:
         """Report whether the database is writable. After an outage, spooled entries are written first."""

@@ -126,7 +126,7 @@ def describe_connection_error(error: BaseException) -> str:
         return f"closed by Opentact ({frame.code} {frame.reason})".replace(" )", ")") if frame else "it broke off"
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
-        sent_on = "; it sends on elsewhere, which is not followed" if 300 <= status < 400 else ""  # noqa: PLR2004 - HTTP
+        sent_on = "; it redirects; redirects are not followed" if 300 <= status < 400 else ""  # noqa: PLR2004 - HTTP
         return f"it answered {status}{sent_on}"
     if isinstance(error, TimeoutError):
         return "no answer in time"

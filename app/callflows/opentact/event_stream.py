@@ -123,7 +123,7 @@ class EventStream:
                 try:
                     await on_event(event)
                 except Exception as error:  # noqa: BLE001 - the next event must still be handled
-                    _LOG.error("an event was not taken", type=event.kind, key=event.key, error=type(error).__name__)
+                    _LOG.error("an event handler failed", type=event.kind, key=event.key, error=type(error).__name__)
 
     @property
     def complete_until(self) -> datetime | None:
@@ -245,7 +245,7 @@ class EventStream:
             except OpentactError as error:
                 wait = self._clock.backoff_seconds(attempt)
                 attempt += 1
-                _LOG.warning("subscriptions cannot be looked at", reason=str(error))
+                _LOG.warning("subscriptions could not be checked", reason=str(error))
             else:
                 attempt = 0
                 for kind in {*refused} - {*self.health.refused}:
@@ -264,7 +264,7 @@ class EventStream:
                 await _wait_until_handled(queue)
                 self.health.missing_since = None
             except Exception as error:  # noqa: BLE001 - every error is retried
-                _LOG.warning("what was missed cannot be found yet", reason=self._describe_error(error))
+                _LOG.warning("the search for missed events failed; trying again", reason=self._describe_error(error))
                 await self._clock.sleep(self._clock.backoff_seconds(attempt))
                 attempt += 1
 

@@ -33,7 +33,7 @@ _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 class TargetGuard:
-    """Takes the targets out of a document that the dial policy refuses. A Dial without targets becomes its Error."""
+    """Removes from a document the targets that the dial policy refuses. A Dial without targets becomes its Error."""
 
     def __init__(
         self, policy: DialPolicy, literal_targets: Mapping[str, int], dialect: Dialect, extensions: Extensions

@@ -133,7 +133,7 @@ class FlowLibrary:
             except OSError as error:
                 self._folder_problems = [describe_missing_folder(self.folder, error)]
                 self._folder_was_missing = True
-                self._missing_since.clear()  # the folder is gone, which is no wish to give up its flows
+                self._missing_since.clear()  # the folder is gone, so do not count its flows as deleted
                 self.loaded_flows = self._assemble_result(self.loaded_flows.book)
                 return self.loaded_flows
             self._folder_was_missing = False
