@@ -90,6 +90,8 @@ class Phone:
 
 
 def _own_terminal() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background job, such as a CI job, may ignore them
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

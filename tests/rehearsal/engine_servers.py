@@ -73,7 +73,7 @@ def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "refer
 
     with mock.patch.object(server, "AnswerEngine", make_engine):
         app = server.create_app(make_settings(flows, dialect, data=data, workers=1))
-    live_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    live_server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", log_config=None, lifespan="on"))
     thread = threading.Thread(target=live_server.run)
     thread.start()
     try:

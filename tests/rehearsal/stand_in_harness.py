@@ -194,7 +194,7 @@ async def serve_app(app: Any) -> AsyncIterator[str]:
         def capture_signals(self) -> Any:
             yield
 
-    config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", log_config=None, timeout_graceful_shutdown=1)
     server = EmbeddedServer(config)
     task = asyncio.create_task(server.serve())
     await wait_until_async(lambda: server.started or task.done(), "the start of a server")

@@ -47,7 +47,7 @@ def test_there_is_room_for_new_lines_when_the_old_ones_are_written():
 def test_what_a_library_logs_is_one_line_of_json_without_a_traceback_and_without_a_full_number():
     out = io.StringIO()
     configure_logging(out, "json")
-    logger = logging.getLogger("uvicorn.error")
+    logger = logging.getLogger("a.library")
     try:
         int("12015550123\n16777216 bytes")
     except ValueError:
@@ -60,4 +60,4 @@ def test_what_a_library_logs_is_one_line_of_json_without_a_traceback_and_without
     assert "12015550123" not in first["error"]
     assert "Traceback" not in first["error"]
     assert first["place"].endswith(".py:" + first["place"].rpartition(":")[2])
-    assert (second["event"], second["logger"]) == ("Invalid HTTP request received.", "uvicorn.error")
+    assert (second["event"], second["logger"]) == ("Invalid HTTP request received.", "a.library")

@@ -109,6 +109,7 @@ async def run_stand_in(
                 lifespan="off",
                 access_log=False,
                 log_level="error",
+                log_config=None,
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=1,
