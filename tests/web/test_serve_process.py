@@ -146,12 +146,20 @@ def test_the_counters_count(served):
     assert 'callflows_answers_total{flow="desk",outcome="answered"}' in served.http.get("/metrics").text
 
 
-def test_what_it_says_when_it_starts_is_how_to_try_it(tmp_path):
-    with serving(tmp_path, token=TOKEN, log_format="text") as served:
+@pytest.mark.parametrize("token", [{"token": TOKEN}, {}], ids=["with a token", "without one"])
+def test_what_it_says_when_it_starts_is_how_to_try_it(tmp_path, token):
+    with serving(tmp_path, log_format="text", **token) as served:
         greeting = served.log.read_text()
-    assert f"http://127.0.0.1:{served.port}/call" in greeting
-    assert "curl" in greeting
+    assert f"remote call control URL: http://127.0.0.1:{served.port}/call\n" in greeting
+    assert f'curl "http://127.0.0.1:{served.port}/call?' in greeting
+    assert ("CALLFLOWS_TOKEN&from" in greeting, "?token=" in greeting) == ((True, True) if token else (False, False))
     assert "sesame" not in greeting
+
+
+def test_a_folder_without_flows_names_the_command_that_begins_one(tmp_path):
+    with serving(tmp_path, log_format="text", flows="elsewhere") as served:
+        greeting = served.log.read_text()
+    assert "callflows new front-desk --template front-desk" in greeting
 
 
 def test_no_line_for_people_stands_among_log_lines_of_json(served):

@@ -165,7 +165,8 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
     print_notice(f"  remote call control URL: {url}/call")
     if settings.token:
-        query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
+        print_notice("    and after it ?token= with the value of CALLFLOWS_TOKEN")
+    query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
     print_notice(f'  try it, as a call would: curl "{url}/call?{query}"')
     if loaded and not loaded.book.flows:
         print_notice("  there is no flow yet: begin one with callflows new front-desk --template front-desk")
