@@ -196,7 +196,7 @@ class RecipientOptedOutError(OutboundRequestError):
 
 
 class RetryLaterError(OutboundRequestError):
-    """Nothing was done, and a later attempt may succeed; ``retry_after`` is in seconds, None if the server did not say."""
+    """The request failed without effect; a later attempt may succeed. ``retry_after`` is in seconds; None if unknown."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

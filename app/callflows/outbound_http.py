@@ -1,4 +1,4 @@
-"""What requests to other servers have in common: their name and their limits. ``http_limits`` reads the answers.
+"""The common part of requests to other servers: the user agent and the limits. ``http_limits`` reads the answers.
 
 The clients differ on purpose: lookups and webhooks go only to addresses that a guard allows (``effects/guarded_http.py``),
 requests to Opentact bring a token and are retried only if safe (``opentact/rest_client.py``), ``callflows doctor`` looks at

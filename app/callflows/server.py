@@ -149,9 +149,12 @@ class Installation:
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
         self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
-        hears = self.opentact is not None
         self._call_completion = CallCompletion(
-            self._flow_versions, self.journal, self._job_runner, self._live_effects, receives_events=hears
+            self._flow_versions,
+            self.journal,
+            self._job_runner,
+            self._live_effects,
+            receives_events=self.opentact is not None,
         )
         self._folder_watcher = FolderWatcher(library, self._open_flow_book)
         self.engine = AnswerEngine(
@@ -196,43 +199,43 @@ class Installation:
         return [push.handle_event, self._call_completion.handle_event]
 
     def _create_inbound_sms(self) -> InboundSms:
-        journal, do = self.journal, self._job_runner.run_job
+        journal = self.journal
         inbox = MessageInbox(
             lambda: self._flow_versions.book,
             create_automatic_replies(self.settings),
             carrier_words=read_carrier_words(self.settings),
             optouts=journal,
             deduplication=journal,
-            run_job=do,
+            run_job=self._job_runner.run_job,
             sent_texts=journal,
         )
         return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
 
     def _register_gauges(self) -> None:
-        also = self.answer_metrics.add_gauge
-        also(
+        add_gauge = self.answer_metrics.add_gauge
+        add_gauge(
             "callflows_effects",
             "Effects and lookups, by their result",
             ["kind", "result"],
             self._live_effects.count_results,
         )
-        also(
+        add_gauge(
             "callflows_effects_pending",
             "Effects without a result (waiting), and the age of the oldest (oldest_seconds)",
             ["state"],
             self._live_effects.get_status,
         )
-        also(
+        add_gauge(
             "callflows_workers",
             "Requests to workers, by their result",
             ["state"],
             self._job_runner.worker_counts,
         )
-        also(
+        add_gauge(
             "callflows_journal", "Events and answers, by their result in the journal", ["state"], self.journal.count_results
         )
 
-        also(
+        add_gauge(
             "callflows_watcher",
             "Seconds since the flow files were looked at, and 1 if the look is stuck",
             ["state"],
@@ -377,30 +380,34 @@ async def open_rehearsal_engine(
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await book.flows[flow].run_missed_call_steps(call, workshop.run_job)
+        return await book.flows[flow].run_missed_call_steps(call, job_runner.run_job)
 
     def create_event_handler() -> EventHandler:
-        opt_outs, idempotency_keys, clock = InMemoryOptOuts(), InMemoryIdempotencyStore(), lambda: stage.now().timestamp()
+        opt_outs, idempotency_keys, clock = (
+            InMemoryOptOuts(),
+            InMemoryIdempotencyStore(),
+            lambda: simulated_outside.now().timestamp(),
+        )
         inbox = MessageInbox(
             lambda: book,
             create_automatic_replies(settings),
             carrier_words=read_carrier_words(settings),
             optouts=opt_outs,
             deduplication=idempotency_keys,
-            run_job=workshop.run_job,
+            run_job=job_runner.run_job,
             clock=clock,
             quiet=True,
         )
-        return InboundSms(inbox, lambda: book, stage, stage.record_text_result).handle_event
+        return InboundSms(inbox, lambda: book, simulated_outside, simulated_outside.record_text_result).handle_event
 
-    stage = SimulatedOutside(
+    simulated_outside = SimulatedOutside(
         decisions.describe_decisions,
         live_effects,
         complete_call,
         coverage_of_turn=partial(coverage_of_turn, book),
         make_text_handler=create_event_handler,
     )
-    workshop = JobRunner(stage, create_sandbox_pool(settings), counts_starts=False)
+    job_runner = JobRunner(simulated_outside, create_sandbox_pool(settings), counts_starts=False)
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
     try:
         engine = AnswerEngine(
@@ -410,19 +417,21 @@ async def open_rehearsal_engine(
             apology=settings.apology,
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
-            job_runner=workshop,
-            effect_handler=stage,
-            caller_counts=stage,
-            clock=stage.now,
-            record_answer=stage.record_answer,
+            job_runner=job_runner,
+            effect_handler=simulated_outside,
+            caller_counts=simulated_outside,
+            clock=simulated_outside.now,
+            record_answer=simulated_outside.record_answer,
         )
         rest = FastAPI(openapi_url=None)
-        rest.include_router(create_webhook_router(RequestTrust(here), stage.handle_events, settings.deadline_ms / 1000))
+        rest.include_router(
+            create_webhook_router(RequestTrust(here), simulated_outside.handle_events, settings.deadline_ms / 1000)
+        )
         if any(flow.needs_worker for flow in book.flows.values()):
-            await workshop.start()  # as in a live server: a rehearsed call must not wait for a process to start
+            await job_runner.start()  # as in a live server: a rehearsed call must not wait for a process to start
         yield CallDoor(rest, engine, RequestTrust(here))
     finally:
-        await workshop.stop()
+        await job_runner.stop()
 
 
 def create_automatic_replies(settings: Settings) -> CarrierReplies:

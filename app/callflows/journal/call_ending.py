@@ -1,4 +1,4 @@
-"""How a call ended, in words: answered by somebody, voicemail, hung up in a menu, nobody answered, fallback.
+"""The ending of a call in words: answered by somebody, voicemail, hung up in a menu, nobody answered, fallback.
 
 The ending is computed from the stored rows whenever a call is shown, because reports may come late and in any order.
 """
@@ -42,7 +42,7 @@ ANSWERED_WITH_DOCUMENT: Final = "answered"
 
 
 class CallEnding(NamedTuple):
-    """How a call ended: ``kind`` is a key of ENDING_WORDS.
+    """The ending of a call. ``kind`` is a key of ENDING_WORDS.
 
     ``party`` is the number or address that answered, ``seconds`` the length of a voicemail.
     """

@@ -1,4 +1,4 @@
-"""Takes Opentact's events from websocket and webhooks: stores each event, and runs the handlers once."""
+"""Takes Opentact's events from websocket and webhooks: stores each event, and runs the handlers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ MAX_EVENTS_AWAITING_RETRY: Final = 10_000
 
 
 class EventIntake:
-    """Takes events and runs each handler once per event in this process.
+    """Takes events and runs each handler once per event in this process, but for ``first_handlers``.
 
     A handler that must run only once among all replicas claims a key in the journal first. After a crash, claimed but
     unfinished work (a document to push, a reply) is therefore lost and never repeated.
 
-    ``first_handlers`` run before a webhook is acknowledged; if the database is unavailable, the webhook gets an error.
+    ``first_handlers`` run before a webhook is acknowledged, and again for a repeated webhook, so that they must recognise an
+    event themselves. If the database fails them, the webhook gets an error although its event may be stored.
     Opentact does not document retries, so the handlers are retried here as well.
     """
 

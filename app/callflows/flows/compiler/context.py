@@ -1,4 +1,4 @@
-"""The ports of the compiler: what a step may ask of the node compiler, and what a node compiler may ask for other nodes."""
+"""The ports of the compiler: the node compiler as a step sees it, and the other nodes as a node compiler sees them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StepContext(Protocol):
-    """What a step is compiled with: the flow, the document to write to, texts, branches, and transfers to other nodes."""
+    """The surroundings of a step during compilation: the flow, the document, texts, branches, transfers to other nodes."""
 
     flow: CompilingFlow
     document: DocumentWriter
@@ -85,7 +85,7 @@ class StepContext(Protocol):
 
 
 class FlowNodes(Protocol):
-    """What a node compiler may ask for the other nodes of a flow."""
+    """The other nodes of a flow, as a node compiler needs them."""
 
     @property
     def flow(self) -> CompilingFlow: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
@@ -42,7 +43,7 @@ def mapping_of(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class WordStep(pydantic.BaseModel):
+class WordStep(pydantic.BaseModel, abc.ABC):
     """A step with a word of flows. ``plain_key`` is the key for a value without keys."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -77,12 +78,12 @@ class WordStep(pydantic.BaseModel):
         return ()
 
     @classmethod
+    @abc.abstractmethod
     def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - any YAML value
         """Describe the step in a few words, for pictures. An empty text: the step is no more than its ways.
 
         ``groups`` are the hunt groups of the file.
         """
-        raise NotImplementedError
 
     @classmethod
     def list_ways(cls, _value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - any YAML value
