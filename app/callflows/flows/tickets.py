@@ -3,9 +3,9 @@
 A ticket is ``<issued>.<state>.<signature>``: the time of issue (hexadecimal seconds), the values for later steps (JSON in
 base64url), and keyed BLAKE2b of both with the flow and the node. The first key signs; every key verifies.
 
-The state has short keys, because it travels in every URL: ``v`` the flow's version, ``e`` the numbers of the NodeEntry, ``t``
-the request fields (and ``itself``, if Opentact said whether the app answers by itself), ``s`` the stored values, ``x`` the
-secret ones among these, encrypted.
+The state has short keys, because it travels in every URL: ``v`` the flow's version, ``e`` the numbers of the NodeEntry,
+``t`` the request fields (and ``itself``, if Opentact said whether the app answers by itself), ``s`` the stored values, ``x``
+the secret ones among these, encrypted.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class EventIntake:
     A handler that must run only once among all replicas claims a key in the journal first. After a crash, claimed but
     unfinished work (a document to push, a reply) is therefore lost and never repeated.
 
-    ``first_handlers`` run before a webhook is acknowledged, and again for a repeated webhook, so that they must recognise an
+    ``first_handlers`` run before a webhook is acknowledged, and again for a repeated webhook, so they must recognise an
     event themselves. If the database fails them, the webhook gets an error although its event may be stored.
     Opentact does not document retries, so the handlers are retried here as well.
     """
