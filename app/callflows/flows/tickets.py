@@ -4,8 +4,8 @@ A ticket is ``<issued>.<state>.<signature>``: the time of issue (hexadecimal sec
 base64url), and keyed BLAKE2b of both with the flow and the node. The first key signs; every key verifies.
 
 The state has short keys, because it travels in every URL: ``v`` the flow's version, ``e`` the numbers of the NodeEntry,
-``t`` the request fields (and ``itself``, if Opentact said whether the app answers by itself), ``s`` the stored values, ``x``
-the secret ones among these, encrypted.
+``t`` the request fields (and ``itself``, if Opentact said whether the app answers by itself), ``s`` the stored values,
+``x`` the secret ones among these, encrypted.
 """
 
 from __future__ import annotations
