@@ -23,6 +23,8 @@ DOCUMENT_PROLOGUE: Final = f"{XML_DECLARATION}<Response>"
 DOCUMENT_EPILOGUE: Final = "</Response>"
 Hole: TypeAlias = Callable[[Turn], str]
 """Returns escaped XML for a turn."""
+RenderFunction: TypeAlias = Callable[[Turn], Any]
+"""Returns plain data for a turn: a text, or data for a request to another server."""
 Fragment: TypeAlias = (
     "str | Hole | PlacedHole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
 )

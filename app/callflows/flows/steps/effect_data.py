@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.fragments import RenderFunction
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 def compile_url(source: str, context: StepContext, path: SourcePath) -> Callable[[Turn], str] | None:

@@ -29,12 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.fragments import RenderFunction
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.source.positions import SourcePath
     from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 DEFAULT_LOOKUP_TIMEOUT_MS: Final = 800

@@ -14,13 +14,12 @@ from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.fragments import RenderFunction
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
-
-    RenderFunction = Callable[[Turn], Any]
 
 
 def truncate_sms_text(text: str) -> str:

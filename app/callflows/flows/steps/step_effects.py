@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 
-    RenderFunction = Callable[[Turn], Any]
-
 
 EFFECT_KEY_WINDOW_SECONDS: Final = 60
 """Calls without an ID from Opentact count as one call if the numbers are equal and the calls begin within these seconds.
