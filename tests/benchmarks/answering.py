@@ -15,6 +15,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -35,8 +36,8 @@ LABELS = {"constant": "a constant Starlette route", "twilio": "FastAPI with twil
 
 
 @contextlib.contextmanager
-def run_server(target: list[str]) -> Iterator[int]:
-    """A uvicorn of one process on the first core; gives its port."""
+def run_server(target: list[str], data: str) -> Iterator[int]:
+    """A uvicorn of one process on the first core, with an empty data folder; gives its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,8 +46,9 @@ def run_server(target: list[str]) -> Iterator[int]:
         "CALLFLOWS_TOKEN": "benchmark",
         "CALLFLOWS_SECRET_KEYS": "benchmark",
         "CALLFLOWS_FLOWS": str(HERE / "flows"),
+        "CALLFLOWS_DATA": data,
     }
-    environment = {**os.environ, **given, "PYTHONPATH": f"{ROOT}:{HERE}"}
+    environment = {**os.environ, **given, "PYTHONPATH": f"{ROOT / 'app'}:{HERE}"}
     process = subprocess.Popen(["taskset", "-c", "0", *command], env=environment, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
@@ -93,7 +95,8 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is not installed (Debian: apt-get install wrk)")
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(run_server(target)) for name, target in APPS.items()}
+        folders = {name: stack.enter_context(tempfile.TemporaryDirectory()) for name in APPS}
+        ports = {name: stack.enter_context(run_server(target, folders[name])) for name, target in APPS.items()}
         call_url = f"http://127.0.0.1:{ports['callflows']}/call?token=benchmark&from=%2B12015550999&to=12015550123"
         with urllib.request.urlopen(call_url) as answer:
             document = answer.read()
