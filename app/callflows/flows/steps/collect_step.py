@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
@@ -17,6 +17,7 @@ from callflows.flows.source.source_values import (
     schema_reference,
 )
 from callflows.flows.steps.digit_matching import (
+    MAX_COLLECTED_DIGITS,
     DigitReader,
     DigitRule,
     can_begin_with_zero,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
-
-
-MAX_COLLECTED_DIGITS: Final = 40
 
 
 def _parse_digit_count(value: object) -> object:

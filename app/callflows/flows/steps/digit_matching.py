@@ -24,7 +24,7 @@ MAX_PATTERN_TRIES: Final = 1_000_000
 _REPETITIONS: Final = re.compile(r"[*+?]|\{[0-9]*,")
 _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
 """Repeated groups, lookarounds and back-references."""
-_MAX_DIGITS: Final = 40
+MAX_COLLECTED_DIGITS: Final = 40
 _DECIMAL_BASE: Final = 10
 
 
@@ -41,7 +41,7 @@ def parse_digit_pattern(value: str) -> str:
 
 def _is_quick_pattern(pattern: str) -> bool:
     """Return True if the pattern surely matches a caller's digits in very short time."""
-    ways: int = _MAX_DIGITS ** len(_REPETITIONS.findall(pattern)) * 2 ** pattern.count("|")
+    ways: int = MAX_COLLECTED_DIGITS ** len(_REPETITIONS.findall(pattern)) * 2 ** pattern.count("|")
     return not _SLOW_CONSTRUCTS.search(pattern) and ways <= MAX_PATTERN_TRIES
 
 
