@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import functools
 import io
 import re
 import sys
@@ -31,6 +32,8 @@ class SourceFile(NamedTuple):
     module: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """All nodes of the tree, since a walk costs more than reading the file."""
 
 
 class Figures(NamedTuple):
@@ -48,6 +51,7 @@ class Figures(NamedTuple):
     largest_import_circle: list[str]
 
 
+@functools.cache
 def read_source_files(root: Path) -> list[SourceFile]:
     folder = root / "app"
     paths = sorted(folder.rglob("*.py"))
@@ -57,10 +61,12 @@ def read_source_files(root: Path) -> list[SourceFile]:
         parts = list(path.relative_to(folder if (folder / "callflows").is_dir() else root).with_suffix("").parts)
         if parts[-1] == "__init__":
             parts.pop()
-        files.append(SourceFile(path, ".".join(parts), text, ast.parse(text)))
+        tree = ast.parse(text)
+        files.append(SourceFile(path, ".".join(parts), text, tree, tuple(ast.walk(tree))))
     return files
 
 
+@functools.cache
 def measure(root: Path = ROOT) -> Figures:
     files = read_source_files(root)
     names, basenames = collections.defaultdict(list), collections.defaultdict(list)
@@ -69,7 +75,7 @@ def measure(root: Path = ROOT) -> Figures:
             basenames[file.path.stem].append(str(file.path.relative_to(root)))
         for name in public_definitions(file.tree) - MIGRATION_NAMES:
             names[name].append(file.module)
-    functions = [name for file in files for name in function_names(file.tree)]
+    functions = [name for file in files for name in function_names(file.nodes)]
     comments = sum(count_comments(file.text) for file in files)
     lines = sum(file.text.count("\n") for file in files)
     return Figures(
@@ -97,8 +103,8 @@ def public_definitions(tree: ast.Module) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-def function_names(tree: ast.Module) -> list[str]:
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+def function_names(nodes: tuple[ast.AST, ...]) -> list[str]:
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [node.name for node in functions if not (node.name.startswith("__") and node.name.endswith("__"))]
 
 
@@ -111,8 +117,8 @@ def count_comments(text: str) -> int:
     return sum(token.type == tokenize.COMMENT for token in tokens)
 
 
-def first_paragraphs(tree: ast.Module) -> list[str]:
-    documented = [node for node in ast.walk(tree) if isinstance(node, Documented)]
+def first_paragraphs(nodes: tuple[ast.AST, ...]) -> list[str]:
+    documented = [node for node in nodes if isinstance(node, Documented)]
     return [(ast.get_docstring(node) or "").split("\n\n")[0] for node in documented]
 
 
@@ -120,7 +126,7 @@ def measure_pronouns(files: list[SourceFile]) -> float:
     words = [
         word
         for file in files
-        for paragraph in first_paragraphs(file.tree)
+        for paragraph in first_paragraphs(file.nodes)
         for word in re.findall(r"[A-Za-z']+", paragraph.lower())
     ]
     return 100 * sum(word in PRONOUNS for word in words) / len(words)
@@ -132,7 +138,7 @@ def import_graph(files: list[SourceFile]) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for file in files:
         imported: set[str] = set()
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.Import):
                 imported |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
+import functools
 
-from code_figures import ROOT, SourceFile, import_graph, largest_circle, read_source_files
+from code_figures import ROOT, import_graph, largest_circle, read_source_files
 
 LAYERS = (
     {
@@ -34,8 +34,12 @@ LAYERS = (
 LAYER = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}
 GROUND = LAYERS[0]
 """Single modules, which may import each other."""
-SOURCE_FILES = [file for file in read_source_files(ROOT) if file.module != "callflows"]
-IMPORTS = import_graph(read_source_files(ROOT))
+
+
+@functools.cache
+def read_imports() -> dict[str, set[str]]:
+    """Modules of the package and the modules they import; read once, and not while tests are collected."""
+    return import_graph(read_source_files(ROOT))
 
 
 def folder_of(module: str) -> str:
@@ -43,22 +47,30 @@ def folder_of(module: str) -> str:
     return module.split(".")[1]
 
 
-@pytest.mark.parametrize("file", SOURCE_FILES, ids=lambda file: file.module)
-def test_a_folder_imports_only_from_layers_below(file: SourceFile):
-    folder = folder_of(file.module)
-    for imported in IMPORTS[file.module] - {"callflows"}:
-        other = folder_of(imported)
-        both_ground = folder in GROUND and other in GROUND
-        assert other == folder or LAYER[other] < LAYER[folder] or both_ground, f"{file.module} imports {imported}"
+def is_allowed(importing: str, imported: str) -> bool:
+    """Return whether an import is one within a folder, between modules of the ground, or of a layer below."""
+    folder, other = folder_of(importing), folder_of(imported)
+    both_ground = folder in GROUND and other in GROUND
+    return folder == other or both_ground or LAYER[other] < LAYER[folder]
+
+
+def test_a_folder_imports_only_from_layers_below():
+    wrong = [
+        f"{module} imports {imported}"
+        for module, imports in read_imports().items()
+        for imported in imports
+        if "callflows" not in {module, imported} and not is_allowed(module, imported)
+    ]
+    assert wrong == []
 
 
 def test_every_folder_has_its_layer():
-    assert {folder_of(file.module) for file in SOURCE_FILES} <= set(LAYER)
+    assert {folder_of(module) for module in read_imports() if module != "callflows"} <= set(LAYER)
 
 
 def test_no_modules_import_each_other_in_a_circle():
     """Imports for types alone count too."""
-    assert len(largest_circle(IMPORTS)) <= 1
+    assert len(largest_circle(read_imports())) <= 1
 
 
 FLOW_LAYERS = (
@@ -73,25 +85,28 @@ FLOW_LAYERS = (
     {"authoring"},
 )
 FLOW_LAYER = {part: layer for layer, parts in enumerate(FLOW_LAYERS) for part in parts}
-FLOW_FILES = [file for file in SOURCE_FILES if file.module.startswith("callflows.flows.")]
+FLOWS = "callflows.flows."
 
 
-@pytest.mark.parametrize("file", FLOW_FILES, ids=lambda file: file.module)
-def test_inside_flows_too_a_part_imports_only_from_below(file: SourceFile):
+def test_inside_flows_too_a_part_imports_only_from_below():
     """Steps and the compiler are one layer: a step sees the compiler only through ``StepContext``."""
-    part = file.module.split(".")[2]
-    for imported in IMPORTS[file.module]:
-        if imported.startswith("callflows.flows."):
-            other = imported.split(".")[2]
-            assert FLOW_LAYER[other] <= FLOW_LAYER[part], f"{file.module} imports {imported}"
+    wrong = [
+        f"{module} imports {imported}"
+        for module, imports in read_imports().items()
+        for imported in imports
+        if module.startswith(FLOWS) and imported.startswith(FLOWS)
+        if FLOW_LAYER[imported.split(".")[2]] > FLOW_LAYER[module.split(".")[2]]
+    ]
+    assert wrong == []
 
 
 def test_a_step_sees_of_the_compiler_only_its_context_and_the_fragments():
+    compiler = f"{FLOWS}compiler."
     seen = {
-        imported.removeprefix("callflows.flows.compiler.")
-        for file in FLOW_FILES
-        if file.module.startswith("callflows.flows.steps.")
-        for imported in IMPORTS[file.module]
-        if imported.startswith("callflows.flows.compiler.")
+        imported.removeprefix(compiler)
+        for module, imports in read_imports().items()
+        if module.startswith(f"{FLOWS}steps.")
+        for imported in imports
+        if imported.startswith(compiler)
     }
     assert seen == {"context", "fragments"}
