@@ -1,9 +1,10 @@
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "callflows",
+quick = settings(
     deadline=None,
-    max_examples=25,
+    max_examples=10,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-settings.load_profile("callflows")
+settings.register_profile("quick", quick)
+settings.register_profile("thorough", quick, max_examples=500)  # for a night: pytest --hypothesis-profile thorough
+settings.load_profile("quick")

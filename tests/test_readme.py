@@ -29,6 +29,7 @@ from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
+from strict_mypy import STRICT_MYPY
 from waiting import run_bounded, run_process
 
 ROOT = Path(__file__).parent.parent
@@ -73,12 +74,11 @@ def test_the_python_block_runs_and_prints_what_stands_below_it():
     assert printed.getvalue() == blocks("xml", "flows")[0]
 
 
-@pytest.mark.parametrize("block", PYTHON.values(), ids=PYTHON)
-def test_a_python_block_passes_mypy_in_strict_mode(block, tmp_path):
-    file = tmp_path / "readme.py"
-    file.write_text(block)
-    command = [sys.executable, "-m", "mypy", "--strict", str(file)]
-    checked = run_process(command, cwd=ROOT)
+def test_the_python_blocks_pass_mypy_in_strict_mode(tmp_path):
+    files = [tmp_path / f"{name}_block.py" for name in PYTHON]
+    for file, block in zip(files, PYTHON.values(), strict=True):
+        file.write_text(block)
+    checked = run_process([*STRICT_MYPY, *map(str, files)], cwd=ROOT)
     assert checked.returncode == 0, checked.stdout
 
 

@@ -88,7 +88,7 @@ def texts_of_the_tests() -> Iterator[str]:
     """Every text in the tests of flows, as a file and as the steps of one."""
     for file in sorted({*HERE.glob("test_*.py")} - {Path(__file__)}):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 3:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ": " in node.value:
                 yield from (node.value, make_flow_text(node.value), of_steps(node.value))
 
 
@@ -110,14 +110,14 @@ KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds i
 
 
 def test_every_right_flow_of_the_tests_is_right_to_the_schema(refused):
-    good = [text for text in dict.fromkeys(texts_of_the_tests()) if is_right(text)]
-    assert len(good) > 100
+    good = [text for text in sorted({*texts_of_the_tests()})[::2] if is_right(text)]
+    assert len(good) > 50
     said = {good[number]: said for number, said in refused(*good).items()}
     assert {text: why for text, why in said.items() if not any(part in text for part in STRICTER)} == {}
 
 
 def test_every_flow_of_the_tests_of_a_wrong_shape_is_wrong_to_the_schema(refused):
-    texts = [text for text in dict.fromkeys(texts_of_the_tests()) if "nodes:" in text and is_of_wrong_shape(text)][::10]
+    texts = [text for text in sorted({*texts_of_the_tests()})[::10] if "nodes:" in text and is_of_wrong_shape(text)]
     assert len(texts) > 100
     wrong = refused(*texts)
     taken = [text for number, text in enumerate(texts) if number not in wrong]

@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -84,7 +84,6 @@ def labels_of(layout: DiagramLayout) -> list[LayoutSpot]:
 
 
 @given(graphs())
-@settings(max_examples=15, deadline=None)
 def test_boxes_and_labels_never_overlap_and_stay_in_the_picture(graph):
     layout = lay_out_diagram(*graph)
     areas = [bounds(spot) for spot in (*layout.boxes, *labels_of(layout))]
@@ -97,7 +96,6 @@ def test_boxes_and_labels_never_overlap_and_stay_in_the_picture(graph):
 
 
 @given(graphs())
-@settings(max_examples=15, deadline=None)
 def test_no_arrow_runs_through_a_box_or_through_the_label_of_another_arrow(graph):
     layout = lay_out_diagram(*graph)
     boxes = [bounds(box) for box in layout.boxes]
@@ -109,7 +107,6 @@ def test_no_arrow_runs_through_a_box_or_through_the_label_of_another_arrow(graph
 
 
 @given(graphs())
-@settings(max_examples=15, deadline=None)
 def test_every_arrow_begins_at_its_box_passes_its_label_and_ends_at_its_box(graph):
     sizes, edges = graph
     layout = lay_out_diagram(sizes, edges)
@@ -127,7 +124,6 @@ def test_every_arrow_begins_at_its_box_passes_its_label_and_ends_at_its_box(grap
 
 
 @given(graphs(max_boxes=30))
-@settings(max_examples=10, deadline=None)
 def test_arrows_lead_down_unless_they_close_a_circle(graph):
     for route in lay_out_diagram(*graph).routes:
         ys = [round(y, 6) for _, y in points_of(route)]
@@ -135,13 +131,11 @@ def test_arrows_lead_down_unless_they_close_a_circle(graph):
 
 
 @given(graphs())
-@settings(max_examples=10, deadline=None)
 def test_the_same_flow_always_gives_the_same_picture(graph):
     assert lay_out_diagram(*graph) == lay_out_diagram(*graph)
 
 
 @given(graphs(max_boxes=20))
-@settings(max_examples=10, deadline=None)
 def test_arrows_meet_only_if_they_lead_to_the_same_box(graph):
     """Joined arrows are read as one, so vertical parts of arrows to different boxes must keep a distance."""
     routes = lay_out_diagram(*graph).routes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_events import CALL, START, build_platform_event, generate_platform_events, load_sample, load_sample_events
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items, write_one_by_one
@@ -65,7 +65,6 @@ def test_the_story_is_the_same_in_every_order(store):
     all_of_them = range(len(EXPECTED))
 
     @given(st.permutations(all_of_them), st.lists(st.sampled_from(all_of_them), max_size=8), st.integers(1, 5))
-    @settings(max_examples=40)
     def same(order, again, batch):
         suffix = f"#{next(_numbers)}#"
         come = [renamed(EXPECTED[number], suffix) for number in (*order, *again)]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from callflows.language.value_kinds import DECLARABLE_KINDS, parse_duration
 from callflows.language.verbs import ELEMENT_CLASSES
 from callflows.text import clean_text
 from document_strategies import XML_CHARACTERS, make_elements, wrap_in_document
+from strict_mypy import STRICT_MYPY
 from waiting import run_process
 
 ROOT = Path(__file__).parents[2]
@@ -457,7 +457,7 @@ def type_errors(program: str, folder: Path) -> set[tuple[int, str]]:
         f"[mypy]\nstrict = true\nfollow_imports = silent\nmypy_path = {ROOT}\n", encoding="utf-8"
     )
     checked = run_process(
-        [sys.executable, "-m", "mypy", "--config-file=mypy.ini", "--no-error-summary", "program.py"],
+        [*STRICT_MYPY, "--config-file=mypy.ini", "--no-error-summary", "program.py"],
         cwd=folder,
     )
     assert checked.returncode in {0, 1}, checked.stdout + checked.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from callflows import DTMF, Callback, Dial, Gather, Meta, Play, Response, Say, f
 from callflows.errors import DocumentReadError, LanguageError, VerbBuildError
 from callflows.language import Extensions
 from callflows.language.value_kinds import parse_loose_value
+from strict_mypy import STRICT_MYPY
 from waiting import run_process
 
 
@@ -90,8 +90,7 @@ def test_a_loose_value_has_the_type_that_it_looks_like(text, value):
 
 def test_a_program_outside_is_checked_by_mypy_too(tmp_path):
     (tmp_path / "program.py").write_text('from callflows import Say, Sey\nSay("a", lang="es")\nSay("a", lagn="es")\n')
-    command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
-    checked = run_process(command, cwd=tmp_path)
+    checked = run_process([*STRICT_MYPY, "program.py"], cwd=tmp_path)
     assert 'Module "callflows" has no attribute "Sey"' in checked.stdout
     assert 'Unexpected keyword argument "lagn"' in checked.stdout
     assert "Found 2 errors" in checked.stdout

@@ -56,7 +56,6 @@ def test_the_schema_accepts_every_element_as_it_is_written(cls, dialect, data):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=60)
 @given(data=st.data())
 def test_the_schema_accepts_every_document_as_it_is_written(dialect, data):
     document = to_xml(data.draw(make_documents(dialect)), dialect, extensions=SAMPLE_EXTENSIONS)
@@ -75,7 +74,7 @@ def test_the_schema_accepts_the_kept_documents(dialect, name):
 def test_xmllint_agrees(dialect, tmp_path):
     written: list[bytes] = [read_accepted_document(dialect, name).encode() for name in list_documents(dialect, ".xml")]
 
-    @settings(max_examples=40, database=None)
+    @settings(database=None)
     @given(document=make_documents(dialect))
     def collect(document):
         written.append(to_xml(document, dialect, extensions=SAMPLE_EXTENSIONS))
@@ -181,7 +180,7 @@ def changed_documents(data) -> bytes:
     return etree.tostring(tree)
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_what_is_not_read_is_refused_by_the_schemas_too(data):
     document = changed_documents(data)
@@ -194,7 +193,7 @@ def test_what_is_not_read_is_refused_by_the_schemas_too(data):
         assert [dialect for dialect, schema in SCHEMAS.items() if is_valid(schema, document)] == [], reason
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_what_is_read_from_any_document_is_valid_when_it_is_written(data):
     document = changed_documents(data)
