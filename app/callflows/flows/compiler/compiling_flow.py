@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
+    from callflows.flows.compiler.progress import SilentEnd
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NodeEntry, NumberClaim
     from callflows.flows.expressions.jinja_compiler import CompiledText
@@ -106,6 +107,8 @@ class CompilingFlow:
         """Numbers that the author wrote out as dial or message targets."""
         self.template_targets: tuple[NumberClaim, ...] = ()
         """Numbers that the author wrote out as targets in an XML template."""
+        self.silent_ends: dict[tuple[str, int], frozenset[SilentEnd]] = {}
+        """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
         self.nodes_ending_unheard: set[str] = set()
         """Nodes at whose end a caller may have heard nothing."""
         self.uses_network = False

@@ -21,7 +21,7 @@ from callflows.flows.compiler.fragments import (
     all_fragments_constant,
 )
 from callflows.flows.compiler.line_answering import make_must_answer_condition
-from callflows.flows.compiler.progress import NOTHING_YET, Progress
+from callflows.flows.compiler.progress import NOTHING_YET, Progress, SilentEnd
 from callflows.flows.decisions import DecisionOrigin
 from callflows.language import (
     Answer,
@@ -95,6 +95,8 @@ class DocumentWriter:
         self.size = 0
         self.depth = 1
         self._placeholder_values: list[PlacedHole | tuple[Fragment, ...]] = []
+        self._silent_ends_of_branches: frozenset[SilentEnd] = frozenset()
+        """Silent ends of the branches in the next verb, at whose end the call goes on after the verb."""
 
     def make_branch(self, progress: Progress) -> DocumentWriter:
         """Return an empty writer for a branch that begins here."""
@@ -113,6 +115,11 @@ class DocumentWriter:
     def end(self) -> None:
         """Mark the end of the document: the following steps are never reached from here."""
         self.progress = dataclasses.replace(self.progress, ends=True)
+
+    def add_silent_end(self, path: SourcePath, message: str, fix: str) -> None:
+        """Note that a call which gets here must hear something before it ends."""
+        silent_ends = self.progress.silent_ends | {SilentEnd(path, message, fix)}
+        self.progress = dataclasses.replace(self.progress, silent_ends=silent_ends)
 
     # Fragments
 
@@ -186,6 +193,8 @@ class DocumentWriter:
     def embed_branch(self, other: DocumentWriter) -> Say:
         """Return a placeholder verb for a separately compiled branch, to place in the next element."""
         self.absorb_branch(other, depth=3)
+        if not other.progress.ends:
+            self._silent_ends_of_branches |= other.progress.silent_ends
         return self.add_fragments_placeholder(other.fragments)
 
     def add_fragments_placeholder(self, fragments: Sequence[Fragment]) -> Say:
@@ -229,8 +238,10 @@ class DocumentWriter:
                 waited=isinstance(element, _WAITING_VERBS),
                 moved_on=is_audible,
                 did_more=not isinstance(element, (Answer, Hangup)),
+                silent_ends=self._silent_ends_of_branches,
             )
         )
+        self._silent_ends_of_branches = frozenset()
 
     def _split_at_placeholders(self, xml: str) -> None:
         at = 0

@@ -165,13 +165,18 @@ class FlowCompiler:
     def _compile_node_document(self, node: str, entry: NodeEntry) -> DocumentWriter:
         steps, path, continuation = self.flow.node_sources[node]
         was_here = bool(entry.step or entry.attempt)
-        compiler = self._make_node_compiler(node, Progress(answered=entry.line_answered, heard=was_here, waited=was_here))
+        silent_ends = self.flow.silent_ends.get((node, entry.step), frozenset()) if entry.step else frozenset()
+        progress = Progress(answered=entry.line_answered, heard=was_here, waited=was_here, silent_ends=silent_ends)
+        compiler = self._make_node_compiler(node, progress)
         document = compiler.document
         is_first = path in (("nodes", node), ("template",)) and not (was_here or entry.has_digits)
         document.write_coverage_comment(
             coverage_points.NODE_ENTERED_POINT if is_first else coverage_points.NODE_REENTERED_POINT, path, key=True
         )
         compiler.compile_steps(steps, path, entry)
+        if not document.progress.ends and not self._has_steps_after(continuation):
+            for silent_end in sorted(document.progress.silent_ends, key=str):
+                self.flow.report.warning(silent_end.path, "no-way-out", silent_end.message, silent_end.fix, key=True)
         if not document.progress.ends and continuation is not None:
             compiler.write_continuation(*continuation)
         elif not document.progress.ends:
@@ -180,6 +185,15 @@ class FlowCompiler:
             document.write_coverage_comment(coverage_points.NODE_EXIT_POINT, path, key=True)
             document.write_verbs(Hangup())
         return document
+
+    def _has_steps_after(self, continuation: tuple[str, int] | None) -> bool:
+        """Return whether the call meets further steps after a branch, or after the branch around it."""
+        while continuation is not None:
+            node, step_index = continuation
+            if step_index < len(self.flow.node_sources[node].steps):
+                return True
+            continuation = self.flow.node_sources[node].continuation
+        return False
 
     def compile_inline_node(self, node: str, entry: NodeEntry) -> DocumentWriter | None:
         """Compile a node to place inline. Returns None if the node must be fetched: in progress, or too large."""

@@ -142,6 +142,7 @@ class NodeCompiler:
 
     def _continue_in_own_document(self, step_index: int) -> None:
         """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
+        self._pass_on_silent_ends(self.node, step_index)
         if self.document.answering_conditions and not self.document.progress.answered:
             answered = self.make_branch(line_answered=True, inside_branch=False)
             answered.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
@@ -291,7 +292,12 @@ class NodeCompiler:
 
     def write_continuation(self, node: str, step_index: int) -> None:
         """End here and continue at a step of another node, to which these steps belong."""
+        self._pass_on_silent_ends(node, step_index)
         self._write_transfer(node, NodeEntry(step_index, line_answered=self.document.progress.answered))
+
+    def _pass_on_silent_ends(self, node: str, step_index: int) -> None:
+        before = self.flow.silent_ends.get((node, step_index), frozenset())
+        self.flow.silent_ends[node, step_index] = before | self.document.progress.silent_ends
 
     def _write_transfer(self, node: str, entry: NodeEntry) -> None:
         self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))
