@@ -118,6 +118,8 @@ class DocumentWriter:
 
     def add_silent_end(self, path: SourcePath, message: str, fix: str) -> None:
         """Note that a call which gets here must hear something before it ends."""
+        if self._flow.report.suppresses_warnings:
+            return
         silent_ends = self.progress.silent_ends | {SilentEnd(path, message, fix)}
         self.progress = dataclasses.replace(self.progress, silent_ends=silent_ends)
 

@@ -176,8 +176,7 @@ class FlowCompiler:
         compiler.compile_steps(steps, path, entry)
         if not document.progress.ends and not self._has_steps_after(continuation):
             for step_path, message, fix in sorted(document.progress.silent_ends, key=str):
-                if not self.flow.report.has_error_at(step_path[:-1]):
-                    self.flow.report.warning(step_path, "no-way-out", message, fix, key=True)
+                self.flow.report.warning(step_path, "no-way-out", message, fix, key=True)
         if not document.progress.ends and continuation is not None:
             compiler.write_continuation(*continuation)
         elif not document.progress.ends:
