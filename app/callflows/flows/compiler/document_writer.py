@@ -20,7 +20,7 @@ from callflows.flows.compiler.fragments import (
     StepPlace,
     all_fragments_constant,
 )
-from callflows.flows.compiler.line_answering import make_must_answer_condition
+from callflows.flows.compiler.line_answering import VERBS_NEEDING_ANSWER, make_must_answer_condition
 from callflows.flows.compiler.progress import NOTHING_YET, Progress, SilentEnd
 from callflows.flows.decisions import DecisionOrigin
 from callflows.language import (
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     """Makes a coverage comment from the node, the step's index, the label, the path, and True for the path's key."""
 
 
-_VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
 _AUDIBLE_VERBS: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
 _WAITING_VERBS: Final = (Gather, Record, Dial, Hold)
 _PLACEHOLDER: Final = re.compile(
@@ -214,7 +213,7 @@ class DocumentWriter:
     def write_verbs(self, *elements: Command, path: SourcePath = ()) -> None:
         """Write verbs, and answer the line before the first verb that needs an answered line."""
         for element in elements:
-            if isinstance(element, _VERBS_NEEDING_ANSWER):
+            if isinstance(element, VERBS_NEEDING_ANSWER):
                 self.ensure_answered()
             try:
                 written = to_xml(Response(element), self._flow.dialect, extensions=self._flow.options.extensions).decode()
