@@ -465,6 +465,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "In brackets a comma separates texts: callers hear half a sentence, and the other half only at the next attempt.",
         'Quote the sentence: prompt: "Hello, for sales press 1."; end each text of a list with a full stop.',
     ),
+    "text-may-be-empty": CheckRule(
+        "A text is made of values only: if they are missing, nothing is said or sent; a silent call gets the fallback.",
+        "Write words beside the value, or words for a missing one: {{ customer.greeting | default('Welcome.') }}.",
+    ),
     "ticket-too-big": CheckRule(
         "Values from set, collect and lookup travel in signed URLs; above 2048 bytes, callers get the fallback.",
         "Move fixed values to variables:. The check knows only literal values and the number of digits.",

@@ -17,6 +17,7 @@ from callflows.flows.compiler.fallback_document import compile_fallback
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, merge_adjacent_texts
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.compiler.progress import Progress
+from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.xml_templates import compile_template_documents
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
@@ -93,6 +94,9 @@ class FlowCompiler:
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
             uses_current_time=flow.graph.first_time_use is not None,
+            silent_text_remover=SilentTextRemover(flow.fallback_xml)
+            if flow.may_leave_texts_empty or flow.flow_file.template
+            else None,
         )
 
     def _make_node_compiler(self, node: str, progress: Progress) -> NodeCompiler:

@@ -99,6 +99,7 @@ class NodeCompiler:
         )
         branch.attempt, branch.has_digits, branch.always_reached = self.attempt, self.has_digits, False
         branch.next_step_key = self.next_step_key if not inside_branch else ""
+        branch.texts.assumed_names = self.texts.assumed_names
         return branch
 
     # Steps
@@ -202,6 +203,7 @@ class NodeCompiler:
             return
         condition = self.texts.compile_condition(when, (*path, "when"), "when")
         branch = self.make_branch(inside_branch=False)
+        branch.texts.assumed_names |= condition.used_names if condition is not None else frozenset()
         branch.document.write_coverage_comment("holds", (*path, "when"))
         branch._run_step_compiler(step_key, value, path)  # noqa: SLF001 - the same class
         if condition is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
 from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
@@ -71,7 +72,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
     answers = AnswerInserter(dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard, answers)
-    fallback = told["fallback"] and _wrap_content(answers.answer_in_content(_unwrap_content(told["fallback"])))
+    own_fallback = told["fallback"] and _wrap_content(answers.answer_in_content(_unwrap_content(told["fallback"])))
+    fallback = own_fallback.encode() or render_apology(options.apology, dialect)
     return Flow(
         name=name,
         file=str(file),
@@ -86,7 +88,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
             }
             for node in told["nodes"]
         },
-        fallback=fallback.encode() or render_apology(options.apology, dialect),
+        fallback=fallback,
+        silent_text_remover=SilentTextRemover(_unwrap_content(fallback.decode())),
         needs_worker=True,
         coverage_points=tuple(CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in told["nodes"].items()),
     )

@@ -67,6 +67,7 @@ class CollectStep(QuestionStep):
         "ticket-too-big",
         "duration-doubtful",
         "text-cut",
+        "text-may-be-empty",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
@@ -93,7 +94,7 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        return [StoredValue(name, is_secret=is_secret)] if name else []
+        return [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the attempts.

@@ -51,6 +51,7 @@ class MenuStep(QuestionStep):
         "menu",
         "duration-doubtful",
         "text-cut",
+        "text-may-be-empty",
         "unknown-node",
         "no-way-out",
         "prompt-key",

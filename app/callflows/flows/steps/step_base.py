@@ -30,6 +30,7 @@ class StoredValue(NamedTuple):
     name: str
     expression: str = ""
     is_secret: bool = False
+    is_never_empty: bool = False
 
 
 def find_into_name(keys: Mapping[str, Any]) -> str:

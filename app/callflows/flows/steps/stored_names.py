@@ -18,10 +18,11 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class StoredNames(NamedTuple):
-    """Names under which a file's steps store values, and the secret names among these."""
+    """Names under which a file's steps store values, the secret names among these, and the stored values themselves."""
 
     names: frozenset[str]
     secret_names: frozenset[str]
+    values: tuple[StoredValue, ...]
 
 
 def find_stored_names(nodes: Mapping[str, Any]) -> StoredNames:
@@ -31,6 +32,7 @@ def find_stored_names(nodes: Mapping[str, Any]) -> StoredNames:
     return StoredNames(
         frozenset(one.name for one in stored),
         frozenset(_find_tainted_names(secrets | ({"digits"} if secrets else set()), stored)),
+        tuple(stored),
     )
 
 
