@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.source.positions import ProblemReport, SourcePath
-    from callflows.flows.steps.stored_names import StoredNames
+    from callflows.flows.source.stored_values import StoredNames
     from callflows.flows.tickets import TicketSigner
 
 

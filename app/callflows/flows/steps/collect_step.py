@@ -16,6 +16,7 @@ from callflows.flows.source.source_values import (
     SingleKey,
     schema_reference,
 )
+from callflows.flows.source.stored_values import StoredValue
 from callflows.flows.steps.digit_matching import (
     MAX_COLLECTED_DIGITS,
     DigitReader,
@@ -26,7 +27,7 @@ from callflows.flows.steps.digit_matching import (
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
 from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
-from callflows.flows.steps.step_base import StoredValue, find_into_name, mapping_of
+from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
 from callflows.language.verbs import Error, Gather
 from callflows.telephony.turn import Variables
