@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
 from callflows.flows.compiler.xml_templates import disarm_document_urls
@@ -56,6 +57,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
+    report.problems += find_program_problems(source, str(file))
     version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*told["numbers"]], report))
