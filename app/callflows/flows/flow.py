@@ -68,6 +68,8 @@ class Flow:
     """Coverage points reported by the trail (decisions about messages and ended calls), by node, step, word, outcome."""
     uses_current_time: bool = False
     """True if the flow uses the current time."""
+    template_file: str = ""
+    """The XML template of the flow; an empty text if the flow has nodes of its own."""
     silent_text_remover: SilentTextRemover | None = None
     """Removes empty texts from documents; None if no text of the flow can be empty."""
     misses_data: bool = False

@@ -97,6 +97,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text with braces has a mistake, or uses an unknown name: the text could not be spoken.",
         "Use known names: {{ caller.name }}, {{ hours.office.next_opening | spoken }}.",
     ),
+    "template-values": CheckRule(
+        "An XML template gives no valid document for a sample call: such callers would hear the fallback.",
+        "Fix the place for the values in the message; {{ digits | default('none') }} and {% if %} help with missing ones.",
+    ),
     "template-file": CheckRule(
         "The XML template of a flow cannot be read: the flow could not answer.",
         "Put the file beside the flow file, and name it: template: acme.xml.j2.",

@@ -18,7 +18,7 @@ class SilentTextRemover:
 
     def remove_silent_texts(self, document: str) -> str:
         """Return a document without empty texts. A document without any is returned unchanged, after one search."""
-        return document if _EMPTY_SAY.search(document) is None else self._rewrite_document(document)
+        return document if EMPTY_SAY_PATTERN.search(document) is None else self._rewrite_document(document)
 
     def _rewrite_document(self, document: str) -> str:
         search = _SilenceSearch(self._fallback)
@@ -93,9 +93,9 @@ _AUDIBLE_TAGS: Final = frozenset(
     {"Say", "Play", "Tone", "Hold", "Dial", "Record", "Callback", "Curl", "Call", "Geo", "Schedule"}
 )
 """Elements after which a call is not silent, or goes on elsewhere."""
-_EMPTY_SAY: Final = re.compile(r"<Say(?:\s[^<>]*)?(?:/>|>[^\w<&]*</Say>)")
+EMPTY_SAY_PATTERN: Final = re.compile(r"<Say(?:\s[^<>]*)?(?:/>|>[^\w<&]*</Say>)")
 """A Say of which nothing is spoken: no letter and no digit."""
 _TAG: Final = re.compile(
-    rf"<!--.*?-->|(?P<empty>{_EMPTY_SAY.pattern})|<(?P<closing>/?)(?P<name>[A-Za-z]+)(?:\s[^<>]*?)?(?P<alone>/?)>",
+    rf"<!--.*?-->|(?P<empty>{EMPTY_SAY_PATTERN.pattern})|<(?P<closing>/?)(?P<name>[A-Za-z]+)(?:\s[^<>]*?)?(?P<alone>/?)>",
     re.DOTALL,
 )

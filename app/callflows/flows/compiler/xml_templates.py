@@ -55,14 +55,18 @@ class TemplateRenderJob:
 
         Raises any error of the template, and DocumentReadError for an invalid document.
         """
-        document = _load_template(self.source).render(self.scope_values).strip()
-        read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
+        read = from_xml(self.render_text().encode("utf-8", "replace"), extensions=self.extensions)
         written = to_xml(read, self.dialect, extensions=self.extensions).decode()
         return (
             disarm_document_urls(written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE))
             if written.endswith(DOCUMENT_EPILOGUE)
             else ""
         )
+
+    def render_text(self) -> str:
+        """Return the document as the template writes it. Raises any error of the template."""
+        rendered: str = _load_template(self.source).render(self.scope_values)
+        return rendered.strip()
 
 
 def _read_template_file(file: Path, name: str) -> str:
